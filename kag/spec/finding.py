@@ -1,0 +1,32 @@
+"""`Finding`: what a rule has to say, before a run (preflight) or after it (diagnose)."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Severity(StrEnum):
+    """How bad it is."""
+
+    ERROR = "error"
+    """The result would be wrong: training is refused."""
+    WARNING = "warning"
+    """The result is what was asked for, and probably not what was meant."""
+    NOTE = "note"
+    """Worth knowing."""
+
+
+class Finding(BaseModel):
+    """One sentence by one rule, with the numbers that it rests on."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    code: str
+    """Stable name of the rule: `swa_unreachable`."""
+    severity: Severity
+    sentence: str
+    """A statement of fact; no cause, no advice that the numbers do not carry."""
+    evidence: dict[str, float | int | str | bool | None] = {}
+    """The numbers: name -> value."""

@@ -1,0 +1,141 @@
+"""The part `model` of a spec: encoders, attention, gate, auxiliary head. Defaults are those of October 17."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+
+from kag.spec.part import Count, NotNegative, Part, Positive, Rate, Share
+from kag.spec.ramp import Ramp
+
+
+def _between(low: float, high: float, *, below: bool = False):  # noqa: ANN202 - a pydantic annotation
+    def check(ramp: Ramp) -> Ramp:
+        smallest, largest = ramp.bounds()
+        if smallest < low or largest > high or (below and largest == high):
+            raise ValueError(f"must stay within [{low:g}, {high:g}{')' if below else ']'}")
+        return ramp
+
+    return AfterValidator(check)
+
+
+NotNegativeRamp = Annotated[Ramp, _between(0.0, float("inf"))]
+RateRamp = Annotated[Ramp, _between(0.0, 1.0, below=True)]
+
+
+def _ordered(clamp: tuple[float, float]) -> tuple[float, float]:
+    low, high = clamp
+    if not 0.0 <= low < high <= 1.0:
+        raise ValueError("needs 0 <= low < high <= 1")
+    return clamp
+
+
+class PeriodicSpec(Part):
+    """Periodic embedding of each tabular column: v -> Linear([sin, cos](2 pi c v)), c learned (Gorishniy et al. 2022)."""
+
+    frequencies: Count = 16
+    """Learned frequencies of each column."""
+    sigma: Positive = 0.1
+    """Standard deviation of the initial frequencies."""
+    width: Count = 8
+    """Numbers that each column becomes."""
+
+
+class AttentionSpec(Part):
+    """Attention of a centre residue over itself and its k nearest neighbours."""
+
+    heads: Count = 6
+    """Attention heads; must divide `width`."""
+    layers: Count = 2
+    """Transformer layers."""
+    width: Count = 2400
+    """Width that residue embeddings are projected to."""
+    feedforward: Count = 1280
+    """Hidden width of the feed-forward part of each layer."""
+    dropout: Rate = 0.2
+    """Dropout inside the attention layers."""
+    distance_bias: Literal["learned", "exponential", "none"] = "learned"
+    """What distance adds to an attention logit, on the key axis."""
+    pooling: Literal["mean", "max", "centre"] = "mean"
+    """How the attended tokens become one context: over the valid neighbours, or the centre's own token."""
+
+
+class PenaltySpec(Part):
+    """Pulls the gate to a target: weight x |alpha - target|, on the live alpha before dropout and clamp."""
+
+    weight: NotNegativeRamp = Ramp(start=0.15, end=0.05, epochs=15)
+    """Weight in the loss, per epoch."""
+    target: Share = 0.6
+    """Alpha at which there is no penalty."""
+    over: Literal["sample", "batch"] = "sample"
+    """Mean of |alpha - target| over samples, or |mean alpha - target| of the batch."""
+
+
+class GateDropoutSpec(Part):
+    """In training, alpha of a random sample is replaced by a target."""
+
+    rate: RateRamp = Ramp(start=0.25, end=0.05, epochs=15)
+    """Probability per sample, per epoch."""
+    target: Share = 0.55
+    """What alpha becomes."""
+
+
+class GateSpec(Part):
+    """Mixes centre and context: alpha x centre + (1 - alpha) x scale x context."""
+
+    kind: Literal["mlp", "scalar", "fixed"] = "mlp"
+    """Alpha per sample from an MLP, one learned number, or a constant."""
+    initial: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.5
+    """Alpha before training (and for ever, if the kind is fixed)."""
+    clamp: Annotated[tuple[float, float], Field(strict=False), AfterValidator(_ordered)] | None = None
+    """Smallest and largest alpha, or null."""
+    temperature: Positive = 1.5
+    """Divides the gate's logit: above 1 is softer."""
+    penalty: PenaltySpec = PenaltySpec()
+    dropout: GateDropoutSpec = GateDropoutSpec()
+    context_norm: bool = True
+    """LayerNorm on the context before it is scaled."""
+    context_scale: NotNegativeRamp = Ramp(start=0.5, end=1.0, epochs=15)
+    """Factor of the context, per epoch; kept in the checkpoint."""
+
+
+class AuxiliarySpec(Part):
+    """A classifier that sees the neighbours' context alone; its loss keeps the attention's gradients alive."""
+
+    weight: NotNegativeRamp = Ramp(start=0.10, end=0.02, epochs=12)
+    """Weight in the loss, per epoch."""
+    distance_temperature: Positive | None = 6.0
+    """Sample weight exp(-nearest distance / this), angstrom; null weighs all samples alike."""
+
+
+class ModelSpec(Part):
+    """Tabular, centre and context encoders, the attention and the gate between them."""
+
+    hidden: Annotated[tuple[Count, ...], Field(strict=False, min_length=1)] = (1024, 512, 256)
+    """Layer widths of each encoder; the last one is the width that the gate mixes."""
+    dropout: Rate = 0.2
+    """Dropout in encoders and classifier."""
+    modality_dropout: Rate = 0.1
+    """Probability per sample that, in training, the tabular or the residue side is masked."""
+    norm: Literal["batch", "layer"] = "batch"
+    """Normalisation in encoders and classifier."""
+    periodic: PeriodicSpec | None = None
+    """Periodic embeddings of the tabular columns, or null."""
+    attention: AttentionSpec = AttentionSpec()
+    gate: GateSpec = GateSpec()
+    auxiliary: AuxiliarySpec | None = AuxiliarySpec()
+    """Neighbour-only auxiliary head, or null."""
+
+
+__all__ = [
+    "AttentionSpec",
+    "AuxiliarySpec",
+    "GateDropoutSpec",
+    "GateSpec",
+    "ModelSpec",
+    "NotNegative",
+    "NotNegativeRamp",
+    "PenaltySpec",
+    "PeriodicSpec",
+]

@@ -1,0 +1,85 @@
+"""`Ramp`: the one type for anything that changes over epochs."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
+
+from kag.spec.part import Part, Whole
+
+Shape = Literal["linear", "cosine", "step"]
+
+
+def progress(share: float, shape: Shape) -> float:
+    """How much of the way is done when `share` of the time is over; both run from 0 to 1.
+
+    `linear` is the time itself, `cosine` starts and ends slowly, `step` jumps at the end.
+    """
+    share = min(max(share, 0.0), 1.0)
+    if shape == "cosine":
+        return (1.0 - math.cos(math.pi * share)) / 2.0
+    if shape == "step":
+        return 1.0 if share >= 1.0 else 0.0
+    return share
+
+
+class Ramp(Part):
+    """From `start` to `end` over `epochs` epochs, then `end`. In YAML a plain number is a constant.
+
+    A constant is written back as a plain number, so that `0.15` and `{start: 0.15, end: 0.15, epochs: 15}` are one spec.
+    """
+
+    start: float
+    """Value at epoch 0."""
+    end: float
+    """Value from epoch `epochs` on."""
+    epochs: Annotated[Whole, Field(ge=0)] = 0
+    """Epochs until `end` is reached."""
+    shape: Shape = "linear"
+    """How it goes there: linear, cosine, or one step at the end."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_number(cls, value: Any) -> Any:
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            return {"start": float(value), "end": float(value)}
+        if isinstance(value, dict) and "start" in value and value.get("start") == value.get("end"):
+            return {"start": value["start"], "end": value["end"], **_unknown_keys(value)}
+        return value
+
+    @model_validator(mode="after")
+    def _has_length(self) -> Ramp:
+        if self.start != self.end and self.epochs == 0:
+            raise ValueError(f"a ramp from {self.start:g} to {self.end:g} needs `epochs`, at least 1")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _as_number_if_constant(self, handler: SerializerFunctionWrapHandler) -> Any:
+        return self.start if self.start == self.end else handler(self)
+
+    def at(self, epoch: float) -> float:
+        """Value at an epoch, counted from 0; fractions are allowed."""
+        if self.epochs == 0:
+            return self.end
+        return self.start + (self.end - self.start) * progress(epoch / self.epochs, self.shape)
+
+    @property
+    def last_change(self) -> int:
+        """The first epoch from which the value stays as it is."""
+        return self.epochs
+
+    def bounds(self) -> tuple[float, float]:
+        """Smallest and largest value that it takes."""
+        return min(self.start, self.end), max(self.start, self.end)
+
+
+def _unknown_keys(value: dict[str, Any]) -> dict[str, Any]:
+    """Keys that no ramp has: kept, so that `extra="forbid"` still reports them on a constant."""
+    return {key: item for key, item in value.items() if key not in Ramp.model_fields}

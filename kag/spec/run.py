@@ -1,0 +1,214 @@
+"""`RunSpec`: everything that describes a run, in one frozen object. Defaults are those of October 17."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Discriminator, Field, Tag
+
+from kag.spec.model import ModelSpec, NotNegativeRamp
+from kag.spec.part import Count, NotNegative, Part, Positive, Rate, Whole
+
+
+class ReplaySpec(Part):
+    """Extra passes over mined samples: every `period` epochs, `length` epochs show them `repeat` times."""
+
+    indices: str
+    """JSON file written by `kag mine`; relative to the spec file."""
+    repeat: Count = 3
+    """How often a mined sample appears in a replay epoch."""
+    period: Count = 1
+    """Length of the cycle in epochs; 1 replays in every epoch."""
+    length: Count = 1
+    """Replay epochs at the end of each cycle."""
+    until: Annotated[Whole, Field(ge=0)] | None = None
+    """First epoch without replay, or null for never."""
+
+    def active(self, epoch: int) -> bool:
+        """Whether the epoch, counted from 0, shows the mined samples more than once."""
+        if self.until is not None and epoch >= self.until:
+            return False
+        return epoch % self.period >= self.period - self.length
+
+
+class DataSpec(Part):
+    """Where samples come from and how a batch is drawn."""
+
+    file: str
+    """HDF5 file in the `v3_residue_table` layout; relative to the spec file."""
+    batch_size: Annotated[Count, Field(ge=2)] = 640
+    """Points in a batch, for each process."""
+    grouping: Literal["point", "protein"] = "point"
+    """A batch is a random set of points, or takes whole proteins one after another."""
+    max_distance: Positive = 30.0
+    """Angstrom; farther or missing neighbours count as this far and are masked."""
+    replay: ReplaySpec | None = None
+    workers: Annotated[Whole, Field(ge=0)] = 0
+    """Loader processes; results do not depend on it."""
+
+
+def _kind(value: Any) -> str:
+    return "auto" if isinstance(value, str) else "ramp"
+
+
+PosWeight = Annotated[
+    Annotated[Literal["auto"], Tag("auto")] | Annotated[NotNegativeRamp, Tag("ramp")],
+    Discriminator(_kind),
+]
+
+
+class WarmupSpec(Part):
+    """Another loss for the first epochs."""
+
+    kind: Literal["bce", "focal", "asymmetric"] = "focal"
+    """Loss during the warm-up."""
+    epochs: Count = 5
+    """Epochs of warm-up."""
+
+
+class LossSpec(Part):
+    """The main loss and how it meets the class imbalance."""
+
+    kind: Literal["bce", "focal", "asymmetric"] = "bce"
+    """Binary cross-entropy, focal (arXiv 1708.02002) or asymmetric loss (arXiv 2009.14119)."""
+    pos_weight: PosWeight = "auto"
+    """Weight of a positive sample: `auto` is negatives / positives of the train split; a number; or a ramp."""
+    gamma: NotNegative = 2.0
+    """Focusing of the focal loss, and of the negatives in the asymmetric one."""
+    margin: Rate = 0.05
+    """Asymmetric loss: probability shift of the negatives."""
+    warmup: WarmupSpec | None = None
+
+
+class ScheduleSpec(Part):
+    """The learning rate over the run; its length is `epochs`, whatever SWA or early stopping cut off."""
+
+    kind: Literal["one_cycle", "cosine", "constant"] = "one_cycle"
+    """`one_cycle`: lr -> max_lr -> ~0; `cosine`: lr -> 0; `constant`: lr."""
+    max_lr: Positive = 5.0e-4
+    """Top of the one-cycle."""
+    pct_start: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.2
+    """Share of the run in which the one-cycle rises."""
+
+
+class OptimizerSpec(Part):
+    """AdamW."""
+
+    lr: Positive = 1.0e-4
+    """Learning rate: where the one-cycle and the cosine start, and the constant."""
+    weight_decay: NotNegative = 1.0e-3
+    """Decoupled weight decay."""
+    schedule: ScheduleSpec = ScheduleSpec()
+
+
+class EarlyStoppingSpec(Part):
+    """Stop when val AUPRC has not risen."""
+
+    patience: Count = 15
+    """Epochs without a rise of more than `min_delta` before the run stops."""
+    min_delta: NotNegative = 0.001
+    """Smallest rise that counts."""
+
+
+class SwaSpec(Part):
+    """Stochastic weight averaging over epochs `start` ... `start + window - 1`, exactly these (arXiv 1803.05407)."""
+
+    start: Annotated[Whole, Field(ge=0)]
+    """First averaged epoch, counted from 0."""
+    window: Count
+    """Averaged epochs; the run ends with the last of them."""
+    lr: Positive = 2.0e-4
+    """Learning rate that is reached `anneal_epochs` after `start`."""
+    anneal_epochs: Annotated[Whole, Field(ge=0)] = 6
+    """Epochs from the schedule's learning rate to `lr`; 0 switches at once."""
+    shape: Literal["linear", "cosine"] = "cosine"
+    """How the learning rate gets there."""
+    keep_sums: bool = False
+    """Store float64 running sums of the epoch weights, so that `kag windows` can average any window."""
+
+    @property
+    def end(self) -> int:
+        """The first epoch after the window."""
+        return self.start + self.window
+
+
+class StartFromSpec(Part):
+    """Begin with the weights of another run."""
+
+    run: str
+    """Run id, or a run folder."""
+    checkpoint: str = "best"
+    """`best`, `last`, or a file of that run."""
+    keep: Literal["weights", "everything"] = "weights"
+    """Weights only, or optimizer, schedules and counters too."""
+
+
+class TrainerSpec(Part):
+    """How Lightning runs it."""
+
+    devices: Annotated[Literal["auto"], Tag("auto")] | Annotated[Count, Tag("count")] = Field(
+        "auto", discriminator=Discriminator(lambda value: "auto" if isinstance(value, str) else "count")
+    )
+    """Processes, one a device."""
+    strategy: Literal["auto", "ddp"] = "auto"
+    """`ddp` for more than one process."""
+    precision: Literal["32-true", "bf16-mixed", "16-mixed", "64-true"] = "32-true"
+    """Number format; gate and heads stay in 32 bits under mixed precision."""
+    gradient_clip: NotNegative = 0.5
+    """Largest gradient norm; 0 does not clip."""
+    accumulate: Count = 1
+    """Batches per optimizer step."""
+    compile: bool = False
+    """torch.compile; pays on GPUs, not on CPUs."""
+
+
+class TrackSpec(Part):
+    """Where the run is mirrored."""
+
+    project: str = "kag"
+    """W&B project."""
+    entity: str | None = None
+    """W&B user or team."""
+    mode: Literal["auto", "online", "offline", "disabled"] = "auto"
+    """`auto` is online if a key or server is configured, else offline."""
+    tags: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    """Words to find the run by."""
+
+
+def _short_name(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name):
+        raise ValueError("needs 1 to 64 letters, digits, '.', '_' or '-', and begins with a letter or digit")
+    return name
+
+
+class RunSpec(Part):
+    """A run, described completely. Load one with `kag.spec.load_spec`."""
+
+    name: Annotated[str, AfterValidator(_short_name)]
+    """Short name; the run id is <start time>_<name>."""
+    change: str | None = None
+    """One sentence for the change log's Key Changes."""
+    parent: str | None = None
+    """Run that this one is compared with; default: the newest finished run of the same name or data."""
+    seed: Annotated[Whole, Field(ge=0, lt=2**32)] = 42
+    """Seed of initial weights, batches and dropout."""
+    epochs: Count = 80
+    """Length of the learning-rate schedule, and of the run unless SWA or early stopping end it."""
+    data: DataSpec
+    model: ModelSpec = ModelSpec()
+    loss: LossSpec = LossSpec()
+    optimizer: OptimizerSpec = OptimizerSpec()
+    early_stopping: EarlyStoppingSpec | None = EarlyStoppingSpec()
+    """Early stopping, or null."""
+    swa: SwaSpec | None = None
+    """Weight averaging, or null."""
+    start_from: StartFromSpec | None = None
+    """Parent weights, or null for a fresh start."""
+    trainer: TrainerSpec = TrainerSpec()
+    track: TrackSpec = TrackSpec()
+
+    @property
+    def last_epoch(self) -> int:
+        """The epoch, counted from 0, with which the run ends at the latest."""
+        return (self.swa.end if self.swa else self.epochs) - 1
