@@ -7,6 +7,9 @@ from enum import StrEnum
 from pydantic import BaseModel, ConfigDict
 
 
+Evidence = dict[str, float | int | str | bool | None]
+
+
 class Severity(StrEnum):
     """How bad it is."""
 
@@ -28,5 +31,5 @@ class Finding(BaseModel):
     severity: Severity
     sentence: str
     """A statement of fact; no cause, no advice that the numbers do not carry."""
-    evidence: dict[str, float | int | str | bool | None] = {}
+    evidence: Evidence = {}
     """The numbers: name -> value."""

@@ -10,7 +10,7 @@ from kag.spec.part import Count, NotNegative, Part, Positive, Rate, Share
 from kag.spec.ramp import Ramp
 
 
-def _between(low: float, high: float, *, below: bool = False):  # noqa: ANN202 - a pydantic annotation
+def _between(low: float, high: float, *, below: bool = False) -> AfterValidator:
     def check(ramp: Ramp) -> Ramp:
         smallest, largest = ramp.bounds()
         if smallest < low or largest > high or (below and largest == high):

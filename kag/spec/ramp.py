@@ -5,12 +5,9 @@ from __future__ import annotations
 import math
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    Field,
-    SerializerFunctionWrapHandler,
-    model_serializer,
-    model_validator,
-)
+from pydantic import Field, GetJsonSchemaHandler, SerializerFunctionWrapHandler, model_serializer, model_validator
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from kag.spec.part import Part, Whole
 
@@ -59,6 +56,11 @@ class Ramp(Part):
         if self.start != self.end and self.epochs == 0:
             raise ValueError(f"a ramp from {self.start:g} to {self.end:g} needs `epochs`, at least 1")
         return self
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        section = handler.resolve_ref_schema(handler(schema))
+        return {"anyOf": [{"type": "number"}, section], "description": section.pop("description", "")}
 
     @model_serializer(mode="wrap")
     def _as_number_if_constant(self, handler: SerializerFunctionWrapHandler) -> Any:

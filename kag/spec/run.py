@@ -144,12 +144,16 @@ class StartFromSpec(Part):
     """Weights only, or optimizer, schedules and counters too."""
 
 
+Devices = Annotated[
+    Annotated[Literal["auto"], Tag("auto")] | Annotated[Count, Tag("count")],
+    Discriminator(lambda value: "auto" if isinstance(value, str) else "count"),
+]
+
+
 class TrainerSpec(Part):
     """How Lightning runs it."""
 
-    devices: Annotated[Literal["auto"], Tag("auto")] | Annotated[Count, Tag("count")] = Field(
-        "auto", discriminator=Discriminator(lambda value: "auto" if isinstance(value, str) else "count")
-    )
+    devices: Devices = "auto"
     """Processes, one a device."""
     strategy: Literal["auto", "ddp"] = "auto"
     """`ddp` for more than one process."""

@@ -1,0 +1,180 @@
+"""Loading a spec: defaults, then the file, then the overrides; all violations at once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from kag.errors import SpecError
+from kag.spec.keys import known_keys, nearest_key
+from kag.spec.overrides import parse_overrides
+from kag.spec.ramp import Ramp
+from kag.spec.run import RunSpec
+from kag.spec.text import read_yaml, yaml_text
+
+PATHS = ("data.file", "data.replay.indices")
+"""Keys that hold a path: relative to the spec file if they stand in it, to the working folder if they are overrides."""
+
+_UNION_TAGS = ("auto", "ramp", "count")
+
+
+class Violation(NamedTuple):
+    """One thing that is wrong with a spec."""
+
+    key: str
+    problem: str
+    value: Any = None
+    where: str = ""
+    """`line 12`, `override`, or empty for a key that is missing."""
+    nearest: str | None = None
+    remedy: str | None = None
+
+    def __str__(self) -> str:
+        value = "" if self.value is None else f" = {_short(self.value)}"
+        lines = [f"{self.where + ': ' if self.where else ''}{self.key}{value}: {self.problem}"]
+        if self.nearest:
+            lines.append(f"    nearest known key: {self.nearest}")
+        if self.remedy:
+            lines.append(f"    remedy: {self.remedy}")
+        return "\n".join(lines)
+
+
+def load_spec(path: Path, overrides: Iterable[str] = ()) -> RunSpec:
+    """Read a spec file and apply overrides.
+
+    Args:
+        path: YAML file.
+        overrides: `a.b=c`, `--a.b=c` or a JSON object of dotted keys.
+
+    Raises:
+        SpecError: lists every violation with line, key, value, nearest known key and remedy.
+    """
+    tree, lines = read_yaml(path)
+    parsed = parse_overrides(overrides)
+    return build_spec(_resolved(tree, path.parent), _resolved_overrides(parsed), lines=lines, title=str(path))
+
+
+def build_spec(
+    tree: Mapping[str, Any],
+    overrides: Mapping[str, Any] | None = None,
+    *,
+    lines: Mapping[str, int] | None = None,
+    title: str = "spec",
+) -> RunSpec:
+    """The spec of a plain tree and of dotted overrides; `lines` and `title` say where a violation stands.
+
+    Raises:
+        SpecError: as `load_spec`.
+    """
+    overrides = overrides or {}
+    merged = _merge(_defaults(), tree)
+    for key, value in overrides.items():
+        merged = _merge(merged, _nested(key, value))
+    try:
+        return RunSpec.model_validate(merged)
+    except ValidationError as error:
+        raise _spec_error([_violation(detail, overrides, lines or {}) for detail in error.errors()], title) from None
+
+
+def spec_text(spec: RunSpec) -> str:
+    """The resolved spec as YAML; `load_spec` of it gives the same spec."""
+    return yaml_text(spec.model_dump(mode="json"))
+
+
+def _spec_error(violations: list[Violation], title: str) -> SpecError:
+    count = f"{len(violations)} problem" + ("s" if len(violations) > 1 else "")
+    return SpecError("\n".join([count, *(f"  {violation}" for violation in violations)]), where=title)
+
+
+def _defaults() -> dict[str, Any]:
+    tree = RunSpec.model_validate({"name": "default", "data": {"file": "default"}}).model_dump(mode="json")
+    del tree["name"], tree["data"]["file"]
+    return tree
+
+
+def _merge(base: Any, update: Any) -> Any:
+    """Merge mappings key by key; anything else replaces. A ramp's key set on a number turns the number into a ramp."""
+    if not isinstance(update, Mapping):
+        return update
+    if isinstance(base, (int, float)) and not isinstance(base, bool) and set(update) <= set(Ramp.model_fields):
+        base = {"start": base, "end": base}
+    if not isinstance(base, Mapping):
+        base = {}
+    return {**base, **{key: _merge(base.get(key), value) for key, value in update.items()}}
+
+
+def _nested(key: str, value: Any) -> dict[str, Any]:
+    head, _, rest = key.partition(".")
+    return {head: _nested(rest, value) if rest else value}
+
+
+def _resolved(tree: dict[str, Any], folder: Path) -> dict[str, Any]:
+    for key in PATHS:
+        *sections, last = key.split(".")
+        part: Any = tree
+        for section in sections:
+            part = part.get(section) if isinstance(part, dict) else None
+        if isinstance(part, dict) and isinstance(part.get(last), str):
+            part[last] = _absolute(part[last], folder)
+    return tree
+
+
+def _resolved_overrides(overrides: dict[str, Any]) -> dict[str, Any]:
+    return {
+        key: _absolute(value, Path.cwd()) if key in PATHS and isinstance(value, str) else value
+        for key, value in overrides.items()
+    }
+
+
+def _absolute(path: str, folder: Path) -> str:
+    return str((folder / Path(path).expanduser()).resolve())
+
+
+def _violation(detail: ErrorDetails, overrides: Mapping[str, Any], lines: Mapping[str, int]) -> Violation:
+    key = ".".join(str(word) for word in detail["loc"] if word not in _UNION_TAGS)
+    missing, unknown = detail["type"] == "missing", detail["type"] == "extra_forbidden"
+    return Violation(
+        key=key,
+        problem="missing" if missing else "unknown key" if unknown else _sentence(detail),
+        value=None if missing else detail["input"],
+        where=_where(key, overrides, lines),
+        nearest=nearest_key(key) if unknown else None,
+        remedy=f"add `{key}: ...`" if missing else _remedy(detail, key),
+    )
+
+
+def _sentence(detail: ErrorDetails) -> str:
+    text = detail["msg"].removeprefix("Value error, ")
+    return text[0].lower() + text[1:]
+
+
+def _remedy(detail: ErrorDetails, key: str) -> str | None:
+    if detail["type"] == "extra_forbidden":
+        return "remove it, or use the known key"
+    if isinstance(detail["input"], str) and detail["type"] in ("float_type", "int_type", "bool_type"):
+        return "remove the quotes"
+    if detail["type"] == "model_type" and key in known_keys():
+        inner = [known.rsplit(".", 1)[-1] for known in known_keys() if known.rpartition(".")[0] == key]
+        return f"give a section with {', '.join(inner)}"
+    return None
+
+
+def _where(key: str, overrides: Mapping[str, Any], lines: Mapping[str, int]) -> str:
+    prefix = key
+    while prefix:
+        if any(name == prefix or name.startswith(f"{prefix}.") for name in overrides):
+            return "override"
+        if prefix in lines:
+            return f"line {lines[prefix]}"
+        prefix = prefix.rpartition(".")[0]
+    return ""
+
+
+def _short(value: Any, limit: int = 80) -> str:
+    text = json.dumps(value, default=str)
+    return text if len(text) <= limit else text[: limit - 3] + "..."
