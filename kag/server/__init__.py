@@ -1,0 +1,1 @@
+"""`kag serve`: a tracking server that the unmodified wandb client takes for W&B."""

@@ -24,8 +24,6 @@ class Facts(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    steps_per_epoch: int | None = None
-    """Optimizer steps in an epoch."""
     sibling_best_epochs: tuple[int, ...] = ()
     """Best epochs of earlier runs on the same data."""
 
@@ -158,14 +156,13 @@ def swa_reachable(spec: RunSpec, facts: Facts) -> Iterator[Finding]:
     )
 
 
-def swa_learning_rate(spec: RunSpec, facts: Facts) -> Iterator[Finding]:
+def swa_learning_rate(spec: RunSpec, _: Facts) -> Iterator[Finding]:
     """Averaging wants a learning rate that has come down: neither near its peak at `start` nor raised by `swa.lr`."""
     if spec.swa is None or spec.swa.start >= spec.epochs:
         return
-    steps = facts.steps_per_epoch or 100
     bare = spec.model_copy(update={"swa": None})
-    at_start = learning_rate(bare, spec.swa.start * steps, steps)
-    peak = max(learning_rate(bare, epoch * steps, steps) for epoch in range(spec.epochs))
+    at_start = learning_rate(bare, spec.swa.start)
+    peak = max(learning_rate(bare, epoch) for epoch in range(spec.epochs))
     numbers: Evidence = {"lr_at_start": at_start, "peak": peak, "swa_lr": spec.swa.lr}
     if spec.optimizer.schedule.kind != "constant" and at_start > 0.5 * peak:
         yield Finding(

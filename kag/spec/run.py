@@ -157,7 +157,7 @@ class TrainerSpec(Part):
     """Processes, one a device."""
     strategy: Literal["auto", "ddp"] = "auto"
     """`ddp` for more than one process."""
-    precision: Literal["32-true", "bf16-mixed", "16-mixed", "64-true"] = "32-true"
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
     """Number format; gate and heads stay in 32 bits under mixed precision."""
     gradient_clip: NotNegative = 0.5
     """Largest gradient norm; 0 does not clip."""

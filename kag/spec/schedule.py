@@ -1,7 +1,8 @@
-"""The learning rate of every optimizer step, as a pure function of the spec.
+"""The learning rate over a run, as a pure function of the spec and of a position in the run.
 
-One function serves training (through torch's LambdaLR), preflight and the change log, so that what a rule says about
-the learning rate is what the optimizer gets. It holds no state: a resume cannot run past its end (Lightning #15462).
+One function serves training, preflight and the change log, so that what a rule says about the learning rate is what the
+optimizer gets. It holds no state: a resume cannot run past its end (Lightning #15462), and an epoch with more batches
+than the others (replay) does not shift the epochs after it.
 """
 
 from __future__ import annotations
@@ -15,17 +16,16 @@ FINAL_DIVISOR = 1.0e4
 """The one-cycle ends at `lr` divided by this (torch's `final_div_factor`)."""
 
 
-def learning_rate(spec: RunSpec, step: int, steps_per_epoch: int) -> float:
-    """Learning rate of an optimizer step, counted from 0 at the start of the run.
+def learning_rate(spec: RunSpec, position: float) -> float:
+    """Learning rate at a position in the run: 3.5 is in the middle of epoch 3, counted from 0.
 
     From `swa.start` on the rate moves from where the schedule stood to `swa.lr` within `swa.anneal_epochs`.
     """
-    if spec.swa is None or step < spec.swa.start * steps_per_epoch:
-        return _scheduled(spec, step, steps_per_epoch)
-    first = spec.swa.start * steps_per_epoch
-    before = _scheduled(spec, first, steps_per_epoch)
-    length = spec.swa.anneal_epochs * steps_per_epoch
-    done = progress((step - first) / length, spec.swa.shape) if length else 1.0
+    if spec.swa is None or position < spec.swa.start:
+        return _scheduled(spec, position)
+    before = _scheduled(spec, spec.swa.start)
+    length = spec.swa.anneal_epochs
+    done = progress((position - spec.swa.start) / length, spec.swa.shape) if length else 1.0
     return before + (spec.swa.lr - before) * done
 
 
@@ -34,16 +34,16 @@ def peak_epoch(spec: RunSpec) -> float:
     return spec.optimizer.schedule.pct_start * spec.epochs if spec.optimizer.schedule.kind == "one_cycle" else 0.0
 
 
-def _scheduled(spec: RunSpec, step: int, steps_per_epoch: int) -> float:
-    schedule, base, total = spec.optimizer.schedule, spec.optimizer.lr, spec.epochs * steps_per_epoch
+def _scheduled(spec: RunSpec, position: float) -> float:
+    schedule, base = spec.optimizer.schedule, spec.optimizer.lr
+    share = min(position / spec.epochs, 1.0)
     if schedule.kind == "constant":
         return base
     if schedule.kind == "cosine":
-        return base * (1.0 + math.cos(math.pi * min(step / total, 1.0))) / 2.0
-    top, last = schedule.pct_start * total - 1.0, total - 1.0
-    if step < top:
-        return _cosine(base, schedule.max_lr, step / top)
-    return _cosine(schedule.max_lr, base / FINAL_DIVISOR, min((step - top) / (last - top), 1.0))
+        return base * (1.0 + math.cos(math.pi * share)) / 2.0
+    if share < schedule.pct_start:
+        return _cosine(base, schedule.max_lr, share / schedule.pct_start)
+    return _cosine(schedule.max_lr, base / FINAL_DIVISOR, (share - schedule.pct_start) / (1.0 - schedule.pct_start))
 
 
 def _cosine(start: float, end: float, share: float) -> float:

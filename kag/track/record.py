@@ -1,20 +1,27 @@
-"""`RunRecord`: what is known of a run. `record.json` holds one; every later tool reads nothing else but it and the history.
+"""`RunRecord`: what is known of a run. Every later tool reads nothing else but `record.json` and the history.
 
 A record is a value: the functions that change one return a new one. Times are ISO 8601 with the zone (UTC).
 """
 
 from __future__ import annotations
 
-from datetime import datetime
+import math
+from datetime import UTC
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
 SCHEMA = 1
 """Version of the record's layout; a newer one is refused, an older one is read."""
 
 Scalar = str | int | float | bool | None
+
+Moment = Annotated[AwareDatetime, AfterValidator(lambda moment: moment.astimezone(UTC))]
+"""A time with its zone, kept in UTC."""
+
+Number = Annotated[float, BeforeValidator(lambda value: math.nan if value is None else value)]
+"""A measured number; JSON has no NaN, so there it is null."""
 
 
 class Status(StrEnum):
@@ -43,10 +50,11 @@ class Result(_Value):
     split: Literal["train", "val", "test"]
     metric: str
     """A name of `kag.names.METRICS`."""
-    value: float
+    value: Number
     ci_low: float | None = None
     ci_high: float | None = None
-    weights: Literal["raw", "averaged", "averaged_recomputed", "blend"]
+    weights: Literal["raw", "averaged", "averaged_recomputed", "blend"] | None
+    """What kind of weights, or None where a hand-kept log does not say."""
     weights_digest: str | None = None
     """SHA-256 of the weights, or None where a hand-kept log does not say."""
     data_digest: str | None = None
@@ -89,6 +97,8 @@ class GitFacts(_Value):
     """Files with uncommitted changes."""
     touched: tuple[str, ...] = ()
     """Files changed since the parent run's commit, uncommitted ones included."""
+    since: str | None = None
+    """The parent run's commit; None if there is no parent, or its commit is not in this repository."""
 
 
 class Failure(_Value):
@@ -118,8 +128,8 @@ class RunRecord(_Value):
     name: str
     kind: Literal["train", "blend", "evaluate", "imported"] = "train"
     status: Status
-    start: datetime
-    end: datetime | None = None
+    start: Moment
+    end: Moment | None = None
     change: str | None = None
     tags: tuple[str, ...] = ()
     spec: dict[str, Scalar] = Field(default_factory=dict)

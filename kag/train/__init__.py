@@ -1,0 +1,1 @@
+"""From a spec to a tracked run. Start reading at `fit.py`."""

@@ -1,0 +1,123 @@
+"""`kag data check` and `kag data synth`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from kag.data.summary import Summary
+
+app = typer.Typer(no_args_is_help=True, help="Check data files, or make one to try.")
+
+
+@app.command(epilog="Example:  kag data check data/sites.h5")
+def check(
+    file: Annotated[Path, typer.Argument(help="HDF5 file in the v3_residue_table layout.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
+) -> None:
+    """Read a file as training would and print what is in it; a faulty file is refused with dataset and row."""
+    from rich.console import Console
+
+    from kag.data.read import read_sites
+    from kag.data.summary import summary
+
+    with Console(stderr=True).status(f"reading {file}"):
+        found = summary(read_sites(file))
+    if as_json:
+        typer.echo(json.dumps(found.plain(), indent=2))
+        return
+    console = Console()
+    for table in (_splits(found), _columns(found)):
+        console.print(table)
+    for line in _lines(found):
+        console.print(line, highlight=False, soft_wrap=True)
+
+
+@app.command(epilog="Example:  kag data synth demo.h5 --proteins 40   |   kag data synth wide.h5 --embedding 2560")
+def synth(
+    out: Annotated[Path, typer.Argument(help="HDF5 file to write.")],
+    proteins: Annotated[int, typer.Option(min=3, help="Proteins, about 60/20/20 in train, val and test.")] = 24,
+    points: Annotated[int, typer.Option(min=2, help="Points of each protein.")] = 200,
+    embedding: Annotated[int, typer.Option(min=1, help="Width of a residue embedding; ESM2 3B has 2560.")] = 32,
+    neighbours: Annotated[int, typer.Option(min=1, help="Nearest residues of each residue.")] = 3,
+    features: Annotated[int, typer.Option(min=1, help="Tabular columns.")] = 35,
+    prevalence: Annotated[float, typer.Option(min=0.0, max=1.0, help="Share of positive points.")] = 0.05,
+    missing: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="Share of residues without a last neighbour.")
+    ] = 0.02,
+    seed: Annotated[int, typer.Option(min=0, help="Equal seeds give equal files.")] = 0,
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+) -> None:
+    """Write a synthetic file whose labels follow a rule: near neighbours carry most of the signal."""
+    from rich.progress import Progress
+
+    from kag.data.synth import synthesise
+    from kag.errors import DataError
+
+    if out.exists() and not force:
+        raise DataError("there is a file already", where=str(out), remedy="choose another name, or pass --force")
+    with Progress(transient=True) as progress:
+        task = progress.add_task("proteins", total=proteins)
+        synthesise(
+            out,
+            proteins=proteins,
+            points_per_protein=points,
+            embedding=embedding,
+            neighbours=neighbours,
+            features=features,
+            seed=seed,
+            prevalence=prevalence,
+            missing=missing,
+            on_protein=lambda done: progress.update(task, completed=done),
+        )
+    typer.echo(f"wrote {out}: {proteins} proteins, {proteins * points} points; see `kag data check {out}`")
+
+
+def _splits(found: Summary) -> Table:
+    from rich.table import Table
+
+    table = Table("split", title=found.path)
+    for heading in ("proteins", "points", "positives", "prevalence", "centre residues", "contexts"):
+        table.add_column(heading, justify="right")
+    for row in found.splits:
+        counts = (row.proteins, row.points, row.positives)
+        table.add_row(
+            row.split,
+            *(f"{count:,}" for count in counts),
+            f"{row.prevalence:.2%}",
+            f"{row.residues:,}",
+            f"{row.contexts:,}",
+        )
+    return table
+
+
+def _columns(found: Summary) -> Table:
+    from rich.table import Table
+
+    table = Table("column", title=f"widest of {found.columns} tabular columns (train)")
+    for heading in ("minimum", "median", "maximum", "skew"):
+        table.add_column(heading, justify="right")
+    for row in found.widest_columns:
+        table.add_row(row.column, *(f"{value:.4g}" for value in (row.minimum, row.median, row.maximum, row.skew)))
+    return table
+
+
+def _lines(found: Summary) -> list[str]:
+    quantiles = "  ".join(f"{float(share):.0%} {value:.2f}" for share, value in found.distances.items())
+    lines = [
+        f"residue table   {found.residues:,} rows x {found.embedding} numbers, {found.neighbours} neighbours a residue",
+        f"distances       {quantiles} angstrom" if quantiles else "distances       none: every neighbour is missing",
+        f"neighbours      {found.missing_share:.2%} missing, {found.adjacent_share:.1%} next to the centre in sequence",
+        "contexts        "
+        + ("one per centre residue" if found.one_context_per_centre else "several per centre residue"),
+        f"digest          {found.digest}",
+    ]
+    if found.constant_columns:
+        lines.insert(4, f"constant        {', '.join(found.constant_columns)}")
+    return lines

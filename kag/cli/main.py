@@ -1,0 +1,40 @@
+"""`kag`: the commands, and the one place where an error becomes text."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from kag.cli import data, runs, spec, train
+from kag.errors import KagError
+
+app = typer.Typer(
+    name="kag",
+    help="Train, track and compare gated k-nearest-neighbour aggregation models of protein binding sites.",
+    epilog="Begin with: kag data synth demo.h5, then kag train runs/specs/demo.yaml data.file=demo.h5",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+app.command(name="train", context_settings=train.WITH_OVERRIDES)(train.train)
+app.command(name="check", context_settings=train.WITH_OVERRIDES)(spec.check)
+app.command(name="schema")(spec.schema)
+app.add_typer(data.app, name="data")
+app.add_typer(runs.app, name="runs")
+
+
+def main() -> None:
+    """Run a command; a `KagError` is printed and gives its exit code."""
+    try:
+        app()
+    except KagError as error:
+        Console(stderr=True).print(f"[bold red]error:[/bold red] {escape(str(error))}", soft_wrap=True, highlight=False)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)

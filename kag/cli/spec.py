@@ -1,0 +1,62 @@
+"""`kag check` and `kag schema`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def schema() -> None:
+    """Print the JSON schema of a run spec, for completion in an editor.
+
+    Example:
+
+      kag schema > spec.schema.json
+    """
+    from kag.spec.run import RunSpec
+
+    typer.echo(json.dumps(RunSpec.model_json_schema(), indent=2))
+
+
+def check(
+    spec_file: Annotated[Path, typer.Argument(metavar="SPEC", help="Spec file.")],
+    overrides: Annotated[
+        list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Overrides, as for kag train.")
+    ] = None,
+    rehearsal: Annotated[
+        bool, typer.Option("--rehearsal/--no-rehearsal", help="Read the data and send one batch through everything.")
+    ] = True,
+) -> None:
+    """Validate a spec without training: settings, size, cost, and every preflight finding.
+
+    Examples:
+
+      kag check runs/specs/sites.yaml
+
+      kag check runs/specs/sites.yaml swa.start=20 swa.window=6 --no-rehearsal
+    """
+    from rich.console import Console
+
+    from kag.errors import SpecError
+    from kag.spec.load import load_spec, spec_text
+    from kag.spec.preflight import preflight
+
+    console = Console()
+    spec = load_spec(spec_file, overrides or ())
+    console.print(spec_text(spec), markup=False, highlight=False)
+    findings = preflight(spec)
+    colours = {"error": "red", "warning": "yellow", "note": "cyan"}
+    for finding in findings:
+        console.print(f"[{colours[finding.severity]}]{finding.severity}[/] {finding.code}: {finding.sentence}")
+    errors = [finding for finding in findings if finding.severity == "error"]
+    if errors:
+        raise SpecError(f"{len(errors)} preflight error(s), see above", where=str(spec_file))
+    if rehearsal:
+        from kag.train.estimate import estimate
+
+        for line in estimate(spec):
+            console.print(line, highlight=False)
+    console.print("[green]this spec can be trained[/green]")

@@ -1,0 +1,60 @@
+"""`kag train`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kag.errors import UserError
+
+WITH_OVERRIDES = {"ignore_unknown_options": True}
+"""Lets `--a.b=c`, as `wandb agent` writes overrides, pass through to the list of words."""
+
+
+def train(
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[SPEC] [KEY=VALUE]...", help="Spec file, then overrides: key=value, --key=value or JSON."),
+    ] = None,
+    runs: Annotated[Path, typer.Option(help="Folder of the run folders.")] = Path("runs"),
+    resume: Annotated[str | None, typer.Option(metavar="RUN", help="Continue this killed run.")] = None,
+    accept: Annotated[
+        list[str] | None, typer.Option(metavar="KEY", help="With --resume: let this key differ from the run's spec.")
+    ] = None,
+) -> None:
+    """Train one run and track it.
+
+    Examples:
+
+      kag train runs/specs/sites.yaml
+
+      kag train runs/specs/sites.yaml epochs=40 model.gate.penalty.weight.start=0.3
+
+      kag train --resume oct17
+
+      kag train --resume oct17 epochs=60 --accept epochs
+    """
+    from kag.spec.load import load_spec
+    from kag.track.folder import RunFolder
+
+    spec_file, overrides = split_words(words or [])
+    folder = RunFolder.find(runs, resume) if resume else None
+    if spec_file is None and folder is None:
+        raise UserError("no spec given", remedy="kag train SPEC, or kag train --resume RUN")
+    if accept and folder is None:
+        raise UserError("--accept goes with --resume")
+    file = spec_file or (folder.spec_file if folder else Path())
+    spec = load_spec(file, overrides)
+
+    from kag.train.fit import fit
+
+    fit(spec, runs=runs, resume=folder, accept=accept or ())
+
+
+def split_words(words: list[str]) -> tuple[Path | None, list[str]]:
+    """Tell the spec file from the overrides: the first word, unless it is an override."""
+    if words and "=" not in words[0] and not words[0].startswith(("{", "-")):
+        return Path(words[0]), words[1:]
+    return None, words

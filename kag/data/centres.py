@@ -1,0 +1,141 @@
+"""Where the centre residue of each point is in the residue table, and what to do where it is not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kag.data import layout as names
+from kag.data.hdf5 import LayoutFile
+from kag.errors import DataError
+
+COMPARED_ROWS = 256
+COMPARED_BYTES = 256 * 2**20
+
+
+@dataclass(frozen=True, eq=False)
+class Centres:
+    """Centre residues. The table has R rows in the file; centres that it lacks get rows behind them."""
+
+    row_N: NDArray[np.int32]
+    """Row of the extended table."""
+    lacking_N: NDArray[np.bool_]
+    """The file's table has no row for it, or several under one residue number."""
+    key_N: NDArray[np.int64]
+    """(protein, residue number) of each point as one number."""
+    key_R: NDArray[np.int64]
+    """The same of each row of the extended table."""
+    number_R: NDArray[np.int32]
+    """Residue number of each row of the extended table."""
+
+
+def find_centres(
+    protein_N: NDArray[np.int32],
+    number_N: NDArray[np.int32],
+    protein_R: NDArray[np.int32],
+    table_number_R: NDArray[np.int32],
+) -> Centres:
+    """Look every (protein, residue number) up in the table.
+
+    Args:
+        protein_N: protein of each point.
+        number_N: residue number of each point.
+        protein_R: protein of each row of the table; -1 if no point belongs to it.
+        table_number_R: residue number of each row of the table.
+    """
+    key_N = _key(protein_N, number_N)
+    key_R = _key(protein_R, table_number_R)
+    order_R = np.argsort(key_R, kind="stable")
+    ordered_R = key_R[order_R]
+    first_N = np.searchsorted(ordered_R, key_N, side="left")
+    count_N = np.searchsorted(ordered_R, key_N, side="right") - first_N
+    lacking_N = count_N != 1
+    row_N = order_R[np.minimum(first_N, len(order_R) - 1)].astype(np.int32)
+    new_A, which = np.unique(key_N[lacking_N], return_inverse=True)
+    row_N[lacking_N] = len(key_R) + which
+    number_A = (new_A & 0xFFFFFFFF).astype(np.uint32).view(np.int32)
+    return Centres(
+        row_N=row_N,
+        lacking_N=lacking_N,
+        key_N=key_N,
+        key_R=np.concatenate([key_R, new_A]),
+        number_R=np.concatenate([table_number_R, number_A]),
+    )
+
+
+def _key(protein: NDArray[np.int32], number: NDArray[np.int32]) -> NDArray[np.int64]:
+    return (protein.astype(np.int64) << 32) | number.view(np.uint32).astype(np.int64)
+
+
+def append_from_esm(
+    file: LayoutFile, centres: Centres, residue_RD: NDArray[np.float32], proteins: tuple[str, ...]
+) -> None:
+    """Fill the rows behind the file's table from the `esm` rows of the points that need them.
+
+    Raises:
+        DataError: `esm` is missing or not finite, or two points of one residue differ in it.
+    """
+    if not file.has(names.ESM):
+        row = int(centres.lacking_N.argmax())
+        protein = proteins[int(centres.key_N[row] >> 32)]
+        raise DataError(
+            f"{int(centres.lacking_N.sum())} centre residues are not in the residue table, or several times, "
+            f"and there is no `esm` to take them from; the first is {protein} {centres.number_R[centres.row_N[row]]}",
+            where=file.where(names.RESIDUE_NUMBERS, row),
+        )
+    filled_R = np.zeros(len(residue_RD), bool)
+    for rows in file.blocks(names.ESM):
+        wanted = np.flatnonzero(centres.lacking_N[rows])
+        if not wanted.size:
+            continue
+        block = file.rows(names.ESM, rows)[wanted]
+        bad = np.zeros(rows.stop - rows.start, bool)
+        bad[wanted] = ~np.isfinite(block).all(axis=1)
+        file.refuse_rows(bad, names.ESM, "the value is NaN or infinite", offset=rows.start)
+        target = centres.row_N[rows][wanted]
+        fresh, first = np.unique(target, return_index=True)
+        first = first[~filled_R[fresh]]
+        residue_RD[target[first]] = block[first]
+        filled_R[target[first]] = True
+        bad[wanted] = (block != residue_RD[target]).any(axis=1)
+        file.refuse_rows(bad, names.ESM, "another point of the same residue has another embedding", offset=rows.start)
+
+
+def prove_table(file: LayoutFile, centres: Centres, residue_RD: NDArray[np.float32]) -> None:
+    """Compare a sample of the `esm` rows with the table rows that stand for them.
+
+    Chunks that hold the sample are read whole by HDF5, so the sample is drawn from a few chunks over the file.
+
+    Raises:
+        DataError: a row differs.
+    """
+    for rows in _sampled_blocks(file):
+        block = file.rows(names.ESM, rows)
+        expected = residue_RD[centres.row_N[rows]]
+        if file.item_bytes(names.ESM) < 4 or file.item_bytes(names.RESIDUE_EMBEDDINGS) < 4:
+            block, expected = block.astype(np.float16), expected.astype(np.float16)
+        file.refuse_rows(
+            (block != expected).any(axis=1),
+            names.ESM,
+            f"the embedding differs from the centre's row of `{names.RESIDUE_EMBEDDINGS.name}`",
+            offset=rows.start,
+        )
+
+
+def _sampled_blocks(file: LayoutFile) -> list[slice]:
+    """One range of rows a chunk: at most 256 rows, at most 16 chunks spread evenly, first and last among them."""
+    points, width = file.sizes["N"], file.sizes["D"]
+    chunk = file.chunk_rows(names.ESM)
+    chunk = chunk if chunk > 1 else COMPARED_ROWS // 16
+    chunks = -(-points // chunk)
+    affordable = COMPARED_BYTES // (chunk * width * file.item_bytes(names.ESM))
+    picked = np.unique(np.linspace(0, chunks - 1, int(np.clip(affordable, 2, 16))).astype(int))
+    each = COMPARED_ROWS // len(picked)
+    return [_middle(index * chunk, min((index + 1) * chunk, points), each) for index in picked.tolist()]
+
+
+def _middle(start: int, stop: int, size: int) -> slice:
+    begin = start + max(0, (stop - start - size) // 2)
+    return slice(begin, min(begin + size, stop))

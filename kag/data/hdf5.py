@@ -1,0 +1,234 @@
+"""Arrays out of an HDF5 file, chunk by chunk; every fault is a `DataError` that names dataset and row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from difflib import get_close_matches
+from pathlib import Path
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from kag.data.layout import ATTRIBUTES, FORMAT, OPTIONAL, REQUIRED, Kind, Layout
+from kag.errors import DataError
+
+SIGNATURE = b"\x89HDF\r\n\x1a\n"
+BLOCK_BYTES = 32 * 2**20
+Numbers = NDArray[np.float32] | NDArray[np.int32]
+INT32 = np.iinfo(np.int32)
+KINDS: dict[Kind, str] = {"float": "f", "integer": "iub", "text": "SO"}
+
+
+@contextmanager
+def open_layout(path: Path) -> Iterator[LayoutFile]:
+    """Open a file and check that all datasets of the layout are there, with fitting types and shapes.
+
+    Raises:
+        DataError: there is no such file, it is not HDF5, it is damaged, or datasets are missing or misshaped.
+    """
+    try:
+        file = h5py.File(path, "r")
+    except FileNotFoundError as error:
+        raise DataError(
+            "there is no such file",
+            where=str(path),
+            remedy="correct the path, or make a file with `kag data synth OUT`",
+        ) from error
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    with file:
+        yield LayoutFile(file, path)
+
+
+def _unreadable(path: Path, error: OSError) -> DataError:
+    if path.is_dir():
+        return DataError("this is a folder, not an HDF5 file", where=str(path))
+    try:
+        with path.open("rb") as stream:
+            is_hdf5 = stream.read(len(SIGNATURE)) == SIGNATURE
+    except OSError as denied:
+        return DataError(f"the file cannot be read: {denied.strerror}", where=str(path))
+    if not is_hdf5:
+        return DataError("this is not an HDF5 file", where=str(path), remedy="`kag data synth OUT` makes one to try")
+    return DataError(
+        f"the HDF5 file is truncated or damaged: {error}", where=str(path), remedy="copy or write the file again"
+    )
+
+
+class LayoutFile:
+    """An open file whose datasets, types and shapes fit the layout.
+
+    Attributes:
+        sizes: what each shape letter is in this file.
+    """
+
+    def __init__(self, file: h5py.File, path: Path) -> None:
+        self._file = file
+        self._path = path
+        self.sizes: dict[str, int] = {}
+        self._check_format()
+        self._check_shapes()
+        self._check_attributes()
+
+    def where(self, layout: Layout, row: int | None = None) -> str:
+        """Place of a fault: file, dataset, row."""
+        return f"{self._path}, dataset `{layout.name}`" + ("" if row is None else f", row {row}")
+
+    def has(self, layout: Layout) -> bool:
+        """Whether an optional dataset is there."""
+        return layout.name in self._file
+
+    def shape(self, layout: Layout) -> tuple[int, ...]:
+        """Shape of a dataset."""
+        return tuple(self.sizes[letter] for letter in layout.shape)
+
+    def fill(self, layout: Layout, out: Numbers, *, finite: bool = False) -> None:
+        """Copy a whole dataset into `out` (float32 or int32), block by block.
+
+        Integers beyond int32 are saturated, so that range checks still see them.
+
+        Raises:
+            DataError: a block cannot be read, or (if `finite`) a value is NaN or infinite in float32.
+        """
+        for rows in self.blocks(layout):
+            self._read(layout, rows, out[rows])
+            if finite:
+                self.refuse_rows(~np.isfinite(out[rows]), layout, "the value is NaN or infinite", offset=rows.start)
+
+    def blocks(self, layout: Layout) -> Iterator[slice]:
+        """Row ranges that hold whole chunks, so that each chunk is decompressed once."""
+        dataset = self._file[layout.name]
+        chunk_rows = dataset.chunks[0] if dataset.chunks else 1
+        row_bytes = max(1, dataset.dtype.itemsize * int(np.prod(dataset.shape[1:])))
+        step = max(1, BLOCK_BYTES // (row_bytes * chunk_rows)) * chunk_rows
+        for start in range(0, len(dataset), step):
+            yield slice(start, min(start + step, len(dataset)))
+
+    def rows(self, layout: Layout, rows: slice) -> NDArray[np.float32]:
+        """A range of rows of a float dataset as float32; not checked for NaN."""
+        dataset = self._file[layout.name]
+        block = np.empty((rows.stop - rows.start, *dataset.shape[1:]), np.float32)
+        self._read(layout, rows, block)
+        return block
+
+    def chunk_rows(self, layout: Layout) -> int:
+        """Rows that are read together whether one wants them or not."""
+        dataset = self._file[layout.name]
+        return int(dataset.chunks[0]) if dataset.chunks else 1
+
+    def item_bytes(self, layout: Layout) -> int:
+        """Bytes of one number of a dataset."""
+        return int(self._file[layout.name].dtype.itemsize)
+
+    def text(self, layout: Layout) -> NDArray[np.bytes_]:
+        """A dataset of strings (bytes or str, of fixed or variable length) as fixed-length bytes."""
+        dataset = self._file[layout.name]
+        parts = []
+        for rows in self.blocks(layout):
+            try:
+                parts.append(np.asarray(dataset[rows], dtype=np.bytes_))
+            except OSError as error:
+                raise self._damaged(layout, rows, error) from error
+        return np.concatenate(parts)
+
+    def decode(self, layout: Layout, names: NDArray[np.bytes_]) -> tuple[str, ...]:
+        """Strings of bytes.
+
+        Raises:
+            DataError: one is not UTF-8.
+        """
+        try:
+            return tuple(name.decode("utf-8") for name in names.tolist())
+        except UnicodeDecodeError as error:
+            raise DataError(f"{error.object!r} is not UTF-8 text", where=self.where(layout)) from error
+
+    def refuse_rows(self, bad: NDArray[np.bool_], layout: Layout, what: str, *, offset: int = 0) -> None:
+        """Refuse the file if a row is bad, naming the first one and how many there are.
+
+        Args:
+            bad: shape (N,) or (N, anything).
+            what: one sentence about a bad row.
+            offset: row of the dataset that belongs to the first row of `bad`.
+
+        Raises:
+            DataError: a row is bad.
+        """
+        if not bad.any():
+            return
+        bad_N = bad.reshape(len(bad), -1).any(axis=1)
+        count = int(bad_N.sum())
+        more = f" ({count} rows, this is the first)" if count > 1 else ""
+        raise DataError(what + more, where=self.where(layout, offset + int(bad_N.argmax())))
+
+    def _read(self, layout: Layout, rows: slice, out: Numbers) -> None:
+        dataset = self._file[layout.name]
+        try:
+            if layout.kind == "float":
+                dataset.read_direct(out, np.s_[rows])
+            else:
+                out[:] = np.clip(dataset[rows].astype(np.int64), INT32.min, INT32.max)
+        except OSError as error:
+            raise self._damaged(layout, rows, error) from error
+
+    def _damaged(self, layout: Layout, rows: slice, error: OSError) -> DataError:
+        return DataError(
+            f"rows {rows.start} to {rows.stop - 1} cannot be read, the file is damaged: {error}",
+            where=self.where(layout, rows.start),
+            remedy="copy or write the file again",
+        )
+
+    def _check_format(self) -> None:
+        found = self._file.attrs.get("transformer_format", FORMAT)
+        found = found.decode() if isinstance(found, bytes) else str(found)
+        if found != FORMAT:
+            raise DataError(f"`transformer_format` is `{found}`", where=str(self._path), nearest=FORMAT)
+
+    def _check_shapes(self) -> None:
+        said_by: dict[str, str] = {}
+        for layout in REQUIRED + OPTIONAL:
+            if layout in OPTIONAL and not self.has(layout):
+                continue
+            dataset = self._dataset(layout)
+            for axis, (letter, size) in enumerate(zip(layout.shape, dataset.shape, strict=True)):
+                if size == 0:
+                    raise DataError(f"axis {axis} has length 0", where=self.where(layout))
+                known = self.sizes.setdefault(letter, size)
+                said_by.setdefault(letter, layout.name)
+                if known != size:
+                    raise DataError(
+                        f"axis {axis} has length {size}, but in `{said_by[letter]}` it is {known}",
+                        where=self.where(layout),
+                    )
+
+    def _dataset(self, layout: Layout) -> h5py.Dataset:
+        if layout.name not in self._file:
+            close = get_close_matches(layout.name, list(self._file), n=1, cutoff=0.5)
+            raise DataError(
+                f"the dataset is missing; the layout is `{FORMAT}`",
+                where=self.where(layout),
+                nearest=close[0] if close else None,
+            )
+        dataset = self._file[layout.name]
+        if not isinstance(dataset, h5py.Dataset):
+            raise DataError("this is a group, not a dataset", where=self.where(layout))
+        if dataset.ndim != len(layout.shape):
+            raise DataError(
+                f"the shape is {dataset.shape}, but {len(layout.shape)} axes are needed: ({', '.join(layout.shape)})",
+                where=self.where(layout),
+            )
+        is_text = h5py.check_string_dtype(dataset.dtype) is not None
+        if is_text != (layout.kind == "text") or dataset.dtype.kind not in KINDS[layout.kind]:
+            raise DataError(f"the type is {dataset.dtype}, but {layout.kind} is needed", where=self.where(layout))
+        return dataset
+
+    def _check_attributes(self) -> None:
+        for attribute, letter in ATTRIBUTES.items():
+            stated = self._file.attrs.get(attribute)
+            if stated is not None and stated != self.sizes[letter]:
+                layout = next(layout for layout in REQUIRED if letter in layout.shape)
+                raise DataError(
+                    f"the file attribute `{attribute}` is {stated}, but the array has {self.sizes[letter]} columns",
+                    where=self.where(layout),
+                )

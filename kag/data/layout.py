@@ -1,0 +1,51 @@
+"""The `v3_residue_table` layout: datasets, what they hold and how their shapes hang together."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+FORMAT = "v3_residue_table"
+
+Kind = Literal["float", "integer", "text"]
+
+
+class Layout(NamedTuple):
+    """A dataset: its name, what it holds, and its shape in letters (see `kag.data.sites`)."""
+
+    name: str
+    kind: Kind
+    shape: tuple[str, ...]
+
+
+TABULAR = Layout("tabular", "float", ("N", "F"))
+LABELS = Layout("labels", "integer", ("N",))
+SPLIT = Layout("split", "integer", ("N",))
+PROTEIN_KEYS = Layout("protein_keys", "text", ("N",))
+RESIDUE_NUMBERS = Layout("residue_numbers", "integer", ("N",))
+NEIGHBOURS = Layout("neighbor_residue_indices", "integer", ("N", "K"))
+DISTANCES = Layout("neighbor_distances", "float", ("N", "K"))
+RESIDUE_EMBEDDINGS = Layout("residue_embeddings", "float", ("R", "D"))
+TABLE_KEYS = Layout("residue_protein_keys", "text", ("R",))
+TABLE_NUMBERS = Layout("residue_numbers_table", "integer", ("R",))
+
+NEIGHBOUR_NUMBERS = Layout("neighbor_resnums", "integer", ("N", "K"))
+FEATURE_NAMES = Layout("feature_names", "text", ("F",))
+ESM = Layout("esm", "float", ("N", "D"))
+
+REQUIRED = (
+    TABULAR,
+    LABELS,
+    SPLIT,
+    PROTEIN_KEYS,
+    RESIDUE_NUMBERS,
+    NEIGHBOURS,
+    DISTANCES,
+    RESIDUE_EMBEDDINGS,
+    TABLE_KEYS,
+    TABLE_NUMBERS,
+)
+OPTIONAL = (NEIGHBOUR_NUMBERS, FEATURE_NAMES, ESM)
+"""`esm` repeats the centre's row of the residue table; it is needed only for centres that the table lacks."""
+
+ATTRIBUTES = {"knn_k": "K", "esm_dimension": "D", "tabular_features": "F"}
+"""File attributes that state a size."""

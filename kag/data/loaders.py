@@ -1,0 +1,56 @@
+"""A torch `DataLoader` over index vectors: what it yields does not depend on the number of workers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from kag.data.batches import IndexVector
+
+
+class EpochSampler(Sampler[IndexVector]):
+    """Yields the batches of one epoch. `set_epoch` chooses it, as Lightning does before every epoch.
+
+    Args:
+        batches: the batches of an epoch, a pure function of its number.
+    """
+
+    def __init__(self, batches: Callable[[int], Sequence[IndexVector]]) -> None:
+        self._batches = batches
+        self.set_epoch(0)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Go to an epoch, counted from 0."""
+        self._epoch = epoch
+        self._of_epoch = self._batches(epoch)
+
+    def __iter__(self) -> Iterator[IndexVector]:
+        return iter(self._of_epoch)
+
+    def __len__(self) -> int:
+        return len(self._of_epoch)
+
+
+class _Indices(Dataset[Tensor]):
+    """Hands an index vector on as a tensor; holds no data, so that workers inherit no file and no table."""
+
+    def __getitem__(self, index_B: IndexVector) -> Tensor:
+        return torch.from_numpy(index_B)
+
+
+def index_loader(batches: Callable[[int], Sequence[IndexVector]], *, workers: int = 0) -> DataLoader[Tensor]:
+    """A loader of int64 index vectors, shape (B,). Its `sampler` is an `EpochSampler`.
+
+    It draws from a generator of its own: iterating it leaves torch's global random state as it was.
+    """
+    return DataLoader(
+        _Indices(),
+        batch_size=None,
+        sampler=EpochSampler(batches),
+        num_workers=workers,
+        generator=torch.Generator(),
+        persistent_workers=workers > 0,
+    )

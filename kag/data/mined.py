@@ -1,0 +1,98 @@
+"""The file of mined samples: rows of one data file that are worth showing again."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from kag.data.sites import Sites, split_code
+from kag.errors import DataError
+
+
+class Mined(BaseModel):
+    """Rows that a run got wrong, worst first."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    format: Literal["kag-mined"] = "kag-mined"
+    data_digest: str
+    """`Sites.digest` of the file that the rows belong to."""
+    split: Literal["train", "val", "test"]
+    """Split that they were taken from."""
+    indices: list[int]
+    """Rows, worst first."""
+    run: str
+    """Run id of the weights."""
+    weights_digest: str
+    """Weights that got them wrong."""
+
+
+def write_mined(path: Path, mined: Mined) -> None:
+    """Write the file in one step: a reader sees all of it or nothing."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    partial.write_text(mined.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    os.replace(partial, path)
+
+
+def load_mined(path: Path) -> Mined:
+    """Read the file.
+
+    Raises:
+        DataError: it is missing or not of this format.
+    """
+    try:
+        return Mined.model_validate_json(path.read_bytes())
+    except FileNotFoundError as error:
+        raise DataError(
+            "there is no such file", where=str(path), remedy="make one with `kag mine RUN --out FILE`"
+        ) from error
+    except OSError as error:
+        raise DataError(f"the file cannot be read: {error.strerror}", where=str(path)) from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise DataError(
+            f"not a file of mined samples: {place} {first['msg']}".replace("  ", " "), where=str(path)
+        ) from error
+
+
+def read_mined(path: Path, sites: Sites) -> NDArray[np.int64]:
+    """Rows to replay in training, in the order of the file.
+
+    Raises:
+        DataError: the file is unreadable, belongs to other data or another split, or names rows that do not exist.
+    """
+    mined = load_mined(path)
+    if mined.data_digest != sites.digest:
+        raise DataError(
+            f"these samples were mined from other data (digest {mined.data_digest[:12]})",
+            where=str(path),
+            nearest=f"{sites.path} has digest {sites.digest[:12]}",
+            remedy="mine again on this file",
+        )
+    if mined.split != "train":
+        raise DataError(
+            f"these samples are of the {mined.split} split; training on them would spoil it",
+            where=str(path),
+            remedy="mine the train split",
+        )
+    index_M = np.asarray(mined.indices, dtype=np.int64)
+    if not index_M.size:
+        raise DataError("the list of samples is empty", where=str(path))
+    outside_M = (index_M < 0) | (index_M >= sites.points)
+    if outside_M.any():
+        place = int(outside_M.argmax())
+        raise DataError(
+            f"row {index_M[place]} does not exist; the file has {sites.points}", where=f"{path}, indices[{place}]"
+        )
+    stray_M = sites.split_N[index_M] != split_code("train")
+    if stray_M.any():
+        place = int(stray_M.argmax())
+        raise DataError(f"row {index_M[place]} is not in the train split", where=f"{path}, indices[{place}]")
+    return index_M

@@ -1,0 +1,158 @@
+"""`read_sites`: an HDF5 file in the `v3_residue_table` layout -> `Sites`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kag.data import layout as names
+from kag.data.centres import Centres, append_from_esm, find_centres, prove_table
+from kag.data.hdf5 import LayoutFile, open_layout
+from kag.data.sites import Sites, content_digest, contexts
+from kag.errors import DataError
+from kag.names import SPLITS
+
+
+def read_sites(path: Path) -> Sites:
+    """Read a whole file into arrays, each chunk once; the per-sample `esm` is read only where the table lacks a centre.
+
+    A neighbour is missing if its index is negative, or if it is the centre itself (files pad with it at distance 0).
+
+    Raises:
+        DataError: anything is wrong with the file; names dataset and first row.
+    """
+    with open_layout(path) as file:
+        protein_N, proteins, table_protein_R = _proteins(file)
+        split_N = _split(file, protein_N, proteins)
+        label_N = _labels(file, split_N)
+        centres = find_centres(
+            protein_N,
+            _integers(file, names.RESIDUE_NUMBERS),
+            table_protein_R,
+            _integers(file, names.TABLE_NUMBERS),
+        )
+        neighbour_NK, distance_NK = _neighbours(file, centres)
+        tabular_NF = _floats(file, names.TABULAR)
+        residue_RD = _table(file, centres, proteins)
+        features = _features(file)
+    compared = (tabular_NF, label_N, centres.row_N, neighbour_NK, distance_NK, protein_N, split_N, residue_RD)
+    return Sites(
+        tabular_NF=tabular_NF,
+        label_N=label_N,
+        centre_N=centres.row_N,
+        neighbour_NK=neighbour_NK,
+        distance_NK=distance_NK,
+        protein_N=protein_N,
+        split_N=split_N,
+        residue_RD=residue_RD,
+        residue_number_R=centres.number_R,
+        context_N=contexts(centres.row_N, neighbour_NK, distance_NK),
+        proteins=proteins,
+        features=features,
+        path=path,
+        digest=content_digest(compared, proteins),
+    )
+
+
+def _integers(file: LayoutFile, layout: names.Layout) -> NDArray[np.int32]:
+    array = np.empty(file.shape(layout), np.int32)
+    file.fill(layout, array)
+    return array
+
+
+def _floats(file: LayoutFile, layout: names.Layout) -> NDArray[np.float32]:
+    array = np.empty(file.shape(layout), np.float32)
+    file.fill(layout, array)
+    file.refuse_rows(~np.isfinite(array), layout, "the value is NaN or infinite")
+    return array
+
+
+def _proteins(file: LayoutFile) -> tuple[NDArray[np.int32], tuple[str, ...], NDArray[np.int32]]:
+    """Protein of each point and of each row of the table (-1: it has no points), and the protein keys, sorted."""
+    key_N = file.text(names.PROTEIN_KEYS)
+    keys, protein_N = _codes(key_N)
+    file.refuse_rows(key_N == b"", names.PROTEIN_KEYS, "the protein key is empty")
+    table_keys, code_R = _codes(file.text(names.TABLE_KEYS))
+    place = np.minimum(np.searchsorted(keys, table_keys), len(keys) - 1)
+    known = np.where(keys[place] == table_keys, place, -1).astype(np.int32)
+    return protein_N, file.decode(names.PROTEIN_KEYS, keys), known[code_R]
+
+
+def _codes(key_N: NDArray[np.bytes_]) -> tuple[NDArray[np.bytes_], NDArray[np.int32]]:
+    """Distinct keys, sorted, and the place of each key among them. Keys come in runs, so only the runs are sorted."""
+    starts = np.flatnonzero(np.concatenate([[True], key_N[1:] != key_N[:-1]]))
+    keys, code = np.unique(key_N[starts], return_inverse=True)
+    lengths = np.diff(np.append(starts, len(key_N)))
+    return keys, np.repeat(code.astype(np.int32), lengths)
+
+
+def _split(file: LayoutFile, protein_N: NDArray[np.int32], proteins: tuple[str, ...]) -> NDArray[np.int8]:
+    split_N = _integers(file, names.SPLIT)
+    file.refuse_rows((split_N < 0) | (split_N >= len(SPLITS)), names.SPLIT, "the split is not 0, 1 or 2")
+    _, first_P = np.unique(protein_N, return_index=True)
+    strays_N = split_N != split_N[first_P][protein_N]
+    if strays_N.any():
+        protein = proteins[protein_N[strays_N.argmax()]]
+        file.refuse_rows(strays_N, names.SPLIT, f"protein `{protein}` is in two splits")
+    for code, split in enumerate(SPLITS):
+        if not (split_N == code).any():
+            raise DataError(f"the {split} split is empty: no row is {code}", where=file.where(names.SPLIT))
+    return split_N.astype(np.int8)
+
+
+def _labels(file: LayoutFile, split_N: NDArray[np.int8]) -> NDArray[np.uint8]:
+    label_N = _integers(file, names.LABELS)
+    file.refuse_rows((label_N != 0) & (label_N != 1), names.LABELS, "the label is not 0 or 1")
+    for code, split in enumerate(SPLITS):
+        label = label_N[split_N == code]
+        if label.min() == label.max():
+            raise DataError(
+                f"every label of the {split} split is {label[0]}: there is nothing to rank",
+                where=file.where(names.LABELS, int((split_N == code).argmax())),
+            )
+    return label_N.astype(np.uint8)
+
+
+def _neighbours(file: LayoutFile, centres: Centres) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    neighbour_NK = _integers(file, names.NEIGHBOURS)
+    residues = file.sizes["R"]
+    file.refuse_rows(
+        neighbour_NK >= residues, names.NEIGHBOURS, f"the index is beyond the residue table of {residues} rows"
+    )
+    there_NK = neighbour_NK >= 0
+    if file.has(names.NEIGHBOUR_NUMBERS):
+        number_NK = _integers(file, names.NEIGHBOUR_NUMBERS)
+        file.refuse_rows(
+            there_NK & (centres.number_R[neighbour_NK] != number_NK),
+            names.NEIGHBOURS,
+            f"the residue number at this index of the table differs from `{names.NEIGHBOUR_NUMBERS.name}`",
+        )
+    there_NK &= centres.key_R[neighbour_NK] != centres.key_N[:, None]
+    distance_NK = np.empty(file.shape(names.DISTANCES), np.float32)
+    file.fill(names.DISTANCES, distance_NK)
+    file.refuse_rows(there_NK & ~np.isfinite(distance_NK), names.DISTANCES, "the value is NaN or infinite")
+    file.refuse_rows(there_NK & (distance_NK < 0), names.DISTANCES, "the distance is negative")
+    file.refuse_rows(there_NK & (distance_NK == 0), names.DISTANCES, "the distance to another residue is 0")
+    neighbour_NK[~there_NK] = -1
+    distance_NK[~there_NK] = np.inf
+    return neighbour_NK, distance_NK
+
+
+def _table(file: LayoutFile, centres: Centres, proteins: tuple[str, ...]) -> NDArray[np.float32]:
+    """The residue table, with a row more for each centre that it lacks."""
+    residues = file.sizes["R"]
+    residue_RD = np.empty((len(centres.number_R), file.sizes["D"]), np.float32)
+    file.fill(names.RESIDUE_EMBEDDINGS, residue_RD[:residues], finite=True)
+    if centres.lacking_N.any():
+        append_from_esm(file, centres, residue_RD, proteins)
+    if file.has(names.ESM):
+        prove_table(file, centres, residue_RD)
+    return residue_RD
+
+
+def _features(file: LayoutFile) -> tuple[str, ...]:
+    if not file.has(names.FEATURE_NAMES):
+        return tuple(f"column_{column}" for column in range(file.sizes["F"]))
+    return file.decode(names.FEATURE_NAMES, file.text(names.FEATURE_NAMES))

@@ -1,0 +1,225 @@
+"""Synthetic files in the `v3_residue_table` layout, with a known rule that a model can learn.
+
+The rule. Residues sit on a jittered lattice (5.1 angstrom), numbered along a path through it. Each residue has a hidden
+charge h ~ N(0, 1), independent of all others. Its embedding is noise plus h along one direction that all proteins
+share, so h can be read from the embedding of that residue and from no other. Each point lies on a random residue and
+has a hidden t ~ N(0, 1), visible in the first two tabular columns. The score of a point is
+
+    1.0 * context + 0.4 * h(centre) + 0.4 * t + 0.1 * noise,
+    context = sum_k w_k h(neighbour k) / sqrt(sum_k w_k^2),   w_k = exp(-distance_k / 4 angstrom),
+
+and the best `prevalence` of each protein's points are positive. So most of the signal is in the neighbours, near ones
+count more, and a model that does not see them cannot rank well. A few residues lack their last neighbour.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from kag.data import layout as names
+from kag.errors import DataError
+
+SPACING = 5.1
+JITTER = 1.2
+RANGE = 4.0
+POINTS_PER_RESIDUE = 1.25
+MISSING_DISTANCE = 999.0
+CHUNK_ROWS = 1024
+
+
+@dataclass(frozen=True)
+class _Recipe:
+    proteins: int
+    points: int
+    residues: int
+    embedding: int
+    neighbours: int
+    features: int
+    seed: int
+    prevalence: float
+    missing: float
+
+
+def synthesise(
+    path: Path,
+    *,
+    proteins: int = 24,
+    points_per_protein: int = 200,
+    embedding: int = 32,
+    neighbours: int = 3,
+    features: int = 35,
+    seed: int = 0,
+    prevalence: float = 0.05,
+    missing: float = 0.02,
+    on_protein: Callable[[int], None] | None = None,
+) -> None:
+    """Write a learnable file; equal arguments give equal bytes. About 60/20/20 of the proteins are train/val/test.
+
+    Args:
+        prevalence: share of positive points in each protein; every protein has a positive and a negative one.
+        missing: share of residues that lack their last neighbour.
+        on_protein: called with the number of proteins written so far.
+
+    Raises:
+        DataError: the numbers make no file, or the file cannot be written.
+    """
+    residues = max(neighbours + 1, round(points_per_protein / POINTS_PER_RESIDUE))
+    recipe = _Recipe(proteins, points_per_protein, residues, embedding, neighbours, features, seed, prevalence, missing)
+    _refuse_impossible(recipe)
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with h5py.File(partial, "w", libver="latest") as file:
+            _write(file, recipe, on_protein)
+        os.replace(partial, path)
+    except OSError as error:
+        raise DataError(f"the file cannot be written: {error.strerror or error}", where=str(path)) from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _refuse_impossible(recipe: _Recipe) -> None:
+    if recipe.proteins < 3:
+        raise DataError(f"{recipe.proteins} proteins cannot fill three splits", nearest="3 proteins")
+    if recipe.points < 2:
+        raise DataError(f"{recipe.points} points cannot be positive and negative", nearest="2 points per protein")
+    if min(recipe.embedding, recipe.neighbours, recipe.features) < 1:
+        raise DataError("embedding, neighbours and features must be at least 1")
+    if not (0.0 < recipe.prevalence < 1.0 and 0.0 <= recipe.missing <= 1.0):
+        raise DataError("prevalence must lie between 0 and 1, and so must missing")
+
+
+def _write(file: h5py.File, recipe: _Recipe, on_protein: Callable[[int], None] | None) -> None:
+    _create(file, recipe)
+    shared, *own = np.random.SeedSequence(recipe.seed).spawn(recipe.proteins + 1)
+    random = np.random.Generator(np.random.Philox(shared))
+    split_P = _splits(random.permutation(recipe.proteins))
+    direction_D = random.standard_normal(recipe.embedding)
+    direction_D *= 0.5 * np.sqrt(recipe.embedding) / np.linalg.norm(direction_D)
+    for protein in range(recipe.proteins):
+        arrays = _protein(recipe, np.random.Generator(np.random.Philox(own[protein])), direction_D)
+        first_residue = protein * recipe.residues
+        index_NK = arrays[names.NEIGHBOURS.name]
+        arrays[names.NEIGHBOURS.name] = np.where(index_NK < 0, -1, index_NK + first_residue)
+        arrays[names.SPLIT.name] = np.full(recipe.points, split_P[protein])
+        arrays[names.PROTEIN_KEYS.name] = np.full(recipe.points, _key(protein), object)
+        arrays[names.TABLE_KEYS.name] = np.full(recipe.residues, _key(protein), object)
+        for name, array in arrays.items():
+            file[name][protein * len(array) : (protein + 1) * len(array)] = array
+        if on_protein is not None:
+            on_protein(protein + 1)
+
+
+def _key(protein: int) -> str:
+    return f"synth{protein:05d}_A"
+
+
+def _create(file: h5py.File, recipe: _Recipe) -> None:
+    """Empty datasets and the attributes that files of this layout have."""
+    sizes = {
+        "N": recipe.proteins * recipe.points,
+        "R": recipe.proteins * recipe.residues,
+        "K": recipe.neighbours,
+        "D": recipe.embedding,
+        "F": recipe.features,
+    }
+    types = {names.DISTANCES: np.float16, names.SPLIT: np.int8}
+    kinds = {"float": np.float32, "integer": np.int32, "text": h5py.string_dtype("utf-8")}
+    for layout in names.REQUIRED + names.OPTIONAL:
+        if layout is names.FEATURE_NAMES:
+            continue
+        shape = tuple(sizes[letter] for letter in layout.shape)
+        chunks = (min(CHUNK_ROWS, shape[0]), *shape[1:])
+        file.create_dataset(layout.name, shape, types.get(layout, kinds[layout.kind]), chunks=chunks)
+    file[names.FEATURE_NAMES.name] = [f"synth.column{column:02d}".encode() for column in range(recipe.features)]
+    file.attrs.update(
+        transformer_format=names.FORMAT,
+        aggregation_mode="transformer",
+        dataset_name="synth",
+        processing_strategy="synth",
+        neighbor_distance_metric="euclidean_angstrom",
+        split_meaning="0=train, 1=val, 2=test",
+        knn_k=recipe.neighbours,
+        esm_dimension=recipe.embedding,
+        tabular_features=recipe.features,
+        num_proteins=recipe.proteins,
+        num_samples=sizes["N"],
+        residue_table_size=sizes["R"],
+        seed=recipe.seed,
+    )
+
+
+def _splits(order_P: NDArray[np.int64]) -> NDArray[np.int8]:
+    held_out = max(1, round(0.2 * len(order_P)))
+    split_P = np.zeros(len(order_P), np.int8)
+    split_P[order_P[:held_out]] = 1
+    split_P[order_P[held_out : 2 * held_out]] = 2
+    return split_P
+
+
+def _protein(recipe: _Recipe, random: np.random.Generator, direction_D: NDArray[np.float64]) -> dict[str, NDArray[Any]]:
+    """Arrays of one protein by dataset name; neighbour indices count from its own first residue."""
+    residues, points = recipe.residues, recipe.points
+    neighbour_RK, distance_RK = _neighbours(recipe, random)
+    charge_R = random.standard_normal(residues)
+    residue_RD = random.standard_normal((residues, recipe.embedding), np.float32)
+    residue_RD += (charge_R[:, None] * direction_D).astype(np.float32)
+    centre_N = np.sort(random.integers(residues, size=points))
+    hidden_N = random.standard_normal(points)
+    weight_RK = np.where(neighbour_RK < 0, 0.0, np.exp(-distance_RK / RANGE))
+    norm_R = np.sqrt((weight_RK**2).sum(axis=1))
+    context_R = (weight_RK * charge_R[neighbour_RK]).sum(axis=1) / np.where(norm_R > 0, norm_R, 1.0)
+    score_N = context_R[centre_N] + 0.4 * charge_R[centre_N] + 0.4 * hidden_N + 0.1 * random.standard_normal(points)
+    positives = min(max(1, round(recipe.prevalence * points)), points - 1)
+    label_N = np.zeros(points, np.int32)
+    label_N[np.argsort(-score_N, kind="stable")[:positives]] = 1
+    number_R = np.arange(1, residues + 1, dtype=np.int32)
+    return {
+        names.TABULAR.name: _tabular(recipe, random, hidden_N),
+        names.LABELS.name: label_N,
+        names.RESIDUE_NUMBERS.name: number_R[centre_N],
+        names.NEIGHBOURS.name: neighbour_RK[centre_N],
+        names.DISTANCES.name: distance_RK[centre_N],
+        names.NEIGHBOUR_NUMBERS.name: np.where(neighbour_RK < 0, -1, number_R[neighbour_RK])[centre_N],
+        names.RESIDUE_EMBEDDINGS.name: residue_RD,
+        names.TABLE_NUMBERS.name: number_R,
+        names.ESM.name: residue_RD[centre_N],
+    }
+
+
+def _neighbours(recipe: _Recipe, random: np.random.Generator) -> tuple[NDArray[np.int64], NDArray[np.float16]]:
+    """Nearest residues of each residue (-1 missing) and their distances in angstrom, as the file stores them."""
+    side = int(np.ceil(np.cbrt(recipe.residues)))
+    place_R = np.arange(recipe.residues)
+    line_R, x_R = np.divmod(place_R, side)
+    layer_R, y_R = np.divmod(line_R, side)
+    x_R = np.where(line_R % 2, side - 1 - x_R, x_R)
+    y_R = np.where(layer_R % 2, side - 1 - y_R, y_R)
+    position_R3 = SPACING * np.stack([x_R, y_R, layer_R], axis=1) + random.uniform(-JITTER, JITTER, (len(place_R), 3))
+    distance_RK, neighbour_RK = cKDTree(position_R3).query(position_R3, k=recipe.neighbours + 1)
+    distance_RK, neighbour_RK = distance_RK[:, 1:].astype(np.float16), neighbour_RK[:, 1:].astype(np.int64)
+    lacking_R = random.random(recipe.residues) < recipe.missing
+    neighbour_RK[lacking_R, -1] = -1
+    distance_RK[lacking_R, -1] = MISSING_DISTANCE
+    return neighbour_RK, distance_RK
+
+
+def _tabular(recipe: _Recipe, random: np.random.Generator, hidden_N: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Columns on unequal, skewed scales; the first two show the hidden value, the rest is noise, the last constant."""
+    scale_F = np.geomspace(0.5, 50.0, recipe.features)
+    column_NF = random.gamma(0.7, scale_F, (recipe.points, recipe.features))
+    if recipe.features > 2:
+        column_NF[:, -1] = 1.0
+    seen_N2 = 2.0 * (hidden_N[:, None] + np.array([0.1, 0.5]) * random.standard_normal((recipe.points, 2)))
+    shown = min(2, recipe.features)
+    column_NF[:, :shown] = (np.sign(seen_N2) * np.expm1(np.abs(seen_N2)))[:, :shown]
+    return column_NF.astype(np.float32)

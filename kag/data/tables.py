@@ -1,0 +1,96 @@
+"""`SiteTables`: the arrays as torch tensors on one device, and the gather of a batch."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from kag.data.sites import Sites
+from kag.model.batch import Batch
+
+
+class SiteTables(NamedTuple):
+    """Tensors that batches are gathered from. On the CPU they share memory with the arrays of `Sites`."""
+
+    tabular_NF: Tensor
+    label_N: Tensor
+    centre_N: Tensor
+    neighbour_NK: Tensor
+    distance_NK: Tensor
+    residue_RD: Tensor
+    context_N: Tensor
+    representative_M: Tensor
+    """int64, one point of each context."""
+    max_distance: float
+    """Angstrom; farther or missing neighbours are masked and count as this far."""
+
+    @classmethod
+    def from_sites(cls, sites: Sites, max_distance: float) -> SiteTables:
+        """Wrap the arrays without a copy."""
+        representative_M = np.empty(sites.contexts, np.int64)
+        representative_M[sites.context_N[::-1]] = np.arange(sites.points)[::-1]
+        return cls(
+            tabular_NF=torch.from_numpy(sites.tabular_NF),
+            label_N=torch.from_numpy(sites.label_N),
+            centre_N=torch.from_numpy(sites.centre_N),
+            neighbour_NK=torch.from_numpy(sites.neighbour_NK),
+            distance_NK=torch.from_numpy(sites.distance_NK),
+            residue_RD=torch.from_numpy(sites.residue_RD),
+            context_N=torch.from_numpy(sites.context_N),
+            representative_M=torch.from_numpy(representative_M),
+            max_distance=max_distance,
+        )
+
+    def to(self, device: torch.device | str) -> SiteTables:
+        """The same tables on a device."""
+        return SiteTables._make(item.to(device) if isinstance(item, Tensor) else item for item in self)
+
+    def gather(self, index_B: Tensor, *, share: bool) -> Batch:
+        """Everything that the network needs for some points, on the device of the tables.
+
+        Args:
+            index_B: int64, rows of the points.
+            share: compute each distinct context once (C <= B); otherwise C = B.
+        """
+        index_B = index_B.to(self.residue_RD.device)
+        if share:
+            distinct_C, context_B = torch.unique(self.context_N[index_B], return_inverse=True)
+            point_C = self.representative_M[distinct_C.long()]
+        else:
+            point_C, context_B = index_B, torch.arange(len(index_B), device=index_B.device)
+        neighbour_CK = self.neighbour_NK[point_C].long()
+        distance_CK = self.distance_NK[point_C]
+        valid_CK = (neighbour_CK >= 0) & (distance_CK <= self.max_distance)
+        neighbour_CKD = self.residue_RD[neighbour_CK.clamp(min=0)]
+        return Batch(
+            tabular_BF=self.tabular_NF[index_B],
+            label_B=self.label_N[index_B].float(),
+            context_B=context_B,
+            centre_CD=self.residue_RD[self.centre_N[point_C].long()],
+            neighbour_CKD=neighbour_CKD.masked_fill_(~valid_CK.unsqueeze(-1), 0.0),
+            distance_CK=distance_CK.masked_fill_(~valid_CK, self.max_distance),
+            valid_CK=valid_CK,
+            index_B=index_B,
+        )
+
+
+def tabular_statistics(sites: Sites) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean and standard deviation of sign(x) log(1 + |x|) of each column over the train split.
+
+    Returns:
+        mean_F and std_F; the standard deviation of a constant column is 1.
+    """
+    train_N = sites.index("train")
+    mean_F = np.zeros(sites.columns)
+    std_F = np.ones(sites.columns)
+    for column in range(sites.columns):
+        value = sites.tabular_NF[train_N, column].astype(np.float64)
+        logged = np.sign(value) * np.log1p(np.abs(value))
+        mean_F[column] = logged.mean()
+        if value.min() < value.max():
+            std_F[column] = logged.std()
+    return mean_F, std_F

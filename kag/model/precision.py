@@ -1,0 +1,19 @@
+"""Which parts keep 32 bits under mixed precision.
+
+Encoders and attention products lose nothing that can be measured in bf16; gate, heads and softmax do.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def widened(x: Tensor) -> Tensor:
+    """The tensor in float32 if it came in 16 bits, else as it is (float64 stays float64)."""
+    return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
+
+
+def full_precision(x: Tensor) -> torch.autocast:
+    """Context in which autocast is off on the device of `x`; pass tensors through `widened` inside."""
+    return torch.autocast(x.device.type if x.device.type != "meta" else "cpu", enabled=False)

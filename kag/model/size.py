@@ -1,0 +1,128 @@
+"""How large a model is, before it exists: parameters, FLOPs and memory, from shapes alone (no weight is allocated)."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from kag.model.batch import Batch
+from kag.model.network import Network
+from kag.spec.model import ModelSpec
+
+Precision = Literal["32-true", "bf16-mixed", "16-mixed", "64-true"]
+
+PROBE_POINTS = 4
+"""Points of the batch of shapes; what is counted is linear in it."""
+
+
+class Memory(NamedTuple):
+    """Bytes of a training step."""
+
+    parameters: int
+    """Weights and buffers."""
+    gradients: int
+    moments: int
+    """Both Adam moments."""
+    activations: int
+    """What forward keeps for backward, and under mixed precision the 16-bit copies of the weights."""
+    batch: int
+
+    @property
+    def total(self) -> int:
+        """All of it."""
+        return sum(self)
+
+
+def parameters(network: nn.Module) -> int:
+    """Trained numbers."""
+    return sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)
+
+
+def shape_network(spec: ModelSpec, *, features: int, embedding: int, neighbours: int) -> Network:
+    """The network without storage: it knows every shape and no value."""
+    with torch.device("meta"):
+        return Network(spec, features=features, embedding=embedding, neighbours=neighbours, max_distance=1.0)
+
+
+def flops_per_sample(spec: ModelSpec, *, features: int, embedding: int, neighbours: int) -> int:
+    """Floating-point operations of the forward pass of one point with a context of its own (2 per multiply-add)."""
+    network = shape_network(spec, features=features, embedding=embedding, neighbours=neighbours).eval()
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        network(_shape_batch(features, embedding, neighbours))
+    flops: int = counter.get_total_flops()
+    return flops // PROBE_POINTS
+
+
+def training_memory(
+    spec: ModelSpec,
+    *,
+    features: int,
+    embedding: int,
+    neighbours: int,
+    batch_size: int,
+    precision: Precision = "32-true",
+) -> Memory:
+    """Bytes of a training step, all points with contexts of their own.
+
+    Counted: weights, their gradients, both Adam moments, the batch, and every tensor that autograd keeps for backward,
+    found by a forward pass of shapes. Under mixed precision activations are taken at half their size and each weight
+    has a 16-bit copy. Not counted: the residue table, temporary tensors inside one operation (a few of the largest
+    activation), what the allocator and the libraries hold. Expect a process to need this plus about 1 GiB.
+    """
+    network = shape_network(spec, features=features, embedding=embedding, neighbours=neighbours).train()
+    batch = _shape_batch(features, embedding, neighbours)
+    weights = sum(_bytes(tensor) for tensor in network.parameters())
+    buffers = sum(_bytes(tensor) for tensor in network.buffers())
+    kept = _kept_for_backward(network, batch) * batch_size // PROBE_POINTS
+    inputs = sum(_bytes(tensor) for tensor in batch) * batch_size // PROBE_POINTS
+    if precision == "64-true":
+        weights, buffers, kept, inputs = 2 * weights, 2 * buffers, 2 * kept, 2 * inputs
+    elif precision != "32-true":
+        kept = kept // 2 + weights // 2
+    return Memory(weights + buffers, weights, 2 * weights, kept, inputs)
+
+
+def _bytes(tensor: Tensor) -> int:
+    return tensor.numel() * tensor.element_size()
+
+
+def _shape_batch(features: int, embedding: int, neighbours: int) -> Batch:
+    points = PROBE_POINTS
+    with torch.device("meta"):
+        return Batch(
+            tabular_BF=torch.empty(points, features),
+            label_B=torch.empty(points),
+            context_B=torch.empty(points, dtype=torch.int64),
+            centre_CD=torch.empty(points, embedding),
+            neighbour_CKD=torch.empty(points, neighbours, embedding),
+            distance_CK=torch.empty(points, neighbours),
+            valid_CK=torch.empty(points, neighbours, dtype=torch.bool),
+            index_B=torch.empty(points, dtype=torch.int64),
+        )
+
+
+def _kept_for_backward(network: Network, batch: Batch) -> int:
+    """Bytes of distinct storages that autograd keeps, without weights and the batch itself."""
+    known = {_storage(tensor) for tensor in (*network.parameters(), *network.buffers(), *batch)}
+    kept: dict[int, tuple[Tensor, int]] = {}
+
+    def keep(tensor: Tensor) -> Tensor:
+        storage = _storage(tensor)
+        if storage not in known:
+            kept[storage] = (tensor, tensor.untyped_storage().nbytes())
+        return tensor
+
+    def give(tensor: Any) -> Any:
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, give):
+        network(batch)
+    return sum(size for _, size in kept.values())
+
+
+def _storage(tensor: Tensor) -> int:
+    identity: int = tensor.untyped_storage()._cdata
+    return identity

@@ -1,0 +1,96 @@
+"""Tabular columns: from the numbers of the file to the input of the tabular encoder.
+
+Columns are unscaled and skewed, so each gets a signed log, then zero mean and unit deviation of the train split, and,
+if the spec asks for it, a learned periodic embedding.
+Shape letters: N rows, B points, F columns, M frequencies, E numbers that each column becomes.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from kag.errors import DataError
+from kag.spec.model import PeriodicSpec
+
+
+def signed_log(x: Tensor) -> Tensor:
+    """sign(x) ln(1 + |x|), element by element: odd, monotone, near x for small x."""
+    return torch.sign(x) * torch.log1p(torch.abs(x))
+
+
+def tabular_statistics(tabular_NF: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation of each column's signed log, for `TabularInput.set_statistics`.
+
+    Computed in float64, returned in float32. A constant column gets deviation 1, so that it becomes zero.
+    """
+    logged_NF = signed_log(tabular_NF.double())
+    mean_F = logged_NF.mean(0)
+    std_F = logged_NF.std(0, correction=0)
+    # A constant column keeps rounding noise of about 1e-16 of its mean, which must not be blown up to unit deviation.
+    constant_F = std_F <= 1e-6 * (1.0 + mean_F.abs())
+    return mean_F.float(), torch.where(constant_F, 1.0, std_F).float()
+
+
+class PeriodicEmbedding(nn.Module):
+    """v -> ReLU(A [sin(2 pi c v), cos(2 pi c v)] + b), with frequencies c, A and b of each column's own.
+
+    Gorishniy et al. 2022, arXiv 2203.05556.
+    """
+
+    def __init__(self, spec: PeriodicSpec, columns: int) -> None:
+        super().__init__()
+        self.frequency_FM = nn.Parameter(torch.randn(columns, spec.frequencies) * spec.sigma)
+        bound = 1.0 / math.sqrt(2 * spec.frequencies)
+        self.weight_FME = nn.Parameter(torch.empty(columns, 2 * spec.frequencies, spec.width).uniform_(-bound, bound))
+        self.bias_FE = nn.Parameter(torch.empty(columns, spec.width).uniform_(-bound, bound))
+
+    def forward(self, value_BF: Tensor) -> Tensor:
+        """Standardised columns (B, F) to (B, F x E)."""
+        phase_BFM = 2.0 * math.pi * value_BF.unsqueeze(-1) * self.frequency_FM
+        wave_FBM = torch.cat([phase_BFM.sin(), phase_BFM.cos()], -1).transpose(0, 1)
+        embedded_BFE = torch.bmm(wave_FBM, self.weight_FME).transpose(0, 1) + self.bias_FE
+        return torch.relu(embedded_BFE).flatten(1)
+
+
+class TabularInput(nn.Module):
+    """Signed log, standardisation by statistics that live in the checkpoint, optional periodic embedding."""
+
+    mean_F: Tensor
+    std_F: Tensor
+
+    def __init__(self, spec: PeriodicSpec | None, columns: int) -> None:
+        super().__init__()
+        self.register_buffer("mean_F", torch.zeros(columns))
+        self.register_buffer("std_F", torch.ones(columns))
+        self.periodic = PeriodicEmbedding(spec, columns) if spec else None
+        self.width = columns * spec.width if spec else columns
+
+    @torch.no_grad()
+    def set_statistics(self, mean_F: Tensor, std_F: Tensor) -> None:
+        """Take the train split's statistics of the signed log, once, before training.
+
+        Raises:
+            DataError: another number of columns, a value that is not finite, or a deviation that is not positive.
+        """
+        columns = self.mean_F.shape
+        if mean_F.shape != columns or std_F.shape != columns:
+            raise DataError(
+                f"statistics of {tuple(mean_F.shape)} and {tuple(std_F.shape)} columns for a model of {tuple(columns)}"
+            )
+        wrong_F = ~(torch.isfinite(mean_F) & torch.isfinite(std_F) & (std_F > 0))
+        if bool(wrong_F.any()):
+            raise DataError(
+                f"no usable mean and standard deviation in columns {torch.nonzero(wrong_F).flatten().tolist()}",
+                where="tabular",
+                remedy="compute them with kag.model.tabular.tabular_statistics on finite values",
+            )
+        self.mean_F.copy_(mean_F)
+        self.std_F.copy_(std_F)
+
+    def forward(self, tabular_BF: Tensor) -> Tensor:
+        """Columns as in the file (B, F) to (B, `width`)."""
+        standard_BF = (signed_log(tabular_BF) - self.mean_F) / self.std_F
+        return self.periodic(standard_BF) if self.periodic is not None else standard_BF

@@ -1,0 +1,25 @@
+"""What a request can be told. A fault is the request's, never the server's: it becomes a 4xx or a GraphQL error."""
+
+from __future__ import annotations
+
+from kag.errors import KagError
+
+
+class Fault(KagError):
+    """A request that cannot be served.
+
+    Args:
+        what: said to the client.
+        status: HTTP status, 400 to 499.
+    """
+
+    def __init__(self, what: str, *, status: int = 400) -> None:
+        super().__init__(what)
+        self.status = status
+
+
+class NotFound(Fault):
+    """What the request names does not exist."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(what, status=404)

@@ -1,0 +1,87 @@
+"""API keys: shown once, kept as a digest. A key is 160 random bits, so a plain SHA-256 of it cannot be searched."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import re
+import secrets as random_source
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, RowMapping, select
+
+from kag.errors import UserError
+from kag.server.store import all_rows, first, upsert
+from kag.server.tables import api_keys, secrets
+
+KEY_BYTES = 20
+
+
+def _digest(key: str) -> str:
+    return hashlib.sha256(key.encode()).hexdigest()
+
+
+def new_key(connection: Connection, name: str, *, now: float) -> str:
+    """Make a key for a person or a machine; the only time it can be read.
+
+    Raises:
+        UserError: the name is taken or is no short word.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name):
+        raise UserError(f"{name!r} is no name for a key", remedy="use 1 to 64 letters, digits, '.', '_' or '-'")
+    if first(connection, select(api_keys.c.id).where(api_keys.c.name == name)) is not None:
+        raise UserError(f"there is a key {name!r} already", remedy="choose another name; a revoked name stays taken")
+    key = random_source.token_hex(KEY_BYTES)
+    connection.execute(api_keys.insert().values(name=name, digest=_digest(key), created_at=now))
+    return key
+
+
+def list_keys(connection: Connection) -> Sequence[RowMapping]:
+    """Name, creation and revocation of every key."""
+    columns = (api_keys.c.name, api_keys.c.created_at, api_keys.c.revoked_at)
+    return all_rows(connection, select(*columns).order_by(api_keys.c.created_at, api_keys.c.id))
+
+
+def revoke_key(connection: Connection, name: str, *, now: float) -> None:
+    """From now on the key opens nothing.
+
+    Raises:
+        UserError: there is no such key, or it is revoked.
+    """
+    open_keys = (api_keys.c.name == name, api_keys.c.revoked_at.is_(None))
+    if connection.execute(api_keys.update().where(*open_keys).values(revoked_at=now)).rowcount != 1:
+        raise UserError(f"no key {name!r} is in force", remedy="`kag serve key list` shows all keys")
+
+
+def key_of_header(header: str | None) -> str | None:
+    """The key of an Authorization header: `Basic base64(api:KEY)` or `Bearer KEY`; None if it holds none."""
+    scheme, _, rest = (header or "").partition(" ")
+    if scheme.lower() == "bearer":
+        return rest.strip() or None
+    if scheme.lower() != "basic":
+        return None
+    try:
+        user, sign, key = base64.b64decode(rest.strip(), validate=True).decode().partition(":")
+    except (binascii.Error, UnicodeDecodeError):
+        return None
+    return key if sign and user == "api" and key else None
+
+
+def name_of_key(connection: Connection, key: str | None) -> str | None:
+    """Who a key belongs to, or None if it opens nothing."""
+    if not key:
+        return None
+    query = select(api_keys.c.name).where(api_keys.c.digest == _digest(key), api_keys.c.revoked_at.is_(None))
+    row = first(connection, query)
+    return None if row is None else str(row["name"])
+
+
+def signing_secret(connection: Connection) -> bytes:
+    """The secret that file links are signed with; made on first use, then the same for every server of the database."""
+    fresh = random_source.token_hex(32)
+    upsert(connection, secrets, [{"name": "links", "value": fresh}], key=["name"], update=[])
+    row = first(connection, select(secrets.c.value).where(secrets.c.name == "links"))
+    if row is None:
+        raise LookupError("the signing secret vanished")
+    return bytes.fromhex(str(row["value"]))

@@ -1,0 +1,116 @@
+"""The database behind the server: SQLite in WAL mode, or PostgreSQL by URL. Transactions are the only way in."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import Connection, Engine, RowMapping, Select, Table, create_engine, event
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError
+
+from kag.errors import UserError
+from kag.server.tables import metadata
+
+_WRITES = "kag_writes"
+
+
+class Store:
+    """An engine with two kinds of transaction.
+
+    Args:
+        url: SQLAlchemy URL: `sqlite:///tracking.db` or `postgresql+psycopg://user@host/db`.
+
+    Raises:
+        UserError: the URL is none, or the database cannot be reached.
+    """
+
+    def __init__(self, url: str) -> None:
+        try:
+            self.engine: Engine = _engine(url)
+            metadata.create_all(self.engine)
+        except (ArgumentError, NoSuchModuleError, ModuleNotFoundError, OperationalError) as error:
+            remedy = "give sqlite:///FILE or postgresql+psycopg://USER@HOST/DATABASE"
+            raise UserError(f"cannot open the database: {error}", where=url, remedy=remedy) from error
+        self._writing = threading.Lock()
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A transaction that sees one state of the database and changes nothing."""
+        with self.engine.connect() as connection, connection.begin():
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A transaction that is committed as a whole or not at all. One at a time in SQLite."""
+        if self.engine.dialect.name == "sqlite":
+            with self._writing, self.engine.connect().execution_options(**{_WRITES: True}) as connection:
+                with connection.begin():
+                    yield connection
+        else:
+            with self.engine.connect() as connection, connection.begin():
+                yield connection
+
+    def close(self) -> None:
+        """Let go of all connections."""
+        self.engine.dispose()
+
+
+def _engine(url: str) -> Engine:
+    if make_url(url).get_backend_name() != "sqlite":
+        return create_engine(url, pool_size=20, max_overflow=40, pool_pre_ping=True)
+    engine = create_engine(url, connect_args={"timeout": 60, "check_same_thread": False}, pool_size=20, max_overflow=40)
+
+    @event.listens_for(engine, "connect")
+    def _configure(connection: Any, _: Any) -> None:
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "busy_timeout=60000"):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        writes = connection.get_execution_options().get(_WRITES, False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    return engine
+
+
+def upsert(
+    connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]], *, key: Sequence[str], update: Sequence[str]
+) -> None:
+    """Insert rows; where the key exists, replace the columns in `update` (or leave the row as it is if there are none)."""
+    if not rows:
+        return
+    if connection.dialect.name == "sqlite":
+        made: Any = sqlite.insert(table)
+    else:
+        made = postgresql.insert(table)
+    if update:
+        made = made.on_conflict_do_update(index_elements=list(key), set_={name: made.excluded[name] for name in update})
+    else:
+        made = made.on_conflict_do_nothing(index_elements=list(key))
+    connection.execute(made, [dict(row) for row in rows])
+
+
+def first(connection: Connection, query: Select[Any]) -> RowMapping | None:
+    """The first row of a query, or None."""
+    return connection.execute(query.limit(1)).mappings().first()
+
+
+def all_rows(connection: Connection, query: Select[Any]) -> Sequence[RowMapping]:
+    """Every row of a query."""
+    return connection.execute(query).mappings().all()
+
+
+def inserted_id(connection: Connection, table: Table, values: Mapping[str, Any]) -> int:
+    """Insert one row; its id."""
+    result = connection.execute(table.insert().values(**values))
+    key = result.inserted_primary_key
+    if key is None:
+        raise LookupError(f"{table.name} gave no primary key")
+    return int(key[0])

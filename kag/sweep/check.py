@@ -1,0 +1,122 @@
+"""What a sweep means for a run spec: every parameter a spec key, every value a valid run, the metric one that is logged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from kag import names
+from kag.errors import SpecError
+from kag.spec import RunSpec, build_spec
+from kag.spec.keys import known_keys, nearest_key
+from kag.sweep.config import Nested, Sweep
+from kag.sweep.distribution import Distribution
+
+RAISED = ("auprc", "auprc_per_protein", "auroc", "iou", "f1", "precision", "recall")
+"""Metrics that are better when larger; a loss is better when smaller, and a threshold is neither."""
+
+
+def violations(sweep: Sweep, base_spec: RunSpec) -> list[str]:
+    """Everything that would go wrong, in the order of the file; empty if nothing would."""
+    return [*_metric(sweep), *_command(sweep), *_nesting(sweep), *_parameters(sweep, base_spec)]
+
+
+def trial_count(sweep: Sweep) -> int | None:
+    """Number of trials, or None for a search without end."""
+    counts = [count for count in (sweep.size(), sweep.run_cap) if count is not None]
+    return min(counts) if counts else None
+
+
+def epoch_count(sweep: Sweep, base_spec: RunSpec) -> int | None:
+    """Epochs of all trials trained separately, at most; None for a search without end.
+
+    Where `epochs`, `swa.start` or `swa.window` are searched at random, the largest values count.
+    """
+    count = trial_count(sweep)
+    if count is None:
+        return None
+    leaves = {key: leaf for key, leaf in sweep.leaves().items() if key == "epochs" or key.startswith("swa")}
+    if sweep.method != "grid" or (sweep.run_cap or count) < (sweep.size() or 0):
+        largest = {key: max(leaf.extremes(), key=_size) for key, leaf in leaves.items()}
+        return count * _epochs(base_spec, largest)
+    points: list[dict[str, Any]] = [{}]
+    for key, leaf in leaves.items():
+        points = [{**point, key: value} for point in points for value in leaf.levels() or ()]
+    return sum(_epochs(base_spec, point) for point in points) * (count // len(points))
+
+
+def _size(value: Any) -> float:
+    return float(value) if isinstance(value, (int, float)) else 0.0
+
+
+def _epochs(base_spec: RunSpec, point: dict[str, Any]) -> int:
+    return _with(base_spec, point).last_epoch + 1
+
+
+def _with(base_spec: RunSpec, point: dict[str, Any]) -> RunSpec:
+    return build_spec(base_spec.model_dump(mode="json"), point)
+
+
+def logged_metrics() -> tuple[str, ...]:
+    """Keys that a run logs and a sweep can be judged by."""
+    splits = [names.evaluation(split, metric) for split in names.SPLITS for metric in names.METRICS]
+    constants = [value for name, value in vars(names).items() if name.isupper() and isinstance(value, str)]
+    return tuple(dict.fromkeys([*splits, *(names.averaged(key) for key in splits), *constants]))
+
+
+def _metric(sweep: Sweep) -> Iterator[str]:
+    if sweep.metric is None:
+        return
+    name, goal = sweep.metric.name, sweep.metric.goal
+    if name not in logged_metrics():
+        from difflib import get_close_matches
+
+        near = get_close_matches(name, logged_metrics(), n=1, cutoff=0.3)
+        yield f"metric.name = {name}: no run logs it" + (f"; nearest known: {near[0]}" if near else "")
+        return
+    last = name.rsplit("/", 1)[-1]
+    if last in RAISED and goal != "maximize":
+        yield f"metric.goal = {goal}: {name} is better when larger; write `goal: maximize` (W&B's default is minimize)"
+    if last.startswith("loss") and goal != "minimize":
+        yield f"metric.goal = {goal}: {name} is better when smaller; write `goal: minimize`"
+    if name.split("/")[0].startswith("test"):
+        yield f"metric.name = {name}: a search must not choose by the test split; nearest known: {names.OBJECTIVE}"
+
+
+def _command(sweep: Sweep) -> Iterator[str]:
+    words = [str(word) for word in sweep.command or ()]
+    if not words and sweep.program is None:
+        yield "command: missing; an agent would not know what to run"
+    given = [word for word in words if word.startswith("${args")]
+    if words and not given:
+        yield "command: has no ${args_no_hyphens} or ${args_json}, so every trial would be the same run"
+
+
+def _nesting(sweep: Sweep) -> Iterator[str]:
+    for key, parameter in sweep.parameters.items():
+        if isinstance(parameter, Nested):
+            yield (
+                f"parameters.{key}: nested parameters reach the run as the text of a Python dict; "
+                f"write flat dotted keys (`{key}.<name>: ...`)"
+            )
+
+
+def _parameters(sweep: Sweep, base_spec: RunSpec) -> Iterator[str]:
+    for key, leaf in sweep.leaves().items():
+        if key not in known_keys():
+            near = nearest_key(key)
+            yield f"parameters.{key}: no such spec key" + (f"; nearest known: {near}" if near else "")
+        else:
+            yield from _values(key, leaf, sweep, base_spec)
+
+
+def _values(key: str, leaf: Distribution, sweep: Sweep, base_spec: RunSpec) -> Iterator[str]:
+    """Each value is tried on the base with the other parameters at a value of theirs: some only make sense together."""
+    others = {other: known.value(0.5) for other, known in sweep.leaves().items() if other in known_keys()}
+    for value in leaf.extremes():
+        try:
+            _with(base_spec, {**others, key: value})
+        except SpecError as error:
+            problems = [line.strip() for line in error.what.splitlines()[1:] if line.strip().startswith(("override", key))]
+            detail = next((line for line in problems if key in line), problems[0] if problems else error.what)
+            yield f"parameters.{key}: {value!r} builds no valid run ({detail})"

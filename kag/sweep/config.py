@@ -1,0 +1,310 @@
+"""The W&B sweep schema: what `wandb sweep` accepts, as types. All violations are reported at once.
+
+The file is read as the client reads it (YAML 1.1): there `1e-4` is text, and a value that YAML 1.2 reads otherwise is
+reported, since the run would get another type than the file seems to give.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import math
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, model_validator
+from pydantic_core import ErrorDetails
+
+from kag.errors import SpecError, SweepError
+from kag.spec.text import read_yaml
+from kag.sweep.distribution import Beta, Bounded, Categorical, Constant, Distribution, IntUniform, Normal, Weighted
+
+Params = dict[str, Any]
+"""One point: dotted key -> value. Nested parameters are flat here; `Sweep.arguments` nests them again."""
+
+_FAMILIES: dict[str, str] = {
+    "constant": "constant",
+    "categorical": "categorical",
+    "categorical_w_probabilities": "weighted",
+    "int_uniform": "int_uniform",
+    **{f"{q}{name}": "bounded" for q in ("", "q_") for name in ("uniform", "log_uniform", "log_uniform_values")},
+    **{name: "bounded" for name in ("inv_log_uniform", "inv_log_uniform_values")},
+    **{f"{q}{name}": "normal" for q in ("", "q_") for name in ("normal", "log_normal")},
+    **{f"{q}beta": "beta" for q in ("", "q_")},
+}
+
+
+def _family(value: Any) -> str | None:
+    """Which kind of parameter a mapping describes; the rules of the client where no distribution is named."""
+    if isinstance(value, (Distribution, Nested)):
+        return "nested" if isinstance(value, Nested) else _FAMILIES[getattr(value, "distribution", "constant")]
+    if not isinstance(value, Mapping):
+        return None
+    if "parameters" in value:
+        return "nested"
+    if "distribution" in value:
+        name = value["distribution"]
+        return _FAMILIES.get(name, f"no distribution {name}") if isinstance(name, str) else None
+    if "value" in value:
+        return "constant"
+    if "values" in value:
+        return "weighted" if "probabilities" in value else "categorical"
+    if "min" not in value or "max" not in value:
+        return None
+    whole = [isinstance(value[key], int) for key in ("min", "max")]
+    return "int_uniform" if all(whole) else "bounded" if not any(whole) else "ambiguous"
+
+
+Parameter = Annotated[
+    Annotated[Constant, Tag("constant")]
+    | Annotated[Categorical, Tag("categorical")]
+    | Annotated[Weighted, Tag("weighted")]
+    | Annotated[IntUniform, Tag("int_uniform")]
+    | Annotated[Bounded, Tag("bounded")]
+    | Annotated[Normal, Tag("normal")]
+    | Annotated[Beta, Tag("beta")]
+    | Annotated["Nested", Tag("nested")],
+    Discriminator(_family),
+]
+
+ParameterName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]*$")]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class Nested(_Section):
+    """Parameters inside a parameter."""
+
+    parameters: Annotated[dict[ParameterName, Parameter], Field(min_length=1)]
+
+
+class Metric(_Section):
+    """What the search improves."""
+
+    name: str
+    goal: Literal["minimize", "maximize"] = "minimize"
+    target: float | None = None
+    """The sweep ends when a trial reaches this value."""
+    impute: Literal["latest", "best", "worst"] = "worst"
+    impute_while_running: Literal["latest", "best", "worst", "false"] = "false"
+
+    def better(self, value: float, than: float) -> bool:
+        """Whether a value is at least as good as another."""
+        return value >= than if self.goal == "maximize" else value <= than
+
+
+class Hyperband(_Section):
+    """Early termination at bands of iterations; an iteration is one logged value of the metric."""
+
+    type: Literal["hyperband"]
+    min_iter: Annotated[int, Field(ge=1)] | None = None
+    """First band; the next ones are eta times as far each."""
+    max_iter: Annotated[int, Field(ge=1)] | None = None
+    """Bands are max_iter / eta, max_iter / eta^2, ... down to `s` of them."""
+    s: Annotated[int, Field(ge=1)] | None = None
+    eta: Annotated[float, Field(gt=1)] = 3.0
+    """At each band the best 1/eta of the trials go on."""
+    strict: bool = True
+    """Compare the value at the band; otherwise the best value so far."""
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Hyperband:
+        if self.max_iter is None and self.min_iter is None:
+            raise ValueError("needs min_iter, or max_iter and s")
+        if self.max_iter is not None and self.s is None:
+            raise ValueError("max_iter needs s")
+        if self.max_iter is not None and self.max_iter / self.eta < 1:
+            raise ValueError("max_iter / eta is below 1: there is no band")
+        return self
+
+    def bands(self, longest: int) -> list[int]:
+        """The iterations, counted from 0, at which trials are compared, as far as a history of this length goes."""
+        if self.max_iter is not None:
+            found = [int(self.max_iter / self.eta**k) for k in range(1, (self.s or 1) + 1)]
+            return sorted({band for band in found if 1 <= band < longest})
+        count = 0 if longest < 1 else int(math.log(max(longest, 1), self.eta)) + 1
+        found = [int((self.min_iter or 1) * self.eta**k) for k in range(count)]
+        return sorted({band for band in found if band < longest})
+
+
+class Controller(_Section):
+    """Who suggests: kag's server takes the place of W&B's."""
+
+    type: Literal["cloud", "local"]
+
+
+class Sweep(_Section):
+    """A sweep file."""
+
+    method: Literal["grid", "random", "bayes"]
+    parameters: Annotated[dict[ParameterName, Parameter], Field(min_length=1)]
+    metric: Metric | None = None
+    early_terminate: Hyperband | None = None
+    command: Annotated[tuple[str | int | float, ...], Field(strict=False)] | None = None
+    program: str | None = None
+    run_cap: Annotated[int, Field(ge=1)] | None = None
+    """Most trials."""
+    name: str | None = None
+    description: str | None = None
+    project: str | None = None
+    entity: str | None = None
+    controller: Controller | None = None
+    apiVersion: str | None = None  # noqa: N815 - the key of the file
+    kind: Literal["sweep"] | None = None
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Sweep:
+        problems = list(_contradictions(self))
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self
+
+    def leaves(self) -> dict[str, Distribution]:
+        """Dotted key -> distribution, in the order of the keys."""
+        return {".".join(path): leaf for path, leaf in sorted(_walk(self.parameters, ()))}
+
+    def arguments(self, params: Params) -> dict[str, Any]:
+        """The point as the agent gets it: nested where the file nests."""
+        tree: dict[str, Any] = {}
+        for path, _ in _walk(self.parameters, ()):
+            branch = tree
+            for word in path[:-1]:
+                branch = branch.setdefault(word, {})
+            branch[path[-1]] = params[".".join(path)]
+        return tree
+
+    def size(self) -> int | None:
+        """Number of points of a grid, else None."""
+        if self.method != "grid":
+            return None
+        return math.prod(len(leaf.levels() or ()) for leaf in self.leaves().values())
+
+
+Nested.model_rebuild()
+Sweep.model_rebuild()
+
+
+def _walk(parameters: Mapping[str, Any], prefix: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Distribution]]:
+    for name, parameter in parameters.items():
+        if isinstance(parameter, Nested):
+            yield from _walk(parameter.parameters, (*prefix, name))
+        else:
+            yield (*prefix, name), parameter
+
+
+def _contradictions(sweep: Sweep) -> Iterator[str]:
+    paths = [".".join(path) for path, _ in _walk(sweep.parameters, ())]
+    yield from (f"parameters.{key} is given twice, flat and nested" for key in sorted(set(paths)) if paths.count(key) > 1)
+    if sweep.method == "bayes" and sweep.metric is None:
+        yield "method bayes needs a metric"
+    if sweep.early_terminate is not None and sweep.metric is None:
+        yield "early_terminate needs a metric"
+    if sweep.method == "grid":
+        for key, leaf in sweep.leaves().items():
+            if leaf.levels() is None:
+                yield f"parameters.{key}: a grid needs `values`, `value`, int_uniform or q_uniform"
+
+
+def parse_sweep(tree: Any, *, lines: Mapping[str, int] | None = None, title: str = "sweep") -> Sweep:
+    """The sweep of a plain tree.
+
+    Raises:
+        SweepError: lists every violation with dotted key and nearest known key.
+    """
+    if not isinstance(tree, Mapping):
+        raise SweepError("must be a mapping of keys to values", where=title)
+    try:
+        return Sweep.model_validate(tree)
+    except ValidationError as error:
+        problems = [_line(detail, lines or {}) for detail in error.errors()]
+        raise SweepError("\n  ".join([_count(problems), *problems]), where=title) from None
+
+
+def read_sweep(path: Path) -> Sweep:
+    """Read a sweep file.
+
+    Raises:
+        SweepError: the file cannot be read, or breaks the schema; the text lists every violation.
+    """
+    try:
+        strict_tree, lines = read_yaml(path)
+    except SpecError as error:
+        remedy = "begin with `method: grid` and `parameters: ...`" if "mapping" in error.what else error.remedy
+        raise SweepError(error.what, where=error.where, remedy=remedy) from error
+    tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+    differing = list(_read_otherwise(strict_tree, tree, "", lines))
+    if differing:
+        raise SweepError("\n  ".join([_count(differing), *differing]), where=str(path))
+    return parse_sweep(tree, lines=lines, title=str(path))
+
+
+def _count(problems: list[str]) -> str:
+    return f"{len(problems)} problem" + ("s" if len(problems) != 1 else "")
+
+
+def _read_otherwise(modern: Any, client: Any, key: str, lines: Mapping[str, int]) -> Iterator[str]:
+    if isinstance(modern, Mapping) and isinstance(client, Mapping):
+        for name in modern:
+            yield from _read_otherwise(modern[name], client.get(name), f"{key}.{name}".strip("."), lines)
+    elif isinstance(modern, list) and isinstance(client, list) and len(modern) == len(client):
+        for index, (ours, theirs) in enumerate(zip(modern, client, strict=True)):
+            yield from _read_otherwise(ours, theirs, f"{key}.{index}", lines)
+    elif modern != client or type(modern) is not type(client):
+        where = f"line {lines[key]}: " if key in lines else ""
+        yield (
+            f"{where}{key}: W&B reads {client!r}, where {modern!r} seems to be meant; "
+            "write a number with a dot (1.0e-4), and text in quotes"
+        )
+
+
+def _line(detail: ErrorDetails, lines: Mapping[str, int]) -> str:
+    families = {*_FAMILIES.values(), "nested"}
+    words = [str(word) for word in detail["loc"] if word not in families and word != "[key]"]
+    key = ".".join(words)
+    where = f"line {lines[key]}: " if key in lines else ""
+    missing = detail["type"] == "missing"
+    value = "" if missing or not key or isinstance(detail["input"], (Mapping, BaseModel)) else f" = {_short(detail['input'])}"
+    return f"{where}{key}{value}: {_sentence(detail, words)}".removeprefix(": ")
+
+
+def _sentence(detail: ErrorDetails, words: list[str]) -> str:
+    if detail["type"] == "missing":
+        return "missing"
+    if detail["type"] == "extra_forbidden":
+        return f"unknown key{_nearest(words[-1], _known(words))}"
+    if detail["type"] == "union_tag_invalid":
+        tag = str(detail["ctx"]["tag"])
+        if tag == "ambiguous":
+            return "one bound is whole and one is not: write both with a dot, both without, or name the distribution"
+        name = tag.removeprefix("no distribution ")
+        return f"no distribution {name!r}{_nearest(name, tuple(_FAMILIES))}"
+    if detail["type"] == "union_tag_not_found":
+        return "needs `value`, `values`, `min` and `max`, or a `distribution`"
+    text = detail["msg"].removeprefix("Value error, ")
+    if detail["type"] == "literal_error" and words and words[-1] == "method" and detail["input"] == "custom":
+        text += "; a custom method needs its own scheduler process, which no kag command starts"
+    return re.sub(r"^[A-Z]", lambda match: match[0].lower(), text)
+
+
+def _known(words: list[str]) -> tuple[str, ...]:
+    sections = {"metric": Metric, "early_terminate": Hyperband, "controller": Controller}
+    if len(words) == 1:
+        return tuple(Sweep.model_fields)
+    if words[0] in sections:
+        return tuple(sections[words[0]].model_fields)
+    return ("distribution", "value", "values", "probabilities", "min", "max", "q", "mu", "sigma", "a", "b", "parameters")
+
+
+def _nearest(word: str, known: tuple[str, ...]) -> str:
+    found = difflib.get_close_matches(word, known, n=1, cutoff=0.4)
+    return f"; nearest known: {found[0]}" if found else ""
+
+
+def _short(value: Any, limit: int = 80) -> str:
+    text = json.dumps(value, default=str)
+    return text if len(text) <= limit else text[: limit - 3] + "..."

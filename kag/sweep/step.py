@@ -1,0 +1,200 @@
+"""One heartbeat of an agent, as a pure function: what becomes of the trials, and what the agent is told to do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from enum import StrEnum
+from typing import Any, Literal, NamedTuple
+
+from kag.sweep.config import Params, Sweep
+from kag.sweep.stop import stop
+from kag.sweep.suggest import suggest
+from kag.sweep.trial import Limits, Trial, TrialState, fail, finish, lapse, renew, take
+
+__all__ = ["Command", "Limits", "Outcome", "Step", "SweepState", "absorb", "run_of", "step"]
+
+
+class SweepState(StrEnum):
+    """States of a sweep, in the client's words."""
+
+    PENDING = "PENDING"
+    RUNNING = "RUNNING"
+    PAUSED = "PAUSED"
+    FINISHED = "FINISHED"
+    CANCELED = "CANCELED"
+
+
+class Outcome(StrEnum):
+    """What is known of the run of an attempt."""
+
+    ABSENT = "absent"
+    """It never reported."""
+    RUNNING = "running"
+    FINISHED = "finished"
+    FAILED = "failed"
+
+
+class Command(NamedTuple):
+    """What an agent is told."""
+
+    type: Literal["run", "stop", "exit"]
+    run: str | None = None
+    params: Params | None = None
+
+
+class Step(NamedTuple):
+    """The trials after a heartbeat (new ones at the end), the commands, and whether the search is over."""
+
+    trials: list[Trial]
+    commands: list[Command]
+    over: bool
+
+
+def run_of(sweep_id: str, trial: int, attempt: int) -> str:
+    """Name of the run of an attempt; the same attempt always has the same one."""
+    return f"{sweep_id}-{trial:04d}" + (f"-{attempt}" if attempt > 1 else "")
+
+
+def absorb(
+    trials: Sequence[Trial],
+    outcomes: Mapping[str, Outcome],
+    seen: Mapping[str, float],
+    *,
+    now: float,
+    limits: Limits,
+) -> list[Trial]:
+    """Take in what the runs themselves report.
+
+    Args:
+        trials: the trials of the sweep.
+        outcomes: run -> its outcome.
+        seen: run -> seconds since the epoch of its last sign of life.
+        now: seconds since the epoch.
+        limits: how patient to be.
+    """
+    return [_absorbed(trial, outcomes, seen, now=now, limits=limits) for trial in trials]
+
+
+def _absorbed(
+    trial: Trial, outcomes: Mapping[str, Outcome], seen: Mapping[str, float], *, now: float, limits: Limits
+) -> Trial:
+    outcome = outcomes.get(trial.run or "", Outcome.ABSENT)
+    if trial.state is TrialState.FREE and outcome is Outcome.FINISHED:
+        return finish(trial)
+    if trial.state is TrialState.FREE and outcome is Outcome.RUNNING and now < seen[trial.run or ""] + limits.lease:
+        trial = trial.model_copy(update={"state": TrialState.LEASED})
+    if trial.state is not TrialState.LEASED:
+        return trial
+    if outcome is Outcome.FINISHED:
+        return finish(trial)
+    if outcome is Outcome.FAILED:
+        return fail(trial, limits)
+    if outcome is Outcome.RUNNING:
+        trial = renew(trial, now=seen[trial.run or ""], limits=limits)
+    return lapse(trial, now=now, limits=limits)
+
+
+def step(
+    sweep: Sweep,
+    state: SweepState,
+    trials: Sequence[Trial],
+    *,
+    sweep_id: str,
+    agent: str,
+    running: frozenset[str],
+    now: float,
+    seed: int,
+    limits: Limits,
+    propose: Callable[[Sweep, Sequence[Trial], int], Params | None] = suggest,
+) -> Step:
+    """One heartbeat.
+
+    Args:
+        sweep: the sweep.
+        state: its state.
+        trials: its trials, after `absorb`.
+        sweep_id: its id, part of the names of its runs.
+        agent: who reports.
+        running: runs that the agent says it runs.
+        now: seconds since the epoch.
+        seed: of the search.
+        limits: how patient to be.
+        propose: gives the next point.
+    """
+    kept = [_reported(trial, agent, running, now=now, limits=limits) for trial in trials]
+    doomed = stop(sweep, kept) if state in (SweepState.RUNNING, SweepState.PAUSED) else set()
+    if state is SweepState.CANCELED:
+        doomed = {trial.id for trial in kept if trial.state is TrialState.LEASED}
+        kept = [t.model_copy(update={"state": TrialState.CANCELED}) if t.state is TrialState.FREE else t for t in kept]
+    kept = [t.model_copy(update={"stopping": True}) if t.id in doomed else t for t in kept]
+    if running:
+        current = {trial.run: trial for trial in kept}
+        stops = [Command("stop", name) for name in sorted(running) if _unwanted(current.get(name))]
+        return Step(kept, stops, over=False)
+    return _idle(sweep, state, kept, sweep_id=sweep_id, agent=agent, now=now, seed=seed, limits=limits, propose=propose)
+
+
+def _unwanted(trial: Trial | None) -> bool:
+    """Whether a run must end: another attempt has replaced it, or its trial was stopped. One that is done just ends."""
+    return trial is None or (trial.state is TrialState.LEASED and trial.stopping)
+
+
+def _reported(trial: Trial, agent: str, running: frozenset[str], *, now: float, limits: Limits) -> Trial:
+    """What the agent's own list says of a trial."""
+    if trial.run in running:
+        if trial.state is TrialState.FREE:
+            trial = trial.model_copy(update={"state": TrialState.LEASED, "agent": agent})
+        return renew(trial, now=now, limits=limits) if trial.state is TrialState.LEASED else trial
+    if trial.state is TrialState.LEASED and trial.agent == agent and trial.confirmed:
+        return fail(trial, limits)
+    return trial
+
+
+def _idle(
+    sweep: Sweep,
+    state: SweepState,
+    trials: list[Trial],
+    *,
+    sweep_id: str,
+    agent: str,
+    now: float,
+    seed: int,
+    limits: Limits,
+    propose: Callable[[Sweep, Sequence[Trial], int], Params | None],
+) -> Step:
+    """The agent runs nothing: give it a point, let it wait, or send it home."""
+    if state in (SweepState.FINISHED, SweepState.CANCELED):
+        return Step(trials, [Command("exit")], over=True)
+    unheard = next((t for t in trials if t.state is TrialState.LEASED and t.agent == agent), None)
+    if unheard is not None:
+        return _send_again(unheard, trials, agent=agent, now=now, limits=limits)
+    if state is SweepState.PAUSED:
+        return Step(trials, [], over=False)
+    free = next((trial for trial in trials if trial.state is TrialState.FREE), None)
+    if free is None:
+        params: dict[str, Any] | None = propose(sweep, trials, seed)
+        if params is None:
+            over = all(trial.state.over for trial in trials)
+            return Step(trials, [Command("exit")] if over else [], over=over)
+        free = Trial(id=len(trials), params=params)
+        trials = [*trials, free]
+    run = run_of(sweep_id, free.id, free.attempt + 1)
+    taken = take(free, agent=agent, run=run, now=now, limits=limits)
+    trials = [taken if trial.id == free.id else trial for trial in trials]
+    return Step(trials, [Command("run", run, taken.params)], over=False)
+
+
+def _send_again(trial: Trial, trials: list[Trial], *, agent: str, now: float, limits: Limits) -> Step:
+    """The agent does not run what it was given, and the run never reported: the answer was lost, or it died at once.
+
+    The same run is sent again, so a lost answer runs nothing twice; each sending counts as a failure, so a command that
+    cannot start is given up.
+    """
+    failed = fail(trial, limits)
+    if failed.state is TrialState.FREE:
+        failed = failed.model_copy(
+            update={"state": TrialState.LEASED, "agent": agent, "lease_until": now + limits.lease}
+        )
+    after = [failed if other.id == trial.id else other for other in trials]
+    commands = [Command("run", failed.run, failed.params)] if failed.state is TrialState.LEASED else []
+    return Step(after, commands, over=False)

@@ -1,0 +1,134 @@
+"""A trial is a point of the search and a lease on it: who runs it now, and until when that is believed.
+
+The rules are pure: each takes a trial and gives the trial after the event. A trial is bound to an agent by `take`,
+kept by signs of life, and given back when they stop. An attempt is one run; a trial has one live run at a time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+TrialId = int
+
+
+class TrialState(StrEnum):
+    """Where a trial stands."""
+
+    FREE = "free"
+    """Waits for an agent: its last agent died, or its last attempt failed."""
+    LEASED = "leased"
+    FINISHED = "finished"
+    STOPPED = "stopped"
+    """Ended early on request; its last value counts."""
+    FAILED = "failed"
+    """Every allowed attempt failed."""
+    CANCELED = "canceled"
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more will happen."""
+        return self not in (TrialState.FREE, TrialState.LEASED)
+
+
+class Limits(BaseModel):
+    """How patient a sweep is."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    lease: float = 120.0
+    """Seconds without a sign of life after which an agent counts as dead."""
+    failures: int = 3
+    """Attempts of one point that may fail before it is given up."""
+    losses: int = 20
+    """Agents that one point may lose before it is given up."""
+
+
+class Trial(BaseModel):
+    """One point."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: TrialId
+    """Number within the sweep, from 0."""
+    params: dict[str, Any]
+    state: TrialState = TrialState.FREE
+    history: tuple[float, ...] = ()
+    """Logged values of the metric, in order."""
+    value: float | None = None
+    """The metric in the run's summary, or None."""
+    run: str | None = None
+    """Name of the run of the present or last attempt."""
+    agent: str | None = None
+    attempt: int = 0
+    """Runs that were started for it."""
+    failures: int = 0
+    losses: int = 0
+    confirmed: bool = False
+    """Whether the agent or the run has shown that the attempt began."""
+    stopping: bool = False
+    """Whether the attempt was told to stop."""
+    lease_until: float = 0.0
+    """Seconds since the epoch."""
+
+    @property
+    def result(self) -> float | None:
+        """The value that the trial is judged by."""
+        return self.value if self.value is not None else (self.history[-1] if self.history else None)
+
+
+def point_digest(params: Mapping[str, Any]) -> str:
+    """Canonical hash of a point: keys sorted, values with their JSON type, so 1, 1.0, "1" and true are four points."""
+    return hashlib.sha256(json.dumps(params, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def take(trial: Trial, *, agent: str, run: str, now: float, limits: Limits) -> Trial:
+    """The free trial goes to an agent."""
+    return trial.model_copy(
+        update={
+            "state": TrialState.LEASED,
+            "agent": agent,
+            "run": run,
+            "attempt": trial.attempt + 1,
+            "confirmed": False,
+            "stopping": False,
+            "history": (),
+            "value": None,
+            "lease_until": now + limits.lease,
+        }
+    )
+
+
+def renew(trial: Trial, *, now: float, limits: Limits) -> Trial:
+    """A sign of life of the attempt, from its agent or from its run."""
+    return trial.model_copy(update={"confirmed": True, "lease_until": max(trial.lease_until, now + limits.lease)})
+
+
+def lapse(trial: Trial, *, now: float, limits: Limits) -> Trial:
+    """Give a leased trial back if its lease has run out."""
+    if trial.state is not TrialState.LEASED or now < trial.lease_until:
+        return trial
+    losses = trial.losses + 1
+    if trial.stopping:
+        return trial.model_copy(update={"state": TrialState.STOPPED})
+    state = TrialState.FAILED if losses >= limits.losses else TrialState.FREE
+    return trial.model_copy(update={"state": state, "losses": losses, "agent": None})
+
+
+def finish(trial: Trial) -> Trial:
+    """The run of the attempt ended well, or ended because it was told to stop."""
+    return trial.model_copy(update={"state": TrialState.STOPPED if trial.stopping else TrialState.FINISHED})
+
+
+def fail(trial: Trial, limits: Limits) -> Trial:
+    """The attempt ended badly: try again, a bounded number of times. One that was told to stop just ends."""
+    if trial.stopping:
+        return finish(trial)
+    failures = trial.failures + 1
+    state = TrialState.FAILED if failures >= limits.failures else TrialState.FREE
+    return trial.model_copy(update={"state": state, "failures": failures, "agent": None})

@@ -1,0 +1,180 @@
+"""`RunFolder`: the one place that knows which file of a run holds what, and how it is read and written.
+
+Everything here survives `kill -9` at any moment: the record is replaced in one step, the history grows by whole lines.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from kag.errors import RecordError
+from kag.track import history
+from kag.track.atomic import sync_folder, write_atomically
+from kag.track.find import choose
+from kag.track.reading import parse_record, read_text
+from kag.track.record import RunRecord
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+def run_id(name: str, start: datetime) -> str:
+    """`2025-10-21_12-48-11_oct17`: the start in UTC, then the name."""
+    return f"{start.astimezone(UTC):%Y-%m-%d_%H-%M-%S}_{name}"
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """A run on disk."""
+
+    path: Path
+
+    @classmethod
+    def create(cls, runs: Path, name: str, start: datetime) -> RunFolder:
+        """Make the folder of a new run; no two callers ever get the same one, in whatever process.
+
+        Runs of one name that start in the same second get `-2`, `-3`, ... at the end of the id.
+
+        Raises:
+            RecordError: the name cannot be part of a folder's name, or `start` has no time zone.
+        """
+        if not _NAME.fullmatch(name):
+            raise RecordError(
+                f"{name!r} cannot name a run",
+                remedy="use 1 to 64 letters, digits, '.', '_' or '-', beginning with a letter or digit",
+            )
+        if start.tzinfo is None:
+            raise RecordError(f"the start {start.isoformat()} of run {name!r} has no time zone")
+        runs.mkdir(parents=True, exist_ok=True)
+        first = run_id(name, start)
+        attempt = 1
+        while True:
+            path = runs / (first if attempt == 1 else f"{first}-{attempt}")
+            try:
+                path.mkdir()
+            except FileExistsError:
+                attempt += 1
+                continue
+            sync_folder(runs)
+            return cls(path)
+
+    @classmethod
+    def find(cls, runs: Path, word: str) -> RunFolder:
+        """The run that a person means: its id, the only id that begins so, the only name that ends so, or its path.
+
+        Raises:
+            RecordError: no run fits, or more than one does.
+        """
+        for path in (runs / word, Path(word)):
+            if word and (path / "record.json").is_file():
+                return cls(path.resolve() if path.name in ("", ".", "..") else path)
+        return cls(runs / choose(word, [folder.id for folder in cls.all(runs)], where=str(runs)))
+
+    @classmethod
+    def all(cls, runs: Path) -> list[RunFolder]:
+        """Every run of a folder, by id: the subfolders that hold a record. Empty if there is no such folder."""
+        if not runs.is_dir():
+            return []
+        with os.scandir(runs) as entries:
+            names = sorted(entry.name for entry in entries if entry.is_dir())
+        return [cls(runs / name) for name in names if os.path.isfile(os.path.join(runs, name, "record.json"))]
+
+    @property
+    def id(self) -> str:
+        """The run id, which is the folder's name."""
+        return self.path.name
+
+    @property
+    def spec_file(self) -> Path:
+        """Resolved spec, complete and reloadable."""
+        return self.path / "spec.yaml"
+
+    @property
+    def record_file(self) -> Path:
+        """The run's record."""
+        return self.path / "record.json"
+
+    @property
+    def history_file(self) -> Path:
+        """One line an epoch."""
+        return self.path / "history.jsonl"
+
+    @property
+    def notes_file(self) -> Path:
+        """What a person wrote."""
+        return self.path / "notes.md"
+
+    @property
+    def console_file(self) -> Path:
+        """What the run printed."""
+        return self.path / "console.log"
+
+    @property
+    def patch_file(self) -> Path:
+        """Uncommitted changes of the code that ran; absent if there were none."""
+        return self.path / "uncommitted.patch"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Folder of weights."""
+        return self.path / "checkpoints"
+
+    @property
+    def wandb(self) -> Path:
+        """Folder of W&B's files."""
+        return self.path / "wandb"
+
+    def read_record(self) -> RunRecord:
+        """The record.
+
+        Raises:
+            RecordError: missing, broken (with its line), from a newer kag, or of another run.
+        """
+        record = parse_record(read_text(self.record_file), where=str(self.record_file))
+        self._require_own(record)
+        return record
+
+    def write_record(self, record: RunRecord) -> None:
+        """Replace the record in one step.
+
+        Raises:
+            RecordError: it is the record of another run.
+        """
+        self._require_own(record)
+        write_atomically(self.record_file, record.model_dump_json(indent=2) + "\n")
+
+    def notes(self) -> str:
+        """What a person wrote, character for character; empty if nothing.
+
+        Raises:
+            RecordError: the file is not UTF-8.
+        """
+        return read_text(self.notes_file) if self.notes_file.exists() else ""
+
+    def history(self) -> list[dict[str, float]]:
+        """One row an epoch, in the order written; empty before the first. NaN is NaN again.
+
+        Raises:
+            RecordError: a line inside is broken. An unfinished last line is no row yet and is left out.
+        """
+        return history.read(self.history_file)
+
+    def append_history(self, row: Mapping[str, float]) -> None:
+        """Add a row; when this returns it is on the disk. What a killed writer left unfinished is cut off first."""
+        history.append(self.history_file, row)
+
+    def truncate_history(self, first_epoch_to_drop: int) -> None:
+        """Keep the rows of earlier epochs only, byte for byte, in one step."""
+        history.truncate(self.history_file, first_epoch_to_drop)
+
+    def _require_own(self, record: RunRecord) -> None:
+        if record.id != self.id:
+            raise RecordError(
+                f"the record is of run {record.id!r}, the folder is named {self.id!r}",
+                where=str(self.record_file),
+                remedy="give the folder its run's id again; a copy needs an id of its own in record.json",
+            )

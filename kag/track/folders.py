@@ -1,0 +1,68 @@
+"""Run folders as a source: `runs/`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from kag.errors import RecordError
+from kag.track.folder import RunFolder
+from kag.track.record import RunRecord
+
+_Version = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class FolderSource:
+    """The runs of a folder. What was read is kept and read again only if its file changed."""
+
+    runs: Path
+    _known: dict[str, tuple[_Version, RunRecord]] = field(default_factory=dict, repr=False, compare=False)
+
+    def records(self) -> Iterator[RunRecord]:
+        """Every run; see `RunSource.records`."""
+        records, broken = self.readable()
+        if broken:
+            raise broken[0]
+        yield from records
+
+    def readable(self) -> tuple[list[RunRecord], list[RecordError]]:
+        """The runs that can be read, in order, and what is wrong with the others.
+
+        Raises:
+            RecordError: there is no such folder.
+        """
+        if not self.runs.is_dir():
+            raise RecordError("there is no such folder of runs", where=str(self.runs), remedy="name one by --runs")
+        records: list[RunRecord] = []
+        broken: list[RecordError] = []
+        for folder in RunFolder.all(self.runs):
+            try:
+                records.append(self._read(folder))
+            except RecordError as error:
+                broken.append(error)
+        return sorted(records, key=lambda record: (record.start, record.id)), broken
+
+    def history(self, run_id: str) -> list[dict[str, float]]:
+        """Rows of a run; see `RunSource.history`."""
+        return self._folder(run_id).history()
+
+    def notes(self, run_id: str) -> str:
+        """Notes of a run; see `RunSource.notes`."""
+        return self._folder(run_id).notes()
+
+    def _folder(self, run_id: str) -> RunFolder:
+        folder = RunFolder(self.runs / run_id)
+        if folder.id != run_id or not folder.record_file.is_file():
+            raise RecordError(f"no run {run_id!r}", where=str(self.runs))
+        return folder
+
+    def _read(self, folder: RunFolder) -> RunRecord:
+        stat = os.stat(folder.record_file)
+        version = (stat.st_mtime_ns, stat.st_ino)
+        known = self._known.get(folder.id)
+        if known is None or known[0] != version:
+            known = self._known[folder.id] = (version, folder.read_record())
+        return known[1]

@@ -1,0 +1,149 @@
+"""The state of the code that runs, asked of git: no prompt, no lock on the repository, no long wait."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from kag.track.record import GitFacts
+
+_TIMEOUT = 30.0
+"""Seconds; a huge tree on a slow disk takes some."""
+
+_LARGEST_IN_PATCH = 1 << 20
+"""Bytes of an untracked file that a patch still carries."""
+
+_TWO_DIGITS = "[0-9][0-9]"
+_DAY = f"{_TWO_DIGITS}{_TWO_DIGITS}-{_TWO_DIGITS}-{_TWO_DIGITS}"
+_TIME = f"{_TWO_DIGITS}-{_TWO_DIGITS}-{_TWO_DIGITS}"
+_CODE = ("--", ":(top)", f":(top,exclude,glob)**/{_DAY}_{_TIME}_*/**")
+"""Everything but run folders: what runs write is not code."""
+
+_INHERITED = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX")
+"""Set inside git hooks; they would name another repository than the folder's."""
+
+_LOG = logging.getLogger(__name__)
+
+
+class _GitFailed(Exception):
+    """git is missing, hangs, or says no."""
+
+
+def git_facts(folder: Path, *, parent_commit: str | None) -> GitFacts | None:
+    """Commit and changed files of the repository around a folder; paths are relative to its top.
+
+    Run folders are left out. Where the parent's commit is not in this repository, `touched` holds the uncommitted
+    files alone and `since` is None.
+
+    Returns:
+        None outside a repository and before its first commit; also, with a warning in the log, if git cannot answer.
+    """
+    try:
+        top = _top(folder)
+        if top is None or (commit := _commit(top, "HEAD")) is None:
+            return None
+        uncommitted = _uncommitted(top)
+        since = _commit(top, parent_commit) if parent_commit else None
+        changed = _paths(_git(top, "diff", "--name-only", "--no-renames", "-z", since, commit, *_CODE)) if since else []
+    except _GitFailed as failed:
+        _LOG.warning("the run is recorded without its commit: %s", failed)
+        return None
+    return GitFacts(
+        commit=commit,
+        dirty=bool(uncommitted),
+        uncommitted=tuple(uncommitted),
+        touched=tuple(sorted({*changed, *uncommitted})),
+        since=since,
+    )
+
+
+def dirty_patch(folder: Path) -> bytes:
+    """What `git apply` needs to come from the commit to the code that runs; empty if they are the same.
+
+    An untracked file above 1 MiB is not carried; a line in front of the patch names it. Empty, too, where `git_facts`
+    returns None.
+    """
+    try:
+        top = _top(folder)
+        if top is None or _commit(top, "HEAD") is None:
+            return b""
+        untracked = _untracked(top)
+        large = [path for path in untracked if (top / path).lstat().st_size > _LARGEST_IN_PATCH]
+        patch = _patch(top, [path for path in untracked if path not in large])
+    except _GitFailed as failed:
+        _LOG.warning("the run is recorded without its uncommitted changes: %s", failed)
+        return b""
+    return b"".join(b"# not carried, above 1 MiB: " + os.fsencode(path) + b"\n" for path in large) + patch
+
+
+def _top(folder: Path) -> Path | None:
+    """Top of the working tree, or None outside a repository."""
+    try:
+        return Path(os.fsdecode(_git(folder, "rev-parse", "--show-toplevel").removesuffix(b"\n")))
+    except _GitFailed as failed:
+        if "not a git repository" in str(failed):
+            return None
+        raise
+
+
+def _commit(top: Path, name: str) -> str | None:
+    """Full id of a commit, or None if the repository has none of that name."""
+    try:
+        return _git(top, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}").decode().strip()
+    except _GitFailed:
+        return None
+
+
+def _uncommitted(top: Path) -> list[str]:
+    """Tracked files that differ from HEAD, and untracked ones that git does not ignore; sorted."""
+    changed = _paths(_git(top, "diff", "--name-only", "--no-renames", "-z", "HEAD", *_CODE))
+    return sorted({*changed, *_untracked(top)})
+
+
+def _untracked(top: Path) -> list[str]:
+    return _paths(_git(top, "ls-files", "--others", "--exclude-standard", "-z", *_CODE))
+
+
+def _patch(top: Path, added: Sequence[str]) -> bytes:
+    """From HEAD to the working tree. A copy of the index hears of the untracked files; git's own stays as it is."""
+    index = top / os.fsdecode(_git(top, "rev-parse", "--git-path", "index").removesuffix(b"\n"))
+    with tempfile.TemporaryDirectory() as scratch:
+        environment = {"GIT_INDEX_FILE": os.path.join(scratch, "index")}
+        if index.exists():
+            shutil.copyfile(index, environment["GIT_INDEX_FILE"])
+        if added:
+            from_input = ("--pathspec-from-file=-", "--pathspec-file-nul")
+            names = b"\0".join(os.fsencode(f":(literal){path}") for path in added)
+            _git(top, "add", "--intent-to-add", *from_input, environment=environment, typed=names)
+        plain = ("--no-ext-diff", "--no-textconv", "--no-color", "--src-prefix=a/", "--dst-prefix=b/")
+        return _git(top, "diff", "--binary", *plain, "HEAD", *_CODE, environment=environment)
+
+
+def _paths(output: bytes) -> list[str]:
+    return [os.fsdecode(path) for path in output.split(b"\0") if path]
+
+
+def _git(folder: Path, *words: str, environment: Mapping[str, str] | None = None, typed: bytes = b"") -> bytes:
+    """Standard output of a git command.
+
+    Raises:
+        _GitFailed: with what git said.
+    """
+    own = {key: value for key, value in os.environ.items() if key not in _INHERITED}
+    own |= {"GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C", **(environment or {})}
+    try:
+        done = subprocess.run(
+            ["git", *words], cwd=folder, env=own, input=typed, capture_output=True, timeout=_TIMEOUT, check=False
+        )
+    except FileNotFoundError:
+        raise _GitFailed("git is not installed") from None
+    except subprocess.TimeoutExpired:
+        raise _GitFailed(f"`git {words[0]}` took longer than {_TIMEOUT:g} s") from None
+    if done.returncode != 0:
+        raise _GitFailed(f"`git {words[0]}`: {done.stderr.decode(errors='replace').strip()}")
+    return done.stdout

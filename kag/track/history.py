@@ -1,0 +1,89 @@
+"""`history.jsonl`: one JSON object a line, one line an epoch.
+
+A row is finished by its line end. Finite numbers keep every bit; NaN is `null`, the infinities are the strings
+"Infinity" and "-Infinity", since JSON has neither.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from kag import names
+from kag.errors import RecordError
+from kag.track.atomic import sync_folder, write_atomically
+
+_INFINITE = {"Infinity": math.inf, "-Infinity": -math.inf}
+
+
+def read(path: Path) -> list[dict[str, float]]:
+    """Every finished row; see `RunFolder.history`."""
+    if not path.exists():
+        return []
+    return [row for _, row in _rows(path)]
+
+
+def append(path: Path, row: Mapping[str, float]) -> None:
+    """Add a row and wait until it is on the disk; see `RunFolder.append_history`."""
+    line = json.dumps({key: _to_json(value) for key, value in row.items()}, allow_nan=False) + "\n"
+    new = not path.exists()
+    with open(path, "ab+") as file:
+        file.seek(0)
+        file.truncate(file.read().rfind(b"\n") + 1)
+        file.write(line.encode())
+        file.flush()
+        os.fsync(file.fileno())
+    if new:
+        sync_folder(path.parent)
+
+
+def truncate(path: Path, first_epoch_to_drop: int) -> None:
+    """Keep the rows of earlier epochs only; see `RunFolder.truncate_history`."""
+    if not path.exists():
+        return
+    kept = [line for line, row in _rows(path) if _epoch(row, path) < first_epoch_to_drop]
+    write_atomically(path, b"".join(line + b"\n" for line in kept))
+
+
+def _rows(path: Path) -> Iterator[tuple[bytes, dict[str, float]]]:
+    *lines, _unfinished = path.read_bytes().split(b"\n")
+    for number, line in enumerate(lines, start=1):
+        yield line, _parse(line, where=f"{path}:{number}")
+
+
+def _parse(line: bytes, *, where: str) -> dict[str, float]:
+    try:
+        content: Any = json.loads(line)
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise RecordError(f"this line of the history is broken: {error}", where=where) from None
+    if not isinstance(content, dict):
+        raise RecordError("this line of the history is not a JSON object", where=where)
+    return {key: _from_json(value, key, where) for key, value in content.items()}
+
+
+def _to_json(value: float) -> float | str | None:
+    if math.isfinite(value):
+        return value
+    if math.isnan(value):
+        return None
+    return "Infinity" if value > 0 else "-Infinity"
+
+
+def _from_json(value: Any, key: str, where: str) -> float:
+    if value is None:
+        return math.nan
+    if isinstance(value, (int, float)):
+        return value
+    if isinstance(value, str) and value in _INFINITE:
+        return _INFINITE[value]
+    raise RecordError(f"{key} is {value!r}, which is not a number", where=where)
+
+
+def _epoch(row: Mapping[str, float], path: Path) -> float:
+    if names.EPOCH not in row:
+        raise RecordError(f"a row of the history has no {names.EPOCH!r}", where=str(path))
+    return row[names.EPOCH]

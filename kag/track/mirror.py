@@ -1,0 +1,151 @@
+"""From what W&B holds of a run back to its record and history; the same for files on disk and for a server.
+
+kag leaves its record with the run: at the start in the config, at the end in the summary. A run that kag did not write
+gives what W&B knows of it, and None for the rest.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from kag import names
+from kag.spec.flat import flatten
+from kag.track.folder import run_id
+from kag.track.reading import parse_record
+from kag.track.record import Result, RunRecord, Scalar, Status
+
+START_KEY = "kag.record"
+"""Config key of the record as the run began."""
+
+END_KEY = "kag/record"
+"""Summary key of the record as the run ended."""
+
+_SPECIAL = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
+_INTERNAL = ("_wandb", "wandb_version", START_KEY)
+_RUN_ID = re.compile(r"\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d_(?P<name>.+)")
+
+
+@dataclass(frozen=True)
+class Mirrored:
+    """A run as W&B holds it."""
+
+    wandb_id: str
+    display_name: str
+    start: datetime
+    status: Status
+    """By W&B's own state; RUNNING where no end was recorded."""
+    config: Mapping[str, Any]
+    summary: Mapping[str, Any]
+    tags: tuple[str, ...] = ()
+    notes: str = ""
+    sweep: str | None = None
+
+    @property
+    def by_kag(self) -> bool:
+        """Whether kag wrote it."""
+        return START_KEY in self.config or END_KEY in self.summary
+
+
+def record_of(run: Mirrored) -> RunRecord:
+    """The record of a run.
+
+    Raises:
+        RecordError: kag left a record that cannot be read, for instance one of a newer kag.
+    """
+    where = f"W&B run {run.wandb_id}"
+    if END_KEY in run.summary:
+        return _with_spec(parse_record(run.summary[END_KEY], where=f"{where}, summary {END_KEY}"), run)
+    if START_KEY in run.config:
+        begun = _with_spec(parse_record(run.config[START_KEY], where=f"{where}, config {START_KEY}"), run)
+        return begun.model_copy(update={"status": run.status, "epochs_trained": _epochs_trained(run)})
+    return _foreign(run)
+
+
+def by_start(runs: Iterable[Mirrored]) -> dict[str, tuple[RunRecord, Mirrored]]:
+    """Record and run by run id, in the order of start time. Foreign runs that would share an id get their W&B id too.
+
+    Raises:
+        RecordError: as `record_of`.
+    """
+    pairs = [(record_of(run), run) for run in runs]
+    pairs.sort(key=lambda pair: (pair[0].start, pair[0].id, pair[1].wandb_id))
+    found: dict[str, tuple[RunRecord, Mirrored]] = {}
+    for record, run in pairs:
+        distinct = f"{record.id}-{run.wandb_id}" if record.id in found else record.id
+        found[distinct] = (record.model_copy(update={"id": distinct}), run)
+    return found
+
+
+def epochs(rows: Iterable[Mapping[str, Any]], *, by_kag: bool) -> list[dict[str, float]]:
+    """One row an epoch from the rows that were logged, without W&B's own keys.
+
+    kag logs an epoch in one row; a row without training loss is the closing one, of the delivered weights, and belongs
+    to no epoch. Others may log an epoch in parts. A run that went back to an earlier epoch takes its later rows back.
+    """
+    found: list[dict[str, float]] = []
+    for logged in rows:
+        row = dict(_numbers(logged))
+        if names.EPOCH not in row or (by_kag and names.TRAIN_LOSS not in row):
+            continue
+        epoch = row[names.EPOCH]
+        while found and found[-1][names.EPOCH] > epoch:
+            found.pop()
+        if found and found[-1][names.EPOCH] == epoch:
+            found[-1].update(row)
+        else:
+            found.append(row)
+    return found
+
+
+def _foreign(run: Mirrored) -> RunRecord:
+    named = _RUN_ID.fullmatch(run.display_name)
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", named["name"] if named else run.display_name).strip("-.")[:64]
+    return RunRecord(
+        id=run.display_name if named else run_id(name or run.wandb_id, run.start),
+        name=name or run.wandb_id,
+        status=run.status,
+        start=run.start,
+        tags=run.tags,
+        spec=_settings(run.config),
+        epochs_trained=_epochs_trained(run),
+        results=tuple(_results(run.summary)),
+        sweep=run.sweep,
+        wandb_id=run.wandb_id,
+    )
+
+
+def _with_spec(record: RunRecord, run: Mirrored) -> RunRecord:
+    return record.model_copy(update={"spec": record.spec or _settings(run.config), "wandb_id": run.wandb_id})
+
+
+def _settings(config: Mapping[str, Any]) -> dict[str, Scalar]:
+    return flatten({key: value for key, value in config.items() if key not in _INTERNAL})
+
+
+def _results(summary: Mapping[str, Any]) -> Iterator[Result]:
+    """What was logged last; W&B does not know of which weights."""
+    values = dict(_numbers(summary))
+    for split in names.SPLITS:
+        for metric in names.METRICS:
+            if (key := names.evaluation(split, metric)) in values:
+                yield Result(split=split, metric=metric, value=values[key], weights=None)
+
+
+def _epochs_trained(run: Mirrored) -> int:
+    last = dict(_numbers(run.summary)).get(names.EPOCH)
+    return 0 if last is None or not math.isfinite(last) else int(last) + 1
+
+
+def _numbers(row: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
+    for key, value in row.items():
+        if key.startswith("_") or key == "trainer/global_step":
+            continue
+        if isinstance(value, str) and value in _SPECIAL:
+            yield key, _SPECIAL[value]
+        elif isinstance(value, (int, float)) and not isinstance(value, bool):
+            yield key, value

@@ -1,0 +1,66 @@
+"""Text to record, with an error that a person can act on."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from kag.errors import RecordError
+from kag.track.record import SCHEMA, RunRecord
+
+_SHOWN = 5
+
+
+def read_text(path: Path) -> str:
+    """A UTF-8 file, line ends as they are.
+
+    Raises:
+        RecordError: it is missing or not UTF-8.
+    """
+    try:
+        return path.read_bytes().decode()
+    except FileNotFoundError:
+        raise RecordError("there is no such file", where=str(path)) from None
+    except UnicodeDecodeError as error:
+        raise RecordError(f"is not UTF-8 text (byte {error.start})", where=str(path)) from None
+
+
+def parse_record(text: str, *, where: str) -> RunRecord:
+    """A record from its JSON.
+
+    Raises:
+        RecordError: not JSON (with the line), from a newer kag, or with fields that a record does not have.
+    """
+    try:
+        record = RunRecord.model_validate_json(text)
+    except ValidationError as error:
+        raise _explain(error, text, where) from None
+    if record.schema_version > SCHEMA:
+        raise _newer(record.schema_version, where)
+    return record
+
+
+def _explain(error: ValidationError, text: str, where: str) -> RecordError:
+    try:
+        content: Any = json.loads(text)
+    except json.JSONDecodeError as broken:
+        return RecordError(f"is not JSON: {broken.msg}", where=f"{where}:{broken.lineno}")
+    if not isinstance(content, dict):
+        return RecordError("is not a JSON object", where=f"{where}:1")
+    version = content.get("schema_version")
+    if isinstance(version, int) and version > SCHEMA:
+        return _newer(version, where)
+    faults = [f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()]
+    more = f"; and {len(faults) - _SHOWN} more" if len(faults) > _SHOWN else ""
+    return RecordError(f"is not a run record: {'; '.join(faults[:_SHOWN])}{more}", where=where)
+
+
+def _newer(version: int, where: str) -> RecordError:
+    return RecordError(
+        f"was written by a newer kag (record layout {version}, this one reads up to {SCHEMA})",
+        where=where,
+        remedy="update kag",
+    )

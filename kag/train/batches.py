@@ -1,0 +1,69 @@
+"""`SiteBatches`: the LightningDataModule. Loaders hand over row numbers; the gather happens on the device."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from lightning.pytorch import LightningDataModule
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from kag.data.batches import IndexVector, evaluation_batches, shard, training_batches
+from kag.data.loaders import index_loader
+from kag.data.mined import read_mined
+from kag.data.sites import Sites
+from kag.data.tables import SiteTables
+from kag.model.batch import Batch
+from kag.spec.run import RunSpec
+
+
+class SiteBatches(LightningDataModule):
+    """Batches of a spec.
+
+    With `grouping: protein` points of one residue share its context in training too; with `grouping: point` they are
+    computed one by one, so that dropout is drawn for each. Evaluation always shares, which is exact.
+    """
+
+    def __init__(self, spec: RunSpec, sites: Sites) -> None:
+        super().__init__()
+        self._spec = spec
+        self._sites = sites
+        self._tables = SiteTables.from_sites(sites, spec.data.max_distance)
+        replay = spec.data.replay
+        self._replay_M: IndexVector | None = read_mined(Path(replay.indices), sites) if replay else None
+
+    def of_epoch(self, epoch: int, *, rank: int = 0, world: int = 1) -> list[IndexVector]:
+        """Training batches of one process."""
+        batches = training_batches(
+            self._sites, self._spec.data, seed=self._spec.seed, epoch=epoch, replay_M=self._replay_M, world=world
+        )
+        return shard(batches, rank, world, even=True)
+
+    def train_dataloader(self) -> DataLoader[Tensor]:
+        """Training batches; Lightning tells the sampler the epoch."""
+        rank, world = self._process()
+        return index_loader(
+            lambda epoch: self.of_epoch(epoch, rank=rank, world=world), workers=self._spec.data.workers
+        )
+
+    def val_dataloader(self) -> DataLoader[Tensor]:
+        """Whole proteins, each on one process."""
+        rank, world = self._process()
+        batches = shard(evaluation_batches(self._sites, "val"), rank, world, even=False)
+        return index_loader(lambda _: batches, workers=self._spec.data.workers)
+
+    def on_after_batch_transfer(self, batch: Tensor, dataloader_idx: int) -> Batch:
+        """Gather the batch on its device."""
+        if self._tables.residue_RD.device != batch.device:
+            self._tables = self._tables.to(batch.device)
+        training = self.trainer is not None and self.trainer.training
+        return self.gather(batch, training=training)
+
+    def gather(self, index_B: Tensor, *, training: bool) -> Batch:
+        """The batch of some rows, as training or as evaluation sees it."""
+        share = not training or self._spec.data.grouping == "protein"
+        return self._tables.gather(torch.as_tensor(index_B), share=share)
+
+    def _process(self) -> tuple[int, int]:
+        return (self.trainer.global_rank, self.trainer.world_size) if self.trainer is not None else (0, 1)

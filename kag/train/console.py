@@ -1,0 +1,135 @@
+"""What a person sees while a run trains: one bar, one line an epoch, a closing table. The same goes to `console.log`."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from kag import names
+from kag.track.record import Result, RunRecord
+
+COLUMNS = (
+    ("loss", names.TRAIN_LOSS),
+    ("val AUPRC", names.OBJECTIVE),
+    ("IoU", names.evaluation("val", "iou")),
+    ("alpha", names.ALPHA_MEAN),
+    ("entropy", names.ENTROPY),
+    ("lr", names.LR),
+)
+
+
+class RunConsole:
+    """Prints to the terminal and, line by line, to the run's `console.log`.
+
+    Args:
+        log: the file, or None before there is one.
+        quiet: print nothing to the terminal.
+    """
+
+    def __init__(self, log: Path | None = None, *, quiet: bool = False) -> None:
+        self.terminal = Console(quiet=quiet)
+        self._log = log
+
+    def log_to(self, path: Path) -> None:
+        """From now on also write to this file."""
+        self._log = path
+
+    def print(self, item: Any) -> None:
+        """Print text (with markup) or a table."""
+        self.terminal.print(item)
+        if self._log is not None:
+            plain = Console(file=io.StringIO(), width=120, color_system=None)
+            plain.print(item)
+            with self._log.open("a", encoding="utf-8") as file:
+                file.write(plain.file.getvalue())  # type: ignore[attr-defined]  # it is the StringIO above
+
+    def warn(self, text: str) -> None:
+        """Print a warning."""
+        self.print(f"[yellow]warning:[/yellow] {escape(text)}")
+
+
+def epoch_line(row: Mapping[str, float], best: bool) -> str:
+    """One line about an epoch."""
+    values = "  ".join(f"{title} {_number(row[key])}" for title, key in COLUMNS if key in row)
+    averaged = row.get(names.averaged(names.OBJECTIVE))
+    window = f"  averaged {_number(averaged)}" if averaged is not None else ""
+    return f"epoch {int(row[names.EPOCH]):3d}  {values}{window}{'  best so far' if best else ''}"
+
+
+def _number(value: float) -> str:
+    return f"{value:.3f}" if 0.001 <= abs(value) < 1000 or value == 0 else f"{value:.2e}"
+
+
+class ProgressBar(Callback):
+    """One bar over all batches of the run, with the time that is left and the newest validation figures."""
+
+    def __init__(self, console: RunConsole, first_epoch: int) -> None:
+        self._first = first_epoch
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[figures]}"),
+            console=console.terminal,
+            transient=True,
+            disable=not console.terminal.is_terminal,
+        )
+        self._task: TaskID | None = None
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Show the bar."""
+        epochs = (trainer.max_epochs or 0) - self._first
+        total = int(trainer.num_training_batches) * epochs
+        self._task = self._progress.add_task("training", total=total, figures="")
+        self._progress.start()
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
+        """One batch further."""
+        if self._task is not None:
+            self._progress.update(self._task, advance=1, description=f"epoch {trainer.current_epoch}")
+
+    def show(self, row: Mapping[str, float]) -> None:
+        """Put the figures of a finished epoch beside the bar."""
+        if self._task is not None:
+            figures = "  ".join(f"{title} {_number(row[key])}" for title, key in COLUMNS[1:5] if key in row)
+            self._progress.update(self._task, figures=figures)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Take the bar away."""
+        self._progress.stop()
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Take the bar away."""
+        self._progress.stop()
+
+
+def closing_table(record: RunRecord) -> Table:
+    """Results of a run: one line for each set of weights and split."""
+    table = Table(title=record.id, title_justify="left")
+    for column in ("weights", "epoch", "split", "AUPRC", "95 % interval", "per protein", "AUROC", "IoU", "digest"):
+        table.add_column(column, justify="left" if column in ("weights", "split", "digest") else "right")
+    groups: dict[tuple[str | None, str, str | None], dict[str, Result]] = {}
+    for result in record.results:
+        groups.setdefault((result.weights, result.split, result.weights_digest), {})[result.metric] = result
+    for (weights, split, weights_digest), found in groups.items():
+        auprc = found["auprc"]
+        interval = "-" if auprc.ci_low is None or auprc.ci_high is None else f"{auprc.ci_low:.3f} to {auprc.ci_high:.3f}"
+        table.add_row(
+            f"{weights} (delivered)" if auprc.delivered else weights or "-",
+            "-" if auprc.epoch is None else str(auprc.epoch),
+            split,
+            f"{auprc.value:.3f}",
+            interval,
+            *(f"{found[name].value:.3f}" if name in found else "-" for name in ("auprc_per_protein", "auroc", "iou")),
+            (weights_digest or "-")[:8],
+        )
+    return table

@@ -1,0 +1,173 @@
+"""`Job`: the LightningModule. It ties network, objective and averaging to Lightning's loop and keeps the epoch's sums.
+
+What depends on the epoch (ramps, learning rate, random numbers) is set from the epoch's number when it starts, never
+from what happened before: a resumed epoch is the same epoch.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from typing import Any
+
+import torch
+import torch.distributed
+from lightning.pytorch import LightningModule
+from torch import Tensor
+from torch.optim import AdamW
+from torch.optim.swa_utils import AveragedModel
+
+from kag import names
+from kag.data.sites import Sites
+from kag.model.batch import Batch
+from kag.model.losses import Losses, Objective
+from kag.model.network import Network
+from kag.spec.run import RunSpec
+from kag.spec.schedule import learning_rate
+from kag.train.build import build_network, build_objective, data_facts
+from kag.train.scoreboard import Scoreboard
+from kag.weights.checkpoint import StoredWeights, entries, stored
+
+
+class Job(LightningModule):
+    """Training and validation of one spec on one data set.
+
+    Args:
+        spec: the run.
+        sites: the data; only facts and labels are read here, batches come from the data module.
+    """
+
+    def __init__(self, spec: RunSpec, sites: Sites) -> None:
+        super().__init__()
+        self.spec = spec
+        self.network: Network = build_network(spec, sites)
+        self.objective: Objective = build_objective(spec, sites)
+        self.average: AveragedModel | None = AveragedModel(self.network).requires_grad_(False) if spec.swa else None
+        self.facts = data_facts(spec, sites)
+        self._prevalence = sites.prevalence("train")
+        self._raw = Scoreboard(sites, "val", spec.model.gate.clamp)
+        self._averaged = Scoreboard(sites, "val", spec.model.gate.clamp)
+        self._sums = torch.zeros(5, dtype=torch.float64)
+        self._row: dict[str, float] = {}
+        self._started = 0.0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Bring everything that depends on the epoch's number to that epoch."""
+        self.network.set_epoch(epoch)
+        self.objective.set_epoch(epoch)
+
+    @property
+    def averaging(self) -> bool:
+        """Whether the current epoch lies in the averaging window."""
+        swa = self.spec.swa
+        return swa is not None and swa.start <= self.current_epoch < swa.end
+
+    def configure_optimizers(self) -> AdamW:
+        """AdamW, in one kernel a step (7 times faster than a loop over 79 M parameters)."""
+        optimizer = self.spec.optimizer
+        parameters = [p for part in (self.network, self.objective) for p in part.parameters()]
+        fused = self.spec.trainer.precision != "16-mixed"
+        return AdamW(parameters, lr=optimizer.lr, weight_decay=optimizer.weight_decay, fused=fused)
+
+    def on_train_epoch_start(self) -> None:
+        """Seed the epoch and set its schedules."""
+        torch.manual_seed(epoch_seed(self.spec.seed, self.current_epoch, self.global_rank))
+        self.set_epoch(self.current_epoch)
+        self._sums.zero_()
+        self._started = time.perf_counter()
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        """Set the learning rate of this position in the run."""
+        position = self.current_epoch + batch_idx / float(self.trainer.num_training_batches)
+        for group in self.trainer.optimizers[0].param_groups:
+            group["lr"] = learning_rate(self.spec, position)
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Loss of a batch."""
+        losses: Losses = self.objective(self.network(batch), batch)
+        points = len(batch.label_B)
+        auxiliary = losses.main.new_zeros(()) if losses.auxiliary is None else losses.auxiliary
+        terms = torch.stack([losses.total, losses.main, losses.penalty, auxiliary]).detach().double()
+        self._sums += torch.cat([terms * points, terms.new_full((1,), points)]).to(self._sums.device)
+        return losses.total
+
+    def on_validation_epoch_start(self) -> None:
+        """Take the epoch's weights into the average, before both are validated."""
+        if not self.trainer.sanity_checking:
+            self._synchronise_buffers()
+            if self.averaging and self.average is not None:
+                self.average.update_parameters(self.network)
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Score a batch with the raw and, inside the window, with the averaged weights."""
+        self._raw.add(batch, self.network(batch))
+        if self.averaging and self.average is not None:
+            self._averaged.add(batch, self.average(batch))
+
+    def on_validation_epoch_end(self) -> None:
+        """Metrics of the whole split, the same on every process."""
+        self._row = self._raw.close(self._sum)
+        if self.averaging:
+            averaged = self._averaged.close(self._sum)
+            self._row |= {names.averaged(key): value for key, value in averaged.items() if key.startswith("val/")}
+        self.log(names.OBJECTIVE, self._row[names.OBJECTIVE], sync_dist=self.trainer.world_size > 1)
+
+    def close_epoch(self) -> dict[str, float]:
+        """The history row of the epoch that has just ended: validation, losses, schedules."""
+        *sums, points = self._sum(self._sums).tolist()
+        total, main, penalty, auxiliary = (value / points for value in sums)
+        weights = self.objective
+        row = {
+            names.EPOCH: float(self.current_epoch),
+            names.LR: float(self.trainer.optimizers[0].param_groups[0]["lr"]),
+            names.TRAIN_LOSS: total,
+            names.TRAIN_LOSS_MAIN: main,
+            names.TRAIN_LOSS_PENALTY: penalty * float(weights.penalty_weight),
+            names.TRAIN_LOSS_AUXILIARY: auxiliary * float(weights.auxiliary_weight),
+            names.PENALTY_WEIGHT: float(weights.penalty_weight),
+            names.DROPOUT_RATE: float(self.network.gate.dropout_rate),
+            names.CONTEXT_SCALE: float(self.network.context_scale),
+            names.AUXILIARY_LOSS: auxiliary,
+            names.AUXILIARY_WEIGHT: float(weights.auxiliary_weight),
+            names.POS_WEIGHT: float(weights.pos_weight),
+            names.PREVALENCE: self._prevalence,
+            names.SWA_ACTIVE: float(self.averaging),
+            names.SWA_AVERAGED_EPOCHS: float(self.average.n_averaged) if self.average is not None else 0.0,
+        }
+        row |= self._row
+        row[names.SAMPLES_PER_SECOND] = points / max(time.perf_counter() - self._started, 1e-9)
+        return row
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Put what `kag.weights` reads next to Lightning's own state."""
+        checkpoint.update(entries(self.weights()))
+
+    def weights(self) -> StoredWeights:
+        """The network's weights as they are, with their digest; tensors are shared where they lie on the CPU."""
+        return stored(self.spec, self.network.state_dict(), self.facts, epoch=self.current_epoch)
+
+    def averaged_weights(self) -> StoredWeights | None:
+        """The averaged weights, or None while nothing has been averaged."""
+        if self.average is None or int(self.average.n_averaged) == 0:
+            return None
+        return stored(self.spec, self.average.module.state_dict(), self.facts, epoch=self.current_epoch)
+
+    def _sum(self, tensor: Tensor) -> Tensor:
+        if self.trainer.world_size == 1:
+            return tensor.cpu()
+        return torch.as_tensor(self.trainer.strategy.reduce(tensor.to(self.device), reduce_op="sum")).cpu()
+
+    def _synchronise_buffers(self) -> None:
+        """Give all processes the mean of their running statistics: each has normalised over its own batches only."""
+        if self.trainer.world_size == 1:
+            return
+        for buffer in self.network.buffers():
+            if buffer.is_floating_point():
+                torch.distributed.all_reduce(buffer)
+                buffer /= self.trainer.world_size
+
+
+def epoch_seed(seed: int, epoch: int, rank: int) -> int:
+    """Seed of an epoch's random numbers: a pure function, so that a resume needs no generator state."""
+    words = f"kag epoch {seed} {epoch} {rank}".encode()
+    return int.from_bytes(hashlib.sha256(words).digest()[:8], "big") >> 1

@@ -1,0 +1,196 @@
+"""How a run begins: its folder, its first record, and what it may continue from.
+
+Nothing is written before the spec, the data and the weights to start from are known to be good.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+from filelock import FileLock, Timeout
+
+from kag import names
+from kag.errors import RecordError, SpecError
+from kag.spec.flat import DESCRIPTIVE, EXECUTION, differences, digest, flat
+from kag.spec.load import load_spec, spec_text
+from kag.spec.run import RunSpec
+from kag.track.atomic import write_atomically
+from kag.track.environment import environment
+from kag.track.folder import RunFolder
+from kag.track.git import dirty_patch, git_facts
+from kag.track.record import Change, RunRecord, Source, Status
+from kag.train.recorder import LAST
+from kag.weights.storage import load_torch
+
+
+@dataclass(frozen=True)
+class Opening:
+    """A run that is about to train."""
+
+    folder: RunFolder
+    record: RunRecord
+    rows: tuple[dict[str, float], ...] = ()
+    """History so far."""
+    state: Path | None = None
+    """Lightning checkpoint to continue from."""
+
+
+@contextmanager
+def locked(folder: RunFolder) -> Iterator[None]:
+    """Hold the run alone; the system lets go of it when the process dies.
+
+    Raises:
+        RecordError: another process trains this run.
+    """
+    lock = FileLock(folder.path / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise RecordError(f"run {folder.id} is being trained by another process", where=str(folder.path)) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def new_run(
+    spec: RunSpec,
+    runs: Path,
+    *,
+    data_digest: str,
+    earlier: Sequence[RunRecord] = (),
+    sources: Sequence[Source] = (),
+    facts: dict[str, Any] | None = None,
+) -> Opening:
+    """Make the folder of a new run with its spec and first record.
+
+    Args:
+        earlier: records among which the parent is looked for.
+        sources: weights that the run begins with.
+        facts: what is known before it starts, such as preflight findings.
+    """
+    parent = spec.parent or (sources[0].run if sources else default_parent(earlier, spec.name, data_digest))
+    start = datetime.now(UTC)
+    folder = RunFolder.create(runs, spec.name, start)
+    folder.checkpoints.mkdir()
+    commits = {record.id: record.git.commit for record in earlier if record.git}
+    record = RunRecord(
+        id=folder.id,
+        name=spec.name,
+        status=Status.RUNNING,
+        start=start,
+        change=spec.change,
+        tags=spec.track.tags,
+        spec=flat(spec),
+        spec_digest=digest(spec),
+        data_digest=data_digest,
+        parent=parent,
+        sources=tuple(sources),
+        git=git_facts(Path.cwd(), parent_commit=commits.get(parent or "")),
+        environment=environment() | {"threads": torch.get_num_threads(), "device": _device()},
+        sweep=os.environ.get("WANDB_SWEEP_ID"),
+        facts=facts or {},
+    )
+    write_atomically(folder.spec_file, spec_text(spec))
+    patch = dirty_patch(Path.cwd()) if record.git and record.git.dirty else b""
+    if patch:
+        write_atomically(folder.patch_file, patch)
+    folder.write_record(record)
+    return Opening(folder, record)
+
+
+def resumed_run(folder: RunFolder, spec: RunSpec, *, data_digest: str, accept: Sequence[str]) -> Opening:
+    """Continue a run from the last epoch whose state was written.
+
+    Raises:
+        SpecError: the spec differs from the stored one in keys that `accept` does not name.
+        RecordError: the run has ended well and nothing was changed, or its data is not this data.
+    """
+    record, stored = folder.read_record(), load_spec(folder.spec_file)
+    changes = changed_keys(stored, spec)
+    refuse_unaccepted(changes, accept, folder.id)
+    if record.data_digest not in (None, data_digest):
+        raise RecordError(
+            f"run {folder.id} was trained on data {str(record.data_digest)[:12]}, this file is {data_digest[:12]}",
+            remedy="start a new run with start_from instead",
+        )
+    if record.status.done and not changes:
+        raise RecordError(f"run {folder.id} has ended ({record.status}); there is nothing to resume")
+    state = folder.checkpoints / LAST
+    epochs = int(load_torch(state)["epoch"]) + 1 if state.is_file() else 0
+    folder.truncate_history(epochs)
+    write_atomically(folder.spec_file, spec_text(spec))
+    record = record.model_copy(
+        update={
+            "status": Status.RUNNING,
+            "end": None,
+            "failure": None,
+            "results": (),
+            "spec": flat(spec),
+            "spec_digest": digest(spec),
+            "epochs_trained": epochs,
+            "resumes": (*record.resumes, changes),
+        }
+    )
+    folder.write_record(record)
+    return Opening(folder, record, tuple(folder.history()), state if epochs else None)
+
+
+def changed_keys(stored: RunSpec, spec: RunSpec) -> tuple[Change, ...]:
+    """Keys on which two specs differ, those left aside that cannot change a number."""
+    return tuple(
+        Change(key=key, before=before, after=after)
+        for key, (before, after) in differences(flat(stored), flat(spec)).items()
+        if key not in DESCRIPTIVE + EXECUTION
+    )
+
+
+def refuse_unaccepted(changes: Iterable[Change], accept: Sequence[str], run: str) -> None:
+    """Let nobody change a run without saying so.
+
+    Raises:
+        SpecError: lists the changes that no accepted key (or section) names.
+    """
+    refused = [
+        change
+        for change in changes
+        if not any(change.key == key or change.key.startswith(f"{key}.") for key in accept)
+    ]
+    if refused:
+        listed = "\n".join(f"    {change.key}: {change.before} -> {change.after}" for change in refused)
+        raise SpecError(
+            f"the spec differs from that of run {run}:\n{listed}",
+            remedy="leave the overrides out, or name each key: " + " ".join(f"--accept {c.key}" for c in refused),
+        )
+
+
+def default_parent(records: Iterable[RunRecord], name: str, data_digest: str) -> str | None:
+    """The newest run that ended well and has the same name, else the newest on the same data, else None."""
+    done = sorted((record for record in records if record.status.done), key=lambda record: (record.start, record.id))
+    same_name = [record.id for record in done if record.name == name]
+    same_data = [record.id for record in done if record.data_digest == data_digest]
+    return next(iter([*same_name[-1:], *same_data[-1:]]), None)
+
+
+def best_epochs(records: Iterable[RunRecord], data_digest: str) -> tuple[int, ...]:
+    """Best epochs of earlier runs on the same data, for preflight."""
+    return tuple(
+        record.best_epoch for record in records if record.data_digest == data_digest and record.best_epoch is not None
+    )
+
+
+def best_of(rows: Sequence[dict[str, float]]) -> int | None:
+    """Epoch with the highest val AUPRC, the first one if several tie."""
+    best = max(rows, key=lambda row: row[names.OBJECTIVE], default=None)
+    return None if best is None else int(best[names.EPOCH])
+
+
+def _device() -> str:
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"

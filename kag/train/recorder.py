@@ -1,0 +1,84 @@
+"""`EpochRecorder`: what is on the disk when an epoch has ended.
+
+The order makes `kill -9` harmless at every moment: history row, best weights, then the state to resume from. A resume
+begins after the last epoch whose state was written and drops rows of later epochs; they will come again, the same.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+from kag import names
+from kag.track.folder import RunFolder
+from kag.train.console import ProgressBar, RunConsole, epoch_line
+from kag.train.job import Job
+from kag.train.tracker import Tracker
+from kag.weights.average import add_to_sums
+from kag.weights.checkpoint import save_weights
+
+BEST, LAST = "best.ckpt", "last.ckpt"
+
+
+class EpochRecorder(Callback):
+    """Writes history, checkpoints and the mirror at the end of each epoch.
+
+    Args:
+        folder: the run's, or None on all processes but the first.
+        rows: history so far (of a resumed run).
+        on_epoch: called with the number of trained epochs and the best epoch.
+    """
+
+    def __init__(
+        self,
+        folder: RunFolder | None,
+        tracker: Tracker,
+        console: RunConsole,
+        bar: ProgressBar,
+        *,
+        rows: list[dict[str, float]],
+        on_epoch: Callable[[int, int], None],
+    ) -> None:
+        self._folder = folder
+        self._tracker = tracker
+        self._console = console
+        self._bar = bar
+        self._on_epoch = on_epoch
+        self._best = max(rows, key=lambda row: row[names.OBJECTIVE], default=None)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Close the epoch on every process; the first one writes."""
+        assert isinstance(pl_module, Job)
+        row = pl_module.close_epoch()
+        best = self._best is None or row[names.OBJECTIVE] > self._best[names.OBJECTIVE]
+        if best:
+            self._best = row
+        if self._folder is not None:
+            self._write(self._folder, pl_module, row, best)
+        self._save_state(trainer)
+        if self._folder is not None:
+            assert self._best is not None
+            self._on_epoch(int(row[names.EPOCH]) + 1, int(self._best[names.EPOCH]))
+            self._tracker.log(row)
+            self._bar.show(row)
+            self._console.print(epoch_line(row, best))
+
+    def _write(self, folder: RunFolder, job: Job, row: dict[str, float], best: bool) -> None:
+        folder.append_history(row)
+        if best:
+            save_weights(folder.checkpoints / BEST, job.weights())
+        if job.spec.swa is not None and job.spec.swa.keep_sums:
+            add_to_sums(folder.checkpoints / "sums", job.network.state_dict(), epoch=job.current_epoch)
+
+    def _save_state(self, trainer: Trainer) -> None:
+        """Every process takes part in collecting the state; the first one writes it and puts it in place at once."""
+        path = (self._folder.checkpoints if self._folder else Path()) / LAST
+        temporary = path.with_name(f".{LAST}.part")
+        trainer.save_checkpoint(temporary, weights_only=False)
+        if self._folder is not None:
+            with temporary.open("rb") as file:
+                os.fsync(file.fileno())
+            os.replace(temporary, path)

@@ -1,0 +1,108 @@
+"""`Scoreboard`: what an evaluation pass collects, exact under any number of processes.
+
+Each row of the split has a place. A process fills the places of the proteins that it scores and leaves zeros elsewhere;
+adding the boards of all processes then gives every score once, whatever was sharded how. Nothing is padded, so nothing
+can be counted twice (torch #25162).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from kag import names
+from kag.data.sites import Sites
+from kag.model.batch import Batch, Scores
+from kag.weights.measure import Split, measure
+
+Reduce = Callable[[Tensor], Tensor]
+"""Sum of a tensor over all processes."""
+
+SATURATION = 0.05
+"""Alpha below this, or above one minus this, counts as saturated."""
+
+
+class Scoreboard:
+    """Scores of one split by one set of weights.
+
+    Args:
+        sites: the data.
+        split: `val` or `test`.
+        clamp: the gate's clamp, whose edges count as saturated.
+    """
+
+    def __init__(self, sites: Sites, split: Split, clamp: tuple[float, float] | None = None) -> None:
+        self._sites = sites
+        self._split = split
+        self._rows_V = torch.from_numpy(sites.index(split))
+        self._low, self._high = clamp or (SATURATION, 1.0 - SATURATION)
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._logit_V = torch.zeros(len(self._rows_V), dtype=torch.float32)
+        self._alpha_V = torch.zeros(len(self._rows_V), dtype=torch.float32)
+        self._seen_V = torch.zeros(len(self._rows_V), dtype=torch.float32)
+        self._entropy_LH: Tensor | None = None
+        self._sums = torch.zeros(4, dtype=torch.float64)
+
+    def add(self, batch: Batch, scores: Scores) -> None:
+        """Take the scores of a batch."""
+        place_B = torch.searchsorted(self._rows_V, batch.index_B.cpu())
+        self._logit_V[place_B] = scores.logit_B.float().cpu()
+        self._alpha_V[place_B] = scores.alpha_B.float().cpu()
+        self._seen_V[place_B] = 1.0
+        points = len(place_B)
+        entropy_LH = scores.entropy_LH.double().cpu() * points
+        self._entropy_LH = entropy_LH if self._entropy_LH is None else self._entropy_LH + entropy_LH
+        valid = batch.valid_CK.float().mean(1)[batch.context_B].sum()
+        ratio = scores.context_norm.double().cpu() * points
+        self._sums += torch.stack([ratio, scores.centre_norm.double().cpu() * points, valid.double().cpu(), torch.tensor(float(points), dtype=torch.float64)])
+
+    def close(self, reduce: Reduce) -> dict[str, float]:
+        """Metrics and telemetry over all processes, then forget everything.
+
+        Raises:
+            RunFailed: a logit is NaN: the weights have diverged.
+        """
+        logit_V, alpha_V = reduce(self._logit_V).numpy(), reduce(self._alpha_V).numpy().astype(np.float64)
+        seen = reduce(self._seen_V)
+        if not bool((seen == 1.0).all()):
+            raise AssertionError(f"{int((seen != 1.0).sum())} points of {self._split} were scored not exactly once")
+        assert self._entropy_LH is not None
+        context_norm, centre_norm, valid, points = reduce(self._sums).tolist()
+        entropy_LH = reduce(self._entropy_LH).numpy() / points
+        row = self._metrics(logit_V) | self._gate(alpha_V) | _entropy(entropy_LH)
+        row[names.NORM_RATIO] = context_norm / max(centre_norm, 1e-12)
+        row[names.VALID_SHARE] = valid / points
+        self.clear()
+        return row
+
+    def _metrics(self, logit_V: NDArray[np.float32]) -> dict[str, float]:
+        rows_V = self._rows_V.numpy()
+        label_V, protein_V = self._sites.label_N[rows_V], self._sites.protein_N[rows_V]
+        found = measure(self._split, logit_V, label_V, protein_V, samples=0).values
+        return {names.evaluation(self._split, metric): value for metric, value in found.items() if value is not None}
+
+    def _gate(self, alpha_V: NDArray[np.float64]) -> dict[str, float]:
+        p05, p50, p95 = np.quantile(alpha_V, [0.05, 0.5, 0.95]).tolist()
+        saturated = (alpha_V <= np.float32(self._low)) | (alpha_V >= np.float32(self._high))
+        return {
+            names.ALPHA_MEAN: float(alpha_V.mean()),
+            names.ALPHA_STD: float(alpha_V.std()),
+            names.ALPHA_P05: p05,
+            names.ALPHA_P50: p50,
+            names.ALPHA_P95: p95,
+            names.SATURATED_SHARE: float(saturated.mean()),
+        }
+
+
+def _entropy(entropy_LH: NDArray[np.float64]) -> dict[str, float]:
+    row = {names.ENTROPY: float(entropy_LH.mean())}
+    row |= {names.entropy_layer(layer): float(value) for layer, value in enumerate(entropy_LH.mean(1))}
+    row |= {names.entropy_head(head): float(value) for head, value in enumerate(entropy_LH.mean(0))}
+    return row

@@ -1,0 +1,167 @@
+"""The mirror of a run in W&B, through Lightning's logger. The run folder is the truth; losing the mirror stops nothing."""
+
+from __future__ import annotations
+
+import netrc
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Protocol
+from urllib.parse import urlsplit
+
+import wandb
+from lightning.pytorch.loggers import WandbLogger
+from wandb.errors import Error as WandbError
+
+from kag import names
+from kag.spec.flat import flat
+from kag.spec.run import RunSpec
+from kag.track.folder import RunFolder
+from kag.track.record import RunRecord
+from kag.train.console import RunConsole
+
+INIT_TIMEOUT = 30.0
+"""Seconds to wait for a server before going on offline (the client's own default is 90)."""
+
+FINISH_TIMEOUT = 60.0
+"""Seconds to wait for the last upload; what is missing then stays in the local file for `wandb sync`."""
+
+DEFAULT_SERVER = "https://api.wandb.ai"
+
+RECORD_KEY = "kag/record"
+"""Summary key that holds the run record, so that the change log can be rebuilt from W&B alone."""
+
+
+class Tracker(Protocol):
+    """Where the epochs of a run are mirrored."""
+
+    def log(self, row: Mapping[str, float]) -> None:
+        """Mirror the row of an epoch."""
+
+    def close(self, record: RunRecord) -> None:
+        """Mirror the end of the run: objective last, exit code 1 unless the run delivered weights."""
+
+
+class NoTracker:
+    """Mirrors nothing: `track.mode: disabled`, or a process that is not the first."""
+
+    def log(self, row: Mapping[str, float]) -> None:
+        """Nothing."""
+
+    def close(self, record: RunRecord) -> None:
+        """Nothing."""
+
+
+class WandbTracker:
+    """Mirrors to W&B. A failure of W&B is told once and ends the mirroring, never the run."""
+
+    def __init__(self, logger: WandbLogger, console: RunConsole) -> None:
+        self._logger: WandbLogger | None = logger
+        self._console = console
+
+    def log(self, row: Mapping[str, float]) -> None:
+        """Mirror the row of an epoch; `epoch` is the axis of every other key."""
+        if self._logger is not None:
+            try:
+                self._logger.log_metrics(dict(row))
+            except (WandbError, OSError) as error:
+                self._lose(error)
+
+    def close(self, record: RunRecord) -> None:
+        """Mirror the delivered results, the objective in the very last row, and the record; then finish."""
+        if self._logger is None:
+            return
+        try:
+            run = self._logger.experiment
+            row = final_row(record)
+            if row:
+                run.log(row)
+            run.summary[RECORD_KEY] = record.model_dump_json()
+            run.finish(exit_code=0 if record.status.done else 1)
+        except (WandbError, OSError) as error:
+            self._lose(error)
+
+    def _lose(self, error: Exception) -> None:
+        self._console.warn(f"W&B was lost ({error}); the run goes on, `wandb sync` can upload its local files later")
+        self._logger = None
+
+
+def final_row(record: RunRecord) -> dict[str, float]:
+    """Metrics of the delivered weights, the objective last; empty if none were delivered."""
+    row = {
+        names.evaluation(result.split, result.metric): result.value for result in record.results if result.delivered
+    }
+    if names.OBJECTIVE in row:
+        row[names.OBJECTIVE] = row.pop(names.OBJECTIVE)
+    return row and {names.EPOCH: float(record.epochs_trained - 1)} | row
+
+
+def is_online(mode: str, environ: Mapping[str, str], hosts_with_key: frozenset[str]) -> bool:
+    """Whether a run goes to a server: as the spec says; for `auto`, if a server or a key for it is configured.
+
+    `WANDB_MODE` decides for `auto`, as W&B's users expect.
+    """
+    if mode != "auto":
+        return mode == "online"
+    if "WANDB_MODE" in environ:
+        return environ["WANDB_MODE"] in ("online", "shared")
+    server = environ.get("WANDB_BASE_URL", DEFAULT_SERVER)
+    return "WANDB_API_KEY" in environ or "WANDB_BASE_URL" in environ or (urlsplit(server).hostname in hosts_with_key)
+
+
+def hosts_with_key(path: Path) -> frozenset[str]:
+    """Hosts that a netrc file has a login for; none if there is no such file or it cannot be read."""
+    try:
+        return frozenset(netrc.netrc(str(path)).hosts)
+    except (OSError, netrc.NetrcParseError):
+        return frozenset()
+
+
+def open_tracker(spec: RunSpec, folder: RunFolder, record: RunRecord, console: RunConsole) -> tuple[Tracker, str | None]:
+    """Begin mirroring.
+
+    Returns:
+        The tracker, and the W&B run id (None if nothing is mirrored).
+    """
+    mode = spec.track.mode
+    if mode == "disabled" or (mode == "auto" and os.environ.get("WANDB_MODE") == "disabled"):
+        return NoTracker(), None
+    netrc_file = Path(os.environ.get("NETRC", Path.home() / ".netrc"))
+    online = is_online(mode, os.environ, hosts_with_key(netrc_file))
+    try:
+        logger = _start(spec, folder, record, offline=not online)
+    except (WandbError, OSError) as error:
+        if not online:
+            console.warn(f"W&B could not start ({error}); the run is tracked in its folder alone")
+            return NoTracker(), None
+        console.warn(f"no W&B server ({error}); the run goes on offline, `wandb sync` can upload it later")
+        logger = _start(spec, folder, record, offline=True)
+    return WandbTracker(logger, console), str(logger.experiment.id)
+
+
+def _start(spec: RunSpec, folder: RunFolder, record: RunRecord, *, offline: bool) -> WandbLogger:
+    folder.wandb.mkdir(exist_ok=True)
+    logger = WandbLogger(
+        name=record.id,
+        project=spec.track.project,
+        entity=spec.track.entity,
+        tags=list(spec.track.tags) or None,
+        id=os.environ.get("WANDB_RUN_ID") or record.wandb_id,
+        save_dir=str(folder.path),
+        offline=offline,
+        resume="allow",
+        config={**flat(spec), "kag.record": record.model_dump_json(exclude={"spec"})},
+        settings=wandb.Settings(
+            init_timeout=INIT_TIMEOUT,
+            finish_timeout=FINISH_TIMEOUT,
+            finish_timeout_raises=False,
+            console="off",
+            silent=True,
+            disable_git=True,
+            disable_code=True,
+        ),
+    )
+    run = logger.experiment
+    run.define_metric(names.EPOCH)
+    run.define_metric("*", step_metric=names.EPOCH)
+    return logger

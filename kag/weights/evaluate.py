@@ -1,0 +1,148 @@
+"""Scores of a network on whole splits: protein by protein, each distinct context once, every point exactly once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from kag.data.batches import IndexVector, evaluation_batches
+from kag.data.sites import Sites
+from kag.data.tables import SiteTables
+from kag.errors import DataError
+from kag.model.network import Network
+from kag.weights import bootstrap
+from kag.weights.measure import Evaluation, Split, measure
+
+POINTS = 2048
+"""Points of a batch, unless one protein alone has more."""
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Logits of points, ascending by their row in the file; no row occurs twice."""
+
+    index_N: NDArray[np.int64]
+    """Rows of the file."""
+    logit_N: NDArray[np.float32]
+
+    @classmethod
+    def merged(cls, index_N: NDArray[np.int64], logit_N: NDArray[np.float32]) -> Predictions:
+        """In the order of the rows, a row that was scored twice (padding of a distributed sampler) once."""
+        unique_N, first_N = np.unique(index_N, return_index=True)
+        return cls(unique_N, logit_N[first_N])
+
+
+@contextmanager
+def evaluating(network: nn.Module) -> Iterator[None]:
+    """Evaluation mode without gradients; afterwards every module is in the mode in which it was."""
+    training = [module for module in network.modules() if module.training]
+    network.eval()
+    try:
+        with torch.inference_mode():
+            yield
+    finally:
+        for module in training:
+            module.training = True
+
+
+def score(
+    network: Network,
+    tables: SiteTables,
+    batches: Iterable[IndexVector],
+    *,
+    progress: Callable[[int], None] | None = None,
+) -> Predictions:
+    """Logits of the points of some batches.
+
+    Args:
+        network: on the device of the tables; its mode is restored.
+        tables: the data on that device.
+        batches: rows of the file, as `evaluation_batches` gives them.
+        progress: called after each batch with the number of points scored so far.
+    """
+    rows: list[Tensor] = []
+    logits: list[Tensor] = []
+    done = 0
+    with evaluating(network):
+        for index_B in batches:
+            batch = tables.gather(torch.from_numpy(index_B), share=True)
+            rows.append(batch.index_B)
+            logits.append(network(batch).logit_B.float())
+            done += len(index_B)
+            if progress is not None:
+                progress(done)
+        if not rows:
+            return Predictions(np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.float32))
+        return Predictions.merged(torch.cat(rows).cpu().numpy(), torch.cat(logits).cpu().numpy())
+
+
+def measured(
+    predictions: Predictions,
+    sites: Sites,
+    split: Split,
+    *,
+    threshold: float | None = None,
+    samples: int = bootstrap.SAMPLES,
+    seed: int = 0,
+) -> Evaluation:
+    """Metrics of predictions that cover a split; points of other splits are left out.
+
+    Raises:
+        DataError: a point of the split was not scored.
+        RunFailed: a logit is NaN.
+    """
+    expected_N = sites.index(split)
+    chosen_N = np.isin(predictions.index_N, expected_N)
+    if int(chosen_N.sum()) != len(expected_N):
+        raise DataError(
+            f"{len(expected_N) - int(chosen_N.sum())} of {len(expected_N)} points of {split} have no prediction",
+            where=str(sites.path),
+        )
+    index_N = predictions.index_N[chosen_N]
+    return measure(
+        split,
+        predictions.logit_N[chosen_N],
+        sites.label_N[index_N],
+        sites.protein_N[index_N],
+        threshold=threshold,
+        samples=samples,
+        seed=seed,
+    )
+
+
+def evaluate(
+    network: Network,
+    sites: Sites,
+    tables: SiteTables,
+    split: Split,
+    *,
+    threshold: float | None = None,
+    samples: int = bootstrap.SAMPLES,
+    seed: int = 0,
+    points: int = POINTS,
+    progress: Callable[[int], None] | None = None,
+) -> Evaluation:
+    """Score a split and measure it.
+
+    Args:
+        network: on the device of the tables.
+        sites: the data.
+        tables: the same data on a device.
+        split: `train`, `val` or `test`.
+        threshold: the logit chosen on val; None chooses it on this split, which is only honest on val.
+        samples: resamples of the bootstrap; 0 leaves the intervals out.
+        seed: of the bootstrap.
+        points: of a batch; whole proteins, so one that has more is a batch of its own.
+        progress: called after each batch with the number of points scored so far.
+
+    Raises:
+        RunFailed: a logit is NaN.
+    """
+    predictions = score(network, tables, evaluation_batches(sites, split, points), progress=progress)
+    return measured(predictions, sites, split, threshold=threshold, samples=samples, seed=seed)

@@ -1,0 +1,135 @@
+"""From logits to the numbers of a results table, each with its interval. No torch: predictions on disk are enough."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from kag.names import METRICS
+from kag.track.record import Result
+from kag.weights import bootstrap, metrics
+from kag.weights.bootstrap import Interval
+from kag.weights.metrics import Array
+
+Split = Literal["train", "val", "test"]
+Kind = Literal["raw", "averaged", "averaged_recomputed", "blend"]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What weights score on a split."""
+
+    split: Split
+    values: Mapping[str, float | None]
+    """By the names of `kag.names.METRICS`, in their order; None where the labels leave a metric undefined."""
+    intervals: Mapping[str, Interval]
+    """95 % by bootstrap over proteins; empty where none was asked for. At a fixed threshold, for iou, f1, ..."""
+    points: int
+    positives: int
+    proteins: int
+
+    @property
+    def auprc(self) -> float:
+        """Pooled AUPRC; 0 without a positive, so that it can be compared."""
+        return self.values["auprc"] or 0.0
+
+    @property
+    def threshold(self) -> float | None:
+        """Logit at and above which a point is predicted positive."""
+        return self.values["threshold"]
+
+
+def measure(
+    split: Split,
+    logit_N: Array,
+    label_N: Array,
+    protein_N: Array,
+    *,
+    threshold: float | None = None,
+    samples: int = bootstrap.SAMPLES,
+    seed: int = 0,
+) -> Evaluation:
+    """All metrics of a split.
+
+    Args:
+        split: what the points are.
+        logit_N: raw logits.
+        label_N: 0 or 1.
+        protein_N: a number for each protein.
+        threshold: a logit that was chosen elsewhere (on val); None chooses the one with the best IoU here.
+        samples: resamples of the bootstrap; 0 leaves the intervals out.
+        seed: of the bootstrap; equal seeds make the intervals of two models paired.
+
+    Raises:
+        RunFailed: a logit is NaN.
+    """
+    curve = metrics.curve(logit_N, label_N)
+    threshold = metrics.best_threshold(curve) if threshold is None else threshold
+    _, auprc_P = metrics.protein_auprc(logit_N, label_N, protein_N)
+    at = metrics.at_threshold(curve, threshold) if threshold is not None else None
+    values = {
+        "auprc": metrics.auprc(curve),
+        "auprc_per_protein": float(auprc_P.mean()) if len(auprc_P) else None,
+        "auroc": metrics.auroc(curve),
+        "iou": at.iou if at else None,
+        "f1": at.f1 if at else None,
+        "precision": at.precision if at else None,
+        "recall": at.recall if at else None,
+        "threshold": threshold,
+        "loss": metrics.cross_entropy(logit_N, label_N),
+    }
+    return Evaluation(
+        split=split,
+        values={name: values[name] for name in METRICS},
+        intervals=_intervals(logit_N, label_N, protein_N, threshold, samples, seed) if samples else {},
+        points=len(logit_N),
+        positives=curve.positives,
+        proteins=len(np.unique(protein_N)),
+    )
+
+
+def _intervals(
+    logit_N: Array, label_N: Array, protein_N: Array, threshold: float | None, samples: int, seed: int
+) -> dict[str, Interval]:
+    found = {
+        "auprc": bootstrap.bootstrap_auprc(logit_N, label_N, protein_N, samples=samples, seed=seed),
+        "auprc_per_protein": bootstrap.bootstrap_auprc_per_protein(
+            logit_N, label_N, protein_N, samples=samples, seed=seed
+        ),
+    }
+    if threshold is not None:
+        found |= bootstrap.bootstrap_overlap(logit_N, label_N, protein_N, threshold, samples=samples, seed=seed)
+    return {name: bounds for name, bounds in found.items() if bounds is not None}
+
+
+def results(
+    evaluation: Evaluation,
+    *,
+    weights: Kind,
+    weights_digest: str,
+    data_digest: str,
+    epoch: int | None,
+    selected_on: str,
+    delivered: bool,
+) -> tuple[Result, ...]:
+    """The evaluation as rows of a run record; undefined metrics have no row."""
+    return tuple(
+        Result(
+            split=evaluation.split,
+            metric=name,
+            value=value,
+            ci_low=evaluation.intervals[name].low if name in evaluation.intervals else None,
+            ci_high=evaluation.intervals[name].high if name in evaluation.intervals else None,
+            weights=weights,
+            weights_digest=weights_digest,
+            data_digest=data_digest,
+            epoch=epoch,
+            selected_on=selected_on,
+            delivered=delivered,
+        )
+        for name, value in evaluation.values.items()
+        if value is not None
+    )

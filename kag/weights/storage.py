@@ -1,0 +1,63 @@
+"""Torch files that are either whole or absent, and that never execute code when read."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import secrets
+import struct
+import zipfile
+import zlib
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from kag.errors import CheckpointError
+from kag.track.atomic import sync_folder
+
+
+def save_torch(path: Path, value: Any) -> None:
+    """Write a file so that a reader, or a crash at any moment, sees the old file or the new one and nothing between.
+
+    Raises:
+        CheckpointError: the folder is missing, the disk is full or the path may not be written.
+    """
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            torch.save(value, file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+        sync_folder(path.parent)
+    except OSError as error:
+        raise CheckpointError(f"cannot be written: {error.strerror}", where=str(path)) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def load_torch(path: Path) -> dict[str, Any]:
+    """Read a mapping written by `torch.save`, on the CPU, with `weights_only`.
+
+    Checksums of the archive are compared before anything is unpickled, so a damaged file is known as one.
+
+    Raises:
+        CheckpointError: missing, not a torch file, damaged, or holding more than tensors and plain values.
+    """
+    if not path.is_file():
+        raise CheckpointError("no such file", where=str(path))
+    try:
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()
+        if damaged is not None:
+            raise CheckpointError(f"damaged: the checksum of {damaged} is wrong", where=str(path))
+        value = torch.load(path, map_location="cpu", weights_only=True)
+    except (zipfile.BadZipFile, zlib.error, struct.error, EOFError, ValueError) as error:
+        raise CheckpointError(f"not a torch file, or cut off ({error})", where=str(path)) from error
+    except (OSError, RuntimeError, pickle.UnpicklingError) as error:
+        first = str(error).strip().splitlines()[0]
+        raise CheckpointError(f"cannot be read: {first}", where=str(path)) from error
+    if not isinstance(value, dict):
+        raise CheckpointError(f"holds a {type(value).__name__}, not a mapping", where=str(path))
+    return value

@@ -1,0 +1,222 @@
+from __future__ import annotations
+
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from kag.cli import tables
+from kag.cli.runs import app
+from kag.errors import RecordError
+from kag.spec.flat import flat
+from kag.spec.run import RunSpec
+from kag.track.folder import RunFolder
+from kag.track.record import RunRecord
+
+START = datetime(2025, 10, 16, 9, 4, 10, tzinfo=UTC)
+DIGEST = "5e" * 32
+BASE = flat(RunSpec.model_validate({"name": "oct16", "data": {"file": "sites.h5"}}))
+
+
+def made(runs: Path, name: str, day: int, **changes: object) -> RunFolder:
+    start = START + timedelta(days=day)
+    folder = RunFolder.create(runs, name, start)
+    spec = {**BASE, "name": name, **changes.pop("spec", {})}  # type: ignore[dict-item]
+    values = {"id": folder.id, "name": name, "status": "finished", "start": start, "spec": spec, **changes}
+    folder.write_record(RunRecord.model_validate(values))
+    return folder
+
+
+def auprc(split: str, value: float, *, delivered: bool = True) -> dict[str, object]:
+    return {
+        "split": split,
+        "metric": "auprc",
+        "value": value,
+        "ci_low": value - 0.02,
+        "ci_high": value + 0.02,
+        "weights": "raw",
+        "weights_digest": DIGEST,
+        "epoch": 9,
+        "selected_on": "val/auprc",
+        "delivered": delivered,
+    }
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> Path:
+    runs = tmp_path / "runs"
+    results = [auprc("val", 0.2984), auprc("test", 0.428), auprc("test", 0.999, delivered=False)]
+    folder = made(runs, "oct16", 0, results=results, best_epoch=9, epochs_trained=12, tags=["gate", "[b]x[/b]"])
+    for epoch in range(3):
+        folder.append_history({"epoch": epoch, "val/auprc": epoch / 10, "lr": float("nan")})
+    folder.notes_file.write_text("α settled [near] 0.55\n")
+    made(
+        runs,
+        "oct17",
+        1,
+        parent=folder.id,
+        status="aborted",
+        spec={"model.gate.temperature": 2.0, "swa": None},
+        failure={"error": "TypeError", "message": "zeros_like [3]", "where": "kag/model/gate.py:7"},
+        sources=[{"run": folder.id, "checkpoint": "best", "weights_digest": DIGEST, "ratio": 0.5}],
+        tags=["swa"],
+    )
+    (runs / "specs").mkdir()
+    return runs
+
+
+def run(runs: Path, *words: str) -> Result:
+    result = CliRunner().invoke(app, [*words, "--runs", str(runs)], catch_exceptions=True)
+    if result.exception and not isinstance(result.exception, (SystemExit, RecordError)):
+        raise result.exception
+    return result
+
+
+def test_list_shows_a_run_a_line_with_the_delivered_weights_results(runs: Path) -> None:
+    header, first, second = run(runs, "list").stdout.splitlines()
+    assert header.split() == ["run", "status", "epochs", "best", "epoch", "val", "AUPRC", "test", "AUPRC", "parent", "tags"]
+    assert first.rstrip().endswith(
+        "0.298 [0.278, 0.318]  0.428 [0.408, 0.448]  -                          gate, [b]x[/b]"
+    )
+    assert first.startswith("2025-10-16_09-04-10_oct16  finished      12           9")
+    assert second.split() == [
+        "2025-10-17_09-04-10_oct17",
+        "aborted",
+        "0",
+        "-",
+        "-",
+        "-",
+        "2025-10-16_09-04-10_oct16",
+        "swa",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("words", "names"),
+    [
+        ([], ["oct16", "oct17"]),
+        (["--status", "aborted"], ["oct17"]),
+        (["--status", "aborted", "--status", "finished"], ["oct16", "oct17"]),
+        (["--tag", "gate"], ["oct16"]),
+        (["--tag", "gate", "--tag", "swa"], []),
+        (["--name", "*17"], ["oct17"]),
+        (["--last", "1"], ["oct17"]),
+    ],
+)
+def test_list_filters(runs: Path, words: list[str], names: list[str]) -> None:
+    records = json.loads(run(runs, "list", "--json", *words).stdout)
+    assert [record["name"] for record in records] == names
+    assert all(RunRecord.model_validate(record) for record in records)
+
+
+def test_a_long_list_says_what_it_leaves_out(runs: Path) -> None:
+    result = run(runs, "list", "--last", "1")
+    assert "2025-10-17_09-04-10_oct17" in result.stdout
+    assert not result.stdout.startswith("2025-10-16")
+    assert result.stderr == "the newest 1 of 2; --last 0 shows all\n"
+
+
+def test_list_of_nothing_says_so(runs: Path, tmp_path: Path) -> None:
+    assert "no such run" in run(runs, "list", "--name", "x").stdout
+    (tmp_path / "empty").mkdir()
+    assert "no runs in" in run(tmp_path / "empty", "list").stdout
+    assert isinstance(run(tmp_path / "none", "list").exception, RecordError)
+
+
+def test_a_broken_record_hides_no_other(runs: Path) -> None:
+    broken = made(runs, "oct18", 2).record_file
+    broken.write_text(broken.read_text()[:50])
+    result = run(runs, "list")
+    assert "oct16" in result.stdout
+    assert isinstance(result.exception, RecordError)
+    assert f"{broken}:" in str(result.exception)
+
+
+def test_show_has_everything(runs: Path) -> None:
+    page = run(runs, "show", "oct16").stdout
+    for part in ("val    auprc   0.2984  [0.278, 0.318]  raw", "5e5e5e5e", "α settled [near] 0.55", "▁▅█"):
+        assert part in page
+    assert "settings" not in page
+    page = run(runs, "show", "oct17").stdout
+    settings = page.split("settings that differ from the defaults\n")[1].split("\n\n")[0]
+    assert settings.split() == ["model.gate.temperature", "2.0"]
+    for part in ("TypeError: zeros_like [3] (kag/model/gate.py:7)", "best, 5e5e5e5e, share 0.5"):
+        assert part in page
+
+
+def test_show_as_json(runs: Path) -> None:
+    page = json.loads(run(runs, "show", "oct16", "--json").stdout)
+    assert page["record"]["name"] == "oct16"
+    assert page["history"][2] == {"epoch": 2, "val/auprc": 0.2, "lr": None}
+    assert page["notes"] == "α settled [near] 0.55\n"
+
+
+def test_compare_shows_what_differs(runs: Path) -> None:
+    lines = [line.split() for line in run(runs, "compare", "oct16", "oct17").stdout.splitlines()]
+    assert ["model.gate.temperature", "1.5", "2.0"] in lines
+    assert ["name", "oct16", "oct17"] in lines
+    assert ["val/auprc", "0.298", "[0.278,", "0.318]", "-"] in lines
+    assert not any(line[0].startswith("optimizer") for line in lines)
+    page = json.loads(run(runs, "compare", "oct16", "oct17", "oct16", "--json").stdout)
+    assert page["settings"]["model.gate.temperature"] == [1.5, 2.0, 1.5]
+    assert page["results"]["test/auprc"][0]["value"] == 0.428
+    assert page["results"]["test/auprc"][1] is None
+
+
+def test_compare_needs_two(runs: Path) -> None:
+    assert run(runs, "compare", "oct16").exit_code == 2
+
+
+def test_an_unknown_run_is_a_record_error(runs: Path) -> None:
+    error = run(runs, "show", "oct61").exception
+    assert isinstance(error, RecordError)
+    assert "oct16" in str(error.nearest)
+
+
+def test_watch_shows_runs_under_way_until_interrupted(runs: Path) -> None:
+    folder = made(runs, "live", 3, status="running")
+    folder.append_history({"epoch": 4, "val/auprc": 0.31257, "gate/alpha_mean": 0.55})
+    terminal, inner = pty.openpty()
+    command = [
+        sys.executable,
+        "-c",
+        "from kag.cli.runs import app; app()",
+        "watch",
+        "--runs",
+        str(runs),
+        "--every",
+        "0.1",
+    ]
+    environment = {**os.environ, "COLUMNS": "200", "LINES": "40", "TERM": "xterm"}
+    with subprocess.Popen(command, stdin=inner, stdout=inner, stderr=inner, env=environment) as process:
+        os.close(inner)
+        seen = b""
+        while seen.count(b"0.3126") < 2:
+            seen += os.read(terminal, 4096)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 0
+    os.close(terminal)
+    assert b"5/80" in seen
+    assert b"0.55" in seen
+    assert b"oct17" in seen
+
+
+def test_sparkline_spans_the_values() -> None:
+    assert tables.sparkline([0, 1, 2, 3, 4, 5, 6, 7]) == "▁▂▃▄▅▆▇█"
+    assert tables.sparkline([1.0, float("nan"), 3.0]) == "▁ █"
+    assert tables.sparkline([2.0, 2.0]) == "▁▁"
+    assert tables.sparkline([]) == ""
+    long = tables.sparkline(list(range(1000)), width=10)
+    assert (len(long), long[0], long[-1]) == (10, "▁", "█")
+
+
+def test_a_listing_loads_no_heavy_package() -> None:
+    code = "import sys, kag.cli.runs; print(sorted({'torch', 'lightning', 'wandb', 'numpy'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
