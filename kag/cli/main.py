@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from kag.cli import data, runs, spec, train
+from kag.cli import data, evaluate, runs, spec, train
 from kag.errors import KagError
 
 app = typer.Typer(
@@ -22,6 +22,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 app.command(name="train", context_settings=train.WITH_OVERRIDES)(train.train)
+app.command(name="eval")(evaluate.evaluate)
 app.command(name="check", context_settings=train.WITH_OVERRIDES)(spec.check)
 app.command(name="schema")(spec.schema)
 app.add_typer(data.app, name="data")

@@ -48,9 +48,17 @@ def train(
     file = spec_file or (folder.spec_file if folder else Path())
     spec = load_spec(file, overrides)
 
+    import logging
+
+    from kag.cli.results import results_table
+    from kag.train.console import RunConsole
     from kag.train.fit import fit
 
-    fit(spec, runs=runs, resume=folder, accept=accept or ())
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    console = RunConsole()
+    record = fit(spec, runs=runs, resume=folder, accept=accept or (), console=console)
+    console.terminal.print(results_table(f"results of {record.id} (* delivered)", record.results))
+    console.print(f"run folder {runs / record.id}; look at it with: kag runs show {record.id} --runs {runs}")
 
 
 def split_words(words: list[str]) -> tuple[Path | None, list[str]]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -19,6 +20,8 @@ BLOCK_BYTES = 32 * 2**20
 Numbers = NDArray[np.float32] | NDArray[np.int32]
 INT32 = np.iinfo(np.int32)
 KINDS: dict[Kind, str] = {"float": "f", "integer": "iub", "text": "SO"}
+LIBRARY_ERRORS = (OSError, RuntimeError, KeyError, ValueError, TypeError)
+"""What h5py raises, depending on which byte of a file is wrong; only calls of h5py are guarded by it."""
 
 
 @contextmanager
@@ -52,9 +55,12 @@ def _unreadable(path: Path, error: OSError) -> DataError:
         return DataError(f"the file cannot be read: {denied.strerror}", where=str(path))
     if not is_hdf5:
         return DataError("this is not an HDF5 file", where=str(path), remedy="`kag data synth OUT` makes one to try")
-    return DataError(
-        f"the HDF5 file is truncated or damaged: {error}", where=str(path), remedy="copy or write the file again"
-    )
+    return _damaged("the HDF5 file is truncated or damaged", str(path), error)
+
+
+def _damaged(what: str, where: str, error: Exception) -> DataError:
+    cause = error.args[0] if error.args else type(error).__name__
+    return DataError(f"{what}: {cause}", where=where, remedy="copy or write the file again")
 
 
 class LayoutFile:
@@ -65,9 +71,15 @@ class LayoutFile:
     """
 
     def __init__(self, file: h5py.File, path: Path) -> None:
-        self._file = file
         self._path = path
         self.sizes: dict[str, int] = {}
+        try:
+            self._names = list(file)
+            self._objects = {item.name: file[item.name] for item in REQUIRED + OPTIONAL if item.name in file}
+            stated = ("transformer_format", *ATTRIBUTES)
+            self._attributes = {name: file.attrs[name] for name in stated if name in file.attrs}
+        except LIBRARY_ERRORS as error:
+            raise _damaged("the HDF5 file is damaged", str(path), error) from error
         self._check_format()
         self._check_shapes()
         self._check_attributes()
@@ -78,7 +90,7 @@ class LayoutFile:
 
     def has(self, layout: Layout) -> bool:
         """Whether an optional dataset is there."""
-        return layout.name in self._file
+        return layout.name in self._objects
 
     def shape(self, layout: Layout) -> tuple[int, ...]:
         """Shape of a dataset."""
@@ -99,7 +111,7 @@ class LayoutFile:
 
     def blocks(self, layout: Layout) -> Iterator[slice]:
         """Row ranges that hold whole chunks, so that each chunk is decompressed once."""
-        dataset = self._file[layout.name]
+        dataset = self._objects[layout.name]
         chunk_rows = dataset.chunks[0] if dataset.chunks else 1
         row_bytes = max(1, dataset.dtype.itemsize * int(np.prod(dataset.shape[1:])))
         step = max(1, BLOCK_BYTES // (row_bytes * chunk_rows)) * chunk_rows
@@ -108,30 +120,23 @@ class LayoutFile:
 
     def rows(self, layout: Layout, rows: slice) -> NDArray[np.float32]:
         """A range of rows of a float dataset as float32; not checked for NaN."""
-        dataset = self._file[layout.name]
+        dataset = self._objects[layout.name]
         block = np.empty((rows.stop - rows.start, *dataset.shape[1:]), np.float32)
         self._read(layout, rows, block)
         return block
 
     def chunk_rows(self, layout: Layout) -> int:
         """Rows that are read together whether one wants them or not."""
-        dataset = self._file[layout.name]
+        dataset = self._objects[layout.name]
         return int(dataset.chunks[0]) if dataset.chunks else 1
 
     def item_bytes(self, layout: Layout) -> int:
         """Bytes of one number of a dataset."""
-        return int(self._file[layout.name].dtype.itemsize)
+        return int(self._objects[layout.name].dtype.itemsize)
 
     def text(self, layout: Layout) -> NDArray[np.bytes_]:
         """A dataset of strings (bytes or str, of fixed or variable length) as fixed-length bytes."""
-        dataset = self._file[layout.name]
-        parts = []
-        for rows in self.blocks(layout):
-            try:
-                parts.append(np.asarray(dataset[rows], dtype=np.bytes_))
-            except OSError as error:
-                raise self._damaged(layout, rows, error) from error
-        return np.concatenate(parts)
+        return np.concatenate([np.asarray(self._block(layout, rows), np.bytes_) for rows in self.blocks(layout)])
 
     def decode(self, layout: Layout, names: NDArray[np.bytes_]) -> tuple[str, ...]:
         """Strings of bytes.
@@ -163,24 +168,27 @@ class LayoutFile:
         raise DataError(what + more, where=self.where(layout, offset + int(bad_N.argmax())))
 
     def _read(self, layout: Layout, rows: slice, out: Numbers) -> None:
-        dataset = self._file[layout.name]
-        try:
-            if layout.kind == "float":
-                dataset.read_direct(out, np.s_[rows])
-            else:
-                out[:] = np.clip(dataset[rows].astype(np.int64), INT32.min, INT32.max)
-        except OSError as error:
-            raise self._damaged(layout, rows, error) from error
+        if layout.kind == "float":
+            self._block(layout, rows, out)
+        else:
+            block = self._block(layout, rows)
+            limits = INT32 if block.dtype == bool else np.iinfo(block.dtype)
+            out[:] = np.clip(block, max(INT32.min, limits.min), min(INT32.max, limits.max))
 
-    def _damaged(self, layout: Layout, rows: slice, error: OSError) -> DataError:
-        return DataError(
-            f"rows {rows.start} to {rows.stop - 1} cannot be read, the file is damaged: {error}",
-            where=self.where(layout, rows.start),
-            remedy="copy or write the file again",
-        )
+    def _block(self, layout: Layout, rows: slice, out: Numbers | None = None) -> NDArray[Any]:
+        """Some rows as the file has them, or, if `out` is given, converted into it by HDF5 without another copy."""
+        dataset = self._objects[layout.name]
+        try:
+            if out is None:
+                return np.asarray(dataset[rows])
+            dataset.read_direct(out, np.s_[rows])
+            return out
+        except LIBRARY_ERRORS as error:
+            what = f"rows {rows.start} to {rows.stop - 1} cannot be read, the file is damaged"
+            raise _damaged(what, self.where(layout, rows.start), error) from error
 
     def _check_format(self) -> None:
-        found = self._file.attrs.get("transformer_format", FORMAT)
+        found = self._attributes.get("transformer_format", FORMAT)
         found = found.decode() if isinstance(found, bytes) else str(found)
         if found != FORMAT:
             raise DataError(f"`transformer_format` is `{found}`", where=str(self._path), nearest=FORMAT)
@@ -203,14 +211,14 @@ class LayoutFile:
                     )
 
     def _dataset(self, layout: Layout) -> h5py.Dataset:
-        if layout.name not in self._file:
-            close = get_close_matches(layout.name, list(self._file), n=1, cutoff=0.5)
+        if not self.has(layout):
+            close = get_close_matches(layout.name, self._names, n=1, cutoff=0.5)
             raise DataError(
                 f"the dataset is missing; the layout is `{FORMAT}`",
                 where=self.where(layout),
                 nearest=close[0] if close else None,
             )
-        dataset = self._file[layout.name]
+        dataset = self._objects[layout.name]
         if not isinstance(dataset, h5py.Dataset):
             raise DataError("this is a group, not a dataset", where=self.where(layout))
         if dataset.ndim != len(layout.shape):
@@ -225,7 +233,7 @@ class LayoutFile:
 
     def _check_attributes(self) -> None:
         for attribute, letter in ATTRIBUTES.items():
-            stated = self._file.attrs.get(attribute)
+            stated = self._attributes.get(attribute)
             if stated is not None and stated != self.sizes[letter]:
                 layout = next(layout for layout in REQUIRED if letter in layout.shape)
                 raise DataError(

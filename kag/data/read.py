@@ -122,6 +122,7 @@ def _neighbours(file: LayoutFile, centres: Centres) -> tuple[NDArray[np.int32], 
         neighbour_NK >= residues, names.NEIGHBOURS, f"the index is beyond the residue table of {residues} rows"
     )
     there_NK = neighbour_NK >= 0
+    neighbour_NK[~there_NK] = -1
     if file.has(names.NEIGHBOUR_NUMBERS):
         number_NK = _integers(file, names.NEIGHBOUR_NUMBERS)
         file.refuse_rows(

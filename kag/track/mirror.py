@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -133,7 +133,7 @@ def _results(summary: Mapping[str, Any]) -> Iterator[Result]:
     for split in names.SPLITS:
         for metric in names.METRICS:
             if (key := names.evaluation(split, metric)) in values:
-                yield Result(split=split, metric=metric, value=values[key], weights=None)
+                yield Result.model_validate({"split": split, "metric": metric, "value": values[key], "weights": None})
 
 
 def _epochs_trained(run: Mirrored) -> int:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,5 +17,160 @@ from kag.track.mirror import Mirrored
 from kag.track.record import RunRecord, Status
 from kag.track.wandb_log import pieces
 
-_HISTORY, _SUMMARY, _RUN, _EXIT, _CONFIG = 2, 3, 17, 18, 5
-...
+Message = Any
+"""A protobuf message; its classes are made at run time and have no static types."""
+
+_NEVER_HOLDS_A_RUN = frozenset(b"\x12\x22\x3a\x6a")
+"""First bytes of history, output, statistics and raw output in a record, behind its number: most of a file."""
+
+
+@dataclass(frozen=True)
+class OfflineSource:
+    """Every `run-*.wandb` below a folder. A run that was resumed has several files and is one run."""
+
+    folder: Path
+
+    def records(self) -> Iterator[RunRecord]:
+        """Every run; see `RunSource.records`."""
+        yield from (record for record, _ in self._runs.values())
+
+    def history(self, run_id: str) -> list[dict[str, float]]:
+        """Rows of a run; see `RunSource.history`."""
+        run = self._run(run_id)
+        rows = (row for file in self._files[run.wandb_id] for row in _rows(file))
+        return mirror.epochs(rows, by_kag=run.by_kag)
+
+    def notes(self, run_id: str) -> str:
+        """Notes of a run; see `RunSource.notes`."""
+        return self._run(run_id).notes
+
+    def _run(self, run_id: str) -> Mirrored:
+        if run_id not in self._runs:
+            raise RecordError(f"no run {run_id!r}", where=f"offline:{self.folder}")
+        return self._runs[run_id][1]
+
+    @cached_property
+    def _runs(self) -> dict[str, tuple[RunRecord, Mirrored]]:
+        whole = (_mirrored(files) for files in self._files.values())
+        return mirror.by_start(run for run in whole if run is not None)
+
+    @cached_property
+    def _files(self) -> dict[str, list[Path]]:
+        """Files of each W&B run, in the order of its resumes: their folders are `[offline-]run-<time>-<id>`."""
+        if not self.folder.is_dir():
+            raise RecordError("there is no such folder of W&B files", where=f"offline:{self.folder}")
+        found: defaultdict[str, list[Path]] = defaultdict(list)
+        for file in self.folder.rglob("run-*.wandb"):
+            found[file.stem.removeprefix("run-")].append(file)
+        return {run: sorted(files, key=_begun) for run, files in sorted(found.items())}
+
+
+@dataclass
+class _State:
+    """What the records of a run's files add up to; values are JSON until they are needed."""
+
+    run: dict[str, Any] = field(default_factory=dict)
+    config: dict[tuple[str, ...], str] = field(default_factory=dict)
+    summary: dict[tuple[str, ...], str] = field(default_factory=dict)
+    status: Status = Status.RUNNING
+
+    def begin(self) -> None:
+        """The run starts or is resumed: how it ended before is no longer how it ends."""
+        self.status = Status.RUNNING
+        self.summary.pop((mirror.END_KEY,), None)
+
+    def add(self, record: Message) -> None:
+        """Take in the next record."""
+        kind = record.WhichOneof("record_type")
+        if kind == "run":
+            _update(self.config, record.run.config)
+            start = record.run.start_time.ToDatetime(UTC)
+            self.run = {
+                "display_name": record.run.display_name,
+                "start": self.run.get("start", start),
+                "tags": tuple(record.run.tags),
+                "notes": record.run.notes,
+                "sweep": record.run.sweep_id or None,
+            }
+        elif kind == "config":
+            _update(self.config, record.config)
+        elif kind == "summary":
+            _update(self.summary, record.summary)
+        elif kind == "exit":
+            self.status = Status.ABORTED if record.exit.exit_code else Status.FINISHED
+
+
+def _mirrored(files: Iterable[Path]) -> Mirrored | None:
+    """The run of these files, or None if it was killed before the first of them says which run it is."""
+    state = _State()
+    for file in files:
+        state.begin()
+        for record in _records(file, skipped=_NEVER_HOLDS_A_RUN):
+            state.add(record)
+    if not state.run:
+        return None
+    return Mirrored(
+        wandb_id=file.stem.removeprefix("run-"),
+        status=state.status,
+        config=_tree(state.config),
+        summary=_tree(state.summary),
+        **state.run,
+    )
+
+
+def _rows(file: Path) -> Iterator[dict[str, Any]]:
+    for record in _records(file, skipped=frozenset()):
+        if record.WhichOneof("record_type") == "history":
+            yield {
+                path[0]: json.loads(item.value_json) for item in record.history.item if len(path := _path(item)) == 1
+            }
+
+
+def _records(file: Path, *, skipped: frozenset[int]) -> Iterator[Message]:
+    """Records of a file, but those whose first field behind the number is one of the skipped."""
+    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+    from wandb.proto.wandb_internal_pb2 import Record  # type: ignore[attr-defined]
+
+    for piece in pieces(file.read_bytes(), where=str(file)):
+        if skipped and _second_field(piece) in skipped:
+            continue
+        try:
+            yield Record.FromString(piece)
+        except DecodeError:
+            raise RecordError("holds a record that this version of wandb cannot read", where=str(file)) from None
+
+
+def _second_field(piece: bytes) -> int:
+    """The byte behind the record's number, a field of up to ten bytes that comes first."""
+    position = 1
+    while position < len(piece) - 1 and piece[position] & 0x80:
+        position += 1
+    return piece[position + 1] if position + 1 < len(piece) else 0
+
+
+def _update(values: dict[tuple[str, ...], str], change: Message) -> None:
+    for item in change.remove:
+        gone = _path(item)
+        for path in [path for path in values if path[: len(gone)] == gone]:
+            del values[path]
+    for item in change.update:
+        values[_path(item)] = item.value_json
+
+
+def _path(item: Message) -> tuple[str, ...]:
+    return tuple(item.nested_key) or (item.key,)
+
+
+def _tree(values: Mapping[tuple[str, ...], str]) -> dict[str, Any]:
+    tree: dict[str, Any] = {}
+    for path, value in values.items():
+        part = tree
+        for key in path[:-1]:
+            inner = part.get(key)
+            part[key] = part = inner if isinstance(inner, dict) else {}
+        part[path[-1]] = json.loads(value)
+    return tree
+
+
+def _begun(file: Path) -> tuple[str, str]:
+    return file.parent.name.removeprefix("offline-"), str(file)

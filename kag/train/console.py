@@ -11,10 +11,8 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
 from kag import names
-from kag.track.record import Result, RunRecord
 
 COLUMNS = (
     ("loss", names.TRAIN_LOSS),
@@ -44,10 +42,10 @@ class RunConsole:
 
     def print(self, item: Any) -> None:
         """Print text (with markup) or a table."""
-        self.terminal.print(item)
+        self.terminal.print(item, soft_wrap=isinstance(item, str), highlight=False)
         if self._log is not None:
             plain = Console(file=io.StringIO(), width=120, color_system=None)
-            plain.print(item)
+            plain.print(item, soft_wrap=isinstance(item, str))
             with self._log.open("a", encoding="utf-8") as file:
                 file.write(plain.file.getvalue())  # type: ignore[attr-defined]  # it is the StringIO above
 
@@ -110,26 +108,3 @@ class ProgressBar(Callback):
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Take the bar away."""
         self._progress.stop()
-
-
-def closing_table(record: RunRecord) -> Table:
-    """Results of a run: one line for each set of weights and split."""
-    table = Table(title=record.id, title_justify="left")
-    for column in ("weights", "epoch", "split", "AUPRC", "95 % interval", "per protein", "AUROC", "IoU", "digest"):
-        table.add_column(column, justify="left" if column in ("weights", "split", "digest") else "right")
-    groups: dict[tuple[str | None, str, str | None], dict[str, Result]] = {}
-    for result in record.results:
-        groups.setdefault((result.weights, result.split, result.weights_digest), {})[result.metric] = result
-    for (weights, split, weights_digest), found in groups.items():
-        auprc = found["auprc"]
-        interval = "-" if auprc.ci_low is None or auprc.ci_high is None else f"{auprc.ci_low:.3f} to {auprc.ci_high:.3f}"
-        table.add_row(
-            f"{weights} (delivered)" if auprc.delivered else weights or "-",
-            "-" if auprc.epoch is None else str(auprc.epoch),
-            split,
-            f"{auprc.value:.3f}",
-            interval,
-            *(f"{found[name].value:.3f}" if name in found else "-" for name in ("auprc_per_protein", "auroc", "iou")),
-            (weights_digest or "-")[:8],
-        )
-    return table

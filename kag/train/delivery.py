@@ -66,7 +66,7 @@ def _candidates(
     if averaged is not None:
         network = build_network(averaged, tables.residue_RD.device)
         batches = training_batches(sites, spec.data, seed=spec.seed, epoch=0)
-        recompute_normalisation(network, tables, batches)
+        recompute_normalisation(network, tables, batches, share=spec.data.grouping == "protein")
         candidates["averaged"] = averaged
         candidates["averaged_recomputed"] = stored(spec, network.state_dict(), averaged.data, epoch=averaged.epoch)
     return candidates

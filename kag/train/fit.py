@@ -29,7 +29,7 @@ from kag.track.folder import RunFolder
 from kag.track.folders import FolderSource
 from kag.track.record import RunRecord
 from kag.train.batches import SiteBatches
-from kag.train.console import ProgressBar, RunConsole, closing_table
+from kag.train.console import ProgressBar, RunConsole
 from kag.train.delivery import deliver
 from kag.train.job import Job
 from kag.train.opening import Opening, best_epochs, new_run, resumed_run
@@ -83,7 +83,6 @@ def fit(
         stopped = _train(spec, job, batches, opening, outcome, signals, console)
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         outcome.delivered(deliver(spec, sites, opening.folder, job.averaged_weights(), device), stopped=stopped)
-    console.print(closing_table(outcome.record))
     return outcome.record
 
 
@@ -177,6 +176,8 @@ def _loop(spec: RunSpec, job: Job, batches: SiteBatches, callbacks: list[Callbac
     with warnings.catch_warnings():
         # The loader hands out row numbers: workers would have nothing to do.
         warnings.filterwarnings("ignore", message=".*does not have many workers")
+        # Lightning 2.6 asks torch's tree specs in a way that torch 2.13 deprecates.
+        warnings.filterwarnings("ignore", message=".*LeafSpec.*", category=FutureWarning)
         build_trainer(spec, callbacks).fit(job, datamodule=batches, ckpt_path=state, weights_only=True)
 
 

@@ -71,7 +71,7 @@ class EpochRecorder(Callback):
         if best:
             save_weights(folder.checkpoints / BEST, job.weights())
         if job.spec.swa is not None and job.spec.swa.keep_sums:
-            add_to_sums(folder.checkpoints / "sums", job.network.state_dict(), epoch=job.current_epoch)
+            add_to_sums(folder.checkpoints / "sums", job.network, epoch=job.current_epoch)
 
     def _save_state(self, trainer: Trainer) -> None:
         """Every process takes part in collecting the state; the first one writes it and puts it in place at once."""

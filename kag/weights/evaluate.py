@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from kag.data.batches import IndexVector, evaluation_batches
+from kag.data.batches import EVALUATION_POINTS, IndexVector, evaluation_batches
 from kag.data.sites import Sites
 from kag.data.tables import SiteTables
 from kag.errors import DataError
@@ -19,8 +19,9 @@ from kag.model.network import Network
 from kag.weights import bootstrap
 from kag.weights.measure import Evaluation, Split, measure
 
-POINTS = 2048
-"""Points of a batch, unless one protein alone has more."""
+
+Progress = Callable[[int], None]
+"""Called after each batch with the number of points scored so far."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ def score(
     tables: SiteTables,
     batches: Iterable[IndexVector],
     *,
-    progress: Callable[[int], None] | None = None,
+    progress: Progress | None = None,
 ) -> Predictions:
     """Logits of the points of some batches.
 
@@ -125,8 +126,8 @@ def evaluate(
     threshold: float | None = None,
     samples: int = bootstrap.SAMPLES,
     seed: int = 0,
-    points: int = POINTS,
-    progress: Callable[[int], None] | None = None,
+    points: int = EVALUATION_POINTS,
+    progress: Progress | None = None,
 ) -> Evaluation:
     """Score a split and measure it.
 

@@ -37,10 +37,14 @@ def save_torch(path: Path, value: Any) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def load_torch(path: Path) -> dict[str, Any]:
+def load_torch(path: Path, *, mmap: bool = False) -> dict[str, Any]:
     """Read a mapping written by `torch.save`, on the CPU, with `weights_only`.
 
     Checksums of the archive are compared before anything is unpickled, so a damaged file is known as one.
+
+    Args:
+        path: the file.
+        mmap: leave the tensors on the disk until they are used.
 
     Raises:
         CheckpointError: missing, not a torch file, damaged, or holding more than tensors and plain values.
@@ -52,7 +56,7 @@ def load_torch(path: Path) -> dict[str, Any]:
             damaged = archive.testzip()
         if damaged is not None:
             raise CheckpointError(f"damaged: the checksum of {damaged} is wrong", where=str(path))
-        value = torch.load(path, map_location="cpu", weights_only=True)
+        value = torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
     except (zipfile.BadZipFile, zlib.error, struct.error, EOFError, ValueError) as error:
         raise CheckpointError(f"not a torch file, or cut off ({error})", where=str(path)) from error
     except (OSError, RuntimeError, pickle.UnpicklingError) as error:

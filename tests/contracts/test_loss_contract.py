@@ -16,6 +16,7 @@ SETTINGS = [
     NEUTRAL,
     LossSpec(),
     LossSpec(gamma=0.5, margin=0.2),
+    LossSpec(gamma=0.5, margin=0.5),
     LossSpec(gamma=0.0, margin=0.05),
     LossSpec(gamma=5.0, margin=0.0),
 ]

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))  # importlib mode keeps test folders, and so malformed_files, off the path
+sys.path.insert(
+    0, str(Path(__file__).parent)
+)  # importlib mode keeps test folders, and so malformed_files, off the path
 
 from kag.data.read import read_sites
 from kag.data.sites import Sites

@@ -40,6 +40,23 @@ def test_shared_contexts_score_as_the_plain_path(
         assert torch.allclose(fact, getattr(plain, name), atol=1e-6, rtol=1e-6), name
 
 
+@pytest.mark.parametrize("over", ["sample", "batch"])
+@pytest.mark.parametrize("kind", ["mlp", "scalar"])
+def test_f1_f2_the_penalty_trains_the_gate_behind_clamp_and_dropout(
+    kind: str, over: str, make_spec: Any, make_network: Any, make_batch: Any, gradients: Any
+) -> None:
+    changes = {"gate.kind": kind, "gate.initial": 0.5, "gate.clamp": (0.98, 0.99), "gate.dropout.rate": 0.999}
+    spec = make_spec({**changes, "gate.penalty.over": over, "gate.penalty.target": 0.9, "gate.penalty.weight": 1.0})
+    network, batch = make_network(spec).train(), make_batch()
+    scores = network(batch)
+    assert (scores.live_alpha_B < 0.98).all()
+    losses = Objective(LossSpec(), spec, 3.0)(scores, batch)
+    grads = gradients(network, losses.total - losses.main - spec.auxiliary.weight.at(0) * losses.auxiliary)
+    largest = {name: grad.abs().max() for name, grad in grads.items() if name.startswith("gate.")}
+    assert largest
+    assert min(largest.values()) > 1e-3
+
+
 @pytest.mark.parametrize("bias", ["learned", "exponential", "none"])
 def test_f3_distances_change_the_logits_when_they_should(
     bias: str, make_spec: Any, make_network: Any, make_batch: Any

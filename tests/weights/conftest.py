@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -89,3 +90,15 @@ def make_network(spec: RunSpec, sites: Sites, seed: int) -> Network:
 def network(spec: RunSpec, sites: Sites) -> Network:
     """Untrained, in training mode, as a trainer holds it."""
     return make_network(spec, sites, 0)
+
+
+@pytest.fixture
+def networks(spec: RunSpec, sites: Sites) -> Callable[[int], Network]:
+    """A network with the weights of a seed."""
+    return lambda seed: make_network(spec, sites, seed)
+
+
+@pytest.fixture
+def specs() -> Callable[..., RunSpec]:
+    """A small spec with some of its model's fields changed."""
+    return small_spec

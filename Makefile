@@ -1,0 +1,48 @@
+# `make help` lists the targets.
+PYTHON ?= python3
+KAG_DATA ?= ../shared/data
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+DEMO := demo
+REAL := $(wildcard $(KAG_DATA)/sites_v3.h5)
+DEMO_DATA := $(if $(REAL),$(abspath $(REAL)),$(DEMO)/synthetic.h5)
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test lint unit bench clean
+
+help: ## List the targets
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+install: $(INSTALLED) ## Make .venv with the locked dependencies
+
+$(INSTALLED): pyproject.toml docker/constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c docker/constraints.txt -e '.[dev]'
+	@touch $@
+
+demo: $(INSTALLED) $(DEMO_DATA) ## Train a small run on real data (synthetic where there is none) and write its change log
+	$(BIN)/kag train runs/specs/demo.yaml data.file=$(DEMO_DATA) --runs $(DEMO)/runs
+	$(BIN)/kag changelog --source $(DEMO)/runs --write $(DEMO)/MODEL_CHANGELOG.md
+	@echo "change log:  $(DEMO)/MODEL_CHANGELOG.md"
+	@echo "run folders: $(DEMO)/runs (try: $(BIN)/kag runs list --runs $(DEMO)/runs)"
+
+$(DEMO)/synthetic.h5: | $(INSTALLED)
+	@mkdir -p $(DEMO)
+	$(BIN)/kag data synth $@
+
+test: lint unit ## Everything that CI runs: lint, types, layers, tests
+
+lint: $(INSTALLED) ## ruff, mypy, import-linter
+	$(BIN)/ruff check kag tests
+	$(BIN)/ruff format --check kag tests
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+unit: $(INSTALLED) ## The tests, the slow ones too
+	OMP_NUM_THREADS=1 KAG_DATA=$(KAG_DATA) $(BIN)/python -m pytest -q -n 2 --dist worksteal --durations=15
+
+bench: $(INSTALLED) ## Speed, side by side with plain references, as ratios
+	KAG_DATA=$(KAG_DATA) $(BIN)/python -m tests.benchmarks
+
+clean: ## Remove .venv, caches and the demo
+	rm -rf .venv $(DEMO) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

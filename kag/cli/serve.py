@@ -1,0 +1,110 @@
+"""`kag serve`: the tracking server, and its API keys."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(help="Serve runs and sweeps to wandb clients; make and revoke API keys.", no_args_is_help=False)
+key_app = typer.Typer(help="API keys.", no_args_is_help=True)
+app.add_typer(key_app, name="key")
+
+Database = Annotated[
+    str, typer.Option("--db", envvar="KAG_DB", help="SQLAlchemy URL: sqlite:///FILE or postgresql+psycopg://...")
+]
+DEFAULT_DB = "sqlite:///kag-server/tracking.db"
+
+
+@app.callback(invoke_without_command=True)
+def serve(
+    context: typer.Context,
+    host: Annotated[str, typer.Option(help="Address to bind.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to bind.", min=0, max=65535)] = 8080,
+    db: Database = DEFAULT_DB,
+    files: Annotated[Path, typer.Option(help="Folder of uploaded files.")] = Path("kag-server/files"),
+    entity: Annotated[str, typer.Option(help="Team of clients that name none.")] = "kag",
+    strict: Annotated[bool, typer.Option("--strict", help="Answer unknown fields with an error.")] = False,
+    tls_cert: Annotated[Path | None, typer.Option(help="Certificate (PEM).")] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="Key of the certificate (PEM).")] = None,
+    insecure: Annotated[bool, typer.Option("--insecure", help="Serve in clear text on an open address.")] = False,
+    allow_host: Annotated[list[str] | None, typer.Option(help="Host name that clients may use; repeatable.")] = None,
+    lease: Annotated[float, typer.Option(help="Seconds of silence after which an agent counts as dead.", min=1)] = 120.0,
+    failures: Annotated[int, typer.Option(help="Attempts of one point that may fail.", min=1)] = 3,
+) -> None:
+    """Serve runs and sweeps to unmodified wandb clients."""
+    if context.invoked_subcommand is not None:
+        return
+    from kag.server.app import make_app
+    from kag.server.context import Settings
+    from kag.server.serve import check_address
+    from kag.server.serve import serve as run_server
+    from kag.sweep import Limits
+
+    check_address(host, certificate=tls_cert, key=tls_key, insecure=insecure)
+    settings = Settings(
+        files=files,
+        entity=entity,
+        strict=strict,
+        hosts=Settings(files=files).hosts | {host.lower()} | {name.lower() for name in allow_host or ()},
+        limits=Limits(lease=lease, failures=failures),
+    )
+    store = _store(db)
+    scheme = "https" if tls_cert else "http"
+    typer.echo(f"serving on {scheme}://{host}:{port}, database {_without_password(db)}, files in {files}")
+    typer.echo(f"  export WANDB_BASE_URL={scheme}://{host}:{port} WANDB_API_KEY=<from `kag serve key new NAME`>")
+    run_server(make_app(store, settings), host=host, port=port, certificate=tls_cert, key=tls_key)
+
+
+def _store(db: str):  # type: ignore[no-untyped-def]  # noqa: ANN202 - the type would import SQLAlchemy for `kag --help`
+    from sqlalchemy.engine import make_url
+
+    from kag.server.store import Store
+
+    if db.startswith("sqlite"):
+        file = make_url(db).database
+        if file and file != ":memory:":
+            Path(file).parent.mkdir(parents=True, exist_ok=True)
+    return Store(db)
+
+
+def _without_password(db: str) -> str:
+    from sqlalchemy.engine import make_url
+
+    return make_url(db).render_as_string(hide_password=True)
+
+
+@key_app.command("new")
+def key_new(name: Annotated[str, typer.Argument(help="Who will use it.")], db: Database = DEFAULT_DB) -> None:
+    """Make an API key and print it, once."""
+    import time
+
+    from kag.server.keys import new_key
+
+    with _store(db).write() as connection:
+        typer.echo(new_key(connection, name, now=time.time()))
+
+
+@key_app.command("list")
+def key_list(db: Database = DEFAULT_DB) -> None:
+    """Names of all keys, when they were made, and which are revoked."""
+    from kag.server.keys import list_keys
+    from kag.server.resolvers.common import time_text
+
+    with _store(db).read() as connection:
+        for row in list_keys(connection):
+            state = "in force" if row["revoked_at"] is None else f"revoked {time_text(row['revoked_at'])}"
+            typer.echo(f"{row['name']}\t{time_text(row['created_at'])}\t{state}")
+
+
+@key_app.command("revoke")
+def key_revoke(name: Annotated[str, typer.Argument(help="Name of the key.")], db: Database = DEFAULT_DB) -> None:
+    """Close a key for good."""
+    import time
+
+    from kag.server.keys import revoke_key
+
+    with _store(db).write() as connection:
+        revoke_key(connection, name, now=time.time())
+    typer.echo(f"{name} is revoked")

@@ -1,0 +1,218 @@
+"""The web application: routes, keys, hosts, and what becomes of an error.
+
+A fault of the request is a 4xx. A fault of this server is never a 5xx, since the client repeats those for hours: GraphQL
+answers it as an error with status 200, and a stream or file with 429 (come again) if the database was busy, else 400.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from typing import Any
+
+from sqlalchemy.exc import DBAPIError, OperationalError
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.routing import Route, Router
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from kag.server import graphql
+from kag.server.body import chunks, read_json
+from kag.server.context import Context, Settings
+from kag.server.faults import Fault, NotFound
+from kag.server.files import attach, blob_path, media_type, receive
+from kag.server.filestream import ingest
+from kag.server.keys import key_of_header, name_of_key, signing_secret
+from kag.server.links import Links, claim_of
+from kag.server.resolvers import registry
+from kag.server.runs import run_by_path
+from kag.server.store import Store
+
+log = logging.getLogger("kag.server")
+
+
+class Server:
+    """The handlers, with what they share.
+
+    Args:
+        store: the database.
+        settings: how to behave.
+        clock: seconds since the epoch.
+    """
+
+    def __init__(self, store: Store, settings: Settings, clock: Callable[[], float] = time.time) -> None:
+        self.store = store
+        self.settings = settings
+        self.clock = clock
+        self.started = clock()
+        self.registry = registry()
+        self.reported: set[str] = set()
+        with store.write() as connection:
+            self.secret = signing_secret(connection)
+        settings.files.mkdir(parents=True, exist_ok=True)
+
+    def routes(self) -> list[Route]:
+        """Everything that is served."""
+        return [
+            Route("/graphql", self.graphql, methods=["POST"]),
+            Route("/files/{entity}/{project}/{run}/file_stream", self.file_stream, methods=["POST"]),
+            Route("/storage/{token}/{name:path}", self.upload, methods=["PUT"]),
+            Route("/storage/{token}/{name:path}", self.download, methods=["GET"]),
+            Route("/healthz", self.healthz, methods=["GET"]),
+        ]
+
+    async def healthz(self, request: Request) -> Response:
+        """Whether the database answers."""
+        await run_in_threadpool(self._user, None)
+        return JSONResponse({"ok": True})
+
+    async def graphql(self, request: Request) -> Response:
+        """One GraphQL operation in one transaction."""
+        user = await self._authenticated(request)
+        body = await read_json(request, limit=self.settings.max_body)
+        query, variables = body.get("query"), body.get("variables") or {}
+        if not isinstance(query, str) or not isinstance(variables, dict):
+            raise Fault("a GraphQL request needs a query, and variables as an object")
+        links = self._links(request)
+        answer = await run_in_threadpool(self._execute, user, links, query, variables, body.get("operationName"))
+        payload: dict[str, Any] = {"data": answer.data}
+        return JSONResponse(payload | ({"errors": answer.errors} if answer.errors else {}))
+
+    def _execute(self, user: str, links: Links, query: str, variables: dict[str, Any], name: Any) -> graphql.Answer:
+        document = graphql.parsed(query)
+        operation = graphql.operation_of(document, name)
+        transaction = self.store.write if operation.operation.value == "mutation" else self.store.read
+        with transaction() as connection:
+            context = Context(connection, self.settings, links, user, self.clock(), self.started)
+            answer = graphql.execute(
+                self.registry, document, operation, variables, context, strict=self.settings.strict
+            )
+            self._report(answer.unknown)
+            return answer
+
+    def _report(self, unknown: list[str]) -> None:
+        for path in unknown:
+            if path not in self.reported:
+                self.reported.add(path)
+                log.warning("unknown GraphQL field %s", path)
+
+    async def file_stream(self, request: Request) -> Response:
+        """What a run logs."""
+        await self._authenticated(request)
+        body = await read_json(request, limit=self.settings.max_body)
+        return JSONResponse(await run_in_threadpool(self._ingest, request.path_params, body))
+
+    def _ingest(self, path: dict[str, str], body: dict[str, Any]) -> dict[str, Any]:
+        with self.store.write() as connection:
+            run = run_by_path(connection, path["entity"], path["project"], path["run"])
+            return ingest(connection, run, body, now=self.clock())
+
+    async def upload(self, request: Request) -> Response:
+        """A file, by a signed link."""
+        claim = self._claim(request, "put")
+        limit = self.settings.max_upload
+        blob = await receive(self.settings.files, chunks(request, limit=limit), limit=limit)
+        await run_in_threadpool(self._attach, claim, blob)
+        return Response(status_code=200)
+
+    def _attach(self, claim: dict[str, Any], blob: dict[str, Any]) -> None:
+        kept = False
+        try:
+            with self.store.write() as connection:
+                replaced = attach(connection, claim, blob, now=self.clock())
+            kept = True
+        finally:
+            if not kept:
+                blob_path(self.settings.files, blob["path"]).unlink(missing_ok=True)
+        if replaced is not None:
+            blob_path(self.settings.files, replaced).unlink(missing_ok=True)
+
+    async def download(self, request: Request) -> Response:
+        """A file, by a signed link."""
+        claim = self._claim(request, "get")
+        path = blob_path(self.settings.files, str(claim["blob"]))
+        if not path.is_file():
+            raise NotFound("this file is gone")
+        return FileResponse(path, media_type=media_type(str(claim["name"])))
+
+    def _claim(self, request: Request, what: str) -> dict[str, Any]:
+        claim = claim_of(self.secret, request.path_params["token"], now=self.clock())
+        if claim["do"] != what:
+            raise Fault("this link is for something else", status=403)
+        return claim
+
+    async def _authenticated(self, request: Request) -> str:
+        key = key_of_header(request.headers.get("authorization"))
+        user = await run_in_threadpool(self._user, key)
+        if user is None:
+            raise Fault("an API key is needed: `kag serve key new NAME` makes one", status=401)
+        return user
+
+    def _user(self, key: str | None) -> str | None:
+        with self.store.read() as connection:
+            return name_of_key(connection, key)
+
+    def _links(self, request: Request) -> Links:
+        return Links(self.secret, f"{request.url.scheme}://{request.headers['host']}")
+
+
+class Boundary:
+    """The outermost layer: foreign hosts are turned away, and every error becomes an answer."""
+
+    def __init__(self, app: ASGIApp, hosts: frozenset[str]) -> None:
+        self.app = app
+        self.hosts = hosts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        began = False
+
+        async def noting(message: Any) -> None:
+            nonlocal began
+            began = True
+            await send(message)
+
+        response: Response
+        try:
+            self._check_host(Request(scope))
+            await self.app(scope, receive, noting)
+            return
+        except ClientDisconnect:
+            return
+        except Fault as fault:
+            response = self._refusal(scope, fault.what, fault.status)
+        except Exception as error:  # noqa: BLE001 - the boundary: whatever went wrong inside must not become a 5xx
+            log.exception("a request failed: %s %s", scope["method"], scope["path"])
+            response = self._own_failure(scope, error)
+        if not began:
+            await response(scope, receive, send)
+
+    def _check_host(self, request: Request) -> None:
+        host = request.headers.get("host", "")
+        name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
+        if name.lower() not in self.hosts:
+            raise Fault("this server does not answer to that host name", status=421)
+
+    def _refusal(self, scope: Scope, what: str, status: int) -> Response:
+        headers = {"WWW-Authenticate": 'Basic realm="kag"'} if status == 401 else {}
+        content = {"errors": [{"message": what}], "error": what}
+        return JSONResponse(content, status_code=status, headers=headers)
+
+    def _own_failure(self, scope: Scope, error: Exception) -> Response:
+        what = f"the server failed on this request ({type(error).__name__}); its log has the details"
+        if scope["path"] == "/graphql":
+            return self._refusal(scope, what, 200)
+        busy = isinstance(error, OperationalError) or (isinstance(error, DBAPIError) and error.connection_invalidated)
+        return self._refusal(scope, what, 429 if busy or isinstance(error, OSError) else 400)
+
+
+def make_app(store: Store, settings: Settings, clock: Callable[[], float] = time.time) -> ASGIApp:
+    """The application."""
+    server = Server(store, settings, clock)
+    return Boundary(Router(routes=server.routes()), settings.hosts)
+

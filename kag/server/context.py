@@ -1,0 +1,70 @@
+"""What every resolver gets."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import Connection
+
+from kag.server.faults import Fault
+from kag.server.links import Links
+from kag.sweep import Limits
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a server behaves; nothing here changes while it runs."""
+
+    files: Path
+    """Folder of uploaded files."""
+    entity: str = "kag"
+    """Team that a client belongs to when it names none."""
+    strict: bool = False
+    """Answer unknown GraphQL fields with an error."""
+    hosts: frozenset[str] = frozenset({"127.0.0.1", "localhost", "::1"})
+    """Host names that a request may be addressed to."""
+    max_body: int = 64 * 2**20
+    """Bytes of a GraphQL or file_stream request, also after decompression."""
+    max_upload: int = 20 * 2**30
+    """Bytes of an uploaded file."""
+    crashed_after: float = 300.0
+    """Seconds of silence after which a running run is shown as crashed."""
+    limits: Limits = Limits()
+    """Patience with agents."""
+
+
+@dataclass(frozen=True)
+class Context:
+    """One request."""
+
+    connection: Connection
+    settings: Settings
+    links: Links
+    user: str
+    now: float
+    """Seconds since the epoch."""
+    started: float
+    """When this server started: nobody could report before."""
+
+
+def encode_id(kind: str, number: int) -> str:
+    """The opaque id of a row: what the client sends back."""
+    return base64.b64encode(f"{kind}:{number}".encode()).decode()
+
+
+def decode_id(kind: str, text: object) -> int:
+    """The row of an id.
+
+    Raises:
+        Fault: it is no id of this kind.
+    """
+    try:
+        found, _, number = base64.b64decode(str(text), validate=True).decode().partition(":")
+        if found == kind and number.isdecimal() and len(number) < 12:
+            return int(number)
+    except (binascii.Error, UnicodeDecodeError, UnicodeEncodeError):
+        pass
+    raise Fault(f"{text!r} is no id of a {kind.lower()}")

@@ -1,0 +1,126 @@
+"""Files on disk. A file lies under a random name; what it is called is a column, so no name can leave the folder."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import mimetypes
+import os
+import posixpath
+import secrets
+import unicodedata
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping, func, select
+
+from kag.server.faults import Fault
+from kag.server.store import all_rows, first, inserted_id, upsert
+from kag.server.tables import artifact_files, blobs, files, manifests
+
+
+def checked_path(name: Any) -> str:
+    """The name of a file inside a run or an artifact: relative, inside, with forward slashes.
+
+    Raises:
+        Fault: it is not.
+    """
+    if not isinstance(name, str) or not 1 <= len(name) <= 1024:
+        raise Fault("a file needs a name of 1 to 1024 characters")
+    if "\\" in name or any(unicodedata.category(letter) in ("Cc", "Cs") for letter in name):
+        raise Fault(f"the file name {name!r} holds a backslash or a control character")
+    clean = posixpath.normpath(name)
+    if clean.startswith("/") or clean in (".", "..") or clean.startswith("../"):
+        raise Fault(f"the file name {name!r} leads out of its run")
+    return clean
+
+
+async def receive(folder: Path, body: AsyncIterator[bytes], *, limit: int) -> dict[str, Any]:
+    """Write an upload to disk; a row of `blobs` comes back.
+
+    Raises:
+        Fault: it is larger than the limit. Nothing stays on disk then.
+    """
+    path = secrets.token_hex(16)
+    target = blob_path(folder, path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_suffix(".part")
+    digest, size = hashlib.md5(usedforsecurity=False), 0
+    try:
+        with part.open("wb") as file:
+            async for chunk in body:
+                size += len(chunk)
+                if size > limit:
+                    raise Fault(f"a file may have {limit} bytes at most", status=413)
+                digest.update(chunk)
+                file.write(chunk)
+            file.flush()
+            os.fsync(file.fileno())
+        part.rename(target)
+    finally:
+        part.unlink(missing_ok=True)
+    return {"path": path, "size": size, "md5": base64.b64encode(digest.digest()).decode()}
+
+
+def blob_path(folder: Path, path: str) -> Path:
+    """Where a blob lies."""
+    return folder / path[:2] / path
+
+
+def attach(connection: Connection, claim: dict[str, Any], blob: dict[str, Any], *, now: float) -> str | None:
+    """Give an uploaded blob the name that its link claims; the path of a blob that it replaces comes back."""
+    if claim["to"] == "run":
+        key = (files.c.run_id == claim["id"], files.c.name == claim["name"])
+        old = first(connection, select(files.c.blob_id).where(*key))
+        row = {"run_id": claim["id"], "name": claim["name"], "blob_id": inserted_id(connection, blobs, blob)}
+        upsert(
+            connection, files, [{**row, "updated_at": now}], key=["run_id", "name"], update=["blob_id", "updated_at"]
+        )
+        return _drop(connection, None if old is None else old["blob_id"])
+    table = manifests if claim["to"] == "manifest" else artifact_files
+    found = first(connection, select(table.c.blob_id).where(table.c.id == claim["id"]))
+    if found is None:
+        raise Fault("what this link belongs to is gone", status=404)
+    values = {"blob_id": inserted_id(connection, blobs, blob)}
+    connection.execute(table.update().where(table.c.id == claim["id"]).values(**values))
+    return _drop(connection, found["blob_id"])
+
+
+def _drop(connection: Connection, blob_id: int | None) -> str | None:
+    if blob_id is None:
+        return None
+    row = first(connection, select(blobs.c.path).where(blobs.c.id == blob_id))
+    connection.execute(blobs.delete().where(blobs.c.id == blob_id))
+    return None if row is None else str(row["path"])
+
+
+def blob(connection: Connection, blob_id: int) -> RowMapping | None:
+    """A blob."""
+    return first(connection, select(blobs).where(blobs.c.id == blob_id))
+
+
+def run_files(connection: Connection, run_id: int, names: Sequence[str], pattern: str | None) -> Sequence[RowMapping]:
+    """The files of a run by name; `pattern` has the wildcards of SQL's LIKE."""
+    query = (
+        select(files, blobs.c.size, blobs.c.md5, blobs.c.path)
+        .join(blobs, files.c.blob_id == blobs.c.id)
+        .where(files.c.run_id == run_id)
+        .order_by(files.c.name)
+    )
+    if names:
+        query = query.where(files.c.name.in_([checked_path(name) for name in names]))
+    if pattern:
+        query = query.where(files.c.name.like(pattern))
+    return all_rows(connection, query)
+
+
+def file_count(connection: Connection, run_id: int) -> int:
+    """Number of files of a run."""
+    query = select(func.count()).select_from(files).where(files.c.run_id == run_id)
+    return int(connection.execute(query).scalar_one())
+
+
+def media_type(name: str) -> str:
+    """The MIME type that a name suggests."""
+    return mimetypes.guess_type(name)[0] or "application/octet-stream"

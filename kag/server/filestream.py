@@ -1,0 +1,143 @@
+"""`file_stream`: what a run logs, in pieces that carry the number of their first line.
+
+A piece that arrives twice writes the same lines twice, so nothing is lost or doubled however often the client retries.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping, select
+
+from kag.server.faults import Fault
+from kag.server.runs import STREAMS, json_object, next_line
+from kag.server.store import first, upsert
+from kag.server.tables import HISTORY, OUTPUT, attempts, lines, runs, trials
+
+MAX_LINE = 2**31 - 1
+_KEY = ("run_id", "stream", "writer", "line")
+
+
+def ingest(connection: Connection, run: RowMapping, body: Mapping[str, Any], *, now: float) -> dict[str, Any]:
+    """Take in one request of a run; what the client is told comes back.
+
+    Raises:
+        Fault: the request is not what a client sends. Nothing is written then.
+    """
+    changes: dict[str, Any] = {"heartbeat_at": now, "restarted": False}
+    files = body.get("files") or {}
+    if not isinstance(files, Mapping):
+        raise Fault("files must be an object")
+    for name, piece in files.items():
+        offset, content = _piece(name, piece)
+        if name in STREAMS:
+            changes |= _store(connection, run, STREAMS[name], offset, content)
+        elif name == "wandb-summary.json" and content:
+            json_object("the summary", content[-1])
+            changes["summary"] = content[-1]
+    if body.get("complete"):
+        changes |= _ended(run, body.get("exitcode"))
+    elif run["state"] != "running":
+        changes |= {"state": "running", "exit_code": None}
+    connection.execute(runs.update().where(runs.c.id == run["id"]).values(**changes))
+    return {"stopped": True} if run["should_stop"] or superseded(connection, run) else {}
+
+
+def _ended(run: RowMapping, exit_code: Any) -> dict[str, Any]:
+    if not isinstance(exit_code, int) or isinstance(exit_code, bool) or abs(exit_code) > MAX_LINE:
+        raise Fault("a complete run needs a whole exitcode")
+    bad = "killed" if run["should_stop"] else "failed"
+    return {"state": "finished" if exit_code == 0 else bad, "exit_code": exit_code}
+
+
+def superseded(connection: Connection, run: RowMapping) -> bool:
+    """Whether the point of this run has gone to another attempt: then this one should end."""
+    if run["sweep_id"] is None:
+        return False
+    query = (
+        select(trials.c.run)
+        .join(attempts, (attempts.c.sweep_id == trials.c.sweep_id) & (attempts.c.number == trials.c.number))
+        .where(attempts.c.sweep_id == run["sweep_id"], attempts.c.run == run["name"])
+    )
+    row = first(connection, query)
+    return row is not None and row["run"] != run["name"]
+
+
+def _piece(name: Any, piece: Any) -> tuple[int, list[str]]:
+    if not isinstance(piece, Mapping):
+        raise Fault(f"{name!r} must have an offset and a content")
+    offset, content = piece.get("offset", 0), piece.get("content", [])
+    if not isinstance(offset, int) or isinstance(offset, bool) or not 0 <= offset <= MAX_LINE - 10_000_000:
+        raise Fault(f"{name!r} has no whole offset")
+    if not isinstance(content, list) or not all(isinstance(line, str) for line in content):
+        raise Fault(f"{name!r} has no list of lines")
+    return offset, content
+
+
+def _store(connection: Connection, run: RowMapping, stream: int, offset: int, content: list[str]) -> dict[str, Any]:
+    if stream == OUTPUT:
+        texts = [line.replace("\x00", "\ufffd").encode("utf-8", "replace").decode() for line in content]
+        rows = [_row(run, stream, "", offset + i, offset + i, text) for i, text in enumerate(texts)]
+        upsert(connection, lines, rows, key=_KEY, update=["body"])
+        return {}
+    parsed = [json_object("a line", line) for line in content]
+    writer = str(parsed[0].get("_client_id", ""))[:64] if parsed else ""
+    known = next_line(connection, run["id"], stream, writer)
+    if run["restarted"] and offset == 0:
+        where = (lines.c.run_id == run["id"], lines.c.stream == stream, lines.c.writer == writer)
+        connection.execute(lines.delete().where(*where))
+        known = 0
+    steps = [_step(row, offset + i) for i, row in enumerate(parsed)]
+    rows = [
+        _row(run, stream, writer, offset + i, step, line)
+        for i, (step, line) in enumerate(zip(steps, content, strict=True))
+    ]
+    upsert(connection, lines, rows, key=_KEY, update=["step", "body"])
+    fresh = [row for i, row in enumerate(parsed) if offset + i >= known]
+    if stream != HISTORY or not fresh:
+        return {}
+    keys = {} if run["restarted"] and offset == 0 else json.loads(run["history_keys"])
+    return {"history_keys": json.dumps(with_keys(keys, fresh, max(steps)))}
+
+
+def _row(run: RowMapping, stream: int, writer: str, line: int, step: int, body: str) -> dict[str, Any]:
+    return {"run_id": run["id"], "stream": stream, "writer": writer, "line": line, "step": step, "body": body}
+
+
+def _step(row: Mapping[str, Any], line: int) -> int:
+    step = row.get("_step", line)
+    return int(step) if isinstance(step, (int, float)) and abs(step) < 2**62 else line
+
+
+def with_keys(keys: dict[str, Any], rows: list[dict[str, Any]], last_step: int) -> dict[str, Any]:
+    """What is known of the keys of a history, after more rows: last value and how often each type was seen."""
+    known: dict[str, Any] = keys.get("keys", {})
+    for row in rows:
+        for key, value in _leaves(row, ""):
+            entry = known.setdefault(key, {"typeCounts": [], "monotonic": False})
+            entry["previousValue"] = value
+            kind = _kind(value)
+            counted = next((one for one in entry["typeCounts"] if one["type"] == kind), None)
+            if counted is None:
+                entry["typeCounts"].append({"type": kind, "count": 1})
+            else:
+                counted["count"] += 1
+    return {"keys": known, "lastStep": max(last_step, keys.get("lastStep", -1)), "sets": []}
+
+
+def _leaves(row: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+    for key, value in row.items():
+        if isinstance(value, dict) and "_type" not in value:
+            yield from _leaves(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, dict):
+        return str(value.get("_type", "map"))
+    if isinstance(value, bool) or value is None:
+        return "boolean" if isinstance(value, bool) else "nil"
+    return "number" if isinstance(value, (int, float)) else "string" if isinstance(value, str) else "list"

@@ -1,0 +1,119 @@
+"""Reading what runs logged: pages, samples, chosen keys."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, func, select
+
+from kag.server.faults import Fault
+from kag.server.tables import HISTORY, lines
+
+MAX_SAMPLES = 100_000
+
+
+def page(connection: Connection, run_id: int, *, low: int | None, high: int | None, limit: int) -> list[str]:
+    """Lines of the history with low <= step < high, in order of step."""
+    where = [lines.c.run_id == run_id, lines.c.stream == HISTORY]
+    if low is not None:
+        where.append(lines.c.step >= low)
+    if high is not None:
+        where.append(lines.c.step < high)
+    query = select(lines.c.body).where(*where).order_by(lines.c.step, lines.c.line).limit(min(limit, MAX_SAMPLES))
+    return list(connection.execute(query).scalars())
+
+
+def sample(connection: Connection, run_id: int, stream: int, count: int) -> list[str]:
+    """At most `count` lines, evenly spread, the first and the last among them."""
+    where = (lines.c.run_id == run_id, lines.c.stream == stream)
+    total = int(connection.execute(select(func.count()).select_from(lines).where(*where)).scalar_one())
+    query = select(lines.c.body).where(*where).order_by(lines.c.step, lines.c.line)
+    bodies = connection.execute(query).scalars()
+    if total <= count:
+        return list(bodies)
+    wanted = set(spread(total, count))
+    return [body for index, body in enumerate(bodies) if index in wanted]
+
+
+def spread(total: int, count: int) -> list[int]:
+    """`count` of the positions 0 ... total - 1, evenly spread, first and last included."""
+    if count <= 0 or total <= 0:
+        return []
+    if count == 1 or total == 1:
+        return [0]
+    if total <= count:
+        return list(range(total))
+    return sorted({round(i * (total - 1) / (count - 1)) for i in range(count)})
+
+
+def sampled_keys(connection: Connection, run_id: int, spec_text: Any) -> list[dict[str, Any]]:
+    """Rows that have all the keys of a spec `{keys, samples, minStep, maxStep}`, these keys only, evenly sampled.
+
+    Raises:
+        Fault: the spec is none.
+    """
+    spec = spec_text if isinstance(spec_text, Mapping) else _json(spec_text)
+    keys = spec.get("keys") or []
+    if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
+        raise Fault("keys of a history spec must be words")
+    low, high = _bound(spec.get("minStep")), _bound(spec.get("maxStep"))
+    rows = [json.loads(body) for body in page(connection, run_id, low=low, high=high, limit=MAX_SAMPLES)]
+    if keys:
+        rows = [row for row in (_chosen(row, keys) for row in rows) if row is not None]
+    count = _bound(spec.get("samples"))
+    return [rows[index] for index in spread(len(rows), 500 if count is None else count)]
+
+
+def _bound(value: Any) -> int | None:
+    if value is None:
+        return None
+    if not isinstance(value, (int, float)) or abs(value) > 2**62:
+        raise Fault("a bound of a history spec must be a number")
+    return int(value)
+
+
+def _json(text: Any) -> Mapping[str, Any]:
+    try:
+        spec = json.loads(text)
+    except (TypeError, ValueError) as error:
+        raise Fault("a history spec is not JSON") from error
+    if not isinstance(spec, Mapping):
+        raise Fault("a history spec is no object")
+    return spec
+
+
+def _chosen(row: Mapping[str, Any], keys: Sequence[str]) -> dict[str, Any] | None:
+    chosen = {}
+    for key in keys:
+        found, value = reach(row, key)
+        if not found:
+            return None
+        chosen[key] = value
+    return chosen
+
+
+def reach(tree: Any, key: str) -> tuple[bool, Any]:
+    """A value by its dotted key, where keys themselves may hold dots."""
+    if not isinstance(tree, Mapping):
+        return False, None
+    if key in tree:
+        return True, tree[key]
+    words = key.split(".")
+    for cut in range(1, len(words)):
+        head = ".".join(words[:cut])
+        if head in tree:
+            found, value = reach(tree[head], ".".join(words[cut:]))
+            if found:
+                return True, value
+    return False, None
+
+
+def metric_values(connection: Connection, run_id: int, metric: str) -> tuple[float, ...]:
+    """The logged numbers of one key, in order."""
+    word = metric.split(".")[0].replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    where = (lines.c.run_id == run_id, lines.c.stream == HISTORY, lines.c.body.like(f"%{word}%", escape="\\"))
+    bodies = connection.execute(select(lines.c.body).where(*where).order_by(lines.c.step, lines.c.line)).scalars()
+    found = (reach(json.loads(body), metric)[1] for body in bodies)
+    return tuple(float(value) for value in found if isinstance(value, (int, float)) and not isinstance(value, bool))

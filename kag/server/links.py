@@ -1,0 +1,61 @@
+"""Signed links to files: whoever holds one may do the one thing it says until it expires, as with any object store."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from kag.server.faults import Fault
+
+LIFETIME = 24 * 3600.0
+
+
+@dataclass(frozen=True)
+class Links:
+    """Makes links for one server address."""
+
+    secret: bytes
+    base: str
+    """`http://host:port`, as the client sees it."""
+
+    def make(self, claim: dict[str, Any], name: str, *, now: float) -> str:
+        """A link that carries a claim; the name at its end is for people and for the client's file suffix."""
+        from urllib.parse import quote
+
+        body = _pack(json.dumps({**claim, "until": int(now + LIFETIME)}, separators=(",", ":")).encode())
+        return f"{self.base}/storage/{body}.{_sign(self.secret, body)}/{quote(name.rsplit('/', 1)[-1] or 'file')}"
+
+
+def claim_of(secret: bytes, token: str, *, now: float) -> dict[str, Any]:
+    """What a link says.
+
+    Raises:
+        Fault: the link was not made here, or it has expired.
+    """
+    body, _, signature = token.partition(".")
+    if not hmac.compare_digest(_sign(secret, body).encode(), signature.encode()):
+        raise Fault("this link was not made here", status=403)
+    claim: dict[str, Any] = json.loads(_unpack(body))
+    if claim["until"] < now:
+        raise Fault("this link has expired", status=403)
+    return claim
+
+
+def _sign(secret: bytes, body: str) -> str:
+    return _pack(hmac.digest(secret, body.encode(), hashlib.sha256))
+
+
+def _pack(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).decode().rstrip("=")
+
+
+def _unpack(text: str) -> bytes:
+    try:
+        return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    except binascii.Error as error:
+        raise Fault("this link is damaged", status=403) from error

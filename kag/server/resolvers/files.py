@@ -1,0 +1,100 @@
+"""Files of a run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import RowMapping
+
+from kag.server.context import Context, decode_id, encode_id
+from kag.server.faults import Fault
+from kag.server.files import checked_path, file_count, media_type, run_files
+from kag.server.graphql import Node, Registry
+from kag.server.resolvers.common import Arguments, column, connection, connection_types, entity_of, input_of, moment
+from kag.server.runs import run_by_path
+from kag.server.tables import files as file_table
+
+
+def _create(context: Context, _: Any, arguments: Arguments) -> Node:
+    given = input_of(arguments)
+    entity = entity_of(context, given)
+    run = run_by_path(context.connection, entity, given.get("projectName"), given.get("runName"))
+    names = given.get("files")
+    if not isinstance(names, list) or len(names) > 10_000:
+        raise Fault("files must be a list of at most 10000 names")
+    wanted = [Node("FileUpload", {"name": name, "uploadUrl": put_link(context, run["id"], name)}) for name in names]
+    value = {"runID": encode_id("Run", run["id"]), "uploadHeaders": [], "files": wanted}
+    return Node("CreateRunFilesPayload", value)
+
+
+def put_link(context: Context, run_id: int, name: Any) -> str:
+    """Where to put a file of a run."""
+    path = checked_path(name)
+    return context.links.make({"do": "put", "to": "run", "id": run_id, "name": path}, path, now=context.now)
+
+
+def get_link(context: Context, blob: str, name: str) -> str:
+    """Where to get a blob."""
+    return context.links.make({"do": "get", "blob": blob, "name": name}, name, now=context.now)
+
+
+def _files(context: Context, row: RowMapping, arguments: Arguments) -> Node:
+    names, pattern = arguments.get("names") or [], arguments.get("pattern")
+    if not isinstance(names, list) or not isinstance(pattern, (str, type(None))):
+        raise Fault("names must be a list, pattern a text")
+    found = [Node("File", one) for one in run_files(context.connection, row["id"], names, pattern)]
+    known = {one.value["name"] for one in found}
+    if arguments.get("upload") or not names:
+        return connection("File", found, arguments)
+    absent = [checked_path(name) for name in names if checked_path(name) not in known]
+    return connection("File", [*found, *(Node("AbsentFile", (row, name)) for name in absent)], arguments)
+
+
+def _delete(context: Context, _: Any, arguments: Arguments) -> Node:
+    numbers = [decode_id("File", one) for one in input_of(arguments).get("files") or []]
+    context.connection.execute(file_table.delete().where(file_table.c.id.in_(numbers)))
+    return Node("DeleteFilesPayload", {"success": True})
+
+
+def _url(context: Context, row: RowMapping, arguments: Arguments) -> str:
+    if arguments.get("upload"):
+        return put_link(context, row["run_id"], row["name"])
+    return get_link(context, row["path"], row["name"])
+
+
+TYPES: Registry[Context] = {
+    "Mutation": {
+        "createRunFiles": _create,
+        "deleteFiles": _delete,
+        "markRunFilesUploaded": lambda context, _, arguments: Node("MarkRunFilesUploadedPayload", {"success": True}),
+    },
+    "CreateRunFilesPayload": {name: column(name) for name in ("runID", "uploadHeaders", "files")},
+    "FileUpload": {"name": column("name"), "uploadUrl": column("uploadUrl")},
+    "DeleteFilesPayload": {"success": column("success")},
+    "MarkRunFilesUploadedPayload": {"success": column("success")},
+    "Run": {
+        "files": _files,
+        "fileCount": lambda context, row, arguments: file_count(context.connection, row["id"]),
+    },
+    "File": {
+        "id": lambda context, row, arguments: encode_id("File", row["id"]),
+        "name": column("name"),
+        "url": _url,
+        "directUrl": lambda context, row, arguments: get_link(context, row["path"], row["name"]),
+        "sizeBytes": lambda context, row, arguments: str(row["size"]),
+        "mimetype": lambda context, row, arguments: media_type(row["name"]),
+        "updatedAt": moment("updated_at"),
+        "md5": column("md5"),
+    },
+    "AbsentFile": {
+        "id": lambda context, row, arguments: None,
+        "name": lambda context, row, arguments: row[1],
+        "url": lambda context, row, arguments: put_link(context, row[0]["id"], row[1]) if arguments.get("upload") else None,
+        "directUrl": lambda context, row, arguments: None,
+        "sizeBytes": lambda context, row, arguments: "0",
+        "mimetype": lambda context, row, arguments: media_type(row[1]),
+        "updatedAt": lambda context, row, arguments: None,
+        "md5": lambda context, row, arguments: None,
+    },
+    **connection_types("File"),
+}

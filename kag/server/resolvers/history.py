@@ -1,0 +1,101 @@
+"""The history of a run: whole, by page, by sample."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from sqlalchemy import RowMapping, select
+
+from kag.server.context import Context
+from kag.server.faults import Fault
+from kag.server.graphql import Node, Registry
+from kag.server.history import page, sample, sampled_keys
+from kag.server.resolvers.common import Arguments, column, connection_types, cursor_of
+from kag.server.runs import line_count, next_line, tail
+from kag.server.store import all_rows
+from kag.server.tables import EVENTS, HISTORY, OUTPUT, lines
+
+PAGE = 500
+
+
+def _whole(arguments: Arguments, name: str, default: int | None) -> int | None:
+    value = arguments.get(name)
+    if value is None:
+        return default
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not -(2**62) < value < 2**63:
+        raise Fault(f"{name} must be a whole number")
+    return min(int(value), 2**62)
+
+
+def _history(context: Context, row: RowMapping, arguments: Arguments) -> list[str]:
+    low, high = _whole(arguments, "minStep", None), _whole(arguments, "maxStep", None)
+    count = max(_whole(arguments, "samples", PAGE) or PAGE, 1)
+    if low is None and high is None:
+        return sample(context.connection, row["id"], HISTORY, count)
+    return page(context.connection, row["id"], low=low, high=high, limit=count)
+
+
+def _events(context: Context, row: RowMapping, arguments: Arguments) -> list[str]:
+    return sample(context.connection, row["id"], EVENTS, max(_whole(arguments, "samples", PAGE) or PAGE, 1))
+
+
+def _sampled(context: Context, row: RowMapping, arguments: Arguments) -> list[Any]:
+    specs = arguments.get("specs") or []
+    return [sampled_keys(context.connection, row["id"], spec) for spec in (specs if isinstance(specs, list) else [specs])]
+
+
+def _keys(context: Context, row: RowMapping, arguments: Arguments) -> Any:
+    return json.loads(row["history_keys"]) or {"keys": {}, "lastStep": -1, "sets": []}
+
+
+def _tail(stream: int) -> Any:
+    return lambda context, row, arguments: json.dumps(tail(context.connection, row["id"], stream))
+
+
+def _log_lines(context: Context, row: RowMapping, arguments: Arguments) -> Node:
+    where = [lines.c.run_id == row["id"], lines.c.stream == OUTPUT]
+    query = select(lines.c.line, lines.c.body).where(*where)
+    last = _whole(arguments, "last", None)
+    if last is not None:
+        found = list(reversed(all_rows(context.connection, query.order_by(lines.c.line.desc()).limit(min(last, 10_000)))))
+        more = False
+    else:
+        first = min(max(_whole(arguments, "first", PAGE) or PAGE, 1), 10_000)
+        start = cursor_of(arguments.get("after"))
+        query = query.where(lines.c.line >= start).order_by(lines.c.line).limit(first + 1)
+        found = list(all_rows(context.connection, query))
+        more, found = len(found) > first, found[:first]
+    edges = [Node("LogLineEdge", {"node": Node("LogLine", one), "cursor": str(one["line"] + 1)}) for one in found]
+    end = str(found[-1]["line"] + 1) if found else None
+    page_info = Node("PageInfo", {"endCursor": end, "hasNextPage": more})
+    return Node("LogLineConnection", {"edges": edges, "pageInfo": page_info, "totalCount": len(edges)})
+
+
+TYPES: Registry[Context] = {
+    "Run": {
+        "history": _history,
+        "events": _events,
+        "sampledHistory": _sampled,
+        "parquetHistory": lambda context, row, arguments: Node("ParquetHistory"),
+        "historyKeys": _keys,
+        "historyLineCount": lambda context, row, arguments: next_line(context.connection, row["id"], HISTORY),
+        "eventsLineCount": lambda context, row, arguments: next_line(context.connection, row["id"], EVENTS),
+        "logLineCount": lambda context, row, arguments: line_count(context.connection, row["id"], OUTPUT),
+        "historyTail": _tail(HISTORY),
+        "eventsTail": _tail(EVENTS),
+        "logLines": _log_lines,
+    },
+    "ParquetHistory": {
+        "parquetUrls": lambda context, row, arguments: [],
+        "liveData": lambda context, row, arguments: [],
+    },
+    "LogLine": {
+        "number": column("line"),
+        "line": column("body"),
+        "timestamp": lambda context, row, arguments: None,
+        "level": lambda context, row, arguments: None,
+        "label": lambda context, row, arguments: "",
+    },
+    **connection_types("LogLine"),
+}

@@ -1,0 +1,217 @@
+"""Projects and runs in the database."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import unicodedata
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping, func, select
+
+from kag.server.faults import Fault, NotFound
+from kag.server.store import all_rows, first, inserted_id, upsert
+from kag.server.tables import EVENTS, HISTORY, OUTPUT, lines, projects, runs, sweeps
+
+SILENCE = 60.0
+"""Seconds without a heartbeat after which a client that begins at line 0 is taken for a restart, not for a late copy."""
+
+
+def checked_name(kind: str, name: Any) -> str:
+    """A name of a project, a run, ...
+
+    Raises:
+        Fault: it is empty, longer than 128 characters, or holds a slash or a control character.
+    """
+    if not isinstance(name, str) or not 1 <= len(name) <= 128:
+        raise Fault(f"a {kind} needs a name of 1 to 128 characters")
+    if any(letter in "/\\" or unicodedata.category(letter)[0] == "C" for letter in name):
+        raise Fault(f"the {kind} name {name!r} holds a slash or a control character")
+    return name
+
+
+def find_project(connection: Connection, entity: str, name: Any) -> RowMapping | None:
+    """The project, or None."""
+    return first(connection, select(projects).where(projects.c.entity == entity, projects.c.name == str(name)))
+
+
+def ensure_project(connection: Connection, entity: str, name: Any, *, now: float) -> RowMapping:
+    """The project; made if there is none."""
+    checked_name("entity", entity)
+    row = {"entity": entity, "name": checked_name("project", name or "uncategorized"), "created_at": now}
+    upsert(connection, projects, [row], key=["entity", "name"], update=[])
+    found = find_project(connection, entity, row["name"])
+    if found is None:
+        raise LookupError("a project vanished")
+    return found
+
+
+def find_run(connection: Connection, project_id: int, name: Any) -> RowMapping | None:
+    """The run, or None."""
+    return first(connection, select(runs).where(runs.c.project_id == project_id, runs.c.name == str(name)))
+
+
+def run_by_id(connection: Connection, number: int) -> RowMapping:
+    """The run.
+
+    Raises:
+        NotFound: there is none.
+    """
+    found = first(connection, select(runs).where(runs.c.id == number))
+    if found is None:
+        raise NotFound("no such run")
+    return found
+
+
+def run_by_path(connection: Connection, entity: str, project: Any, name: Any) -> RowMapping:
+    """The run.
+
+    Raises:
+        NotFound: there is none.
+    """
+    owner = find_project(connection, entity, project)
+    found = None if owner is None else find_run(connection, owner["id"], name)
+    if found is None:
+        raise NotFound(f"no run {entity}/{project}/{name}")
+    return found
+
+
+FIELDS = {
+    "displayName": "display_name",
+    "description": "description",
+    "notes": "notes",
+    "groupName": "group_name",
+    "jobType": "job_type",
+    "host": "host",
+    "jobProgram": "program",
+    "jobRepo": "repo",
+    "commit": "commit",
+    "config": "config",
+    "summaryMetrics": "summary",
+}
+"""Fields of an upsertBucket input -> columns."""
+
+
+def changes_of(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The columns that an upsertBucket input sets; a null leaves a column as it is.
+
+    Raises:
+        Fault: config or summary are not JSON objects, or the tags no list of words.
+    """
+    changes = {column: given[name] for name, column in FIELDS.items() if given.get(name) is not None}
+    for column, value in changes.items():
+        if not isinstance(value, str):
+            raise Fault(f"{column} must be a text")
+        if column in ("config", "summary"):
+            json_object(column, value)
+    if given.get("tags") is not None:
+        if not all(isinstance(tag, str) for tag in given["tags"]):
+            raise Fault("tags must be words")
+        changes["tags"] = json.dumps(given["tags"])
+    return changes
+
+
+def json_object(what: str, text: Any) -> dict[str, Any]:
+    """A JSON object from its text.
+
+    Raises:
+        Fault: it is none.
+    """
+    try:
+        value = json.loads(text)
+    except (ValueError, TypeError, RecursionError) as error:
+        raise Fault(f"{what} is not JSON") from error
+    if not isinstance(value, dict):
+        raise Fault(f"{what} is not a JSON object")
+    return value
+
+
+def start_run(
+    connection: Connection, project: RowMapping, given: Mapping[str, Any], *, user: str, now: float
+) -> tuple[RowMapping, bool]:
+    """Make a run, or begin again with one that exists; whether it is new comes second."""
+    name = checked_name("run", given.get("name") or secrets.token_hex(4))
+    changes = changes_of(given)
+    if given.get("sweep"):
+        changes["sweep_id"] = _sweep_of(connection, project["id"], given["sweep"])
+    old = find_run(connection, project["id"], name)
+    if old is None:
+        row = {
+            "project_id": project["id"],
+            "name": name,
+            "display_name": name,
+            "config": "{}",
+            "summary": "{}",
+            "history_keys": "{}",
+            "tags": "[]",
+            "user": user,
+            "state": given.get("state") or "running",
+            "should_stop": False,
+            "restarted": False,
+            "created_at": now,
+            "heartbeat_at": now,
+            **changes,
+        }
+        return run_by_id(connection, inserted_id(connection, runs, row)), True
+    if old["state"] != "running" or now - old["heartbeat_at"] > SILENCE:
+        changes["restarted"] = True
+    if old["state"] != "running":
+        changes |= {"state": "running", "exit_code": None, "should_stop": False}
+    connection.execute(runs.update().where(runs.c.id == old["id"]).values(**changes, heartbeat_at=now))
+    return run_by_id(connection, old["id"]), False
+
+
+def _sweep_of(connection: Connection, project_id: int, name: Any) -> int | None:
+    query = select(sweeps.c.id).where(sweeps.c.name == str(name), sweeps.c.project_id == project_id)
+    row = first(connection, query)
+    return None if row is None else int(row["id"])
+
+
+def edit_run(connection: Connection, number: int, given: Mapping[str, Any]) -> RowMapping:
+    """Change what a person may change; the run's state stays."""
+    changes = changes_of(given)
+    if changes:
+        connection.execute(runs.update().where(runs.c.id == number).values(**changes))
+    return run_by_id(connection, number)
+
+
+def shown_state(run: RowMapping, *, now: float, started: float, crashed_after: float) -> str:
+    """The state as a client sees it: a running run that fell silent is crashed. Before the server started nobody could speak."""
+    silent = now - max(run["heartbeat_at"], started) > crashed_after
+    return "crashed" if run["state"] == "running" and silent else str(run["state"])
+
+
+def line_count(connection: Connection, run_id: int, stream: int) -> int:
+    """Lines of a stream."""
+    query = select(func.count()).select_from(lines).where(lines.c.run_id == run_id, lines.c.stream == stream)
+    return int(connection.execute(query).scalar_one())
+
+
+def next_line(connection: Connection, run_id: int, stream: int, writer: str = "") -> int:
+    """The line at which a stream goes on."""
+    where = (lines.c.run_id == run_id, lines.c.stream == stream, lines.c.writer == writer)
+    last = connection.execute(select(func.max(lines.c.line)).where(*where)).scalar_one()
+    return 0 if last is None else int(last) + 1
+
+
+def tail(connection: Connection, run_id: int, stream: int, count: int = 1) -> list[str]:
+    """The last lines of a stream, in order."""
+    query = select(lines.c.body).where(lines.c.run_id == run_id, lines.c.stream == stream)
+    found = connection.execute(query.order_by(lines.c.line.desc()).limit(count)).scalars().all()
+    return list(reversed(found))
+
+
+def project_runs(connection: Connection, project_id: int) -> Sequence[RowMapping]:
+    """Every run of a project, oldest first, with the name of its sweep."""
+    query = (
+        select(runs, sweeps.c.name.label("sweep_name"))
+        .join(sweeps, runs.c.sweep_id == sweeps.c.id, isouter=True)
+        .where(runs.c.project_id == project_id)
+        .order_by(runs.c.created_at, runs.c.id)
+    )
+    return all_rows(connection, query)
+
+
+STREAMS = {"wandb-history.jsonl": HISTORY, "wandb-events.jsonl": EVENTS, "output.log": OUTPUT}
+"""File of a file_stream request -> stream."""

@@ -1,0 +1,50 @@
+"""Binding to an address: loopback unless the traffic is encrypted or somebody has said that it need not be."""
+
+from __future__ import annotations
+
+import ipaddress
+from pathlib import Path
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from kag.errors import UserError
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address is reachable from this machine only."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def check_address(host: str, *, certificate: Path | None, key: Path | None, insecure: bool) -> None:
+    """Refuse to send keys and data over a network in clear text.
+
+    Raises:
+        UserError: the address is open and nothing protects it, or only half of a TLS pair is given.
+    """
+    if (certificate is None) is not (key is None):
+        raise UserError("TLS needs a certificate and its key", remedy="give --tls-cert and --tls-key, or neither")
+    if certificate is None and not is_loopback(host) and not insecure:
+        raise UserError(
+            f"will not serve on {host} in clear text: API keys would cross the network unprotected",
+            remedy="give --tls-cert and --tls-key, or --insecure behind a proxy that encrypts, or serve on 127.0.0.1",
+        )
+
+
+def serve(app: ASGIApp, *, host: str, port: int, certificate: Path | None = None, key: Path | None = None) -> None:
+    """Serve until SIGINT or SIGTERM."""
+    uvicorn.run(
+        app,
+        host=host,
+        port=port,
+        ssl_certfile=None if certificate is None else str(certificate),
+        ssl_keyfile=None if key is None else str(key),
+        log_level="warning",
+        timeout_keep_alive=75,
+        server_header=False,
+    )

@@ -1,0 +1,266 @@
+"""Sweeps, agents and leases in the database. What to do is decided by `kag.sweep`; here it is read and written."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import yaml
+from sqlalchemy import Connection, RowMapping, select
+
+from kag.errors import SweepError
+from kag.server.context import Context, decode_id
+from kag.server.faults import Fault, NotFound
+from kag.server.history import metric_values, reach
+from kag.server.runs import ensure_project
+from kag.server.store import all_rows, first, inserted_id, upsert
+from kag.server.tables import agents, attempts, runs, sweeps, trials
+from kag.sweep import Command, Sweep, SweepState, Trial, TrialState, parse_sweep, step
+from kag.sweep.step import Outcome, absorb
+from kag.sweep.trial import point_digest
+
+MAX_CONFIG = 2**20
+
+
+def config_of(text: Any) -> dict[str, Any]:
+    """The tree of a sweep config; anchors and aliases are refused, since the client writes none.
+
+    Raises:
+        Fault: the text is no YAML mapping.
+    """
+    if not isinstance(text, str) or len(text) > MAX_CONFIG:
+        raise Fault("a sweep config must be a text of at most 1 MiB")
+    try:
+        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=yaml.SafeLoader)):
+            raise Fault("a sweep config may hold no YAML aliases")
+        tree = yaml.safe_load(text)
+        json.dumps(tree)
+    except (yaml.YAMLError, RecursionError, ValueError, TypeError) as error:
+        raise Fault(f"the sweep config is not plain YAML: {str(error)[:200]}") from error
+    if not isinstance(tree, dict):
+        raise Fault("a sweep config must be a mapping")
+    return tree
+
+
+def sweep_of(text: str) -> Sweep:
+    """The sweep of a config text.
+
+    Raises:
+        Fault: it breaks the schema.
+    """
+    try:
+        return parse_sweep(config_of(text))
+    except SweepError as error:
+        raise Fault(str(error)) from error
+
+
+def create(context: Context, given: Mapping[str, Any]) -> RowMapping:
+    """A new sweep."""
+    sweep = sweep_of(given.get("config") or "")
+    entity = given.get("entityName") or sweep.entity or context.settings.entity
+    project = ensure_project(
+        context.connection, entity, given.get("projectName") or sweep.project, now=context.now
+    )
+    row = {
+        "project_id": project["id"],
+        "name": secrets.token_hex(4),
+        "config": given["config"],
+        "state": (_state(given["state"]) if given.get("state") else SweepState.PENDING).value,
+        "display_name": given.get("displayName"),
+        "description": given.get("description"),
+        "controller": given.get("controller"),
+        "scheduler": given.get("scheduler"),
+        "seed": secrets.randbits(31),
+        "created_at": context.now,
+        "updated_at": context.now,
+    }
+    return by_id(context.connection, inserted_id(context.connection, sweeps, row))
+
+
+def edit(context: Context, number: int, given: Mapping[str, Any]) -> RowMapping:
+    """Change a sweep's state or texts.
+
+    Raises:
+        Fault: an ended sweep cannot run again, and a running one keeps its parameters.
+    """
+    row = by_id(context.connection, number)
+    changes: dict[str, Any] = {"updated_at": context.now}
+    if given.get("state"):
+        state = _state(given["state"])
+        if row["state"] == SweepState.CANCELED and state is not SweepState.CANCELED:
+            raise Fault("a canceled sweep cannot change its state")
+        changes["state"] = state.value
+    if given.get("config"):
+        old, new = sweep_of(row["config"]), sweep_of(given["config"])
+        begun = first(context.connection, select(trials.c.number).where(trials.c.sweep_id == number))
+        if begun is not None and (old.parameters != new.parameters or old.method != new.method):
+            raise Fault("the parameters and the method of a sweep are fixed once it has a trial; make a new sweep")
+        changes["config"] = given["config"]
+    for name, column in (("displayName", "display_name"), ("description", "description"), ("controller", "controller")):
+        if given.get(name) is not None:
+            changes[column] = str(given[name])
+    context.connection.execute(sweeps.update().where(sweeps.c.id == number).values(**changes))
+    return by_id(context.connection, number)
+
+
+def _state(name: Any) -> SweepState:
+    try:
+        return SweepState(str(name).upper())
+    except ValueError as error:
+        raise Fault(f"no sweep state {name!r}; there are {', '.join(SweepState)}") from error
+
+
+def by_id(connection: Connection, number: int, *, lock: bool = False) -> RowMapping:
+    """The sweep.
+
+    Raises:
+        NotFound: there is none.
+    """
+    query = select(sweeps).where(sweeps.c.id == number)
+    found = first(connection, query.with_for_update() if lock else query)
+    if found is None:
+        raise NotFound("no such sweep")
+    return found
+
+
+def by_name(connection: Connection, project_id: int, name: Any) -> RowMapping | None:
+    """The sweep of a project, or None."""
+    return first(connection, select(sweeps).where(sweeps.c.project_id == project_id, sweeps.c.name == str(name)))
+
+
+def trials_of(connection: Connection, sweep_id: int) -> list[Trial]:
+    """The trials of a sweep, in order."""
+    query = select(trials.c.body).where(trials.c.sweep_id == sweep_id).order_by(trials.c.number)
+    return [Trial.model_validate_json(body) for body in connection.execute(query).scalars()]
+
+
+def create_agent(context: Context, sweep: RowMapping, host: Any) -> RowMapping:
+    """A new agent."""
+    row = {
+        "sweep_id": sweep["id"],
+        "name": secrets.token_hex(4),
+        "host": str(host)[:256],
+        "created_at": context.now,
+        "heartbeat_at": context.now,
+    }
+    number = inserted_id(context.connection, agents, row)
+    found = first(context.connection, select(agents).where(agents.c.id == number))
+    if found is None:
+        raise LookupError("an agent vanished")
+    return found
+
+
+def heartbeat(context: Context, given: Mapping[str, Any]) -> tuple[RowMapping, list[dict[str, Any]]]:
+    """One heartbeat of an agent: the agent, and the commands for it.
+
+    Raises:
+        NotFound: the agent or its sweep is gone; the client then ends.
+    """
+    connection, now = context.connection, context.now
+    agent = first(connection, select(agents).where(agents.c.id == decode_id("Agent", given.get("id"))))
+    if agent is None:
+        raise NotFound("no such agent")
+    row = by_id(connection, agent["sweep_id"], lock=True)
+    connection.execute(agents.update().where(agents.c.id == agent["id"]).values(heartbeat_at=now))
+    sweep = sweep_of(row["config"])
+    state = SweepState.RUNNING if row["state"] == SweepState.PENDING else SweepState(row["state"])
+    before = trials_of(connection, row["id"])
+    taken_in = _with_facts(context, row, sweep, before)
+    result = step(
+        sweep,
+        state,
+        taken_in,
+        sweep_id=row["name"],
+        agent=agent["name"],
+        running=_running(given.get("runState")),
+        now=now,
+        seed=row["seed"],
+        limits=context.settings.limits,
+    )
+    _save(connection, row, before, result.trials)
+    if result.over and state is SweepState.RUNNING:
+        state = SweepState.FINISHED
+    if state.value != row["state"]:
+        connection.execute(sweeps.update().where(sweeps.c.id == row["id"]).values(state=state.value, updated_at=now))
+    return agent, [_command(sweep, command) for command in result.commands]
+
+
+def _running(text: Any) -> frozenset[str]:
+    """Runs that an agent says it runs: `{"run": true}` as JSON."""
+    try:
+        states = json.loads(text or "{}")
+    except (TypeError, ValueError) as error:
+        raise Fault("runState is not JSON") from error
+    if not isinstance(states, dict):
+        raise Fault("runState is no object")
+    return frozenset(name for name, alive in states.items() if alive)
+
+
+def _command(sweep: Sweep, command: Command) -> dict[str, Any]:
+    if command.type != "run":
+        return {"type": command.type} if command.run is None else {"type": command.type, "run_id": command.run}
+    arguments = {key: {"value": value} for key, value in sweep.arguments(command.params or {}).items()}
+    return {"type": "run", "run_id": command.run, "args": arguments, "program": sweep.program}
+
+
+def _with_facts(context: Context, row: RowMapping, sweep: Sweep, known: Sequence[Trial]) -> list[Trial]:
+    """The trials with what their runs have reported. A sign of life before this server began counts from its beginning."""
+    live = [trial.run for trial in known if trial.run is not None and not trial.state.over]
+    query = select(runs).where(runs.c.sweep_id == row["id"], runs.c.name.in_(live))
+    reported = {run["name"]: run for run in all_rows(context.connection, query)}
+    outcomes = {name: _outcome(run) for name, run in reported.items()}
+    seen = {name: max(run["heartbeat_at"], context.started) for name, run in reported.items()}
+    measured = [_measured(context.connection, sweep, trial, reported.get(trial.run or "")) for trial in known]
+    measured = [
+        trial.model_copy(
+            update={
+                "lease_until": max(trial.lease_until, context.started + context.settings.limits.lease),
+                "stopping": trial.stopping or bool(reported.get(trial.run or "", {}).get("should_stop")),
+            }
+        )
+        if trial.state is TrialState.LEASED
+        else trial
+        for trial in measured
+    ]
+    return absorb(measured, outcomes, seen, now=context.now, limits=context.settings.limits)
+
+
+def _outcome(run: RowMapping) -> Outcome:
+    if run["state"] == "finished":
+        return Outcome.FINISHED
+    return Outcome.RUNNING if run["state"] == "running" else Outcome.FAILED
+
+
+def _measured(connection: Connection, sweep: Sweep, trial: Trial, run: RowMapping | None) -> Trial:
+    if run is None or sweep.metric is None:
+        return trial
+    found, value = reach(json.loads(run["summary"]), sweep.metric.name)
+    number = float(value) if found and isinstance(value, (int, float)) and not isinstance(value, bool) else None
+    values = metric_values(connection, run["id"], sweep.metric.name) if sweep.early_terminate else trial.history
+    return trial.model_copy(update={"history": values, "value": number})
+
+
+def _save(connection: Connection, row: RowMapping, before: Sequence[Trial], after: Sequence[Trial]) -> None:
+    old = {trial.id: trial for trial in before}
+    changed = [trial for trial in after if old.get(trial.id) != trial]
+    bodies = [
+        {
+            "sweep_id": row["id"],
+            "number": trial.id,
+            "digest": point_digest(trial.params),
+            "state": trial.state.value,
+            "run": trial.run,
+            "body": trial.model_dump_json(),
+        }
+        for trial in changed
+    ]
+    upsert(connection, trials, bodies, key=["sweep_id", "number"], update=["state", "run", "body"])
+    begun = [trial for trial in changed if trial.run is not None and trial.agent is not None]
+    tries = [{"sweep_id": row["id"], "run": t.run, "number": t.id, "agent": t.agent} for t in begun]
+    upsert(connection, attempts, tries, key=["sweep_id", "run"], update=["agent"])
+    stopped = [trial.run for trial in changed if trial.stopping and trial.run is not None]
+    if stopped:
+        where = (runs.c.sweep_id == row["id"], runs.c.name.in_(stopped))
+        connection.execute(runs.update().where(*where).values(should_stop=True))

@@ -1,0 +1,128 @@
+"""A W&B project as a source: `wandb:entity/project`, at the server that the environment names."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import Any
+
+from kag.errors import RecordError
+from kag.track import mirror
+from kag.track.mirror import Mirrored
+from kag.track.record import RunRecord, Status
+
+_TIMEOUT = 30
+"""Seconds for one request."""
+
+_PAGE = 200
+"""Runs in one request."""
+
+_STATUS = {
+    "pending": Status.PLANNED,
+    "running": Status.RUNNING,
+    "preempting": Status.RUNNING,
+    "finished": Status.FINISHED,
+    "failed": Status.ABORTED,
+    "crashed": Status.KILLED,
+    "killed": Status.KILLED,
+    "preempted": Status.KILLED,
+}
+"""`crashed` is W&B's word for a run that stopped to report."""
+
+
+@dataclass(frozen=True)
+class ProjectSource:
+    """The runs of a project, asked once. Histories are asked when needed, every row of them."""
+
+    entity: str | None
+    """User or team; None is the key's own."""
+    project: str
+
+    @classmethod
+    def named(cls, place: str) -> ProjectSource:
+        """The project that `entity/project`, or `project` alone, names.
+
+        Raises:
+            RecordError: it is neither.
+        """
+        if not re.fullmatch(r"([^/\s]+/)?[^/\s]+", place):
+            raise RecordError(f"{place!r} names no W&B project", remedy="write wandb:ENTITY/PROJECT")
+        entity, _, project = place.rpartition("/")
+        return cls(entity or None, project)
+
+    def records(self) -> Iterator[RunRecord]:
+        """Every run; see `RunSource.records`."""
+        yield from (record for record, _ in self._runs.values())
+
+    def history(self, run_id: str) -> list[dict[str, float]]:
+        """Rows of a run; see `RunSource.history`."""
+        run = self._run(run_id)
+        with self._reporting():
+            rows = list(self._answers[run.wandb_id].scan_history(use_cache=False))
+        return mirror.epochs(rows, by_kag=run.by_kag)
+
+    def notes(self, run_id: str) -> str:
+        """Notes of a run; see `RunSource.notes`."""
+        return self._run(run_id).notes
+
+    def _run(self, run_id: str) -> Mirrored:
+        if run_id not in self._runs:
+            raise RecordError(f"no run {run_id!r}", where=self._where)
+        return self._runs[run_id][1]
+
+    @cached_property
+    def _runs(self) -> dict[str, tuple[RunRecord, Mirrored]]:
+        return mirror.by_start(_mirrored(answer) for answer in self._answers.values())
+
+    @cached_property
+    def _answers(self) -> dict[str, Any]:
+        """W&B's run objects by W&B id."""
+        import wandb
+
+        with self._reporting():
+            api = wandb.Api(timeout=_TIMEOUT)
+            path = f"{self.entity or api.default_entity}/{self.project}"
+            return {answer.id: answer for answer in api.runs(path, per_page=_PAGE, lazy=False)}
+
+    @property
+    def _where(self) -> str:
+        return f"wandb:{self.entity}/{self.project}" if self.entity else f"wandb:{self.project}"
+
+    @contextmanager
+    def _reporting(self) -> Iterator[None]:
+        """Tell what the server or the client refuses as a fault of the source."""
+        from wandb.errors import Error
+        from wandb.sdk.lib.service.service_connection import WandbApiFailedError
+
+        try:
+            yield
+        except (Error, WandbApiFailedError, ValueError) as error:
+            raise RecordError(
+                f"W&B does not give the runs: {error}",
+                where=self._where,
+                remedy="check the name, WANDB_BASE_URL and WANDB_API_KEY; offline:DIR reads without a server",
+            ) from None
+
+
+def _mirrored(answer: Any) -> Mirrored:
+    return Mirrored(
+        wandb_id=answer.id,
+        display_name=answer.name or answer.id,
+        start=_moment(answer.created_at),
+        status=_STATUS.get(answer.state, Status.RUNNING),
+        config=answer.config,
+        summary=answer.summary_metrics,
+        tags=tuple(answer.tags or ()),
+        notes=answer.notes or "",
+        sweep=answer.sweep_name,
+    )
+
+
+def _moment(text: str) -> datetime:
+    """W&B's times are UTC, with or without saying so."""
+    moment = datetime.fromisoformat(text)
+    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)

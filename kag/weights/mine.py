@@ -1,0 +1,88 @@
+"""Hard positives: points that bind and that the weights miss, worst first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kag.data.batches import evaluation_batches
+from kag.data.mined import Mined
+from kag.data.sites import Sites
+from kag.data.tables import SiteTables
+from kag.errors import DataError
+from kag.model.network import Network
+from kag.weights.evaluate import Predictions, Progress, evaluate, score
+from kag.weights.measure import Split
+
+
+@dataclass(frozen=True)
+class Mining:
+    """What was found, ready for `kag.data.mined.write_mined`."""
+
+    mined: Mined
+    threshold: float
+    """Logit below which a positive is missed: the one with the best IoU on val."""
+    positives: int
+    """Positives of the split."""
+    missed: int
+    """Those below the threshold, before any limit."""
+
+
+def false_negatives(predictions: Predictions, sites: Sites, threshold: float) -> NDArray[np.int64]:
+    """Rows of the scored positives below the threshold, lowest logit first, equal ones in the order of the file."""
+    positive_N = sites.label_N[predictions.index_N] == 1
+    missed_N = positive_N & (predictions.logit_N < threshold)
+    order = np.argsort(predictions.logit_N[missed_N], kind="stable")
+    return predictions.index_N[missed_N][order]
+
+
+def mine(
+    network: Network,
+    sites: Sites,
+    tables: SiteTables,
+    *,
+    run: str,
+    weights_digest: str,
+    split: Split = "train",
+    top: int | None = None,
+    progress: Progress | None = None,
+) -> Mining:
+    """Score a split and list what the weights miss at val's threshold.
+
+    Args:
+        network: on the device of the tables.
+        sites: the data.
+        tables: the same data on a device.
+        run: id of the run that the weights belong to.
+        weights_digest: of the weights.
+        split: where to look; training can replay points of `train` alone.
+        top: at most so many, the worst; None for all.
+        progress: called after each batch of the split with the number of points scored so far.
+
+    Raises:
+        DataError: nothing is missed, or val has no positive to choose the threshold by.
+        RunFailed: a logit is NaN.
+    """
+    threshold = evaluate(network, sites, tables, "val", samples=0).threshold
+    if threshold is None:
+        raise DataError("val has no positive, so there is no threshold to miss", where=str(sites.path))
+    predictions = score(network, tables, evaluation_batches(sites, split), progress=progress)
+    missed_M = false_negatives(predictions, sites, threshold)
+    if len(missed_M) == 0:
+        raise DataError(
+            f"these weights find every positive of {split} at val's threshold {threshold:.3f}", where=str(sites.path)
+        )
+    return Mining(
+        mined=Mined(
+            data_digest=sites.digest,
+            split=split,
+            indices=missed_M[:top].tolist(),
+            run=run,
+            weights_digest=weights_digest,
+        ),
+        threshold=threshold,
+        positives=int(sites.label_N[predictions.index_N].sum()),
+        missed=len(missed_M),
+    )
