@@ -5,7 +5,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import hypothesis
 import pytest
+
+# How long an example takes depends on the machine, so no test depends on it.
+hypothesis.settings.register_profile("kag", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("kag")
 
 ROOT = Path(__file__).parents[1]
 

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from kag.cli import data, evaluate, runs, spec, train
+from kag.cli.words import WITH_OVERRIDES
 from kag.errors import KagError
 
 app = typer.Typer(
@@ -21,9 +22,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-app.command(name="train", context_settings=train.WITH_OVERRIDES)(train.train)
+app.command(name="train", context_settings=WITH_OVERRIDES)(train.train)
 app.command(name="eval")(evaluate.evaluate)
-app.command(name="check", context_settings=train.WITH_OVERRIDES)(spec.check)
+app.command(name="check", context_settings=WITH_OVERRIDES)(spec.check)
 app.command(name="schema")(spec.schema)
 app.add_typer(data.app, name="data")
 app.add_typer(runs.app, name="runs")

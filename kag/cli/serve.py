@@ -30,7 +30,9 @@ def serve(
     tls_key: Annotated[Path | None, typer.Option(help="Key of the certificate (PEM).")] = None,
     insecure: Annotated[bool, typer.Option("--insecure", help="Serve in clear text on an open address.")] = False,
     allow_host: Annotated[list[str] | None, typer.Option(help="Host name that clients may use; repeatable.")] = None,
-    lease: Annotated[float, typer.Option(help="Seconds of silence after which an agent counts as dead.", min=1)] = 120.0,
+    lease: Annotated[
+        float, typer.Option(help="Seconds of silence after which an agent counts as dead.", min=1)
+    ] = 120.0,
     failures: Annotated[int, typer.Option(help="Attempts of one point that may fail.", min=1)] = 3,
 ) -> None:
     """Serve runs and sweeps to unmodified wandb clients."""
@@ -57,7 +59,7 @@ def serve(
     run_server(make_app(store, settings), host=host, port=port, certificate=tls_cert, key=tls_key)
 
 
-def _store(db: str):  # type: ignore[no-untyped-def]  # noqa: ANN202 - the type would import SQLAlchemy for `kag --help`
+def _store(db: str):  # type: ignore[no-untyped-def]  # the type would import SQLAlchemy for `kag --help`
     from sqlalchemy.engine import make_url
 
     from kag.server.store import Store

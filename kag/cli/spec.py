@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from kag.cli.words import options_of, refuse_unknown_options
+
 
 def schema() -> None:
     """Print the JSON schema of a run spec, for completion in an editor.
@@ -22,6 +24,7 @@ def schema() -> None:
 
 
 def check(
+    context: typer.Context,
     spec_file: Annotated[Path, typer.Argument(metavar="SPEC", help="Spec file.")],
     overrides: Annotated[
         list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Overrides, as for kag train.")
@@ -44,6 +47,7 @@ def check(
     from kag.spec.load import load_spec, spec_text
     from kag.spec.preflight import preflight
 
+    refuse_unknown_options([str(spec_file), *(overrides or ())], options_of(context))
     console = Console()
     spec = load_spec(spec_file, overrides or ())
     console.print(spec_text(spec), markup=False, highlight=False)

@@ -7,16 +7,17 @@ from typing import Annotated
 
 import typer
 
+from kag.cli.words import options_of, refuse_unknown_options, split_words
 from kag.errors import UserError
-
-WITH_OVERRIDES = {"ignore_unknown_options": True}
-"""Lets `--a.b=c`, as `wandb agent` writes overrides, pass through to the list of words."""
 
 
 def train(
+    context: typer.Context,
     words: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[SPEC] [KEY=VALUE]...", help="Spec file, then overrides: key=value, --key=value or JSON."),
+        typer.Argument(
+            metavar="[SPEC] [KEY=VALUE]...", help="Spec file, then overrides (key=value, --key=value, JSON)."
+        ),
     ] = None,
     runs: Annotated[Path, typer.Option(help="Folder of the run folders.")] = Path("runs"),
     resume: Annotated[str | None, typer.Option(metavar="RUN", help="Continue this killed run.")] = None,
@@ -39,6 +40,7 @@ def train(
     from kag.spec.load import load_spec
     from kag.track.folder import RunFolder
 
+    refuse_unknown_options(words or [], options_of(context))
     spec_file, overrides = split_words(words or [])
     folder = RunFolder.find(runs, resume) if resume else None
     if spec_file is None and folder is None:
@@ -59,10 +61,3 @@ def train(
     record = fit(spec, runs=runs, resume=folder, accept=accept or (), console=console)
     console.terminal.print(results_table(f"results of {record.id} (* delivered)", record.results))
     console.print(f"run folder {runs / record.id}; look at it with: kag runs show {record.id} --runs {runs}")
-
-
-def split_words(words: list[str]) -> tuple[Path | None, list[str]]:
-    """Tell the spec file from the overrides: the first word, unless it is an override."""
-    if words and "=" not in words[0] and not words[0].startswith(("{", "-")):
-        return Path(words[0]), words[1:]
-    return None, words

@@ -13,6 +13,7 @@ from kag.errors import DataError
 
 COMPARED_ROWS = 256
 COMPARED_BYTES = 256 * 2**20
+MOST_CHUNKS = 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,14 +94,14 @@ def append_from_esm(
         block = file.rows(names.ESM, rows)[wanted]
         bad = np.zeros(rows.stop - rows.start, bool)
         bad[wanted] = ~np.isfinite(block).all(axis=1)
-        file.refuse_rows(bad, names.ESM, "the value is NaN or infinite", offset=rows.start)
+        file.refuse_rows(bad, names.ESM, "the value is NaN or infinite", rows=rows)
         target = centres.row_N[rows][wanted]
         fresh, first = np.unique(target, return_index=True)
         first = first[~filled_R[fresh]]
         residue_RD[target[first]] = block[first]
         filled_R[target[first]] = True
         bad[wanted] = (block != residue_RD[target]).any(axis=1)
-        file.refuse_rows(bad, names.ESM, "another point of the same residue has another embedding", offset=rows.start)
+        file.refuse_rows(bad, names.ESM, "another point of the same residue has another embedding", rows=rows)
 
 
 def prove_table(file: LayoutFile, centres: Centres, residue_RD: NDArray[np.float32]) -> None:
@@ -111,31 +112,27 @@ def prove_table(file: LayoutFile, centres: Centres, residue_RD: NDArray[np.float
     Raises:
         DataError: a row differs.
     """
-    for rows in _sampled_blocks(file):
+    for rows in _sampled_rows(file):
         block = file.rows(names.ESM, rows)
         expected = residue_RD[centres.row_N[rows]]
         if file.item_bytes(names.ESM) < 4 or file.item_bytes(names.RESIDUE_EMBEDDINGS) < 4:
-            block, expected = block.astype(np.float16), expected.astype(np.float16)
+            with np.errstate(over="ignore"):
+                block, expected = block.astype(np.float16), expected.astype(np.float16)
         file.refuse_rows(
             (block != expected).any(axis=1),
             names.ESM,
             f"the embedding differs from the centre's row of `{names.RESIDUE_EMBEDDINGS.name}`",
-            offset=rows.start,
+            rows=rows,
         )
 
 
-def _sampled_blocks(file: LayoutFile) -> list[slice]:
-    """One range of rows a chunk: at most 256 rows, at most 16 chunks spread evenly, first and last among them."""
-    points, width = file.sizes["N"], file.sizes["D"]
-    chunk = file.chunk_rows(names.ESM)
-    chunk = chunk if chunk > 1 else COMPARED_ROWS // 16
+def _sampled_rows(file: LayoutFile) -> list[slice]:
+    """Strided rows of at most 16 chunks, about 256 in all, spread evenly, first and last chunk among them."""
+    points, chunk = file.sizes["N"], file.chunk_rows(names.ESM)
+    if chunk >= points:
+        return [slice(0, points, -(-points // COMPARED_ROWS))]
     chunks = -(-points // chunk)
-    affordable = COMPARED_BYTES // (chunk * width * file.item_bytes(names.ESM))
-    picked = np.unique(np.linspace(0, chunks - 1, int(np.clip(affordable, 2, 16))).astype(int))
-    each = COMPARED_ROWS // len(picked)
-    return [_middle(index * chunk, min((index + 1) * chunk, points), each) for index in picked.tolist()]
-
-
-def _middle(start: int, stop: int, size: int) -> slice:
-    begin = start + max(0, (stop - start - size) // 2)
-    return slice(begin, min(begin + size, stop))
+    affordable = COMPARED_BYTES // (chunk * file.sizes["D"] * file.item_bytes(names.ESM))
+    picked = np.unique(np.linspace(0, chunks - 1, int(np.clip(affordable, 2, MOST_CHUNKS))).astype(int)).tolist()
+    step = max(1, chunk * len(picked) // COMPARED_ROWS)
+    return [slice(index * chunk, min((index + 1) * chunk, points), step) for index in picked]

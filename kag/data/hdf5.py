@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from kag.data.layout import ATTRIBUTES, FORMAT, OPTIONAL, REQUIRED, Kind, Layout
+from kag.data.layout import FORMAT, OPTIONAL, REQUIRED, SIZES, STATEMENTS, Kind, Layout
 from kag.errors import DataError
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
@@ -20,6 +20,7 @@ BLOCK_BYTES = 32 * 2**20
 Numbers = NDArray[np.float32] | NDArray[np.int32]
 INT32 = np.iinfo(np.int32)
 KINDS: dict[Kind, str] = {"float": "f", "integer": "iub", "text": "SO"}
+ALL = slice(None)
 LIBRARY_ERRORS = (OSError, RuntimeError, KeyError, ValueError, TypeError)
 """What h5py raises, depending on which byte of a file is wrong; only calls of h5py are guarded by it."""
 
@@ -55,11 +56,11 @@ def _unreadable(path: Path, error: OSError) -> DataError:
         return DataError(f"the file cannot be read: {denied.strerror}", where=str(path))
     if not is_hdf5:
         return DataError("this is not an HDF5 file", where=str(path), remedy="`kag data synth OUT` makes one to try")
-    return _damaged("the HDF5 file is truncated or damaged", str(path), error)
+    return _damaged("the HDF5 file is truncated or damaged, or being written", str(path), error)
 
 
 def _damaged(what: str, where: str, error: Exception) -> DataError:
-    cause = error.args[0] if error.args else type(error).__name__
+    cause = error.args[-1] if error.args else type(error).__name__
     return DataError(f"{what}: {cause}", where=where, remedy="copy or write the file again")
 
 
@@ -76,13 +77,12 @@ class LayoutFile:
         try:
             self._names = list(file)
             self._objects = {item.name: file[item.name] for item in REQUIRED + OPTIONAL if item.name in file}
-            stated = ("transformer_format", *ATTRIBUTES)
-            self._attributes = {name: file.attrs[name] for name in stated if name in file.attrs}
+            self._attributes = {name: file.attrs[name] for name in (*STATEMENTS, *SIZES) if name in file.attrs}
         except LIBRARY_ERRORS as error:
             raise _damaged("the HDF5 file is damaged", str(path), error) from error
-        self._check_format()
+        self._check_statements()
         self._check_shapes()
-        self._check_attributes()
+        self._check_sizes()
 
     def where(self, layout: Layout, row: int | None = None) -> str:
         """Place of a fault: file, dataset, row."""
@@ -107,7 +107,7 @@ class LayoutFile:
         for rows in self.blocks(layout):
             self._read(layout, rows, out[rows])
             if finite:
-                self.refuse_rows(~np.isfinite(out[rows]), layout, "the value is NaN or infinite", offset=rows.start)
+                self.refuse_rows(~np.isfinite(out[rows]), layout, "the value is NaN or infinite", rows=rows)
 
     def blocks(self, layout: Layout) -> Iterator[slice]:
         """Row ranges that hold whole chunks, so that each chunk is decompressed once."""
@@ -121,14 +121,18 @@ class LayoutFile:
     def rows(self, layout: Layout, rows: slice) -> NDArray[np.float32]:
         """A range of rows of a float dataset as float32; not checked for NaN."""
         dataset = self._objects[layout.name]
-        block = np.empty((rows.stop - rows.start, *dataset.shape[1:]), np.float32)
+        block = np.empty((len(self.range(layout, rows)), *dataset.shape[1:]), np.float32)
         self._read(layout, rows, block)
         return block
 
+    def range(self, layout: Layout, rows: slice) -> range:
+        """Row numbers of a slice."""
+        return range(*rows.indices(self.sizes[layout.shape[0]]))
+
     def chunk_rows(self, layout: Layout) -> int:
-        """Rows that are read together whether one wants them or not."""
+        """Rows of a chunk, which HDF5 reads together; all rows if the dataset is not cut into chunks."""
         dataset = self._objects[layout.name]
-        return int(dataset.chunks[0]) if dataset.chunks else 1
+        return int(dataset.chunks[0]) if dataset.chunks else len(dataset)
 
     def item_bytes(self, layout: Layout) -> int:
         """Bytes of one number of a dataset."""
@@ -149,13 +153,13 @@ class LayoutFile:
         except UnicodeDecodeError as error:
             raise DataError(f"{error.object!r} is not UTF-8 text", where=self.where(layout)) from error
 
-    def refuse_rows(self, bad: NDArray[np.bool_], layout: Layout, what: str, *, offset: int = 0) -> None:
+    def refuse_rows(self, bad: NDArray[np.bool_], layout: Layout, what: str, *, rows: slice = ALL) -> None:
         """Refuse the file if a row is bad, naming the first one and how many there are.
 
         Args:
             bad: shape (N,) or (N, anything).
             what: one sentence about a bad row.
-            offset: row of the dataset that belongs to the first row of `bad`.
+            rows: rows of the dataset that `bad` is about.
 
         Raises:
             DataError: a row is bad.
@@ -165,7 +169,8 @@ class LayoutFile:
         bad_N = bad.reshape(len(bad), -1).any(axis=1)
         count = int(bad_N.sum())
         more = f" ({count} rows, this is the first)" if count > 1 else ""
-        raise DataError(what + more, where=self.where(layout, offset + int(bad_N.argmax())))
+        row = self.range(layout, rows)[int(bad_N.argmax())]
+        raise DataError(what + more, where=self.where(layout, row))
 
     def _read(self, layout: Layout, rows: slice, out: Numbers) -> None:
         if layout.kind == "float":
@@ -187,11 +192,12 @@ class LayoutFile:
             what = f"rows {rows.start} to {rows.stop - 1} cannot be read, the file is damaged"
             raise _damaged(what, self.where(layout, rows.start), error) from error
 
-    def _check_format(self) -> None:
-        found = self._attributes.get("transformer_format", FORMAT)
-        found = found.decode() if isinstance(found, bytes) else str(found)
-        if found != FORMAT:
-            raise DataError(f"`transformer_format` is `{found}`", where=str(self._path), nearest=FORMAT)
+    def _check_statements(self) -> None:
+        for attribute, needed in STATEMENTS.items():
+            found = self._attributes.get(attribute, needed)
+            found = found.decode(errors="replace") if isinstance(found, bytes) else str(found)
+            if found != needed:
+                raise DataError(f"the file attribute `{attribute}` is `{found}`", where=str(self._path), nearest=needed)
 
     def _check_shapes(self) -> None:
         said_by: dict[str, str] = {}
@@ -231,10 +237,10 @@ class LayoutFile:
             raise DataError(f"the type is {dataset.dtype}, but {layout.kind} is needed", where=self.where(layout))
         return dataset
 
-    def _check_attributes(self) -> None:
-        for attribute, letter in ATTRIBUTES.items():
+    def _check_sizes(self) -> None:
+        for attribute, letter in SIZES.items():
             stated = self._attributes.get(attribute)
-            if stated is not None and stated != self.sizes[letter]:
+            if stated is not None and np.any(np.asarray(stated) != self.sizes[letter]):
                 layout = next(layout for layout in REQUIRED if letter in layout.shape)
                 raise DataError(
                     f"the file attribute `{attribute}` is {stated}, but the array has {self.sizes[letter]} columns",

@@ -47,5 +47,8 @@ REQUIRED = (
 OPTIONAL = (NEIGHBOUR_NUMBERS, FEATURE_NAMES, ESM)
 """`esm` repeats the centre's row of the residue table; it is needed only for centres that the table lacks."""
 
-ATTRIBUTES = {"knn_k": "K", "esm_dimension": "D", "tabular_features": "F"}
+STATEMENTS = {"transformer_format": FORMAT, "neighbor_distance_metric": "euclidean_angstrom"}
+"""What file attributes must say if they are there: other layouts, and distances counted in residues, look alike."""
+
+SIZES = {"knn_k": "K", "esm_dimension": "D", "tabular_features": "F"}
 """File attributes that state a size."""

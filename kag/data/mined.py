@@ -57,9 +57,8 @@ def load_mined(path: Path) -> Mined:
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
-        raise DataError(
-            f"not a file of mined samples: {place} {first['msg']}".replace("  ", " "), where=str(path)
-        ) from error
+        where = f"{path}, {place}" if place else str(path)
+        raise DataError(f"this is not a file of mined samples: {first['msg']}", where=where) from error
 
 
 def read_mined(path: Path, sites: Sites) -> NDArray[np.int64]:

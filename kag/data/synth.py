@@ -78,13 +78,14 @@ def synthesise(
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with h5py.File(partial, "w", libver="latest") as file:
-            _write(file, recipe, on_protein)
-        os.replace(partial, path)
+        try:
+            with h5py.File(partial, "w", libver="latest") as file:
+                _write(file, recipe, on_protein)
+            os.replace(partial, path)
+        finally:
+            partial.unlink(missing_ok=True)
     except OSError as error:
         raise DataError(f"the file cannot be written: {error.strerror or error}", where=str(path)) from error
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _refuse_impossible(recipe: _Recipe) -> None:

@@ -32,6 +32,9 @@ from kag.server.store import Store
 
 log = logging.getLogger("kag.server")
 
+WRITING = frozenset({"bucket"})
+"""Fields of queries that leave a note: only a client that means to resume a run asks for one as a bucket."""
+
 
 class Server:
     """The handlers, with what they share.
@@ -83,7 +86,7 @@ class Server:
     def _execute(self, user: str, links: Links, query: str, variables: dict[str, Any], name: Any) -> graphql.Answer:
         document = graphql.parsed(query)
         operation = graphql.operation_of(document, name)
-        transaction = self.store.write if operation.operation.value == "mutation" else self.store.read
+        transaction = self.store.write if graphql.writes(operation, WRITING) else self.store.read
         with transaction() as connection:
             context = Context(connection, self.settings, links, user, self.clock(), self.started)
             answer = graphql.execute(

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
-from sqlalchemy import Connection, RowMapping, select
+from sqlalchemy import Connection, RowMapping, func, select
 
 from kag.server.faults import Fault
 from kag.server.runs import STREAMS, json_object, next_line
-from kag.server.store import first, upsert
+from kag.server.store import all_rows, first, upsert
 from kag.server.tables import HISTORY, OUTPUT, attempts, lines, runs, trials
 
 MAX_LINE = 2**31 - 1
@@ -26,14 +26,18 @@ def ingest(connection: Connection, run: RowMapping, body: Mapping[str, Any], *, 
     Raises:
         Fault: the request is not what a client sends. Nothing is written then.
     """
-    changes: dict[str, Any] = {"heartbeat_at": now, "restarted": False}
+    changes: dict[str, Any] = {"heartbeat_at": now}
     files = body.get("files") or {}
     if not isinstance(files, Mapping):
         raise Fault("files must be an object")
+    restarted = run["restarted"]
     for name, piece in files.items():
         offset, content = _piece(name, piece)
-        if name in STREAMS:
-            changes |= _store(connection, run, STREAMS[name], offset, content)
+        if name in STREAMS and content:
+            stream = STREAMS[name]
+            over = bool(restarted >> stream & 1) and offset == 0
+            restarted &= ~(1 << stream)
+            changes |= _store(connection, run, stream, offset, content, over=over)
         elif name == "wandb-summary.json" and content:
             json_object("the summary", content[-1])
             changes["summary"] = content[-1]
@@ -41,6 +45,8 @@ def ingest(connection: Connection, run: RowMapping, body: Mapping[str, Any], *, 
         changes |= _ended(run, body.get("exitcode"))
     elif run["state"] != "running":
         changes |= {"state": "running", "exit_code": None}
+    if restarted != run["restarted"]:
+        changes["restarted"] = restarted
     connection.execute(runs.update().where(runs.c.id == run["id"]).values(**changes))
     return {"stopped": True} if run["should_stop"] or superseded(connection, run) else {}
 
@@ -76,30 +82,67 @@ def _piece(name: Any, piece: Any) -> tuple[int, list[str]]:
     return offset, content
 
 
-def _store(connection: Connection, run: RowMapping, stream: int, offset: int, content: list[str]) -> dict[str, Any]:
+def _store(
+    connection: Connection, run: RowMapping, stream: int, offset: int, content: list[str], *, over: bool
+) -> dict[str, Any]:
+    """Write lines; the columns of the run that change come back. `over` first removes what an earlier start wrote."""
+    where = (lines.c.run_id == run["id"], lines.c.stream == stream)
+    if over:
+        connection.execute(lines.delete().where(*where))
     if stream == OUTPUT:
-        texts = [line.replace("\x00", "\ufffd").encode("utf-8", "replace").decode() for line in content]
+        texts = [line.replace("\x00", "\ufffd") for line in content]
         rows = [_row(run, stream, "", offset + i, offset + i, text) for i, text in enumerate(texts)]
         upsert(connection, lines, rows, key=_KEY, update=["body"])
         return {}
     parsed = [json_object("a line", line) for line in content]
-    writer = str(parsed[0].get("_client_id", ""))[:64] if parsed else ""
+    writer = str(parsed[0].get("_client_id", ""))[:64]
     known = next_line(connection, run["id"], stream, writer)
-    if run["restarted"] and offset == 0:
-        where = (lines.c.run_id == run["id"], lines.c.stream == stream, lines.c.writer == writer)
-        connection.execute(lines.delete().where(*where))
-        known = 0
-    steps = [_step(row, offset + i) for i, row in enumerate(parsed)]
     rows = [
-        _row(run, stream, writer, offset + i, step, line)
-        for i, (step, line) in enumerate(zip(steps, content, strict=True))
+        _row(run, stream, writer, offset + i, _step(row, offset + i), line)
+        for i, (row, line) in enumerate(zip(parsed, content, strict=True))
     ]
+    if stream == HISTORY:
+        copies = _copies(connection, run["id"], rows, parsed)
+        rows, parsed = _without(rows, copies), _without(parsed, copies)
     upsert(connection, lines, rows, key=_KEY, update=["step", "body"])
-    fresh = [row for i, row in enumerate(parsed) if offset + i >= known]
+    fresh = [row for line, row in zip(rows, parsed, strict=True) if line["line"] >= known]
     if stream != HISTORY or not fresh:
         return {}
-    keys = {} if run["restarted"] and offset == 0 else json.loads(run["history_keys"])
-    return {"history_keys": json.dumps(with_keys(keys, fresh, max(steps)))}
+    keys = {} if over else json.loads(run["history_keys"])
+    return {"history_keys": json.dumps(with_keys(keys, fresh, max(row["step"] for row in rows)))}
+
+
+def _copies(
+    connection: Connection, run_id: int, rows: list[dict[str, Any]], parsed: list[dict[str, Any]]
+) -> set[int]:
+    """Positions of rows that the run has already at another line: `wandb sync` of a run that was killed while online.
+
+    A row is the same if step and time are; only steps that do not go on from the last one are looked up.
+    """
+    where = (lines.c.run_id == run_id, lines.c.stream == HISTORY)
+    last = connection.execute(select(func.max(lines.c.step)).where(*where)).scalar_one()
+    steps = {row["step"] for row in rows if last is not None and row["step"] <= last}
+    if not steps:
+        return set()
+    between = lines.c.step.between(min(steps), max(steps))
+    query = select(lines.c.writer, lines.c.line, lines.c.step, lines.c.body).where(*where, between)
+    held = {
+        (found["step"], json.loads(found["body"]).get("_timestamp")): (found["writer"], found["line"])
+        for found in all_rows(connection, query)
+    }
+    copies = set()
+    for position, (row, values) in enumerate(zip(rows, parsed, strict=True)):
+        place = held.get((row["step"], values.get("_timestamp")))
+        if "_timestamp" in values and place is not None and place != (row["writer"], row["line"]):
+            copies.add(position)
+    return copies
+
+
+T = TypeVar("T")
+
+
+def _without(items: list[T], positions: set[int]) -> list[T]:
+    return [item for position, item in enumerate(items) if position not in positions]
 
 
 def _row(run: RowMapping, stream: int, writer: str, line: int, step: int, body: str) -> dict[str, Any]:

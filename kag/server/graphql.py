@@ -92,6 +92,14 @@ def operation_of(document: DocumentNode, name: str | None) -> OperationDefinitio
     return found[0]
 
 
+def writes(operation: OperationDefinitionNode, fields: frozenset[str]) -> bool:
+    """Whether an operation may change the database: a mutation, or a query for one of some fields of a root field."""
+    roots = [one for one in operation.selection_set.selections if isinstance(one, FieldNode)]
+    inner = [one for root in roots if root.selection_set for one in root.selection_set.selections]
+    asked = {one.name.value for one in inner if isinstance(one, FieldNode)}
+    return operation.operation.value == "mutation" or bool(asked & fields)
+
+
 def execute(
     registry: Registry[C],
     document: DocumentNode,

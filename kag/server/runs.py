@@ -14,8 +14,11 @@ from kag.server.faults import Fault, NotFound
 from kag.server.store import all_rows, first, inserted_id, upsert
 from kag.server.tables import EVENTS, HISTORY, OUTPUT, lines, projects, runs, sweeps
 
-SILENCE = 60.0
-"""Seconds without a heartbeat after which a client that begins at line 0 is taken for a restart, not for a late copy."""
+RESUME_WINDOW = 600.0
+"""Seconds between a client's question what there is to resume and its return to the run."""
+
+ALL_STREAMS = 1 << HISTORY | 1 << EVENTS | 1 << OUTPUT
+"""Value of `restarted` that says of every stream: the next piece from line 0 replaces what is there."""
 
 
 def checked_name(kind: str, name: Any) -> str:
@@ -128,9 +131,20 @@ def json_object(what: str, text: Any) -> dict[str, Any]:
 
 
 def start_run(
-    connection: Connection, project: RowMapping, given: Mapping[str, Any], *, user: str, now: float
+    connection: Connection,
+    project: RowMapping,
+    given: Mapping[str, Any],
+    *,
+    user: str,
+    now: float,
+    started: float,
+    crashed_after: float,
 ) -> tuple[RowMapping, bool]:
-    """Make a run, or begin again with one that exists; whether it is new comes second."""
+    """Make a run, or come back to one that exists; whether it is new comes second.
+
+    A client that comes back to an ended run continues it if it has asked what to resume, and else starts it over. Lines
+    are replaced only when it really sends line 0: a client that was cut off for long goes on where it was.
+    """
     name = checked_name("run", given.get("name") or secrets.token_hex(4))
     changes = changes_of(given)
     if given.get("sweep"):
@@ -148,15 +162,15 @@ def start_run(
             "user": user,
             "state": given.get("state") or "running",
             "should_stop": False,
-            "restarted": False,
+            "restarted": 0,
             "created_at": now,
             "heartbeat_at": now,
             **changes,
         }
         return run_by_id(connection, inserted_id(connection, runs, row)), True
-    if old["state"] != "running" or now - old["heartbeat_at"] > SILENCE:
-        changes["restarted"] = True
-    if old["state"] != "running":
+    if shown_state(old, now=now, started=started, crashed_after=crashed_after) != "running":
+        resumed = old["resume_asked_at"] is not None and now - old["resume_asked_at"] < RESUME_WINDOW
+        changes |= {"restarted": 0 if resumed else ALL_STREAMS, "resume_asked_at": None}
         changes |= {"state": "running", "exit_code": None, "should_stop": False}
     connection.execute(runs.update().where(runs.c.id == old["id"]).values(**changes, heartbeat_at=now))
     return run_by_id(connection, old["id"]), False
@@ -166,6 +180,11 @@ def _sweep_of(connection: Connection, project_id: int, name: Any) -> int | None:
     query = select(sweeps.c.id).where(sweeps.c.name == str(name), sweeps.c.project_id == project_id)
     row = first(connection, query)
     return None if row is None else int(row["id"])
+
+
+def note_resume(connection: Connection, number: int, *, now: float) -> None:
+    """A client has asked what there is to resume: it is about to come back."""
+    connection.execute(runs.update().where(runs.c.id == number).values(resume_asked_at=now))
 
 
 def edit_run(connection: Connection, number: int, given: Mapping[str, Any]) -> RowMapping:
@@ -188,8 +207,13 @@ def line_count(connection: Connection, run_id: int, stream: int) -> int:
     return int(connection.execute(query).scalar_one())
 
 
+def line_offset(connection: Connection, run: RowMapping, stream: int) -> int:
+    """The line from which a client should go on: 0 if it starts the run over."""
+    return 0 if run["restarted"] >> stream & 1 else next_line(connection, run["id"], stream)
+
+
 def next_line(connection: Connection, run_id: int, stream: int, writer: str = "") -> int:
-    """The line at which a stream goes on."""
+    """The line after the last one of a stream."""
     where = (lines.c.run_id == run_id, lines.c.stream == stream, lines.c.writer == writer)
     last = connection.execute(select(func.max(lines.c.line)).where(*where)).scalar_one()
     return 0 if last is None else int(last) + 1

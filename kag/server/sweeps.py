@@ -67,7 +67,7 @@ def create(context: Context, given: Mapping[str, Any]) -> RowMapping:
         "project_id": project["id"],
         "name": secrets.token_hex(4),
         "config": given["config"],
-        "state": (_state(given["state"]) if given.get("state") else SweepState.PENDING).value,
+        "state": (_state(given["state"]) if given.get("state") else SweepState.RUNNING).value,
         "display_name": given.get("displayName"),
         "description": given.get("description"),
         "controller": given.get("controller"),

@@ -6,7 +6,6 @@ from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict
 
-
 Evidence = dict[str, float | int | str | bool | None]
 
 

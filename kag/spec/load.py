@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Mapping
+from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,7 +14,7 @@ from pydantic_core import ErrorDetails
 
 from kag.errors import SpecError
 from kag.spec.keys import known_keys, nearest_key
-from kag.spec.overrides import parse_overrides
+from kag.spec.overrides import json_or_text, parse_overrides
 from kag.spec.ramp import Ramp
 from kag.spec.run import RunSpec
 from kag.spec.text import read_yaml, yaml_text
@@ -20,7 +22,8 @@ from kag.spec.text import read_yaml, yaml_text
 PATHS = ("data.file", "data.replay.indices")
 """Keys that hold a path: relative to the spec file if they stand in it, to the working folder if they are overrides."""
 
-_UNION_TAGS = ("auto", "ramp", "count")
+_UNIONS = {"loss.pos_weight": "'auto', a number or a ramp", "trainer.devices": "'auto' or a number"}
+"""Keys whose type pydantic picks by a tag, which then stands in the place of an error, and what they take."""
 
 
 class Violation(NamedTuple):
@@ -28,14 +31,15 @@ class Violation(NamedTuple):
 
     key: str
     problem: str
-    value: Any = None
+    value: str = ""
+    """The offending value as JSON, or empty for a key that is missing."""
     where: str = ""
     """`line 12`, `override`, or empty for a key that is missing."""
     nearest: str | None = None
     remedy: str | None = None
 
     def __str__(self) -> str:
-        value = "" if self.value is None else f" = {_short(self.value)}"
+        value = f" = {self.value}" if self.value else ""
         lines = [f"{self.where + ': ' if self.where else ''}{self.key}{value}: {self.problem}"]
         if self.nearest:
             lines.append(f"    nearest known key: {self.nearest}")
@@ -132,39 +136,69 @@ def _resolved_overrides(overrides: dict[str, Any]) -> dict[str, Any]:
 
 
 def _absolute(path: str, folder: Path) -> str:
-    return str((folder / Path(path).expanduser()).resolve())
+    return path if not path or "\0" in path else os.path.realpath(folder / os.path.expanduser(path))
 
 
 def _violation(detail: ErrorDetails, overrides: Mapping[str, Any], lines: Mapping[str, int]) -> Violation:
-    key = ".".join(str(word) for word in detail["loc"] if word not in _UNION_TAGS)
+    key = _key(detail["loc"])
     missing, unknown = detail["type"] == "missing", detail["type"] == "extra_forbidden"
     return Violation(
         key=key,
-        problem="missing" if missing else "unknown key" if unknown else _sentence(detail),
-        value=None if missing else detail["input"],
+        problem="missing" if missing else "unknown key" if unknown else _sentence(detail, key),
+        value="" if missing else _short(detail["input"]),
         where=_where(key, overrides, lines),
-        nearest=nearest_key(key) if unknown else None,
+        nearest=nearest_key(key) if unknown and key not in known_keys() else None,
         remedy=f"add `{key}: ...`" if missing else _remedy(detail, key),
     )
 
 
-def _sentence(detail: ErrorDetails) -> str:
+def _key(place: tuple[int | str, ...]) -> str:
+    words = [str(word) for word in place]
+    for union in _UNIONS:
+        length = union.count(".") + 1
+        if words[:length] == union.split("."):
+            del words[length : length + 1]
+    return ".".join(words)
+
+
+def _sentence(detail: ErrorDetails, key: str) -> str:
+    if detail["type"] == "literal_error" and key in _UNIONS:
+        return f"must be {_UNIONS[key]}"
+    if detail["type"] == "model_type":
+        return f"must be {_article(detail)} section"
     text = detail["msg"].removeprefix("Value error, ")
-    return text[0].lower() + text[1:]
+    return (text[0].lower() + text[1:]).replace("a valid tuple", "a list").replace("tuple", "list")
+
+
+def _article(detail: ErrorDetails) -> str:
+    return "a number or a" if detail.get("ctx", {}).get("class_name") == Ramp.__name__ else "a"
 
 
 def _remedy(detail: ErrorDetails, key: str) -> str | None:
     if detail["type"] == "extra_forbidden":
-        return "remove it, or use the known key"
-    if isinstance(detail["input"], str) and detail["type"] in ("float_type", "int_type", "bool_type"):
+        return f"write it nested: {_flow(key)}" if key in known_keys() else "remove it, or use the known key"
+    if detail["type"] in ("float_type", "int_type", "bool_type") and _is_quoted(detail["input"]):
         return "remove the quotes"
+    if detail["type"] == "string_type" and isinstance(detail["input"], (int, float, date)):
+        return "put it in quotes"
     if detail["type"] == "model_type" and key in known_keys():
         inner = [known.rsplit(".", 1)[-1] for known in known_keys() if known.rpartition(".")[0] == key]
         return f"give a section with {', '.join(inner)}"
     return None
 
 
+def _flow(key: str) -> str:
+    head, _, rest = key.partition(".")
+    return f"{head}: {{{_flow(rest)}}}" if rest else f"{head}: ..."
+
+
+def _is_quoted(value: Any) -> bool:
+    return isinstance(value, str) and isinstance(json_or_text(value), (int, float))
+
+
 def _where(key: str, overrides: Mapping[str, Any], lines: Mapping[str, int]) -> str:
+    if any(key == name or key.startswith(f"{name}.") for name in overrides):
+        return "override"
     prefix = key
     while prefix:
         if any(name == prefix or name.startswith(f"{prefix}.") for name in overrides):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from kag.spec.part import Count, NotNegative, Part, Positive, Rate, Share
+from kag.spec.part import Count, Listed, NotNegative, Part, Positive, Rate, Share
 from kag.spec.ramp import Ramp
 
 
@@ -14,13 +15,14 @@ def _between(low: float, high: float, *, below: bool = False) -> AfterValidator:
     def check(ramp: Ramp) -> Ramp:
         smallest, largest = ramp.bounds()
         if smallest < low or largest > high or (below and largest == high):
-            raise ValueError(f"must stay within [{low:g}, {high:g}{')' if below else ']'}")
+            interval = f"[{low:g}, {high:g}{')' if below else ']'}"
+            raise ValueError(f"must not fall below {low:g}" if math.isinf(high) else f"must stay within {interval}")
         return ramp
 
     return AfterValidator(check)
 
 
-NotNegativeRamp = Annotated[Ramp, _between(0.0, float("inf"))]
+NotNegativeRamp = Annotated[Ramp, _between(0.0, math.inf)]
 RateRamp = Annotated[Ramp, _between(0.0, 1.0, below=True)]
 
 
@@ -32,7 +34,7 @@ def _ordered(clamp: tuple[float, float]) -> tuple[float, float]:
 
 
 class PeriodicSpec(Part):
-    """Periodic embedding of each tabular column: v -> Linear([sin, cos](2 pi c v)), c learned (Gorishniy et al. 2022)."""
+    """Periodic embedding of each tabular column: Linear([sin, cos](2 pi c v)), c learned (Gorishniy et al. 2022)."""
 
     frequencies: Count = 16
     """Learned frequencies of each column."""
@@ -88,7 +90,7 @@ class GateSpec(Part):
     """Alpha per sample from an MLP, one learned number, or a constant."""
     initial: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.5
     """Alpha before training (and for ever, if the kind is fixed)."""
-    clamp: Annotated[tuple[float, float], Field(strict=False), AfterValidator(_ordered)] | None = None
+    clamp: Annotated[tuple[float, float], Listed, AfterValidator(_ordered)] | None = None
     """Smallest and largest alpha, or null."""
     temperature: Positive = 1.5
     """Divides the gate's logit: above 1 is softer."""
@@ -112,7 +114,7 @@ class AuxiliarySpec(Part):
 class ModelSpec(Part):
     """Tabular, centre and context encoders, the attention and the gate between them."""
 
-    hidden: Annotated[tuple[Count, ...], Field(strict=False, min_length=1)] = (1024, 512, 256)
+    hidden: Annotated[tuple[Count, ...], Listed, Field(min_length=1)] = (1024, 512, 256)
     """Layer widths of each encoder; the last one is the width that the gate mixes."""
     dropout: Rate = 0.2
     """Dropout in encoders and classifier."""

@@ -7,10 +7,14 @@ A value is read as JSON first (`null`, `true`, `[64, 32]`, `1e-4`), else it is t
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 from kag.errors import SpecError
+
+_DEEPEST = 16
+_KEY = re.compile(rf"[^.\s]+(\.[^.\s]+){{0,{_DEEPEST - 1}}}")
 
 
 def parse_overrides(words: Iterable[str]) -> dict[str, Any]:
@@ -22,6 +26,8 @@ def parse_overrides(words: Iterable[str]) -> dict[str, Any]:
     overrides: dict[str, Any] = {}
     for word in words:
         for key, value in _pairs(word):
+            if not _KEY.fullmatch(key):
+                raise _unreadable(word)
             overrides.pop(key, None)
             overrides[key] = value
     return overrides
@@ -32,26 +38,37 @@ def _pairs(word: str) -> Iterator[tuple[str, Any]]:
         yield from _object(word)
         return
     key, sign, text = word.removeprefix("--").partition("=")
-    key = key.strip()
-    if not sign or not key or any(not part for part in key.split(".")):
-        raise SpecError(
-            f"cannot read the override {word!r}",
-            remedy="write key=value, --key=value, or one JSON object of dotted keys",
-        )
-    yield key, json_or_text(text)
+    if not sign:
+        raise _unreadable(word)
+    yield from _leaves({key.strip(): json_or_text(text)}, "")
+
+
+def _unreadable(word: str) -> SpecError:
+    return SpecError(
+        f"cannot read the override {_shortened(word)}",
+        remedy="write key=value, --key=value, or one JSON object of dotted keys",
+    )
+
+
+def _shortened(word: str) -> str:
+    return repr(word if len(word) <= 80 else word[:77] + "...")
 
 
 def _object(word: str) -> Iterator[tuple[str, Any]]:
     try:
         tree = json.loads(word)
     except json.JSONDecodeError as error:
-        raise SpecError(f"the override {word!r} is not a JSON object: {error.msg}", where=f"column {error.colno}") from error
+        raise SpecError(
+            f"the override {_shortened(word)} is not a JSON object: {error.msg}", where=f"column {error.colno}"
+        ) from error
+    except RecursionError as error:
+        raise _unreadable(word) from error
     yield from _leaves(tree, "")
 
 
 def _leaves(tree: dict[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
     for key, value in tree.items():
-        if isinstance(value, dict) and value:
+        if isinstance(value, dict) and value and prefix.count(".") < _DEEPEST:
             yield from _leaves(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value
@@ -61,5 +78,5 @@ def json_or_text(text: str) -> Any:
     """The value that a command line means: JSON if it is JSON (but NaN and Infinity stay text), else the text."""
     try:
         return json.loads(text, parse_constant=str)
-    except json.JSONDecodeError:
+    except (json.JSONDecodeError, RecursionError):
         return text

@@ -25,8 +25,17 @@ def _whole(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
+def _listed(value: Any) -> Any:
+    """Take a list for a tuple and nothing else: a lax tuple would take `true` for 1 inside."""
+    return tuple(value) if isinstance(value, list) else value
+
+
+Listed = BeforeValidator(_listed)
 Whole = Annotated[int, BeforeValidator(_whole)]
-Count = Annotated[int, BeforeValidator(_whole), Field(ge=1)]
+FileName = Annotated[str, Field(min_length=1, pattern=r"^[^\x00]*$")]
+"""A path; the null character ends one for the system."""
+Count = Annotated[int, BeforeValidator(_whole), Field(ge=1, le=1_000_000)]
+"""How many; the upper end is far beyond any use and lets every rule walk over all epochs."""
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Rate = Annotated[float, Field(ge=0.0, lt=1.0)]
 Positive = Annotated[float, Field(gt=0.0)]

@@ -73,7 +73,8 @@ def one_cycle_rises(spec: RunSpec, _: Facts) -> Iterator[Finding]:
         yield Finding(
             code="one_cycle_falls",
             severity=ERROR,
-            sentence=f"optimizer.schedule.max_lr = {schedule.max_lr:g} lies below optimizer.lr = {lr:g}, where the one-cycle starts",
+            sentence=f"optimizer.schedule.max_lr = {schedule.max_lr:g} lies below optimizer.lr = {lr:g}, "
+            "where the one-cycle starts",
             evidence={"max_lr": schedule.max_lr, "lr": lr},
         )
 
@@ -106,14 +107,16 @@ def ramps_end(spec: RunSpec, _: Facts) -> Iterator[Finding]:
             yield Finding(
                 code="ramp_past_swa_start",
                 severity=WARNING,
-                sentence=f"{key} still changes until epoch {ramp.epochs}, but averaging starts at epoch {spec.swa.start}",
+                sentence=f"{key} still changes until epoch {ramp.epochs}, "
+                f"but averaging starts at epoch {spec.swa.start}",
                 evidence={"ramp_end": ramp.epochs, "swa_start": spec.swa.start},
             )
         elif ramp.epochs > spec.last_epoch:
             yield Finding(
                 code="ramp_past_end",
                 severity=WARNING,
-                sentence=f"{key} would reach {ramp.end:g} at epoch {ramp.epochs}, but the last epoch is {spec.last_epoch}",
+                sentence=f"{key} would reach {ramp.end:g} at epoch {ramp.epochs}, "
+                f"but the last epoch is {spec.last_epoch}",
                 evidence={"ramp_end": ramp.epochs, "last_epoch": spec.last_epoch},
             )
 
@@ -128,7 +131,8 @@ def swa_window_fits(spec: RunSpec, _: Facts) -> Iterator[Finding]:
         yield Finding(
             code="swa_past_end",
             severity=ERROR,
-            sentence=f"swa would average epochs {first} to {last}, but the last of {spec.epochs} epochs is {spec.epochs - 1}",
+            sentence=f"swa would average epochs {first} to {last}, "
+            f"but the last of {spec.epochs} epochs is {spec.epochs - 1}",
             evidence=numbers,
         )
     else:
@@ -152,7 +156,12 @@ def swa_reachable(spec: RunSpec, facts: Facts) -> Iterator[Finding]:
         severity=WARNING,
         sentence=f"with patience {spec.early_stopping.patience} averaging at epoch {spec.swa.start} begins only "
         f"if val AUPRC still rises at epoch {needed} or later{history}",
-        evidence={"needed": needed, "patience": spec.early_stopping.patience, "start": spec.swa.start, "early": len(early)},
+        evidence={
+            "needed": needed,
+            "patience": spec.early_stopping.patience,
+            "start": spec.swa.start,
+            "early": len(early),
+        },
     )
 
 
@@ -168,22 +177,24 @@ def swa_learning_rate(spec: RunSpec, _: Facts) -> Iterator[Finding]:
         yield Finding(
             code="swa_lr_near_peak",
             severity=WARNING,
-            sentence=f"at epoch {spec.swa.start} the learning rate is still {at_start:.2g}, {at_start / peak:.0%} of its peak {peak:.2g}",
+            sentence=f"at epoch {spec.swa.start} the learning rate is still {at_start:.2g}, "
+            f"{at_start / peak:.0%} of its peak {peak:.2g}",
             evidence=numbers,
         )
     if spec.swa.lr > at_start:
         yield Finding(
             code="swa_raises_lr",
             severity=WARNING,
-            sentence=f"swa.lr = {spec.swa.lr:.2g} raises the learning rate, which is {at_start:.2g} at epoch {spec.swa.start}",
+            sentence=f"swa.lr = {spec.swa.lr:.2g} raises the learning rate, "
+            f"which is {at_start:.2g} at epoch {spec.swa.start}",
             evidence=numbers,
         )
     if spec.swa.anneal_epochs >= spec.swa.window:
         yield Finding(
             code="swa_anneal_outlasts_window",
             severity=NOTE,
-            sentence=f"swa.anneal_epochs = {spec.swa.anneal_epochs} is not shorter than the window of {spec.swa.window} epochs: "
-            "the learning rate changes throughout",
+            sentence=f"swa.anneal_epochs = {spec.swa.anneal_epochs} is not shorter than the window of "
+            f"{spec.swa.window} epochs: the learning rate changes throughout",
             evidence={"anneal": spec.swa.anneal_epochs, "window": spec.swa.window},
         )
 
@@ -245,14 +256,16 @@ def replay_fits(spec: RunSpec, _: Facts) -> Iterator[Finding]:
         yield Finding(
             code="replay_inside_swa",
             severity=WARNING,
-            sentence=f"replay is active inside the averaging window; data.replay.until = {spec.swa.start} would end it before",
+            sentence="replay is active inside the averaging window; "
+            f"data.replay.until = {spec.swa.start} would end it before",
         )
 
 
 def settings_without_effect(spec: RunSpec, _: Facts) -> Iterator[Finding]:
     """A key that was set although another key switches it off."""
     for key, reason in _inert(spec):
-        yield Finding(code="no_effect", severity=WARNING, sentence=f"{key} has no effect: {reason}", evidence={"key": key})
+        sentence = f"{key} has no effect: {reason}"
+        yield Finding(code="no_effect", severity=WARNING, sentence=sentence, evidence={"key": key})
 
 
 def _inert(spec: RunSpec) -> Iterator[tuple[str, str]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field, GetJsonSchemaHandler, SerializerFunctionWrapHandler, model_serializer, model_validator
 from pydantic.json_schema import JsonSchemaValue
@@ -30,7 +30,7 @@ def progress(share: float, shape: Shape) -> float:
 class Ramp(Part):
     """From `start` to `end` over `epochs` epochs, then `end`. In YAML a plain number is a constant.
 
-    A constant is written back as a plain number, so that `0.15` and `{start: 0.15, end: 0.15, epochs: 15}` are one spec.
+    A constant is written back as a plain number: `0.15` and `{start: 0.15, end: 0.15, epochs: 15}` are one spec.
     """
 
     start: float
@@ -48,7 +48,7 @@ class Ramp(Part):
         if isinstance(value, (int, float)) and not isinstance(value, bool):
             return {"start": float(value), "end": float(value)}
         if isinstance(value, dict) and "start" in value and value.get("start") == value.get("end"):
-            return {"start": value["start"], "end": value["end"], **_unknown_keys(value)}
+            return {"start": value["start"], "end": value["end"], **_faulty(value)}
         return value
 
     @model_validator(mode="after")
@@ -72,16 +72,17 @@ class Ramp(Part):
             return self.end
         return self.start + (self.end - self.start) * progress(epoch / self.epochs, self.shape)
 
-    @property
-    def last_change(self) -> int:
-        """The first epoch from which the value stays as it is."""
-        return self.epochs
-
     def bounds(self) -> tuple[float, float]:
         """Smallest and largest value that it takes."""
         return min(self.start, self.end), max(self.start, self.end)
 
 
-def _unknown_keys(value: dict[str, Any]) -> dict[str, Any]:
-    """Keys that no ramp has: kept, so that `extra="forbid"` still reports them on a constant."""
-    return {key: item for key, item in value.items() if key not in Ramp.model_fields}
+def _faulty(value: dict[str, Any]) -> dict[str, Any]:
+    """What a constant may not have either: kept, so that validation still reports it."""
+    length, shape = value.get("epochs", 0), value.get("shape", "linear")
+    sound = {"start", "end"}
+    if isinstance(length, (int, float)) and not isinstance(length, bool) and length >= 0 and length == length // 1:
+        sound.add("epochs")
+    if shape in get_args(Shape):
+        sound.add("shape")
+    return {key: item for key, item in value.items() if key not in sound}

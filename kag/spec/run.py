@@ -8,13 +8,13 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Discriminator, Field, Tag
 
 from kag.spec.model import ModelSpec, NotNegativeRamp
-from kag.spec.part import Count, NotNegative, Part, Positive, Rate, Whole
+from kag.spec.part import Count, FileName, Listed, NotNegative, Part, Positive, Rate, Whole
 
 
 class ReplaySpec(Part):
     """Extra passes over mined samples: every `period` epochs, `length` epochs show them `repeat` times."""
 
-    indices: str
+    indices: FileName
     """JSON file written by `kag mine`; relative to the spec file."""
     repeat: Count = 3
     """How often a mined sample appears in a replay epoch."""
@@ -35,7 +35,7 @@ class ReplaySpec(Part):
 class DataSpec(Part):
     """Where samples come from and how a batch is drawn."""
 
-    file: str
+    file: FileName
     """HDF5 file in the `v3_residue_table` layout; relative to the spec file."""
     batch_size: Annotated[Count, Field(ge=2)] = 640
     """Points in a batch, for each process."""
@@ -176,7 +176,7 @@ class TrackSpec(Part):
     """W&B user or team."""
     mode: Literal["auto", "online", "offline", "disabled"] = "auto"
     """`auto` is online if a key or server is configured, else offline."""
-    tags: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    tags: Annotated[tuple[str, ...], Listed] = ()
     """Words to find the run by."""
 
 

@@ -148,4 +148,4 @@ def _numbers(row: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
         if isinstance(value, str) and value in _SPECIAL:
             yield key, _SPECIAL[value]
         elif isinstance(value, (int, float)) and not isinstance(value, bool):
-            yield key, value
+            yield key, float(value)

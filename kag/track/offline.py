@@ -20,8 +20,8 @@ from kag.track.wandb_log import pieces
 Message = Any
 """A protobuf message; its classes are made at run time and have no static types."""
 
-_NEVER_HOLDS_A_RUN = frozenset(b"\x12\x22\x3a\x6a")
-"""First bytes of history, output, statistics and raw output in a record, behind its number: most of a file."""
+_HISTORY, _SUMMARY, _OTHER = b"\x12", b"\x1a", b"\x22\x3a\x6a"
+"""What follows the number of a record that holds history, summary, or output and statistics: most of a file."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ def _mirrored(files: Iterable[Path]) -> Mirrored | None:
     state = _State()
     for file in files:
         state.begin()
-        for record in _records(file, skipped=_NEVER_HOLDS_A_RUN):
+        for record in _records(file, skipped=_HISTORY + _OTHER):
             state.add(record)
     if not state.run:
         return None
@@ -119,20 +119,20 @@ def _mirrored(files: Iterable[Path]) -> Mirrored | None:
 
 
 def _rows(file: Path) -> Iterator[dict[str, Any]]:
-    for record in _records(file, skipped=frozenset()):
+    for record in _records(file, skipped=_SUMMARY + _OTHER):
         if record.WhichOneof("record_type") == "history":
             yield {
                 path[0]: json.loads(item.value_json) for item in record.history.item if len(path := _path(item)) == 1
             }
 
 
-def _records(file: Path, *, skipped: frozenset[int]) -> Iterator[Message]:
+def _records(file: Path, *, skipped: bytes) -> Iterator[Message]:
     """Records of a file, but those whose first field behind the number is one of the skipped."""
     from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
     from wandb.proto.wandb_internal_pb2 import Record  # type: ignore[attr-defined]
 
     for piece in pieces(file.read_bytes(), where=str(file)):
-        if skipped and _second_field(piece) in skipped:
+        if _second_field(piece) in skipped:
             continue
         try:
             yield Record.FromString(piece)

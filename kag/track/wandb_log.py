@@ -22,10 +22,13 @@ _CRC_OF_TYPE = {kind: zlib.crc32(bytes([kind])) for kind in (_FULL, _FIRST, _MID
 
 
 def pieces(data: bytes, *, where: str) -> Iterator[bytes]:
-    """The records of a log, in order, up to its torn tail if it has one: what a killed writer began is no record.
+    """The records of a log, in order, up to its torn tail if it has one.
+
+    What a killed writer began is no record. Behind it comes nothing, or zeros where a disk lost its power; anything
+    else behind a piece that cannot be read is damage.
 
     Raises:
-        RecordError: it is not such a log, or it is damaged before its tail.
+        RecordError: it is not such a log, or it is damaged.
     """
     if not data.startswith(MAGIC):
         if MAGIC.startswith(data):
@@ -44,15 +47,10 @@ def pieces(data: bytes, *, where: str) -> Iterator[bytes]:
             return
         part = data[begin:end]
         if kind not in _CRC_OF_TYPE or zlib.crc32(part, _CRC_OF_TYPE[kind]) != checksum:
-            if _is_tail(data, position):
+            if not data[end:].strip(b"\0"):
                 return
             raise RecordError(f"is damaged at byte {position}", where=where)
         position = end
         parts = [part] if kind in (_FULL, _FIRST) else [*parts, part]
         if kind in (_FULL, _LAST):
             yield b"".join(parts)
-
-
-def _is_tail(data: bytes, position: int) -> bool:
-    """Whether nothing whole can follow: the last block, or zeros to the end as a lost power supply leaves them."""
-    return len(data) - position <= _BLOCK or not data[position:].strip(b"\0")

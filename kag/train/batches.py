@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import torch
 from lightning.pytorch import LightningDataModule
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from kag.data.batches import IndexVector, evaluation_batches, shard, training_batches
+from kag.data.batches import EVALUATION_POINTS, IndexVector, evaluation_batches, shard, training_batches
 from kag.data.loaders import index_loader
 from kag.data.mined import read_mined
 from kag.data.sites import Sites
@@ -43,15 +44,14 @@ class SiteBatches(LightningDataModule):
     def train_dataloader(self) -> DataLoader[Tensor]:
         """Training batches; Lightning tells the sampler the epoch."""
         rank, world = self._process()
-        return index_loader(
-            lambda epoch: self.of_epoch(epoch, rank=rank, world=world), workers=self._spec.data.workers
-        )
+        return index_loader(lambda epoch: self.of_epoch(epoch, rank=rank, world=world), workers=self._spec.data.workers)
 
     def val_dataloader(self) -> DataLoader[Tensor]:
-        """Whole proteins, each on one process."""
+        """Whole proteins, each on one process; one without a protein gets an empty batch, so that it takes part."""
         rank, world = self._process()
-        batches = shard(evaluation_batches(self._sites, "val"), rank, world, even=False)
-        return index_loader(lambda _: batches, workers=self._spec.data.workers)
+        points = min(EVALUATION_POINTS, -(-len(self._sites.index("val")) // world))
+        batches = shard(evaluation_batches(self._sites, "val", points), rank, world, even=False)
+        return index_loader(lambda _: batches or [np.empty(0, np.int64)], workers=self._spec.data.workers)
 
     def on_after_batch_transfer(self, batch: Tensor, dataloader_idx: int) -> Batch:
         """Gather the batch on its device."""

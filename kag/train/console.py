@@ -1,4 +1,4 @@
-"""What a person sees while a run trains: one bar, one line an epoch, a closing table. The same goes to `console.log`."""
+"""What a person sees while a run trains: one bar, and one line an epoch that goes to `console.log` as well."""
 
 from __future__ import annotations
 

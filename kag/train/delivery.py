@@ -53,7 +53,9 @@ def deliver(
     checkpoints: dict[str, Checkpoint] = {}
     for kind, weights in candidates.items():
         rows += _results(kind, on_val[kind], weights, delivered=kind == chosen)
-        checkpoints["best" if kind == "raw" else kind] = _save(folder, f"{'best' if kind == 'raw' else kind}.ckpt", weights)
+        checkpoints["best" if kind == "raw" else kind] = _save(
+            folder, f"{'best' if kind == 'raw' else kind}.ckpt", weights
+        )
     rows += _results(chosen, on_test, candidates[chosen], delivered=True)
     checkpoints["delivered"] = _save(folder, "delivered.ckpt", candidates[chosen])
     return Delivery(tuple(rows), checkpoints)

@@ -50,7 +50,8 @@ def estimate(spec: RunSpec) -> Iterator[str]:
 
 def _data_line(sites: Sites) -> str:
     counts = ", ".join(f"{split} {len(sites.index(split)):,}" for split in ("train", "val", "test"))
-    return f"data               {len(sites.proteins):,} proteins, {sites.points:,} points ({counts}), digest {sites.digest[:12]}"
+    size = f"{len(sites.proteins):,} proteins, {sites.points:,} points ({counts})"
+    return f"data               {size}, digest {sites.digest[:12]}"
 
 
 def _teraflop(flops: int, sites: Sites, epochs: int) -> str:

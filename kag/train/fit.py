@@ -1,23 +1,24 @@
 """`fit`: from a spec to a record. Read this first; every step is one module of this folder.
 
-    build.py      network and objective of a spec
-    opening.py    the run folder, resuming, what may differ
-    rehearsal.py  one batch through everything before time is spent
-    job.py        the LightningModule;  batches.py  its batches;  scoreboard.py  its validation
-    recorder.py   what is on the disk when an epoch ends
-    delivery.py   which weights the run hands on, and what they are worth
-    tracker.py    the mirror in W&B
+build.py      network and objective of a spec
+opening.py    the run folder, resuming, what may differ
+rehearsal.py  one batch through everything before time is spent
+job.py        the LightningModule;  batches.py  its batches;  scoreboard.py  its validation
+recorder.py   what is on the disk when an epoch ends
+delivery.py   which weights the run hands on, and what they are worth
+tracker.py    the mirror in W&B
 """
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
-from lightning.pytorch import Callback, Trainer
 from lightning.fabric.utilities.rank_zero import rank_zero_only
+from lightning.pytorch import Callback, Trainer
 
 from kag.data.batches import evaluation_batches
 from kag.data.read import read_sites
@@ -32,11 +33,12 @@ from kag.train.batches import SiteBatches
 from kag.train.console import ProgressBar, RunConsole
 from kag.train.delivery import deliver
 from kag.train.job import Job
-from kag.train.opening import Opening, best_epochs, new_run, resumed_run
+from kag.train.opening import Opening, best_epochs, new_run, resume_state, resumed_run
 from kag.train.outcome import Outcome
 from kag.train.recorder import EpochRecorder
 from kag.train.rehearsal import rehearse
 from kag.train.signals import SignalWatch
+from kag.train.starting import Start, change_line, find_start
 from kag.train.stopping import SpecEarlyStopping
 from kag.train.tracker import NoTracker, open_tracker
 
@@ -62,18 +64,22 @@ def fit(
         SpecError, DataError, RecordError, CheckpointError: the input is at fault; nothing was written.
         RunFailed: the run began and did not end well; its record says why.
     """
-    console = console or RunConsole()
+    console = (console if process_rank() == 0 else None) or RunConsole(quiet=process_rank() != 0)
     sites = read_sites(Path(spec.data.file))
     earlier = _earlier(runs, console)
     findings = require_sound(spec, Facts(sibling_best_epochs=best_epochs(earlier, sites.digest)), console)
     job, batches, signals = Job(spec, sites), SiteBatches(spec, sites), SignalWatch()
+    start = None if resume else find_start(spec, runs)
+    if start is not None:
+        start.load_into(job.network)
     if process_rank() != 0:
-        return _follow(spec, job, batches, signals, resume, console)
-    if resume is None:
-        facts = {"findings": [finding.model_dump(mode="json") for finding in findings]}
-        opening = new_run(spec, runs, data_digest=sites.digest, earlier=earlier, facts=facts)
-    else:
-        opening = resumed_run(resume, spec, data_digest=sites.digest, accept=accept)
+        state = resume_state(resume) if resume else start.state if start else None
+        return _follow(spec, job, batches, signals, state, console)
+    opening = (
+        resumed_run(resume, spec, data_digest=sites.digest, accept=accept)
+        if resume
+        else _new_run(spec, runs, sites, earlier, findings, start, console)
+    )
     console.log_to(opening.folder.console_file)
     console.print(f"run [bold]{opening.folder.path}[/bold]")
     with signals.installed(), Outcome(opening, console) as outcome:
@@ -137,6 +143,33 @@ def build_trainer(spec: RunSpec, callbacks: list[Callback]) -> Trainer:
     )
 
 
+def _new_run(
+    spec: RunSpec,
+    runs: Path,
+    sites: Sites,
+    earlier: Sequence[RunRecord],
+    findings: Sequence[Finding],
+    start: Start | None,
+    console: RunConsole,
+) -> Opening:
+    """A new folder; what differs from the run that lends its weights is told before training and stored."""
+    if start is None:
+        return new_run(spec, runs, data_digest=sites.digest, earlier=earlier, findings=findings)
+    console.print(f"starts from {start.source.run}, {start.source.checkpoint} ({start.weights.weights_digest[:8]})")
+    for change in start.changes:
+        console.print(f"  {change_line(change)}")
+    opening = new_run(
+        spec,
+        runs,
+        data_digest=sites.digest,
+        earlier=earlier,
+        findings=findings,
+        sources=[start.source],
+        changes=start.changes,
+    )
+    return replace(opening, state=start.state)
+
+
 def _train(
     spec: RunSpec,
     job: Job,
@@ -157,16 +190,15 @@ def _train(
 
 
 def _follow(
-    spec: RunSpec, job: Job, batches: SiteBatches, signals: SignalWatch, resume: RunFolder | None, console: RunConsole
+    spec: RunSpec, job: Job, batches: SiteBatches, signals: SignalWatch, state: Path | None, console: RunConsole
 ) -> RunRecord:
     """Take part as a process that is not the first: train, write nothing, leave when the loop is done."""
-    state = resume.checkpoints / "last.ckpt" if resume else None
     recorder = EpochRecorder(
         None, NoTracker(), console, ProgressBar(console, 0), rows=[], on_epoch=lambda trained, best: None
     )
     stopping = [SpecEarlyStopping(spec.early_stopping)] if spec.early_stopping else []
     with signals.installed():
-        _loop(spec, job, batches, [*stopping, recorder, signals], state if state and state.is_file() else None)
+        _loop(spec, job, batches, [*stopping, recorder, signals], state)
     raise SystemExit(0)
 
 

@@ -45,8 +45,8 @@ class Job(LightningModule):
         self.average: AveragedModel | None = AveragedModel(self.network).requires_grad_(False) if spec.swa else None
         self.facts = data_facts(spec, sites)
         self._prevalence = sites.prevalence("train")
-        self._raw = Scoreboard(sites, "val", spec.model.gate.clamp)
-        self._averaged = Scoreboard(sites, "val", spec.model.gate.clamp)
+        self._raw = Scoreboard(sites, "val", spec.model)
+        self._averaged = Scoreboard(sites, "val", spec.model)
         self._sums = torch.zeros(5, dtype=torch.float64)
         self._row: dict[str, float] = {}
         self._started = 0.0
@@ -100,6 +100,8 @@ class Job(LightningModule):
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Score a batch with the raw and, inside the window, with the averaged weights."""
+        if len(batch.label_B) == 0:
+            return
         self._raw.add(batch, self.network(batch))
         if self.averaging and self.average is not None:
             self._averaged.add(batch, self.average(batch))
@@ -141,6 +143,20 @@ class Job(LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Put what `kag.weights` reads next to Lightning's own state."""
         checkpoint.update(entries(self.weights()))
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Before the window starts there is no average: a state from a run without one, or with another, fits.
+
+        Lightning restores the rest of the state key by key.
+        """
+        state = {key: value for key, value in checkpoint["state_dict"].items() if not key.startswith("average.")}
+        if self.average is not None:
+            swa, reached = self.spec.swa, int(checkpoint["epoch"]) + 1
+            if swa is not None and reached > swa.start:
+                state = checkpoint["state_dict"]
+            else:
+                state |= {f"average.{key}": value for key, value in self.average.state_dict().items()}
+        checkpoint["state_dict"] = state
 
     def weights(self) -> StoredWeights:
         """The network's weights as they are, with their digest; tensors are shared where they lie on the CPU."""

@@ -11,13 +11,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import torch
 from filelock import FileLock, Timeout
 
 from kag import names
 from kag.errors import RecordError, SpecError
+from kag.spec.finding import Finding
 from kag.spec.flat import DESCRIPTIVE, EXECUTION, differences, digest, flat
 from kag.spec.load import load_spec, spec_text
 from kag.spec.run import RunSpec
@@ -67,14 +67,16 @@ def new_run(
     data_digest: str,
     earlier: Sequence[RunRecord] = (),
     sources: Sequence[Source] = (),
-    facts: dict[str, Any] | None = None,
+    changes: Sequence[Change] = (),
+    findings: Sequence[Finding] = (),
 ) -> Opening:
     """Make the folder of a new run with its spec and first record.
 
     Args:
         earlier: records among which the parent is looked for.
         sources: weights that the run begins with.
-        facts: what is known before it starts, such as preflight findings.
+        changes: where its spec differs from that of the run it begins with.
+        findings: of preflight.
     """
     parent = spec.parent or (sources[0].run if sources else default_parent(earlier, spec.name, data_digest))
     start = datetime.now(UTC)
@@ -96,7 +98,10 @@ def new_run(
         git=git_facts(Path.cwd(), parent_commit=commits.get(parent or "")),
         environment=environment() | {"threads": torch.get_num_threads(), "device": _device()},
         sweep=os.environ.get("WANDB_SWEEP_ID"),
-        facts=facts or {},
+        facts={
+            "findings": [finding.model_dump(mode="json") for finding in findings],
+            "changes_from_source": [change.model_dump(mode="json") for change in changes],
+        },
     )
     write_atomically(folder.spec_file, spec_text(spec))
     patch = dirty_patch(Path.cwd()) if record.git and record.git.dirty else b""
@@ -123,8 +128,8 @@ def resumed_run(folder: RunFolder, spec: RunSpec, *, data_digest: str, accept: S
         )
     if record.status.done and not changes:
         raise RecordError(f"run {folder.id} has ended ({record.status}); there is nothing to resume")
-    state = folder.checkpoints / LAST
-    epochs = int(load_torch(state)["epoch"]) + 1 if state.is_file() else 0
+    state = resume_state(folder)
+    epochs = int(load_torch(state)["epoch"]) + 1 if state else 0
     folder.truncate_history(epochs)
     write_atomically(folder.spec_file, spec_text(spec))
     record = record.model_copy(
@@ -140,7 +145,13 @@ def resumed_run(folder: RunFolder, spec: RunSpec, *, data_digest: str, accept: S
         }
     )
     folder.write_record(record)
-    return Opening(folder, record, tuple(folder.history()), state if epochs else None)
+    return Opening(folder, record, tuple(folder.history()), state)
+
+
+def resume_state(folder: RunFolder) -> Path | None:
+    """The state after the last epoch that was finished, or None if there is none."""
+    path = folder.checkpoints / LAST
+    return path if path.is_file() else None
 
 
 def changed_keys(stored: RunSpec, spec: RunSpec) -> tuple[Change, ...]:
@@ -159,9 +170,7 @@ def refuse_unaccepted(changes: Iterable[Change], accept: Sequence[str], run: str
         SpecError: lists the changes that no accepted key (or section) names.
     """
     refused = [
-        change
-        for change in changes
-        if not any(change.key == key or change.key.startswith(f"{key}.") for key in accept)
+        change for change in changes if not any(change.key == key or change.key.startswith(f"{key}.") for key in accept)
     ]
     if refused:
         listed = "\n".join(f"    {change.key}: {change.before} -> {change.after}" for change in refused)

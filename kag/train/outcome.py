@@ -31,7 +31,9 @@ class Outcome:
         self._lock.__enter__()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if error is not None:
             status = Status.KILLED if isinstance(error, (Interrupted, KeyboardInterrupt)) else Status.ABORTED
             self.update(status=status, end=datetime.now(UTC), failure=failure_of(error))

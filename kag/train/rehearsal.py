@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import copy
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 
 import torch
 from torch import Tensor
+from torch.nn import Parameter
 
 from kag.errors import RehearsalFailed
 from kag.model.batch import Batch, Scores
@@ -22,8 +22,6 @@ from kag.model.network import Network
 from kag.spec.preflight import ramps
 from kag.spec.run import RunSpec
 from kag.weights.checkpoint import DataFacts, load_network, save_weights, stored
-
-Step = Callable[[], None]
 
 
 def rehearse(
@@ -59,22 +57,23 @@ def rehearse(
         torch.set_rng_state(state)
 
 
-def _losses(network: Network, objective: Objective, batch: Batch, branches: Branches) -> Losses:
+def _losses(network: Network, objective: Objective, batch: Batch, branches: Branches) -> tuple[Scores, Losses]:
     network.train()
-    losses: Losses = objective(network(batch, branches), batch)
+    scores: Scores = network(batch, branches)
+    losses: Losses = objective(scores, batch)
     if not bool(torch.isfinite(losses.total)):
         raise RehearsalFailed(
-            f"the loss of the first batch is {float(losses.total)}",
+            f"the loss of the first batch is {float(losses.total.detach())}",
             remedy="look at the data with `kag data check`, and at loss.pos_weight",
         )
-    return losses
+    return scores, losses
 
 
 def _every_parameter_is_reached(network: Network, objective: Objective, batch: Batch) -> str:
     """Forward and backward in each stochastic branch: plain `ddp` needs a gradient for every parameter."""
     for branches in every_branch():
         network.zero_grad(set_to_none=True)
-        _losses(network, objective, batch, branches).total.backward()  # type: ignore[no-untyped-call]
+        _losses(network, objective, batch, branches)[1].total.backward()  # type: ignore[no-untyped-call]
         unused = [name for name, parameter in network.named_parameters() if parameter.grad is None]
         if unused:
             raise RehearsalFailed(
@@ -86,27 +85,42 @@ def _every_parameter_is_reached(network: Network, objective: Objective, batch: B
 
 
 def _every_loss_term_pulls(spec: RunSpec, network: Network, objective: Objective, batch: Batch) -> str:
-    """Each term that ever has a weight moves some parameter."""
-    losses = _losses(network, objective, batch, Branches("none", False))
-    parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    """Each term that ever has a weight moves some parameter.
+
+    The penalty is followed in two steps, to the live alpha and from there to the parameters: where alpha begins at its
+    target the penalty is at its minimum and its gradient rightly zero.
+    """
+    scores, losses = _losses(network, objective, batch, Branches("none", False))
     terms: dict[str, Tensor] = {"main": losses.main}
     weights = ramps(spec)
     if weights["model.gate.penalty.weight"].bounds()[1] > 0:
-        terms["model.gate.penalty"] = losses.penalty
+        _require_path(losses.penalty, [scores.live_alpha_B], "model.gate.penalty")
+        terms["model.gate.penalty"] = scores.live_alpha_B.sum()
     if losses.auxiliary is not None and weights["model.auxiliary.weight"].bounds()[1] > 0:
         terms["model.auxiliary"] = losses.auxiliary
+    parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
     for name, term in terms.items():
-        gradients = (
-            torch.autograd.grad(term, parameters, retain_graph=True, allow_unused=True)
-            if term.requires_grad
-            else (None,)
-        )
-        if not any(gradient is not None and bool(gradient.any()) for gradient in gradients):
-            raise RehearsalFailed(
-                f"the loss term {name} has a weight but no gradient: it would change no parameter",
-                remedy="set its weight to 0, or change what keeps it constant",
-            )
+        if not any(bool(gradient.any()) for gradient in _require_path(term, parameters, name)):
+            raise _without_gradient(name)
     return f"each loss term has a gradient: {', '.join(terms)}"
+
+
+def _require_path(term: Tensor, inputs: list[Tensor] | list[Parameter], name: str) -> list[Tensor]:
+    """Gradients of a term with respect to the inputs that it depends on, at least one."""
+    if not term.requires_grad:
+        raise _without_gradient(name)
+    gradients = torch.autograd.grad(term, inputs, retain_graph=True, allow_unused=True)
+    found = [gradient for gradient in gradients if gradient is not None]
+    if not found:
+        raise _without_gradient(name)
+    return found
+
+
+def _without_gradient(name: str) -> RehearsalFailed:
+    return RehearsalFailed(
+        f"the loss term {name} has a weight but no gradient: it would change no parameter",
+        remedy="set its weight to 0, or change what keeps it constant",
+    )
 
 
 def _evaluates(network: Network, batch: Batch) -> str:

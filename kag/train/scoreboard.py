@@ -17,6 +17,7 @@ from torch import Tensor
 from kag import names
 from kag.data.sites import Sites
 from kag.model.batch import Batch, Scores
+from kag.spec.model import ModelSpec
 from kag.weights.measure import Split, measure
 
 Reduce = Callable[[Tensor], Tensor]
@@ -32,14 +33,15 @@ class Scoreboard:
     Args:
         sites: the data.
         split: `val` or `test`.
-        clamp: the gate's clamp, whose edges count as saturated.
+        model: layers and heads of the attention, and the gate's clamp, whose edges count as saturated.
     """
 
-    def __init__(self, sites: Sites, split: Split, clamp: tuple[float, float] | None = None) -> None:
+    def __init__(self, sites: Sites, split: Split, model: ModelSpec) -> None:
         self._sites = sites
         self._split = split
         self._rows_V = torch.from_numpy(sites.index(split))
-        self._low, self._high = clamp or (SATURATION, 1.0 - SATURATION)
+        self._layers, self._heads = model.attention.layers, model.attention.heads
+        self._low, self._high = model.gate.clamp or (SATURATION, 1.0 - SATURATION)
         self.clear()
 
     def clear(self) -> None:
@@ -47,7 +49,7 @@ class Scoreboard:
         self._logit_V = torch.zeros(len(self._rows_V), dtype=torch.float32)
         self._alpha_V = torch.zeros(len(self._rows_V), dtype=torch.float32)
         self._seen_V = torch.zeros(len(self._rows_V), dtype=torch.float32)
-        self._entropy_LH: Tensor | None = None
+        self._entropy_LH = torch.zeros(self._layers, self._heads, dtype=torch.float64)
         self._sums = torch.zeros(4, dtype=torch.float64)
 
     def add(self, batch: Batch, scores: Scores) -> None:
@@ -57,11 +59,10 @@ class Scoreboard:
         self._alpha_V[place_B] = scores.alpha_B.float().cpu()
         self._seen_V[place_B] = 1.0
         points = len(place_B)
-        entropy_LH = scores.entropy_LH.double().cpu() * points
-        self._entropy_LH = entropy_LH if self._entropy_LH is None else self._entropy_LH + entropy_LH
+        self._entropy_LH += scores.entropy_LH.double().cpu() * points
         valid = batch.valid_CK.float().mean(1)[batch.context_B].sum()
-        ratio = scores.context_norm.double().cpu() * points
-        self._sums += torch.stack([ratio, scores.centre_norm.double().cpu() * points, valid.double().cpu(), torch.tensor(float(points), dtype=torch.float64)])
+        context_norm, centre_norm = scores.context_norm.item() * points, scores.centre_norm.item() * points
+        self._sums += torch.tensor([context_norm, centre_norm, valid.item(), points], dtype=torch.float64)
 
     def close(self, reduce: Reduce) -> dict[str, float]:
         """Metrics and telemetry over all processes, then forget everything.
@@ -73,7 +74,6 @@ class Scoreboard:
         seen = reduce(self._seen_V)
         if not bool((seen == 1.0).all()):
             raise AssertionError(f"{int((seen != 1.0).sum())} points of {self._split} were scored not exactly once")
-        assert self._entropy_LH is not None
         context_norm, centre_norm, valid, points = reduce(self._sums).tolist()
         entropy_LH = reduce(self._entropy_LH).numpy() / points
         row = self._metrics(logit_V) | self._gate(alpha_V) | _entropy(entropy_LH)

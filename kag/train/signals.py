@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM: finish the batch, then leave in order. W&B agents stop a trial by SIGTERM and kill it 30 s later."""
+"""SIGINT and SIGTERM: finish the batch, leave in order. W&B agents stop a trial by SIGTERM, then kill it."""
 
 from __future__ import annotations
 

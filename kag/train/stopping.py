@@ -12,7 +12,7 @@ from kag.spec.run import EarlyStoppingSpec
 
 
 class SpecEarlyStopping(EarlyStopping):
-    """Lightning's early stopping on val AUPRC. Lightning restores `patience` over the spec (its #1464); here it does not."""
+    """Lightning's early stopping on val AUPRC, but a resume does not put the old patience over the spec (its #1464)."""
 
     def __init__(self, spec: EarlyStoppingSpec) -> None:
         super().__init__(

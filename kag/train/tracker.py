@@ -1,4 +1,4 @@
-"""The mirror of a run in W&B, through Lightning's logger. The run folder is the truth; losing the mirror stops nothing."""
+"""The mirror of a run in W&B, through Lightning's logger. The run folder is the truth; without the mirror it stays."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from kag import names
 from kag.spec.flat import flat
 from kag.spec.run import RunSpec
 from kag.track.folder import RunFolder
+from kag.track.mirror import END_KEY, START_KEY
 from kag.track.record import RunRecord
 from kag.train.console import RunConsole
 
@@ -27,9 +28,6 @@ FINISH_TIMEOUT = 60.0
 """Seconds to wait for the last upload; what is missing then stays in the local file for `wandb sync`."""
 
 DEFAULT_SERVER = "https://api.wandb.ai"
-
-RECORD_KEY = "kag/record"
-"""Summary key that holds the run record, so that the change log can be rebuilt from W&B alone."""
 
 
 class Tracker(Protocol):
@@ -76,7 +74,7 @@ class WandbTracker:
             row = final_row(record)
             if row:
                 run.log(row)
-            run.summary[RECORD_KEY] = record.model_dump_json()
+            run.summary[END_KEY] = record.model_dump_json()
             run.finish(exit_code=0 if record.status.done else 1)
         except (WandbError, OSError) as error:
             self._lose(error)
@@ -88,9 +86,7 @@ class WandbTracker:
 
 def final_row(record: RunRecord) -> dict[str, float]:
     """Metrics of the delivered weights, the objective last; empty if none were delivered."""
-    row = {
-        names.evaluation(result.split, result.metric): result.value for result in record.results if result.delivered
-    }
+    row = {names.evaluation(result.split, result.metric): result.value for result in record.results if result.delivered}
     if names.OBJECTIVE in row:
         row[names.OBJECTIVE] = row.pop(names.OBJECTIVE)
     return row and {names.EPOCH: float(record.epochs_trained - 1)} | row
@@ -117,7 +113,9 @@ def hosts_with_key(path: Path) -> frozenset[str]:
         return frozenset()
 
 
-def open_tracker(spec: RunSpec, folder: RunFolder, record: RunRecord, console: RunConsole) -> tuple[Tracker, str | None]:
+def open_tracker(
+    spec: RunSpec, folder: RunFolder, record: RunRecord, console: RunConsole
+) -> tuple[Tracker, str | None]:
     """Begin mirroring.
 
     Returns:
@@ -141,16 +139,16 @@ def open_tracker(spec: RunSpec, folder: RunFolder, record: RunRecord, console: R
 
 def _start(spec: RunSpec, folder: RunFolder, record: RunRecord, *, offline: bool) -> WandbLogger:
     folder.wandb.mkdir(exist_ok=True)
-    logger = WandbLogger(
+    run = wandb.init(
         name=record.id,
         project=spec.track.project,
         entity=spec.track.entity,
         tags=list(spec.track.tags) or None,
         id=os.environ.get("WANDB_RUN_ID") or record.wandb_id,
-        save_dir=str(folder.path),
-        offline=offline,
+        dir=str(folder.path),
+        mode="offline" if offline else "online",
         resume="allow",
-        config={**flat(spec), "kag.record": record.model_dump_json(exclude={"spec"})},
+        config={**flat(spec), START_KEY: record.model_dump_json()},
         settings=wandb.Settings(
             init_timeout=INIT_TIMEOUT,
             finish_timeout=FINISH_TIMEOUT,
@@ -161,7 +159,7 @@ def _start(spec: RunSpec, folder: RunFolder, record: RunRecord, *, offline: bool
             disable_code=True,
         ),
     )
-    run = logger.experiment
+    logger = WandbLogger(experiment=run)
     run.define_metric(names.EPOCH)
     run.define_metric("*", step_metric=names.EPOCH)
     return logger

@@ -36,7 +36,7 @@ TRAINING_ONLY = (
     "model.gate.initial",
     "model.auxiliary",
 )
-"""Parts of `model` that change how weights came about, but not what a network with given weights and buffers computes."""
+"""Parts of `model` that shape training, but not what a network with given weights and buffers computes."""
 
 
 @dataclass(frozen=True)
@@ -107,10 +107,11 @@ def grid(text: str, parents: int) -> tuple[Ratios, ...]:
     low, high, step = (_number(word, text) for word in words)
     if not (0 <= low <= high <= 1 and step > 0):
         raise _no_ratios(text, "needs 0 <= low <= high <= 1 and a step above 0")
-    shares = [low + step * number for number in range(int((high - low) / step) + 1)]
-    if len(shares) ** (parents - 1) > LARGEST_GRID:
+    count = int((high - low) / step) + 1
+    if count ** (parents - 1) > LARGEST_GRID:
         raise _no_ratios(text, f"gives more than {LARGEST_GRID} blends")
-    combinations = product(shares, repeat=parents - 1)
+    share_S = [low + step * number for number in range(count)]
+    combinations = product(share_S, repeat=parents - 1)
     return tuple(
         (float(1 - sum(others)), *(float(share) for share in others)) for others in combinations if sum(others) <= 1
     )
@@ -125,8 +126,9 @@ def shares(text: str, parents: int) -> Ratios:
     numbers = [_number(word, text) for word in text.split(",")]
     if len(numbers) != parents:
         raise _no_ratios(text, f"{len(numbers)} shares for {parents} parents")
-    if min(numbers) < 0 or abs(sum(numbers) - 1) > Decimal("1e-6"):
-        raise _no_ratios(text, f"shares must not be negative and must sum to 1, not {sum(numbers)}")
+    total = sum(numbers, Decimal(0))
+    if min(numbers) < 0 or abs(total - 1) > Decimal("1e-6"):
+        raise _no_ratios(text, f"shares must not be negative and must sum to 1, not {total}")
     return tuple(float(number) for number in numbers)
 
 

@@ -19,7 +19,6 @@ from kag.model.network import Network
 from kag.weights import bootstrap
 from kag.weights.measure import Evaluation, Split, measure
 
-
 Progress = Callable[[int], None]
 """Called after each batch with the number of points scored so far."""
 

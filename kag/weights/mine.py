@@ -35,7 +35,8 @@ def false_negatives(predictions: Predictions, sites: Sites, threshold: float) ->
     positive_N = sites.label_N[predictions.index_N] == 1
     missed_N = positive_N & (predictions.logit_N < threshold)
     order = np.argsort(predictions.logit_N[missed_N], kind="stable")
-    return predictions.index_N[missed_N][order]
+    worst_M: NDArray[np.int64] = predictions.index_N[missed_N][order]
+    return worst_M
 
 
 def mine(

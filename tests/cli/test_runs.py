@@ -81,7 +81,19 @@ def run(runs: Path, *words: str) -> Result:
 
 def test_list_shows_a_run_a_line_with_the_delivered_weights_results(runs: Path) -> None:
     header, first, second = run(runs, "list").stdout.splitlines()
-    assert header.split() == ["run", "status", "epochs", "best", "epoch", "val", "AUPRC", "test", "AUPRC", "parent", "tags"]
+    assert header.split() == [
+        "run",
+        "status",
+        "epochs",
+        "best",
+        "epoch",
+        "val",
+        "AUPRC",
+        "test",
+        "AUPRC",
+        "parent",
+        "tags",
+    ]
     assert first.rstrip().endswith(
         "0.298 [0.278, 0.318]  0.428 [0.408, 0.448]  -                          gate, [b]x[/b]"
     )

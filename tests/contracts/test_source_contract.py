@@ -306,21 +306,24 @@ class Handler(BaseHTTPRequestHandler):
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def address() -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
+        threading.Thread(target=http.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{http.server_port}"
+        http.shutdown()
+
+
+@pytest.fixture
+def server(address: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """A W&B server as the client sees it; the client keeps its settings, so it starts anew before and after."""
     import wandb
 
-    folder = tmp_path_factory.mktemp("client")
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http, pytest.MonkeyPatch.context() as patch:
-        threading.Thread(target=http.serve_forever, daemon=True).start()
-        patch.setenv("WANDB_BASE_URL", f"http://127.0.0.1:{http.server_port}")
-        patch.setenv("WANDB_API_KEY", "k" * 40)
-        patch.setenv("WANDB_CACHE_DIR", str(folder))
-        patch.setenv("WANDB_CONFIG_DIR", str(folder))
-        wandb.teardown()
-        yield http.server_name
-        wandb.teardown()
-        http.shutdown()
+    monkeypatch.setenv("WANDB_MODE", "online")
+    monkeypatch.setenv("WANDB_BASE_URL", address)
+    monkeypatch.setenv("WANDB_API_KEY", "k" * 40)
+    wandb.teardown()
+    yield address
+    wandb.teardown()
 
 
 class TestProject(SourceContract):

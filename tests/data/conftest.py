@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 sys.path.insert(
     0, str(Path(__file__).parent)
@@ -16,22 +16,18 @@ from kag.data.read import read_sites
 from kag.data.sites import Sites
 from kag.data.synth import synthesise
 
+settings.register_profile("no clock", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("no clock")
+
 
 @pytest.fixture(scope="session")
-def synthetic_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def default_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `kag data synth` writes unless told otherwise: 24 proteins of 200 points."""
     path = tmp_path_factory.mktemp("synth") / "synth.h5"
     synthesise(path)
     return path
 
 
 @pytest.fixture(scope="session")
-def synthetic_sites(synthetic_file: Path) -> Sites:
-    return read_sites(synthetic_file)
-
-
-@pytest.fixture(scope="session")
-def real_file() -> Path:
-    path = Path(os.environ.get("KAG_DATA", Path(__file__).parents[3] / "shared" / "data")) / "sites_v3.h5"
-    if not path.exists():
-        pytest.skip(f"no real data at {path}; set KAG_DATA")
-    return path
+def synthetic_sites(default_file: Path) -> Sites:
+    return read_sites(default_file)

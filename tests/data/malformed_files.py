@@ -73,6 +73,15 @@ def corrupt_chunk(path: Path, name: str, row: int) -> None:
         stream.write(bytes([stored[0] ^ 0x5A]))
 
 
+def _text(path: Path) -> None:
+    path.write_text("name,label\n")
+
+
+def _group(file: h5py.File) -> None:
+    del file["split"]
+    file.create_group("split")
+
+
 def _truncated(path: Path) -> None:
     write_small(path)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
@@ -110,16 +119,17 @@ def _esm_contradicts_itself(file: h5py.File) -> None:
 
 MALFORMED: dict[str, Builder] = {
     "missing file": lambda path: None,
-    "not HDF5": lambda path: path.write_text("name,label\n") and None,
+    "not HDF5": _text,
     "empty file": lambda path: path.touch(),
     "folder": lambda path: path.mkdir(),
     "truncated": _truncated,
     "damaged chunk": _damaged,
     "another format": attribute("transformer_format", "v2_sample_indices"),
+    "distances counted in residues": attribute("neighbor_distance_metric", "sequence"),
     "no labels": without("labels"),
     "no residue table": without("residue_embeddings"),
     "misspelt dataset": edited(lambda file: file.move("neighbor_distances", "neighbour_distances")),
-    "group for a dataset": edited(lambda file: (file.__delitem__("split"), file.create_group("split")) and None),
+    "group for a dataset": edited(_group),
     "labels with two axes": edited(lambda file: replace(file, "labels", file["labels"][:][:, None])),
     "one label too few": edited(lambda file: replace(file, "labels", file["labels"][:-1])),
     "residue keys too many": edited(lambda file: replace(file, "residue_protein_keys", ["synth00000_A"] * 81)),
@@ -170,6 +180,7 @@ MESSAGES: dict[str, tuple[str, ...]] = {
     "truncated": ("truncated or damaged",),
     "damaged chunk": ("`tabular`", "rows 0 to 99", "damaged"),
     "another format": ("transformer_format", "v2_sample_indices", "v3_residue_table"),
+    "distances counted in residues": ("neighbor_distance_metric", "sequence", "euclidean_angstrom"),
     "no labels": ("`labels`", "missing"),
     "no residue table": ("`residue_embeddings`", "missing"),
     "misspelt dataset": ("`neighbor_distances`", "missing", "nearest: neighbour_distances"),

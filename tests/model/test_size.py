@@ -32,7 +32,7 @@ def test_flops_are_two_for_each_multiply_add(make_spec: Any) -> None:
     assert flops_per_sample(spec, **SHAPE) == expected
 
 
-def test_october_is_as_large_as_it_was() -> None:
+def test_the_full_size_is_known_without_allocating_it() -> None:
     network = shape_network(ModelSpec(), **OCTOBER)
     assert all(parameter.is_meta for parameter in network.parameters())
     assert parameters(network) == pytest.approx(72e6, rel=0.02)

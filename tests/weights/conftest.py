@@ -102,3 +102,14 @@ def networks(spec: RunSpec, sites: Sites) -> Callable[[int], Network]:
 def specs() -> Callable[..., RunSpec]:
     """A small spec with some of its model's fields changed."""
     return small_spec
+
+
+@pytest.fixture(scope="session")
+def module_spec() -> RunSpec:
+    return small_spec()
+
+
+@pytest.fixture(scope="session")
+def module_network(sites: Sites) -> Callable[[RunSpec, int], Network]:
+    """A network of a spec with the weights of a seed."""
+    return lambda spec, seed: make_network(spec, sites, seed)

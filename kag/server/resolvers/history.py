@@ -12,7 +12,7 @@ from kag.server.faults import Fault
 from kag.server.graphql import Node, Registry
 from kag.server.history import page, sample, sampled_keys
 from kag.server.resolvers.common import Arguments, column, connection_types, cursor_of
-from kag.server.runs import line_count, next_line, tail
+from kag.server.runs import line_count, line_offset, tail
 from kag.server.store import all_rows
 from kag.server.tables import EVENTS, HISTORY, OUTPUT, lines
 
@@ -79,8 +79,8 @@ TYPES: Registry[Context] = {
         "sampledHistory": _sampled,
         "parquetHistory": lambda context, row, arguments: Node("ParquetHistory"),
         "historyKeys": _keys,
-        "historyLineCount": lambda context, row, arguments: next_line(context.connection, row["id"], HISTORY),
-        "eventsLineCount": lambda context, row, arguments: next_line(context.connection, row["id"], EVENTS),
+        "historyLineCount": lambda context, row, arguments: line_offset(context.connection, row, HISTORY),
+        "eventsLineCount": lambda context, row, arguments: line_offset(context.connection, row, EVENTS),
         "logLineCount": lambda context, row, arguments: line_count(context.connection, row["id"], OUTPUT),
         "historyTail": _tail(HISTORY),
         "eventsTail": _tail(EVENTS),

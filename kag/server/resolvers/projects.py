@@ -21,7 +21,16 @@ from kag.server.resolvers.common import (
     moment,
     required,
 )
-from kag.server.runs import checked_name, ensure_project, find_project, find_run, json_object, project_runs, shown_state
+from kag.server.runs import (
+    checked_name,
+    ensure_project,
+    find_project,
+    find_run,
+    json_object,
+    note_resume,
+    project_runs,
+    shown_state,
+)
 from kag.server.store import all_rows, first
 from kag.server.tables import projects as project_table
 
@@ -54,6 +63,15 @@ def _upsert(context: Context, _: Any, arguments: Arguments) -> Node:
 def _run(context: Context, row: Any, arguments: Arguments) -> Node | None:
     found = find_run(context.connection, row["id"], arguments.get("name"))
     return None if found is None else Node("Run", found)
+
+
+def _bucket(context: Context, row: Any, arguments: Arguments) -> Node | None:
+    """The run, for a client that means to resume it."""
+    found = find_run(context.connection, row["id"], arguments.get("name"))
+    if found is None:
+        return None
+    note_resume(context.connection, found["id"], now=context.now)
+    return Node("Run", found)
 
 
 def selected_runs(context: Context, project_id: int, arguments: Arguments) -> list[Node]:
@@ -100,7 +118,7 @@ TYPES: Registry[Context] = {
         "readOnly": constant(False),
         "user": lambda context, row, arguments: user(context, context.user),
         "run": _run,
-        "bucket": _run,
+        "bucket": _bucket,
         "runs": _runs,
         "buckets": _runs,
         "runCount": _run_count,

@@ -27,7 +27,15 @@ def _upsert(context: Context, _: Any, arguments: Arguments) -> Node:
     else:
         entity = entity_of(context, given)
         project = ensure_project(context.connection, entity, given.get("modelName"), now=context.now)
-        row, inserted = start_run(context.connection, project, given, user=context.user, now=context.now)
+        row, inserted = start_run(
+            context.connection,
+            project,
+            given,
+            user=context.user,
+            now=context.now,
+            started=context.started,
+            crashed_after=context.settings.crashed_after,
+        )
     return Node("UpsertBucketPayload", {"bucket": Node("Run", row), "inserted": inserted})
 
 

@@ -1,0 +1,71 @@
+"""Every rule, and `diagnose`: what they say about a run.
+
+A rule is a pure function, named like the code of its finding, and fires at most once on a run. Rules of a run's own
+look at its record and history; rules among runs look at the others too, by what remains of their histories.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from kag.changelog.entry import Entry, Siblings
+from kag.changelog.logged import Logged
+from kag.changelog.rules import attention, averaging, course, ending, evaluation, gate, lineage
+from kag.spec.finding import Finding, Severity
+
+OwnRule = Callable[[Logged], Iterator[Finding]]
+AmongRule = Callable[[Entry, Siblings], Iterator[Finding]]
+
+OWN: tuple[OwnRule, ...] = (
+    averaging.swa_never_started,
+    lineage.patience_restored,
+    lineage.resume_changed_spec,
+    course.collapse,
+    course.late_drift,
+    course.peaked_early,
+    averaging.swa_window,
+    averaging.average_below_snapshot,
+    gate.gate_settled,
+    gate.gate_drifting,
+    gate.gate_saturated,
+    gate.gate_at_clamp,
+    gate.penalty_inert,
+    attention.entropy_rose,
+    attention.entropy_fell,
+    attention.entropy_collapsed,
+    attention.context_norm_ratio,
+)
+"""Rules of a run's own."""
+
+AMONG: tuple[AmongRule, ...] = (
+    ending.aborted,
+    evaluation.test_of_other_weights,
+    evaluation.selected_on_test,
+    evaluation.val_typed_as_test,
+    evaluation.test_equals_other_run,
+    lineage.unknown_parent,
+    evaluation.val_test_disagree,
+    ending.best_to_date,
+    evaluation.not_distinguishable,
+    gate.penalty_without_effect,
+    lineage.row_order,
+)
+"""Rules among runs."""
+
+_ORDER = list(Severity)
+
+
+def own_findings(run: Logged) -> tuple[Finding, ...]:
+    """What a record and its history say by themselves."""
+    return tuple(finding for rule in OWN for finding in rule(run))
+
+
+def entry_of(run: Logged, notes: str = "") -> Entry:
+    """A run as the change log holds it; its history is not needed any more."""
+    return Entry(record=run.record, course=run.course, findings=own_findings(run), notes=notes)
+
+
+def diagnose(entry: Entry, siblings: Siblings) -> list[Finding]:
+    """Every finding about a run, the gravest first."""
+    among = [finding for rule in AMONG for finding in rule(entry, siblings)]
+    return sorted([*among, *entry.findings], key=lambda finding: _ORDER.index(finding.severity))

@@ -1,0 +1,103 @@
+"""What changed against the parent: `gate.penalty.weight 0.02 -> 0.15; gate.temperature 1 -> 1.5`.
+
+The words are the keys of the spec, `model.` left out. A ramp is one value, and so is a section that comes or goes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from kag.spec.flat import DESCRIPTIVE, EXECUTION, Scalar
+from kag.track.record import Change, RunRecord
+
+SHOWN = 12
+"""Changes that a cell lists."""
+
+_RAMP = ("start", "end", "epochs", "shape")
+
+
+def diff(before: RunRecord, after: RunRecord) -> tuple[Change, ...]:
+    """Keys on which two runs differ, in the order of the spec, ramps and sections as one value each.
+
+    Keys that describe a run or say how the work is carried out are left aside. A record of a hand-kept log knows some
+    settings only: what one side does not know is no change.
+    """
+    old, new = _grouped(before.spec), _grouped(after.spec)
+    partial = "imported" in (before.kind, after.kind)
+    changes = [
+        change
+        for key in _keys(old, new)
+        if (change := _change(key, old, new)) is not None and not (partial and _unknown(key, old, new))
+    ]
+    if before.data_digest and after.data_digest and before.data_digest != after.data_digest:
+        changes.append(Change(key="data", before=before.data_digest[:12], after=after.data_digest[:12]))
+    return tuple(changes)
+
+
+def phrase(changes: Iterable[Change], shown: int = SHOWN) -> str:
+    """The changes in one line; the last words count those that are not listed."""
+    listed = [f"{change.key.removeprefix('model.')} {_word(change.before)} -> {_word(change.after)}" for change in changes]
+    rest = len(listed) - shown
+    return "; ".join([*listed[:shown], *([f"and {rest} more"] if rest > 0 else [])])
+
+
+def settings(spec: Mapping[str, Scalar]) -> dict[str, Scalar]:
+    """A flat spec with each ramp as one value, without the keys that describe a run."""
+    left_out = (*DESCRIPTIVE, *EXECUTION)
+    return {key: value for key, value in _grouped(spec).items() if key not in left_out}
+
+
+def _grouped(spec: Mapping[str, Scalar]) -> dict[str, Scalar]:
+    """Flat spec with each ramp as one text."""
+    found: dict[str, Scalar] = {}
+    for key, value in spec.items():
+        name, _, last = key.rpartition(".")
+        if last in _RAMP and all(f"{name}.{part}" in spec for part in _RAMP[:3]):
+            found[name] = _ramp(spec, name)
+        elif key not in DESCRIPTIVE + EXECUTION:
+            found[key] = value
+    return found
+
+
+def _ramp(spec: Mapping[str, Scalar], name: str) -> str:
+    start, end, epochs = (_word(spec[f"{name}.{part}"]) for part in _RAMP[:3])
+    shape = spec.get(f"{name}.shape", "linear")
+    return f"{start} to {end} in {epochs}{'' if shape == 'linear' else f' {shape}'}"
+
+
+def _keys(old: Mapping[str, Scalar], new: Mapping[str, Scalar]) -> list[str]:
+    """Keys of both, a section that only one side has as the one key that the other side has for it."""
+    absent = {key for side, other in ((old, new), (new, old)) for key in side if side[key] is None and _inside(key, other)}
+    every = dict.fromkeys([*new, *old])
+    return list(dict.fromkeys(next((name for name in absent if key.startswith(f"{name}.")), key) for key in every))
+
+
+def _inside(key: str, side: Mapping[str, Scalar]) -> list[str]:
+    return [inner for inner in side if inner.startswith(f"{key}.")]
+
+
+def _change(key: str, old: Mapping[str, Scalar], new: Mapping[str, Scalar]) -> Change | None:
+    before, after = _value(key, old), _value(key, new)
+    return None if before == after and type(before) is type(after) else Change(key=key, before=before, after=after)
+
+
+def _value(key: str, side: Mapping[str, Scalar]) -> Scalar:
+    """A value; of a section the values inside, without those that are off."""
+    inner = _inside(key, side)
+    if key in side or not inner:
+        return side.get(key)
+    return ", ".join(
+        f"{name.removeprefix(f'{key}.')} {_word(side[name])}" for name in inner if side[name] not in (None, False)
+    )
+
+
+def _unknown(key: str, old: Mapping[str, Scalar], new: Mapping[str, Scalar]) -> bool:
+    return any(key not in side and not _inside(key, side) for side in (old, new))
+
+
+def _word(value: Scalar) -> str:
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return f"{value:g}" if isinstance(value, (int, float)) else value

@@ -1,0 +1,144 @@
+"""`Entry`: a run as the change log holds it; `Siblings`: all of them, with what rules ask of the others."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+
+from kag.changelog.logged import Course
+from kag.spec.finding import Finding
+from kag.track.record import Result, RunRecord
+
+@dataclass(frozen=True)
+class Entry:
+    """One run: its record, what its history comes to, the findings of its own, and what a person wrote."""
+
+    record: RunRecord
+    course: Course = Course()
+    findings: tuple[Finding, ...] = ()
+    """What its record and history say without a look at other runs."""
+    notes: str = ""
+
+    @property
+    def id(self) -> str:
+        """The run id."""
+        return self.record.id
+
+    def auprc(self, split: str) -> Result | None:
+        """AUPRC of the delivered weights; of whatever weights, where a source does not know which were delivered."""
+        found = self.record.result(split, "auprc")
+        if found is not None or any(result.delivered for result in self.record.results):
+            return found
+        results = [result for result in self.record.results if (result.split, result.metric) == (split, "auprc")]
+        return results[-1] if results else None
+
+    def value(self, split: str) -> float | None:
+        """The number of `auprc`, or None."""
+        result = self.auprc(split)
+        return None if result is None else result.value
+
+
+@dataclass(frozen=True)
+class Siblings:
+    """Every run of a source in the order of start time, then id."""
+
+    entries: Sequence[Entry] = ()
+    fixes: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    """(commit, file) -> the next commit that touched the file, as far as later runs reach."""
+
+    @cached_property
+    def by_id(self) -> dict[str, Entry]:
+        """Entry of a run id."""
+        return {entry.id: entry for entry in self.entries}
+
+    def find(self, word: str | None) -> Entry | None:
+        """The run that a record names: its id, or the newest run of that name."""
+        if word is None:
+            return None
+        return self.by_id.get(word) or self._by_name.get(word)
+
+    def parent(self, entry: Entry) -> Entry | None:
+        """The run that this one is compared with, if it is known."""
+        return self.find(entry.record.parent)
+
+    def best_before(self, entry: Entry) -> Entry | None:
+        """The run with the highest val AUPRC among those that come before."""
+        return self._best_before[entry.id]
+
+    def of_weights(self, digest: str) -> Entry | None:
+        """The first run that holds weights with this digest."""
+        return self._by_weights.get(digest)
+
+    def same_test(self, entry: Entry) -> Sequence[Entry]:
+        """Runs, this one included, whose test AUPRC is the same number, in order."""
+        return self._by_test.get(entry.value("test"), ())
+
+    def listed_before(self, entry: Entry) -> Entry | None:
+        """The run that started last among those that a hand-kept log lists above this one."""
+        return self._listed_before.get(entry.id)
+
+    def origins(self, entry: Entry) -> set[str]:
+        """Ids of all runs that its weights came from, over any number of steps; known or not."""
+        found: set[str] = set()
+        waiting = [entry]
+        while waiting:
+            for source in waiting.pop().record.sources:
+                known = self.find(source.run)
+                name = known.id if known else source.run
+                if name not in found:
+                    found.add(name)
+                    waiting += [known] if known else []
+        return found
+
+    @cached_property
+    def _by_name(self) -> dict[str, Entry]:
+        return {entry.record.name: entry for entry in self.entries}
+
+    @cached_property
+    def _best_before(self) -> dict[str, Entry | None]:
+        found: dict[str, Entry | None] = {}
+        best: Entry | None = None
+        highest = float("-inf")
+        for entry in self.entries:
+            found[entry.id] = best
+            value = entry.value("val")
+            if value is not None and value > highest:
+                best, highest = entry, value
+        return found
+
+    @cached_property
+    def _by_weights(self) -> dict[str, Entry]:
+        found: dict[str, Entry] = {}
+        for entry in self.entries:
+            for checkpoint in entry.record.checkpoints.values():
+                found.setdefault(checkpoint.weights_digest, entry)
+        return found
+
+    @cached_property
+    def _by_test(self) -> dict[float | None, list[Entry]]:
+        found: dict[float | None, list[Entry]] = {}
+        for entry in self.entries:
+            if (value := entry.value("test")) is not None:
+                found.setdefault(value, []).append(entry)
+        return found
+
+    @cached_property
+    def _listed_before(self) -> dict[str, Entry]:
+        listed = sorted(
+            (entry for entry in self.entries if "row" in entry.record.facts), key=lambda entry: int(entry.record.facts["row"])
+        )
+        found: dict[str, Entry] = {}
+        latest: Entry | None = None
+        for entry in listed:
+            if latest is not None:
+                found[entry.id] = latest
+            if latest is None or started(entry) > started(latest):
+                latest = entry
+        return found
+
+
+def started(entry: Entry) -> datetime:
+    """Start of a run."""
+    return entry.record.start

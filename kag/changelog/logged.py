@@ -1,0 +1,110 @@
+"""`Logged`: a run with its history, as the rules look at it; `Course`: what remains of the history afterwards.
+
+A run that was imported from a hand-kept log has no history. What its row stated is in the record's facts, in the same
+words: `facts["course"]` (the fields of `Course`) and `facts["observed"]` (metric key -> value at the start or the end).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from kag import names
+from kag.track.record import RunRecord
+
+SHORTEST = 6
+"""Epochs that a history needs before its thirds are compared."""
+
+
+class Course(BaseModel):
+    """How val AUPRC went, and where the gate ended."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    best: float | None = None
+    best_epoch: int | None = None
+    last: float | None = None
+    last_epoch: int | None = None
+    alpha: float | None = None
+    """Mean alpha over the last third, or as a hand-kept log states it."""
+
+
+@dataclass(frozen=True)
+class Logged:
+    """A run and one row an epoch; the rows are empty where no history is known."""
+
+    record: RunRecord
+    rows: Sequence[Mapping[str, float]] = ()
+
+    @cached_property
+    def course(self) -> Course:
+        """Best and last epoch by val AUPRC; what a hand-kept log states where there is no history."""
+        epochs, values = self.series(names.OBJECTIVE)
+        if not values:
+            return Course.model_validate({**self.record.facts.get("course", {}), "alpha": self.end(names.ALPHA_MEAN)})
+        best = max(range(len(values)), key=values.__getitem__)
+        return Course(
+            best=values[best],
+            best_epoch=epochs[best],
+            last=values[-1],
+            last_epoch=epochs[-1],
+            alpha=self.end(names.ALPHA_MEAN),
+        )
+
+    def series(self, key: str) -> tuple[list[int], list[float]]:
+        """Epochs and values of a metric, those left out where it is missing or not finite."""
+        pairs = [
+            (int(row[names.EPOCH]), row[key]) for row in self.rows if key in row and math.isfinite(row[key])
+        ]
+        return [epoch for epoch, _ in pairs], [value for _, value in pairs]
+
+    def thirds(self, key: str) -> tuple[list[float], list[float]] | None:
+        """First and last third of a metric, or None for a history of fewer than six epochs."""
+        values = self.series(key)[1]
+        if len(values) < SHORTEST:
+            return None
+        size = len(values) // 3
+        return values[:size], values[-size:]
+
+    def end(self, key: str) -> float | None:
+        """Mean over the last third, or as stated; None if unknown."""
+        thirds = self.thirds(key)
+        return mean(thirds[1]) if thirds else self._stated("end", key)
+
+    def start(self, key: str) -> float | None:
+        """Mean over the first third, or as stated; None if unknown."""
+        thirds = self.thirds(key)
+        return mean(thirds[0]) if thirds else self._stated("start", key)
+
+    def at(self, epoch: int | None) -> Mapping[str, float]:
+        """The row of an epoch; empty if there is none."""
+        return next((row for row in self.rows if row[names.EPOCH] == epoch), {})
+
+    def number(self, key: str) -> float | None:
+        """A setting of the spec as a number, or None."""
+        value = self.record.spec.get(key)
+        return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+
+    def pair(self, key: str) -> tuple[float, float] | None:
+        """A setting of the spec that is a pair of numbers, or None."""
+        value = self.record.spec.get(key)
+        if not isinstance(value, str):
+            return None
+        low, high = json.loads(value)
+        return float(low), float(high)
+
+    def _stated(self, when: str, key: str) -> float | None:
+        observed: Mapping[str, Any] = self.record.facts.get("observed", {})
+        value = observed.get(when, {}).get(key)
+        return None if value is None else float(value)
+
+
+def mean(values: Sequence[float]) -> float:
+    """Arithmetic mean."""
+    return math.fsum(values) / len(values)

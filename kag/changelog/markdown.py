@@ -1,0 +1,178 @@
+"""Rows as a markdown table. A row ends with a mark of three digests, and behind it the note.
+
+    | 2025-10-17 – `<id>` | ... | 0.444; sentences <!-- note <run> <generated> <note> --> what a person wrote |
+
+The mark says which run the row is of, what was generated and which note was printed: that is all that `kag changelog`
+needs to tell, the next time, whether a person has changed the row since.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from markdown_it.rules_block.table import escapedSplit
+
+from kag.changelog.cells import body, escape, keep_pipes
+from kag.changelog.diff import phrase
+from kag.changelog.entry import Entry
+from kag.changelog.table import Row
+from kag.track.markdown import COLUMNS
+from kag.track.record import Status
+
+MISSING = "-"
+FILES_SHOWN = 8
+"""Files that a cell lists."""
+
+_MARK = re.compile(r"<!-- note (?P<run>[0-9a-f]{12}) (?P<generated>[0-9a-f]{12}) (?P<note>[0-9a-f]{12}) -->")
+_HEAD = f"| {' | '.join(COLUMNS)} |\n|{'|'.join(['---'] * len(COLUMNS))}|\n"
+
+
+@dataclass(frozen=True)
+class Line:
+    """A row of a table as it stands in a document."""
+
+    cells: tuple[str, ...]
+    """The five cells, the last one up to the mark."""
+    note: str = ""
+    """What stands behind the mark, as it stands there."""
+    run: str | None = None
+    """Digest of the run's id; None where there is no mark."""
+    generated: str | None = None
+    """Digest of the cells as they were printed."""
+    printed_note: str | None = None
+    """Digest of the note as it was printed."""
+
+    @property
+    def as_printed(self) -> bool:
+        """Whether the generated cells are still what was printed."""
+        return self.generated == digest("\n".join(self.cells))
+
+    def text(self) -> str:
+        """The row as a line of the table."""
+        mark = f"<!-- note {self.run} {self.generated} {self.printed_note} -->" if self.run else ""
+        *others, last = self.cells
+        return f"| {' | '.join([*others, ' '.join(part for part in (last, mark, self.note) if part)])} |"
+
+
+def render(rows: Sequence[Row], *, verbatim: bool = False) -> str:
+    """The table as markdown; the same rows give the same text.
+
+    Args:
+        verbatim: rows that were imported from a hand-kept log get its own cells back, in its own order, without marks.
+    """
+    if verbatim:
+        rows = sorted(rows, key=_as_listed)
+    return _HEAD + "".join(f"{line(row, verbatim=verbatim).text()}\n" for row in rows)
+
+
+def line(row: Row, *, verbatim: bool = False) -> Line:
+    """One row, ready to be printed."""
+    written = verbatim_cells(row.entry) if verbatim else None
+    if written is not None:
+        return Line(written)
+    cells = generated_cells(row)
+    note = body(row.entry.notes)
+    return Line(cells, escape(note), digest(row.entry.id), digest("\n".join(cells)), digest(note))
+
+
+def parse(text: str) -> Line:
+    """A row from a line of a table; pipes that a person typed into the last cell belong to it."""
+    cells = [cell.strip() for cell in escapedSplit(text.strip())]
+    cells = cells[1 if cells[0] == "" else 0 : len(cells) - 1 if cells[-1] == "" else len(cells)]
+    first, last = cells[: len(COLUMNS) - 1], "|".join(cells[len(COLUMNS) - 1 :])
+    mark = _MARK.search(last)
+    if mark is None:
+        return Line((*first, last))
+    before, after = last[: mark.start()].strip(), last[mark.end() :].strip()
+    return Line((*first, before), after, mark["run"], mark["generated"], mark["note"])
+
+
+def digest(text: str) -> str:
+    """Twelve digits that stand for a text."""
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def verbatim_cells(entry: Entry) -> tuple[str, ...] | None:
+    """The cells of a hand-kept log, character for character, or None if the run is of none."""
+    cells = entry.record.facts.get("cells")
+    return tuple(keep_pipes(cells[column]) for column in COLUMNS) if cells else None
+
+
+def generated_cells(row: Row) -> tuple[str, ...]:
+    """The five cells without the note."""
+    return (_date_and_run(row), _key_changes(row), _files_touched(row.entry), _val(row), _test_and_notes(row))
+
+
+def test_value(row: Row) -> str:
+    """The test number, or `-`; a val number that was typed as test is not repeated as one."""
+    return MISSING if row.says("val_typed_as_test") else _number(row.entry.value("test"))
+
+
+def status_word(entry: Entry) -> str:
+    """How the run stands, where it delivered nothing and no rule says it."""
+    status = entry.record.status
+    if status in (Status.PLANNED, Status.RUNNING):
+        return str(status)
+    return f"killed after {entry.record.epochs_trained} epochs" if status is Status.KILLED else ""
+
+
+def _date_and_run(row: Row) -> str:
+    record = row.entry.record
+    sweep = f", best of {len(row.trials) + 1} trials of sweep {escape(f'`{record.sweep}`')}" if record.sweep else ""
+    return f"{record.start:%Y-%m-%d} – {escape(f'`{record.id}`')}{sweep}"
+
+
+def _key_changes(row: Row) -> str:
+    changes = phrase(row.changes)
+    parts = [escape(body(row.entry.record.change or "")), escape(f"`{changes}`") if changes else ""]
+    return "; ".join(part for part in parts if part) or MISSING
+
+
+def _files_touched(entry: Entry) -> str:
+    record = entry.record
+    if record.git is None:
+        stated = record.facts.get("files_touched", ())
+        return _files(stated, ()) if stated else MISSING if record.kind == "imported" else "outside git"
+    if record.git.touched:
+        return _files(record.git.touched, record.git.uncommitted)
+    return "none" if record.git.since else f"none; commit `{record.git.commit[:10]}`"
+
+
+def _files(touched: Sequence[str], uncommitted: Sequence[str]) -> str:
+    shown = [escape(f"`{file}`") + (" (uncommitted)" if file in uncommitted else "") for file in touched[:FILES_SHOWN]]
+    rest = len(touched) - len(shown)
+    return ", ".join([*shown, *([f"and {rest} more"] if rest else [])])
+
+
+def _val(row: Row) -> str:
+    number = _number(row.entry.value("val"))
+    return f"**{number}**" if row.new_best else number
+
+
+def _test_and_notes(row: Row) -> str:
+    sentences = [status_word(row.entry), *(finding.sentence for finding in row.findings)]
+    said = "; ".join(escape(sentence) for sentence in sentences if sentence)
+    return " ".join(part for part in (f"{test_value(row)}{';' if said else ''}", said, _trials(row.trials)) if part)
+
+
+def _trials(trials: Sequence[Entry]) -> str:
+    """The other trials of a sweep, folded, each with its val AUPRC and what a person wrote."""
+    if not trials:
+        return ""
+    lines = [
+        f"{escape(f'`{trial.id}`')} {_number(trial.value('val'))}{f' {escape(note)}' if (note := body(trial.notes)) else ''}"
+        for trial in trials
+    ]
+    return f"<details><summary>{len(trials)} other trials</summary>{'<br>'.join(lines)}</details>"
+
+
+def _number(value: float | None) -> str:
+    return MISSING if value is None or value != value else f"{value:.3f}"
+
+
+def _as_listed(row: Row) -> tuple[bool, int]:
+    facts = row.entry.record.facts
+    return ("cells" not in facts, int(facts.get("row", 0)) if "cells" in facts else 0)

@@ -1,0 +1,79 @@
+"""What became of weight averaging."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from kag import names
+from kag.changelog.logged import Logged
+from kag.changelog.rules import note, warning
+from kag.spec.finding import Finding
+from kag.track.record import Result, RunRecord, Status
+
+AVERAGED = ("averaged", "averaged_recomputed")
+
+
+def swa_never_started(run: Logged) -> Iterator[Finding]:
+    """Averaging was asked for, and the run ended before it began."""
+    start, averaged = run.number("swa.start"), _averaged_epochs(run)
+    if start is None or averaged != 0 or run.record.status in (Status.PLANNED, Status.RUNNING):
+        return
+    last = run.course.last_epoch
+    ended = "" if last is None else f"; the run ended with epoch {last}"
+    yield warning(
+        "swa_never_started",
+        f"averaging never started: it was to begin at epoch {start:g}{ended}",
+        swa_start=start,
+        last_epoch=last,
+        averaged_epochs=0,
+    )
+
+
+def swa_window(run: Logged) -> Iterator[Finding]:
+    """The epochs that were averaged, as the run counted them."""
+    epochs, counts = run.series(names.SWA_AVERAGED_EPOCHS)
+    averaged = [epoch for epoch, before, count in zip(epochs, [0.0, *counts], counts, strict=False) if count > before]
+    if not averaged:
+        return
+    window = run.number("swa.window")
+    short = "" if window is None or len(averaged) >= window else f", not the {window:g} of the spec"
+    make = warning if short else note
+    yield make(
+        "swa_window",
+        f"averaged {len(averaged)} epochs, {averaged[0]} to {averaged[-1]}{short}",
+        first=averaged[0],
+        last=averaged[-1],
+        averaged_epochs=len(averaged),
+        window=window,
+    )
+
+
+def average_below_snapshot(run: Logged) -> Iterator[Finding]:
+    """The averaged weights score lower on val than the best single epoch."""
+    raw = _best(run.record, ("raw",))
+    average = _best(run.record, AVERAGED)
+    if raw is not None and average is not None and average.value < raw.value:
+        at = "" if raw.epoch is None else f" of epoch {raw.epoch}"
+        yield note(
+            "average_below_snapshot",
+            f"on val the averaged weights reach {average.value:.3f}, the snapshot{at} {raw.value:.3f}",
+            averaged=average.value,
+            raw=raw.value,
+            raw_epoch=raw.epoch,
+        )
+
+
+def _averaged_epochs(run: Logged) -> int | None:
+    """How many epochs were averaged; None if nobody says."""
+    counts = run.series(names.SWA_AVERAGED_EPOCHS)[1]
+    if counts:
+        return int(max(counts))
+    stated = run.record.facts.get("averaged_epochs")
+    if stated is not None:
+        return int(stated)
+    return None
+
+
+def _best(record: RunRecord, kinds: tuple[str, ...]) -> Result | None:
+    found = [r for r in record.results if (r.split, r.metric) == ("val", "auprc") and r.weights in kinds]
+    return max(found, key=lambda result: result.value, default=None)

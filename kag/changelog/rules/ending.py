@@ -1,0 +1,50 @@
+"""How a run ended, and whether it is the best so far."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from kag.changelog.entry import Entry, Siblings
+from kag.changelog.rules import error, note
+from kag.spec.finding import Finding
+from kag.track.record import Status
+
+
+def aborted(entry: Entry, siblings: Siblings) -> Iterator[Finding]:
+    """An error ended the run; where a later run's code differs in the same file, the commit is named."""
+    failure, record = entry.record.failure, entry.record
+    if record.status is not Status.ABORTED:
+        return
+    if failure is None:
+        yield error("aborted", "aborted, with no error on record", epochs_trained=record.epochs_trained)
+        return
+    file = (failure.where or "").rpartition(":")[0] or failure.where
+    fix = siblings.fixes.get((record.git.commit, file)) if record.git and file else None
+    where = f" in `{failure.where}`" if failure.where else ""
+    after = f" after {record.epochs_trained} epochs" if record.epochs_trained else ""
+    fixed = f"; the next commit to touch that file is `{fix[:10]}`" if fix else ""
+    yield error(
+        "aborted",
+        f"aborted by {failure.error}{where}{after}{fixed}",
+        error=failure.error,
+        message=failure.message,
+        where=failure.where,
+        epochs_trained=record.epochs_trained,
+        next_commit=fix,
+    )
+
+
+def best_to_date(entry: Entry, siblings: Siblings) -> Iterator[Finding]:
+    """No earlier run reached this val AUPRC."""
+    value, before = entry.value("val"), siblings.best_before(entry)
+    if value is None or before is None:
+        return
+    highest = before.value("val")
+    if highest is not None and value > highest:
+        yield note(
+            "best_to_date",
+            f"best val AUPRC to date, before {highest:.3f} (`{before.id}`)",
+            value=value,
+            before=highest,
+            run_before=before.id,
+        )

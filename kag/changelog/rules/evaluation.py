@@ -1,0 +1,157 @@
+"""Whether a number is what it seems: whose weights, which split, chosen on what, and how sure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from kag.changelog.entry import Entry, Siblings
+from kag.changelog.rules import error, note, warning
+from kag.spec.finding import Finding
+from kag.track.record import Result
+
+APART = 0.05
+"""Difference between how far val moved and how far test moved that counts as disagreement."""
+TYPED_DECIMALS = 3
+"""Decimals of a hand-kept log."""
+
+
+def test_of_other_weights(entry: Entry, siblings: Siblings) -> Iterator[Finding]:
+    """The test number was computed on weights that are not this run's."""
+    found = _tested(entry, siblings)
+    if found is not None:
+        run, what = found
+        yield error(
+            "test_of_other_weights",
+            f"the test number belongs to other weights: {what}",
+            test=entry.value("test"),
+            weights_of=run,
+        )
+
+
+def test_equals_other_run(entry: Entry, siblings: Siblings) -> Iterator[Finding]:
+    """The same test number, to the last digit, as an earlier run."""
+    for other in siblings.same_test(entry):
+        if other.id == entry.id:
+            return
+        if _measured(entry) and _measured(other) or _related(entry, other, siblings):
+            yield warning(
+                "test_equals_other_run",
+                f"the test number is that of `{other.id}`",
+                test=entry.value("test"),
+                other=other.id,
+            )
+            return
+
+
+def selected_on_test(entry: Entry, _: Siblings) -> Iterator[Finding]:
+    """The weights were chosen by looking at the test set."""
+    for result in entry.record.results:
+        if (result.selected_on or "").startswith("test/"):
+            yield error(
+                "selected_on_test",
+                f"these weights were selected on {result.selected_on}: the test number is no estimate for unseen proteins",
+                test=entry.value("test"),
+                selected_on=result.selected_on,
+            )
+            return
+
+
+def val_typed_as_test(entry: Entry, _: Siblings) -> Iterator[Finding]:
+    """In a hand-kept log: the number in the test cell is a val number of the same run."""
+    test, course = entry.auprc("test"), entry.course
+    if test is None or test.weights is not None:
+        return
+    for word, value in (("last", course.last), ("best", course.best)):
+        if value is not None and round(value, TYPED_DECIMALS) == round(test.value, TYPED_DECIMALS):
+            yield error(
+                "val_typed_as_test",
+                f"the {test.value:.3f} in the test cell is the {word} val AUPRC of this run",
+                stated_as_test=test.value,
+                val=value,
+            )
+            return
+
+
+def not_distinguishable(entry: Entry, siblings: Siblings) -> Iterator[Finding]:
+    """The difference from the parent lies inside the interval of one of them."""
+    parent = siblings.parent(entry)
+    for split in ("test", "val"):
+        own, other = entry.auprc(split), parent.auprc(split) if parent else None
+        if parent is None or own is None or other is None or not _same_data(entry, parent):
+            continue
+        width = _interval(own, other) or _interval(other, own)
+        if width is not None:
+            yield note(
+                "not_distinguishable",
+                f"{split} AUPRC {own.value:.3f} against {other.value:.3f} of the parent: not distinguishable "
+                f"(95 % interval {width[0]:.3f} to {width[1]:.3f})",
+                value=own.value,
+                parent=other.value,
+                ci_low=width[0],
+                ci_high=width[1],
+            )
+        if own.ci_low is not None:
+            return
+
+
+def val_test_disagree(entry: Entry, siblings: Siblings) -> Iterator[Finding]:
+    """Against the parent, val moved and test did not go with it."""
+    parent = siblings.parent(entry)
+    values = [e.value(split) for split in ("val", "test") for e in (entry, parent) if e is not None]
+    val, val_before, test, test_before = values if len(values) == 4 else (None,) * 4
+    if val is None or val_before is None or test is None or test_before is None or _withheld(entry) or _withheld(parent):
+        return
+    on_val, on_test = val - val_before, test - test_before
+    if abs(on_val - on_test) > APART:
+        yield warning(
+            "val_test_disagree",
+            f"against the parent val AUPRC changed by {on_val:+.3f}, test AUPRC by {on_test:+.3f}",
+            val_change=on_val,
+            test_change=on_test,
+        )
+
+
+def _tested(entry: Entry, siblings: Siblings) -> tuple[str, str] | None:
+    """Run that the tested weights are of, and words for them; None if they are this run's or nobody knows."""
+    stated = entry.record.facts.get("tested")
+    if stated and stated["run"] != entry.id:
+        checkpoint = f" ({stated['checkpoint']})" if stated.get("checkpoint") else ""
+        return stated["run"], f"those of `{stated['run']}`{checkpoint}"
+    digest = getattr(entry.auprc("test"), "weights_digest", None)
+    if digest is None:
+        return None
+    own = {checkpoint.weights_digest for checkpoint in entry.record.checkpoints.values()}
+    own |= {result.weights_digest for result in entry.record.results if result.split == "val" and result.weights_digest}
+    source = next((source for source in entry.record.sources if source.weights_digest == digest), None)
+    if source is not None and entry.record.epochs_trained > 0:
+        return source.run, f"those it started from, of `{source.run}`"
+    if not own or digest in own:
+        return None
+    owner = siblings.of_weights(digest)
+    return (owner.id, f"those of `{owner.id}`") if owner else (digest, f"none of this run's ({digest[:12]})")
+
+
+def _withheld(entry: Entry | None) -> bool:
+    return entry is not None and any(True for _ in val_typed_as_test(entry, Siblings()))
+
+
+def _measured(entry: Entry) -> bool:
+    """Whether the test number has all its digits: a typed one is equal to others by chance."""
+    result = entry.auprc("test")
+    return result is not None and result.weights_digest is not None
+
+
+def _related(entry: Entry, other: Entry, siblings: Siblings) -> bool:
+    origins = siblings.origins(entry)
+    return other.id in origins or bool(origins & siblings.origins(other))
+
+
+def _same_data(entry: Entry, other: Entry) -> bool:
+    return entry.record.data_digest is not None and entry.record.data_digest == other.record.data_digest
+
+
+def _interval(result: Result, other: Result) -> tuple[float, float] | None:
+    """The interval of a result, if the other one's value lies inside."""
+    if result.ci_low is None or result.ci_high is None or not result.ci_low <= other.value <= result.ci_high:
+        return None
+    return result.ci_low, result.ci_high

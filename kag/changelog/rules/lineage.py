@@ -1,0 +1,89 @@
+"""Where a run came from: parents, resumes, and what a resume brought back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from kag import names
+from kag.changelog.entry import Entry, Siblings
+from kag.changelog.logged import Logged
+from kag.changelog.rules import note, warning
+from kag.spec.finding import Finding
+from kag.track.record import Status
+
+SHOWN = 4
+"""Changed keys that a sentence lists."""
+
+
+def resume_changed_spec(run: Logged) -> Iterator[Finding]:
+    """A resume went on with other settings."""
+    changes = [change for resume in run.record.resumes for change in resume]
+    if changes:
+        listed = ", ".join(f"{change.key} {change.before} to {change.after}" for change in changes[:SHOWN])
+        more = f" and {len(changes) - SHOWN} more" if len(changes) > SHOWN else ""
+        yield warning(
+            "resume_changed_spec",
+            f"settings changed at a resume: {listed}{more}",
+            changes=len(changes),
+            resumes=len(run.record.resumes),
+        )
+
+
+def patience_restored(run: Logged) -> Iterator[Finding]:
+    """Early stopping did not work with the patience of the spec."""
+    patience = run.number("early_stopping.patience")
+    restored = run.record.facts.get("restored", {}).get("early_stopping.patience")
+    if restored is not None and patience is not None and restored != patience:
+        yield warning(
+            "patience_restored",
+            f"early stopping worked with patience {restored}, restored from the checkpoint, not with {patience:g} as set",
+            patience=patience,
+            worked_with=restored,
+        )
+        return
+    waited = _waited(run)
+    if patience is not None and waited is not None and waited < patience:
+        yield warning(
+            "patience_restored",
+            f"the run was stopped after {waited} epochs without a rise, not after {patience:g} as set",
+            patience=patience,
+            worked_with=waited,
+        )
+
+
+def unknown_parent(entry: Entry, siblings: Siblings) -> Iterator[Finding]:
+    """A run that this one came from, or is compared with, has no record."""
+    named = [source.run for source in entry.record.sources]
+    named += [entry.record.parent] if entry.record.parent else []
+    missing = list(dict.fromkeys(run for run in named if siblings.find(run) is None))
+    if missing:
+        yield warning(
+            "unknown_parent",
+            f"no record of {', '.join(f'`{run}`' for run in missing)}, which this run comes from",
+            missing=", ".join(missing),
+        )
+
+
+def row_order(entry: Entry, siblings: Siblings) -> Iterator[Finding]:
+    """The hand-kept log lists this run below one that started later."""
+    above = siblings.listed_before(entry)
+    if above is not None and above.record.start > entry.record.start:
+        yield note(
+            "row_order",
+            f"the log it was imported from lists it below `{above.id}`, which started later",
+            row=int(entry.record.facts["row"]),
+            above=above.id,
+        )
+
+
+def _waited(run: Logged) -> int | None:
+    """Epochs without a counted rise before early stopping ended the run; None if it did not, or nobody knows."""
+    least = run.number("early_stopping.min_delta")
+    epochs, values = run.series(names.OBJECTIVE)
+    if run.record.status is not Status.EARLY_STOPPED or least is None or not values or len(values) < len(run.rows):
+        return None
+    best, at = float("-inf"), epochs[0]
+    for epoch, value in zip(epochs, values, strict=True):
+        if value > best + least:
+            best, at = value, epoch
+    return epochs[-1] - at

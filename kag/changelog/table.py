@@ -1,0 +1,99 @@
+"""Records to rows: which runs, in what order, with what to say about each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from kag.changelog.diagnose import diagnose
+from kag.changelog.diff import diff
+from kag.changelog.entry import Entry, Siblings
+from kag.spec.finding import Finding
+from kag.track.record import Change, Status
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which runs the table shows; what is said about them does not depend on it."""
+
+    since: date | None = None
+    until: date | None = None
+    """Last day that counts."""
+    tags: tuple[str, ...] = ()
+    """A run needs all of them."""
+    sweep: str | None = None
+
+    def takes(self, entry: Entry) -> bool:
+        """Whether a run is shown."""
+        record = entry.record
+        day = record.start.date()
+        return (
+            (self.since is None or day >= self.since)
+            and (self.until is None or day <= self.until)
+            and set(self.tags) <= set(record.tags)
+            and (self.sweep is None or record.sweep == self.sweep)
+        )
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of the table: a run, or a sweep by its best trial."""
+
+    entry: Entry
+    findings: tuple[Finding, ...] = ()
+    changes: tuple[Change, ...] = ()
+    """Against the parent; empty too where there is none."""
+    new_best: bool = False
+    """Whether no earlier run reached its val AUPRC."""
+    trials: tuple[Entry, ...] = ()
+    """The other trials of the sweep, best first."""
+
+    def says(self, code: str) -> bool:
+        """Whether a rule fired."""
+        return any(finding.code == code for finding in self.findings)
+
+
+def table(siblings: Siblings, choice: Choice | None = None) -> list[Row]:
+    """Rows in the order of start time. A sweep is one row, at its first trial's place."""
+    shown = [entry for entry in siblings.entries if choice is None or choice.takes(entry)]
+    best = {group[0].id: group for group in map(_best_first, _groups(shown))}
+    return [_row(entry, siblings, tuple(best[entry.id][1:])) for entry in _in_order(best.values())]
+
+
+def planned(siblings: Siblings) -> list[Entry]:
+    """Runs that have not begun."""
+    return [entry for entry in siblings.entries if entry.record.status is Status.PLANNED]
+
+
+def _row(entry: Entry, siblings: Siblings, trials: tuple[Entry, ...]) -> Row:
+    parent = siblings.parent(entry)
+    before, value = siblings.best_before(entry), entry.value("val")
+    highest = before.value("val") if before else None
+    return Row(
+        entry=entry,
+        findings=tuple(diagnose(entry, siblings)),
+        changes=diff(parent.record, entry.record) if parent else (),
+        new_best=value is not None and (highest is None or value > highest),
+        trials=trials,
+    )
+
+
+def _groups(entries: Iterable[Entry]) -> list[list[Entry]]:
+    """Trials of a sweep together, every other run by itself."""
+    groups: dict[tuple[str, str], list[Entry]] = {}
+    for entry in entries:
+        key = ("sweep", entry.record.sweep) if entry.record.sweep else ("run", entry.id)
+        groups.setdefault(key, []).append(entry)
+    return list(groups.values())
+
+
+def _best_first(group: list[Entry]) -> list[Entry]:
+    """Highest val AUPRC first; trials without one last, in their order."""
+    return sorted(group, key=lambda entry: -(value if (value := entry.value("val")) is not None else float("-inf")))
+
+
+def _in_order(groups: Iterable[Sequence[Entry]]) -> list[Entry]:
+    """The first of each group, by the start of the group's first run."""
+    starts = [(min((entry.record.start, entry.id) for entry in group), group[0]) for group in groups]
+    return [entry for _, entry in sorted(starts, key=lambda pair: pair[0])]

@@ -1,0 +1,51 @@
+"""The words of a command line that takes overrides: the spec file, the overrides, and options that were misspelt."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from pathlib import Path
+
+import typer
+
+from kag.errors import UserError
+
+WITH_OVERRIDES = {"ignore_unknown_options": True}
+"""Lets `--a.b=c`, as `wandb agent` writes overrides, pass through to the list of words."""
+
+
+def split_words(words: Sequence[str]) -> tuple[Path | None, list[str]]:
+    """Tell the spec file from the overrides: the first word, unless it is an override."""
+    if words and "=" not in words[0] and not words[0].startswith(("{", "-")):
+        return Path(words[0]), list(words[1:])
+    return None, list(words)
+
+
+def options_of(context: typer.Context) -> list[str]:
+    """Every option of the command that runs."""
+    names = [name for option in context.command.get_params(context) for name in option.opts + option.secondary_opts]
+    return [name for name in names if name.startswith("-")]
+
+
+def refuse_unknown_options(words: Sequence[str], options: Sequence[str]) -> None:
+    """Words that look like options are overrides with a value, or mistakes.
+
+    Raises:
+        UserError: names the nearest option, or says how the key is set.
+    """
+    from kag.spec.keys import known_keys
+
+    for word in words:
+        name, sign, _ = word.partition("=")
+        key = name.removeprefix("--")
+        if not name.startswith("-") or (sign and name.startswith("--") and ("." in key or key in known_keys())):
+            continue
+        if key in known_keys():
+            raise UserError(f"the override {word} has no value", remedy=f"write {key}=VALUE or --{key}=VALUE")
+        nearest = difflib.get_close_matches(name, options, n=1, cutoff=0.6)
+        if nearest or not sign or not name.startswith("--"):
+            raise UserError(
+                f"there is no option {name}",
+                nearest=nearest[0] if nearest else None,
+                remedy="--help lists the options; a key of the spec is set by key=value",
+            )

@@ -1,0 +1,85 @@
+"""Beginning with the weights of another run: which file, what is kept of it, and what the record says of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from kag.errors import CheckpointError
+from kag.model.network import Network
+from kag.spec.run import RunSpec, StartFromSpec
+from kag.track.folder import RunFolder
+from kag.track.record import Change, Source
+from kag.train.opening import changed_keys
+from kag.train.recorder import BEST, LAST
+from kag.weights.checkpoint import StoredWeights, load_state, parse_checkpoint
+from kag.weights.storage import load_torch
+
+
+@dataclass(frozen=True)
+class Start:
+    """Weights that a run begins with."""
+
+    source: Source
+    weights: StoredWeights
+    state: Path | None
+    """Lightning checkpoint to continue from, or None for the weights alone."""
+    changes: tuple[Change, ...]
+    """Where the child's spec differs from the parent's."""
+
+    def load_into(self, network: Network) -> None:
+        """Give the network the parent's weights, its statistics and its trained bias.
+
+        Raises:
+            CheckpointError: they do not fit; all differences are listed.
+        """
+        load_state(network, self.weights.network)
+
+
+def find_start(spec: RunSpec, runs: Path) -> Start | None:
+    """What `start_from` names, read and checked; None for a fresh start.
+
+    Raises:
+        RecordError: there is no such run.
+        CheckpointError: the run has no such checkpoint, it is damaged, or it has no state of training to keep.
+    """
+    if spec.start_from is None:
+        return None
+    folder = RunFolder.find(runs, spec.start_from.run)
+    path = checkpoint_file(folder, spec.start_from)
+    content = load_torch(path)
+    weights = parse_checkpoint(content, where=str(path))
+    everything = spec.start_from.keep == "everything"
+    if everything and "optimizer_states" not in content:
+        raise CheckpointError(
+            "holds weights alone, no state of the optimizer",
+            where=str(path),
+            remedy="set start_from.checkpoint: last, or start_from.keep: weights",
+        )
+    return Start(
+        source=Source(run=folder.id, checkpoint=path.name, weights_digest=weights.weights_digest),
+        weights=weights,
+        state=path if everything else None,
+        changes=changed_keys(weights.spec, spec),
+    )
+
+
+def checkpoint_file(folder: RunFolder, start: StartFromSpec) -> Path:
+    """The file of the parent that is meant; it lies in the parent's folder.
+
+    Raises:
+        CheckpointError: there is no such file, or it lies elsewhere.
+    """
+    name = {"best": BEST, "last": LAST}.get(start.checkpoint, start.checkpoint)
+    path = (folder.checkpoints / name).resolve()
+    if not path.is_relative_to(folder.path.resolve()):
+        raise CheckpointError("lies outside the run that it is said to belong to", where=start.checkpoint)
+    if not path.is_file():
+        there = ", ".join(sorted(file.name for file in folder.checkpoints.glob("*.ckpt"))) or "none"
+        raise CheckpointError(f"run {folder.id} has no checkpoint {start.checkpoint!r}", nearest=there)
+    return path
+
+
+def change_line(change: Change) -> str:
+    """`model.dropout 0.2 -> 0.3`."""
+    return f"{change.key} {change.before} -> {change.after}"

@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from malformed_files import MALFORMED
+from typer.testing import CliRunner
+
+from kag.cli.data import app
+from kag.data.read import read_sites
+from kag.errors import DataError
+
+runner = CliRunner()
+
+
+def test_check_prints_a_table(default_file: Path) -> None:
+    result = runner.invoke(app, ["check", str(default_file)])
+    assert result.exit_code == 0
+    for word in ("train", "2,800", "140", "5.00%", "one per centre residue", "synth.column00", "constant"):
+        assert word in result.output
+
+
+def test_check_prints_json(default_file: Path) -> None:
+    result = runner.invoke(app, ["check", "--json", str(default_file)])
+    assert json.loads(result.stdout)["digest"] == read_sites(default_file).digest
+
+
+@pytest.mark.parametrize("fault", ["missing file", "label 2"])
+def test_check_raises_the_fault_for_the_one_place_that_prints_it(tmp_path: Path, fault: str) -> None:
+    MALFORMED[fault](tmp_path / "faulty.h5")
+    result = runner.invoke(app, ["check", str(tmp_path / "faulty.h5")])
+    assert isinstance(result.exception, DataError)
+
+
+def test_synth_writes_what_the_options_say(tmp_path: Path) -> None:
+    out = tmp_path / "new" / "s.h5"
+    options = ["--proteins", "4", "--points", "12", "--embedding", "6", "--neighbours", "2", "--features", "3"]
+    result = runner.invoke(app, ["synth", str(out), *options, "--prevalence", "0.25", "--missing", "0", "--seed", "9"])
+    assert result.exit_code == 0, result.output
+    sites = read_sites(out)
+    assert (len(sites.proteins), sites.points, sites.embedding, sites.neighbours, sites.columns) == (4, 48, 6, 2, 3)
+    assert sites.label_N.sum() == 12
+    assert (sites.neighbour_NK >= 0).all()
+
+
+def test_synth_does_not_replace_a_file_unasked(tmp_path: Path) -> None:
+    out = tmp_path / "precious.h5"
+    out.write_text("mine")
+    assert isinstance(runner.invoke(app, ["synth", str(out)]).exception, DataError)
+    assert out.read_text() == "mine"
+    assert runner.invoke(app, ["synth", str(out), "--force", "--proteins", "3", "--points", "9"]).exit_code == 0
+    assert read_sites(out).points == 27
+
+
+def test_help_reads_no_data_library() -> None:
+    code = "import sys, kag.cli.data; sys.exit(bool({'numpy', 'h5py', 'torch', 'rich.table'} & set(sys.modules)))"
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    assert subprocess.run([sys.executable, "-c", code], env=env, check=False).returncode == 0
+    for command in ("check", "synth"):
+        assert "Example" in runner.invoke(app, [command, "--help"]).output

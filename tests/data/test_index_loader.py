@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from small_sites import small_sites
+
+from kag.data.batches import IndexVector, training_batches
+from kag.data.loaders import EpochSampler, index_loader
+from kag.data.tables import SiteTables
+from kag.spec.run import DataSpec
+
+SITES = small_sites([50, 40, 10, 10], [0, 0, 1, 2])
+
+
+def batches_of(epoch: int) -> list[IndexVector]:
+    return training_batches(SITES, DataSpec(file="x", batch_size=16), seed=5, epoch=epoch)
+
+
+def epochs(workers: int, count: int) -> list[list[list[int]]]:
+    loader = index_loader(batches_of, workers=workers)
+    assert isinstance(loader.sampler, EpochSampler)
+    seen = []
+    for epoch in range(count):
+        loader.sampler.set_epoch(epoch)
+        assert len(loader) == len(batches_of(epoch))
+        seen.append([index_B.tolist() for index_B in loader])
+    return seen
+
+
+@pytest.mark.filterwarnings("ignore:This DataLoader will create:UserWarning")
+@pytest.mark.parametrize("workers", [0, 1, 2])
+def test_workers_change_nothing(workers: int) -> None:
+    wanted = [[batch.tolist() for batch in batches_of(epoch)] for epoch in range(3)]
+    assert epochs(workers, 3) == wanted
+    assert wanted[0] != wanted[1]
+
+
+@pytest.mark.filterwarnings("ignore:This DataLoader will create:UserWarning")
+@pytest.mark.parametrize("workers", [0, 2])
+def test_the_global_random_state_is_left_alone(workers: int) -> None:
+    torch.manual_seed(0)
+    before = torch.get_rng_state()
+    epochs(workers, 2)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_what_comes_out_can_be_gathered() -> None:
+    tables = SiteTables.from_sites(SITES, 30.0)
+    points = [point for index_B in index_loader(batches_of) for point in tables.gather(index_B, share=True).index_B]
+    assert sorted(int(point) for point in points) == SITES.index("train").tolist()
+
+
+def test_an_epoch_is_computed_once() -> None:
+    asked: list[int] = []
+
+    def counting(inner: Callable[[int], list[IndexVector]]) -> Callable[[int], list[IndexVector]]:
+        def batches(epoch: int) -> list[IndexVector]:
+            asked.append(epoch)
+            return inner(epoch)
+
+        return batches
+
+    loader = index_loader(counting(batches_of))
+    loader.sampler.set_epoch(3)
+    assert len(loader) == len(list(loader))
+    assert np.array_equal(asked, [0, 3])

@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from kag.errors import RecordError
+from kag.track.mirror import END_KEY, START_KEY, Mirrored, by_start, epochs, record_of
+from kag.track.record import RunRecord, Status
+
+START = datetime(2025, 10, 20, 17, 19, 10, tzinfo=UTC)
+RUN = Mirrored("w1", "eager fox/7", START, Status.KILLED, {}, {}, ("a",), "note", "sweep1")
+
+
+def test_a_foreign_run_gives_what_wandb_knows() -> None:
+    config = {"optimizer": {"lr": 1e-3}, "hidden": [8, 4], "swa.start": 20, "_wandb": {"t": {}}, "wandb_version": 1}
+    summary = {"epoch": 9, "val/auprc": 0.3, "test/auprc": "NaN", "val/f1": {"min": 0}, "_runtime": 4, "best": 1}
+    record = record_of(replace(RUN, config=config, summary=summary))
+    assert (record.id, record.name) == ("2025-10-20_17-19-10_eager-fox-7", "eager-fox-7")
+    assert record.spec == {"optimizer.lr": 1e-3, "hidden": "[8, 4]", "swa.start": 20}
+    assert (record.status, record.epochs_trained, record.tags) == (Status.KILLED, 10, ("a",))
+    assert (record.sweep, record.wandb_id) == ("sweep1", "w1")
+    first, second = record.results
+    assert (first.split, first.metric, first.value) == ("val", "auprc", 0.3)
+    assert math.isnan(second.value)
+    assert {result.weights for result in record.results} == {None}
+    assert not any(result.delivered for result in record.results)
+    assert (record.best_epoch, record.git, record.end, record.data_digest) == (None, None, None, None)
+
+
+def test_a_run_named_like_a_run_keeps_its_id() -> None:
+    record = record_of(replace(RUN, display_name="2025-10-17_12-51-53_oct17"))
+    assert (record.id, record.name) == ("2025-10-17_12-51-53_oct17", "oct17")
+
+
+def test_a_run_without_usable_name_is_called_by_its_wandb_id() -> None:
+    assert record_of(replace(RUN, display_name="/ /")).id == "2025-10-20_17-19-10_w1"
+
+
+def test_foreign_runs_of_one_name_and_second_stay_apart() -> None:
+    found = by_start([replace(RUN, wandb_id="w2"), RUN])
+    assert list(found) == ["2025-10-20_17-19-10_eager-fox-7", "2025-10-20_17-19-10_eager-fox-7-w2"]
+    assert [record.id for record, _ in found.values()] == list(found)
+
+
+def begun(**changes: Any) -> RunRecord:
+    values = {"id": "2025-10-20_17-19-10_a", "name": "a", "status": "running", "start": START, **changes}
+    return RunRecord.model_validate(values)
+
+
+def test_a_run_that_never_ended_takes_its_state_from_wandb() -> None:
+    config = {START_KEY: begun().model_dump_json(exclude={"spec"}), "epochs": 80}
+    record = record_of(replace(RUN, config=config, summary={"epoch": 4, "val/auprc": 0.2}))
+    assert record == begun(status="killed", epochs_trained=5, spec={"epochs": 80}, wandb_id="w1")
+
+
+def test_the_record_at_the_end_is_the_record() -> None:
+    ended = begun(status="finished", epochs_trained=80, spec={"epochs": 80}, wandb_id="w1")
+    summary = {END_KEY: ended.model_dump_json(), "epoch": 4}
+    assert record_of(replace(RUN, config={START_KEY: begun().model_dump_json()}, summary=summary)) == ended
+
+
+def test_a_record_of_a_newer_kag_is_refused() -> None:
+    newer = begun().model_dump_json().replace('"schema_version":1', '"schema_version":2')
+    with pytest.raises(RecordError, match="W&B run w1, summary kag/record: was written by a newer kag"):
+        record_of(replace(RUN, summary={END_KEY: newer}))
+
+
+def test_an_epoch_may_be_logged_in_parts() -> None:
+    rows = [
+        {"lr": 0.1, "_step": 0},
+        {"epoch": 0, "train/loss": 1.0, "_step": 1, "trainer/global_step": 9},
+        {"epoch": 0, "val/auprc": "NaN", "image": {"_type": "image"}, "flag": True},
+        {"epoch": 1, "train/loss": "Infinity"},
+    ]
+    first, second = epochs(rows, by_kag=False)
+    assert math.isnan(first.pop("val/auprc"))
+    assert first == {"epoch": 0, "train/loss": 1.0}
+    assert second == {"epoch": 1, "train/loss": math.inf}
+
+
+def test_a_run_that_went_back_takes_its_later_rows_back() -> None:
+    rows = [{"epoch": e, "train/loss": e} for e in (0, 1, 2, 3)] + [{"epoch": e, "train/loss": -e} for e in (2, 3)]
+    assert epochs(rows, by_kag=True) == [{"epoch": e, "train/loss": v} for e, v in ((0, 0), (1, 1), (2, -2), (3, -3))]
+
+
+def test_the_closing_row_of_kag_belongs_to_no_epoch() -> None:
+    rows = [{"epoch": 0, "train/loss": 1.0, "val/auprc": 0.2}, {"epoch": 0, "val/auprc": 0.3, "test/auprc": 0.4}]
+    assert epochs(rows, by_kag=True) == rows[:1]
+    assert epochs(rows, by_kag=False) == [{"epoch": 0, "train/loss": 1.0, "val/auprc": 0.3, "test/auprc": 0.4}]

@@ -1,0 +1,170 @@
+"""A run from spec to record: what is written, and that every number belongs to the weights it names."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kag import names
+from kag.data.sites import Sites
+from kag.errors import DataError, RunFailed, SpecError
+from kag.spec import load_spec
+from kag.track.folder import RunFolder
+from kag.track.record import Status
+from kag.weights.checkpoint import load_network, read_checkpoint
+from kag.weights.evaluate_file import evaluate_file
+from tests.train.conftest import MakeSpec, Train
+
+
+def test_a_run_leaves_a_complete_folder(make_spec: MakeSpec, train: Train, runs: Path) -> None:
+    spec = make_spec()
+    record = train(spec)
+    folder = RunFolder.find(runs, "tiny")
+    assert folder.read_record() == record
+    assert load_spec(folder.spec_file) == spec
+    assert record.status is Status.FINISHED
+    assert record.epochs_trained == 4
+    rows = folder.history()
+    assert [row[names.EPOCH] for row in rows] == [0, 1, 2, 3]
+    assert record.best_epoch == max(rows, key=lambda row: row[names.OBJECTIVE])[names.EPOCH]
+    assert "epoch   3" in folder.console_file.read_text()
+
+
+def test_history_holds_every_key_of_the_design(make_spec: MakeSpec, train: Train, runs: Path) -> None:
+    train(make_spec(epochs=1))
+    row = RunFolder.find(runs, "tiny").history()[0]
+    constants = {value for key, value in vars(names).items() if key.isupper() and isinstance(value, str)}
+    expected = constants | {names.evaluation("val", metric) for metric in names.METRICS}
+    expected |= {names.entropy_layer(0), names.entropy_head(0), names.entropy_head(1)}
+    assert set(row) == expected
+    assert all(math.isfinite(value) for value in row.values())
+
+
+def test_train_loss_is_the_sum_of_its_terms(make_spec: MakeSpec, train: Train, runs: Path) -> None:
+    train(make_spec(epochs=2))
+    for row in RunFolder.find(runs, "tiny").history():
+        terms = (names.TRAIN_LOSS_MAIN, names.TRAIN_LOSS_PENALTY, names.TRAIN_LOSS_AUXILIARY)
+        assert row[names.TRAIN_LOSS] == pytest.approx(sum(row[term] for term in terms), rel=1e-5)
+        assert all(row[term] > 0 for term in terms)
+
+
+def test_results_are_those_of_the_weights_they_name(make_spec: MakeSpec, train: Train, runs: Path) -> None:
+    record = train(make_spec())
+    folder = RunFolder.find(runs, "tiny")
+    delivered = record.checkpoints["delivered"]
+    again = evaluate_file(folder.path / delivered.path, ["val", "test"])
+    assert read_checkpoint(folder.path / delivered.path).weights_digest == delivered.weights_digest
+    for result in again:
+        stored = record.result(result.split, result.metric)
+        assert stored is not None
+        assert (stored.value, stored.ci_low, stored.ci_high) == (result.value, result.ci_low, result.ci_high)
+        assert stored.weights_digest == result.weights_digest == delivered.weights_digest
+    best = max(folder.history(), key=lambda row: row[names.OBJECTIVE])
+    objective = record.result("val", "auprc")
+    assert objective is not None
+    assert objective.value == pytest.approx(best[names.OBJECTIVE], abs=1e-6)
+
+
+def test_test_is_evaluated_once_for_the_delivered_weights(make_spec: MakeSpec, train: Train) -> None:
+    record = train(make_spec(**{"swa.start": 2, "swa.window": 2}))
+    on_test = {result.weights_digest for result in record.results if result.split == "test"}
+    assert on_test == {record.checkpoints["delivered"].weights_digest}
+    assert all(result.delivered for result in record.results if result.split == "test")
+    assert {result.weights for result in record.results if result.split == "val"} == {
+        "raw",
+        "averaged",
+        "averaged_recomputed",
+    }
+
+
+def test_best_weights_keep_the_schedule_of_their_epoch(make_spec: MakeSpec, train: Train, runs: Path) -> None:
+    """F11 of the forensics: best weights were tested at the last epoch's context scale."""
+    record = train(make_spec(epochs=3, **{"model.gate.context_scale.epochs": 9}))
+    network, weights = load_network(RunFolder.find(runs, "tiny").checkpoints / "best.ckpt")
+    assert weights.epoch == record.best_epoch
+    expected = make_spec(**{"model.gate.context_scale.epochs": 9}).model.gate.context_scale.at(weights.epoch or 0)
+    assert float(network.context_scale) == pytest.approx(expected)
+
+
+def test_equal_specs_give_equal_runs(make_spec: MakeSpec, train: Train, runs: Path) -> None:
+    first, second = train(make_spec()), train(make_spec(**{"data.workers": 2}))
+    assert first.results == second.results
+    assert first.checkpoints == second.checkpoints
+    rows = [RunFolder(runs / record.id).history() for record in (first, second)]
+    for one, other in zip(*rows, strict=True):
+        assert {k: v for k, v in one.items() if k != names.SAMPLES_PER_SECOND} == {
+            k: v for k, v in other.items() if k != names.SAMPLES_PER_SECOND
+        }
+
+
+def test_the_next_run_is_compared_with_the_newest_good_one(make_spec: MakeSpec, train: Train) -> None:
+    first = train(make_spec(epochs=1))
+    second = train(make_spec(epochs=1, name="other"))
+    third = train(make_spec(epochs=1))
+    assert first.parent is None
+    assert second.parent == first.id
+    assert third.parent == first.id
+
+
+def test_a_failing_run_is_recorded_as_aborted(
+    make_spec: MakeSpec, train: Train, runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from kag.model.gate import Gate
+
+    def broken(*_: object) -> None:
+        raise TypeError("zeros_like(): argument 'input' must be Tensor, not NoneType")
+
+    monkeypatch.setattr(Gate, "used", broken)
+    with pytest.raises(TypeError):
+        train(make_spec())
+    record = RunFolder.find(runs, "tiny").read_record()
+    assert record.status is Status.ABORTED
+    assert record.failure is not None
+    assert record.failure.error == "TypeError"
+    assert record.end is not None
+
+
+def test_diverged_weights_end_the_run_by_name(make_spec: MakeSpec, train: Train, runs: Path) -> None:
+    with pytest.raises(RunFailed, match="NaN"):
+        train(make_spec(**{"optimizer.schedule.max_lr": 1e18, "optimizer.lr": 1e18, "trainer.gradient_clip": 0}))
+    assert RunFolder.find(runs, "tiny").read_record().status is Status.ABORTED
+
+
+@pytest.mark.parametrize(
+    ("overrides", "error"),
+    [
+        ({"model.attention.heads": 3}, SpecError),
+        ({"swa.start": 3, "swa.window": 9}, SpecError),
+        ({"data.file": "/nowhere.h5"}, DataError),
+    ],
+)
+def test_nothing_is_written_for_a_user_s_mistake(
+    make_spec: MakeSpec, train: Train, runs: Path, overrides: dict[str, object], error: type[Exception]
+) -> None:
+    with pytest.raises(error):
+        train(make_spec(**overrides))
+    assert not runs.exists()
+
+
+def test_early_stopping_ends_a_run_that_does_not_rise(make_spec: MakeSpec, train: Train, runs: Path) -> None:
+    spec = make_spec(epochs=9, **{"early_stopping.patience": 2, "early_stopping.min_delta": 1.0})
+    record = train(spec)
+    assert record.status is Status.EARLY_STOPPED
+    assert record.epochs_trained == 3
+    assert len(RunFolder.find(runs, "tiny").history()) == 3
+
+
+def test_the_classifier_begins_at_the_prior_that_pos_weight_implies(make_spec: MakeSpec, sites: Sites) -> None:
+    from kag.train.build import build_network
+
+    prevalence = sites.prevalence("train")
+    for weight in (1.0, 45.0):
+        network = build_network(make_spec(**{"loss.pos_weight": weight}), sites)
+        prior = 1.0 / (1.0 + math.exp(-network.classifier.logit.bias.item()))
+        assert prior == pytest.approx(weight * prevalence / (weight * prevalence + 1.0 - prevalence), rel=1e-5)
+    auto = build_network(make_spec(), sites)
+    assert auto.classifier.logit.bias.item() == pytest.approx(0.0, abs=1e-6)
+    assert np.isclose(prevalence, sites.label_N[sites.index("train")].mean())
