@@ -3,15 +3,15 @@
     escape:    text -> cell      < & | \\ and control characters become entities, a line end becomes <br>
     unescape:  cell -> text      the inverse; what a person typed into a cell is taken as typed
 
-Emphasis, links and short code spans stay markdown; every other back-tick becomes an entity, so that none can pair up with
-one outside its text.
+Emphasis, links and plain code spans stay markdown; every other back-tick becomes an entity, so that none can pair up
+with one outside its text.
 """
 
 from __future__ import annotations
 
 import re
 
-_CODE = re.compile(r"(?<!`)`[^`<&|\\\x00-\x1f\x7f-\x9f\u2028\u2029]+`(?!`)")
+_CODE = re.compile(r"(?<!`)`[^`<&\\\x00-\x1f\x7f-\x9f\u2028\u2029]+`(?!`)")
 _UNSAFE = re.compile(r"[<&|\\`\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _NAMED = {"<": "&lt;", "&": "&amp;", "\n": "<br>"}
 _ESCAPED = re.compile(r"<br ?/?>|&lt;|&gt;|&amp;|&#(?P<number>\d{1,7});|\\\|", re.IGNORECASE)
@@ -21,9 +21,7 @@ _CHARACTERS = {"&lt;": "<", "&gt;": ">", "&amp;": "&", "\\|": "|"}
 def escape(text: str) -> str:
     """A text as the content of a cell, on one line."""
     spans = _CODE.findall(text)
-    return "".join(
-        _plain(part) + span for part, span in zip(_CODE.split(text), [*spans, ""], strict=True)
-    )
+    return "".join(_plain(part) + keep_pipes(span) for part, span in zip(_CODE.split(text), [*spans, ""], strict=True))
 
 
 def unescape(cell: str) -> str:
@@ -32,7 +30,7 @@ def unescape(cell: str) -> str:
 
 
 def keep_pipes(cell: str) -> str:
-    """A cell that was written by hand, with its pipes escaped and nothing else changed."""
+    """A text whose pipes do not end its cell, and nothing else changed."""
     return cell.replace("|", r"\|")
 
 

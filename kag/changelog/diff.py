@@ -22,29 +22,33 @@ def diff(before: RunRecord, after: RunRecord) -> tuple[Change, ...]:
     Keys that describe a run or say how the work is carried out are left aside. A record of a hand-kept log knows some
     settings only: what one side does not know is no change.
     """
-    old, new = _grouped(before.spec), _grouped(after.spec)
-    partial = "imported" in (before.kind, after.kind)
-    changes = [
+    changes = compare(before.spec, after.spec, partial="imported" in (before.kind, after.kind))
+    if before.data_digest and after.data_digest and before.data_digest != after.data_digest:
+        changes = (*changes, Change(key="data", before=before.data_digest[:12], after=after.data_digest[:12]))
+    return changes
+
+
+def compare(before: Mapping[str, Scalar], after: Mapping[str, Scalar], *, partial: bool = False) -> tuple[Change, ...]:
+    """Keys on which two flat specs differ; see `diff`.
+
+    Args:
+        partial: what one side does not have is unknown, and no change.
+    """
+    old, new = _grouped(before), _grouped(after)
+    return tuple(
         change
         for key in _keys(old, new)
         if (change := _change(key, old, new)) is not None and not (partial and _unknown(key, old, new))
-    ]
-    if before.data_digest and after.data_digest and before.data_digest != after.data_digest:
-        changes.append(Change(key="data", before=before.data_digest[:12], after=after.data_digest[:12]))
-    return tuple(changes)
+    )
 
 
 def phrase(changes: Iterable[Change], shown: int = SHOWN) -> str:
     """The changes in one line; the last words count those that are not listed."""
-    listed = [f"{change.key.removeprefix('model.')} {_word(change.before)} -> {_word(change.after)}" for change in changes]
+    listed = [
+        f"{change.key.removeprefix('model.')} {_word(change.before)} -> {_word(change.after)}" for change in changes
+    ]
     rest = len(listed) - shown
     return "; ".join([*listed[:shown], *([f"and {rest} more"] if rest > 0 else [])])
-
-
-def settings(spec: Mapping[str, Scalar]) -> dict[str, Scalar]:
-    """A flat spec with each ramp as one value, without the keys that describe a run."""
-    left_out = (*DESCRIPTIVE, *EXECUTION)
-    return {key: value for key, value in _grouped(spec).items() if key not in left_out}
 
 
 def _grouped(spec: Mapping[str, Scalar]) -> dict[str, Scalar]:
@@ -67,7 +71,9 @@ def _ramp(spec: Mapping[str, Scalar], name: str) -> str:
 
 def _keys(old: Mapping[str, Scalar], new: Mapping[str, Scalar]) -> list[str]:
     """Keys of both, a section that only one side has as the one key that the other side has for it."""
-    absent = {key for side, other in ((old, new), (new, old)) for key in side if side[key] is None and _inside(key, other)}
+    absent = {
+        key for side, other in ((old, new), (new, old)) for key in side if side[key] is None and _inside(key, other)
+    }
     every = dict.fromkeys([*new, *old])
     return list(dict.fromkeys(next((name for name in absent if key.startswith(f"{name}.")), key) for key in every))
 

@@ -11,12 +11,13 @@ from kag.changelog.logged import Course
 from kag.spec.finding import Finding
 from kag.track.record import Result, RunRecord
 
+
 @dataclass(frozen=True)
 class Entry:
     """One run: its record, what its history comes to, the findings of its own, and what a person wrote."""
 
     record: RunRecord
-    course: Course = Course()
+    course: Course = field(default_factory=Course)
     findings: tuple[Finding, ...] = ()
     """What its record and history say without a look at other runs."""
     notes: str = ""
@@ -127,7 +128,8 @@ class Siblings:
     @cached_property
     def _listed_before(self) -> dict[str, Entry]:
         listed = sorted(
-            (entry for entry in self.entries if "row" in entry.record.facts), key=lambda entry: int(entry.record.facts["row"])
+            (entry for entry in self.entries if "row" in entry.record.facts),
+            key=lambda entry: int(entry.record.facts["row"]),
         )
         found: dict[str, Entry] = {}
         latest: Entry | None = None

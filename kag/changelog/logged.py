@@ -59,9 +59,7 @@ class Logged:
 
     def series(self, key: str) -> tuple[list[int], list[float]]:
         """Epochs and values of a metric, those left out where it is missing or not finite."""
-        pairs = [
-            (int(row[names.EPOCH]), row[key]) for row in self.rows if key in row and math.isfinite(row[key])
-        ]
+        pairs = [(int(row[names.EPOCH]), row[key]) for row in self.rows if key in row and math.isfinite(row[key])]
         return [epoch for epoch, _ in pairs], [value for _, value in pairs]
 
     def thirds(self, key: str) -> tuple[list[float], list[float]] | None:

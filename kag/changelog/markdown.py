@@ -48,7 +48,7 @@ class Line:
     @property
     def as_printed(self) -> bool:
         """Whether the generated cells are still what was printed."""
-        return self.generated == digest("\n".join(self.cells))
+        return self.generated == _cells_digest(self.cells)
 
     def text(self) -> str:
         """The row as a line of the table."""
@@ -65,17 +65,14 @@ def render(rows: Sequence[Row], *, verbatim: bool = False) -> str:
     """
     if verbatim:
         rows = sorted(rows, key=_as_listed)
-    return _HEAD + "".join(f"{line(row, verbatim=verbatim).text()}\n" for row in rows)
+    return _HEAD + "".join(f"{(verbatim and verbatim_line(row.entry)) or line(row).text()}\n" for row in rows)
 
 
-def line(row: Row, *, verbatim: bool = False) -> Line:
+def line(row: Row) -> Line:
     """One row, ready to be printed."""
-    written = verbatim_cells(row.entry) if verbatim else None
-    if written is not None:
-        return Line(written)
     cells = generated_cells(row)
     note = body(row.entry.notes)
-    return Line(cells, escape(note), digest(row.entry.id), digest("\n".join(cells)), digest(note))
+    return Line(cells, escape(note), digest(row.entry.id), _cells_digest(cells), digest(note))
 
 
 def parse(text: str) -> Line:
@@ -95,10 +92,12 @@ def digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def verbatim_cells(entry: Entry) -> tuple[str, ...] | None:
-    """The cells of a hand-kept log, character for character, or None if the run is of none."""
-    cells = entry.record.facts.get("cells")
-    return tuple(keep_pipes(cells[column]) for column in COLUMNS) if cells else None
+def verbatim_line(entry: Entry) -> str | None:
+    """The row of a hand-kept log, its cells character for character, or None if the run is of none."""
+    facts = entry.record.facts
+    if "cells" not in facts:
+        return None
+    return facts.get("as_written") or Line(tuple(keep_pipes(facts["cells"][column]) for column in COLUMNS)).text()
 
 
 def generated_cells(row: Row) -> tuple[str, ...]:
@@ -117,6 +116,11 @@ def status_word(entry: Entry) -> str:
     if status in (Status.PLANNED, Status.RUNNING):
         return str(status)
     return f"killed after {entry.record.epochs_trained} epochs" if status is Status.KILLED else ""
+
+
+def _cells_digest(cells: Sequence[str]) -> str:
+    """The same before a table is printed and after it is read, when \\| has become |."""
+    return digest("\n".join(cells).replace(r"\|", "|"))
 
 
 def _date_and_run(row: Row) -> str:
@@ -142,9 +146,15 @@ def _files_touched(entry: Entry) -> str:
 
 
 def _files(touched: Sequence[str], uncommitted: Sequence[str]) -> str:
-    shown = [escape(f"`{file}`") + (" (uncommitted)" if file in uncommitted else "") for file in touched[:FILES_SHOWN]]
-    rest = len(touched) - len(shown)
-    return ", ".join([*shown, *([f"and {rest} more"] if rest else [])])
+    committed = [file for file in touched if file not in uncommitted]
+    parts = [_names(committed), f"uncommitted: {_names(uncommitted)}" if uncommitted else ""]
+    return "; ".join(part for part in parts if part)
+
+
+def _names(files: Sequence[str]) -> str:
+    rest = len(files) - FILES_SHOWN
+    listed = ", ".join(escape(f"`{file}`") for file in files[:FILES_SHOWN])
+    return f"{listed} and {rest} more" if rest > 0 else listed
 
 
 def _val(row: Row) -> str:
@@ -162,11 +172,8 @@ def _trials(trials: Sequence[Entry]) -> str:
     """The other trials of a sweep, folded, each with its val AUPRC and what a person wrote."""
     if not trials:
         return ""
-    lines = [
-        f"{escape(f'`{trial.id}`')} {_number(trial.value('val'))}{f' {escape(note)}' if (note := body(trial.notes)) else ''}"
-        for trial in trials
-    ]
-    return f"<details><summary>{len(trials)} other trials</summary>{'<br>'.join(lines)}</details>"
+    lines = [f"`{trial.id}` {_number(trial.value('val'))} {body(trial.notes)}".strip() for trial in trials]
+    return f"<details><summary>{len(trials)} other trials</summary>{'<br>'.join(map(escape, lines))}</details>"
 
 
 def _number(value: float | None) -> str:

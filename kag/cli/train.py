@@ -19,7 +19,7 @@ def train(
             metavar="[SPEC] [KEY=VALUE]...", help="Spec file, then overrides (key=value, --key=value, JSON)."
         ),
     ] = None,
-    runs: Annotated[Path, typer.Option(help="Folder of the run folders.")] = Path("runs"),
+    runs: Annotated[Path, typer.Option(help="Folder of the run folders.", file_okay=False)] = Path("runs"),
     resume: Annotated[str | None, typer.Option(metavar="RUN", help="Continue this killed run.")] = None,
     accept: Annotated[
         list[str] | None, typer.Option(metavar="KEY", help="With --resume: let this key differ from the run's spec.")

@@ -51,6 +51,8 @@ def spread(total: int, count: int) -> list[int]:
 def sampled_keys(connection: Connection, run_id: int, spec_text: Any) -> list[dict[str, Any]]:
     """Rows that have all the keys of a spec `{keys, samples, minStep, maxStep}`, these keys only, evenly sampled.
 
+    Both bounds of a spec are included, other than those of a page.
+
     Raises:
         Fault: the spec is none.
     """
@@ -58,7 +60,8 @@ def sampled_keys(connection: Connection, run_id: int, spec_text: Any) -> list[di
     keys = spec.get("keys") or []
     if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
         raise Fault("keys of a history spec must be words")
-    low, high = _bound(spec.get("minStep")), _bound(spec.get("maxStep"))
+    low, last = _bound(spec.get("minStep")), _bound(spec.get("maxStep"))
+    high = None if last is None else last + 1
     rows = [json.loads(body) for body in page(connection, run_id, low=low, high=high, limit=MAX_SAMPLES)]
     if keys:
         rows = [row for row in (_chosen(row, keys) for row in rows) if row is not None]

@@ -82,7 +82,9 @@ def build_spec(
     try:
         return RunSpec.model_validate(merged)
     except ValidationError as error:
-        raise _spec_error([_violation(detail, overrides, lines or {}) for detail in error.errors()], title) from None
+        # Pydantic does not count faulty items, and calls a list of nothing else too short as well.
+        details = [detail for detail in error.errors() if detail["type"] != "too_short" or not detail["input"]]
+        raise _spec_error([_violation(detail, overrides, lines or {}) for detail in details], title) from None
 
 
 def spec_text(spec: RunSpec) -> str:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from kag.spec.part import Count, Listed, NotNegative, Part, Positive, Rate, Share
+from kag.spec.part import LISTED, Count, NotNegative, Part, Positive, Rate, Share
 from kag.spec.ramp import Ramp
 
 
@@ -90,7 +90,7 @@ class GateSpec(Part):
     """Alpha per sample from an MLP, one learned number, or a constant."""
     initial: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.5
     """Alpha before training (and for ever, if the kind is fixed)."""
-    clamp: Annotated[tuple[float, float], Listed, AfterValidator(_ordered)] | None = None
+    clamp: Annotated[tuple[float, float], LISTED, AfterValidator(_ordered)] | None = None
     """Smallest and largest alpha, or null."""
     temperature: Positive = 1.5
     """Divides the gate's logit: above 1 is softer."""
@@ -114,7 +114,7 @@ class AuxiliarySpec(Part):
 class ModelSpec(Part):
     """Tabular, centre and context encoders, the attention and the gate between them."""
 
-    hidden: Annotated[tuple[Count, ...], Listed, Field(min_length=1)] = (1024, 512, 256)
+    hidden: Annotated[tuple[Count, ...], Field(min_length=1), LISTED] = (1024, 512, 256)
     """Layer widths of each encoder; the last one is the width that the gate mixes."""
     dropout: Rate = 0.2
     """Dropout in encoders and classifier."""

@@ -30,12 +30,15 @@ def _listed(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
-Listed = BeforeValidator(_listed)
-Whole = Annotated[int, BeforeValidator(_whole)]
+LISTED, WHOLE = BeforeValidator(_listed), BeforeValidator(_whole)
+"""Stand behind the bounds of a field, so that the JSON schema knows the bounds."""
+
 FileName = Annotated[str, Field(min_length=1, pattern=r"^[^\x00]*$")]
 """A path; the null character ends one for the system."""
-Count = Annotated[int, BeforeValidator(_whole), Field(ge=1, le=1_000_000)]
+Count = Annotated[int, Field(ge=1, le=1_000_000), WHOLE]
 """How many; the upper end is far beyond any use and lets every rule walk over all epochs."""
+Ordinal = Annotated[int, Field(ge=0, le=1_000_000), WHOLE]
+"""An epoch counted from 0, or how many where none will do."""
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Rate = Annotated[float, Field(ge=0.0, lt=1.0)]
 Positive = Annotated[float, Field(gt=0.0)]

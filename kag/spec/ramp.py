@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any, Literal, get_args
+from typing import Any, Literal, get_args
 
-from pydantic import Field, GetJsonSchemaHandler, SerializerFunctionWrapHandler, model_serializer, model_validator
+from pydantic import GetJsonSchemaHandler, SerializerFunctionWrapHandler, model_serializer, model_validator
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from kag.spec.part import Part, Whole
+from kag.spec.part import Ordinal, Part
 
 Shape = Literal["linear", "cosine", "step"]
 
@@ -37,7 +37,7 @@ class Ramp(Part):
     """Value at epoch 0."""
     end: float
     """Value from epoch `epochs` on."""
-    epochs: Annotated[Whole, Field(ge=0)] = 0
+    epochs: Ordinal = 0
     """Epochs until `end` is reached."""
     shape: Shape = "linear"
     """How it goes there: linear, cosine, or one step at the end."""

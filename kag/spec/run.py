@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Discriminator, Field, Tag
 
 from kag.spec.model import ModelSpec, NotNegativeRamp
-from kag.spec.part import Count, FileName, Listed, NotNegative, Part, Positive, Rate, Whole
+from kag.spec.part import LISTED, WHOLE, Count, FileName, NotNegative, Ordinal, Part, Positive, Rate
 
 
 class ReplaySpec(Part):
@@ -22,7 +22,7 @@ class ReplaySpec(Part):
     """Length of the cycle in epochs; 1 replays in every epoch."""
     length: Count = 1
     """Replay epochs at the end of each cycle."""
-    until: Annotated[Whole, Field(ge=0)] | None = None
+    until: Ordinal | None = None
     """First epoch without replay, or null for never."""
 
     def active(self, epoch: int) -> bool:
@@ -37,14 +37,15 @@ class DataSpec(Part):
 
     file: FileName
     """HDF5 file in the `v3_residue_table` layout; relative to the spec file."""
-    batch_size: Annotated[Count, Field(ge=2)] = 640
+    batch_size: Annotated[int, Field(ge=2, le=1_000_000), WHOLE] = 640
     """Points in a batch, for each process."""
     grouping: Literal["point", "protein"] = "point"
     """A batch is a random set of points, or takes whole proteins one after another."""
     max_distance: Positive = 30.0
     """Angstrom; farther or missing neighbours count as this far and are masked."""
     replay: ReplaySpec | None = None
-    workers: Annotated[Whole, Field(ge=0)] = 0
+    """Extra passes over mined samples, or null."""
+    workers: Ordinal = 0
     """Loader processes; results do not depend on it."""
 
 
@@ -79,6 +80,7 @@ class LossSpec(Part):
     margin: Rate = 0.05
     """Asymmetric loss: probability shift of the negatives."""
     warmup: WarmupSpec | None = None
+    """Another loss for the first epochs, or null."""
 
 
 class ScheduleSpec(Part):
@@ -114,13 +116,13 @@ class EarlyStoppingSpec(Part):
 class SwaSpec(Part):
     """Stochastic weight averaging over epochs `start` ... `start + window - 1`, exactly these (arXiv 1803.05407)."""
 
-    start: Annotated[Whole, Field(ge=0)]
+    start: Ordinal
     """First averaged epoch, counted from 0."""
     window: Count
     """Averaged epochs; the run ends with the last of them."""
     lr: Positive = 2.0e-4
     """Learning rate that is reached `anneal_epochs` after `start`."""
-    anneal_epochs: Annotated[Whole, Field(ge=0)] = 6
+    anneal_epochs: Ordinal = 6
     """Epochs from the schedule's learning rate to `lr`; 0 switches at once."""
     shape: Literal["linear", "cosine"] = "cosine"
     """How the learning rate gets there."""
@@ -176,7 +178,7 @@ class TrackSpec(Part):
     """W&B user or team."""
     mode: Literal["auto", "online", "offline", "disabled"] = "auto"
     """`auto` is online if a key or server is configured, else offline."""
-    tags: Annotated[tuple[str, ...], Listed] = ()
+    tags: Annotated[tuple[str, ...], LISTED] = ()
     """Words to find the run by."""
 
 
@@ -195,7 +197,7 @@ class RunSpec(Part):
     """One sentence for the change log's Key Changes."""
     parent: str | None = None
     """Run that this one is compared with; default: the newest finished run of the same name or data."""
-    seed: Annotated[Whole, Field(ge=0, lt=2**32)] = 42
+    seed: Annotated[int, Field(ge=0, lt=2**32), WHOLE] = 42
     """Seed of initial weights, batches and dropout."""
     epochs: Count = 80
     """Length of the learning-rate schedule, and of the run unless SWA or early stopping end it."""

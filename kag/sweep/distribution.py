@@ -204,7 +204,7 @@ class Bounded(Stepped):
         _require_order(self.min, self.max)
         if self.distribution.endswith("_values") and self.min <= 0:
             raise ValueError("a logarithmic scale needs min > 0")
-        if self.step() is not None and not self.value(0.0) <= self.value(1.0):
+        if self.step() is not None and not self._bounds()[0] <= self.value(0.5) <= self._bounds()[1]:
             raise ValueError(f"no multiple of q = {self.step():g} lies between min and max")
         return self
 
@@ -223,15 +223,19 @@ class Bounded(Stepped):
             return math.log(self.min), math.log(self.max)
         return float(self.min), float(self.max)
 
+    def _bounds(self) -> tuple[float, float]:
+        """The smallest and the largest value before rounding."""
+        if self.distribution.endswith("_values"):
+            return self.min, self.max
+        forward, _ = self._scale()
+        smallest, largest = sorted(forward(float(end)) for end in (self.min, self.max))
+        return smallest, largest
+
     def value(self, share: float) -> float:
         low, high = self._ends()
         forward, _ = self._scale()
-        smallest, largest = sorted((forward(low), forward(high)))
-        number = min(max(forward(low + share * (high - low)), smallest), largest)
-        if self.distribution.endswith("_values"):
-            smallest, largest = self.min, self.max
-            number = min(max(number, smallest), largest)
-        return self.rounded(number, smallest, largest)
+        smallest, largest = self._bounds()
+        return self.rounded(min(max(forward(low + share * (high - low)), smallest), largest), smallest, largest)
 
     def share(self, value: Any) -> float:
         low, high = self._ends()

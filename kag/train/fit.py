@@ -33,7 +33,7 @@ from kag.train.batches import SiteBatches
 from kag.train.console import ProgressBar, RunConsole
 from kag.train.delivery import deliver
 from kag.train.job import Job
-from kag.train.opening import Opening, best_epochs, new_run, resume_state, resumed_run
+from kag.train.opening import Opening, best_epochs, epochs_in, new_run, resume_state, resumed_run
 from kag.train.outcome import Outcome
 from kag.train.recorder import EpochRecorder
 from kag.train.rehearsal import rehearse
@@ -87,6 +87,8 @@ def fit(
         outcome.tracker, wandb_id = open_tracker(spec, opening.folder, opening.record, console)
         outcome.update(wandb_id=wandb_id)
         stopped = _train(spec, job, batches, opening, outcome, signals, console)
+        if spec.swa is not None:
+            outcome.averaged(range(spec.swa.start, min(spec.swa.end, outcome.record.epochs_trained)))
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         outcome.delivered(deliver(spec, sites, opening.folder, job.averaged_weights(), device), stopped=stopped)
     return outcome.record
@@ -203,6 +205,7 @@ def _follow(
 
 
 def _loop(spec: RunSpec, job: Job, batches: SiteBatches, callbacks: list[Callback], state: Path | None) -> None:
+    batches.first_epoch = epochs_in(state)
     if spec.trainer.compile:
         job.network.compile()
     with warnings.catch_warnings():

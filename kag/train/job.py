@@ -14,7 +14,7 @@ import torch
 import torch.distributed
 from lightning.pytorch import LightningModule
 from torch import Tensor
-from torch.optim import AdamW
+from torch.optim import AdamW, Optimizer
 from torch.optim.swa_utils import AveragedModel
 
 from kag import names
@@ -68,6 +68,17 @@ class Job(LightningModule):
         parameters = [p for part in (self.network, self.objective) for p in part.parameters()]
         fused = self.spec.trainer.precision != "16-mixed"
         return AdamW(parameters, lr=optimizer.lr, weight_decay=optimizer.weight_decay, fused=fused)
+
+    def configure_gradient_clipping(
+        self, optimizer: Optimizer, gradient_clip_val: float | None = None, gradient_clip_algorithm: str | None = None
+    ) -> None:
+        """Clip the gradient norm. Lightning refuses a fused optimizer under bf16 too, where nothing is scaled."""
+        if not gradient_clip_val:
+            return
+        if self.spec.trainer.precision == "16-mixed":
+            self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
+        else:
+            torch.nn.utils.clip_grad_norm_(self.network.parameters(), gradient_clip_val)
 
     def on_train_epoch_start(self) -> None:
         """Seed the epoch and set its schedules."""

@@ -129,8 +129,9 @@ def resumed_run(folder: RunFolder, spec: RunSpec, *, data_digest: str, accept: S
     if record.status.done and not changes:
         raise RecordError(f"run {folder.id} has ended ({record.status}); there is nothing to resume")
     state = resume_state(folder)
-    epochs = int(load_torch(state)["epoch"]) + 1 if state else 0
+    epochs = epochs_in(state)
     folder.truncate_history(epochs)
+    rows = tuple(folder.history())
     write_atomically(folder.spec_file, spec_text(spec))
     record = record.model_copy(
         update={
@@ -141,17 +142,23 @@ def resumed_run(folder: RunFolder, spec: RunSpec, *, data_digest: str, accept: S
             "spec": flat(spec),
             "spec_digest": digest(spec),
             "epochs_trained": epochs,
+            "best_epoch": best_of(rows),
             "resumes": (*record.resumes, changes),
         }
     )
     folder.write_record(record)
-    return Opening(folder, record, tuple(folder.history()), state)
+    return Opening(folder, record, rows, state)
 
 
 def resume_state(folder: RunFolder) -> Path | None:
     """The state after the last epoch that was finished, or None if there is none."""
     path = folder.checkpoints / LAST
     return path if path.is_file() else None
+
+
+def epochs_in(state: Path | None) -> int:
+    """Trained epochs of a state."""
+    return int(load_torch(state, mmap=True)["epoch"]) + 1 if state else 0
 
 
 def changed_keys(stored: RunSpec, spec: RunSpec) -> tuple[Change, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -49,6 +50,14 @@ class Outcome:
     def trained(self, epochs: int, best_epoch: int) -> None:
         """An epoch has ended."""
         self.update(epochs_trained=epochs, best_epoch=best_epoch)
+
+    def averaged(self, epochs: Sequence[int]) -> None:
+        """Say which epochs the average holds; a window that was never reached is not passed over in silence."""
+        facts: dict[str, Any] = {"averaged_epochs": list(epochs)}
+        if not epochs:
+            facts["swa"] = "SWA never started"
+            self._console.warn("SWA never started: the run ended before its averaging window")
+        self.update(facts=self.record.facts | facts)
 
     def delivered(self, delivery: Delivery, *, stopped: bool) -> None:
         """The run has handed on its weights."""

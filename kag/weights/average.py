@@ -102,33 +102,49 @@ def read_sums(folder: Path, epoch: int) -> Sums:
     return Sums(content["first"], epoch, content["sums"], content["buffers"])
 
 
-def window_average(folder: Path, start: int, length: int) -> State:
-    """Mean of the weights at the ends of epochs `start` ... `start + length - 1`, from two stored sums.
+class RunSums:
+    """All stored sums of a run, opened once.
 
-    Parameters are the mean; buffers are those of the window's last epoch.
+    Args:
+        folder: where `add_to_sums` wrote.
 
     Raises:
-        CheckpointError: the window is empty or not covered by the stored epochs; or as `read_sums`.
+        CheckpointError: nothing is stored, an epoch is missing, or as `read_sums`.
     """
-    if length < 1:
-        raise CheckpointError(f"a window of {length} epochs has no average", where=str(folder))
-    after = read_sums(folder, start + length - 1)
-    if start < after.first:
-        raise CheckpointError(
-            f"epoch {start} is not in the sums",
-            where=str(folder),
-            nearest=f"the stored epochs begin with {after.first}",
-        )
-    return difference(after, read_sums(folder, start - 1) if start > after.first else None)
 
+    def __init__(self, folder: Path) -> None:
+        epochs = stored_epochs(folder)
+        if not epochs:
+            raise CheckpointError(
+                "no running sums of epoch weights", where=str(folder), remedy="train with swa.keep_sums=true"
+            )
+        self.folder = folder
+        self.first, self.last = epochs[0], epochs[-1]
+        self._sums = {epoch: read_sums(folder, epoch) for epoch in range(self.first, self.last + 1)}
+        if any(each.first != self.first for each in self._sums.values()):
+            raise CheckpointError("these sums do not begin with the same epoch", where=str(folder))
 
-def difference(after: Sums, before: Sums | None) -> State:
-    """The state that averages the epochs in `after` which are not in `before`, as float32."""
-    count = after.epoch - (before.epoch if before else after.first - 1)
-    averaged = {
-        name: ((value - before.sums[name] if before else value) / count).float() for name, value in after.sums.items()
-    }
-    return averaged | {name: value.clone() for name, value in after.buffers.items()}
+    def average(self, start: int, length: int) -> State:
+        """Mean of the weights at the ends of epochs `start` ... `start + length - 1`: a difference of two sums.
+
+        Parameters are the mean, float32; buffers are those of the window's last epoch.
+
+        Raises:
+            CheckpointError: the window is empty or not covered by the stored epochs.
+        """
+        end = start + length - 1
+        if not (length >= 1 and self.first <= start and end <= self.last):
+            raise CheckpointError(
+                f"window {start}:{length} is not covered by the stored epochs",
+                where=str(self.folder),
+                nearest=f"epochs {self.first} to {self.last} are stored",
+            )
+        after, before = self._sums[end], self._sums.get(start - 1)
+        mean = {
+            name: ((value - before.sums[name] if before else value) / length).float()
+            for name, value in after.sums.items()
+        }
+        return mean | {name: value.clone() for name, value in after.buffers.items()}
 
 
 def weighted_mean(states: Sequence[Mapping[str, Tensor]], ratios: Sequence[float]) -> State:

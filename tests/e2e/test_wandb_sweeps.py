@@ -180,7 +180,7 @@ def test_hyperband_stops_a_hopeless_trial(client: Any, project: str) -> None:
         method: grid
         metric: {name: score, goal: maximize}
         parameters: {x: {values: [0, 1]}}
-        early_terminate: {type: hyperband, min_iter: 3, eta: 2}
+        early_terminate: {type: hyperband, min_iter: 3, eta: 3}
         command: [python, "${program}"]
         """,
         project,

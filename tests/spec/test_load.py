@@ -207,10 +207,15 @@ def test_a_whole_float_counts(load: Any, value: str) -> None:
 
 @pytest.mark.parametrize(
     "word",
-    ["epochs=true", "epochs=80.5", 'epochs="80"', "optimizer.lr=true", "model.gate.context_scale=true", "seed=false"]
-    + [
+    [
+        "epochs=true",
+        "epochs=80.5",
+        'epochs="80"',
+        "optimizer.lr=true",
+        "model.gate.context_scale=true",
+        "seed=false",
         'model.hidden=["64"]',
-        "model.gate.clamp=[false, true]",
+        "model.gate.clamp=[false, 0.5]",
         "track.tags=[1]",
         "trainer.compile=1",
         "trainer.compile=0.0",

@@ -110,7 +110,7 @@ def test_a_missing_key_of_a_section_is_placed_at_the_section(tmp_path: Path) -> 
         ("model.gate.dropout.rate=1", "must stay within [0, 1)"),
         ("model.gate.penalty.weight=null", "model.gate.penalty.weight = null: must be a number or a section"),
         ("model=3", "model = 3: must be a section"),
-        ("model.hidden=[]", "list should have at least 1 item"),
+        ("model.hidden=[]", "at least 1 item"),
         ("track.tags=swa", 'track.tags = "swa": input should be a list'),
         ("change=12", "remedy: put it in quotes"),
         ("epochs=ten", 'epochs = "ten": input should be a valid integer'),

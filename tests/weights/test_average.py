@@ -17,12 +17,12 @@ from kag.errors import CheckpointError
 from kag.model.network import Network
 from kag.spec import RunSpec
 from kag.weights.average import (
+    RunSums,
     add_to_sums,
     read_sums,
     recompute_normalisation,
     stored_epochs,
     weighted_mean,
-    window_average,
 )
 
 EPOCHS = 7
@@ -55,8 +55,9 @@ def test_every_window_is_the_direct_mean(tmp_path: Path, network: Network) -> No
     states = train(network, tmp_path, range(EPOCHS))
     windows = [(start, length) for start in range(EPOCHS) for length in range(1, EPOCHS - start + 1)]
     assert len(windows) == 28
+    sums = RunSums(tmp_path)
     for start, length in windows:
-        averaged = window_average(tmp_path, start, length)
+        averaged = sums.average(start, length)
         assert averaged.keys() == states[0].keys()
         for name, value in averaged.items():
             inside = torch.stack([state[name] for state in states[start : start + length]])
@@ -70,7 +71,7 @@ def test_every_window_is_the_direct_mean(tmp_path: Path, network: Network) -> No
 def test_a_window_of_one_epoch_is_that_epoch(tmp_path: Path, network: Network) -> None:
     states = train(network, tmp_path, range(EPOCHS))
     for epoch, state in enumerate(states):
-        averaged = window_average(tmp_path, epoch, 1)
+        averaged = RunSums(tmp_path).average(epoch, 1)
         assert max(float((averaged[name] - state[name]).abs().max()) for name in state) < 1e-6
 
 
@@ -81,21 +82,19 @@ def test_the_window_is_that_of_torch(tmp_path: Path, network: Network) -> None:
         add_to_sums(tmp_path, network, epoch=epoch)
         if 2 <= epoch < 6:
             average.update_parameters(network)
-    torch.testing.assert_close(window_average(tmp_path, 2, 4), dict(average.module.state_dict()), rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(RunSums(tmp_path).average(2, 4), dict(average.module.state_dict()), rtol=1e-5, atol=1e-5)
 
 
 def test_sums_may_begin_late_and_epochs_before_are_refused(tmp_path: Path, network: Network) -> None:
     states = train(network, tmp_path, range(3, 6))
     assert stored_epochs(tmp_path) == [3, 4, 5]
-    averaged = window_average(tmp_path, 3, 3)
+    sums = RunSums(tmp_path)
     name = "classifier.logit.weight"
-    torch.testing.assert_close(averaged[name], torch.stack([state[name] for state in states]).mean(0))
-    with pytest.raises(CheckpointError, match="epoch 2 is not in the sums"):
-        window_average(tmp_path, 2, 3)
-    with pytest.raises(CheckpointError, match="no such file"):
-        window_average(tmp_path, 5, 2)
-    with pytest.raises(CheckpointError, match="window of 0 epochs"):
-        window_average(tmp_path, 5, 0)
+    torch.testing.assert_close(sums.average(3, 3)[name], torch.stack([state[name] for state in states]).mean(0))
+    for start, length in ((2, 3), (5, 2), (5, 0)):
+        with pytest.raises(CheckpointError, match=f"window {start}:{length} is not covered") as caught:
+            sums.average(start, length)
+        assert "epochs 3 to 5 are stored" in str(caught.value)
 
 
 def test_an_epoch_that_is_trained_again_counts_once(tmp_path: Path, networks: Callable[[int], Network]) -> None:
@@ -117,6 +116,8 @@ def test_a_gap_and_a_damaged_file_are_refused(tmp_path: Path, network: Network) 
     train(network, tmp_path, range(3))
     with pytest.raises(CheckpointError, match=r"epoch_0003\.pt: no such file"):
         add_to_sums(tmp_path, network, epoch=4)
+    with pytest.raises(CheckpointError, match="no running sums"):
+        RunSums(tmp_path / "missing")
     last = tmp_path / "epoch_0002.pt"
     last.write_bytes(last.read_bytes()[:-100])
     with pytest.raises(CheckpointError, match=r"epoch_0002\.pt: not a torch file"):
@@ -124,6 +125,8 @@ def test_a_gap_and_a_damaged_file_are_refused(tmp_path: Path, network: Network) 
     (tmp_path / "epoch_0001.pt").rename(last)
     with pytest.raises(CheckpointError, match="does not hold the sums up to epoch 2"):
         read_sums(tmp_path, 2)
+    with pytest.raises(CheckpointError, match=r"epoch_0001\.pt: no such file"):
+        RunSums(tmp_path)
     torch.save({"format": "other"}, last)
     with pytest.raises(CheckpointError, match="not a file of running sums"):
         read_sums(tmp_path, 2)
@@ -136,7 +139,7 @@ def test_sums_are_kept_in_float64(tmp_path: Path, network: Network) -> None:
         with torch.no_grad():
             network.classifier.logit.bias.fill_(number)
         add_to_sums(tmp_path, network, epoch=epoch)
-    assert window_average(tmp_path, 1, 2)[name].item() == pytest.approx(2e-3, rel=1e-6)
+    assert RunSums(tmp_path).average(1, 2)[name].item() == pytest.approx(2e-3, rel=1e-6)
 
 
 @given(st.lists(st.floats(0.0, 1.0), min_size=2, max_size=4), st.integers(0, 1000))

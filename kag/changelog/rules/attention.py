@@ -37,7 +37,10 @@ def entropy_collapsed(run: Logged) -> Iterator[Finding]:
     if last is not None and last < COLLAPSED:
         since = "" if first is None else f", from {first:.2f}"
         yield warning(
-            "entropy_collapsed", f"attention entropy collapsed to {last:.2f} of its maximum{since}", first=first, last=last
+            "entropy_collapsed",
+            f"attention entropy collapsed to {last:.2f} of its maximum{since}",
+            first=first,
+            last=last,
         )
 
 

@@ -43,7 +43,7 @@ def best_to_date(entry: Entry, siblings: Siblings) -> Iterator[Finding]:
     if highest is not None and value > highest:
         yield note(
             "best_to_date",
-            f"best val AUPRC to date, before {highest:.3f} (`{before.id}`)",
+            f"best val AUPRC to date ({highest:.3f} before)",
             value=value,
             before=highest,
             run_before=before.id,

@@ -33,7 +33,7 @@ def test_equals_other_run(entry: Entry, siblings: Siblings) -> Iterator[Finding]
     for other in siblings.same_test(entry):
         if other.id == entry.id:
             return
-        if _measured(entry) and _measured(other) or _related(entry, other, siblings):
+        if (_measured(entry) and _measured(other)) or _related(entry, other, siblings):
             yield warning(
                 "test_equals_other_run",
                 f"the test number is that of `{other.id}`",
@@ -49,7 +49,7 @@ def selected_on_test(entry: Entry, _: Siblings) -> Iterator[Finding]:
         if (result.selected_on or "").startswith("test/"):
             yield error(
                 "selected_on_test",
-                f"these weights were selected on {result.selected_on}: the test number is no estimate for unseen proteins",
+                f"selected on {result.selected_on}: the test number is no estimate for unseen proteins",
                 test=entry.value("test"),
                 selected_on=result.selected_on,
             )
@@ -99,7 +99,14 @@ def val_test_disagree(entry: Entry, siblings: Siblings) -> Iterator[Finding]:
     parent = siblings.parent(entry)
     values = [e.value(split) for split in ("val", "test") for e in (entry, parent) if e is not None]
     val, val_before, test, test_before = values if len(values) == 4 else (None,) * 4
-    if val is None or val_before is None or test is None or test_before is None or _withheld(entry) or _withheld(parent):
+    if (
+        val is None
+        or val_before is None
+        or test is None
+        or test_before is None
+        or _withheld(entry)
+        or _withheld(parent)
+    ):
         return
     on_val, on_test = val - val_before, test - test_before
     if abs(on_val - on_test) > APART:

@@ -69,7 +69,11 @@ def gate_at_clamp(run: Logged) -> Iterator[Finding]:
         alpha, share = run.end(names.ALPHA_MEAN), run.end(names.SATURATED_SHARE)
         points = "" if share is None else f", {share:.0%} of the points on an edge"
         yield warning(
-            "gate_at_clamp", f"alpha {alpha:.2f} lies on the clamp's edge {edge:g}{points}", alpha=alpha, share=share, edge=edge
+            "gate_at_clamp",
+            f"alpha {alpha:.2f} lies on the clamp's edge {edge:g}{points}",
+            alpha=alpha,
+            share=share,
+            edge=edge,
         )
 
 
@@ -83,7 +87,8 @@ def penalty_inert(run: Logged) -> Iterator[Finding]:
     if after >= before and after > DRIFT:
         yield warning(
             "penalty_inert",
-            f"with a penalty of up to {weight:g} alpha came no nearer to its target {target:g}: {begun:.2f} at first, {ended:.2f} at last",
+            f"with a penalty of up to {weight:g} alpha came no nearer to its target {target:g}: "
+            f"{begun:.2f} at first, {ended:.2f} at last",
             weight=weight,
             target=target,
             first=begun,

@@ -36,7 +36,7 @@ def patience_restored(run: Logged) -> Iterator[Finding]:
     if restored is not None and patience is not None and restored != patience:
         yield warning(
             "patience_restored",
-            f"early stopping worked with patience {restored}, restored from the checkpoint, not with {patience:g} as set",
+            f"early stopping worked with patience {restored} out of the checkpoint, not with {patience:g} as set",
             patience=patience,
             worked_with=restored,
         )

@@ -1,0 +1,153 @@
+"""From entries and a document to the next version of the document: edits back to their runs, then new contents."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from kag.changelog.cells import body
+from kag.changelog.collect import collect
+from kag.changelog.document import NEW, PLANNED, STRUCTURE, TABLE, regions, replaced
+from kag.changelog.entry import Siblings
+from kag.changelog.markdown import render
+from kag.changelog.merge import edits
+from kag.changelog.repository import Repository
+from kag.changelog.structure import plan_list, plans, structure
+from kag.changelog.table import Choice, table
+from kag.errors import RecordError
+from kag.track.atomic import write_atomically
+from kag.track.folder import RunFolder
+from kag.track.folders import FolderSource
+from kag.track.reading import read_text
+from kag.track.source import RunSource
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the document shows, and where the rest of it comes from."""
+
+    repository: Repository
+    """Where commits are looked up."""
+    specs: Path
+    """Folder of planned specs; need not exist."""
+    choice: Choice = field(default_factory=Choice)
+    """Runs that the table shows."""
+    verbatim: bool = False
+    """Rows of a hand-kept log as they stood there."""
+
+
+@dataclass(frozen=True)
+class Version:
+    """A document as it is and as it should be."""
+
+    found: str
+    """Empty if there is none yet."""
+    wanted: str
+    notes: Mapping[str, str]
+    """Run id -> note that was changed in the table and has to go back to its run."""
+
+    @property
+    def stale(self) -> bool:
+        """Whether anything is left to write."""
+        return bool(self.notes) or self.found != self.wanted
+
+
+def update(source: RunSource, file: Path, options: Options, *, dry: bool = False) -> Version:
+    """Bring a document up to date with the runs of a source.
+
+    Args:
+        dry: write nothing.
+
+    Raises:
+        RecordError: as `next_version` and `store_notes`.
+    """
+    if dry:
+        return next_version(file, collect(source, options.repository), options)
+    with writing(file):
+        version = next_version(file, collect(source, options.repository), options)
+        store_notes(source, version.notes)
+        if version.found != version.wanted:
+            write_atomically(file, version.wanted)
+    return version
+
+
+def next_version(file: Path, siblings: Siblings, options: Options) -> Version:
+    """What a document should be, given the runs and what a person changed in it.
+
+    Args:
+        file: the document; need not exist.
+        siblings: every run of the source.
+
+    Raises:
+        RecordError: the markers are broken, or a change in the table cannot be merged; see `edits`.
+    """
+    where = str(file)
+    found = read_text(file) if file.exists() else ""
+    text = found or NEW
+    region = regions(text, where=where)[TABLE]
+    inside = text[region.start : region.end]
+    notes = edits(inside, siblings, where=where, first_line=region.first_line)
+    merged = with_notes(siblings, notes) if notes else siblings
+    contents = {
+        TABLE: render(table(merged, options.choice), verbatim=options.verbatim),
+        STRUCTURE: structure(merged, options.repository),
+        PLANNED: plan_list(plans(merged, options.specs), merged),
+    }
+    return Version(found, replaced(text, contents, where=where), notes)
+
+
+def with_notes(siblings: Siblings, notes: Mapping[str, str]) -> Siblings:
+    """The same runs, some with another note."""
+    entries = tuple(replace(entry, notes=notes.get(entry.id, entry.notes)) for entry in siblings.entries)
+    return replace(siblings, entries=entries)
+
+
+def store_notes(source: RunSource, notes: Mapping[str, str]) -> None:
+    """Give notes back to their runs.
+
+    Raises:
+        RecordError: the source cannot be written to.
+    """
+    if not notes:
+        return
+    if not isinstance(source, FolderSource):
+        listed = "\n".join(f"  {run}: {note!r}" for run, note in notes.items())
+        raise RecordError(
+            f"notes were changed in the table, and this source takes none:\n{listed}",
+            remedy="change the notes where the runs are kept, then write again",
+        )
+    for run, note in notes.items():
+        write_note(RunFolder(source.runs / run), note)
+
+
+def write_note(folder: RunFolder, note: str) -> None:
+    """Replace what a person wrote about a run."""
+    write_atomically(folder.notes_file, f"{note}\n" if note else "")
+
+
+def add_note(folder: RunFolder, text: str) -> None:
+    """Add a paragraph to what a person wrote about a run.
+
+    Raises:
+        RecordError: there is nothing in it.
+    """
+    if not body(text):
+        raise RecordError("the note is empty", where=folder.id)
+    with writing(folder.notes_file):
+        before = body(folder.notes())
+        write_note(folder, f"{before}\n\n{body(text)}" if before else body(text))
+
+
+@contextmanager
+def writing(file: Path) -> Iterator[None]:
+    """Hold off other writers of the files in a folder; the system lets go when the process dies."""
+    descriptor = os.open(file.absolute().parent, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)

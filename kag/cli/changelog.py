@@ -1,0 +1,168 @@
+"""`kag changelog`, `kag doctor` and `kag note`."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from kag.changelog.write import Options
+    from kag.track.source import RunSource
+
+app = typer.Typer(help="Rebuild the model change log from the tracked runs.")
+
+DOCUMENT = Path("MODEL_CHANGELOG.md")
+PLANNED_SPECS = Path("specs/planned")
+"""Folder of planned specs inside the folder of runs."""
+
+Runs = Annotated[Path, typer.Option("--runs", help="Folder of runs.", metavar="DIR")]
+
+
+class Format(StrEnum):
+    """What the table is written as."""
+
+    MARKDOWN = "markdown"
+    JSON = "json"
+    CSV = "csv"
+    HTML = "html"
+
+
+@app.callback(invoke_without_command=True, epilog="Example: kag changelog --source runs --write MODEL_CHANGELOG.md")
+def changelog(
+    context: typer.Context,
+    source: Annotated[
+        str, typer.Option(help="Folder of runs, wandb:ENTITY/PROJECT, offline:DIR or markdown:FILE.", metavar="SOURCE")
+    ] = "runs",
+    write: Annotated[
+        Path | None, typer.Option(help="Write the table into this document, between its markers.", metavar="FILE")
+    ] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Write nothing; exit code 1 if the document is stale.")
+    ] = False,
+    show_diff: Annotated[bool, typer.Option("--diff", help="Write nothing; print what would change.")] = False,
+    form: Annotated[
+        Format, typer.Option("--format", help="What to print, or to write to a file of its own.")
+    ] = Format.MARKDOWN,
+    since: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="First day that is shown.")] = None,
+    until: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Last day that is shown.")] = None,
+    tag: Annotated[list[str] | None, typer.Option(help="Only with this tag; repeated, with all of them.")] = None,
+    sweep: Annotated[str | None, typer.Option(help="Only the trials of this sweep.", metavar="ID")] = None,
+    verbatim: Annotated[
+        bool, typer.Option("--verbatim", help="Rows that were imported from a hand-kept log as they stood there.")
+    ] = False,
+) -> None:
+    """Rebuild the model change log: print it, or write it between the markers of a document.
+
+    Numbers come from records, claims from rules. Notes that were changed in the table go back to their runs.
+    """
+    if context.invoked_subcommand is not None:
+        return
+    from kag.changelog.repository import Repository
+    from kag.changelog.table import Choice
+    from kag.changelog.write import Options
+    from kag.track.source import open_source
+
+    choice = Choice(since.date() if since else None, until.date() if until else None, tuple(tag or ()), sweep)
+    options = Options(Repository(Path.cwd()), Path(source) / PLANNED_SPECS, choice, verbatim)
+    runs = open_source(source)
+    if form is not Format.MARKDOWN or not (write or check or show_diff):
+        _print_table(runs, options, form, write)
+        return
+    file = write or DOCUMENT
+    from kag.changelog.document import unified_diff
+    from kag.changelog.write import update
+
+    version = update(runs, file, options, dry=check or show_diff)
+    if show_diff:
+        typer.echo(unified_diff(version.found, version.wanted, str(file)), nl=False)
+    if check and version.stale:
+        typer.echo(f"{file} is stale; `kag changelog --source {source} --write {file}` renews it", err=True)
+        raise typer.Exit(1)
+    if not check and not show_diff:
+        typer.echo(f"{file} {'written' if version.stale else 'is up to date'}", err=True)
+
+
+@app.command("import", epilog="Example: kag changelog import MODEL_CHANGELOG_OCT2025.md --runs runs")
+def import_log(
+    file: Annotated[Path, typer.Argument(help="Change log that was kept by hand.", metavar="FILE")],
+    runs: Runs = Path("runs"),
+) -> None:
+    """Turn the rows of a hand-kept change log into run folders: what they state, nothing guessed."""
+    from kag.changelog.importing import import_rows
+
+    made, known = import_rows(file, runs)
+    typer.echo(f"{len(made)} runs imported into {runs}" + (f", {len(known)} were there already" if known else ""))
+
+
+def doctor(
+    run: Annotated[str, typer.Argument(help="Run id, its beginning, the run's name, or a folder.", metavar="RUN")],
+    runs: Runs = Path("runs"),
+) -> None:
+    """Print what the rules find in a run, each finding with the numbers it rests on.
+
+    Example:
+
+      kag doctor oct17
+    """
+    from rich.console import Console
+    from rich.markup import escape
+
+    from kag.changelog.collect import collect
+    from kag.changelog.diagnose import diagnose
+    from kag.changelog.repository import Repository
+    from kag.track.folder import RunFolder
+    from kag.track.folders import FolderSource
+
+    folder = RunFolder.find(runs, run)
+    siblings = collect(FolderSource(folder.path.parent), Repository(Path.cwd()))
+    findings = diagnose(siblings.by_id[folder.id], siblings)
+    console = Console(highlight=False, soft_wrap=True)
+    colours = {"error": "red", "warning": "yellow", "note": "cyan"}
+    for finding in findings:
+        console.print(f"[{colours[finding.severity]}]{finding.severity}[/] {finding.code}: {escape(finding.sentence)}")
+        for name, value in finding.evidence.items():
+            console.print(f"    {name} = {'unknown' if value is None else escape(str(value))}")
+    if not findings:
+        console.print(f"no rule has anything to say about {folder.id}")
+
+
+def note(
+    run: Annotated[str, typer.Argument(help="Run id, its beginning, the run's name, or a folder.", metavar="RUN")],
+    text: Annotated[str, typer.Argument(help="What to add.", metavar="TEXT")],
+    runs: Runs = Path("runs"),
+) -> None:
+    """Add a note to a run; the change log shows it at the end of the run's row.
+
+    Example:
+
+      kag note oct17 "kept for averaging"
+    """
+    from kag.changelog.write import add_note
+    from kag.track.folder import RunFolder
+
+    folder = RunFolder.find(runs, run)
+    add_note(folder, text)
+    typer.echo(f"added to {folder.notes_file}")
+
+
+def _print_table(source: RunSource, options: Options, form: Format, file: Path | None) -> None:
+    """The table alone, to the terminal or to a file of its own."""
+    from kag.changelog.collect import collect
+    from kag.changelog.formats import as_csv, as_html, as_json
+    from kag.changelog.markdown import render
+    from kag.changelog.table import table
+    from kag.track.atomic import write_atomically
+
+    rows = table(collect(source, options.repository), options.choice)
+    if form is Format.MARKDOWN:
+        text = render(rows, verbatim=options.verbatim)
+    else:
+        text = {Format.JSON: as_json, Format.CSV: as_csv, Format.HTML: as_html}[form](rows)
+    if file is None:
+        typer.echo(text, nl=False)
+    else:
+        write_atomically(file, text)

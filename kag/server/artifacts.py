@@ -1,0 +1,272 @@
+"""Artifacts in the database: collections of versions, each a set of files under a manifest."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping, func, select
+
+from kag.server.context import Context, decode_id
+from kag.server.faults import Fault, NotFound
+from kag.server.files import checked_path
+from kag.server.runs import checked_name, ensure_project, find_project, find_run
+from kag.server.store import all_rows, first, inserted_id, upsert
+from kag.server.tables import (
+    aliases,
+    artifact_files,
+    artifact_tags,
+    artifact_uses,
+    artifacts,
+    blobs,
+    collections,
+    manifests,
+)
+
+COMMITTED, PENDING, DELETED = "COMMITTED", "PENDING", "DELETED"
+
+
+def by_id(connection: Connection, identifier: Any) -> RowMapping:
+    """The artifact of an id, or of the id that the client chose.
+
+    Raises:
+        NotFound: there is none.
+    """
+    query = select(artifacts).where(artifacts.c.client_id == str(identifier))
+    found = first(connection, query)
+    if found is None:
+        query = select(artifacts).where(artifacts.c.id == decode_id("Artifact", identifier))
+        found = first(connection, query)
+    if found is None:
+        raise NotFound("no such artifact")
+    return found
+
+
+def collection_of(connection: Connection, number: int) -> RowMapping:
+    """A collection."""
+    found = first(connection, select(collections).where(collections.c.id == number))
+    if found is None:
+        raise NotFound("no such collection")
+    return found
+
+
+def find_collection(connection: Connection, project_id: int, name: Any) -> RowMapping | None:
+    """A collection by name, or None."""
+    query = select(collections).where(collections.c.project_id == project_id, collections.c.name == str(name))
+    return first(connection, query)
+
+
+def create(context: Context, given: Mapping[str, Any]) -> RowMapping:
+    """A version that waits for its files; a committed one with the same digest is taken instead."""
+    connection, now = context.connection, context.now
+    entity = given.get("entityName") or context.settings.entity
+    project = ensure_project(connection, entity, given.get("projectName"), now=now)
+    collection = _ensure_collection(connection, project["id"], given, now)
+    same = select(artifacts).where(
+        artifacts.c.collection_id == collection["id"],
+        artifacts.c.digest == str(given.get("digest")),
+        artifacts.c.state == COMMITTED,
+    )
+    found = first(connection, same)
+    if found is None:
+        run = find_run(connection, project["id"], given.get("runName"))
+        row = {
+            "collection_id": collection["id"],
+            "digest": str(given.get("digest"))[:256],
+            "state": PENDING,
+            "description": given.get("description"),
+            "metadata": given.get("metadata"),
+            "client_id": given.get("clientID"),
+            "run_id": None if run is None else run["id"],
+            "created_at": now,
+            "updated_at": now,
+        }
+        number = inserted_id(connection, artifacts, row)
+        found = first(connection, select(artifacts).where(artifacts.c.id == number))
+    if found is None:
+        raise LookupError("an artifact vanished")
+    set_aliases(connection, found, [str(one.get("alias")) for one in given.get("aliases") or []])
+    set_tags(connection, found["id"], [str(one.get("tagName")) for one in given.get("tags") or []])
+    return found
+
+
+def _ensure_collection(connection: Connection, project_id: int, given: Mapping[str, Any], now: float) -> RowMapping:
+    names = given.get("artifactCollectionNames") or [given.get("artifactCollectionName")]
+    name = names[0] if isinstance(names, list) and names else None
+    row = {
+        "project_id": project_id,
+        "name": checked_name("artifact", name),
+        "type": checked_name("artifact type", given.get("artifactTypeName")),
+        "created_at": now,
+    }
+    upsert(connection, collections, [row], key=["project_id", "name"], update=[])
+    found = find_collection(connection, project_id, name)
+    if found is None:
+        raise LookupError("a collection vanished")
+    if found["type"] != row["type"]:
+        raise Fault(f"the artifact {name!r} has the type {found['type']!r}, not {row['type']!r}")
+    return found
+
+
+def set_aliases(connection: Connection, artifact: RowMapping, names: Sequence[str]) -> None:
+    """Point names of the collection to this version."""
+    rows = [
+        {"artifact_id": artifact["id"], "collection_id": artifact["collection_id"], "alias": checked_name("alias", name)}
+        for name in dict.fromkeys(names)
+    ]
+    upsert(connection, aliases, rows, key=["collection_id", "alias"], update=["artifact_id"])
+
+
+def drop_aliases(connection: Connection, artifact: RowMapping, names: Sequence[str]) -> None:
+    """Remove names of this version."""
+    connection.execute(aliases.delete().where(aliases.c.artifact_id == artifact["id"], aliases.c.alias.in_(names)))
+
+
+def set_tags(connection: Connection, artifact_id: int, names: Sequence[str]) -> None:
+    """Tag a version."""
+    rows = [{"artifact_id": artifact_id, "name": checked_name("tag", name)} for name in dict.fromkeys(names)]
+    upsert(connection, artifact_tags, rows, key=["artifact_id", "name"], update=[])
+
+
+def aliases_of(connection: Connection, artifact_id: int) -> Sequence[RowMapping]:
+    """The names of a version."""
+    return all_rows(connection, select(aliases).where(aliases.c.artifact_id == artifact_id).order_by(aliases.c.id))
+
+
+def tags_of(connection: Connection, artifact_id: int) -> Sequence[RowMapping]:
+    """The tags of a version."""
+    query = select(artifact_tags).where(artifact_tags.c.artifact_id == artifact_id)
+    return all_rows(connection, query.order_by(artifact_tags.c.id))
+
+
+def add_file(connection: Connection, artifact: RowMapping, given: Mapping[str, Any]) -> RowMapping:
+    """A file that the client is about to upload."""
+    row = {"artifact_id": artifact["id"], "name": checked_path(given.get("name")), "md5": str(given.get("md5"))[:256]}
+    upsert(connection, artifact_files, [row], key=["artifact_id", "name"], update=["md5"])
+    where = (artifact_files.c.artifact_id == artifact["id"], artifact_files.c.name == row["name"])
+    found = first(connection, select(artifact_files).where(*where))
+    if found is None:
+        raise LookupError("a file vanished")
+    return found
+
+
+def files_of(connection: Connection, artifact_id: int) -> Sequence[RowMapping]:
+    """The files of a version that have arrived."""
+    query = (
+        select(artifact_files, blobs.c.path, blobs.c.size)
+        .join(blobs, artifact_files.c.blob_id == blobs.c.id)
+        .where(artifact_files.c.artifact_id == artifact_id)
+        .order_by(artifact_files.c.name)
+    )
+    return all_rows(connection, query)
+
+
+def create_manifest(connection: Connection, artifact: RowMapping, given: Mapping[str, Any]) -> RowMapping:
+    """The manifest of a version."""
+    row = {
+        "artifact_id": artifact["id"],
+        "name": str(given.get("name"))[:256],
+        "digest": str(given.get("digest"))[:256],
+    }
+    return manifest(connection, inserted_id(connection, manifests, row))
+
+
+def manifest(connection: Connection, number: int) -> RowMapping:
+    """A manifest.
+
+    Raises:
+        NotFound: there is none.
+    """
+    found = first(connection, select(manifests).where(manifests.c.id == number))
+    if found is None:
+        raise NotFound("no such manifest")
+    return found
+
+
+def current_manifest(connection: Connection, artifact_id: int) -> RowMapping | None:
+    """The newest manifest of a version that has arrived, with the path of its blob."""
+    query = (
+        select(manifests, blobs.c.path)
+        .join(blobs, manifests.c.blob_id == blobs.c.id)
+        .where(manifests.c.artifact_id == artifact_id)
+        .order_by(manifests.c.id.desc())
+    )
+    return first(connection, query)
+
+
+def commit(connection: Connection, artifact: RowMapping, *, now: float) -> RowMapping:
+    """All files are there: the version gets its number, and the name `latest`."""
+    if artifact["state"] != COMMITTED:
+        query = select(func.max(artifacts.c.version)).where(artifacts.c.collection_id == artifact["collection_id"])
+        last = connection.execute(query).scalar_one()
+        values = {"state": COMMITTED, "version": 0 if last is None else last + 1, "updated_at": now}
+        connection.execute(artifacts.update().where(artifacts.c.id == artifact["id"]).values(**values))
+        set_aliases(connection, artifact, ["latest"])
+    found = first(connection, select(artifacts).where(artifacts.c.id == artifact["id"]))
+    if found is None:
+        raise LookupError("an artifact vanished")
+    return found
+
+
+def latest(connection: Connection, collection_id: int) -> RowMapping | None:
+    """The newest committed version."""
+    where = (artifacts.c.collection_id == collection_id, artifacts.c.state == COMMITTED)
+    return first(connection, select(artifacts).where(*where).order_by(artifacts.c.version.desc()))
+
+
+def named(connection: Connection, collection_id: int, word: str) -> RowMapping | None:
+    """A version by alias, `v3`, or digest."""
+    query = (
+        select(artifacts)
+        .join(aliases, aliases.c.artifact_id == artifacts.c.id)
+        .where(aliases.c.collection_id == collection_id, aliases.c.alias == word)
+    )
+    found = first(connection, query)
+    if found is None and word.startswith("v") and word[1:].isdecimal() and len(word) < 10:
+        where = (artifacts.c.collection_id == collection_id, artifacts.c.version == int(word[1:]))
+        found = first(connection, select(artifacts).where(*where))
+    if found is None:
+        where = (artifacts.c.collection_id == collection_id, artifacts.c.digest == word)
+        found = first(connection, select(artifacts).where(*where))
+    return found
+
+
+def by_path(connection: Connection, project_id: int, name: Any) -> tuple[RowMapping, RowMapping] | None:
+    """Collection and version of `collection:alias`."""
+    words = str(name).rsplit("/", 1)[-1].split(":", 1)
+    collection = find_collection(connection, project_id, words[0])
+    if collection is None:
+        return None
+    found = named(connection, collection["id"], words[1] if len(words) > 1 else "latest")
+    return None if found is None else (collection, found)
+
+
+def use(context: Context, given: Mapping[str, Any]) -> RowMapping:
+    """A run takes an artifact as its input."""
+    artifact = by_id(context.connection, given.get("artifactID"))
+    entity = given.get("entityName") or context.settings.entity
+    project = find_project(context.connection, entity, given.get("projectName"))
+    run = None if project is None else find_run(context.connection, project["id"], given.get("runName"))
+    if run is None:
+        raise NotFound("no such run")
+    row = {"artifact_id": artifact["id"], "run_id": run["id"]}
+    upsert(context.connection, artifact_uses, [row], key=["artifact_id", "run_id"], update=[])
+    return artifact
+
+
+def update(connection: Connection, artifact: RowMapping, given: Mapping[str, Any], *, now: float) -> RowMapping:
+    """Change what a person may change."""
+    changes: dict[str, Any] = {"updated_at": now}
+    for name in ("description", "metadata"):
+        if given.get(name) is not None:
+            changes[name] = given[name] if isinstance(given[name], str) else json.dumps(given[name])
+    connection.execute(artifacts.update().where(artifacts.c.id == artifact["id"]).values(**changes))
+    set_tags(connection, artifact["id"], [str(one.get("tagName")) for one in given.get("tagsToAdd") or []])
+    gone = [str(one.get("tagName")) for one in given.get("tagsToDelete") or []]
+    connection.execute(
+        artifact_tags.delete().where(artifact_tags.c.artifact_id == artifact["id"], artifact_tags.c.name.in_(gone))
+    )
+    set_aliases(connection, artifact, [str(one.get("alias")) for one in given.get("aliasesToAdd") or []])
+    drop_aliases(connection, artifact, [str(one.get("alias")) for one in given.get("aliasesToDelete") or []])
+    return by_id(connection, given.get("artifactID"))

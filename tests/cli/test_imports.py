@@ -1,0 +1,54 @@
+"""What starts fast: these commands load none of the heavy libraries."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import typer
+
+from kag.cli.main import app
+
+ROOT = Path(__file__).parents[2]
+HEAVY = {"torch", "lightning", "wandb", "torchmetrics", "scipy", "matplotlib", "h5py", "optuna", "sqlalchemy"}
+LIGHT = (
+    "--help",
+    "train --help",
+    "runs list",
+    "check --no-rehearsal runs/specs/demo.yaml",
+    "schema",
+    "changelog --help",
+)
+
+DRIVER = """
+import atexit, sys
+atexit.register(lambda: print("loaded", *sorted({name.partition(".")[0] for name in sys.modules}), file=sys.stderr))
+from kag.cli.main import main
+main()
+"""
+
+
+def loaded_by(words: str, runs: Path) -> set[str]:
+    extra = ["--runs", str(runs)] if words == "runs list" else []
+    command = [sys.executable, "-c", DRIVER, *words.split(), *extra]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout
+    report = done.stderr.strip().splitlines()[-1]
+    assert report.startswith("loaded ")
+    return set(report.split()[1:])
+
+
+@pytest.mark.parametrize("words", LIGHT)
+def test_a_light_command_loads_nothing_heavy(words: str, tmp_path: Path) -> None:
+    if words.split()[0] not in {"--help", *typer.main.get_command(app).commands}:  # type: ignore[attr-defined]
+        pytest.skip(f"there is no kag {words.split()[0]} yet")
+    found = loaded_by(words, tmp_path)
+    assert "kag" in found
+    assert found & HEAVY == set()
+
+
+def test_the_report_would_name_a_heavy_library(tmp_path: Path) -> None:
+    assert "h5py" in loaded_by("data synth " + str(tmp_path / "a.h5") + " --proteins 3 --points 10", tmp_path)

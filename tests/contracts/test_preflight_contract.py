@@ -1,0 +1,272 @@
+"""What every preflight rule must do: fire where it should, under its code and severity, and stay silent elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from kag.spec import Facts, Finding, RunSpec, Severity, build_spec, load_spec, preflight
+from kag.spec.preflight import RULES, Rule
+
+ERROR, WARNING, NOTE = Severity.ERROR, Severity.WARNING, Severity.NOTE
+SPECS = sorted((Path(__file__).parents[2] / "runs" / "specs").rglob("*.yaml"))
+
+Overrides = dict[str, Any]
+SWA = {"swa.start": 60, "swa.window": 6, "swa.lr": 1e-6, "swa.anneal_epochs": 2, "early_stopping.patience": 70}
+"""An averaging to which no rule objects."""
+
+
+class Fires(NamedTuple):
+    code: str
+    severity: Severity
+    overrides: Overrides
+    evidence: Mapping[str, Any] = MappingProxyType({})
+    """What the finding must rest on."""
+    words: str = ""
+    """What its sentence must say."""
+    facts: Facts = Facts()
+
+
+class Case(NamedTuple):
+    fires: tuple[Fires, ...]
+    silent: tuple[Overrides, ...]
+
+
+def replay(**changes: Any) -> Overrides:
+    return {"data.replay": {"indices": "/data/hard.json", **changes}}
+
+
+CASES: dict[str, Case] = {
+    "heads_divide_width": Case(
+        (
+            Fires(
+                "heads_divide_width",
+                ERROR,
+                {"model.attention.heads": 7},
+                {"heads": 7, "width": 2400},
+                "nearest widths are 2394 and 2401",
+            ),
+        ),
+        ({}, {"model.attention.heads": 1, "model.attention.width": 7}, {"model.attention.heads": 2400}),
+    ),
+    "one_cycle_rises": Case(
+        (Fires("one_cycle_falls", ERROR, {"optimizer.lr": 6e-4}, {"max_lr": 5e-4, "lr": 6e-4}),),
+        ({}, {"optimizer.lr": 5e-4}, {"optimizer.lr": 6e-4, "optimizer.schedule.kind": "cosine"}),
+    ),
+    "warm_up_ends": Case(
+        (
+            Fires("warmup_too_long", ERROR, {"epochs": 5, "loss.warmup": {}}, {"warmup": 5, "epochs": 5}),
+            Fires("warmup_too_long", ERROR, {**SWA, "loss.warmup": {"epochs": 66}}, {"warmup": 66, "epochs": 66}),
+            Fires("warmup_without_effect", WARNING, {"loss.warmup": {"kind": "bce"}}),
+        ),
+        ({}, {"loss.warmup": {}}, {"epochs": 6, "loss.warmup": {}}, {"loss.warmup": {"epochs": 79}}),
+    ),
+    "ramps_end": Case(
+        (
+            Fires("ramp_past_end", WARNING, {"epochs": 15}, {"ramp_end": 15, "last_epoch": 14}, "context_scale"),
+            Fires(
+                "ramp_past_end", WARNING, {"loss.pos_weight": {"start": 1, "end": 9, "epochs": 90}}, {"ramp_end": 90}
+            ),
+            Fires("ramp_past_swa_start", WARNING, {**SWA, "swa.start": 14}, {"ramp_end": 15, "swa_start": 14}),
+            Fires(
+                "ramp_past_swa_start",
+                WARNING,
+                {**SWA, "model.auxiliary.weight.epochs": 61},
+                {"ramp_end": 61},
+                "model.auxiliary.weight still changes",
+            ),
+        ),
+        ({}, {"epochs": 16}, {**SWA, "swa.start": 15}, {"loss.pos_weight": 45}, {"model.auxiliary": None}),
+    ),
+    "swa_window_fits": Case(
+        (
+            Fires(
+                "swa_past_end", ERROR, {**SWA, "swa.window": 21}, {"start": 60, "window": 21, "epochs": 80}, "60 to 80"
+            ),
+            Fires("swa_window", NOTE, {**SWA, "swa.window": 20}, {"start": 60, "window": 20}, "60 to 79"),
+        ),
+        ({},),
+    ),
+    "swa_reachable": Case(
+        (
+            Fires("swa_unreachable", WARNING, {**SWA, "early_stopping.patience": 59}, {"needed": 1, "early": 0}),
+            Fires(
+                "swa_unreachable",
+                WARNING,
+                {**SWA, "early_stopping.patience": 15},
+                {"needed": 45, "patience": 15, "start": 60, "early": 2},
+                "2 of 3 earlier runs peaked before that",
+                Facts(sibling_best_epochs=(20, 44, 45)),
+            ),
+        ),
+        ({}, {**SWA, "early_stopping.patience": 60}, {**SWA, "early_stopping": None}),
+    ),
+    "swa_learning_rate": Case(
+        (
+            Fires("swa_lr_near_peak", WARNING, {**SWA, "swa.start": 26}, {}, "94% of its peak 0.0005"),
+            Fires("swa_raises_lr", WARNING, {**SWA, "swa.lr": 2e-4}, {"swa_lr": 2e-4}),
+            Fires("swa_anneal_outlasts_window", NOTE, {**SWA, "swa.anneal_epochs": 6}, {"anneal": 6, "window": 6}),
+        ),
+        ({}, SWA, {**SWA, "optimizer.schedule.kind": "constant", "swa.start": 26}),
+    ),
+    "stopping_before_peak": Case(
+        (Fires("patience_before_lr_peak", NOTE, {}, {"patience": 15, "peak_epoch": 16.0}),),
+        ({"early_stopping.patience": 16}, {"early_stopping": None}, {"optimizer.schedule.kind": "cosine"}),
+    ),
+    "gate_can_move": Case(
+        (
+            Fires("penalty_without_gate", ERROR, {"model.gate.kind": "fixed"}),
+            Fires(
+                "gate_outside_clamp",
+                WARNING,
+                {"model.gate.clamp": [0.3, 0.6]},
+                {"value": 0.6, "low": 0.3, "high": 0.6},
+                "penalty.target",
+            ),
+            Fires(
+                "gate_outside_clamp",
+                WARNING,
+                {"model.gate.clamp": [0.55, 0.7], "model.gate.penalty.weight": 0},
+                {"value": 0.5},
+                "initial",
+            ),
+        ),
+        (
+            {},
+            {"model.gate.kind": "fixed", "model.gate.penalty.weight": 0},
+            {"model.gate.clamp": [0.3, 0.7]},
+            {"model.gate.clamp": [0.3, 0.6], "model.gate.penalty.weight": 0},
+        ),
+    ),
+    "replay_fits": Case(
+        (
+            Fires("replay_longer_than_period", ERROR, replay(period=2, length=3)),
+            Fires("replay_never_active", WARNING, replay(until=0), {}, "0 to 79"),
+            Fires("replay_never_active", WARNING, replay(period=100)),
+            Fires("replay_inside_swa", WARNING, {**SWA, **replay()}, {}, "until = 60"),
+        ),
+        ({}, replay(), replay(period=5, length=5), {**SWA, **replay(until=60)}),
+    ),
+    "settings_without_effect": Case(
+        (
+            Fires("no_effect", WARNING, {"loss.gamma": 1.0}, {"key": "loss.gamma"}),
+            Fires("no_effect", WARNING, {"loss.margin": 0.1, "loss.kind": "focal"}, {"key": "loss.margin"}),
+            Fires(
+                "no_effect",
+                WARNING,
+                {"optimizer.schedule.kind": "cosine", "optimizer.schedule.max_lr": 1e-3},
+                {"key": "optimizer.schedule.max_lr"},
+            ),
+            Fires(
+                "no_effect",
+                WARNING,
+                {"optimizer.schedule.kind": "constant", "optimizer.schedule.pct_start": 0.3},
+                {"key": "optimizer.schedule.pct_start"},
+            ),
+            Fires(
+                "no_effect",
+                WARNING,
+                {"model.gate.penalty.weight": 0, "model.gate.penalty.target": 0.5},
+                {"key": "model.gate.penalty.target"},
+            ),
+            Fires(
+                "no_effect",
+                WARNING,
+                {"model.gate.dropout.rate": 0, "model.gate.dropout.target": 0.5},
+                {"key": "model.gate.dropout.target"},
+            ),
+            Fires(
+                "no_effect",
+                WARNING,
+                {"model.gate.kind": "fixed", "model.gate.temperature": 2.0},
+                {"key": "model.gate.temperature"},
+            ),
+            Fires("no_effect", WARNING, {"model.gate.context_scale": 0}, {"key": "every key of model.attention"}),
+        ),
+        (
+            {},
+            {"loss.gamma": 1.0, "loss.kind": "focal"},
+            {"loss.gamma": 1.0, "loss.warmup": {}},
+            {"loss.margin": 0.1, "loss.warmup": {"kind": "asymmetric"}},
+            {"optimizer.schedule.max_lr": 1e-3},
+        ),
+    ),
+}
+"""Rule -> where it fires and where it is silent. A rule that is not here fails `test_every_rule_has_its_cases`."""
+
+NAMES = {rule.__name__: rule for rule in RULES}
+
+
+def spec(overrides: Overrides) -> RunSpec:
+    return build_spec({"name": "x", "data": {"file": "/data/a.h5"}}, overrides)
+
+
+def found(rule: Rule, overrides: Overrides, facts: Facts | None = None) -> list[Finding]:
+    return list(rule(spec(overrides), facts or Facts()))
+
+
+def test_every_rule_has_its_cases() -> None:
+    assert set(CASES) == set(NAMES)
+    assert all(case.fires and case.silent for case in CASES.values())
+
+
+@pytest.mark.parametrize(
+    ("name", "case"),
+    [(name, fires) for name, case in CASES.items() for fires in case.fires],
+    ids=lambda v: getattr(v, "code", v),
+)
+def test_a_rule_fires(name: str, case: Fires) -> None:
+    findings = [one for one in found(NAMES[name], case.overrides, case.facts) if one.code == case.code]
+    fitting = [one for one in findings if case.evidence.items() <= one.evidence.items() and case.words in one.sentence]
+    assert fitting, findings
+    assert {one.severity for one in findings} == {case.severity}
+    assert fitting[0] in preflight(spec(case.overrides), case.facts)
+
+
+@pytest.mark.parametrize(
+    ("name", "overrides"), [(name, silent) for name, case in CASES.items() for silent in case.silent], ids=str
+)
+def test_a_rule_is_silent(name: str, overrides: Overrides) -> None:
+    assert [one for one in found(NAMES[name], overrides) if one.code != "swa_window"] == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_findings_name_keys_or_numbers_and_are_one_sentence(name: str) -> None:
+    for case in CASES[name].fires:
+        for finding in found(NAMES[name], case.overrides, case.facts):
+            assert "\n" not in finding.sentence
+            assert not finding.sentence.endswith(".")
+            for value in finding.evidence.values():
+                assert value is None or isinstance(value, (int, float, str))
+
+
+@given(st.lists(st.sampled_from([fires.overrides for case in CASES.values() for fires in case.fires]), max_size=4))
+@settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
+def test_preflight_is_the_sum_of_its_rules_errors_first(chosen: list[Overrides]) -> None:
+    overrides = {key: value for one in chosen for key, value in one.items()}
+    run = spec(overrides)
+    findings = preflight(run)
+    assert sorted(map(repr, findings)) == sorted(repr(one) for rule in RULES for one in rule(run, Facts()))
+    order = [list(Severity).index(finding.severity) for finding in findings]
+    assert order == sorted(order)
+
+
+def test_the_october_26_swa_spec_is_told_what_went_unseen() -> None:
+    overrides = {"swa": {"start": 26, "window": 6}, "early_stopping.patience": 15}
+    codes = {finding.code for finding in preflight(spec(overrides), Facts(sibling_best_epochs=(4, 9)))}
+    assert {"swa_unreachable", "swa_lr_near_peak", "swa_window"} <= codes
+
+
+@pytest.mark.parametrize("path", SPECS, ids=lambda path: path.stem)
+def test_every_shipped_spec_may_be_trained(path: Path) -> None:
+    assert [finding.sentence for finding in preflight(load_spec(path)) if finding.severity is ERROR] == []
+
+
+def test_there_are_shipped_specs() -> None:
+    assert {"demo", "sites", "oct17"} <= {path.stem for path in SPECS}

@@ -1,0 +1,251 @@
+"""Leases: whatever agents, runs and the network do, each point of a grid finishes once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from kag.sweep import Command, Limits, SweepState, Trial, TrialState, parse_sweep, step
+from kag.sweep.step import Outcome, absorb
+
+LIMITS = Limits(lease=100.0, failures=3, losses=50)
+GRID = parse_sweep({"method": "grid", "parameters": {"x": {"values": [0, 1, 2, 3]}}})
+
+
+def beat(
+    trials: list[Trial],
+    agent: str = "a",
+    running: set[str] | None = None,
+    now: float = 0.0,
+    runs: dict[str, Outcome] | None = None,
+    seen: dict[str, float] | None = None,
+    state: SweepState = SweepState.RUNNING,
+) -> Any:
+    taken_in = absorb(trials, runs or {}, seen or {name: now for name in runs or {}}, now=now, limits=LIMITS)
+    words = {"sweep_id": "s", "agent": agent, "running": frozenset(running or ()), "now": now, "seed": 0}
+    return step(GRID, state, taken_in, limits=LIMITS, **words)
+
+
+def test_an_idle_agent_gets_one_point_and_a_busy_one_nothing() -> None:
+    first = beat([])
+    assert first.commands == [Command("run", "s-0000", {"x": 0})]
+    assert beat(first.trials, running={"s-0000"}).commands == []
+    assert beat(first.trials, agent="b").commands == [Command("run", "s-0001", {"x": 1})]
+
+
+def test_a_lost_answer_is_sent_again_as_the_same_run() -> None:
+    first = beat([])
+    again = beat(first.trials)
+    assert again.commands == first.commands
+    assert len(again.trials) == 1
+
+
+def test_a_command_that_never_starts_is_given_up() -> None:
+    result = beat([])
+    commands = [result.commands]
+    for _ in range(3):
+        result = beat(result.trials)
+        commands.append(result.commands)
+    assert [command[0].run for command in commands if command] == ["s-0000"] * 3
+    assert beat(result.trials).commands == [Command("run", "s-0001", {"x": 1})]
+    assert result.trials[0].state is TrialState.FAILED
+
+
+def test_a_dead_agent_gives_its_point_back_and_the_next_attempt_has_its_own_run() -> None:
+    trials = beat(beat([]).trials, running={"s-0000"}).trials
+    early = beat(trials, agent="b", now=99.0)
+    assert early.commands[0].run == "s-0001"
+    late = beat(early.trials, agent="b", now=101.0, runs={"s-0001": Outcome.FINISHED})
+    assert late.commands == [Command("run", "s-0000-2", {"x": 0})]
+
+
+def test_an_orphan_that_still_streams_keeps_its_point_and_may_finish_it() -> None:
+    trials = beat(beat([]).trials, running={"s-0000"}).trials
+    streaming = beat(trials, agent="b", now=150.0, runs={"s-0000": Outcome.RUNNING}, seen={"s-0000": 120.0})
+    assert streaming.commands[0].run == "s-0001"
+    done = beat(streaming.trials, agent="b", running={"s-0001"}, now=400.0, runs={"s-0000": Outcome.FINISHED})
+    assert done.trials[0].state is TrialState.FINISHED
+
+
+def test_an_orphan_that_comes_back_too_late_is_told_to_stop() -> None:
+    trials = beat(beat([]).trials, running={"s-0000"}).trials
+    taken = beat(trials, agent="b", now=200.0)
+    assert taken.commands[0].run == "s-0000-2"
+    assert beat(taken.trials, agent="a", running={"s-0000"}, now=201.0).commands == [Command("stop", "s-0000")]
+
+
+def test_a_run_that_is_done_but_not_yet_gone_is_left_alone() -> None:
+    trials = beat(beat([]).trials, running={"s-0000"}).trials
+    assert beat(trials, running={"s-0000"}, runs={"s-0000": Outcome.FINISHED}).commands == []
+
+
+def test_a_failed_point_is_retried_a_bounded_number_of_times() -> None:
+    trials: list[Trial] = []
+    seen = []
+    for attempt in range(4):
+        result = beat(trials, now=float(attempt))
+        seen.append(result.commands[0].run)
+        trials = beat(result.trials, running={seen[-1]}, now=float(attempt)).trials
+        trials = absorb(trials, {seen[-1]: Outcome.FAILED}, {}, now=float(attempt), limits=LIMITS)
+    assert seen == ["s-0000", "s-0000-2", "s-0000-3", "s-0001"]
+    assert trials[0].state is TrialState.FAILED
+
+
+def test_cancel_stops_what_runs_and_sends_idle_agents_home() -> None:
+    trials = beat(beat([]).trials, running={"s-0000"}).trials
+    busy = beat(trials, running={"s-0000"}, state=SweepState.CANCELED)
+    assert busy.commands == [Command("stop", "s-0000")]
+    ended = beat(busy.trials, runs={"s-0000": Outcome.FAILED}, state=SweepState.CANCELED)
+    assert ended.commands == [Command("exit")]
+    assert ended.trials[0].state is TrialState.STOPPED
+
+
+def test_pause_lets_run_what_runs_and_starts_nothing() -> None:
+    trials = beat(beat([]).trials, running={"s-0000"}).trials
+    assert beat(trials, running={"s-0000"}, state=SweepState.PAUSED).commands == []
+    assert beat(trials, agent="b", state=SweepState.PAUSED).commands == []
+
+
+def test_agents_wait_for_points_that_may_come_back_and_then_go_home() -> None:
+    trials: list[Trial] = []
+    for number in range(4):
+        trials = beat(beat(trials, agent=str(number)).trials, agent=str(number), running={f"s-000{number}"}).trials
+    assert beat(trials, agent="9").commands == []
+    runs = {f"s-000{number}": Outcome.FINISHED for number in range(4)}
+    last = beat(trials, agent="9", runs=runs)
+    assert (last.commands, last.over) == ([Command("exit")], True)
+
+
+@dataclass
+class Process:
+    """A training process in the model world."""
+
+    run: str
+    point: int
+    reported: bool = False
+
+
+@dataclass
+class Worker:
+    """An agent in the model world."""
+
+    name: str
+    process: Process | None = None
+    gone: bool = False
+    orphans: list[Process] = field(default_factory=list)
+
+
+class Chaos(RuleBasedStateMachine):
+    """Agents beat, die, lose answers; processes report, finish, fail and survive their agents."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = 0.0
+        self.trials: list[Trial] = []
+        self.runs: dict[str, Outcome] = {}
+        self.seen: dict[str, float] = {}
+        self.finished: list[int] = []
+        self.workers = [Worker(f"w{i}") for i in range(3)]
+        self.born = 3
+        self.over = False
+
+    def heartbeat(self, worker: Worker, lost: bool) -> None:
+        running = {worker.process.run} if worker.process else set()
+        result = beat(self.trials, worker.name, running, self.now, self.runs, self.seen)
+        self.trials = result.trials
+        self.over = result.over
+        if lost:
+            return
+        for command in result.commands:
+            if command.type == "run":
+                assert worker.process is None
+                worker.process = Process(str(command.run), (command.params or {})["x"])
+            elif command.type == "stop":
+                worker.process = None
+            else:
+                worker.gone = True
+
+    def processes(self) -> list[tuple[Worker, Process]]:
+        living = [(worker, worker.process) for worker in self.workers if worker.process]
+        return living + [(worker, orphan) for worker in self.workers for orphan in worker.orphans]
+
+    def remove(self, worker: Worker, process: Process) -> None:
+        if worker.process is process:
+            worker.process = None
+        else:
+            worker.orphans.remove(process)
+
+    @rule(index=st.integers(0, 2), lost=st.booleans(), wait=st.floats(1, 20))
+    def beats(self, index: int, lost: bool, wait: float) -> None:
+        self.now += wait
+        if not self.workers[index].gone:
+            self.heartbeat(self.workers[index], lost)
+
+    @precondition(lambda self: self.processes())
+    @rule(pick=st.integers(0, 99), ends=st.sampled_from(["report", "finish", "vanish"]))
+    def process_acts(self, pick: int, ends: str) -> None:
+        worker, process = self.processes()[pick % len(self.processes())]
+        if ends == "vanish":
+            self.remove(worker, process)
+            return
+        trial = next(trial for trial in self.trials if trial.params["x"] == process.point)
+        if trial.run != process.run:
+            self.remove(worker, process)  # the server answers its stream with `stopped`
+            return
+        self.seen[process.run] = self.now
+        self.runs[process.run] = Outcome.RUNNING
+        if ends == "finish":
+            self.runs[process.run] = Outcome.FINISHED
+            self.finished.append(process.point)
+            self.remove(worker, process)
+
+    @rule(index=st.integers(0, 2), orphaned=st.booleans())
+    def agent_is_killed(self, index: int, orphaned: bool) -> None:
+        worker = self.workers[index]
+        orphans = [*worker.orphans, *([worker.process] if worker.process and orphaned else [])]
+        self.born += 1
+        self.workers[index] = Worker(f"w{self.born}", orphans=orphans)
+
+    @rule()
+    def time_passes(self) -> None:
+        self.now += 150.0
+
+    @invariant()
+    def no_point_has_two_trials_or_finishes_twice(self) -> None:
+        points = [trial.params["x"] for trial in self.trials]
+        assert len(points) == len(set(points))
+        assert len(self.finished) == len(set(self.finished))
+
+    def teardown(self) -> None:
+        """Left alone with agents that do their work, the sweep comes to its end with nothing lost."""
+        for _ in range(200):
+            self.now += 30.0
+            for worker in self.workers:
+                for process in [worker.process, *worker.orphans]:
+                    if process is not None:
+                        self.finish_quietly(worker, process)
+                self.heartbeat(worker, lost=False) if not worker.gone else None
+            if self.over:
+                break
+        states = {trial.params["x"]: trial.state for trial in self.trials}
+        assert self.over
+        assert set(states) == {0, 1, 2, 3}
+        assert all(state.over for state in states.values())
+        assert {point for point, state in states.items() if state is TrialState.FINISHED} == set(self.finished)
+        self.no_point_has_two_trials_or_finishes_twice()
+
+    def finish_quietly(self, worker: Worker, process: Process) -> None:
+        trial = next(trial for trial in self.trials if trial.params["x"] == process.point)
+        if trial.run == process.run:
+            self.runs[process.run] = Outcome.FINISHED
+            self.seen[process.run] = self.now
+            self.finished.append(process.point)
+        self.remove(worker, process)
+
+
+Chaos.TestCase.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+TestChaos = Chaos.TestCase

@@ -1,0 +1,132 @@
+"""The averaging window: exactly the epochs that it names, by every road."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from kag import names
+from kag.errors import SpecError
+from kag.spec.schedule import learning_rate
+from kag.track.folder import RunFolder
+from kag.track.record import Status
+from kag.train.job import Job
+from kag.train.recorder import EpochRecorder
+from kag.weights.checkpoint import read_checkpoint, snapshot
+from tests.train.conftest import MakeSpec, Train
+
+State = dict[str, torch.Tensor]
+
+
+@pytest.fixture()
+def epoch_weights(monkeypatch: pytest.MonkeyPatch) -> dict[int, State]:
+    """The network's state at the end of each epoch of a run."""
+    kept: dict[int, State] = {}
+    write = EpochRecorder._save_state
+
+    def keeping(self: EpochRecorder, trainer: Any) -> None:
+        job = trainer.lightning_module
+        assert isinstance(job, Job)
+        kept[trainer.current_epoch] = snapshot(job.network.state_dict())
+        write(self, trainer)
+
+    monkeypatch.setattr(EpochRecorder, "_save_state", keeping)
+    return kept
+
+
+def largest_difference(folder: RunFolder, kept: dict[int, State], epochs: list[int]) -> float:
+    averaged = read_checkpoint(folder.checkpoints / "averaged.ckpt").network
+    means = {
+        name: torch.stack([kept[epoch][name].double() for epoch in epochs]).mean(0)
+        for name in averaged
+        if not _is_buffer(name)
+    }
+    return max(float((averaged[name].double() - mean).abs().max()) for name, mean in means.items())
+
+
+def _is_buffer(name: str) -> bool:
+    words = ("running_mean", "running_var", "num_batches", "mean_F", "std_F", "context_scale", "dropout_rate")
+    return any(word in name for word in words)
+
+
+def test_the_average_is_the_mean_of_its_epochs(
+    make_spec: MakeSpec, train: Train, runs: Path, epoch_weights: dict[int, State]
+) -> None:
+    record = train(make_spec(epochs=8, **{"swa.start": 4, "swa.window": 2, "model.gate.clamp": None}))
+    folder = RunFolder.find(runs, "tiny")
+    assert largest_difference(folder, epoch_weights, [4, 5]) <= 1e-7
+    assert record.epochs_trained == 6, "the run ends with the window"
+    assert record.facts["averaged_epochs"] == [4, 5]
+    history = folder.history()
+    assert [row[names.SWA_ACTIVE] for row in history] == [0, 0, 0, 0, 1, 1]
+    assert [row[names.SWA_AVERAGED_EPOCHS] for row in history] == [0, 0, 0, 0, 1, 2]
+
+
+def test_both_weights_are_validated_inside_the_window(make_spec: MakeSpec, train: Train, runs: Path) -> None:
+    record = train(make_spec(**{"swa.start": 2, "swa.window": 2}))
+    key = names.averaged(names.OBJECTIVE)
+    history = RunFolder.find(runs, "tiny").history()
+    assert [key in row for row in history] == [False, False, True, True]
+    assert history[2][key] == pytest.approx(history[2][names.OBJECTIVE]), "one epoch is its own average"
+    averaged = [r for r in record.results if (r.weights, r.split, r.metric) == ("averaged", "val", "auprc")]
+    assert averaged[0].value == pytest.approx(history[3][key], abs=1e-6)
+
+
+def test_the_best_of_the_candidates_on_val_is_delivered(make_spec: MakeSpec, train: Train) -> None:
+    record = train(make_spec(**{"swa.start": 2, "swa.window": 2}))
+    on_val = {r.weights: r for r in record.results if (r.split, r.metric) == ("val", "auprc")}
+    delivered = [r for r in on_val.values() if r.delivered]
+    assert len(delivered) == 1
+    assert delivered[0].value == max(r.value for r in on_val.values())
+    assert record.checkpoints["delivered"].weights_digest == delivered[0].weights_digest
+
+
+def test_early_stop_before_the_window_says_so(make_spec: MakeSpec, train: Train, runs: Path) -> None:
+    """R13 of October: stopped at epoch 17, averaging planned from 20, and nobody was told."""
+    stopping = {"early_stopping.patience": 1, "early_stopping.min_delta": 1.0}
+    record = train(make_spec(epochs=8, **{"swa.start": 5, "swa.window": 2, **stopping}))
+    assert record.status is Status.EARLY_STOPPED
+    assert record.facts["swa"] == "SWA never started"
+    assert record.facts["averaged_epochs"] == []
+    assert "SWA never started" in RunFolder.find(runs, "tiny").console_file.read_text()
+    assert [finding["code"] for finding in record.facts["findings"]].count("swa_unreachable") == 1
+    assert not (RunFolder.find(runs, "tiny").checkpoints / "averaged.ckpt").exists()
+
+
+def test_early_stop_inside_the_window_keeps_what_was_averaged(
+    make_spec: MakeSpec, train: Train, runs: Path, epoch_weights: dict[int, State]
+) -> None:
+    stopping = {"early_stopping.patience": 3, "early_stopping.min_delta": 1.0}
+    record = train(make_spec(epochs=8, **{"swa.start": 2, "swa.window": 4, **stopping}))
+    assert record.status is Status.EARLY_STOPPED
+    assert record.epochs_trained == 4
+    assert record.facts["averaged_epochs"] == [2, 3]
+    assert largest_difference(RunFolder.find(runs, "tiny"), epoch_weights, [2, 3]) <= 1e-7
+
+
+def test_a_window_past_the_end_is_refused(make_spec: MakeSpec, train: Train, runs: Path) -> None:
+    with pytest.raises(SpecError, match="would average epochs 4 to 5"):
+        train(make_spec(**{"swa.start": 4, "swa.window": 2}))
+    assert not runs.exists()
+
+
+def test_the_learning_rate_anneals_inside_the_window(make_spec: MakeSpec, train: Train, runs: Path) -> None:
+    spec = make_spec(**{"swa.start": 2, "swa.window": 2, "swa.lr": 1e-5, "swa.anneal_epochs": 1})
+    train(spec)
+    history = RunFolder.find(runs, "tiny").history()
+    assert history[3][names.LR] == pytest.approx(1e-5)
+    assert history[1][names.LR] > 1e-4
+    assert learning_rate(spec, 2.0) == pytest.approx(learning_rate(make_spec(), 2.0))
+
+
+def test_normalisation_is_recomputed_for_one_of_the_candidates(make_spec: MakeSpec, train: Train, runs: Path) -> None:
+    train(make_spec(**{"swa.start": 2, "swa.window": 2}))
+    folder = RunFolder.find(runs, "tiny").checkpoints
+    plain = read_checkpoint(folder / "averaged.ckpt").network
+    recomputed = read_checkpoint(folder / "averaged_recomputed.ckpt").network
+    statistics = [name for name in plain if "running_" in name]
+    assert any(not torch.equal(plain[name], recomputed[name]) for name in statistics)
+    assert all(torch.equal(plain[name], recomputed[name]) for name in plain if not _is_buffer(name))

@@ -1,0 +1,159 @@
+"""A resumed run is the uninterrupted run, bit for bit, and nothing restored overrides the spec."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from kag import names
+from kag.errors import RecordError, SpecError
+from kag.spec import RunSpec
+from kag.track.folder import RunFolder
+from kag.track.record import RunRecord, Status
+from kag.train.recorder import EpochRecorder
+from tests.train.conftest import MakeSpec, Train
+
+
+class Kill(BaseException):
+    """Stands for `kill -9`: nothing of kag handles it (tests/train/test_kill.py sends the real one)."""
+
+
+def rows(folder: RunFolder) -> list[dict[str, float]]:
+    return [{k: v for k, v in row.items() if k != names.SAMPLES_PER_SECOND} for row in folder.history()]
+
+
+def numbers(record: RunRecord) -> Any:
+    return record.results, record.checkpoints, record.best_epoch, record.epochs_trained, record.status
+
+
+@pytest.fixture()
+def killed(train: Train, runs: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Train a spec and die at the end of an epoch, before or after its state is written."""
+
+    def run(spec: RunSpec, *, epoch: int, when: str = "before") -> RunFolder:
+        write = EpochRecorder._save_state
+
+        def dying(self: EpochRecorder, trainer: Any) -> None:
+            if when == "after":
+                write(self, trainer)
+            if trainer.current_epoch == epoch:
+                raise Kill
+            if when == "before":
+                write(self, trainer)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(EpochRecorder, "_save_state", dying)
+            with pytest.raises(Kill):
+                train(spec)
+        return RunFolder.find(runs, spec.name)
+
+    return run
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("epoch", [0, 2, 3])
+def test_a_resumed_run_equals_the_uninterrupted_one(
+    make_spec: MakeSpec, train: Train, tmp_path: Path, killed: Any, epoch: int, when: str
+) -> None:
+    spec = make_spec()
+    whole = train(spec, runs=tmp_path / "whole")
+    folder = killed(spec, epoch=epoch, when=when)
+    resumed = train(spec, resume=folder)
+    assert rows(folder) == rows(RunFolder(tmp_path / "whole" / whole.id))
+    assert numbers(resumed) == numbers(whole)
+    assert resumed.resumes == ((),)
+
+
+@pytest.mark.parametrize("epoch", [1, 2])
+def test_resume_around_and_inside_the_averaging_window(
+    make_spec: MakeSpec, train: Train, tmp_path: Path, killed: Any, epoch: int
+) -> None:
+    spec = make_spec(**{"swa.start": 2, "swa.window": 2, "swa.keep_sums": True})
+    whole = train(spec, runs=tmp_path / "whole")
+    folder = killed(spec, epoch=epoch)
+    resumed = train(spec, resume=folder)
+    assert rows(folder) == rows(RunFolder(tmp_path / "whole" / whole.id))
+    assert numbers(resumed) == numbers(whole)
+
+
+def test_a_stopped_run_that_died_does_not_train_on(
+    make_spec: MakeSpec, train: Train, tmp_path: Path, killed: Any
+) -> None:
+    spec = make_spec(epochs=8, **{"early_stopping.patience": 2, "early_stopping.min_delta": 1.0})
+    whole = train(spec, runs=tmp_path / "whole")
+    folder = killed(spec, epoch=2, when="after")
+    resumed = train(spec, resume=folder)
+    assert numbers(resumed) == numbers(whole)
+    assert resumed.status is Status.EARLY_STOPPED
+
+
+def test_a_changed_spec_is_refused_with_the_list(make_spec: MakeSpec, train: Train, killed: Any) -> None:
+    folder = killed(make_spec(), epoch=1)
+    before = folder.record_file.read_bytes()
+    changed = make_spec(**{"model.dropout": 0.3, "optimizer.lr": 2e-3})
+    with pytest.raises(SpecError) as error:
+        train(changed, resume=folder, accept=["model.dropout"])
+    assert "optimizer.lr: 0.001 -> 0.002" in str(error.value)
+    assert "model.dropout: " not in str(error.value)
+    assert "--accept optimizer.lr" in str(error.value)
+    assert folder.record_file.read_bytes() == before
+
+
+def test_accepted_changes_are_recorded_and_hold(make_spec: MakeSpec, train: Train, killed: Any) -> None:
+    """F5: a restored patience overrode the new one; F9: OneCycle could not be made longer."""
+    folder = killed(make_spec(**{"early_stopping.patience": 2, "early_stopping.min_delta": 1.0}), epoch=1)
+    changed = make_spec(epochs=6, **{"early_stopping.patience": 9, "early_stopping.min_delta": 1.0})
+    record = train(changed, resume=folder, accept=["epochs", "early_stopping"])
+    assert record.epochs_trained == 6, "the old patience of 2 would have stopped it after epoch 2"
+    assert {(change.key, change.before, change.after) for change in record.resumes[0]} == {
+        ("epochs", 4, 6),
+        ("early_stopping.patience", 2, 9),
+    }
+
+
+def test_a_resume_leaves_the_trained_bias_alone(make_spec: MakeSpec, train: Train, killed: Any) -> None:
+    """F10: the predecessor put the prior back at each resume."""
+    folder = killed(make_spec(), epoch=1, when="after")
+    state = torch.load(folder.checkpoints / "last.ckpt", weights_only=True)
+    trained = state["network"]["classifier.logit.bias"]
+    assert float(trained) != 0.0
+    with pytest.MonkeyPatch.context() as patch:
+        seen: list[float] = []
+
+        def look(self: EpochRecorder, trainer: Any, module: Any) -> None:
+            seen.append(float(module.network.classifier.logit.bias.detach()))
+
+        patch.setattr(EpochRecorder, "on_train_start", look, raising=False)
+        train(make_spec(), resume=folder)
+    assert seen == [float(trained)]
+
+
+def test_a_finished_run_is_not_resumed(make_spec: MakeSpec, train: Train, runs: Path) -> None:
+    train(make_spec(epochs=1))
+    with pytest.raises(RecordError, match="nothing to resume"):
+        train(make_spec(epochs=1), resume=RunFolder.find(runs, "tiny"))
+
+
+def test_other_data_is_refused(
+    make_spec: MakeSpec, train: Train, killed: Any, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    from kag.data.synth import synthesise
+
+    other = tmp_path_factory.mktemp("other") / "other.h5"
+    synthesise(other, proteins=12, points_per_protein=60, embedding=16, seed=9)
+    folder = killed(make_spec(), epoch=1)
+    with pytest.raises(RecordError, match="was trained on data"):
+        train(make_spec(**{"data.file": str(other)}), resume=folder)
+
+
+def test_a_run_is_trained_by_one_process_at_a_time(make_spec: MakeSpec, train: Train, killed: Any) -> None:
+    from kag.train.opening import locked
+
+    folder = killed(make_spec(), epoch=1)
+    with locked(folder), pytest.raises(RecordError, match="another process"):
+        train(make_spec(), resume=folder)
+
+

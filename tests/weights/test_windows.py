@@ -1,0 +1,154 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from kag.data.batches import evaluation_batches
+from kag.data.sites import Sites
+from kag.errors import CheckpointError, UserError
+from kag.model.network import Network
+from kag.spec import RunSpec
+from kag.weights import metrics
+from kag.weights.average import RunSums, add_to_sums, weighted_mean
+from kag.weights.bench import Bench
+from kag.weights.checkpoint import DataFacts, StoredWeights, build_network, snapshot, stored
+from kag.weights.evaluate import evaluate, score
+from kag.weights.heatmap import write_heat_map
+from kag.weights.windows import Window, WindowMap, parse_window, promising, verified, window_map, window_weights
+
+EPOCHS = 6
+FIRST = 2
+
+
+@pytest.fixture(scope="module")
+def run(
+    tmp_path_factory: pytest.TempPathFactory,
+    module_spec: RunSpec,
+    module_network: Callable[[RunSpec, int], Network],
+    sites: Sites,
+) -> tuple[Path, list[StoredWeights]]:
+    """Sums and weights of the epochs of a run, each a step away from the last."""
+    folder = tmp_path_factory.mktemp("sums")
+    facts = DataFacts(sites.columns, sites.embedding, sites.neighbours, module_spec.data.max_distance, sites.digest)
+    network = module_network(module_spec, 0)
+    generator = torch.Generator().manual_seed(1)
+    states = []
+    for epoch in range(FIRST, FIRST + EPOCHS):
+        with torch.no_grad():
+            for value in network.parameters():
+                value.add_(0.3 * torch.randn(value.shape, generator=generator))
+        add_to_sums(folder, network, epoch=epoch)
+        states.append(stored(module_spec, snapshot(network.state_dict()), facts, epoch=epoch))
+    return folder, states
+
+
+@pytest.fixture
+def bench(run: tuple[Path, list[StoredWeights]], sites: Sites) -> Bench:
+    return Bench.of(run[1][0], sites)
+
+
+@pytest.fixture
+def sums(run: tuple[Path, list[StoredWeights]]) -> RunSums:
+    return RunSums(run[0])
+
+
+def test_every_window_is_ranked_by_the_mean_of_its_logits(
+    run: tuple[Path, list[StoredWeights]], sums: RunSums, bench: Bench, sites: Sites
+) -> None:
+    logit_EN = np.array(
+        [score(build_network(weights), bench.tables, evaluation_batches(sites, "val")).logit_N for weights in run[1]]
+    )
+    label_N = sites.label_N[sites.index("val")]
+    found = window_map(sums, bench, verify=2)
+    assert [(w.start, w.length) for w in found.windows] == [
+        (FIRST + begin, length) for begin in range(EPOCHS) for length in range(1, EPOCHS - begin + 1)
+    ]
+    for window in found.windows:
+        begin = window.start - FIRST
+        mean_N = logit_EN[begin : begin + window.length].mean(0)
+        assert window.ensemble == pytest.approx(metrics.auprc(metrics.curve(mean_N, label_N)), abs=0.01)
+    assert found.best_epoch.ensemble == max(w.ensemble or 0.0 for w in found.windows if w.length == 1)
+
+
+def test_verified_windows_score_what_the_direct_mean_scores(
+    run: tuple[Path, list[StoredWeights]], sums: RunSums, bench: Bench, sites: Sites
+) -> None:
+    found = window_map(sums, bench, verify=None)
+    assert len(found.verified) == EPOCHS * (EPOCHS - 1) // 2
+    assert [w.auprc for w in found.verified] == sorted((w.auprc or 0.0 for w in found.verified), reverse=True)
+    assert found.best == found.verified[0]
+    for window in found.verified[:4]:
+        begin = window.start - FIRST
+        inside = [weights.network for weights in run[1][begin : begin + window.length]]
+        mean = weighted_mean(inside, [1 / window.length] * window.length)
+        buffers = {name: inside[-1][name] for name in inside[-1] if name not in dict(bench.network.named_parameters())}
+        assert window.plain is not None
+        direct = bench.evaluate(mean | buffers)
+        assert window.plain.evaluation.values["loss"] == pytest.approx(direct.values["loss"], abs=1e-5)
+        assert window.plain.evaluation.auprc == pytest.approx(direct.auprc, abs=1e-3)
+
+
+def test_the_number_of_candidates_counts_everything_that_was_looked_at(sums: RunSums, bench: Bench) -> None:
+    seen: dict[str, tuple[int, int]] = {}
+    found = window_map(sums, bench, verify=3, progress=lambda step, done, total: seen.update({step: (done, total)}))
+    assert len(found.verified) == 3
+    assert found.tried == EPOCHS * (EPOCHS + 1) // 2 + 3 * 2
+    assert seen == {"epochs": (6, 6), "windows": (21, 21), "verified": (3, 3)}
+
+
+def test_the_delivered_weights_are_those_that_were_scored(
+    run: tuple[Path, list[StoredWeights]], sums: RunSums, bench: Bench, sites: Sites
+) -> None:
+    for start, length in ((FIRST, 2), (FIRST + 1, 4)):
+        window = verified(sums, bench, start, length)
+        weights = window_weights(sums, bench, run[1][0], window)
+        assert window.best is not None
+        assert weights.weights_digest == window.best.weights_digest
+        assert weights.epoch == start + length - 1
+        assert evaluate(build_network(weights), sites, bench.tables, "val", samples=0) == window.best.evaluation
+
+
+def test_a_window_outside_the_run_is_refused(sums: RunSums, bench: Bench) -> None:
+    with pytest.raises(CheckpointError, match="epochs 2 to 7 are stored"):
+        verified(sums, bench, 0, 3)
+
+
+def test_sums_of_another_network_are_refused(
+    tmp_path: Path, specs: Callable[..., RunSpec], module_network: Callable[[RunSpec, int], Network], bench: Bench
+) -> None:
+    add_to_sums(tmp_path, module_network(specs(hidden=[8, 4]), 0), epoch=0)
+    with pytest.raises(CheckpointError, match="do not fit"):
+        window_map(RunSums(tmp_path), bench)
+
+
+def test_promising_windows_are_not_nearly_the_same() -> None:
+    windows = [Window(start, length, ensemble=1.0 - 0.01 * start) for start in range(10) for length in (9, 10)]
+    chosen = promising(windows, 4)
+    assert [(w.start, w.length) for w in chosen] == [(0, 9), (2, 9), (4, 9), (6, 9)]
+    assert promising(windows, None) == sorted(windows, key=lambda w: (w.start, w.length))
+    alike = [Window(0, 9, ensemble=0.9), Window(0, 10, ensemble=0.8)]
+    assert promising(alike, 2) == alike
+    assert promising(alike, 0) == []
+
+
+def test_windows_in_words() -> None:
+    assert parse_window("26:6") == (26, 6)
+    for text in ("26", "26:0", "26-6", "a:b", "-1:2", "26:6:1", ""):
+        with pytest.raises(UserError, match="START:LENGTH"):
+            parse_window(text)
+
+
+def test_the_heat_map_is_a_picture(tmp_path: Path, sums: RunSums, bench: Bench) -> None:
+    found = window_map(sums, bench, verify=2)
+    path = tmp_path / "windows.png"
+    write_heat_map(path, found, "run")
+    assert path.read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
+    unverified = WindowMap(tuple(Window(w.start, w.length, ensemble=w.ensemble) for w in found.windows))
+    write_heat_map(tmp_path / "plain.png", unverified, "run")
+    assert (tmp_path / "plain.png").read_bytes() != path.read_bytes()
+    with pytest.raises(UserError, match="cannot be written"):
+        write_heat_map(tmp_path / "missing" / "windows.png", found, "run")
