@@ -6,8 +6,10 @@ The words are the keys of the spec, `model.` left out. A ramp is one value, and 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from pathlib import PurePath
 
 from kag.spec.flat import DESCRIPTIVE, EXECUTION, Scalar
+from kag.spec.load import PATHS
 from kag.track.record import Change, RunRecord
 
 SHOWN = 12
@@ -52,14 +54,14 @@ def phrase(changes: Iterable[Change], shown: int = SHOWN) -> str:
 
 
 def _grouped(spec: Mapping[str, Scalar]) -> dict[str, Scalar]:
-    """Flat spec with each ramp as one text."""
+    """Flat spec with each ramp as one text, and of a path its last part: where a file lies changes nothing."""
     found: dict[str, Scalar] = {}
     for key, value in spec.items():
         name, _, last = key.rpartition(".")
         if last in _RAMP and all(f"{name}.{part}" in spec for part in _RAMP[:3]):
             found[name] = _ramp(spec, name)
         elif key not in DESCRIPTIVE + EXECUTION:
-            found[key] = value
+            found[key] = PurePath(value).name if key in PATHS and isinstance(value, str) else value
     return found
 
 

@@ -12,7 +12,8 @@ from typing import Any
 from kag.changelog.cells import body
 from kag.changelog.diff import phrase
 from kag.changelog.entry import Entry
-from kag.changelog.markdown import MISSING, status_word, test_value
+from kag.changelog.markdown import status_word, test_value
+from kag.changelog.numbers import MISSING, three_decimals
 from kag.changelog.table import Row
 from kag.track.markdown import COLUMNS
 
@@ -88,7 +89,7 @@ def _texts(row: Row) -> list[str]:
         _date_and_run(row),
         _key_changes(row),
         _files(row.entry),
-        _value(row.entry.value("val")),
+        three_decimals(row.entry.value("val")),
         _test_and_notes(row),
     ]
 
@@ -123,15 +124,11 @@ def _html_row(row: Row) -> str:
     cells[3] = f"<strong>{cells[3]}</strong>" if row.new_best else cells[3]
     said = "".join(f'<div class="{f.severity}">{html.escape(f.sentence)}</div>' for f in row.findings)
     status, note = html.escape(status_word(row.entry)), html.escape(body(row.entry.notes))
-    trials = "".join(f"<li>{html.escape(trial.id)} {_value(trial.value('val'))}</li>" for trial in row.trials)
+    trials = "".join(f"<li>{html.escape(trial.id)} {three_decimals(trial.value('val'))}</li>" for trial in row.trials)
     folded = f"<details><summary>{len(row.trials)} other trials</summary><ul>{trials}</ul></details>" if trials else ""
     parts = [test_value(row), *(f"<div>{text}</div>" for text in (status, note) if text)]
     cells.append("".join([*parts[:1], said, *parts[1:], folded]))
     return "<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>\n"
-
-
-def _value(value: float | None) -> str:
-    return MISSING if value is None or value != value else f"{value:.3f}"
 
 
 def _finite(value: float | None) -> float | None:

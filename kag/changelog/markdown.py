@@ -18,11 +18,11 @@ from markdown_it.rules_block.table import escapedSplit
 from kag.changelog.cells import body, escape, keep_pipes
 from kag.changelog.diff import phrase
 from kag.changelog.entry import Entry
+from kag.changelog.numbers import MISSING, three_decimals
 from kag.changelog.table import Row
 from kag.track.markdown import COLUMNS
 from kag.track.record import Status
 
-MISSING = "-"
 FILES_SHOWN = 8
 """Files that a cell lists."""
 
@@ -107,7 +107,7 @@ def generated_cells(row: Row) -> tuple[str, ...]:
 
 def test_value(row: Row) -> str:
     """The test number, or `-`; a val number that was typed as test is not repeated as one."""
-    return MISSING if row.says("val_typed_as_test") else _number(row.entry.value("test"))
+    return MISSING if row.says("val_typed_as_test") else three_decimals(row.entry.value("test"))
 
 
 def status_word(entry: Entry) -> str:
@@ -158,7 +158,7 @@ def _names(files: Sequence[str]) -> str:
 
 
 def _val(row: Row) -> str:
-    number = _number(row.entry.value("val"))
+    number = three_decimals(row.entry.value("val"))
     return f"**{number}**" if row.new_best else number
 
 
@@ -172,12 +172,8 @@ def _trials(trials: Sequence[Entry]) -> str:
     """The other trials of a sweep, folded, each with its val AUPRC and what a person wrote."""
     if not trials:
         return ""
-    lines = [f"`{trial.id}` {_number(trial.value('val'))} {body(trial.notes)}".strip() for trial in trials]
+    lines = [f"`{trial.id}` {three_decimals(trial.value('val'))} {body(trial.notes)}".strip() for trial in trials]
     return f"<details><summary>{len(trials)} other trials</summary>{'<br>'.join(map(escape, lines))}</details>"
-
-
-def _number(value: float | None) -> str:
-    return MISSING if value is None or value != value else f"{value:.3f}"
 
 
 def _as_listed(row: Row) -> tuple[bool, int]:

@@ -85,12 +85,10 @@ def plan_list(found: Sequence[Plan], siblings: Siblings) -> str:
 def _plan(plan: Plan, siblings: Siblings) -> str:
     parent = siblings.find(plan.parent)
     changes = _against(plan, parent) if parent else ""
-    parts = [
-        escape(f"`{plan.name}`"),
-        escape(body(plan.change or "")),
-        escape(f"against `{parent.id}`: `{changes}`") if parent and changes else "",
-    ]
-    return "; ".join(part for part in parts if part)
+    said = body(plan.change or "")
+    against = f"against `{parent.id}` `{changes}`" if parent and changes else ""
+    details = "; ".join(part for part in (said, against) if part)
+    return escape(f"`{plan.name}`: {details}" if details else f"`{plan.name}`")
 
 
 def _against(plan: Plan, parent: Entry) -> str:

@@ -1,7 +1,7 @@
 """The web application: routes, keys, hosts, and what becomes of an error.
 
-A fault of the request is a 4xx. A fault of this server is never a 5xx, since the client repeats those for hours: GraphQL
-answers it as an error with status 200, and a stream or file with 429 (come again) if the database was busy, else 400.
+A fault of the request is a 4xx. A fault of this server is never a 5xx, since the client repeats those for hours:
+GraphQL answers it as an error with status 200, a stream or file with 429 (come again) if the database was busy, else 400.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Server:
     def routes(self) -> list[Route]:
         """Everything that is served."""
         return [
-            Route("/graphql", self.graphql, methods=["POST"]),
+            Route("/graphql", self.query, methods=["POST"]),
             Route("/files/{entity}/{project}/{run}/file_stream", self.file_stream, methods=["POST"]),
             Route("/storage/{token}/{name:path}", self.upload, methods=["PUT"]),
             Route("/storage/{token}/{name:path}", self.download, methods=["GET"]),
@@ -71,7 +71,7 @@ class Server:
         await run_in_threadpool(self._user, None)
         return JSONResponse({"ok": True})
 
-    async def graphql(self, request: Request) -> Response:
+    async def query(self, request: Request) -> Response:
         """One GraphQL operation in one transaction."""
         user = await self._authenticated(request)
         body = await read_json(request, limit=self.settings.max_body)
@@ -189,7 +189,7 @@ class Boundary:
             return
         except Fault as fault:
             response = self._refusal(scope, fault.what, fault.status)
-        except Exception as error:  # noqa: BLE001 - the boundary: whatever went wrong inside must not become a 5xx
+        except Exception as error:
             log.exception("a request failed: %s %s", scope["method"], scope["path"])
             response = self._own_failure(scope, error)
         if not began:
@@ -218,4 +218,3 @@ def make_app(store: Store, settings: Settings, clock: Callable[[], float] = time
     """The application."""
     server = Server(store, settings, clock)
     return Boundary(Router(routes=server.routes()), settings.hosts)
-

@@ -112,7 +112,11 @@ def _ensure_collection(connection: Connection, project_id: int, given: Mapping[s
 def set_aliases(connection: Connection, artifact: RowMapping, names: Sequence[str]) -> None:
     """Point names of the collection to this version."""
     rows = [
-        {"artifact_id": artifact["id"], "collection_id": artifact["collection_id"], "alias": checked_name("alias", name)}
+        {
+            "artifact_id": artifact["id"],
+            "collection_id": artifact["collection_id"],
+            "alias": checked_name("alias", name),
+        }
         for name in dict.fromkeys(names)
     ]
     upsert(connection, aliases, rows, key=["collection_id", "alias"], update=["artifact_id"])

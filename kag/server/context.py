@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from sqlalchemy import Connection
@@ -32,7 +32,7 @@ class Settings:
     """Bytes of an uploaded file."""
     crashed_after: float = 300.0
     """Seconds of silence after which a running run is shown as crashed."""
-    limits: Limits = Limits()
+    limits: Limits = field(default_factory=Limits)
     """Patience with agents."""
 
 

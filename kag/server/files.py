@@ -31,7 +31,7 @@ def checked_path(name: Any) -> str:
     if "\\" in name or any(unicodedata.category(letter) in ("Cc", "Cs") for letter in name):
         raise Fault(f"the file name {name!r} holds a backslash or a control character")
     clean = posixpath.normpath(name)
-    if clean.startswith("/") or clean in (".", "..") or clean.startswith("../"):
+    if clean in (".", "..") or clean.startswith(("/", "../")):
         raise Fault(f"the file name {name!r} leads out of its run")
     return clean
 

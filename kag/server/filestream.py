@@ -112,9 +112,7 @@ def _store(
     return {"history_keys": json.dumps(with_keys(keys, fresh, max(row["step"] for row in rows)))}
 
 
-def _copies(
-    connection: Connection, run_id: int, rows: list[dict[str, Any]], parsed: list[dict[str, Any]]
-) -> set[int]:
+def _copies(connection: Connection, run_id: int, rows: list[dict[str, Any]], parsed: list[dict[str, Any]]) -> set[int]:
     """Positions of rows that the run has already at another line: `wandb sync` of a run that was killed while online.
 
     A row is the same if step and time are; only steps that do not go on from the last one are looked up.

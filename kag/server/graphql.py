@@ -1,7 +1,7 @@
 """GraphQL as far as the client needs it: parse the document, walk the selection, ask the registry for each field.
 
-A registry maps type -> field -> resolver. A field that it lacks answers null, and its path is reported: that list is all
-it takes to see what a new client asks for. Arguments and fragments follow the language; there is no validation against
+A registry maps type -> field -> resolver. A field that it lacks answers null, and its path is reported: that list is
+all it takes to see what a new client asks for. Arguments and fragments follow the language; there is no validation against
 a schema, because the registry is no full schema.
 """
 
@@ -51,6 +51,8 @@ class Node:
 
     type: str
     value: Any = None
+    shown: str | None = None
+    """Type that the client sees, where the registry tells apart what GraphQL does not."""
 
 
 @dataclass
@@ -156,7 +158,7 @@ class _Execution(Generic[C]):
 
     def object(self, node: Node, selections: Sequence[SelectionSetNode], path: tuple[str, ...]) -> dict[str, Any]:
         fields: dict[str, list[FieldNode]] = {}
-        for count, one in enumerate(self.fields(node.type, selections, ())):
+        for count, one in enumerate(self.fields(node.shown or node.type, selections, ())):
             if count >= MAX_FIELDS:
                 raise Fault("malformed GraphQL: too many fields")
             key = one.alias.value if one.alias else one.name.value
@@ -166,7 +168,7 @@ class _Execution(Generic[C]):
     def field(self, node: Node, nodes: list[FieldNode], path: tuple[str, ...]) -> Any:
         name = nodes[0].name.value
         if name == "__typename":
-            return node.type
+            return node.shown or node.type
         resolver = self.registry.get(node.type, {}).get(name)
         here = (*path, name)
         if resolver is None:

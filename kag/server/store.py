@@ -47,9 +47,9 @@ class Store:
     def write(self) -> Iterator[Connection]:
         """A transaction that is committed as a whole or not at all. One at a time in SQLite."""
         if self.engine.dialect.name == "sqlite":
-            with self._writing, self.engine.connect().execution_options(**{_WRITES: True}) as connection:
-                with connection.begin():
-                    yield connection
+            options = {_WRITES: True}
+            with self._writing, self.engine.connect().execution_options(**options) as connection, connection.begin():
+                yield connection
         else:
             with self.engine.connect() as connection, connection.begin():
                 yield connection
@@ -81,9 +81,14 @@ def _engine(url: str) -> Engine:
 
 
 def upsert(
-    connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]], *, key: Sequence[str], update: Sequence[str]
+    connection: Connection,
+    table: Table,
+    rows: Sequence[Mapping[str, Any]],
+    *,
+    key: Sequence[str],
+    update: Sequence[str],
 ) -> None:
-    """Insert rows; where the key exists, replace the columns in `update` (or leave the row as it is if there are none)."""
+    """Insert rows; where the key exists, replace the columns in `update`, or leave the row if there are none."""
     if not rows:
         return
     if connection.dialect.name == "sqlite":

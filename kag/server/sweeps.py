@@ -60,9 +60,7 @@ def create(context: Context, given: Mapping[str, Any]) -> RowMapping:
     """A new sweep."""
     sweep = sweep_of(given.get("config") or "")
     entity = given.get("entityName") or sweep.entity or context.settings.entity
-    project = ensure_project(
-        context.connection, entity, given.get("projectName") or sweep.project, now=context.now
-    )
+    project = ensure_project(context.connection, entity, given.get("projectName") or sweep.project, now=context.now)
     row = {
         "project_id": project["id"],
         "name": secrets.token_hex(4),
@@ -206,18 +204,20 @@ def _command(sweep: Sweep, command: Command) -> dict[str, Any]:
 
 
 def _with_facts(context: Context, row: RowMapping, sweep: Sweep, known: Sequence[Trial]) -> list[Trial]:
-    """The trials with what their runs have reported. A sign of life before this server began counts from its beginning."""
+    """The trials with what their runs have reported. No lease ends before a server that has just begun could hear of it."""
     live = [trial.run for trial in known if trial.run is not None and not trial.state.over]
     query = select(runs).where(runs.c.sweep_id == row["id"], runs.c.name.in_(live))
     reported = {run["name"]: run for run in all_rows(context.connection, query)}
     outcomes = {name: _outcome(run) for name, run in reported.items()}
-    seen = {name: max(run["heartbeat_at"], context.started) for name, run in reported.items()}
+    seen = {name: float(run["heartbeat_at"]) for name, run in reported.items()}
     measured = [_measured(context.connection, sweep, trial, reported.get(trial.run or "")) for trial in known]
+    asked = {name for name, run in reported.items() if run["should_stop"]}
+    earliest = context.started + context.settings.limits.lease
     measured = [
         trial.model_copy(
             update={
-                "lease_until": max(trial.lease_until, context.started + context.settings.limits.lease),
-                "stopping": trial.stopping or bool(reported.get(trial.run or "", {}).get("should_stop")),
+                "lease_until": max(trial.lease_until, earliest),
+                "stopping": trial.stopping or trial.run in asked,
             }
         )
         if trial.state is TrialState.LEASED

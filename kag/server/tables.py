@@ -39,7 +39,9 @@ api_keys = Table(
     Column("revoked_at", Float),
 )
 
-secrets = Table("secrets", metadata, Column("name", String(64), primary_key=True), Column("value", Text, nullable=False))
+secrets = Table(
+    "secrets", metadata, Column("name", String(64), primary_key=True), Column("value", Text, nullable=False)
+)
 
 projects = Table(
     "projects",

@@ -1,4 +1,4 @@
-"""What a sweep means for a run spec: every parameter a spec key, every value a valid run, the metric one that is logged."""
+"""What a sweep means for a run spec: each parameter a spec key, each value a valid run, the metric one that is logged."""
 
 from __future__ import annotations
 
@@ -117,6 +117,8 @@ def _values(key: str, leaf: Distribution, sweep: Sweep, base_spec: RunSpec) -> I
         try:
             _with(base_spec, {**others, key: value})
         except SpecError as error:
-            problems = [line.strip() for line in error.what.splitlines()[1:] if line.strip().startswith(("override", key))]
+            problems = [
+                line.strip() for line in error.what.splitlines()[1:] if line.strip().startswith(("override", key))
+            ]
             detail = next((line for line in problems if key in line), problems[0] if problems else error.what)
             yield f"parameters.{key}: {value!r} builds no valid run ({detail})"

@@ -31,7 +31,7 @@ _FAMILIES: dict[str, str] = {
     "categorical_w_probabilities": "weighted",
     "int_uniform": "int_uniform",
     **{f"{q}{name}": "bounded" for q in ("", "q_") for name in ("uniform", "log_uniform", "log_uniform_values")},
-    **{name: "bounded" for name in ("inv_log_uniform", "inv_log_uniform_values")},
+    **dict.fromkeys(("inv_log_uniform", "inv_log_uniform_values"), "bounded"),
     **{f"{q}{name}": "normal" for q in ("", "q_") for name in ("normal", "log_normal")},
     **{f"{q}beta": "beta" for q in ("", "q_")},
 }
@@ -154,7 +154,7 @@ class Sweep(_Section):
     project: str | None = None
     entity: str | None = None
     controller: Controller | None = None
-    apiVersion: str | None = None  # noqa: N815 - the key of the file
+    apiVersion: str | None = None
     kind: Literal["sweep"] | None = None
 
     @model_validator(mode="after")
@@ -199,7 +199,9 @@ def _walk(parameters: Mapping[str, Any], prefix: tuple[str, ...]) -> Iterator[tu
 
 def _contradictions(sweep: Sweep) -> Iterator[str]:
     paths = [".".join(path) for path, _ in _walk(sweep.parameters, ())]
-    yield from (f"parameters.{key} is given twice, flat and nested" for key in sorted(set(paths)) if paths.count(key) > 1)
+    yield from (
+        f"parameters.{key} is given twice, flat and nested" for key in sorted(set(paths)) if paths.count(key) > 1
+    )
     if sweep.method == "bayes" and sweep.metric is None:
         yield "method bayes needs a metric"
     if sweep.early_terminate is not None and sweep.metric is None:
@@ -268,7 +270,11 @@ def _line(detail: ErrorDetails, lines: Mapping[str, int]) -> str:
     key = ".".join(words)
     where = f"line {lines[key]}: " if key in lines else ""
     missing = detail["type"] == "missing"
-    value = "" if missing or not key or isinstance(detail["input"], (Mapping, BaseModel)) else f" = {_short(detail['input'])}"
+    value = (
+        ""
+        if missing or not key or isinstance(detail["input"], (Mapping, BaseModel))
+        else f" = {_short(detail['input'])}"
+    )
     return f"{where}{key}{value}: {_sentence(detail, words)}".removeprefix(": ")
 
 
@@ -292,12 +298,25 @@ def _sentence(detail: ErrorDetails, words: list[str]) -> str:
 
 
 def _known(words: list[str]) -> tuple[str, ...]:
-    sections = {"metric": Metric, "early_terminate": Hyperband, "controller": Controller}
+    sections: dict[str, type[BaseModel]] = {"metric": Metric, "early_terminate": Hyperband, "controller": Controller}
     if len(words) == 1:
         return tuple(Sweep.model_fields)
     if words[0] in sections:
         return tuple(sections[words[0]].model_fields)
-    return ("distribution", "value", "values", "probabilities", "min", "max", "q", "mu", "sigma", "a", "b", "parameters")
+    return (
+        "distribution",
+        "value",
+        "values",
+        "probabilities",
+        "min",
+        "max",
+        "q",
+        "mu",
+        "sigma",
+        "a",
+        "b",
+        "parameters",
+    )
 
 
 def _nearest(word: str, known: tuple[str, ...]) -> str:

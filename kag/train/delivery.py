@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import torch
 
+from kag import names
 from kag.data.batches import training_batches
 from kag.data.sites import Sites
 from kag.data.tables import SiteTables
@@ -81,7 +82,7 @@ def _results(kind: Kind, evaluation: Evaluation, weights: StoredWeights, *, deli
         weights_digest=weights.weights_digest,
         data_digest=weights.data.data_digest,
         epoch=weights.epoch,
-        selected_on="val/auprc",
+        selected_on=names.OBJECTIVE,
         delivered=delivered,
     )
 

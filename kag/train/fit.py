@@ -139,7 +139,6 @@ def build_trainer(spec: RunSpec, callbacks: list[Callback]) -> Trainer:
         sync_batchnorm=torch.cuda.is_available(),
         callbacks=callbacks,
         logger=False,
-        enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
     )

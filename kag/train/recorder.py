@@ -10,7 +10,8 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import Checkpoint
 
 from kag import names
 from kag.track.folder import RunFolder
@@ -23,8 +24,10 @@ from kag.weights.checkpoint import save_weights
 BEST, LAST = "best.ckpt", "last.ckpt"
 
 
-class EpochRecorder(Callback):
+class EpochRecorder(Checkpoint):
     """Writes history, checkpoints and the mirror at the end of each epoch.
+
+    A `Checkpoint` to Lightning, which calls these after early stopping: what it counted belongs to the state.
 
     Args:
         folder: the run's, or None on all processes but the first.

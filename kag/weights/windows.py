@@ -25,7 +25,7 @@ from kag.weights.checkpoint import StoredWeights, load_state, stored
 from kag.weights.evaluate import score
 from kag.weights.metrics import Floats
 
-VERIFIED = 5
+VERIFIED = 4
 """Windows that are scored exactly unless the caller says otherwise: together under a tenth of the training time."""
 
 NEARLY_THE_SAME = 0.7

@@ -59,7 +59,9 @@ class TrackingServer:
     def command(self, *words: str) -> str:
         """Run `kag serve` with the given words; what it printed."""
         words = (*words, "--db", self.database)
-        done = subprocess.run([sys.executable, "-c", SERVE, *words], capture_output=True, text=True, cwd=ROOT, check=True)
+        done = subprocess.run(
+            [sys.executable, "-c", SERVE, *words], capture_output=True, text=True, cwd=ROOT, check=True
+        )
         return done.stdout.strip()
 
     def start(self) -> None:
@@ -89,7 +91,9 @@ class TrackingServer:
         """What a client needs; nothing of it leaves the folder."""
         folder.mkdir(parents=True, exist_ok=True)
         kept = {name: value for name, value in os.environ.items() if not name.startswith("WANDB")}
-        places = {name: str(folder / name.lower()) for name in ("WANDB_CONFIG_DIR", "WANDB_CACHE_DIR", "WANDB_DATA_DIR")}
+        places = {
+            name: str(folder / name.lower()) for name in ("WANDB_CONFIG_DIR", "WANDB_CACHE_DIR", "WANDB_DATA_DIR")
+        }
         return {
             **kept,
             **places,
@@ -208,7 +212,11 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     if found is None:
         pytest.skip("PostgreSQL is not installed here")
     tools = Path(found).resolve().parent
-    folder = Path(subprocess.run(["mktemp", "-d", "/tmp/kag-pg-XXXXXX"], capture_output=True, text=True, check=True).stdout.strip())
+    folder = Path(
+        subprocess.run(
+            ["mktemp", "-d", "/tmp/kag-pg-XXXXXX"], capture_output=True, text=True, check=True
+        ).stdout.strip()
+    )
     if os.geteuid() == 0:
         shutil.chown(folder, "postgres", "postgres")
     data = folder / "data"

@@ -7,7 +7,8 @@ from typing import Any
 MAKE = """
 import sys, wandb
 for i, (lr, norm) in enumerate([(0.1, "batch"), (0.2, "layer"), (0.3, "batch"), (0.4, "layer")]):
-    with wandb.init(project=sys.argv[1], id=f"r{i}", config={"lr": lr, "model": {"norm": norm}, "n": i}, tags=[norm]) as run:
+    config = {"lr": lr, "model": {"norm": norm}, "n": i}
+    with wandb.init(project=sys.argv[1], id=f"r{i}", config=config, tags=[norm]) as run:
         for step in range(50):
             run.log({"score": i * step, "odd": step} if step % 2 else {"score": i * step})
 """

@@ -8,7 +8,8 @@ from typing import Any
 LOG = """
 import json, sys, wandb
 project, count = sys.argv[1], int(sys.argv[2])
-with wandb.init(project=project, id="first", config={"lr": 0.1, "model": {"width": 8}}, tags=["a"], notes="begin") as run:
+config = {"lr": 0.1, "model": {"width": 8}}
+with wandb.init(project=project, id="first", config=config, tags=["a"], notes="begin") as run:
     for i in range(count):
         run.log({"loss": 1 / (i + 1), "val/auprc": i / count, "nested": {"x": i}})
 """
@@ -44,9 +45,7 @@ def test_a_run_that_raises_is_failed(client: Any, project: str) -> None:
     raise ValueError("bad")
     """
     client.run("python", str(client.script(text)), project, code=1)
-    data = client.server.graphql(
-        "query($p: String!){project(name:$p){run(name:\"first\"){state exitcode}}}", p=project
-    )
+    data = client.server.graphql('query($p: String!){project(name:$p){run(name:"first"){state exitcode}}}', p=project)
     assert data["project"]["run"] == {"state": "failed", "exitcode": 1}
 
 
@@ -111,7 +110,7 @@ def test_api_stop_ends_a_running_run(client: Any, project: str) -> None:
     process = client.start("python", str(client.script(text, "endless.py")), project)
     client.python(stop, project)
     assert process.wait(timeout=90) != 0
-    data = client.server.graphql("query($p: String!){project(name:$p){run(name:\"first\"){state shouldStop}}}", p=project)
+    data = client.server.graphql('query($p: String!){project(name:$p){run(name:"first"){state shouldStop}}}', p=project)
     assert data["project"]["run"] == {"state": "killed", "shouldStop": True}
 
 
@@ -134,6 +133,7 @@ def test_a_server_that_is_killed_in_mid_run_loses_nothing(make_client: Any, tmp_
     server.start()
     (tmp_path / "again").touch()
     assert process.wait(timeout=90) == 0
-    steps = "query{project(name:\"p\"){run(name:\"first\"){state historyLineCount history(minStep:0,maxStep:1000,samples:1000)}}}"
+    rows = "history(minStep:0,maxStep:1000,samples:1000)"
+    steps = f'query{{project(name:"p"){{run(name:"first"){{state historyLineCount {rows}}}}}}}'
     run = server.graphql(steps)["project"]["run"]
     assert (run["state"], run["historyLineCount"], len(run["history"])) == ("finished", 200, 200)

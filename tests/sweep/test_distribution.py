@@ -53,7 +53,9 @@ def test_a_uniform_share_gives_the_named_law(words: dict[str, Any], reference: A
         ({"distribution": "q_beta", "a": 1.0, "b": 1.0, "q": 0.25}, 0.25, 0.0, 1.0),
     ],
 )
-def test_stepped_values_are_multiples_inside_the_range(words: dict[str, Any], step: float, low: float, high: float) -> None:
+def test_stepped_values_are_multiples_inside_the_range(
+    words: dict[str, Any], step: float, low: float, high: float
+) -> None:
     one = leaf(**words)
     values = {one.value(share) for share in SHARES}
     assert all(low <= value <= high for value in values)
@@ -83,7 +85,13 @@ def test_probabilities_hold() -> None:
     assert one.value(1.0) == "c"
 
 
-@given(st.lists(st.one_of(st.integers(), st.floats(allow_nan=False), st.booleans(), st.text(), st.none()), min_size=1, max_size=8))
+@given(
+    st.lists(
+        st.one_of(st.integers(), st.floats(allow_nan=False), st.booleans(), st.text(), st.none()),
+        min_size=1,
+        max_size=8,
+    )
+)
 def test_listed_values_keep_their_type(values: list[Any]) -> None:
     one = leaf(values=values)
     for index, value in enumerate(values):

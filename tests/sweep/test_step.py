@@ -25,7 +25,7 @@ def beat(
     seen: dict[str, float] | None = None,
     state: SweepState = SweepState.RUNNING,
 ) -> Any:
-    taken_in = absorb(trials, runs or {}, seen or {name: now for name in runs or {}}, now=now, limits=LIMITS)
+    taken_in = absorb(trials, runs or {}, seen or dict.fromkeys(runs or {}, now), now=now, limits=LIMITS)
     words = {"sweep_id": "s", "agent": agent, "running": frozenset(running or ()), "now": now, "seed": 0}
     return step(GRID, state, taken_in, limits=LIMITS, **words)
 

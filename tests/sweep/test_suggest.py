@@ -33,7 +33,11 @@ scalars = st.one_of(st.integers(-3, 3), st.floats(-2, 2), st.booleans(), st.text
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.dictionaries(st.from_regex(r"[a-z]{1,3}", fullmatch=True), st.lists(scalars, min_size=1, max_size=4), min_size=1, max_size=3))
+@given(
+    st.dictionaries(
+        st.from_regex(r"[a-z]{1,3}", fullmatch=True), st.lists(scalars, min_size=1, max_size=4), min_size=1, max_size=3
+    )
+)
 def test_a_grid_gives_every_distinct_point_exactly_once(space: dict[str, list[Any]]) -> None:
     sweep = sweep_of(method="grid", parameters={key: {"values": values} for key, values in space.items()})
     trials = grown(sweep, 200, 0)
@@ -60,7 +64,9 @@ def test_the_same_trials_and_seed_give_the_same_point(method: str) -> None:
 
 
 def test_random_points_follow_their_distribution() -> None:
-    sweep = sweep_of(parameters={"x": {"distribution": "log_uniform_values", "min": 0.01, "max": 10.0}, "n": {"min": 1, "max": 3}})
+    sweep = sweep_of(
+        parameters={"x": {"distribution": "log_uniform_values", "min": 0.01, "max": 10.0}, "n": {"min": 1, "max": 3}}
+    )
     trials = grown(sweep, 400, 7)
     assert stats.kstest([trial.params["x"] for trial in trials], stats.loguniform(0.01, 10).cdf).pvalue > 1e-3
     assert {trial.params["n"] for trial in trials} == {1, 2, 3}
@@ -120,4 +126,6 @@ def test_bayes_takes_running_and_failed_trials() -> None:
     trials.append(Trial(id=14, params={"x": 0.95}, state=TrialState.FAILED))
     trials.append(Trial(id=15, params={"x": 0.8}, state=TrialState.FINISHED, value=math.nan))
     nexts = [suggest(sweep, trials, seed) for seed in range(12)]
-    assert sum(params["x"] < 0.5 for params in nexts if params) > 8, "a failed trial's value must not attract the search"
+    assert sum(params["x"] < 0.5 for params in nexts if params) > 8, (
+        "a failed trial's value must not attract the search"
+    )

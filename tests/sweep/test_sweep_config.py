@@ -112,7 +112,9 @@ def test_what_does_not_fit_together_is_said(changes: dict[str, Any], expected: s
 
 
 def test_nested_parameters_are_flat_inside_and_nested_for_the_agent() -> None:
-    sweep = parse_sweep(minimal(parameters={"a": {"parameters": {"b": {"value": 1}, "c": {"parameters": {"d": {"value": 2}}}}}}))
+    sweep = parse_sweep(
+        minimal(parameters={"a": {"parameters": {"b": {"value": 1}, "c": {"parameters": {"d": {"value": 2}}}}}})
+    )
     assert list(sweep.leaves()) == ["a.b", "a.c.d"]
     assert sweep.arguments({"a.b": 1, "a.c.d": 2}) == {"a": {"b": 1, "c": {"d": 2}}}
 

@@ -80,6 +80,7 @@ THROUGH_A_RUN = {
     "early_stopping.patience": {"early_stopping.min_delta": 1.0, "swa": None, "early_stopping.patience": 1},
     "early_stopping.min_delta": {
         "swa": None,
+        "seed": 8,
         "epochs": 6,
         "early_stopping.patience": 2,
         "early_stopping.min_delta": 0.0,

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from kag import names
 from kag.changelog.logged import Logged
+from kag.changelog.numbers import three_decimals
 from kag.changelog.rules import note, warning
 from kag.spec.finding import Finding
 from kag.track.record import Result, RunRecord, Status
@@ -56,7 +57,8 @@ def average_below_snapshot(run: Logged) -> Iterator[Finding]:
         at = "" if raw.epoch is None else f" of epoch {raw.epoch}"
         yield note(
             "average_below_snapshot",
-            f"on val the averaged weights reach {average.value:.3f}, the snapshot{at} {raw.value:.3f}",
+            f"on val the averaged weights reach {three_decimals(average.value)}, "
+            f"the snapshot{at} {three_decimals(raw.value)}",
             averaged=average.value,
             raw=raw.value,
             raw_epoch=raw.epoch,

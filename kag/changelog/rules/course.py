@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from kag import names
 from kag.changelog.logged import Course, Logged
+from kag.changelog.numbers import three_decimals
 from kag.changelog.rules import note, warning
 from kag.spec.finding import Evidence, Finding
 
@@ -70,7 +71,7 @@ def _from_best_to_last(run: Logged) -> str:
     course = run.course
     best = _place(course.best_epoch, run.at(course.best_epoch))
     last = _place(course.last_epoch, run.at(course.last_epoch))
-    return f"{course.best:.3f}{best} to {course.last:.3f}{last}"
+    return f"{three_decimals(course.best)}{best} to {three_decimals(course.last)}{last}"
 
 
 def _place(epoch: int | None, row: Mapping[str, float]) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from kag.changelog.entry import Entry, Siblings
+from kag.changelog.logged import Logged
+from kag.changelog.numbers import three_decimals
 from kag.changelog.rules import error, note
 from kag.spec.finding import Finding
 from kag.track.record import Status
@@ -34,6 +36,13 @@ def aborted(entry: Entry, siblings: Siblings) -> Iterator[Finding]:
     )
 
 
+def caveat(run: Logged) -> Iterator[Finding]:
+    """What was established about an imported row, by reading and running the code of its time."""
+    caveats: list[str] = run.record.facts.get("caveats", [])
+    if caveats:
+        yield note("caveat", "; ".join(caveats), caveats=len(caveats))
+
+
 def best_to_date(entry: Entry, siblings: Siblings) -> Iterator[Finding]:
     """No earlier run reached this val AUPRC."""
     value, before = entry.value("val"), siblings.best_before(entry)
@@ -43,7 +52,7 @@ def best_to_date(entry: Entry, siblings: Siblings) -> Iterator[Finding]:
     if highest is not None and value > highest:
         yield note(
             "best_to_date",
-            f"best val AUPRC to date ({highest:.3f} before)",
+            f"best val AUPRC to date ({three_decimals(highest)} before)",
             value=value,
             before=highest,
             run_before=before.id,

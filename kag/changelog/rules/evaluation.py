@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from kag.changelog.entry import Entry, Siblings
+from kag.changelog.numbers import three_decimals
 from kag.changelog.rules import error, note, warning
 from kag.spec.finding import Finding
 from kag.track.record import Result
@@ -65,7 +66,7 @@ def val_typed_as_test(entry: Entry, _: Siblings) -> Iterator[Finding]:
         if value is not None and round(value, TYPED_DECIMALS) == round(test.value, TYPED_DECIMALS):
             yield error(
                 "val_typed_as_test",
-                f"the {test.value:.3f} in the test cell is the {word} val AUPRC of this run",
+                f"the {three_decimals(test.value)} in the test cell is the {word} val AUPRC of this run",
                 stated_as_test=test.value,
                 val=value,
             )
@@ -83,8 +84,8 @@ def not_distinguishable(entry: Entry, siblings: Siblings) -> Iterator[Finding]:
         if width is not None:
             yield note(
                 "not_distinguishable",
-                f"{split} AUPRC {own.value:.3f} against {other.value:.3f} of the parent: not distinguishable "
-                f"(95 % interval {width[0]:.3f} to {width[1]:.3f})",
+                f"{split} AUPRC {three_decimals(own.value)} against {three_decimals(other.value)} of the parent: "
+                f"not distinguishable (95 % interval {three_decimals(width[0])} to {three_decimals(width[1])})",
                 value=own.value,
                 parent=other.value,
                 ci_low=width[0],

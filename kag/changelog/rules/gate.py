@@ -18,6 +18,8 @@ MOST = 0.5
 """Share of the points that counts as the gate."""
 SETTLED = 0.02
 """Largest range of alpha over the last third that counts as settled."""
+FAR = 0.25
+"""Distance from its target at which alpha counts as not pulled there, where a log states its end alone."""
 DRIFT = 0.05
 """Change of alpha from the start to the end of the last third that counts as drifting."""
 SAME_ALPHA = 0.01
@@ -78,17 +80,17 @@ def gate_at_clamp(run: Logged) -> Iterator[Finding]:
 
 
 def penalty_inert(run: Logged) -> Iterator[Finding]:
-    """The penalty was on, and alpha ended no nearer to its target than it began."""
+    """The penalty was on, and alpha ended no nearer to its target than it began, or far from it."""
     target, weight = run.number(f"{_WEIGHT.removesuffix('.weight')}.target"), _largest_weight(run)
     begun, ended = run.start(names.ALPHA_MEAN), run.end(names.ALPHA_MEAN)
-    if target is None or not weight or begun is None or ended is None:
+    if target is None or not weight or ended is None:
         return
-    before, after = abs(begun - target), abs(ended - target)
-    if after >= before and after > DRIFT:
+    before, after = None if begun is None else abs(begun - target), abs(ended - target)
+    if (after > FAR) if before is None else (after >= before and after > DRIFT):
+        since = "" if begun is None else f", from {begun:.2f}"
         yield warning(
             "penalty_inert",
-            f"with a penalty of up to {weight:g} alpha came no nearer to its target {target:g}: "
-            f"{begun:.2f} at first, {ended:.2f} at last",
+            f"with a penalty of up to {weight:g} towards {target:g} alpha ended at {ended:.2f}{since}",
             weight=weight,
             target=target,
             first=begun,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from kag import names
+from kag.changelog.diff import phrase
 from kag.changelog.entry import Entry, Siblings
 from kag.changelog.logged import Logged
 from kag.changelog.rules import note, warning
@@ -19,11 +20,9 @@ def resume_changed_spec(run: Logged) -> Iterator[Finding]:
     """A resume went on with other settings."""
     changes = [change for resume in run.record.resumes for change in resume]
     if changes:
-        listed = ", ".join(f"{change.key} {change.before} to {change.after}" for change in changes[:SHOWN])
-        more = f" and {len(changes) - SHOWN} more" if len(changes) > SHOWN else ""
         yield warning(
             "resume_changed_spec",
-            f"settings changed at a resume: {listed}{more}",
+            f"settings changed at a resume: {phrase(changes, SHOWN)}",
             changes=len(changes),
             resumes=len(run.record.resumes),
         )

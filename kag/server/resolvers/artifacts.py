@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy import RowMapping, select
@@ -9,12 +10,12 @@ from sqlalchemy import RowMapping, select
 from kag.server import artifacts
 from kag.server.context import Context, decode_id, encode_id
 from kag.server.faults import Fault
-from kag.server.files import media_type
-from kag.server.graphql import Node, Registry
+from kag.server.files import blob_path, media_type
+from kag.server.graphql import Node, Registry, Resolver
 from kag.server.resolvers.common import Arguments, column, connection, connection_types, constant, input_of, moment
 from kag.server.resolvers.files import get_link
 from kag.server.resolvers.projects import project_by_id
-from kag.server.runs import run_by_id
+from kag.server.runs import json_object, run_by_id
 from kag.server.store import all_rows, first
 from kag.server.tables import artifact_uses
 from kag.server.tables import artifacts as artifact_table
@@ -26,10 +27,10 @@ def _node(row: RowMapping | None) -> Node | None:
     return None if row is None else Node("Artifact", row)
 
 
-def _payload(kind: str) -> Any:
+def _payload(kind: str) -> Callable[[Callable[[Context, Arguments], RowMapping]], Resolver[Context]]:
     """A resolver that finds an artifact, lets a function change it and answers with it."""
 
-    def wrap(change: Any) -> Any:
+    def wrap(change: Callable[[Context, Arguments], RowMapping]) -> Resolver[Context]:
         def resolve(context: Context, _: Any, arguments: Arguments) -> Node:
             return Node(kind, {"artifact": _node(change(context, input_of(arguments))), "success": True})
 
@@ -111,7 +112,9 @@ def _sequence(context: Context, row: RowMapping, arguments: Arguments) -> Node:
 
 def _membership(context: Context, row: Any, arguments: Arguments) -> Node | None:
     found = artifacts.by_path(context.connection, row["id"], arguments.get("name"))
-    return None if found is None else Node("ArtifactCollectionMembership", {"collection": found[0], "artifact": found[1]})
+    return (
+        None if found is None else Node("ArtifactCollectionMembership", {"collection": found[0], "artifact": found[1]})
+    )
 
 
 def _membership_by_alias(context: Context, row: RowMapping, arguments: Arguments) -> Node | None:
@@ -176,17 +179,34 @@ def _all_aliases(context: Context, row: RowMapping, arguments: Arguments) -> Nod
 
 
 def _files(context: Context, row: RowMapping, arguments: Arguments) -> Node:
-    found = artifacts.files_of(context.connection, row["id"])
+    """Uploaded files, and the references of the manifest: the client asks for both in one list."""
     names = arguments.get("names")
-    chosen = [one for one in found if not names or one["name"] in names]
-    return connection("ArtifactFile", [Node("File", Stored(one)) for one in chosen], arguments)
+    stored = [Node("File", _with_run(one)) for one in artifacts.files_of(context.connection, row["id"])]
+    references = [Node("ReferenceFile", one, "File") for one in _references(context, row["id"])]
+    found = sorted([*stored, *references], key=lambda node: str(node.value["name"]))
+    return connection("ArtifactFile", [node for node in found if not names or node.value["name"] in names], arguments)
 
 
-class Stored(dict[str, Any]):
+def _with_run(row: RowMapping) -> dict[str, Any]:
     """An uploaded file of an artifact, with the columns that a run's file has."""
+    return {**row, "updated_at": None, "run_id": 0}
 
-    def __init__(self, row: RowMapping) -> None:
-        super().__init__({**row, "updated_at": None, "run_id": 0})
+
+def _references(context: Context, artifact_id: int) -> list[dict[str, Any]]:
+    found = artifacts.current_manifest(context.connection, artifact_id)
+    if found is None:
+        return []
+    path = blob_path(context.settings.files, found["path"])
+    if not path.is_file() or path.stat().st_size > context.settings.max_body:
+        return []
+    entries = json_object("the manifest", path.read_text(encoding="utf-8")).get("contents")
+    if not isinstance(entries, dict):
+        raise Fault("the manifest has no contents")
+    return [
+        {"name": name, "ref": entry["ref"], "size": entry.get("size", 0), "digest": entry.get("digest")}
+        for name, entry in entries.items()
+        if isinstance(entry, dict) and isinstance(entry.get("ref"), str)
+    ]
 
 
 def _membership_files(context: Context, row: Any, arguments: Arguments) -> Node:
@@ -379,6 +399,19 @@ TYPES: Registry[Context] = {
         "storagePath": lambda context, row, arguments: f"artifact-files/{row['id']}",
         "digest": column("md5"),
         "mimeType": lambda context, row, arguments: media_type(row["name"]),
+    },
+    "ReferenceFile": {
+        "id": lambda context, row, arguments: encode_id("Reference", 0),
+        "name": column("name"),
+        "displayName": column("name"),
+        "url": column("ref"),
+        "directUrl": column("ref"),
+        "sizeBytes": lambda context, row, arguments: str(row["size"]),
+        "storagePath": constant(None),
+        "mimetype": lambda context, row, arguments: media_type(row["name"]),
+        "updatedAt": constant(None),
+        "digest": column("digest"),
+        "md5": column("digest"),
     },
     "Artifact": ARTIFACT,
     "ArtifactSequence": COLLECTION,

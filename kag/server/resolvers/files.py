@@ -47,7 +47,7 @@ def _files(context: Context, row: RowMapping, arguments: Arguments) -> Node:
     if arguments.get("upload") or not names:
         return connection("File", found, arguments)
     absent = [checked_path(name) for name in names if checked_path(name) not in known]
-    return connection("File", [*found, *(Node("AbsentFile", (row, name)) for name in absent)], arguments)
+    return connection("File", [*found, *(Node("AbsentFile", (row, name), "File") for name in absent)], arguments)
 
 
 def _delete(context: Context, _: Any, arguments: Arguments) -> Node:
@@ -89,7 +89,9 @@ TYPES: Registry[Context] = {
     "AbsentFile": {
         "id": lambda context, row, arguments: None,
         "name": lambda context, row, arguments: row[1],
-        "url": lambda context, row, arguments: put_link(context, row[0]["id"], row[1]) if arguments.get("upload") else None,
+        "url": lambda context, row, arguments: (
+            put_link(context, row[0]["id"], row[1]) if arguments.get("upload") else None
+        ),
         "directUrl": lambda context, row, arguments: None,
         "sizeBytes": lambda context, row, arguments: "0",
         "mimetype": lambda context, row, arguments: media_type(row[1]),

@@ -42,7 +42,9 @@ def _events(context: Context, row: RowMapping, arguments: Arguments) -> list[str
 
 def _sampled(context: Context, row: RowMapping, arguments: Arguments) -> list[Any]:
     specs = arguments.get("specs") or []
-    return [sampled_keys(context.connection, row["id"], spec) for spec in (specs if isinstance(specs, list) else [specs])]
+    return [
+        sampled_keys(context.connection, row["id"], spec) for spec in (specs if isinstance(specs, list) else [specs])
+    ]
 
 
 def _keys(context: Context, row: RowMapping, arguments: Arguments) -> Any:
@@ -58,7 +60,9 @@ def _log_lines(context: Context, row: RowMapping, arguments: Arguments) -> Node:
     query = select(lines.c.line, lines.c.body).where(*where)
     last = _whole(arguments, "last", None)
     if last is not None:
-        found = list(reversed(all_rows(context.connection, query.order_by(lines.c.line.desc()).limit(min(last, 10_000)))))
+        found = list(
+            reversed(all_rows(context.connection, query.order_by(lines.c.line.desc()).limit(min(last, 10_000))))
+        )
         more = False
     else:
         first = min(max(_whole(arguments, "first", PAGE) or PAGE, 1), 10_000)
