@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from functools import cache
 from pathlib import Path
 
@@ -12,11 +13,15 @@ from kag.changelog.entry import Entry
 from kag.changelog.logged import Course
 from kag.spec.finding import Finding
 from kag.track.atomic import write_atomically
+from kag.track.folder import RunFolder
 
 Version = tuple[int, ...]
-"""Times, sizes and inodes of the files that an item was made of."""
+"""Times, sizes and inodes of the files that something was made of."""
 
-FILE = ".changelog-cache.json"
+FOLDER = ".changelog"
+"""Folder of the cache inside a folder of runs."""
+
+_ABSENT = (0, 0, 0)
 
 
 class Item(BaseModel):
@@ -27,6 +32,11 @@ class Item(BaseModel):
     version: Version
     course: Course
     findings: tuple[Finding, ...]
+
+    @classmethod
+    def of(cls, version: Version, entry: Entry) -> Item:
+        """What to keep of an entry."""
+        return cls(version=version, course=entry.course, findings=entry.findings)
 
 
 class _Content(BaseModel):
@@ -39,48 +49,65 @@ class _Content(BaseModel):
 class Cache:
     """The cache of a folder of runs."""
 
-    def __init__(self, file: Path, content: _Content) -> None:
+    def __init__(self, file: Path, before: dict[str, Item]) -> None:
         self._file = file
-        self._before = content.items
+        self._before = before
         self._items: dict[str, Item] = {}
 
     @classmethod
     def read(cls, runs: Path) -> Cache:
-        """The cache beside the runs; empty if there is none, it is torn, or the rules have changed since."""
-        file = runs / FILE
-        empty = _Content(code=_code_digest())
+        """The cache inside a folder of runs; empty if there is none, it is torn, or the rules have changed since."""
+        file = runs / FOLDER / "findings.json"
         try:
             content = _Content.model_validate_json(file.read_bytes())
         except (OSError, ValidationError):
-            content = empty
-        return cls(file, content if content.code == empty.code else empty)
+            return cls(file, {})
+        return cls(file, content.items if content.code == code_digest() else {})
 
     def get(self, run: str, version: Version) -> Item | None:
         """What is known of a run, if its files are the same."""
         item = self._before.get(run)
-        if item is None or item.version != version:
-            return None
-        self._items[run] = item
-        return item
+        return item if item is not None and item.version == version else None
 
-    def put(self, run: str, version: Version, entry: Entry) -> Item:
-        """Keep what was made of a run."""
-        item = self._items[run] = Item(version=version, course=entry.course, findings=entry.findings)
-        return item
+    def keep(self, run: str, item: Item) -> None:
+        """Have this in the next cache."""
+        self._items[run] = item
 
     def write(self) -> None:
-        """Write the cache if it has changed; a folder that cannot be written to goes without."""
-        if self._items == self._before:
-            return
-        content = _Content(code=_code_digest(), items=self._items)
-        try:
-            write_atomically(self._file, content.model_dump_json())
-        except OSError:
-            return
+        """Write what was kept, if it is anything new."""
+        if self._items != self._before:
+            keep_file(self._file, _Content(code=code_digest(), items=self._items).model_dump_json())
+
+
+def keep_file(file: Path, content: str) -> None:
+    """Write a file of the cache; where a folder of runs cannot be written to, there is none."""
+    try:
+        file.parent.mkdir(exist_ok=True)
+        write_atomically(file, content)
+    except OSError:
+        return
+
+
+def version_of(*files: str | Path) -> Version:
+    """Changes whenever one of the files does; a file may be missing."""
+    return tuple(number for file in files for number in _stat(file))
+
+
+def run_version(folder: RunFolder) -> Version:
+    """Changes whenever the record or the history does."""
+    return version_of(folder.record_file, folder.history_file)
 
 
 @cache
-def _code_digest() -> str:
+def code_digest() -> str:
     """Changes with any line of this package: other rules, other findings."""
     files = sorted(Path(__file__).parent.rglob("*.py"))
     return hashlib.sha256(b"\0".join(file.read_bytes() for file in files)).hexdigest()
+
+
+def _stat(file: str | Path) -> tuple[int, int, int]:
+    try:
+        stat = os.stat(file)
+    except FileNotFoundError:
+        return _ABSENT
+    return stat.st_mtime_ns, stat.st_size, stat.st_ino

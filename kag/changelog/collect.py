@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 
-from kag.changelog.cache import Cache, Version
+from kag.changelog.cache import Cache, Item, Version, run_version
 from kag.changelog.diagnose import entry_of
 from kag.changelog.entry import Entry, Siblings
 from kag.changelog.logged import Logged
@@ -15,6 +16,12 @@ from kag.track.folder import RunFolder
 from kag.track.folders import FolderSource
 from kag.track.record import RunRecord, Status
 from kag.track.source import RunSource
+
+FEWEST_RUNS = 250
+"""Unread runs that are worth a process."""
+
+CHUNK = 50
+"""Runs that a process takes at a time."""
 
 
 def collect(source: RunSource, repository: Repository | None = None) -> Siblings:
@@ -33,29 +40,32 @@ def _entries(source: RunSource) -> Iterator[Entry]:
 
 
 def _of_folders(source: FolderSource) -> Iterator[Entry]:
+    records = list(source.records())
+    folders = {record.id: RunFolder(source.runs / record.id) for record in records}
+    versions = {run: run_version(folder) for run, folder in folders.items()}
     cache = Cache.read(source.runs)
-    for record in source.records():
-        folder = RunFolder(source.runs / record.id)
-        version = _version(folder)
-        known = cache.get(record.id, version)
-        if known is None:
-            entry = entry_of(Logged(record, folder.history()))
-            known = cache.put(record.id, version, entry)
-        yield Entry(record, known.course, known.findings, folder.notes())
+    items = {run: item for run, version in versions.items() if (item := cache.get(run, version)) is not None}
+    unread = [run for run in folders if run not in items]
+    items |= zip(unread, _read([folders[run] for run in unread], [versions[run] for run in unread]), strict=True)
+    for record in records:
+        item = items[record.id]
+        cache.keep(record.id, item)
+        yield Entry(record, item.course, item.findings, folders[record.id].notes())
     cache.write()
 
 
-def _version(folder: RunFolder) -> Version:
-    """Changes whenever the record or the history does."""
-    return tuple(number for file in (folder.record_file, folder.history_file) for number in _stat(file))
+def _read(folders: Sequence[RunFolder], versions: Sequence[Version]) -> Iterator[Item]:
+    """Read records and histories and ask the rules, in several processes where there are many."""
+    processes = min(len(os.sched_getaffinity(0)), len(folders) // FEWEST_RUNS)
+    if processes < 2:
+        yield from map(_item, folders, versions)
+        return
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+        yield from pool.map(_item, folders, versions, chunksize=CHUNK)
 
 
-def _stat(file: Path) -> tuple[int, ...]:
-    try:
-        stat = os.stat(file)
-    except FileNotFoundError:
-        return (0, 0, 0)
-    return (stat.st_mtime_ns, stat.st_size, stat.st_ino)
+def _item(folder: RunFolder, version: Version) -> Item:
+    return Item.of(version, entry_of(Logged(folder.read_record(), folder.history())))
 
 
 def _fixes(records: list[RunRecord], repository: Repository) -> dict[tuple[str, str], str]:

@@ -36,7 +36,7 @@ def compare(before: Mapping[str, Scalar], after: Mapping[str, Scalar], *, partia
     Args:
         partial: what one side does not have is unknown, and no change.
     """
-    old, new = _grouped(before), _grouped(after)
+    old, new = _apart(_grouped(before), _grouped(after))
     return tuple(
         change
         for key in _keys(old, new)
@@ -51,6 +51,12 @@ def phrase(changes: Iterable[Change], shown: int = SHOWN) -> str:
     ]
     rest = len(listed) - shown
     return "; ".join([*listed[:shown], *([f"and {rest} more"] if rest > 0 else [])])
+
+
+def _apart(old: dict[str, Scalar], new: dict[str, Scalar]) -> tuple[dict[str, Scalar], dict[str, Scalar]]:
+    """Both sides without the keys on which they agree: nearly all of them, nearly always."""
+    same = {key for key in old.keys() & new.keys() if old[key] == new[key] and type(old[key]) is type(new[key])}
+    return {key: old[key] for key in old if key not in same}, {key: new[key] for key in new if key not in same}
 
 
 def _grouped(spec: Mapping[str, Scalar]) -> dict[str, Scalar]:

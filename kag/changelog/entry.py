@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -28,12 +29,17 @@ class Entry:
         return self.record.id
 
     def auprc(self, split: str) -> Result | None:
-        """AUPRC of the delivered weights; of whatever weights, where a source does not know which were delivered."""
-        found = self.record.result(split, "auprc")
-        if found is not None or any(result.delivered for result in self.record.results):
-            return found
-        results = [result for result in self.record.results if (result.split, result.metric) == (split, "auprc")]
-        return results[-1] if results else None
+        """AUPRC of the delivered weights; of whatever weights, where a source does not know which were delivered.
+
+        None if it was not measured or is no number.
+        """
+        known = any(result.delivered for result in self.record.results)
+        found = [
+            result
+            for result in self.record.results
+            if (result.split, result.metric) == (split, "auprc") and (result.delivered or not known)
+        ]
+        return found[-1] if found and math.isfinite(found[-1].value) else None
 
     def value(self, split: str) -> float | None:
         """The number of `auprc`, or None."""

@@ -6,6 +6,7 @@ import csv
 import html
 import io
 import json
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -73,13 +74,13 @@ def _plain(row: Row) -> dict[str, Any]:
         "changes": [change.model_dump() for change in row.changes],
         "files_touched": list(record.git.touched) if record.git else record.facts.get("files_touched"),
         "uncommitted": list(record.git.uncommitted) if record.git else None,
-        "val_auprc": _finite(row.entry.value("val")),
-        "test_auprc": None if row.says("val_typed_as_test") else _finite(row.entry.value("test")),
+        "val_auprc": row.entry.value("val"),
+        "test_auprc": None if row.says("val_typed_as_test") else row.entry.value("test"),
         "new_best": row.new_best,
         "findings": [finding.model_dump(mode="json") for finding in row.findings],
         "note": body(row.entry.notes),
         "sweep": record.sweep,
-        "other_trials": [{"run": trial.id, "val_auprc": _finite(trial.value("val"))} for trial in row.trials],
+        "other_trials": [{"run": trial.id, "val_auprc": trial.value("val")} for trial in row.trials],
     }
 
 
@@ -120,10 +121,10 @@ def _test_and_notes(row: Row) -> str:
 
 def _html_row(row: Row) -> str:
     *texts, _ = _texts(row)
-    cells = [html.escape(text) for text in texts]
+    cells = [_marked(text) for text in texts]
     cells[3] = f"<strong>{cells[3]}</strong>" if row.new_best else cells[3]
-    said = "".join(f'<div class="{f.severity}">{html.escape(f.sentence)}</div>' for f in row.findings)
-    status, note = html.escape(status_word(row.entry)), html.escape(body(row.entry.notes))
+    said = "".join(f'<div class="{finding.severity}">{_marked(finding.sentence)}</div>' for finding in row.findings)
+    status, note = html.escape(status_word(row.entry)), _marked(body(row.entry.notes))
     trials = "".join(f"<li>{html.escape(trial.id)} {three_decimals(trial.value('val'))}</li>" for trial in row.trials)
     folded = f"<details><summary>{len(row.trials)} other trials</summary><ul>{trials}</ul></details>" if trials else ""
     parts = [test_value(row), *(f"<div>{text}</div>" for text in (status, note) if text)]
@@ -131,5 +132,6 @@ def _html_row(row: Row) -> str:
     return "<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>\n"
 
 
-def _finite(value: float | None) -> float | None:
-    return None if value is None or value != value else value
+def _marked(text: str) -> str:
+    """A text as HTML; what stands between back-ticks is code."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(text))

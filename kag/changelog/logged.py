@@ -59,8 +59,10 @@ class Logged:
 
     def series(self, key: str) -> tuple[list[int], list[float]]:
         """Epochs and values of a metric, those left out where it is missing or not finite."""
-        pairs = [(int(row[names.EPOCH]), row[key]) for row in self.rows if key in row and math.isfinite(row[key])]
-        return [epoch for epoch, _ in pairs], [value for _, value in pairs]
+        if key not in self._series:
+            pairs = [(int(row[names.EPOCH]), row[key]) for row in self.rows if key in row and math.isfinite(row[key])]
+            self._series[key] = [epoch for epoch, _ in pairs], [value for _, value in pairs]
+        return self._series[key]
 
     def thirds(self, key: str) -> tuple[list[float], list[float]] | None:
         """First and last third of a metric, or None for a history of fewer than six epochs."""
@@ -81,8 +83,9 @@ class Logged:
         return mean(thirds[0]) if thirds else self._stated("start", key)
 
     def at(self, epoch: int | None) -> Mapping[str, float]:
-        """The row of an epoch; empty if there is none."""
-        return next((row for row in self.rows if row[names.EPOCH] == epoch), {})
+        """The row of an epoch, what is not finite left out; empty if there is none."""
+        row = next((row for row in self.rows if row[names.EPOCH] == epoch), {})
+        return {key: value for key, value in row.items() if math.isfinite(value)}
 
     def number(self, key: str) -> float | None:
         """A setting of the spec as a number, or None."""
@@ -96,6 +99,11 @@ class Logged:
             return None
         low, high = json.loads(value)
         return float(low), float(high)
+
+    @cached_property
+    def _series(self) -> dict[str, tuple[list[int], list[float]]]:
+        """What `series` has worked out so far; a dozen rules ask for the same few metrics."""
+        return {}
 
     def _stated(self, when: str, key: str) -> float | None:
         observed: Mapping[str, Any] = self.record.facts.get("observed", {})

@@ -13,8 +13,6 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from markdown_it.rules_block.table import escapedSplit
-
 from kag.changelog.cells import body, escape, keep_pipes
 from kag.changelog.diff import phrase
 from kag.changelog.entry import Entry
@@ -27,6 +25,7 @@ FILES_SHOWN = 8
 """Files that a cell lists."""
 
 _MARK = re.compile(r"<!-- note (?P<run>[0-9a-f]{12}) (?P<generated>[0-9a-f]{12}) (?P<note>[0-9a-f]{12}) -->")
+_PIPE = re.compile(r"(?<!\\)\|")
 _HEAD = f"| {' | '.join(COLUMNS)} |\n|{'|'.join(['---'] * len(COLUMNS))}|\n"
 
 
@@ -76,15 +75,14 @@ def line(row: Row) -> Line:
 
 
 def parse(text: str) -> Line:
-    """A row from a line of a table; pipes that a person typed into the last cell belong to it."""
-    cells = [cell.strip() for cell in escapedSplit(text.strip())]
-    cells = cells[1 if cells[0] == "" else 0 : len(cells) - 1 if cells[-1] == "" else len(cells)]
-    first, last = cells[: len(COLUMNS) - 1], "|".join(cells[len(COLUMNS) - 1 :])
-    mark = _MARK.search(last)
+    """A row from a line of a table; whatever a person typed behind the mark is the note, pipes too."""
+    text = text.strip()
+    mark = _MARK.search(text)
     if mark is None:
-        return Line((*first, last))
-    before, after = last[: mark.start()].strip(), last[mark.end() :].strip()
-    return Line((*first, before), after, mark["run"], mark["generated"], mark["note"])
+        return Line(_split(text.removesuffix("|")))
+    note = text[mark.end() :]
+    note = note.removesuffix("|") if not note.endswith(r"\|") else note
+    return Line(_split(text[: mark.start()]), note.strip(), mark["run"], mark["generated"], mark["note"])
 
 
 def digest(text: str) -> str:
@@ -116,6 +114,11 @@ def status_word(entry: Entry) -> str:
     if status in (Status.PLANNED, Status.RUNNING):
         return str(status)
     return f"killed after {entry.record.epochs_trained} epochs" if status is Status.KILLED else ""
+
+
+def _split(text: str) -> tuple[str, ...]:
+    cells = _PIPE.split(text.strip().removeprefix("|"))
+    return tuple(cell.strip().replace(r"\|", "|") for cell in cells)
 
 
 def _cells_digest(cells: Sequence[str]) -> str:

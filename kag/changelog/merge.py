@@ -60,7 +60,7 @@ def edits(region: str, siblings: Siblings, *, where: str, first_line: int = 1) -
 def _is_row(text: str) -> bool:
     """Whether a line is none of those that every table has: blank, the header, the ruler."""
     text = text.strip()
-    header = text.startswith("|") and parse(text).cells == COLUMNS
+    header = COLUMNS[0] in text[:40] and parse(text).cells == COLUMNS
     return bool(text) and not header and not _RULER.fullmatch(text)
 
 

@@ -28,6 +28,10 @@ class Repository:
 
     folder: Path
 
+    def state(self) -> str:
+        """Where it is and whether its history is whole; empty outside git. Commits themselves never change."""
+        return self._ask("rev-parse", "--show-toplevel", "--is-shallow-repository") or ""
+
     def next_touching(self, file: str, *, after: str, until: str) -> str | None:
         """The first commit after one, up to another, that touched a file; None if there is none."""
         words = ("rev-list", "--reverse", "--end-of-options", f"{after}..{until}", "--", f":(top){file}")

@@ -16,6 +16,7 @@ from kag.changelog.entry import Siblings
 from kag.changelog.markdown import render
 from kag.changelog.merge import edits
 from kag.changelog.repository import Repository
+from kag.changelog.stamp import is_known, remember, stamp
 from kag.changelog.structure import plan_list, plans, structure
 from kag.changelog.table import Choice, table
 from kag.errors import RecordError
@@ -59,12 +60,17 @@ class Version:
 def update(source: RunSource, file: Path, options: Options, *, dry: bool = False) -> Version:
     """Bring a document up to date with the runs of a source.
 
+    Nothing is read where the state of the files tells that the document is what the last update left.
+
     Args:
         dry: write nothing.
 
     Raises:
         RecordError: as `next_version` and `store_notes`.
     """
+    made_of = _stamp(source, options)
+    if isinstance(source, FolderSource) and file.exists() and is_known(source.runs, made_of, text := read_text(file)):
+        return Version(text, text, {})
     if dry:
         return next_version(file, collect(source, options.repository), options)
     with writing(file):
@@ -72,6 +78,8 @@ def update(source: RunSource, file: Path, options: Options, *, dry: bool = False
         store_notes(source, version.notes)
         if version.found != version.wanted:
             write_atomically(file, version.wanted)
+    if isinstance(source, FolderSource) and not version.notes:
+        remember(source.runs, made_of, version.wanted)
     return version
 
 
@@ -140,6 +148,13 @@ def add_note(folder: RunFolder, text: str) -> None:
     with writing(folder.notes_file):
         before = body(folder.notes())
         write_note(folder, f"{before}\n\n{body(text)}" if before else body(text))
+
+
+def _stamp(source: RunSource, options: Options) -> str | None:
+    if not isinstance(source, FolderSource) or not source.runs.is_dir():
+        return None
+    settings = f"{options.choice!r} {options.verbatim} {options.repository.state()}"
+    return stamp(source.runs, options.specs, settings)
 
 
 @contextmanager

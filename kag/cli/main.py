@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from kag.cli import data, evaluate, runs, spec, train
+from kag.cli import blend, data, evaluate, mine, runs, spec, train, windows
 from kag.cli.words import WITH_OVERRIDES
 from kag.errors import KagError
 
@@ -26,6 +26,9 @@ app.command(name="train", context_settings=WITH_OVERRIDES)(train.train)
 app.command(name="eval")(evaluate.evaluate)
 app.command(name="check", context_settings=WITH_OVERRIDES)(spec.check)
 app.command(name="schema")(spec.schema)
+app.command(name="windows")(windows.windows)
+app.command(name="blend")(blend.blend)
+app.command(name="mine")(mine.mine)
 app.add_typer(data.app, name="data")
 app.add_typer(runs.app, name="runs")
 

@@ -24,6 +24,15 @@ def train(
     accept: Annotated[
         list[str] | None, typer.Option(metavar="KEY", help="With --resume: let this key differ from the run's spec.")
     ] = None,
+    share: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Train epochs that runs have in common once; states lie here.")
+    ] = None,
+    part_at: Annotated[
+        str | None, typer.Option(metavar="EPOCHS", help="With --share: epochs before which runs part, as 20,26.")
+    ] = None,
+    share_max: Annotated[
+        float | None, typer.Option(metavar="GB", help="With --share: room for all states; the least useful go.")
+    ] = None,
 ) -> None:
     """Train one run and track it.
 
@@ -36,6 +45,8 @@ def train(
       kag train --resume oct17
 
       kag train --resume oct17 epochs=60 --accept epochs
+
+      kag train runs/specs/sites.yaml swa.start=5 swa.window=2 --share runs/shared --part-at 4,5,6
     """
     from kag.spec.load import load_spec
     from kag.track.folder import RunFolder
@@ -47,6 +58,9 @@ def train(
         raise UserError("no spec given", remedy="kag train SPEC, or kag train --resume RUN")
     if accept and folder is None:
         raise UserError("--accept goes with --resume")
+    if share is None and (part_at or share_max is not None):
+        raise UserError("--part-at and --share-max go with --share")
+    points = _epochs(part_at)
     file = spec_file or (folder.spec_file if folder else Path())
     spec = load_spec(file, overrides)
 
@@ -55,9 +69,18 @@ def train(
     from kag.cli.results import results_table
     from kag.train.console import RunConsole
     from kag.train.fit import fit
+    from kag.train.sharing import ShareOptions
 
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     console = RunConsole()
-    record = fit(spec, runs=runs, resume=folder, accept=accept or (), console=console)
+    options = ShareOptions(share, points, None if share_max is None else int(share_max * 1e9)) if share else None
+    record = fit(spec, runs=runs, resume=folder, accept=accept or (), share=options, console=console)
     console.terminal.print(results_table(f"results of {record.id} (* delivered)", record.results))
     console.print(f"run folder {runs / record.id}; look at it with: kag runs show {record.id} --runs {runs}")
+
+
+def _epochs(text: str | None) -> tuple[int, ...]:
+    words = [word.strip() for word in (text or "").split(",") if word.strip()]
+    if not all(word.isdigit() for word in words):
+        raise UserError(f"--part-at {text!r} is not a list of epochs", remedy="write --part-at 20,26")
+    return tuple(int(word) for word in words)

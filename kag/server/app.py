@@ -1,7 +1,8 @@
 """The web application: routes, keys, hosts, and what becomes of an error.
 
 A fault of the request is a 4xx. A fault of this server is never a 5xx, since the client repeats those for hours:
-GraphQL answers it as an error with status 200, a stream or file with 429 (come again) if the database was busy, else 400.
+GraphQL gives it as an error with status 200, a stream or a file with 429 (come again) if the database is busy, else
+with 400.
 """
 
 from __future__ import annotations

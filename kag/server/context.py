@@ -62,7 +62,7 @@ def decode_id(kind: str, text: object) -> int:
         Fault: it is no id of this kind.
     """
     try:
-        found, _, number = base64.b64decode(str(text), validate=True).decode().partition(":")
+        found, _, number = base64.b64decode(str(text).encode(), validate=True).decode().partition(":")
         if found == kind and number.isdecimal() and len(number) < 12:
             return int(number)
     except (binascii.Error, UnicodeDecodeError, UnicodeEncodeError):

@@ -27,7 +27,7 @@ def ingest(connection: Connection, run: RowMapping, body: Mapping[str, Any], *, 
         Fault: the request is not what a client sends. Nothing is written then.
     """
     changes: dict[str, Any] = {"heartbeat_at": now}
-    files = body.get("files") or {}
+    files = {} if body.get("files") is None else body["files"]
     if not isinstance(files, Mapping):
         raise Fault("files must be an object")
     restarted = run["restarted"]

@@ -1,8 +1,8 @@
 """GraphQL as far as the client needs it: parse the document, walk the selection, ask the registry for each field.
 
 A registry maps type -> field -> resolver. A field that it lacks answers null, and its path is reported: that list is
-all it takes to see what a new client asks for. Arguments and fragments follow the language; there is no validation against
-a schema, because the registry is no full schema.
+all that it takes to see what a new client asks for. Arguments and fragments follow the language; there is no validation
+against a schema, because the registry is no full schema.
 """
 
 from __future__ import annotations

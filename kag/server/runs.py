@@ -196,7 +196,7 @@ def edit_run(connection: Connection, number: int, given: Mapping[str, Any]) -> R
 
 
 def shown_state(run: RowMapping, *, now: float, started: float, crashed_after: float) -> str:
-    """The state as a client sees it: a running run that fell silent is crashed. Silence counts from the server's start."""
+    """The state as a client sees it: a run that fell silent is crashed. Silence counts from the server's start."""
     silent = now - max(run["heartbeat_at"], started) > crashed_after
     return "crashed" if run["state"] == "running" and silent else str(run["state"])
 

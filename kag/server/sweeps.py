@@ -204,7 +204,7 @@ def _command(sweep: Sweep, command: Command) -> dict[str, Any]:
 
 
 def _with_facts(context: Context, row: RowMapping, sweep: Sweep, known: Sequence[Trial]) -> list[Trial]:
-    """The trials with what their runs have reported. No lease ends before a server that has just begun could hear of it."""
+    """The trials with what their runs have reported. After a start of the server every lease begins anew."""
     live = [trial.run for trial in known if trial.run is not None and not trial.state.over]
     query = select(runs).where(runs.c.sweep_id == row["id"], runs.c.name.in_(live))
     reported = {run["name"]: run for run in all_rows(context.connection, query)}

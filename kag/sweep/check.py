@@ -1,4 +1,4 @@
-"""What a sweep means for a run spec: each parameter a spec key, each value a valid run, the metric one that is logged."""
+"""What a sweep means for a run spec: its parameters are spec keys, its values build runs, its metric is logged."""
 
 from __future__ import annotations
 

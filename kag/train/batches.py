@@ -44,7 +44,7 @@ class SiteBatches(LightningDataModule):
         return shard(batches, rank, world, even=True)
 
     def train_dataloader(self) -> DataLoader[Tensor]:
-        """Training batches. Lightning tells the sampler the epoch, but after a resume only once it has begun to draw."""
+        """Training batches. Lightning tells the sampler the epoch, after a resume only once it has begun to draw."""
         rank, world = self._process()
         loader = index_loader(
             lambda epoch: self.of_epoch(epoch, rank=rank, world=world), workers=self._spec.data.workers

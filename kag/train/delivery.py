@@ -6,7 +6,7 @@ statistics recomputed. Val chooses; test is evaluated once, for the chosen weigh
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -65,7 +65,10 @@ def deliver(
 def _candidates(
     spec: RunSpec, sites: Sites, tables: SiteTables, folder: RunFolder, averaged: StoredWeights | None
 ) -> dict[Kind, StoredWeights]:
-    candidates: dict[Kind, StoredWeights] = {"raw": read_checkpoint(folder.checkpoints / BEST)}
+    candidates: dict[Kind, StoredWeights] = {
+        # An inherited file names the spec of the run that trained it; here it stands for this run.
+        "raw": replace(read_checkpoint(folder.checkpoints / BEST), spec=spec)
+    }
     if averaged is not None:
         network = build_network(averaged, tables.residue_RD.device)
         batches = training_batches(sites, spec.data, seed=spec.seed, epoch=0)

@@ -8,11 +8,12 @@ from pathlib import Path
 
 from kag.data.read import read_sites
 from kag.data.sites import Sites
-from kag.model.size import flops_per_sample, parameters, training_memory
+from kag.model.size import flops_per_sample, parameters
 from kag.spec.run import RunSpec
 from kag.train.batches import SiteBatches
 from kag.train.build import build_network, build_objective, data_facts
 from kag.train.fit import first_batches
+from kag.train.memory import require_memory
 from kag.train.rehearsal import rehearse
 
 BACKWARD = 3
@@ -24,15 +25,14 @@ def estimate(spec: RunSpec) -> Iterator[str]:
 
     Raises:
         DataError: the data is at fault.
+        SpecError: the run does not fit the machine.
         RehearsalFailed: the rehearsal is.
     """
     sites = read_sites(Path(spec.data.file))
     yield _data_line(sites)
-    network = build_network(spec, sites)
-    shape = {"features": sites.columns, "embedding": sites.embedding, "neighbours": sites.neighbours}
-    flops = flops_per_sample(spec.model, **shape)
-    memory = training_memory(spec.model, **shape, batch_size=spec.data.batch_size, precision=spec.trainer.precision)
-    tables, batches = _table_bytes(sites), SiteBatches(spec, sites)
+    memory = require_memory(spec, sites)
+    flops = flops_per_sample(spec.model, features=sites.columns, embedding=sites.embedding, neighbours=sites.neighbours)
+    network, batches = build_network(spec, sites), SiteBatches(spec, sites)
     epochs = spec.last_epoch + 1
     counts = [len(batches.of_epoch(epoch)) for epoch in range(epochs)] if spec.data.replay else None
     per_epoch = len(batches.of_epoch(0))
@@ -42,7 +42,8 @@ def estimate(spec: RunSpec) -> Iterator[str]:
     yield f"FLOPs per sample   {flops:,} forward, about {BACKWARD * flops:,} in training"
     yield f"batches per epoch  {per_epoch:,} of at most {spec.data.batch_size} points, {steps:,} optimizer steps"
     yield f"run                {epochs} epochs, {total:,} batches, about {_teraflop(flops, sites, epochs)}"
-    yield f"expected memory    {(memory.total + tables) / 2**20:,.0f} MiB, {tables / 2**20:,.0f} MiB of it data tables"
+    most = "at most " if spec.data.grouping == "protein" else ""
+    yield f"expected memory    {most}{_mib(memory.total)}, {_mib(memory.tables)} of it data tables"
     objective, facts = build_objective(spec, sites), data_facts(spec, sites)
     for sentence in rehearse(spec, network, objective, facts, *first_batches(batches, sites)):
         yield f"rehearsal          {sentence}"
@@ -59,5 +60,5 @@ def _teraflop(flops: int, sites: Sites, epochs: int) -> str:
     return f"{total / 1e12:,.1f} TFLOP"
 
 
-def _table_bytes(sites: Sites) -> int:
-    return sites.residue_RD.nbytes + sites.tabular_NF.nbytes + sites.neighbour_NK.nbytes + sites.distance_NK.nbytes
+def _mib(size: int) -> str:
+    return f"{size / 2**20:,.0f} MiB"

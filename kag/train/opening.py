@@ -18,15 +18,16 @@ from filelock import FileLock, Timeout
 from kag import names
 from kag.errors import RecordError, SpecError
 from kag.spec.finding import Finding
-from kag.spec.flat import DESCRIPTIVE, EXECUTION, differences, digest, flat
+from kag.spec.flat import digest, flat
 from kag.spec.load import load_spec, spec_text
 from kag.spec.run import RunSpec
 from kag.track.atomic import write_atomically
 from kag.track.environment import environment
 from kag.track.folder import RunFolder
 from kag.track.git import dirty_patch, git_facts
-from kag.track.record import Change, RunRecord, Source, Status
+from kag.track.record import Change, RunRecord, Status
 from kag.train.recorder import LAST
+from kag.train.starting import Start, changed_keys
 from kag.weights.storage import load_torch
 
 
@@ -66,41 +67,39 @@ def new_run(
     *,
     data_digest: str,
     earlier: Sequence[RunRecord] = (),
-    sources: Sequence[Source] = (),
-    changes: Sequence[Change] = (),
+    start: Start | None = None,
     findings: Sequence[Finding] = (),
 ) -> Opening:
     """Make the folder of a new run with its spec and first record.
 
     Args:
         earlier: records among which the parent is looked for.
-        sources: weights that the run begins with.
-        changes: where its spec differs from that of the run it begins with.
+        start: weights that the run begins with.
         findings: of preflight.
     """
-    parent = spec.parent or (sources[0].run if sources else default_parent(earlier, spec.name, data_digest))
-    start = datetime.now(UTC)
-    folder = RunFolder.create(runs, spec.name, start)
+    parent = spec.parent or (start.source.run if start else default_parent(earlier, spec.name, data_digest))
+    now = datetime.now(UTC)
+    folder = RunFolder.create(runs, spec.name, now)
     folder.checkpoints.mkdir()
     commits = {record.id: record.git.commit for record in earlier if record.git}
     record = RunRecord(
         id=folder.id,
         name=spec.name,
         status=Status.RUNNING,
-        start=start,
+        start=now,
         change=spec.change,
         tags=spec.track.tags,
         spec=flat(spec),
         spec_digest=digest(spec),
         data_digest=data_digest,
         parent=parent,
-        sources=tuple(sources),
+        sources=(start.source,) if start else (),
         git=git_facts(Path.cwd(), parent_commit=commits.get(parent or "")),
         environment=environment() | {"threads": torch.get_num_threads(), "device": _device()},
         sweep=os.environ.get("WANDB_SWEEP_ID"),
         facts={
             "findings": [finding.model_dump(mode="json") for finding in findings],
-            "changes_from_source": [change.model_dump(mode="json") for change in changes],
+            "changes_from_source": [change.model_dump(mode="json") for change in (start.changes if start else ())],
         },
     )
     write_atomically(folder.spec_file, spec_text(spec))
@@ -108,7 +107,7 @@ def new_run(
     if patch:
         write_atomically(folder.patch_file, patch)
     folder.write_record(record)
-    return Opening(folder, record)
+    return Opening(folder, record, state=start.state if start else None)
 
 
 def resumed_run(folder: RunFolder, spec: RunSpec, *, data_digest: str, accept: Sequence[str]) -> Opening:
@@ -159,15 +158,6 @@ def resume_state(folder: RunFolder) -> Path | None:
 def epochs_in(state: Path | None) -> int:
     """Trained epochs of a state."""
     return int(load_torch(state, mmap=True)["epoch"]) + 1 if state else 0
-
-
-def changed_keys(stored: RunSpec, spec: RunSpec) -> tuple[Change, ...]:
-    """Keys on which two specs differ, those left aside that cannot change a number."""
-    return tuple(
-        Change(key=key, before=before, after=after)
-        for key, (before, after) in differences(flat(stored), flat(spec)).items()
-        if key not in DESCRIPTIVE + EXECUTION
-    )
 
 
 def refuse_unaccepted(changes: Iterable[Change], accept: Sequence[str], run: str) -> None:

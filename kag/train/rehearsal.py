@@ -16,12 +16,18 @@ from torch.nn import Parameter
 
 from kag.errors import RehearsalFailed
 from kag.model.batch import Batch, Scores
-from kag.model.branches import Branches, every_branch
+from kag.model.branches import DRAWN, Branches, every_branch
 from kag.model.losses import Losses, Objective
 from kag.model.network import Network
 from kag.spec.preflight import ramps
+from kag.spec.ramp import Ramp
 from kag.spec.run import RunSpec
 from kag.weights.checkpoint import DataFacts, load_network, save_weights, stored
+
+ALWAYS, NEVER = Ramp(start=1.0, end=1.0), Ramp(start=0.0, end=0.0)
+
+CONTEXTS = 64
+"""Contexts of a batch with which most checks make do; the first one takes the whole batch."""
 
 
 def rehearse(
@@ -44,36 +50,67 @@ def rehearse(
         RehearsalFailed: names the first thing that is wrong.
     """
     network, objective = copy.deepcopy(network), copy.deepcopy(objective)
+    few, few_evaluated = _part(train), _part(evaluation)
     state = torch.get_rng_state()
     try:
         return [
-            _every_parameter_is_reached(network, objective, train),
-            _every_loss_term_pulls(spec, network, objective, train),
+            _trains(network, objective, train),
+            _every_parameter_is_reached(network, objective, few),
+            _every_loss_term_pulls(spec, network, objective, few),
             _evaluates(network, evaluation),
-            _inputs_matter(spec, network, evaluation),
-            _reloads(spec, network, facts, evaluation),
+            _inputs_matter(spec, network, few_evaluated),
+            _reloads(spec, network, facts, few_evaluated),
         ]
     finally:
         torch.set_rng_state(state)
+
+
+def _part(batch: Batch) -> Batch:
+    """The points of the first contexts."""
+    kept_B = batch.context_B < CONTEXTS
+    by_context = {"centre_CD", "neighbour_CKD", "distance_CK", "valid_CK"}
+    parts = {
+        name: tensor[:CONTEXTS] if name in by_context else tensor[kept_B] for name, tensor in batch._asdict().items()
+    }
+    return Batch(**parts)
 
 
 def _losses(network: Network, objective: Objective, batch: Batch, branches: Branches) -> tuple[Scores, Losses]:
     network.train()
     scores: Scores = network(batch, branches)
     losses: Losses = objective(scores, batch)
-    if not bool(torch.isfinite(losses.total)):
-        raise RehearsalFailed(
-            f"the loss of the first batch is {float(losses.total.detach())}",
-            remedy="look at the data with `kag data check`, and at loss.pos_weight",
-        )
+    for name, loss in losses._asdict().items():
+        if loss is not None and not bool(torch.isfinite(loss)):
+            raise RehearsalFailed(
+                f"the {name} loss of the first batch is {float(loss.detach())}",
+                remedy="look at the data with `kag data check`, and at loss.pos_weight",
+            )
     return scores, losses
+
+
+def _backward(network: Network, objective: Objective, batch: Batch, branches: Branches) -> Losses:
+    network.zero_grad(set_to_none=True)
+    losses = _losses(network, objective, batch, branches)[1]
+    losses.total.backward()  # type: ignore[no-untyped-call]
+    return losses
+
+
+def _trains(network: Network, objective: Objective, batch: Batch) -> str:
+    """Forward and backward of the whole batch, stochastic branches drawn as in training."""
+    total = float(_backward(network, objective, batch, DRAWN).total.detach())
+    for name, parameter in network.named_parameters():
+        if parameter.grad is not None and not bool(torch.isfinite(parameter.grad).all()):
+            raise RehearsalFailed(
+                f"the loss of the first batch is finite, {total:.4g}, but the gradient of {name} is not",
+                remedy="this is a fault of the model code",
+            )
+    return f"a batch of {len(batch.label_B)} points has the loss {total:.4g} and a finite gradient"
 
 
 def _every_parameter_is_reached(network: Network, objective: Objective, batch: Batch) -> str:
     """Forward and backward in each stochastic branch: plain `ddp` needs a gradient for every parameter."""
     for branches in every_branch():
-        network.zero_grad(set_to_none=True)
-        _losses(network, objective, batch, branches)[1].total.backward()  # type: ignore[no-untyped-call]
+        _backward(network, objective, batch, branches)
         unused = [name for name, parameter in network.named_parameters() if parameter.grad is None]
         if unused:
             raise RehearsalFailed(
@@ -85,24 +122,33 @@ def _every_parameter_is_reached(network: Network, objective: Objective, batch: B
 
 
 def _every_loss_term_pulls(spec: RunSpec, network: Network, objective: Objective, batch: Batch) -> str:
-    """Each term that ever has a weight moves some parameter.
+    """Each term that ever has a weight is part of the loss where its weight is greatest, and moves some parameter.
 
     The penalty is followed in two steps, to the live alpha and from there to the parameters: where alpha begins at its
     target the penalty is at its minimum and its gradient rightly zero.
     """
-    scores, losses = _losses(network, objective, batch, Branches("none", False))
-    terms: dict[str, Tensor] = {"main": losses.main}
     weights = ramps(spec)
-    if weights["model.gate.penalty.weight"].bounds()[1] > 0:
-        _require_path(losses.penalty, [scores.live_alpha_B], "model.gate.penalty")
-        terms["model.gate.penalty"] = scores.live_alpha_B.sum()
-    if losses.auxiliary is not None and weights["model.auxiliary.weight"].bounds()[1] > 0:
-        terms["model.auxiliary"] = losses.auxiliary
     parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
-    for name, term in terms.items():
+    checked = []
+    for name in ("main", "model.gate.penalty", "model.auxiliary"):
+        weight = weights.get(f"{name}.weight", ALWAYS if name == "main" else NEVER)
+        if weight.bounds()[1] == 0.0:
+            continue
+        objective.set_epoch(max((0, weight.epochs), key=weight.at))
+        scores, losses = _losses(network, objective, batch, Branches("none", False))
+        field = name.rsplit(".", 1)[-1]
+        term: Tensor | None = getattr(losses, field)
+        if term is None:
+            raise _without_gradient(name)
+        _require_path(losses.total, [term], name)
+        if field == "penalty":
+            _require_path(term, [scores.live_alpha_B], name)
+            term = scores.live_alpha_B.sum()
         if not any(bool(gradient.any()) for gradient in _require_path(term, parameters, name)):
             raise _without_gradient(name)
-    return f"each loss term has a gradient: {', '.join(terms)}"
+        checked.append(name)
+    objective.set_epoch(0)
+    return f"each loss term has a gradient: {', '.join(checked)}"
 
 
 def _require_path(term: Tensor, inputs: list[Tensor] | list[Parameter], name: str) -> list[Tensor]:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from kag.errors import CheckpointError
 from kag.model.network import Network
+from kag.spec.flat import DESCRIPTIVE, EXECUTION, differences, flat
 from kag.spec.run import RunSpec, StartFromSpec
 from kag.track.folder import RunFolder
 from kag.track.record import Change, Source
-from kag.train.opening import changed_keys
 from kag.train.recorder import BEST, LAST
 from kag.weights.checkpoint import StoredWeights, load_state, parse_checkpoint
 from kag.weights.storage import load_torch
@@ -64,6 +65,15 @@ def find_start(spec: RunSpec, runs: Path) -> Start | None:
     )
 
 
+def changed_keys(stored: RunSpec, spec: RunSpec) -> tuple[Change, ...]:
+    """Keys on which two specs differ, those left aside that cannot change a number."""
+    return tuple(
+        Change(key=key, before=before, after=after)
+        for key, (before, after) in differences(flat(stored), flat(spec)).items()
+        if key not in DESCRIPTIVE + EXECUTION
+    )
+
+
 def checkpoint_file(folder: RunFolder, start: StartFromSpec) -> Path:
     """The file of the parent that is meant; it lies in the parent's folder.
 
@@ -80,6 +90,10 @@ def checkpoint_file(folder: RunFolder, start: StartFromSpec) -> Path:
     return path
 
 
-def change_line(change: Change) -> str:
-    """`model.dropout 0.2 -> 0.3`."""
-    return f"{change.key} {change.before} -> {change.after}"
+def announce(start: Start | None, say: Callable[[str], None]) -> None:
+    """Say what a run begins with and where its spec differs from that of the run that lends its weights."""
+    if start is None:
+        return
+    say(f"starts from {start.source.run}, {start.source.checkpoint} ({start.weights.weights_digest[:8]})")
+    for change in start.changes:
+        say(f"  {change.key} {change.before} -> {change.after}")

@@ -149,6 +149,14 @@ class Client:
         self.started.append(process)
         return process
 
+    @staticmethod
+    def kill_agent(agent: subprocess.Popen[str], *, with_child: bool) -> None:
+        """Kill -9 an agent, with what it runs or leaving that an orphan."""
+        for number in family(agent.pid) if with_child else [agent.pid]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(number, signal.SIGKILL)
+        agent.wait(timeout=30)
+
     def close(self) -> None:
         """End everything that was started here, with what it started in turn."""
         for process in self.started:

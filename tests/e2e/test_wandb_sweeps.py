@@ -26,8 +26,8 @@ step = 0
 while True:
     run.log({"score": 0.0 if hopeless else 1.0})
     step += 1
-    time.sleep(0.05 if step < 20 else 0.5)
-    if step > 25 and not hopeless:
+    time.sleep(0.5 if hopeless else 0.01)
+    if step > 400 and not hopeless:
         break
 run.finish()
 """

@@ -21,7 +21,7 @@ from tests.train.conftest import MakeSpec, Train
 State = dict[str, torch.Tensor]
 
 
-@pytest.fixture()
+@pytest.fixture
 def epoch_weights(monkeypatch: pytest.MonkeyPatch) -> dict[int, State]:
     """The network's state at the end of each epoch of a run."""
     kept: dict[int, State] = {}

@@ -26,8 +26,8 @@ from kag.spec.schedule import learning_rate
 from kag.track.folder import RunFolder
 from kag.train.batches import SiteBatches
 from kag.train.build import build_network, build_objective
-from kag.train.fit import build_trainer
 from kag.train.job import Job
+from kag.train.loop import Loop, build_trainer
 from tests.train.conftest import TINY, Train
 
 FULL: dict[str, Any] = {
@@ -280,7 +280,8 @@ def test_devices_and_strategy_reach_lightning(data: Path) -> None:
 
 
 def test_compile_reaches_torch(data: Path, sites: Sites, monkeypatch: pytest.MonkeyPatch) -> None:
-    from kag.train import fit as module
+    from kag.train.console import RunConsole
+    from kag.train.signals import SignalWatch
 
     class Stop(Exception):
         pass
@@ -291,4 +292,5 @@ def test_compile_reaches_torch(data: Path, sites: Sites, monkeypatch: pytest.Mon
     monkeypatch.setattr("kag.model.network.Network.compile", compiled)
     spec = _full(data, **{"trainer.compile": True, "data.replay": None, "start_from": None})
     with pytest.raises(Stop):
-        module._loop(spec, Job(spec, sites), SiteBatches(spec, sites), [], None)
+        loop = Loop(spec, sites, SiteBatches(spec, sites), None, SignalWatch(), RunConsole(quiet=True))
+        loop.follow(loop.fresh_job(), None)

@@ -29,7 +29,7 @@ def numbers(record: RunRecord) -> Any:
     return record.results, record.checkpoints, record.best_epoch, record.epochs_trained, record.status
 
 
-@pytest.fixture()
+@pytest.fixture
 def killed(train: Train, runs: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Train a spec and die at the end of an epoch, before or after its state is written."""
 
@@ -155,5 +155,3 @@ def test_a_run_is_trained_by_one_process_at_a_time(make_spec: MakeSpec, train: T
     folder = killed(make_spec(), epoch=1)
     with locked(folder), pytest.raises(RecordError, match="another process"):
         train(make_spec(), resume=folder)
-
-

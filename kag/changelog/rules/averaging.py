@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from kag import names
@@ -77,5 +78,6 @@ def _averaged_epochs(run: Logged) -> int | None:
 
 
 def _best(record: RunRecord, kinds: tuple[str, ...]) -> Result | None:
-    found = [r for r in record.results if (r.split, r.metric) == ("val", "auprc") and r.weights in kinds]
+    on_val = [result for result in record.results if (result.split, result.metric) == ("val", "auprc")]
+    found = [result for result in on_val if result.weights in kinds and math.isfinite(result.value)]
     return max(found, key=lambda result: result.value, default=None)

@@ -71,8 +71,15 @@ def connection_types(kind: str) -> dict[str, dict[str, Callable[[Context, Any, A
 
 
 def entity_of(context: Context, arguments: Arguments) -> str:
-    """The entity that a request means."""
-    return str(arguments.get("entityName") or arguments.get("entity") or context.settings.entity)
+    """The entity that a request means.
+
+    Raises:
+        Fault: it is no text.
+    """
+    entity = arguments.get("entityName") or arguments.get("entity") or context.settings.entity
+    if not isinstance(entity, str):
+        raise Fault("an entity is a text")
+    return entity
 
 
 def required(given: Arguments, name: str) -> Any:

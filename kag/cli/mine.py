@@ -1,0 +1,67 @@
+"""`kag mine`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kag.errors import UserError
+
+
+def mine(
+    weights: Annotated[str, typer.Argument(metavar="RUN", help="Run, RUN:CHECKPOINT, or a file of weights.")],
+    out: Annotated[Path, typer.Option(help="JSON file to write, for data.replay.indices.")],
+    split: Annotated[str, typer.Option(help="Where to look; training can replay points of train alone.")] = "train",
+    top: Annotated[int | None, typer.Option(min=1, help="At most so many, the worst ones; default: all.")] = None,
+    data: Annotated[Path | None, typer.Option(help="Where the data file lies now.")] = None,
+    runs: Annotated[Path, typer.Option(help="Folder of the run folders.")] = Path("runs"),
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+) -> None:
+    """List the positives that weights miss at val's threshold, worst first, for replay in training.
+
+    Examples:
+
+      kag mine oct17 --out hard.json
+
+      kag mine oct17:best --out hard.json --top 200 --force
+    """
+    from kag.names import SPLITS
+
+    if split not in SPLITS:
+        raise UserError(f"there is no split {split!r}", nearest=", ".join(SPLITS))
+    if out.exists() and not force:
+        raise UserError("there is a file already", where=str(out), remedy="choose another name, or pass --force")
+
+    from typing import cast
+
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from kag.data.mined import write_mined
+    from kag.weights import mine as mining
+    from kag.weights.given import bench_for, given_weights
+    from kag.weights.measure import Split
+
+    console = Console(highlight=False, soft_wrap=True)
+    given = given_weights(weights, runs)
+    bench = bench_for(given.weights, data)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("scoring", total=len(bench.sites.index(split)))
+        found = mining.mine(
+            bench.network,
+            bench.sites,
+            bench.tables,
+            run=given.run,
+            weights_digest=given.weights.weights_digest,
+            split=cast(Split, split),
+            top=top,
+            progress=lambda done: bar.update(task, completed=done),
+        )
+    write_mined(out, found.mined)
+    console.print(
+        f"{found.missed} of {found.positives} positives of {split} lie below val's threshold "
+        f"(logit {found.threshold:.3f}) under {given.run} ({given.weights.weights_digest[:8]})"
+    )
+    console.print(f"wrote the worst {len(found.mined.indices)} to {out}; replay them with data.replay.indices={out}")

@@ -1,0 +1,170 @@
+"""`kag windows`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from kag.errors import UserError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from kag.track.record import RunRecord
+    from kag.weights.average import RunSums
+    from kag.weights.bench import Bench
+    from kag.weights.windows import Window, WindowMap
+
+SHOWN = 12
+"""Windows in the table, the best ones by rank."""
+
+
+def windows(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="Run that was trained with swa.keep_sums=true.")],
+    deliver: Annotated[
+        str | None, typer.Option(metavar="START:LENGTH", help="Keep the average over this window as a new run.")
+    ] = None,
+    png: Annotated[Path | None, typer.Option(help="Write the map as a picture to this file.")] = None,
+    verify: Annotated[
+        int, typer.Option(min=0, help="Windows to score exactly, the best-ranked ones; 0 for all of them.")
+    ] = 4,
+    name: Annotated[str | None, typer.Option(help="Name of the new run; default: window-START-LENGTH.")] = None,
+    data: Annotated[Path | None, typer.Option(help="Where the data file lies now.")] = None,
+    runs: Annotated[Path, typer.Option(help="Folder of the run folders.")] = Path("runs"),
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with every window.")] = False,
+) -> None:
+    """Map what averaging the weights of any window of epochs gives on val, from one run.
+
+    Every window is ranked by the mean of its epochs' logits; the most promising ones are averaged and scored exactly.
+
+    Examples:
+
+      kag windows oct17 --png windows.png
+
+      kag windows oct17 --deliver 26:6 --name oct17-swa
+    """
+    from datetime import UTC, datetime
+
+    from rich.console import Console
+
+    from kag.track.folder import RunFolder
+    from kag.weights.average import RunSums
+    from kag.weights.delivered_run import deliver_window, named_spec
+    from kag.weights.given import bench_for, given_weights
+    from kag.weights.heatmap import write_heat_map
+    from kag.weights.windows import parse_window, verified, window_weights
+
+    console, start = Console(highlight=False, stderr=as_json), datetime.now(UTC)
+    folder = RunFolder.find(runs, run)
+    sums, given = RunSums(folder.checkpoints / "sums"), given_weights(str(folder.checkpoints / "best.ckpt"), runs)
+    if sums.first == sums.last:
+        raise UserError("only one epoch is stored, there is nothing to average", where=str(sums.folder))
+    wanted = parse_window(deliver) if deliver is not None else None
+    name = name or (f"window-{wanted[0]}-{wanted[1]}" if wanted else None)
+    if wanted and name:
+        named_spec(given.weights.spec, name)
+        sums.average(*wanted)
+    bench = bench_for(given.weights, data)
+    found = _mapped(sums, bench, verify or None, console)
+    if png is not None:
+        write_heat_map(png, found, f"averaging windows of {folder.id}")
+    record = None
+    if wanted and name:
+        window = next((w for w in found.verified if (w.start, w.length) == wanted), None)
+        window = window or verified(sums, bench, *wanted)
+        weights = window_weights(sums, bench, given.weights, window)
+        record = deliver_window(runs, given, weights, window, found, bench, name=name, start=start)
+    if as_json:
+        typer.echo(_json(folder.id, found, record))
+    else:
+        _print(console, folder.id, found, record, runs, png)
+
+
+def _mapped(sums: RunSums, bench: Bench, verify: int | None, console: Console) -> WindowMap:
+    from rich.progress import Progress, TaskID
+
+    from kag.weights.windows import window_map
+
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+        tasks: dict[str, TaskID] = {}
+
+        def show(step: str, done: int, total: int) -> None:
+            if step not in tasks:
+                tasks[step] = bar.add_task(step, total=total)
+            bar.update(tasks[step], completed=done)
+
+        return window_map(sums, bench, verify=verify, progress=show)
+
+
+def windows_table(shown: Sequence[Window], best: Window) -> Table:
+    """One line a window; `*` marks the best of those that were scored exactly."""
+    from kag.cli.tables import MISSING, plain_table
+
+    columns = ("window", "epochs", "ranked by", "val AUPRC", "recomputed", "digest", "")
+    table = plain_table(*columns, right=columns[2:5])
+
+    def text(value: float | None) -> str:
+        return MISSING if value is None else f"{value:.4f}"
+
+    for window in shown:
+        table.add_row(
+            f"{window.start}:{window.length}",
+            f"{window.start} to {window.last}",
+            text(window.ensemble),
+            text(window.plain.evaluation.auprc if window.plain else None),
+            text(window.recomputed.evaluation.auprc if window.recomputed else None),
+            window.best.weights_digest[:8] if window.best else MISSING,
+            "*" if (window.start, window.length) == (best.start, best.length) else "",
+        )
+    return table
+
+
+def _print(
+    console: Console, run: str, found: WindowMap, record: RunRecord | None, runs: Path, png: Path | None
+) -> None:
+    ranked = sorted(found.windows, key=lambda window: -(window.ensemble or 0.0))
+    exact = list(found.verified)
+    shown = [*exact, *(window for window in ranked if window not in exact)][:SHOWN]
+    console.print(windows_table(shown, found.best))
+    console.print(
+        f"{len(found.windows)} windows of {run}, {len(exact)} scored exactly: val chose among {found.tried} candidates",
+        soft_wrap=True,
+    )
+    single = found.best_epoch
+    console.print(f"best single epoch {single.start}: val AUPRC {single.ensemble or 0.0:.4f}", soft_wrap=True)
+    if png is not None:
+        console.print(f"wrote {png}", soft_wrap=True)
+    if record is not None:
+        from kag.cli.results import results_table
+
+        console.print(results_table(f"results of {record.id}", record.results))
+        console.print(f"run folder {runs / record.id}", soft_wrap=True)
+
+
+def _json(run: str, found: WindowMap, record: RunRecord | None) -> str:
+    from kag.weights.delivered_run import variant_facts
+
+    page = {
+        "run": run,
+        "tried": found.tried,
+        "best": f"{found.best.start}:{found.best.length}",
+        "best_epoch": found.best_epoch.start,
+        "windows": [
+            {
+                "start": window.start,
+                "length": window.length,
+                "ensemble": window.ensemble,
+                "plain": variant_facts(window.plain),
+                "recomputed": variant_facts(window.recomputed),
+            }
+            for window in found.windows
+        ],
+        "delivered": record.id if record else None,
+        "results": [result.model_dump(mode="json") for result in record.results] if record else [],
+    }
+    return json.dumps(page, indent=2)

@@ -1,0 +1,81 @@
+"""Whether a run fits the machine, asked before anything of its size exists."""
+
+from __future__ import annotations
+
+import os
+from typing import NamedTuple
+
+import torch
+
+from kag.data.sites import Sites
+from kag.errors import SpecError
+from kag.model.size import training_memory
+from kag.spec.run import RunSpec
+
+LIBRARIES = 2**30
+"""Bytes that Python, torch and temporary tensors take beside what is counted."""
+
+
+class Expected(NamedTuple):
+    """Bytes of one training process."""
+
+    certain: int
+    """Weights, their average, gradients and moments; with `grouping: point` activations and the batch as well."""
+    step: int
+    """A training step in which no two points share a context: the most that a batch can need."""
+    tables: int
+    """The data."""
+
+    @property
+    def total(self) -> int:
+        """All of it, at the most."""
+        return self.step + self.tables
+
+
+def expected_memory(spec: RunSpec, sites: Sites) -> Expected:
+    """What training will take, from shapes alone."""
+    memory = training_memory(
+        spec.model,
+        features=sites.columns,
+        embedding=sites.embedding,
+        neighbours=sites.neighbours,
+        batch_size=spec.data.batch_size,
+        precision=spec.trainer.precision,
+    )
+    # Points of one protein share contexts; how many depends on the batch, so only the weights are certain then.
+    shared = memory.activations + memory.batch if spec.data.grouping == "protein" else 0
+    step = memory.total + (memory.parameters if spec.swa else 0)
+    return Expected(step - shared, step, _table_bytes(sites))
+
+
+def require_memory(spec: RunSpec, sites: Sites) -> Expected:
+    """Refuse a run that cannot fit, before torch fails in the middle of it.
+
+    Raises:
+        SpecError: names what is needed and what the machine has.
+    """
+    expected = expected_memory(spec, sites)
+    have, where = machine_memory()
+    need = expected.certain + expected.tables + LIBRARIES
+    if need > have:
+        raise SpecError(
+            f"training needs about {_gib(need)}, {where} has {_gib(have)}",
+            where=spec.name,
+            remedy="a smaller model.attention.width, model.hidden or data.batch_size; `kag check` shows the figures",
+        )
+    return expected
+
+
+def machine_memory() -> tuple[int, str]:
+    """Bytes of the place where training computes, and its name."""
+    if torch.cuda.is_available():
+        return int(torch.cuda.get_device_properties(0).total_memory), torch.cuda.get_device_name(0)
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"), "this machine"
+
+
+def _table_bytes(sites: Sites) -> int:
+    return sites.residue_RD.nbytes + sites.tabular_NF.nbytes + sites.neighbour_NK.nbytes + sites.distance_NK.nbytes
+
+
+def _gib(size: int) -> str:
+    return f"{size / 2**30:,.1f} GiB"

@@ -1,0 +1,245 @@
+"""Weights that no training made, such as a blend or a chosen window, as a run of their own.
+
+Whatever works on runs (`kag eval`, `start_from`, the change log) then works on them. The folder is made last: a fault
+before leaves nothing behind. Test is evaluated here and nowhere else, once, with val's threshold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from kag import names
+from kag.spec import Finding, RunSpec, build_spec, digest, flat, spec_text
+from kag.track.atomic import write_atomically
+from kag.track.environment import environment
+from kag.track.folder import RunFolder
+from kag.track.git import dirty_patch, git_facts
+from kag.track.record import Checkpoint, Result, RunRecord, Source, Status
+from kag.weights.bench import Bench, Variant
+from kag.weights.blend import Trial, blended
+from kag.weights.bootstrap import SAMPLES
+from kag.weights.checkpoint import StoredWeights, save_weights
+from kag.weights.given import GivenWeights
+from kag.weights.measure import Kind, results
+from kag.weights.windows import Window, WindowMap
+
+NAMES = ("best", "delivered")
+"""Names under which the weights lie in the folder: those that `start_from` and `kag eval` look for by themselves."""
+
+
+@dataclass(frozen=True)
+class Making:
+    """How weights were made, for the record."""
+
+    name: str
+    """Short name of the run."""
+    start: datetime
+    """When the work began."""
+    change: str
+    """One sentence for the change log."""
+    kind: Kind
+    sources: tuple[Source, ...]
+    chosen: bool
+    """Whether val chose them among others."""
+    findings: tuple[Finding, ...] = ()
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+def named_spec(spec: RunSpec, name: str, **described: str | None) -> RunSpec:
+    """The spec under another name; nothing that can change a number differs.
+
+    Args:
+        described: `change` and `parent`.
+
+    Raises:
+        SpecError: the name cannot name a run.
+    """
+    return build_spec(spec.model_dump(mode="json"), {"name": name, **described}, title="--name")
+
+
+def deliver_run(runs: Path, weights: StoredWeights, bench: Bench, making: Making) -> RunRecord:
+    """Evaluate weights on val and once on test, and keep them as a finished run.
+
+    Args:
+        runs: folder of the run folders.
+        weights: what the run hands on; their spec and data become the run's.
+        bench: of these weights.
+        making: how they were made.
+
+    Raises:
+        SpecError: the name cannot name a run.
+        CheckpointError: the weights cannot be written.
+        RunFailed: they score NaN.
+    """
+    parent = max(making.sources, key=lambda source: source.ratio or 0.0).run
+    spec = named_spec(weights.spec, making.name, change=making.change, parent=parent)
+    weights = replace(weights, spec=spec)
+    rows = _results(weights, bench, making)
+    folder = RunFolder.create(runs, making.name, making.start)
+    folder.checkpoints.mkdir()
+    for name in NAMES:
+        save_weights(folder.checkpoints / f"{name}.ckpt", weights)
+    write_atomically(folder.spec_file, spec_text(spec))
+    commit = _commit(runs, parent)
+    git = git_facts(Path.cwd(), parent_commit=commit)
+    patch = dirty_patch(Path.cwd()) if git and git.dirty else b""
+    if patch:
+        write_atomically(folder.patch_file, patch)
+    record = RunRecord(
+        id=folder.id,
+        name=making.name,
+        kind="blend",
+        status=Status.FINISHED,
+        start=making.start,
+        end=datetime.now(UTC),
+        change=making.change,
+        tags=spec.track.tags,
+        spec=flat(spec),
+        spec_digest=digest(spec),
+        data_digest=weights.data.data_digest,
+        parent=parent,
+        sources=making.sources,
+        git=git,
+        environment=environment() | {"device": str(bench.tables.residue_RD.device)},
+        results=rows,
+        checkpoints={
+            name: Checkpoint(
+                path=f"checkpoints/{name}.ckpt", weights_digest=weights.weights_digest, epoch=weights.epoch
+            )
+            for name in NAMES
+        },
+        facts={"findings": [finding.model_dump(mode="json") for finding in making.findings], **making.facts},
+    )
+    folder.write_record(record)
+    return record
+
+
+def deliver_blend(
+    runs: Path,
+    parents: Sequence[GivenWeights],
+    trials: Sequence[Trial],
+    best: Trial,
+    bench: Bench,
+    *,
+    name: str,
+    start: datetime,
+    findings: Sequence[Finding] = (),
+) -> RunRecord:
+    """Keep the best of some blends as a run; every parent is in its lineage with its share.
+
+    Args:
+        runs: folder of the run folders.
+        parents: what was blended.
+        trials: all blends that were tried, for the record.
+        best: one of them.
+        bench: of the parents.
+        name: short name of the run.
+        start: when the work began.
+        findings: what was noticed before.
+
+    Raises:
+        SpecError, CheckpointError, RunFailed: as `deliver_run`.
+    """
+    tried = sum(1 + (trial.recomputed is not None) for trial in trials)
+    pairs = list(zip(parents, best.ratios, strict=True))
+    shares = " + ".join(f"{ratio:.3g} {parent.run}" for parent, ratio in pairs if ratio)
+    how = ", statistics recomputed" if best.recomputed_is_better else ""
+    making = Making(
+        name=name,
+        start=start,
+        change=f"Blend {shares}{how}; val chose among {tried}",
+        kind="blend",
+        sources=tuple(parent.source(ratio) for parent, ratio in pairs),
+        chosen=tried > 1,
+        findings=tuple(findings),
+        facts={"candidates": [trial_facts(trial) for trial in trials], "recomputed": best.recomputed_is_better},
+    )
+    return deliver_run(runs, blended([parent.weights for parent in parents], best, bench), bench, making)
+
+
+def deliver_window(
+    runs: Path,
+    parent: GivenWeights,
+    weights: StoredWeights,
+    window: Window,
+    found: WindowMap,
+    bench: Bench,
+    *,
+    name: str,
+    start: datetime,
+) -> RunRecord:
+    """Keep the average over a window as a run; its lineage names the run and the averaged epochs.
+
+    Args:
+        runs: folder of the run folders.
+        parent: any weights of the run whose epochs were averaged.
+        weights: of the window's better variant.
+        window: verified.
+        found: the map from which the window was picked.
+        bench: of the run.
+        name: short name of the run.
+        start: when the work began.
+
+    Raises:
+        SpecError, CheckpointError, RunFailed: as `deliver_run`.
+    """
+    how = ", statistics recomputed" if window.recomputed_is_better else ""
+    making = Making(
+        name=name,
+        start=start,
+        change=f"Mean of epochs {window.start} to {window.last} of {parent.run}{how}; val chose among {found.tried}",
+        kind="averaged_recomputed" if window.recomputed_is_better else "averaged",
+        sources=(Source(run=parent.run, checkpoint=f"sums of epochs {window.start} to {window.last}", ratio=1.0),),
+        chosen=True,
+        facts={
+            "averaged_epochs": list(range(window.start, window.last + 1)),
+            "candidates_tried": found.tried,
+            "recomputed": window.recomputed_is_better,
+        },
+    )
+    return deliver_run(runs, weights, bench, making)
+
+
+def trial_facts(trial: Trial) -> dict[str, Any]:
+    """A blend that was tried, as plain values."""
+    return {
+        "ratios": list(trial.ratios),
+        "plain": variant_facts(trial.plain),
+        "recomputed": variant_facts(trial.recomputed),
+    }
+
+
+def variant_facts(variant: Variant | None) -> dict[str, Any] | None:
+    """What a variant scores on val and its digest, as plain values; None for None."""
+    if variant is None:
+        return None
+    return {"auprc": variant.evaluation.values["auprc"], "weights_digest": variant.weights_digest}
+
+
+def _results(weights: StoredWeights, bench: Bench, making: Making) -> tuple[Result, ...]:
+    on_val = bench.evaluate(weights.network, "val", samples=SAMPLES)
+    on_test = bench.evaluate(weights.network, "test", threshold=on_val.threshold, samples=SAMPLES)
+    return tuple(
+        row
+        for evaluation in (on_val, on_test)
+        for row in results(
+            evaluation,
+            weights=making.kind,
+            weights_digest=weights.weights_digest,
+            data_digest=weights.data.data_digest,
+            epoch=weights.epoch,
+            selected_on=names.OBJECTIVE if making.chosen else "given",
+            delivered=True,
+        )
+    )
+
+
+def _commit(runs: Path, run: str) -> str | None:
+    """Commit that a run of this folder stands on, if it is known."""
+    folder = RunFolder(runs / run)
+    git = folder.read_record().git if folder.record_file.is_file() else None
+    return git.commit if git else None

@@ -1,0 +1,88 @@
+"""Weights as a person names them (a run, one of its checkpoints, or a file), and the bench on which they are tried."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from kag.data.read import read_sites
+from kag.errors import CheckpointError
+from kag.track.folder import RunFolder
+from kag.track.record import Source
+from kag.weights.bench import Bench
+from kag.weights.checkpoint import StoredWeights, read_checkpoint
+
+SUFFIX = ".ckpt"
+DELIVERED = ("delivered", "best")
+"""Checkpoints that stand for a run of which none is named, the first one that is there."""
+
+
+@dataclass(frozen=True, eq=False)
+class GivenWeights:
+    """Weights, and where they came from."""
+
+    run: str
+    """Run id; the file's name if the file lies in no run folder."""
+    checkpoint: str
+    """Name of the file."""
+    weights: StoredWeights
+
+    def source(self, ratio: float | None = None) -> Source:
+        """What a record says of them; `ratio` is their share in a blend."""
+        digest = self.weights.weights_digest
+        return Source(run=self.run, checkpoint=self.checkpoint, weights_digest=digest, ratio=ratio)
+
+
+def given_weights(word: str, runs: Path) -> GivenWeights:
+    """Read the weights that a word means: `RUN` (what it delivered), `RUN:CHECKPOINT` (such as `swa:best`) or a file.
+
+    Args:
+        word: as a person typed it.
+        runs: folder of the run folders.
+
+    Raises:
+        RecordError: no run fits, or more than one does.
+        CheckpointError: the run has no such checkpoint, or the file is none.
+    """
+    path = weights_file(word, runs)
+    folder = path.absolute().parent.parent
+    run = folder.name if (folder / "record.json").is_file() else path.stem
+    return GivenWeights(run, path.name, read_checkpoint(path))
+
+
+def weights_file(word: str, runs: Path) -> Path:
+    """The file of `given_weights`.
+
+    Raises:
+        RecordError, CheckpointError: as `given_weights`.
+    """
+    if Path(word).is_file():
+        return Path(word)
+    run, _, name = word.partition(":")
+    folder = RunFolder.find(runs, run)
+    there = {path.stem: path for path in sorted(folder.checkpoints.glob(f"*{SUFFIX}"))}
+    for wanted in [name.removesuffix(SUFFIX)] if name else DELIVERED:
+        if wanted in there:
+            return there[wanted]
+    raise CheckpointError(
+        f"run {folder.id} has no checkpoint {name!r}" if name else f"run {folder.id} has no weights yet",
+        where=str(folder.checkpoints),
+        nearest=", ".join(there) or None,
+    )
+
+
+def bench_for(weights: StoredWeights, data: Path | None = None) -> Bench:
+    """A bench on the data of these weights, on the GPU if there is one.
+
+    Args:
+        weights: any of those that are to be tried.
+        data: where the data file lies now; the default is where the weights' spec says.
+
+    Raises:
+        DataError: the file is at fault.
+        CheckpointError: it is not the data that the weights were trained on.
+    """
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return Bench.of(weights, read_sites(data or Path(weights.spec.data.file)), device)

@@ -1,0 +1,465 @@
+"""What every rule of the change log must do: fire where it should, with its numbers, and stay silent elsewhere."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kag import names
+from kag.changelog.diagnose import AMONG, OWN, diagnose, entry_of
+from kag.changelog.entry import Entry, Siblings
+from kag.changelog.logged import Logged
+from kag.spec.finding import Finding, Severity
+from kag.track.record import Change, Checkpoint, Failure, GitFacts, Result, RunRecord, Source, Status
+
+ERROR, WARNING, NOTE = Severity.ERROR, Severity.WARNING, Severity.NOTE
+START = datetime(2025, 10, 1, tzinfo=UTC)
+DATA, OWN_WEIGHTS, OTHER_WEIGHTS = "d" * 64, "a" * 64, "b" * 64
+
+Rows = list[dict[str, float]]
+
+
+class Case(NamedTuple):
+    fires: Logged
+    """The last run of the log, on which the rule fires."""
+    silent: Sequence[Logged]
+    """Runs, each the last of the log, on which it does not."""
+    severity: Severity
+    evidence: dict[str, Any]
+    """Numbers that the finding must rest on."""
+    words: str
+    """What its sentence must say."""
+    others: Sequence[Logged] = ()
+    """Runs before it."""
+    fixes: dict[tuple[str, str], str] = {}  # noqa: RUF012
+
+
+def record(name: str = "run", day: int = 9, **fields: Any) -> RunRecord:
+    start = START + timedelta(days=day)
+    basic = {"id": f"{start:%Y-%m-%d_%H-%M-%S}_{name}", "name": name, "status": Status.FINISHED, "start": start}
+    return RunRecord.model_validate({**basic, "data_digest": DATA, **fields})
+
+
+def result(split: str, value: float, **fields: Any) -> Result:
+    basic = {"split": split, "metric": "auprc", "value": value, "weights": "raw", "weights_digest": OWN_WEIGHTS}
+    return Result.model_validate({**basic, "data_digest": DATA, "delivered": True, **fields})
+
+
+def typed(split: str, value: float) -> Result:
+    return result(split, value, weights=None, weights_digest=None, data_digest=None, delivered=False)
+
+
+def scored(val: float | None, test: float | None = None, **fields: Any) -> tuple[Result, ...]:
+    return tuple(result(split, value, **fields) for split, value in (("val", val), ("test", test)) if value is not None)
+
+
+def run(rows: Rows | None = None, **fields: Any) -> Logged:
+    return Logged(record(**fields), rows or [])
+
+
+def rows(key: str, values: Sequence[float]) -> Rows:
+    return [{names.EPOCH: float(epoch), key: value} for epoch, value in enumerate(values)]
+
+
+def course(*values: float) -> Rows:
+    return [{**row, names.LR: 1e-4 * (n + 1)} for n, row in enumerate(rows(names.OBJECTIVE, values))]
+
+
+def gate(values: Sequence[float], **spec: Any) -> Logged:
+    return run(rows(names.ALPHA_MEAN, values), spec=spec)
+
+
+def ended_at(alpha: float, weight: float, name: str = "run", day: int = 9, parent: str | None = None) -> Logged:
+    spec = {"model.gate.penalty.weight": weight, "model.gate.penalty.target": 0.6}
+    return run(rows(names.ALPHA_MEAN, [alpha] * 6), name=name, day=day, parent=parent, spec=spec)
+
+
+CLAMP = {"model.gate.clamp": "[0.3, 0.7]"}
+PENALTY = {
+    "model.gate.penalty.weight.start": 0.15,
+    "model.gate.penalty.weight.end": 0.05,
+    "model.gate.penalty.target": 0.6,
+}
+SWA = {"swa.start": 4, "swa.window": 3}
+STOPPING = {"early_stopping.patience": 3, "early_stopping.min_delta": 0.001}
+BEFORE = run(
+    name="before",
+    day=1,
+    results=scored(0.30, 0.40),
+    checkpoints={"best": Checkpoint(path="b", weights_digest=OTHER_WEIGHTS)},
+)
+PARENT = BEFORE.record.id
+FILE = "kag/train/job.py"
+BROKEN = {"status": Status.ABORTED, "failure": Failure(error="TypeError", message="no tensor", where=f"{FILE}:12")}
+
+
+CASES: dict[str, Case] = {
+    "gate_settled": Case(
+        gate([0.9, 0.7, 0.6, 0.55, 0.55, 0.56]),
+        [gate([0.9, 0.7, 0.6, 0.5, 0.55, 0.6]), gate([0.98] * 6), gate([0.7] * 6, **CLAMP), gate([0.5] * 5), run()],
+        NOTE,
+        {"alpha": pytest.approx(0.555), "lowest": 0.55, "highest": 0.56},
+        "0.56",
+    ),
+    "gate_drifting": Case(
+        gate([0.5, 0.5, 0.5, 0.5, 0.55, 0.6, 0.62, 0.66, 0.7]),
+        [gate([0.2, 0.3, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5]), gate([0.5, 0.9]), run()],
+        WARNING,
+        {"first": 0.62, "last": 0.7},
+        "from 0.62 to 0.70",
+    ),
+    "gate_saturated": Case(
+        gate([0.5, 0.7, 0.9, 0.97, 0.98, 0.98]),
+        [gate([0.9] * 6), gate([0.98] * 6, **{"model.gate.clamp": "[0.0, 0.99]"}), run()],
+        WARNING,
+        {"alpha": 0.98},
+        "alpha 0.98",
+    ),
+    "gate_at_clamp": Case(
+        gate([0.5, 0.6, 0.7, 0.7, 0.7, 0.7], **CLAMP),
+        [gate([0.5] * 6, **CLAMP), gate([0.7] * 6), gate([0.7] * 6, **{"model.gate.clamp": None}), run()],
+        WARNING,
+        {"alpha": 0.7, "edge": 0.7},
+        "edge 0.7",
+    ),
+    "penalty_inert": Case(
+        gate([0.8, 0.8, 0.9, 0.98, 0.98, 0.98], **PENALTY),
+        [
+            gate([0.9, 0.9, 0.8, 0.7, 0.65, 0.65], **PENALTY),
+            gate(
+                [0.8, 0.8, 0.9, 0.98, 0.98, 0.98],
+                **{**PENALTY, "model.gate.penalty.weight.start": 0.0, "model.gate.penalty.weight.end": 0.0},
+            ),
+            run(spec=PENALTY),
+        ],
+        WARNING,
+        {"weight": 0.15, "target": 0.6, "first": 0.8, "last": 0.98},
+        "0.98, from 0.80",
+    ),
+    "penalty_without_effect": Case(
+        ended_at(0.98, 0.15, parent=ended_at(0.98, 0.02, "weak", 1).record.id),
+        [
+            ended_at(0.60, 0.15, parent=ended_at(0.98, 0.02, "weak", 1).record.id),
+            ended_at(0.98, 0.021, parent=ended_at(0.98, 0.02, "weak", 1).record.id),
+            ended_at(0.98, 0.15),
+        ],
+        WARNING,
+        {"before": 0.02, "after": 0.15, "alpha": pytest.approx(0.98)},
+        "from 0.02 to 0.15",
+        others=[ended_at(0.98, 0.02, "weak", 1)],
+    ),
+    "entropy_rose": Case(
+        run(rows(names.ENTROPY, [0.4, 0.4, 0.5, 0.5, 0.6, 0.6])),
+        [run(rows(names.ENTROPY, [0.5] * 6)), run(rows(names.ENTROPY, [0.1, 0.9])), run()],
+        NOTE,
+        {"first": pytest.approx(0.4), "last": pytest.approx(0.6)},
+        "from 0.40 to 0.60",
+    ),
+    "entropy_fell": Case(
+        run(rows(names.ENTROPY, [0.9, 0.9, 0.8, 0.8, 0.7, 0.7])),
+        [run(rows(names.ENTROPY, [0.9, 0.9, 0.5, 0.5, 0.1, 0.1])), run(rows(names.ENTROPY, [0.5] * 6)), run()],
+        NOTE,
+        {"first": pytest.approx(0.9), "last": pytest.approx(0.7)},
+        "from 0.90 to 0.70",
+    ),
+    "entropy_collapsed": Case(
+        run(rows(names.ENTROPY, [0.9, 0.9, 0.5, 0.5, 0.1, 0.1])),
+        [run(rows(names.ENTROPY, [0.9, 0.9, 0.5, 0.5, 0.26, 0.26])), run()],
+        WARNING,
+        {"first": pytest.approx(0.9), "last": pytest.approx(0.1)},
+        "collapsed to 0.10",
+    ),
+    "context_norm_ratio": Case(
+        run(rows(names.NORM_RATIO, [1.0, 1.0, 2.0, 3.0, 4.0, 4.0])),
+        [run(rows(names.NORM_RATIO, [1.0, 1.0, 3.0, 3.0, 1.9, 1.9])), run()],
+        WARNING,
+        {"ratio": pytest.approx(4.0)},
+        "4 times",
+    ),
+    "peaked_early": Case(
+        run(course(0.2, 0.3, 0.3, 0.3, 0.3, 0.3, 0.3, 0.3)),
+        [run(course(0.2, 0.25, 0.3, 0.3, 0.3)), run(course(0.3, 0.2, 0.2, 0.2)), run()],
+        NOTE,
+        {"best_epoch": 1, "last_epoch": 7, "lr_at_best": 2e-4},
+        "epoch 1 of 0 to 7 (lr 0.0002)",
+    ),
+    "late_drift": Case(
+        run(course(0.2, 0.3, 0.28)),
+        [run(course(0.2, 0.3, 0.295)), run(course(0.2, 0.3, 0.1)), run()],
+        NOTE,
+        {
+            "best": 0.3,
+            "best_epoch": 1,
+            "last": 0.28,
+            "last_epoch": 2,
+            "lr_at_best": 2e-4,
+            "lr_at_last": pytest.approx(3e-4),
+        },
+        "0.300 (epoch 1, lr 0.0002) to 0.280 (epoch 2, lr 0.0003)",
+    ),
+    "collapse": Case(
+        run(course(0.2, 0.3, 0.17)),
+        [run(course(0.2, 0.3, 0.19)), run(course(0.1, 0.3)), run()],
+        WARNING,
+        {"best": 0.3, "last": 0.17, "lr_at_best": 2e-4, "lr_at_last": pytest.approx(3e-4)},
+        "collapsed from 0.300",
+    ),
+    "swa_never_started": Case(
+        run([{**row, names.SWA_AVERAGED_EPOCHS: 0.0} for row in course(0.1, 0.2, 0.2)], spec=SWA),
+        [
+            run([{**row, names.SWA_AVERAGED_EPOCHS: float(n)} for n, row in enumerate(course(0.1, 0.2))], spec=SWA),
+            run(course(0.1, 0.2), spec={"swa": None}),
+            run(spec=SWA),
+            run(rows(names.SWA_AVERAGED_EPOCHS, [0.0]), spec=SWA, status=Status.RUNNING),
+        ],
+        WARNING,
+        {"swa_start": 4, "last_epoch": 2, "averaged_epochs": 0},
+        "begin at epoch 4; the run ended with epoch 2",
+    ),
+    "swa_window": Case(
+        run(rows(names.SWA_AVERAGED_EPOCHS, [0, 0, 0, 0, 1, 2, 3]), spec=SWA),
+        [run(rows(names.SWA_AVERAGED_EPOCHS, [0, 0]), spec=SWA), run()],
+        NOTE,
+        {"first": 4, "last": 6, "averaged_epochs": 3, "window": 3},
+        "averaged 3 epochs, 4 to 6",
+    ),
+    "average_below_snapshot": Case(
+        run(results=(result("val", 0.31, epoch=9), result("val", 0.30, weights="averaged", delivered=False))),
+        [
+            run(results=(result("val", 0.30), result("val", 0.31, weights="averaged"))),
+            run(results=scored(0.3)),
+            run(),
+        ],
+        NOTE,
+        {"averaged": 0.30, "raw": 0.31, "raw_epoch": 9},
+        "reach 0.300, the snapshot of epoch 9 0.310",
+    ),
+    "resume_changed_spec": Case(
+        run(resumes=((), (Change(key="epochs", before=40, after=60),))),
+        [run(resumes=((),)), run()],
+        WARNING,
+        {"changes": 1, "resumes": 2},
+        "epochs 40 -> 60",
+    ),
+    "patience_restored": Case(
+        run(course(0.1, 0.2, 0.2, 0.2), spec=STOPPING, status=Status.EARLY_STOPPED),
+        [
+            run(course(0.1, 0.2, 0.2, 0.2, 0.2), spec=STOPPING, status=Status.EARLY_STOPPED),
+            run(course(0.1, 0.2, 0.2005, 0.2, 0.2), spec=STOPPING, status=Status.EARLY_STOPPED),
+            run(course(0.1, 0.2), spec=STOPPING),
+            run(spec=STOPPING, facts={"restored": {"early_stopping.patience": 3}}),
+        ],
+        WARNING,
+        {"patience": 3, "worked_with": 2},
+        "after 2 epochs without a rise, not after 3",
+    ),
+    "caveat": Case(
+        run(kind="imported", facts={"caveats": ["its configuration is lost"]}),
+        [run(kind="imported", facts={"caveats": []}), run()],
+        NOTE,
+        {"caveats": 1},
+        "its configuration is lost",
+    ),
+    "aborted": Case(
+        run(git=GitFacts(commit="c1"), epochs_trained=2, **BROKEN),
+        [run(), run(status=Status.KILLED), run(status=Status.EARLY_STOPPED)],
+        ERROR,
+        {"error": "TypeError", "message": "no tensor", "where": f"{FILE}:12", "epochs_trained": 2, "next_commit": "c2"},
+        f"TypeError in `{FILE}:12` after 2 epochs; the next commit to touch that file is `c2`",
+        fixes={("c1", FILE): "c2"},
+    ),
+    "test_of_other_weights": Case(
+        run(
+            results=(result("val", 0.3), result("test", 0.4, weights_digest=OTHER_WEIGHTS)),
+            checkpoints={"best": Checkpoint(path="b", weights_digest=OWN_WEIGHTS)},
+        ),
+        [
+            run(results=scored(0.3, 0.4), checkpoints={"best": Checkpoint(path="b", weights_digest=OWN_WEIGHTS)}),
+            run(results=scored(0.3, 0.4)),
+            run(results=(typed("test", 0.4),)),
+            run(),
+        ],
+        ERROR,
+        {"test": 0.4, "weights_of": PARENT},
+        f"those of `{PARENT}`",
+        others=[BEFORE],
+    ),
+    "test_equals_other_run": Case(
+        run(results=scored(0.31, 0.40)),
+        [run(results=scored(0.31, 0.4000001)), run(results=(typed("test", 0.40),)), run()],
+        WARNING,
+        {"test": 0.40, "other": PARENT},
+        f"is that of `{PARENT}`",
+        others=[BEFORE],
+    ),
+    "selected_on_test": Case(
+        run(results=scored(None, 0.44, selected_on="test/auprc")),
+        [run(results=scored(0.3, 0.44, selected_on="val/auprc")), run(results=scored(0.3, 0.44)), run()],
+        ERROR,
+        {"test": 0.44, "selected_on": "test/auprc"},
+        "selected on test/auprc",
+    ),
+    "val_typed_as_test": Case(
+        run(kind="imported", results=(typed("val", 0.297), typed("test", 0.285)), facts={"course": {"last": 0.2851}}),
+        [
+            run(
+                kind="imported", results=(typed("val", 0.297), typed("test", 0.414)), facts={"course": {"last": 0.285}}
+            ),
+            run(course(0.3, 0.285), results=scored(0.3, 0.285)),
+            run(),
+        ],
+        ERROR,
+        {"stated_as_test": 0.285, "val": 0.2851},
+        "the 0.285 in the test cell is the last val AUPRC",
+    ),
+    "not_distinguishable": Case(
+        run(parent=PARENT, results=scored(0.31, 0.43, ci_low=0.35, ci_high=0.5)),
+        [
+            run(parent=PARENT, results=scored(0.31, 0.43, ci_low=0.41, ci_high=0.5)),
+            run(parent=PARENT, results=scored(0.31, 0.43)),
+            run(parent=PARENT, results=scored(0.31, 0.43, ci_low=0.35, ci_high=0.5), data_digest="e" * 64),
+            run(results=scored(0.31, 0.43, ci_low=0.35, ci_high=0.5)),
+        ],
+        NOTE,
+        {"value": 0.43, "parent": 0.40, "ci_low": 0.35, "ci_high": 0.5},
+        "test AUPRC 0.430 against 0.400 of the parent: not distinguishable",
+        others=[BEFORE],
+    ),
+    "val_test_disagree": Case(
+        run(parent=PARENT, results=scored(0.18, 0.39)),
+        [run(parent=PARENT, results=scored(0.20, 0.30)), run(results=scored(0.18, 0.39)), run(parent=PARENT)],
+        WARNING,
+        {"val_change": pytest.approx(-0.12), "test_change": pytest.approx(-0.01)},
+        "val AUPRC changed by -0.120, test AUPRC by -0.010",
+        others=[BEFORE],
+    ),
+    "unknown_parent": Case(
+        run(parent=PARENT, sources=(Source(run=PARENT), Source(run="2025-10-21_lost"))),
+        [run(parent=PARENT, sources=(Source(run=PARENT),)), run(parent="before"), run()],
+        WARNING,
+        {"missing": "2025-10-21_lost"},
+        "no record of `2025-10-21_lost`",
+        others=[BEFORE],
+    ),
+    "best_to_date": Case(
+        run(results=scored(0.31)),
+        [run(results=scored(0.30)), run(results=scored(0.29)), run(results=scored(None, 0.9)), run()],
+        NOTE,
+        {"value": 0.31, "before": 0.30, "run_before": PARENT},
+        "best val AUPRC to date (0.300 before)",
+        others=[BEFORE],
+    ),
+    "row_order": Case(
+        run(day=5, facts={"row": 2}),
+        [run(day=8, facts={"row": 2}), run(day=5)],
+        NOTE,
+        {"row": 2, "above": run(name="above", day=7).record.id},
+        "started later",
+        others=[run(name="above", day=7, facts={"row": 1})],
+    ),
+}
+"""Rule -> where it fires and where it is silent. A rule that is not here fails `test_every_rule_has_its_case`."""
+
+RULES = {rule.__name__: rule for rule in (*OWN, *AMONG)}
+
+
+def log(case: Case, last: Logged) -> tuple[Entry, Siblings]:
+    """The last run among the others, in the order of a source."""
+    entries = sorted(map(entry_of, (*case.others, last)), key=lambda entry: (entry.record.start, entry.id))
+    siblings = Siblings(entries, case.fixes)
+    return siblings.by_id[last.record.id], siblings
+
+
+def said(name: str, case: Case, last: Logged) -> list[Finding]:
+    """What the rule itself says, asked directly."""
+    rule = RULES[name]
+    return list(rule(last)) if rule in OWN else list(rule(*log(case, last)))  # type: ignore[arg-type, call-arg]
+
+
+def test_every_rule_has_its_case() -> None:
+    assert set(CASES) == set(RULES)
+    assert len(RULES) == len(OWN) + len(AMONG)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_rule_fires_once_under_its_own_name(name: str) -> None:
+    case = CASES[name]
+    (finding,) = said(name, case, case.fires)
+    assert (finding.code, finding.severity) == (name, case.severity)
+    assert {key: finding.evidence[key] for key in case.evidence} == case.evidence
+    assert case.words in finding.sentence
+    assert finding in diagnose(*log(case, case.fires))
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_rule_is_silent_elsewhere(name: str) -> None:
+    case = CASES[name]
+    assert case.silent
+    for last in case.silent:
+        assert said(name, case, last) == []
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_finding_is_one_sentence_with_its_numbers(name: str) -> None:
+    case = CASES[name]
+    (finding,) = said(name, case, case.fires)
+    assert "\n" not in finding.sentence
+    assert not finding.sentence.endswith(".")
+    assert any(value is not None for value in finding.evidence.values())
+    for value in finding.evidence.values():
+        assert not isinstance(value, float) or math.isfinite(value)
+
+
+def test_a_window_that_was_cut_short_is_a_warning() -> None:
+    (finding,) = said(
+        "swa_window", CASES["swa_window"], run(rows(names.SWA_AVERAGED_EPOCHS, [0, 0, 0, 0, 1]), spec=SWA)
+    )
+    assert (finding.severity, finding.evidence["averaged_epochs"]) == (WARNING, 1)
+    assert "not the 3 of the spec" in finding.sentence
+
+
+def test_a_run_that_trained_on_and_was_tested_by_its_source_is_told() -> None:
+    source = Source(run=PARENT, weights_digest=OTHER_WEIGHTS)
+    tested = (result("val", 0.3), result("test", 0.4, weights_digest=OTHER_WEIGHTS))
+    last = run(sources=(source,), epochs_trained=5, results=tested)
+    (finding,) = said("test_of_other_weights", CASES["test_of_other_weights"], last)
+    assert finding.evidence["weights_of"] == PARENT
+
+
+def test_equal_typed_numbers_count_only_between_relatives() -> None:
+    case = CASES["test_equals_other_run"]._replace(others=[run(name="before", day=1, results=(typed("test", 0.4),))])
+    relative = run(results=(typed("test", 0.4),), sources=(Source(run=PARENT),))
+    assert [finding.evidence["other"] for finding in said("test_equals_other_run", case, relative)] == [PARENT]
+    assert said("test_equals_other_run", case, run(results=(typed("test", 0.4),))) == []
+
+
+def test_what_a_hand_kept_log_states_is_enough_where_it_gives_numbers() -> None:
+    facts = {"observed": {"end": {names.ALPHA_MEAN: 0.98}}, "course": {"best": 0.313, "best_epoch": 9, "last": 0.138}}
+    stated = run(kind="imported", facts=facts, spec=PENALTY)
+    codes = {finding.code for finding in entry_of(stated).findings}
+    assert codes == {"gate_saturated", "penalty_inert", "collapse"}
+
+
+numbers = st.floats(-1.0, 2.0) | st.just(math.nan)
+keys = st.sampled_from(
+    [names.OBJECTIVE, names.ALPHA_MEAN, names.ENTROPY, names.NORM_RATIO, names.SATURATED_SHARE, names.LR]
+)
+histories = st.lists(st.dictionaries(keys, numbers), max_size=30).map(
+    lambda found: [{names.EPOCH: float(epoch), **row} for epoch, row in enumerate(found)]
+)
+specs = st.dictionaries(st.sampled_from([*PENALTY, *SWA, *STOPPING]), st.sampled_from([0, 0.15, 3])) | st.just(CLAMP)
+
+
+@given(histories, specs, st.sampled_from(list(Status)))
+def test_no_history_is_too_odd(history: Rows, spec: dict[str, Any], status: Status) -> None:
+    entry = entry_of(Logged(record(status=status, spec=spec), history))
+    findings = diagnose(entry, Siblings([entry]))
+    assert len({finding.code for finding in findings}) == len(findings)
+    order = [list(Severity).index(finding.severity) for finding in findings]
+    assert order == sorted(order)

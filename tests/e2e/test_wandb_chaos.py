@@ -1,0 +1,96 @@
+"""Kill -9 of agents and of the server, at random, during a grid: nothing is lost and nothing is done twice."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import sqlite3
+import time
+from typing import Any
+
+import pytest
+
+POINTS, STEPS, KILLS = 30, 12, 15
+
+TRIAL = """
+import time, wandb
+with wandb.init() as run:
+    for step in range(12):
+        run.log({"score": run.config["x"] * 100 + step})
+        time.sleep(0.05)
+"""
+
+
+@pytest.mark.slow
+def test_a_grid_survives_fifteen_kills(make_client: Any) -> None:
+    client = make_client("sqlite", "--strict", "--lease", "15")
+    server, seed = client.server, int(os.environ.get("KAG_CHAOS_SEED", "1"))
+    dice = random.Random(seed)
+    client.script(TRIAL, "trial.py")
+    values = ", ".join(str(i) for i in range(POINTS))
+    sweep = client.sweep(
+        f"""
+        program: trial.py
+        method: grid
+        parameters: {{x: {{values: [{values}]}}}}
+        command: [python, "${{program}}"]
+        """,
+        "chaos",
+    )
+    agents = [client.agent(sweep, "chaos") for _ in range(3)]
+    deadline = time.monotonic() + 900
+    next_kill, kills = time.monotonic() + 8, 0
+    while any(agent.poll() is None for agent in agents):
+        assert time.monotonic() < deadline, "the sweep did not come to its end"
+        if kills < KILLS and time.monotonic() >= next_kill:
+            kills += 1
+            if dice.random() < 0.3:
+                server.kill(signal.SIGKILL)
+                server.start()
+            else:
+                number = dice.randrange(3)
+                with_child = dice.random() < 0.5
+                client.kill_agent(agents[number], with_child=with_child)
+                agents[number] = client.agent(sweep, "chaos")
+            next_kill = time.monotonic() + dice.uniform(2, 6)
+        time.sleep(0.2)
+    assert kills == KILLS
+    assert [agent.returncode for agent in agents] == [0, 0, 0]
+    assert_complete(client, sweep)
+
+
+def assert_complete(client: Any, sweep: str) -> None:
+    """Counted in the database and over the Api."""
+    file = client.server.database.removeprefix("sqlite:///")
+    database = sqlite3.connect(file)
+    trials = database.execute("select state, body from trials").fetchall()
+    finished = database.execute("select id, name, config from runs where state = 'finished'").fetchall()
+    points = sorted(json.loads(config)["x"]["value"] for _, _, config in finished)
+    assert [state for state, _ in trials] == ["finished"] * POINTS
+    assert points == list(range(POINTS)), "every point finishes exactly once"
+    assert sorted(json.loads(body)["run"] for _, body in trials) == sorted(name for _, name, _ in finished)
+    for number, _, config in finished:
+        x = json.loads(config)["x"]["value"]
+        rows = database.execute(
+            "select body from lines where run_id = ? and stream = 0 order by line", (number,)
+        ).fetchall()
+        scores = [json.loads(body)["score"] for (body,) in rows]
+        assert scores == [x * 100 + step for step in range(STEPS)]
+    database.close()
+    found = client.python(
+        """
+        import json, sys, wandb
+        sweep = wandb.Api().sweep(f"kag/chaos/{sys.argv[1]}")
+        done = [run for run in sweep.runs if run.state == "finished"]
+        print(json.dumps({
+            "state": sweep.state, "points": sorted(run.config["x"] for run in done),
+            "rows": sorted(row["score"] for run in done for row in run.scan_history()),
+        }))
+        """,
+        sweep,
+    )
+    assert found["state"] == "FINISHED"
+    assert found["points"] == list(range(POINTS))
+    assert found["rows"] == sorted(x * 100 + step for x in range(POINTS) for step in range(STEPS))

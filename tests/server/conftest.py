@@ -1,0 +1,130 @@
+"""The application in this process, with a clock that tests set."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from kag.server.app import make_app
+from kag.server.context import Settings
+from kag.server.keys import new_key
+from kag.server.store import Store
+from kag.sweep import Limits
+
+
+class Http:
+    """Requests to an application, one after another, on an event loop of its own."""
+
+    def __init__(self, app: Any, headers: dict[str, str]) -> None:
+        transport = httpx.ASGITransport(app=app, raise_app_exceptions=True)
+        self.runner = asyncio.Runner()
+        self.client = httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1", headers=headers)
+        self.headers = self.client.headers
+
+    def request(self, method: str, url: str, **words: Any) -> httpx.Response:
+        """One request; an iterator as content is sent piece by piece."""
+        content = words.get("content")
+        if content is not None and not isinstance(content, (str, bytes)):
+            words["content"] = self.pieces(content)
+        return self.runner.run(self.client.request(method, url, **words))
+
+    @staticmethod
+    async def pieces(content: Any) -> AsyncIterator[bytes]:
+        """The pieces of a body."""
+        for piece in content:
+            yield piece
+
+    def get(self, url: str, **words: Any) -> httpx.Response:
+        """GET."""
+        return self.request("GET", url, **words)
+
+    def post(self, url: str, **words: Any) -> httpx.Response:
+        """POST."""
+        return self.request("POST", url, **words)
+
+    def put(self, url: str, **words: Any) -> httpx.Response:
+        """PUT."""
+        return self.request("PUT", url, **words)
+
+    def close(self) -> None:
+        """Let go of client and loop."""
+        self.runner.run(self.client.aclose())
+        self.runner.close()
+
+
+class Site:
+    """An application, a key for it, and shorthands for requests."""
+
+    def __init__(self, folder: Path, **settings: Any) -> None:
+        self.folder = folder
+        self.now = 1_000_000.0
+        self.store = Store(f"sqlite:///{folder / 'tracking.db'}")
+        with self.store.write() as connection:
+            self.key = new_key(connection, "tester", now=self.now)
+        words = {"strict": True, "limits": Limits(lease=60), "max_body": 200_000, "max_upload": 300_000, **settings}
+        self.settings = Settings(files=folder / "files", **words)
+        self.restart()
+
+    def restart(self) -> None:
+        """Begin anew on the same database."""
+        app = make_app(self.store, self.settings, clock=lambda: self.now)
+        if hasattr(self, "http"):
+            self.http.close()
+        self.http = Http(app, {"Authorization": f"Bearer {self.key}"})
+
+    def post(self, query: str, **variables: Any) -> Any:
+        """A GraphQL request; the HTTP answer."""
+        return self.http.post("/graphql", json={"query": query, "variables": variables, "operationName": ""})
+
+    def ask(self, query: str, **variables: Any) -> dict[str, Any]:
+        """A GraphQL request that must succeed; its data."""
+        answer = self.post(query, **variables)
+        assert answer.status_code == 200, answer.text
+        assert "errors" not in answer.json(), answer.text
+        data: dict[str, Any] = answer.json()["data"]
+        return data
+
+    def run(self, name: str = "first", project: str = "p", **words: Any) -> dict[str, Any]:
+        """Make or enter a run."""
+        query = """mutation($input: UpsertBucketInput!) { upsertBucket(input: $input) {
+          bucket { id name historyLineCount } inserted } }"""
+        given = {"name": name, "modelName": project, **words}
+        found: dict[str, Any] = self.ask(query, input=given)["upsertBucket"]
+        return found
+
+    def stream(self, body: Any, name: str = "first", project: str = "p") -> Any:
+        """A file_stream request; the HTTP answer."""
+        return self.http.post(f"/files/kag/{project}/{name}/file_stream", json=body)
+
+    def log(self, offset: int, rows: list[dict[str, Any]], name: str = "first", **words: Any) -> dict[str, Any]:
+        """Log history rows; what the client is told."""
+        content = [json.dumps(row) for row in rows]
+        answer = self.stream({"files": {"wandb-history.jsonl": {"offset": offset, "content": content}}, **words}, name)
+        assert answer.status_code == 200, answer.text
+        told: dict[str, Any] = answer.json()
+        return told
+
+    def history(self, name: str = "first") -> list[dict[str, Any]]:
+        """All rows of a run."""
+        query = 'query($n: String!){project(name:"p"){run(name:$n){history(minStep:0,maxStep:100000,samples:100000)}}}'
+        return [json.loads(line) for line in self.ask(query, n=name)["project"]["run"]["history"]]
+
+    def state(self, name: str = "first") -> str:
+        """State of a run."""
+        query = 'query($n: String!){project(name:"p"){run(name:$n){state}}}'
+        return str(self.ask(query, n=name)["project"]["run"]["state"])
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    """A fresh application."""
+    made = Site(tmp_path)
+    yield made
+    made.http.close()
+    made.store.close()
