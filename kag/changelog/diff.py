@@ -36,7 +36,7 @@ def compare(before: Mapping[str, Scalar], after: Mapping[str, Scalar], *, partia
     Args:
         partial: what one side does not have is unknown, and no change.
     """
-    old, new = _apart(_grouped(before), _grouped(after))
+    old, new = _apart(*map(_grouped, _near(before, after)))
     return tuple(
         change
         for key in _keys(old, new)
@@ -53,9 +53,17 @@ def phrase(changes: Iterable[Change], shown: int = SHOWN) -> str:
     return "; ".join([*listed[:shown], *([f"and {rest} more"] if rest > 0 else [])])
 
 
+def _near(before: Mapping[str, Scalar], after: Mapping[str, Scalar]) -> tuple[dict[str, Scalar], dict[str, Scalar]]:
+    """Both sides without the sections in which they agree."""
+    apart = {key for key in before.keys() | after.keys() if before.get(key, ...) != after.get(key, ...)}
+    sections = {key.rpartition(".")[0] for key in apart}
+    near = [{key: side[key] for key in side if key.rpartition(".")[0] in sections} for side in (before, after)]
+    return near[0], near[1]
+
+
 def _apart(old: dict[str, Scalar], new: dict[str, Scalar]) -> tuple[dict[str, Scalar], dict[str, Scalar]]:
     """Both sides without the keys on which they agree: nearly all of them, nearly always."""
-    same = {key for key in old.keys() & new.keys() if old[key] == new[key] and type(old[key]) is type(new[key])}
+    same = {key for key in old.keys() & new.keys() if old[key] == new[key]}
     return {key: old[key] for key in old if key not in same}, {key: new[key] for key in new if key not in same}
 
 
@@ -92,7 +100,7 @@ def _inside(key: str, side: Mapping[str, Scalar]) -> list[str]:
 
 def _change(key: str, old: Mapping[str, Scalar], new: Mapping[str, Scalar]) -> Change | None:
     before, after = _value(key, old), _value(key, new)
-    return None if before == after and type(before) is type(after) else Change(key=key, before=before, after=after)
+    return None if before == after else Change(key=key, before=before, after=after)
 
 
 def _value(key: str, side: Mapping[str, Scalar]) -> Scalar:

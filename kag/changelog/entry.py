@@ -33,18 +33,22 @@ class Entry:
 
         None if it was not measured or is no number.
         """
-        known = any(result.delivered for result in self.record.results)
-        found = [
-            result
-            for result in self.record.results
-            if (result.split, result.metric) == (split, "auprc") and (result.delivered or not known)
-        ]
-        return found[-1] if found and math.isfinite(found[-1].value) else None
+        return self._auprc.get(split)
 
     def value(self, split: str) -> float | None:
         """The number of `auprc`, or None."""
         result = self.auprc(split)
         return None if result is None else result.value
+
+    @cached_property
+    def _auprc(self) -> dict[str, Result]:
+        known = any(result.delivered for result in self.record.results)
+        found = {
+            result.split: result
+            for result in self.record.results
+            if result.metric == "auprc" and (result.delivered or not known)
+        }
+        return {split: result for split, result in found.items() if math.isfinite(result.value)}
 
 
 @dataclass(frozen=True)

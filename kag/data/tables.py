@@ -6,11 +6,11 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from kag.data.sites import Sites
 from kag.model.batch import Batch
+from kag.model.tabular import tabular_statistics
 
 
 class SiteTables(NamedTuple):
@@ -78,19 +78,6 @@ class SiteTables(NamedTuple):
         )
 
 
-def tabular_statistics(sites: Sites) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Mean and standard deviation of sign(x) log(1 + |x|) of each column over the train split.
-
-    Returns:
-        mean_F and std_F; the standard deviation of a constant column is 1.
-    """
-    train_N = sites.index("train")
-    mean_F = np.zeros(sites.columns)
-    std_F = np.ones(sites.columns)
-    for column in range(sites.columns):
-        value = sites.tabular_NF[train_N, column].astype(np.float64)
-        logged = np.sign(value) * np.log1p(np.abs(value))
-        mean_F[column] = logged.mean()
-        if value.min() < value.max():
-            std_F[column] = logged.std()
-    return mean_F, std_F
+def train_statistics(sites: Sites) -> tuple[Tensor, Tensor]:
+    """Mean and deviation (F,) of the signed log of each tabular column over the train split."""
+    return tabular_statistics(torch.from_numpy(sites.tabular_NF[sites.index("train")]))

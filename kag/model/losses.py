@@ -63,16 +63,6 @@ LOSSES: Mapping[str, MainLoss] = MappingProxyType({"bce": bce, "focal": focal, "
 """Main losses by the name that `loss.kind` and `loss.warmup.kind` use; each gives one value for each point."""
 
 
-def warms_up(spec: LossSpec, epoch: float) -> bool:
-    """Whether an epoch, counted from 0, is one of warm-up."""
-    return spec.warmup is not None and epoch < spec.warmup.epochs
-
-
-def loss_kind(spec: LossSpec, epoch: float) -> str:
-    """Name of the main loss in an epoch, counted from 0."""
-    return spec.warmup.kind if spec.warmup is not None and warms_up(spec, epoch) else spec.kind
-
-
 def gate_penalty(live_alpha_B: Tensor, spec: PenaltySpec) -> Tensor:
     """Scalar: distance of the live alpha from its target, unweighted."""
     if spec.over == "batch":
@@ -134,7 +124,7 @@ class Objective(nn.Module):
         self.pos_weight.fill_(self.pos_weight_ramp.at(epoch))
         self.penalty_weight.fill_(self.penalty_spec.weight.at(epoch))
         self.auxiliary_weight.fill_(self.auxiliary_spec.weight.at(epoch) if self.auxiliary_spec else 0.0)
-        self.warming.fill_(warms_up(self.spec, epoch))
+        self.warming.fill_(self.spec.warms_up(epoch))
 
     def forward(self, scores: Scores, batch: Batch) -> Losses:
         """Losses of a scored batch."""

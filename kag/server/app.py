@@ -34,7 +34,7 @@ from kag.server.store import Store
 log = logging.getLogger("kag.server")
 
 WRITING = frozenset({"bucket"})
-"""Fields of queries that leave a note: only a client that means to resume a run asks for one as a bucket."""
+"""Fields of queries that leave a note: a client that means to resume a run asks for it as a bucket."""
 
 
 class Server:

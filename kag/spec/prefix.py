@@ -41,7 +41,7 @@ def _prefix(spec: RunSpec, epoch: int) -> dict[str, Any]:
     tree["data"]["replay"] = (
         {"indices": replay.indices, "repeat": replay.repeat, "epochs": replayed} if replay and replayed else None
     )
-    tree["loss"] |= {"warmup": None, "kind": [_loss_kind(spec, number) for number in range(epoch)]}
+    tree["loss"] |= {"warmup": None, "kind": [spec.loss.kind_at(number) for number in range(epoch)]}
     if spec.optimizer.schedule.kind == "constant":
         tree["epochs"] = None
     leaves: dict[str, Any] = flatten(tree)
@@ -49,8 +49,3 @@ def _prefix(spec: RunSpec, epoch: int) -> dict[str, Any]:
         leaves = {name: value for name, value in leaves.items() if name != key and not name.startswith(f"{key}.")}
         leaves[key] = [ramp.at(number) for number in range(epoch)]
     return {key: value for key, value in leaves.items() if key not in DESCRIPTIVE + EXECUTION}
-
-
-def _loss_kind(spec: RunSpec, epoch: int) -> str:
-    warmup = spec.loss.warmup
-    return warmup.kind if warmup is not None and epoch < warmup.epochs else spec.loss.kind

@@ -80,6 +80,15 @@ class LossSpec(Part):
     margin: Rate = 0.05
     """Asymmetric loss: probability shift of the negatives."""
     warmup: WarmupSpec | None = None
+
+    def warms_up(self, epoch: float) -> bool:
+        """Whether an epoch, counted from 0, is one of warm-up."""
+        return self.warmup is not None and epoch < self.warmup.epochs
+
+    def kind_at(self, epoch: float) -> str:
+        """Name of the loss in an epoch, counted from 0."""
+        return self.warmup.kind if self.warmup is not None and self.warms_up(epoch) else self.kind
+
     """Another loss for the first epochs, or null."""
 
 

@@ -77,6 +77,16 @@ def _sampled(sweep: Sweep, trials: Sequence[Trial], seed: int) -> Params:
     return dict(sorted({**point, **constants}.items()))
 
 
+def observed_study(sweep: Sweep, trials: Sequence[Trial]) -> optuna.Study:
+    """An Optuna study of these trials, every parameter on the unit interval or as a category."""
+    import optuna
+
+    leaves = {key: leaf for key, leaf in sweep.leaves().items() if not isinstance(leaf, Constant)}
+    study = _study(optuna.samplers.RandomSampler(seed=0))
+    study.add_trials(_observed(sweep, trials, leaves, {key: _space(leaf, True) for key, leaf in leaves.items()}))
+    return study
+
+
 def _study(sampler: optuna.samplers.BaseSampler) -> optuna.Study:
     import optuna
 

@@ -7,7 +7,7 @@ import math
 import torch
 
 from kag.data.sites import Sites
-from kag.data.tables import tabular_statistics
+from kag.data.tables import train_statistics
 from kag.model.losses import Objective
 from kag.model.network import Network
 from kag.spec.ramp import Ramp
@@ -41,8 +41,7 @@ def build_network(spec: RunSpec, sites: Sites) -> Network:
         neighbours=facts.neighbours,
         max_distance=facts.max_distance,
     )
-    mean_F, std_F = tabular_statistics(sites)
-    network.set_statistics(torch.from_numpy(mean_F), torch.from_numpy(std_F))
+    network.set_statistics(*train_statistics(sites))
     prevalence, weight = sites.prevalence("train"), pos_weight_at_start(spec, sites)
     network.prior_bias(math.log(weight * prevalence / (1.0 - prevalence)))
     network.set_epoch(0)

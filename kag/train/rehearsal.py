@@ -26,6 +26,9 @@ from kag.weights.checkpoint import DataFacts, load_network, save_weights, stored
 
 ALWAYS, NEVER = Ramp(start=1.0, end=1.0), Ramp(start=0.0, end=0.0)
 
+ROUNDING = 1e-9
+"""Difference of logits in 64 bits that means nothing."""
+
 CONTEXTS = 64
 """Contexts of a batch with which most checks make do; the first one takes the whole batch."""
 
@@ -138,11 +141,14 @@ def _every_loss_term_pulls(spec: RunSpec, network: Network, objective: Objective
         scores, losses = _losses(network, objective, batch, Branches("none", False))
         field = name.rsplit(".", 1)[-1]
         term: Tensor | None = getattr(losses, field)
-        if term is None:
+        if term is None or not term.requires_grad:
             raise _without_gradient(name)
         _require_path(losses.total, [term], name)
         if field == "penalty":
-            _require_path(term, [scores.live_alpha_B], name)
+            at_target = float(term.detach()) == 0.0
+            gradients = _require_path(term, [scores.live_alpha_B], name)
+            if not (at_target or bool(gradients[0].any())):
+                raise _without_gradient(name)
             term = scores.live_alpha_B.sum()
         if not any(bool(gradient.any()) for gradient in _require_path(term, parameters, name)):
             raise _without_gradient(name)
@@ -178,22 +184,32 @@ def _evaluates(network: Network, batch: Batch) -> str:
 
 
 def _inputs_matter(spec: RunSpec, network: Network, batch: Batch) -> str:
-    """Distances and neighbours change the logits wherever the spec says that they should."""
-    network = copy.deepcopy(network)
-    network.set_epoch(float(spec.epochs))
-    attention, gate = spec.model.attention, spec.model.gate
+    """Distances and neighbours change the logits wherever the spec says that they should.
+
+    In 64 bits: what softmax cancels leaves a rounding error, which in 32 bits could pass for an effect.
+    """
+    network, batch = copy.deepcopy(network).double(), _widened(batch)
+    scale = spec.model.gate.context_scale
+    network.set_epoch(max((0, scale.epochs), key=scale.at))
     reference_B = _score(network, batch).logit_B
     used = float(network.context_scale) > 0 and bool(batch.valid_CK.any())
     checked = []
     if used:
         _differs(reference_B, network, batch._replace(neighbour_CKD=-batch.neighbour_CKD), "neighbours")
         checked.append("neighbours")
-    if used and attention.distance_bias != "none" and gate.context_scale.end > 0:
+    if used and spec.model.attention.distance_bias != "none":
         nearer_CK = torch.where(batch.valid_CK, batch.distance_CK * _stretch(batch.distance_CK), batch.distance_CK)
         _differs(reference_B, network, batch._replace(distance_CK=nearer_CK), "distances")
         checked.append("distances")
     _differs(reference_B, network, batch._replace(tabular_BF=-batch.tabular_BF - 1.0), "tabular columns")
     return f"the logits depend on {', '.join([*checked, 'tabular columns'])}"
+
+
+def _widened(batch: Batch) -> Batch:
+    tensors = {
+        name: tensor.double() if tensor.is_floating_point() else tensor for name, tensor in batch._asdict().items()
+    }
+    return Batch(**tensors)
 
 
 def _stretch(distance_CK: Tensor) -> Tensor:
@@ -203,7 +219,7 @@ def _stretch(distance_CK: Tensor) -> Tensor:
 
 def _differs(reference_B: Tensor, network: Network, changed: Batch, what: str) -> None:
     difference = float((_score(network, changed).logit_B - reference_B).abs().max())
-    if difference <= 1e-7:
+    if difference <= ROUNDING:
         raise RehearsalFailed(
             f"other {what} leave every logit as it is (largest difference {difference:.1e})",
             remedy="the model would be trained blind to them; look at model.attention and model.gate",

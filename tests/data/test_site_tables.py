@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from small_sites import small_sites
 
 from kag.data.sites import Sites, contexts
-from kag.data.tables import SiteTables, tabular_statistics
+from kag.data.tables import SiteTables, train_statistics
 from kag.model.batch import Batch
 
 FAR = 6.0
@@ -116,19 +116,18 @@ def test_moved_tables_gather_the_same(synthetic_sites: Sites) -> None:
 
 
 def test_statistics_are_those_of_the_signed_log_over_the_train_split(synthetic_sites: Sites) -> None:
-    mean_F, std_F = tabular_statistics(synthetic_sites)
+    mean_F, std_F = (statistic_F.numpy() for statistic_F in train_statistics(synthetic_sites))
     train_NF = synthetic_sites.tabular_NF[synthetic_sites.split_N == 0].astype(np.float64)
     logged_NF = np.sign(train_NF) * np.log1p(np.abs(train_NF))
     assert train_NF.min() < -100
-    assert np.allclose(mean_F, logged_NF.mean(axis=0), rtol=1e-12)
-    assert np.allclose(std_F[:-1], logged_NF.std(axis=0)[:-1], rtol=1e-12)
+    assert np.allclose(mean_F, logged_NF.mean(axis=0), rtol=1e-6)
+    assert np.allclose(std_F[:-1], logged_NF.std(axis=0)[:-1], rtol=1e-6)
     assert std_F[-1] == 1.0
-    assert mean_F.dtype == std_F.dtype == np.float64
 
 
 def test_statistics_do_not_see_val_and_test(synthetic_sites: Sites) -> None:
     changed_NF = synthetic_sites.tabular_NF.copy()
     changed_NF[synthetic_sites.split_N != 0] = 1e6
     changed = dataclasses.replace(synthetic_sites, tabular_NF=changed_NF)
-    for one, other in zip(tabular_statistics(synthetic_sites), tabular_statistics(changed), strict=True):
-        assert np.array_equal(one, other)
+    for one, other in zip(train_statistics(synthetic_sites), train_statistics(changed), strict=True):
+        assert torch.equal(one, other)

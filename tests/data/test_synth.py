@@ -11,14 +11,14 @@ from torch import Tensor, nn
 from kag.data.read import read_sites
 from kag.data.sites import Sites
 from kag.data.synth import synthesise
-from kag.data.tables import SiteTables, tabular_statistics
+from kag.data.tables import SiteTables, train_statistics
 from kag.errors import DataError
 
 
 def features(sites: Sites, split: str, *, blinded: bool) -> tuple[Tensor, Tensor]:
     """Standardised columns and the centre's embedding, and unless blinded the mean of near neighbours' embeddings."""
     batch = SiteTables.from_sites(sites, 30.0).gather(torch.from_numpy(sites.index(split)), share=False)
-    mean_F, std_F = (torch.from_numpy(statistic).float() for statistic in tabular_statistics(sites))
+    mean_F, std_F = train_statistics(sites)
     tabular_BF = (batch.tabular_BF.sign() * batch.tabular_BF.abs().log1p() - mean_F) / std_F
     weight_CK = torch.exp(-batch.distance_CK / 4.0) * batch.valid_CK
     pooled_CD = (batch.neighbour_CKD * weight_CK.unsqueeze(-1)).sum(1) / weight_CK.sum(1, keepdim=True).clamp(min=1e-6)

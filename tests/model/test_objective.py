@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from kag.model.losses import LOSSES, Objective, bce, loss_kind, neighbour_weights, warms_up
+from kag.model.losses import LOSSES, Objective, bce, neighbour_weights
 from kag.spec.run import LossSpec
 
 WARMED = LossSpec.model_validate({"kind": "bce", "warmup": {"kind": "focal", "epochs": 3}, "pos_weight": 7.0})
@@ -72,8 +72,8 @@ def test_the_kind_of_loss_follows_from_the_epoch(epoch: float, kind: str, spec: 
     objective = Objective(WARMED, spec, 1.0)
     objective.set_epoch(50 - epoch)
     objective.set_epoch(epoch)
-    assert loss_kind(WARMED, epoch) == kind
-    assert warms_up(WARMED, epoch) is (kind == "focal")
+    assert WARMED.kind_at(epoch) == kind
+    assert WARMED.warms_up(epoch) is (kind == "focal")
     expected = LOSSES[kind](scores.logit_B, batch.label_B, 7.0, WARMED).mean()
     assert torch.allclose(objective(scores, batch).main, expected)
 

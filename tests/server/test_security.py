@@ -277,7 +277,8 @@ MUTATIONS = (
 )  # fmt: skip
 WORDS = (
     "id", "name", "modelName", "projectName", "entityName", "runName", "config", "summaryMetrics", "tags", "sweep",
-    "state", "files", "host", "runState", "metrics", "artifactID", "artifactFiles", "aliases", "digest", "artifactTypeName",
+    "state", "files", "host", "runState", "metrics", "artifactID", "artifactFiles", "aliases", "digest",
+    "artifactTypeName",
     "artifactCollectionName", "artifactManifestID", "displayName", "notes",
 )  # fmt: skip
 KNOWN = st.sampled_from(["first", "p", "kag", "{}", "UnVuOjE=", "U3dlZXA6MQ==", "QWdlbnQ6MQ==", "RUNNING", "../x"])

@@ -92,12 +92,12 @@ BRANIN = {"x": {"min": -5.0, "max": 10.0}, "y": {"min": 0.0, "max": 15.0}}
 
 @pytest.mark.slow
 def test_bayes_beats_random_on_a_known_function() -> None:
-    """Paired sign test over 20 seeds at 40 trials each."""
+    """Paired sign test over 20 seeds at 60 trials each."""
     wins = 0
     for seed in range(20):
         best = {}
         for method in ("random", "bayes"):
-            trials = grown(sweep_of(method=method, parameters=BRANIN), 40, seed, branin)
+            trials = grown(sweep_of(method=method, parameters=BRANIN), 60, seed, branin)
             best[method] = min(trial.value for trial in trials if trial.value is not None)
         wins += best["bayes"] < best["random"]
     assert stats.binomtest(wins, 20, 0.5, alternative="greater").pvalue < 0.05, wins

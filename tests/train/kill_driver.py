@@ -3,21 +3,23 @@
 Usage: python kill_driver.py SPEC FOLDER KILLS SEED
 
 Torch, Lightning and kag are imported once; every run is a forked child, so that a kill costs no second import. The
-child says in shared memory what it is doing, and the parent reads there what a kill has interrupted.
+child says through a pipe what it begins to do. A kill comes a random time after a randomly chosen one of these words,
+so that kills are spread over the whole run however busy the machine is.
 """
 
 from __future__ import annotations
 
 import json
-import mmap
+import logging
 import os
 import random
+import shutil
 import signal
 import sys
-import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -36,41 +38,36 @@ from kag.train.recorder import EpochRecorder
 KILLED_RESUMES = 0.4
 """Share of the resumes that are killed as well."""
 
+Say = Callable[[str, int], None]
 
-class Position:
-    """What a child is doing: phase and epoch, in memory that parent and child share."""
 
-    def __init__(self) -> None:
-        self._memory = mmap.mmap(-1, 64)
+class Kill(NamedTuple):
+    """When a child dies: so many seconds after the word of this number."""
 
-    def set(self, phase: str, epoch: int) -> None:
-        self._memory[:] = f"{phase} {epoch}".encode().ljust(64)
-
-    def get(self) -> tuple[str, int]:
-        phase, epoch = self._memory[:].decode().split()
-        return phase, int(epoch)
+    word: int
+    seconds: float
 
 
 class Ended(NamedTuple):
-    """How a child ended: by the kill, and where it then was."""
+    """How a child ended, and what it said on the way: phase, epoch, and when."""
 
     killed: bool
-    phase: str
-    epoch: int
+    words: list[tuple[str, int, float]]
 
 
-def announce(position: Position) -> None:
+def announce(say: Say) -> None:
     """Let the phases of a run say when they begin."""
 
     def wrap(owner: Any, name: str, phase: str, epoch: Callable[..., int]) -> None:
         inner = getattr(owner, name)
 
         def outer(*args: Any, **options: Any) -> Any:
-            position.set(phase, epoch(*args))
+            say(phase, epoch(*args))
             return inner(*args, **options)
 
         setattr(owner, name, outer)
 
+    wrap(fit_module, "read_sites", "opening", lambda *_: -1)
     wrap(fit_module, "rehearse", "rehearsing", lambda *_: -1)
     wrap(Job, "on_train_epoch_start", "training", lambda job: job.current_epoch)
     wrap(Job, "on_validation_epoch_start", "validating", lambda job: job.current_epoch)
@@ -78,41 +75,49 @@ def announce(position: Position) -> None:
     wrap(fit_module, "deliver", "delivering", lambda spec, *_: spec.last_epoch + 1)
 
 
-def run_child(position: Position, work: Callable[[], Any], delay: float | None, log: Path) -> Ended:
-    """Do the work in a child and kill it after `delay` seconds, unless it has ended by then."""
-    position.set("opening", -1)
+def run_child(work: Callable[[], Any], log: Path, kill: Kill | None = None) -> Ended:
+    """Do the work in a child and kill it, unless it has ended by then."""
+    reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
         code = 1
         try:
+            announce(lambda phase, epoch: _write(writer, f"{phase} {epoch}\n"))
             work()
             code = 0
-        except BaseException:  # noqa: BLE001  # a child must not run on in the code of its parent
+        except BaseException:
             log.write_text(traceback.format_exc())
         finally:
             os._exit(code)
-    timer = threading.Timer(delay, os.kill, (child, signal.SIGKILL)) if delay is not None else None
-    if timer is not None:
-        timer.start()
-    # Without reaping: the number must stay the child's until the timer can no longer use it.
-    os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)
-    if timer is not None:
-        timer.cancel()
-        timer.join()
+    os.close(writer)
+    words: list[tuple[str, int, float]] = []
+    with os.fdopen(reader) as lines:
+        for phase, epoch in map(str.split, lines):
+            words.append((phase, int(epoch), time.monotonic()))
+            if kill is not None and len(words) == kill.word + 1:
+                time.sleep(kill.seconds)
+                os.kill(child, signal.SIGKILL)  # not reaped yet, so the number is still the child's
     status = os.waitpid(child, 0)[1]
-    if os.WIFSIGNALED(status):
-        return Ended(True, *position.get())
-    if os.waitstatus_to_exitcode(status):
+    if not os.WIFSIGNALED(status) and os.waitstatus_to_exitcode(status):
         raise SystemExit(f"a child failed:\n{log.read_text()}")
-    return Ended(False, *position.get())
+    return Ended(os.WIFSIGNALED(status), words)
 
 
-def one_step(spec: RunSpec, runs: Path) -> Callable[[], Any] | None:
+def _write(writer: int, line: str) -> None:
+    os.write(writer, line.encode())
+
+
+def begin(spec: RunSpec, runs: Path, resume: RunFolder | None = None) -> RunRecord:
+    """Train, from the start or from where a killed run stood."""
+    return fit_module.fit(spec, runs=runs, resume=resume, console=RunConsole(quiet=True))
+
+
+def what_is_left(spec: RunSpec, runs: Path) -> Callable[[], Any] | None:
     """What is left to do of the run in a folder: to begin it, to resume it, or nothing."""
     folder = resumable(runs, spec.name)
     if folder is not None and folder.read_record().status.done:
         return None
-    return lambda: fit_module.fit(spec, runs=runs, resume=folder, console=RunConsole(quiet=True))
+    return partial(begin, spec, runs, folder)
 
 
 def resumable(runs: Path, name: str) -> RunFolder | None:
@@ -138,31 +143,42 @@ def whole_run(spec: RunSpec, runs: Path) -> dict[str, Any]:
     }
 
 
+def killed_and_resumed(spec: RunSpec, runs: Path, log: Path, kills: Iterator[Kill], draw: random.Random) -> list[Any]:
+    """Kill a run, and some of its resumes, until it has ended; where each kill hit."""
+    while not (ended := run_child(partial(begin, spec, runs), log, next(kills))).killed:
+        shutil.rmtree(runs)  # the kill came too late
+    hits = [ended.words[-1][:2]]
+    while (work := what_is_left(spec, runs)) is not None:
+        ended = run_child(work, log, next(kills) if draw.random() < KILLED_RESUMES else None)
+        hits += [ended.words[-1][:2]] if ended.killed else []
+    return hits
+
+
+def moments(words: list[tuple[str, int, float]], end: float, draw: random.Random, low: float) -> Iterator[Kill]:
+    """Random moments of a run, the first of them not before the share `low` of its words."""
+    times = [when for _, _, when in words] + [end]
+    while True:
+        word = int(len(words) * low)
+        yield Kill(word, draw.uniform(0.0, times[word + 1] - times[word]))
+        low = draw.random()
+
+
 def main(spec_file: Path, folder: Path, kills: int, seed: int) -> dict[str, Any]:
     torch.set_num_threads(1)
-    spec = load_spec(spec_file)
-    draw, position, log = random.Random(seed), Position(), folder / "child.log"
-    announce(position)
-    begun = time.monotonic()
-    work = one_step(spec, folder / "whole")
-    assert work is not None
-    run_child(position, work, None, log)
-    duration = time.monotonic() - begun
-    reference = whole_run(spec, folder / "whole")
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    spec, draw, log = load_spec(spec_file), random.Random(seed), folder / "child.log"
+    run_child(partial(begin, spec, folder / "first"), log)  # slower than all that follow
+    words = run_child(partial(begin, spec, folder / "whole"), log).words
+    end, reference = time.monotonic(), whole_run(spec, folder / "whole")
     cases: list[dict[str, Any]] = []
     for number in range(kills):
-        runs, hits = folder / f"killed_{number}", []
-        # One kill in each of equal parts of the run: random moments that do not crowd.
-        delay: float | None = max(0.1, duration * (number + draw.random()) / kills)
-        while (work := one_step(spec, runs)) is not None:
-            ended = run_child(position, work, delay, log)
-            if ended.killed:
-                hits.append([ended.phase, ended.epoch])
-            delay = draw.uniform(0.1, duration) if draw.random() < KILLED_RESUMES else None
-        found = whole_run(spec, runs)
+        # The first kill of each run falls into another part of it: random moments that do not crowd.
+        at = moments(words, end, draw, (number + draw.random()) / kills)
+        hits = killed_and_resumed(spec, folder / f"killed_{number}", log, at, draw)
+        found = whole_run(spec, folder / f"killed_{number}")
         differing = [key for key in reference if found[key] != reference[key]]
         cases.append({"hits": hits, "differing": differing})
-    return {"seconds_of_a_run": duration, "cases": cases, "reference": reference["ended"]}
+    return {"seconds_of_a_run": end - words[0][2], "cases": cases, "reference": reference["ended"]}
 
 
 if __name__ == "__main__":

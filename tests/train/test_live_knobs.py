@@ -291,6 +291,6 @@ def test_compile_reaches_torch(data: Path, sites: Sites, monkeypatch: pytest.Mon
 
     monkeypatch.setattr("kag.model.network.Network.compile", compiled)
     spec = _full(data, **{"trainer.compile": True, "data.replay": None, "start_from": None})
+    loop = Loop(spec, sites, SiteBatches(spec, sites), None, SignalWatch(), RunConsole(quiet=True))
     with pytest.raises(Stop):
-        loop = Loop(spec, sites, SiteBatches(spec, sites), None, SignalWatch(), RunConsole(quiet=True))
         loop.follow(loop.fresh_job(), None)

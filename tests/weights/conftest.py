@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from kag.data.sites import Sites, contexts
-from kag.data.tables import SiteTables, tabular_statistics
+from kag.data.tables import SiteTables, train_statistics
 from kag.model.network import Network
 from kag.spec import RunSpec, build_spec
 from kag.weights.checkpoint import DataFacts
@@ -81,8 +81,7 @@ def make_network(spec: RunSpec, sites: Sites, seed: int) -> Network:
         neighbours=sites.neighbours,
         max_distance=MAX_DISTANCE,
     )
-    mean_F, std_F = tabular_statistics(sites)
-    network.set_statistics(torch.from_numpy(mean_F).float(), torch.from_numpy(std_F).float())
+    network.set_statistics(*train_statistics(sites))
     return network
 
 

@@ -99,4 +99,8 @@ TYPES: Registry[Context] = {
         "md5": lambda context, row, arguments: None,
     },
     **connection_types("File"),
+    "FileConnection": {
+        **connection_types("File")["FileConnection"],
+        "uploadHeaders": lambda context, row, arguments: [],
+    },
 }

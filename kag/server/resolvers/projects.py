@@ -66,11 +66,12 @@ def _run(context: Context, row: Any, arguments: Arguments) -> Node | None:
 
 
 def _bucket(context: Context, row: Any, arguments: Arguments) -> Node | None:
-    """The run, for a client that means to resume it."""
+    """The run. A client that takes a missing one for an answer means to resume it; others mean to upload files."""
     found = find_run(context.connection, row["id"], arguments.get("name"))
     if found is None:
         return None
-    note_resume(context.connection, found["id"], now=context.now)
+    if arguments.get("missingOk"):
+        note_resume(context.connection, found["id"], now=context.now)
     return Node("Run", found)
 
 

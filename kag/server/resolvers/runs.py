@@ -104,7 +104,12 @@ TYPES: Registry[Context] = {
         "updateRunState": _update_state,
         "notifyScriptableRunAlert": _alert,
     },
-    "UpsertBucketPayload": {"bucket": column("bucket"), "inserted": column("inserted")},
+    "UpsertBucketPayload": {
+        "bucket": column("bucket"),
+        "inserted": column("inserted"),
+        "serverSettings": lambda context, row, arguments: Node("ServerSettings"),
+    },
+    "ServerSettings": {"serverMessages": lambda context, row, arguments: []},
     "DeleteRunPayload": {"clientMutationId": column("clientMutationId"), "success": column("success")},
     "StopRunPayload": {"clientMutationId": column("clientMutationId"), "success": column("success")},
     "UpdateRunStatePayload": {"success": column("success")},

@@ -1,0 +1,194 @@
+"""Writing a document: idempotent, one complete version at every moment, whoever writes and whenever they die."""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+from pathlib import Path
+
+import pytest
+from log_writers import die_at_line, two_choices, write_for_ever
+from run_logs import epochs, make_folder, options, run_record
+
+from kag.changelog import stamp
+from kag.changelog.cache import FOLDER
+from kag.changelog.collect import collect
+from kag.changelog.document import TABLE, marker
+from kag.changelog.table import Choice
+from kag.changelog.write import add_note, update
+from kag.errors import RecordError
+from kag.track.folders import FolderSource
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> Path:
+    for number, value in enumerate((0.2, 0.3, 0.25)):
+        make_folder(tmp_path / "runs", run_record(number, val=value), history=epochs(0.1, value, 0.9 * value))
+    return tmp_path / "runs"
+
+
+@pytest.fixture
+def settled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files need no age: what was just written may be remembered."""
+    monkeypatch.setattr(stamp, "SETTLED_NS", 0)
+
+
+def test_a_second_update_changes_no_byte_and_does_not_touch_the_file(runs: Path, tmp_path: Path) -> None:
+    file = tmp_path / "LOG.md"
+    assert update(FolderSource(runs), file, options(tmp_path)).stale
+    before, inode = file.read_bytes(), file.stat().st_ino
+    assert not update(FolderSource(runs), file, options(tmp_path)).stale
+    assert (file.read_bytes(), file.stat().st_ino) == (before, inode)
+
+
+def test_a_dry_update_writes_nothing(runs: Path, tmp_path: Path) -> None:
+    file = tmp_path / "LOG.md"
+    version = update(FolderSource(runs), file, options(tmp_path), dry=True)
+    assert version.stale
+    assert not file.exists()
+    update(FolderSource(runs), file, options(tmp_path))
+    assert file.read_text(encoding="utf-8") == version.wanted
+
+
+def test_words_outside_the_markers_stay(runs: Path, tmp_path: Path) -> None:
+    file = tmp_path / "LOG.md"
+    file.write_bytes(f"mine\r\n{marker(TABLE, 'begin')}\r\n{marker(TABLE, 'end')}\r\nmine too".encode())
+    update(FolderSource(runs), file, options(tmp_path))
+    text = file.read_bytes()
+    assert text.startswith(b"mine\r\n")
+    assert text.endswith(b"\r\nmine too")
+    assert not update(FolderSource(runs), file, options(tmp_path)).stale
+
+
+def test_a_document_with_broken_markers_is_left_alone(runs: Path, tmp_path: Path) -> None:
+    file = tmp_path / "LOG.md"
+    file.write_text("no markers\n", encoding="utf-8")
+    with pytest.raises(RecordError, match="no place for the table"):
+        update(FolderSource(runs), file, options(tmp_path))
+    assert file.read_text(encoding="utf-8") == "no markers\n"
+
+
+@pytest.mark.usefixtures("settled")
+def test_an_unchanged_log_is_known_without_reading_a_run(
+    runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "LOG.md"
+    update(FolderSource(runs), file, options(tmp_path))
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("a run was read")
+
+    monkeypatch.setattr("kag.changelog.write.collect", refuse)
+    assert not update(FolderSource(runs), file, options(tmp_path)).stale
+
+
+@pytest.mark.usefixtures("settled")
+@pytest.mark.parametrize("what", ["record", "history", "notes", "new run", "run gone", "document", "choice", "plan"])
+def test_every_change_is_seen(what: str, runs: Path, tmp_path: Path) -> None:
+    file, chosen = tmp_path / "LOG.md", options(tmp_path)
+    update(FolderSource(runs), file, chosen)
+    before = file.read_text(encoding="utf-8")
+    folder = FolderSource(runs)
+    record = next(iter(folder.records()))
+    run = make_folder(runs, record)
+    if what == "record":
+        run.write_record(record.model_copy(update={"change": "another sentence"}))
+    elif what == "history":
+        run.append_history({"epoch": 3.0, "val/auprc": 0.01})
+    elif what == "notes":
+        add_note(run, "a note")
+    elif what == "new run":
+        make_folder(runs, run_record(7, val=0.5))
+    elif what == "run gone":
+        run.record_file.unlink()
+    elif what == "document":
+        file.write_text(before.replace(" --> |", " --> typed |", 1), encoding="utf-8")
+    elif what == "choice":
+        chosen = options(tmp_path, choice=Choice(tags=("none",)))
+    else:
+        (tmp_path / "planned").mkdir()
+        (tmp_path / "planned" / "p.yaml").write_text("name: next\ndata: {file: x.h5}\n", encoding="utf-8")
+    assert update(FolderSource(runs), file, chosen).stale
+    assert file.read_text(encoding="utf-8") != before
+    assert not update(FolderSource(runs), file, chosen).stale
+
+
+def test_a_young_file_is_never_taken_for_settled(runs: Path, tmp_path: Path) -> None:
+    update(FolderSource(runs), tmp_path / "LOG.md", options(tmp_path))
+    assert stamp.stamp(runs, tmp_path / "planned", "") is None
+    assert not (runs / FOLDER / "stamps.json").exists()
+
+
+def test_a_torn_cache_costs_nothing_but_time(runs: Path, tmp_path: Path) -> None:
+    file = tmp_path / "LOG.md"
+    update(FolderSource(runs), file, options(tmp_path))
+    before = file.read_bytes()
+    for name in ("findings.json", "stamps.json"):
+        (runs / FOLDER / name).write_bytes(b'{"code": "x", "ite')
+    file.unlink()
+    update(FolderSource(runs), file, options(tmp_path))
+    assert file.read_bytes() == before
+
+
+def test_cached_findings_are_those_of_the_rules(runs: Path) -> None:
+    fresh = collect(FolderSource(runs))
+    cached = collect(FolderSource(runs))
+    assert [entry.findings for entry in cached.entries] == [entry.findings for entry in fresh.entries]
+    assert [entry.course for entry in cached.entries] == [entry.course for entry in fresh.entries]
+    assert any(entry.findings for entry in fresh.entries)
+
+
+def test_many_runs_are_read_by_several_processes_with_the_same_result(
+    runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone = collect(FolderSource(runs)).entries
+    (runs / FOLDER / "findings.json").unlink()
+    monkeypatch.setattr("kag.changelog.collect.FEWEST_RUNS", 1)
+    monkeypatch.setattr("kag.changelog.collect.os.sched_getaffinity", lambda _: {0, 1})
+    together = collect(FolderSource(runs)).entries
+    assert [(entry.id, entry.findings) for entry in together] == [(entry.id, entry.findings) for entry in alone]
+
+
+def test_a_folder_that_cannot_be_written_to_goes_without_a_cache(runs: Path, tmp_path: Path) -> None:
+    (runs / FOLDER).write_text("a file where the folder would be", encoding="utf-8")
+    file = tmp_path / "LOG.md"
+    assert update(FolderSource(runs), file, options(tmp_path)).stale
+    assert not update(FolderSource(runs), file, options(tmp_path)).stale
+
+
+def versions(runs: Path, folder: Path) -> set[bytes]:
+    """The two complete documents."""
+    found = set()
+    for number, chosen in enumerate(two_choices(folder)):
+        file = folder / f"whole{number}.md"
+        update(FolderSource(runs), file, chosen)
+        found.add(file.read_bytes())
+    assert len(found) == 2
+    return found
+
+
+def test_two_writers_and_fifty_kills_leave_one_complete_version(runs: Path, tmp_path: Path) -> None:
+    file, whole = tmp_path / "LOG.md", versions(runs, tmp_path)
+    processes = multiprocessing.get_context("forkserver")
+    processes.set_forkserver_preload(["log_writers"])
+    begun = [processes.Event(), processes.Event()]
+    writers = [processes.Process(target=write_for_ever, args=(runs, file, event)) for event in begun]
+    for writer in writers:
+        writer.start()
+    try:
+        assert all(event.wait(60) for event in begun)
+        ends = []
+        for kill in range(50):
+            dying = processes.Process(target=die_at_line, args=(runs, file, kill % 14))
+            dying.start()
+            dying.join()
+            ends.append(dying.exitcode)
+            assert file.read_bytes() in whole
+        assert ends.count(-signal.SIGKILL) == 50
+    finally:
+        for writer in writers:
+            writer.kill()
+            writer.join()
+    assert file.read_bytes() in whole
+    update(FolderSource(runs), file, options(tmp_path))
+    assert file.read_bytes() in whole
