@@ -16,11 +16,13 @@ class EpochSampler(Sampler[IndexVector]):
 
     Args:
         batches: the batches of an epoch, a pure function of its number.
+        start: epoch to begin with, and how many of its batches were done before; its length counts them all the same.
     """
 
-    def __init__(self, batches: Callable[[int], Sequence[IndexVector]]) -> None:
+    def __init__(self, batches: Callable[[int], Sequence[IndexVector]], start: tuple[int, int] = (0, 0)) -> None:
         self._batches = batches
-        self.set_epoch(0)
+        self._start = start
+        self.set_epoch(start[0])
 
     def set_epoch(self, epoch: int) -> None:
         """Go to an epoch, counted from 0."""
@@ -28,7 +30,8 @@ class EpochSampler(Sampler[IndexVector]):
         self._of_epoch = self._batches(epoch)
 
     def __iter__(self) -> Iterator[IndexVector]:
-        return iter(self._of_epoch)
+        first, done = self._start
+        return iter(self._of_epoch[done if self._epoch == first else 0 :])
 
     def __len__(self) -> int:
         return len(self._of_epoch)
@@ -41,7 +44,9 @@ class _Indices(Dataset[Tensor]):
         return torch.from_numpy(index_B)
 
 
-def index_loader(batches: Callable[[int], Sequence[IndexVector]], *, workers: int = 0) -> DataLoader[Tensor]:
+def index_loader(
+    batches: Callable[[int], Sequence[IndexVector]], *, workers: int = 0, start: tuple[int, int] = (0, 0)
+) -> DataLoader[Tensor]:
     """A loader of int64 index vectors, shape (B,). Its `sampler` is an `EpochSampler`.
 
     It draws from a generator of its own: iterating it leaves torch's global random state as it was.
@@ -49,7 +54,7 @@ def index_loader(batches: Callable[[int], Sequence[IndexVector]], *, workers: in
     return DataLoader(
         _Indices(),
         batch_size=None,
-        sampler=EpochSampler(batches),
+        sampler=EpochSampler(batches, start),
         num_workers=workers,
         generator=torch.Generator(),
         persistent_workers=workers > 0,

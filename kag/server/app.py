@@ -23,7 +23,7 @@ from kag.server import graphql
 from kag.server.body import chunks, read_json
 from kag.server.context import Context, Settings
 from kag.server.faults import Fault, NotFound
-from kag.server.files import attach, blob_path, media_type, receive
+from kag.server.files import attach, blob_path, drop_unnamed, media_type, receive
 from kag.server.filestream import ingest
 from kag.server.keys import key_of_header, name_of_key, signing_secret
 from kag.server.links import Links, claim_of
@@ -56,6 +56,7 @@ class Server:
         with store.write() as connection:
             self.secret = signing_secret(connection)
         settings.files.mkdir(parents=True, exist_ok=True)
+        drop_unnamed(store, settings.files)
 
     def routes(self) -> list[Route]:
         """Everything that is served."""

@@ -13,11 +13,14 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, func, select
+from sqlalchemy import Connection, RowMapping, func, select, union_all
 
 from kag.server.faults import Fault
-from kag.server.store import all_rows, first, inserted_id, upsert
+from kag.server.store import Store, all_rows, first, inserted_id, upsert
 from kag.server.tables import artifact_files, blobs, files, manifests
+
+_NAMING = (files, artifact_files, manifests)
+"""Tables whose rows name a blob."""
 
 
 def checked_path(name: Any) -> str:
@@ -95,9 +98,16 @@ def _drop(connection: Connection, blob_id: int | None) -> str | None:
     return None if row is None else str(row["path"])
 
 
-def blob(connection: Connection, blob_id: int) -> RowMapping | None:
-    """A blob."""
-    return first(connection, select(blobs).where(blobs.c.id == blob_id))
+def drop_unnamed(store: Store, folder: Path) -> int:
+    """Remove blobs that no run and no artifact names any more (deleted runs leave them); how many there were."""
+    named = union_all(*(select(table.c.blob_id).where(table.c.blob_id.isnot(None)) for table in _NAMING))
+    with store.write() as connection:
+        gone = all_rows(connection, select(blobs.c.id, blobs.c.path).where(blobs.c.id.notin_(named)))
+        for row in gone:
+            connection.execute(blobs.delete().where(blobs.c.id == row["id"]))
+    for row in gone:
+        blob_path(folder, row["path"]).unlink(missing_ok=True)
+    return len(gone)
 
 
 def run_files(connection: Connection, run_id: int, names: Sequence[str], pattern: str | None) -> Sequence[RowMapping]:

@@ -51,7 +51,6 @@ def spread(total: int, count: int) -> list[int]:
 def sampled_keys(connection: Connection, run_id: int, spec_text: Any) -> list[dict[str, Any]]:
     """Rows that have all the keys of a spec `{keys, samples, minStep, maxStep}`, these keys only, evenly sampled.
 
-    Both bounds of a spec are included, other than those of a page.
 
     Raises:
         Fault: the spec is none.
@@ -61,12 +60,23 @@ def sampled_keys(connection: Connection, run_id: int, spec_text: Any) -> list[di
     if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
         raise Fault("keys of a history spec must be words")
     low, last = _bound(spec.get("minStep")), _bound(spec.get("maxStep"))
-    high = None if last is None else last + 1
+    count = _bound(spec.get("samples"))
+    high = _behind(low, last, count)
     rows = [json.loads(body) for body in page(connection, run_id, low=low, high=high, limit=MAX_SAMPLES)]
     if keys:
         rows = [row for row in (_chosen(row, keys) for row in rows) if row is not None]
-    count = _bound(spec.get("samples"))
     return [rows[index] for index in spread(len(rows), 500 if count is None else count)]
+
+
+def _behind(low: int | None, last: int | None, count: int | None) -> int | None:
+    """The step behind the last one that a spec means.
+
+    Clients up to 0.23 ask for `samples` steps from minStep and give the step behind them as maxStep; newer ones give
+    the last step itself.
+    """
+    if last is None or (low is not None and last - low == count):
+        return last
+    return last + 1
 
 
 def _bound(value: Any) -> int | None:

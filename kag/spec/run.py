@@ -80,6 +80,7 @@ class LossSpec(Part):
     margin: Rate = 0.05
     """Asymmetric loss: probability shift of the negatives."""
     warmup: WarmupSpec | None = None
+    """Another loss for the first epochs, or null."""
 
     def warms_up(self, epoch: float) -> bool:
         """Whether an epoch, counted from 0, is one of warm-up."""

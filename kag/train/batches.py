@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from kag.data.batches import EVALUATION_POINTS, IndexVector, evaluation_batches, shard, training_batches
-from kag.data.loaders import EpochSampler, index_loader
+from kag.data.loaders import index_loader
 from kag.data.mined import read_mined
 from kag.data.sites import Sites
 from kag.data.tables import SiteTables
@@ -31,8 +31,8 @@ class SiteBatches(LightningDataModule):
         self._spec = spec
         self._sites = sites
         self._tables = SiteTables.from_sites(sites, spec.data.max_distance)
-        self.first_epoch = 0
-        """Epoch with which training begins; later than 0 for a run that continues from a state."""
+        self.start = (0, 0)
+        """Epoch with which training begins, and batches of it that are done; later than (0, 0) after a resume."""
         replay = spec.data.replay
         self._replay_M: IndexVector | None = read_mined(Path(replay.indices), sites) if replay else None
 
@@ -44,15 +44,14 @@ class SiteBatches(LightningDataModule):
         return shard(batches, rank, world, even=True)
 
     def train_dataloader(self) -> DataLoader[Tensor]:
-        """Training batches. Lightning tells the sampler the epoch, after a resume only once it has begun to draw."""
+        """Training batches, from `start` on: after a resume Lightning names the epoch only once drawing has begun."""
         rank, world = self._process()
-        loader = index_loader(
-            lambda epoch: self.of_epoch(epoch, rank=rank, world=world), workers=self._spec.data.workers
-        )
-        assert isinstance(loader.sampler, EpochSampler)
         reached = self.trainer.current_epoch if self.trainer is not None else 0
-        loader.sampler.set_epoch(max(reached, self.first_epoch))
-        return loader
+        return index_loader(
+            lambda epoch: self.of_epoch(epoch, rank=rank, world=world),
+            workers=self._spec.data.workers,
+            start=max(self.start, (reached, 0)),
+        )
 
     def val_dataloader(self) -> DataLoader[Tensor]:
         """Whole proteins, each on one process; one without a protein gets an empty batch, so that it takes part."""

@@ -50,6 +50,8 @@ class Job(LightningModule):
         self._sums = torch.zeros(5, dtype=torch.float64)
         self._row: dict[str, float] = {}
         self._started = 0.0
+        self._batches_done = 0
+        self._resumed: dict[str, Any] | None = None
 
     def set_epoch(self, epoch: int) -> None:
         """Bring everything that depends on the epoch's number to that epoch."""
@@ -89,6 +91,7 @@ class Job(LightningModule):
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Set the learning rate of this position in the run."""
+        self._go_on_inside_epoch()
         position = self.current_epoch + batch_idx / float(self.trainer.num_training_batches)
         for group in self.trainer.optimizers[0].param_groups:
             group["lr"] = learning_rate(self.spec, position)
@@ -100,6 +103,7 @@ class Job(LightningModule):
         auxiliary = losses.main.new_zeros(()) if losses.auxiliary is None else losses.auxiliary
         terms = torch.stack([losses.total, losses.main, losses.penalty, auxiliary]).detach().double()
         self._sums += torch.cat([terms * points, terms.new_full((1,), points)]).to(self._sums.device)
+        self._batches_done = batch_idx + 1
         return losses.total
 
     def on_validation_epoch_start(self) -> None:
@@ -148,12 +152,17 @@ class Job(LightningModule):
             names.SWA_AVERAGED_EPOCHS: float(self.average.n_averaged) if self.average is not None else 0.0,
         }
         row |= self._row
+        self._batches_done = 0
         row[names.SAMPLES_PER_SECOND] = points / max(time.perf_counter() - self._started, 1e-9)
         return row
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Put what `kag.weights` reads next to Lightning's own state."""
         checkpoint.update(entries(self.weights()))
+        if self._batches_done:
+            cuda = torch.cuda.get_rng_state(self.device) if self.device.type == "cuda" else None
+            random = {"cpu": torch.get_rng_state(), "cuda": cuda}
+            checkpoint["inside_epoch"] = {"batches": self._batches_done, "sums": self._sums, "random": random}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Before the window starts there is no average: a state from a run without one, or with another, fits.
@@ -168,6 +177,17 @@ class Job(LightningModule):
             else:
                 state |= {f"average.{key}": value for key, value in self.average.state_dict().items()}
         checkpoint["state_dict"] = state
+        self._resumed = checkpoint.get("inside_epoch")
+
+    def _go_on_inside_epoch(self) -> None:
+        """Put back the sums and the random state of an epoch that a signal cut in two, right before its next batch."""
+        if self._resumed is None:
+            return
+        self._sums = self._resumed["sums"].clone()
+        torch.set_rng_state(self._resumed["random"]["cpu"])
+        if self._resumed["random"]["cuda"] is not None:
+            torch.cuda.set_rng_state(self._resumed["random"]["cuda"], self.device)
+        self._started, self._resumed = time.perf_counter(), None
 
     def weights(self) -> StoredWeights:
         """The network's weights as they are, with their digest; tensors are shared where they lie on the CPU."""

@@ -14,7 +14,7 @@ from kag.spec import RunSpec
 from kag.train.batches import SiteBatches
 from kag.train.console import ProgressBar, RunConsole
 from kag.train.job import Job
-from kag.train.opening import Opening, best_of, epochs_in
+from kag.train.opening import Opening, best_of, position_in
 from kag.train.outcome import Outcome
 from kag.train.recorder import EpochRecorder
 from kag.train.sharing import NoSharing, Sharing, StateTaken, inherited
@@ -67,6 +67,7 @@ class Loop:
             recorder = EpochRecorder(
                 opening.folder, outcome.tracker, self.console, bar, rows=rows, on_epoch=outcome.trained
             )
+            self.signals.save_by(recorder.save_inside_epoch)
             stopping = SpecEarlyStopping(self.spec.early_stopping) if self.spec.early_stopping else None
             try:
                 self._enter(
@@ -100,12 +101,14 @@ class Loop:
         )
 
     def _enter(self, job: Job, callbacks: list[Callback], state: Path | None) -> None:
-        self.batches.first_epoch = epochs_in(state)
+        self.batches.start = position_in(state)
         if self.spec.trainer.compile:
             job.network.compile()
         with warnings.catch_warnings():
             # The loader hands out row numbers: workers would have nothing to do.
             warnings.filterwarnings("ignore", message=".*does not have many workers")
+            # It does know where to go on: `SiteBatches.start`.
+            warnings.filterwarnings("ignore", message=".*your dataloader is not resumable")
             # Lightning 2.6 asks torch's tree specs in a way that torch 2.13 deprecates.
             warnings.filterwarnings("ignore", message=".*LeafSpec.*", category=FutureWarning)
             trainer = build_trainer(self.spec, callbacks)

@@ -26,7 +26,7 @@ from kag.track.environment import environment
 from kag.track.folder import RunFolder
 from kag.track.git import dirty_patch, git_facts
 from kag.track.record import Change, RunRecord, Status
-from kag.train.recorder import LAST
+from kag.train.recorder import INTERRUPTED, LAST
 from kag.train.starting import Start, changed_keys
 from kag.weights.storage import load_torch
 
@@ -128,7 +128,7 @@ def resumed_run(folder: RunFolder, spec: RunSpec, *, data_digest: str, accept: S
     if record.status.done and not changes:
         raise RecordError(f"run {folder.id} has ended ({record.status}); there is nothing to resume")
     state = resume_state(folder)
-    epochs = epochs_in(state)
+    epochs, _ = position_in(state)
     folder.truncate_history(epochs)
     rows = tuple(folder.history())
     write_atomically(folder.spec_file, spec_text(spec))
@@ -150,14 +150,18 @@ def resumed_run(folder: RunFolder, spec: RunSpec, *, data_digest: str, accept: S
 
 
 def resume_state(folder: RunFolder) -> Path | None:
-    """The state after the last epoch that was finished, or None if there is none."""
-    path = folder.checkpoints / LAST
-    return path if path.is_file() else None
+    """The latest state that was written: after a finished epoch, or where a signal ended the run inside one."""
+    paths = [path for path in (folder.checkpoints / LAST, folder.checkpoints / INTERRUPTED) if path.is_file()]
+    return max(paths, key=position_in, default=None)
 
 
-def epochs_in(state: Path | None) -> int:
-    """Trained epochs of a state."""
-    return int(load_torch(state, mmap=True)["epoch"]) + 1 if state else 0
+def position_in(state: Path | None) -> tuple[int, int]:
+    """Epoch with which a run goes on from a state, and how many of its batches are done."""
+    if state is None:
+        return 0, 0
+    content = load_torch(state, mmap=True)
+    inside = content.get("inside_epoch")
+    return (int(content["epoch"]), int(inside["batches"])) if inside else (int(content["epoch"]) + 1, 0)
 
 
 def refuse_unaccepted(changes: Iterable[Change], accept: Sequence[str], run: str) -> None:

@@ -21,7 +21,7 @@ from kag.train.tracker import Tracker
 from kag.weights.average import add_to_sums
 from kag.weights.checkpoint import save_weights
 
-BEST, LAST = "best.ckpt", "last.ckpt"
+BEST, LAST, INTERRUPTED = "best.ckpt", "last.ckpt", "interrupted.ckpt"
 
 
 class EpochRecorder(Checkpoint):
@@ -78,8 +78,18 @@ class EpochRecorder(Checkpoint):
 
     def _save_state(self, trainer: Trainer) -> None:
         """Every process takes part in collecting the state; the first one writes it and puts it in place at once."""
-        path = (self._folder.checkpoints if self._folder else Path()) / LAST
-        temporary = path.with_name(f".{LAST}.part")
+        self._save_as(trainer, LAST)
+        if self._folder is not None:
+            (self._folder.checkpoints / INTERRUPTED).unlink(missing_ok=True)
+
+    def save_inside_epoch(self, trainer: Trainer) -> None:
+        """Write the state between two batches of one process. (Several would have to stop at the same batch.)"""
+        if trainer.world_size == 1:
+            self._save_as(trainer, INTERRUPTED)
+
+    def _save_as(self, trainer: Trainer, name: str) -> None:
+        path = (self._folder.checkpoints if self._folder else Path()) / name
+        temporary = path.with_name(f".{name}.part")
         trainer.save_checkpoint(temporary, weights_only=False)
         if self._folder is not None:
             with temporary.open("rb") as file:

@@ -1,23 +1,33 @@
-"""SIGINT and SIGTERM: finish the batch, leave in order. W&B agents stop a trial by SIGTERM, then kill it."""
+"""SIGINT and SIGTERM: finish the batch, save, leave in order. W&B agents stop a trial by SIGTERM, then kill it."""
 
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import Checkpoint
 
 from kag.errors import Interrupted
 
 
-class SignalWatch(Callback):
-    """Remembers a signal and raises `Interrupted` at the end of the batch. A second SIGINT ends at once, as usual."""
+class SignalWatch(Checkpoint):
+    """Remembers a signal, saves at the end of the batch and raises `Interrupted`. A second SIGINT ends at once.
+
+    A signal during the last batch or the validation waits for the end of the epoch, whose state is complete. (To
+    Lightning this is a `Checkpoint`: called after the recorder.)
+    """
 
     def __init__(self) -> None:
         self._received: int | None = None
+        self._save: Callable[[Trainer], None] | None = None
+
+    def save_by(self, save: Callable[[Trainer], None]) -> None:
+        """What writes a state in the middle of an epoch."""
+        self._save = save
 
     @contextmanager
     def installed(self) -> Iterator[SignalWatch]:
@@ -44,12 +54,19 @@ class SignalWatch(Callback):
         """Take the signals back from Lightning, which would save a state in the middle of an epoch or none."""
         self._install()
 
-    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
-        """The batch is finished."""
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """The batch is finished: save and leave, unless gradients are still being accumulated."""
+        done = batch_idx + 1
+        if self._received is None or done >= trainer.num_training_batches or done % trainer.accumulate_grad_batches:
+            return
+        if self._save is not None:
+            self._save(trainer)
         self.raise_if_received()
 
-    def on_validation_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
-        """The batch is finished."""
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """The epoch is on the disk."""
         self.raise_if_received()
 
     def _install(self) -> None:

@@ -1,12 +1,21 @@
-"""Processes that write a document: for ever, or until they kill themselves in the middle."""
+"""Processes that write a document: some times, or until they kill themselves in the middle.
+
+    python log_writers.py RUNS FILE write TIMES    write two different documents in turn
+    python log_writers.py RUNS FILE kill ROUNDS    in each round two writers die; print, as JSON, how they ended and the
+                                                   digest of the file after each round
+
+A process of its own, with one thread, may fork: a hundred writers cost no more than one start.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import signal
 import sys
 from collections.abc import Iterator
-from multiprocessing.synchronize import Event
+from itertools import islice
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -20,6 +29,8 @@ from kag.track.atomic import sync_folder, write_atomically
 from kag.track.folders import FolderSource
 
 WRITING = (write_atomically.__code__, sync_folder.__code__)
+LINES = 14
+"""Lines that writing runs through, and some of the next time."""
 
 
 def two_choices(folder: Path) -> list[Options]:
@@ -33,11 +44,6 @@ def write_in_turn(runs: Path, file: Path) -> Iterator[None]:
         for chosen in two_choices(runs.parent):
             update(FolderSource(runs), file, chosen)
             yield
-
-
-def write_for_ever(runs: Path, file: Path, begun: Event) -> None:
-    for _ in write_in_turn(runs, file):
-        begun.set()
 
 
 def die_at_line(runs: Path, file: Path, line: int) -> None:
@@ -64,3 +70,31 @@ def die_at_line(runs: Path, file: Path, line: int) -> None:
     write.write_atomically = traced
     for _ in write_in_turn(runs, file):
         pass
+
+
+def kill_round(runs: Path, file: Path, number: int) -> dict[str, Any]:
+    """Two writers at once, each killed at another line."""
+    children = []
+    for writer in range(2):
+        child = os.fork()
+        if child == 0:
+            try:
+                die_at_line(runs, file, (number + writer) % LINES)
+            finally:
+                os._exit(1)
+        children.append(child)
+    ends = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
+    return {"ends": ends, "digest": hashlib.sha256(file.read_bytes()).hexdigest()}
+
+
+def main() -> None:
+    runs, file, what, times = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], int(sys.argv[4])
+    if what == "kill":
+        print(json.dumps([kill_round(runs, file, number) for number in range(times)]))
+    else:
+        for _ in islice(write_in_turn(runs, file), times):
+            pass
+
+
+if __name__ == "__main__":
+    main()

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-import multiprocessing
+import hashlib
+import json
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
+import log_writers
 import pytest
-from log_writers import die_at_line, two_choices, write_for_ever
+from log_writers import two_choices
 from run_logs import epochs, make_folder, options, run_record
 
 from kag.changelog import stamp
@@ -167,28 +171,28 @@ def versions(runs: Path, folder: Path) -> set[bytes]:
     return found
 
 
-def test_two_writers_and_fifty_kills_leave_one_complete_version(runs: Path, tmp_path: Path) -> None:
+def command(runs: Path, file: Path, what: str, times: int) -> list[str]:
+    return [sys.executable, log_writers.__file__, str(runs), str(file), what, str(times)]
+
+
+def test_two_writers_at_once_leave_complete_versions_only(runs: Path, tmp_path: Path) -> None:
     file, whole = tmp_path / "LOG.md", versions(runs, tmp_path)
-    processes = multiprocessing.get_context("forkserver")
-    processes.set_forkserver_preload(["log_writers"])
-    begun = [processes.Event(), processes.Event()]
-    writers = [processes.Process(target=write_for_ever, args=(runs, file, event)) for event in begun]
-    for writer in writers:
-        writer.start()
-    try:
-        assert all(event.wait(60) for event in begun)
-        ends = []
-        for kill in range(50):
-            dying = processes.Process(target=die_at_line, args=(runs, file, kill % 14))
-            dying.start()
-            dying.join()
-            ends.append(dying.exitcode)
-            assert file.read_bytes() in whole
-        assert ends.count(-signal.SIGKILL) == 50
-    finally:
-        for writer in writers:
-            writer.kill()
-            writer.join()
+    writers = [subprocess.Popen(command(runs, file, "write", 20)) for _ in range(2)]
+    seen: set[bytes] = set()
+    while any(writer.poll() is None for writer in writers):
+        seen |= {file.read_bytes()} if file.exists() else set()
+    assert [writer.returncode for writer in writers] == [0, 0]
+    assert seen <= whole
     assert file.read_bytes() in whole
+
+
+def test_fifty_kills_in_the_middle_of_writing_leave_complete_versions_only(runs: Path, tmp_path: Path) -> None:
+    """Two writers at a time, each killed at another line of the write; whoever comes next carries on."""
+    file, whole = tmp_path / "LOG.md", versions(runs, tmp_path)
+    update(FolderSource(runs), file, options(tmp_path))
+    done = subprocess.run(command(runs, file, "kill", 25), check=True, capture_output=True, timeout=300)
+    rounds = json.loads(done.stdout)
+    assert [end for one in rounds for end in one["ends"]] == [-signal.SIGKILL] * 50
+    assert {one["digest"] for one in rounds} <= {hashlib.sha256(text).hexdigest() for text in whole}
     update(FolderSource(runs), file, options(tmp_path))
     assert file.read_bytes() in whole

@@ -211,6 +211,16 @@ def test_a_replaced_file_leaves_one_blob(site: Any) -> None:
     assert (len(contents(site)["disk"]), len(contents(site)["blobs"])) == (1, 1)
 
 
+def test_files_of_a_deleted_run_are_gone_after_the_next_start(site: Any) -> None:
+    link = upload_link(site, "a.bin")
+    assert site.http.put(link, content=b"one").status_code == 200
+    site.restart()
+    assert len(contents(site)["disk"]) == 1
+    site.ask("mutation($id: ID!){deleteRun(input:{id:$id}){clientMutationId}}", id=site.run()["bucket"]["id"])
+    site.restart()
+    assert contents(site)["disk"] == contents(site)["blobs"] == []
+
+
 @pytest.mark.parametrize(
     "query",
     [

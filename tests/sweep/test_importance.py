@@ -33,7 +33,7 @@ def trials_of(count: int) -> list[Trial]:
 
 def test_the_parameter_that_drives_the_metric_is_the_most_important() -> None:
     found = importance(SWEEP, trials_of(60))
-    assert list(found)[0] == "much"
+    assert next(iter(found)) == "much"
     assert set(found) == {"much", "little", "kind"}
     assert abs(sum(found.values()) - 1.0) < 1e-6
     assert found["much"] > 0.6

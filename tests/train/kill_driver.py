@@ -85,9 +85,8 @@ def run_child(work: Callable[[], Any], log: Path, kill: Kill | None = None) -> E
             announce(lambda phase, epoch: _write(writer, f"{phase} {epoch}\n"))
             work()
             code = 0
-        except BaseException:
-            log.write_text(traceback.format_exc())
         finally:
+            log.write_text(traceback.format_exc())
             os._exit(code)
     os.close(writer)
     words: list[tuple[str, int, float]] = []
