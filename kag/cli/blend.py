@@ -78,7 +78,9 @@ def blend(
         return
     from kag.cli.results import results_table
 
-    console.print(trials_table(given, trials, best))
+    for letter, parent in zip(_letters(len(given)), given, strict=True):
+        console.print(f"{letter} = {parent.run}, {parent.checkpoint}", soft_wrap=True)
+    console.print(trials_table(len(given), trials, best))
     console.print(results_table(f"results of {record.id}", record.results))
     console.print(f"run folder {runs / record.id}", soft_wrap=True)
 
@@ -117,17 +119,17 @@ def _tried(
         return try_ratios(stored, chosen, bench, progress=lambda _: bar.advance(task))
 
 
-def trials_table(given: Sequence[GivenWeights], trials: Sequence[Trial], best: Trial) -> Table:
-    """Every blend with its val AUPRC, plain and recomputed; `*` marks the one that is kept."""
-    from rich.markup import escape
+def _letters(parents: int) -> list[str]:
+    """A, B, C, ..., as the help calls the parents; P27, P28, ... after Z."""
+    return [chr(ord("A") + place) if place < 26 else f"P{place + 1}" for place in range(parents)]
 
+
+def trials_table(parents: int, trials: Sequence[Trial], best: Trial) -> Table:
+    """Every blend with its val AUPRC, plain and recomputed; `*` marks the one that is kept."""
     from kag.cli.tables import MISSING, plain_table, short
 
-    titles = [f"{chr(ord('A') + place)}" for place in range(len(given))]
-    columns = (*titles, "val AUPRC", "recomputed", "digest", "")
+    columns = (*_letters(parents), "val AUPRC", "recomputed", "digest", "")
     table = plain_table(*columns, right=columns[:-2])
-    legend = (f"{title} = {parent.run}, {parent.checkpoint}" for title, parent in zip(titles, given, strict=True))
-    table.title, table.title_justify = escape("\n".join(legend)), "left"
     for trial in trials:
         recomputed = trial.recomputed.evaluation.auprc if trial.recomputed else None
         table.add_row(

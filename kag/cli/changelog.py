@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from kag.errors import UserError
+
 if TYPE_CHECKING:
     from kag.changelog.write import Options
     from kag.track.source import RunSource
@@ -68,22 +70,22 @@ def changelog(
 
     choice = Choice(since.date() if since else None, until.date() if until else None, tuple(tag or ()), sweep)
     options = Options(Repository(Path.cwd()), Path(source) / PLANNED_SPECS, choice, verbatim)
-    runs = open_source(source)
-    if form is not Format.MARKDOWN or not (write or check or show_diff):
-        _print_table(runs, options, form, write)
+    if write is None and (check or show_diff) and form is not Format.MARKDOWN:
+        raise UserError(f"no file to compare the {form} with", remedy="name it by --write FILE")
+    runs, file = open_source(source), write or (DOCUMENT if check or show_diff else None)
+    if file is None:
+        typer.echo(_table(runs, options, form), nl=False)
         return
-    file = write or DOCUMENT
-    from kag.changelog.document import unified_diff
-    from kag.changelog.write import update
-
-    version = update(runs, file, options, dry=check or show_diff)
+    found, wanted, stale = _versions(runs, file, options, form, dry=check or show_diff)
     if show_diff:
-        typer.echo(unified_diff(version.found, version.wanted, str(file)), nl=False)
-    if check and version.stale:
+        from kag.changelog.document import unified_diff
+
+        typer.echo(unified_diff(found, wanted, str(file)), nl=False)
+    if check and stale:
         typer.echo(f"{file} is stale; `kag changelog --source {source} --write {file}` renews it", err=True)
         raise typer.Exit(1)
     if not check and not show_diff:
-        typer.echo(f"{file} {'written' if version.stale else 'is up to date'}", err=True)
+        typer.echo(f"{file} {'written' if stale else 'is up to date'}", err=True)
 
 
 @app.command("import", epilog="Example: kag changelog import MODEL_CHANGELOG_OCT2025.md --runs runs")
@@ -149,20 +151,30 @@ def note(
     typer.echo(f"added to {folder.notes_file}")
 
 
-def _print_table(source: RunSource, options: Options, form: Format, file: Path | None) -> None:
-    """The table alone, to the terminal or to a file of its own."""
+def _versions(runs: RunSource, file: Path, options: Options, form: Format, *, dry: bool) -> tuple[str, str, bool]:
+    """What a file holds, what it should hold, and whether it is stale; unless `dry`, it is written."""
+    if form is Format.MARKDOWN:
+        from kag.changelog.write import update
+
+        version = update(runs, file, options, dry=dry)
+        return version.found, version.wanted, version.stale
+    from kag.track.atomic import write_atomically
+    from kag.track.reading import read_text
+
+    found, wanted = read_text(file) if file.exists() else "", _table(runs, options, form)
+    if not dry and found != wanted:
+        write_atomically(file, wanted)
+    return found, wanted, found != wanted
+
+
+def _table(runs: RunSource, options: Options, form: Format) -> str:
+    """The table alone, without a document around it."""
     from kag.changelog.collect import collect
     from kag.changelog.formats import as_csv, as_html, as_json
     from kag.changelog.markdown import render
     from kag.changelog.table import table
-    from kag.track.atomic import write_atomically
 
-    rows = table(collect(source, options.repository), options.choice)
+    rows = table(collect(runs, options.repository), options.choice)
     if form is Format.MARKDOWN:
-        text = render(rows, verbatim=options.verbatim)
-    else:
-        text = {Format.JSON: as_json, Format.CSV: as_csv, Format.HTML: as_html}[form](rows)
-    if file is None:
-        typer.echo(text, nl=False)
-    else:
-        write_atomically(file, text)
+        return render(rows, verbatim=options.verbatim)
+    return {Format.JSON: as_json, Format.CSV: as_csv, Format.HTML: as_html}[form](rows)

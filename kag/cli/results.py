@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from kag.track.record import Result
@@ -18,7 +17,8 @@ def results_json(results: Sequence[Result]) -> str:
 
 def results_table(title: str, results: Sequence[Result]) -> Table:
     """One line for each set of weights and split; `*` marks the delivered weights."""
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1), collapse_padding=True)
+    # The widest line has 78 characters: it fits a terminal of 80.
+    table = Table(title=title, title_justify="left", box=None, padding=(0, 1, 0, 0), pad_edge=False)
     for column in ("weights", "epoch", "split", "AUPRC", "95 % CI", "per protein", "IoU", "digest"):
         table.add_column(column, justify="left" if column in ("weights", "split", "digest") else "right", no_wrap=True)
     groups: dict[tuple[str | None, str, str | None], dict[str, Result]] = {}

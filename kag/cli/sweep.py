@@ -41,7 +41,7 @@ def sweep(
 
       kag sweep show 1a2b3c4d
     """
-    from kag.sweep.config import read_sweep
+    from kag.sweep import read_sweep
 
     if target == "show":
         if identifier is None:

@@ -71,7 +71,8 @@ def train(
     from kag.train.fit import fit
     from kag.train.sharing import ShareOptions
 
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     console = RunConsole()
     options = ShareOptions(share, points, None if share_max is None else int(share_max * 1e9)) if share else None
     record = fit(spec, runs=runs, resume=folder, accept=accept or (), share=options, console=console)

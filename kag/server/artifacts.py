@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, RowMapping, func, select
 
+from kag.server.arguments import items, text
 from kag.server.context import Context, decode_id
 from kag.server.faults import Fault, NotFound
 from kag.server.files import checked_path
@@ -25,6 +25,11 @@ from kag.server.tables import (
 )
 
 COMMITTED, PENDING, DELETED = "COMMITTED", "PENDING", "DELETED"
+
+
+def words(given: Mapping[str, Any], name: str, key: str) -> list[str]:
+    """One word of each object of a list: `[{"alias": "best"}, ...]`."""
+    return [str(one.get(key)) for one in items(given, name, dict)]
 
 
 def by_id(connection: Connection, identifier: Any) -> RowMapping:
@@ -60,7 +65,7 @@ def find_collection(connection: Connection, project_id: int, name: Any) -> RowMa
 def create(context: Context, given: Mapping[str, Any]) -> RowMapping:
     """A version that waits for its files; a committed one with the same digest is taken instead."""
     connection, now = context.connection, context.now
-    entity = given.get("entityName") or context.settings.entity
+    entity = text(given, "entityName") or context.settings.entity
     project = ensure_project(connection, entity, given.get("projectName"), now=now)
     collection = _ensure_collection(connection, project["id"], given, now)
     same = select(artifacts).where(
@@ -75,9 +80,9 @@ def create(context: Context, given: Mapping[str, Any]) -> RowMapping:
             "collection_id": collection["id"],
             "digest": str(given.get("digest"))[:256],
             "state": PENDING,
-            "description": given.get("description"),
-            "metadata": given.get("metadata"),
-            "client_id": given.get("clientID"),
+            "description": text(given, "description"),
+            "metadata": text(given, "metadata"),
+            "client_id": text(given, "clientID"),
             "run_id": None if run is None else run["id"],
             "created_at": now,
             "updated_at": now,
@@ -86,14 +91,13 @@ def create(context: Context, given: Mapping[str, Any]) -> RowMapping:
         found = first(connection, select(artifacts).where(artifacts.c.id == number))
     if found is None:
         raise LookupError("an artifact vanished")
-    set_aliases(connection, found, [str(one.get("alias")) for one in given.get("aliases") or []])
-    set_tags(connection, found["id"], [str(one.get("tagName")) for one in given.get("tags") or []])
+    set_aliases(connection, found, words(given, "aliases", "alias"))
+    set_tags(connection, found["id"], words(given, "tags", "tagName"))
     return found
 
 
 def _ensure_collection(connection: Connection, project_id: int, given: Mapping[str, Any], now: float) -> RowMapping:
-    names = given.get("artifactCollectionNames") or [given.get("artifactCollectionName")]
-    name = names[0] if isinstance(names, list) and names else None
+    name = next(iter(items(given, "artifactCollectionNames", str)), text(given, "artifactCollectionName"))
     row = {
         "project_id": project_id,
         "name": checked_name("artifact", name),
@@ -249,7 +253,7 @@ def by_path(connection: Connection, project_id: int, name: Any) -> tuple[RowMapp
 def use(context: Context, given: Mapping[str, Any]) -> RowMapping:
     """A run takes an artifact as its input."""
     artifact = by_id(context.connection, given.get("artifactID"))
-    entity = given.get("entityName") or context.settings.entity
+    entity = text(given, "entityName") or context.settings.entity
     project = find_project(context.connection, entity, given.get("projectName"))
     run = None if project is None else find_run(context.connection, project["id"], given.get("runName"))
     if run is None:
@@ -264,13 +268,13 @@ def update(connection: Connection, artifact: RowMapping, given: Mapping[str, Any
     changes: dict[str, Any] = {"updated_at": now}
     for name in ("description", "metadata"):
         if given.get(name) is not None:
-            changes[name] = given[name] if isinstance(given[name], str) else json.dumps(given[name])
+            changes[name] = text(given, name)
     connection.execute(artifacts.update().where(artifacts.c.id == artifact["id"]).values(**changes))
-    set_tags(connection, artifact["id"], [str(one.get("tagName")) for one in given.get("tagsToAdd") or []])
-    gone = [str(one.get("tagName")) for one in given.get("tagsToDelete") or []]
+    set_tags(connection, artifact["id"], words(given, "tagsToAdd", "tagName"))
+    gone = words(given, "tagsToDelete", "tagName")
     connection.execute(
         artifact_tags.delete().where(artifact_tags.c.artifact_id == artifact["id"], artifact_tags.c.name.in_(gone))
     )
-    set_aliases(connection, artifact, [str(one.get("alias")) for one in given.get("aliasesToAdd") or []])
-    drop_aliases(connection, artifact, [str(one.get("alias")) for one in given.get("aliasesToDelete") or []])
+    set_aliases(connection, artifact, words(given, "aliasesToAdd", "alias"))
+    drop_aliases(connection, artifact, words(given, "aliasesToDelete", "alias"))
     return by_id(connection, given.get("artifactID"))

@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, func, select
 
+from kag.server.arguments import items, text
 from kag.server.faults import Fault, NotFound
 from kag.server.store import all_rows, first, inserted_id, upsert
 from kag.server.tables import EVENTS, HISTORY, OUTPUT, lines, projects, runs, sweeps
@@ -109,9 +110,7 @@ def changes_of(given: Mapping[str, Any]) -> dict[str, Any]:
         if column in ("config", "summary"):
             json_object(column, value)
     if given.get("tags") is not None:
-        if not all(isinstance(tag, str) for tag in given["tags"]):
-            raise Fault("tags must be words")
-        changes["tags"] = json.dumps(given["tags"])
+        changes["tags"] = json.dumps(items(given, "tags", str))
     return changes
 
 
@@ -160,7 +159,7 @@ def start_run(
             "history_keys": "{}",
             "tags": "[]",
             "user": user,
-            "state": given.get("state") or "running",
+            "state": _first_state(given),
             "should_stop": False,
             "restarted": 0,
             "created_at": now,
@@ -174,6 +173,13 @@ def start_run(
         changes |= {"state": "running", "exit_code": None, "should_stop": False}
     connection.execute(runs.update().where(runs.c.id == old["id"]).values(**changes, heartbeat_at=now))
     return run_by_id(connection, old["id"]), False
+
+
+def _first_state(given: Mapping[str, Any]) -> str:
+    state = text(given, "state") or "running"
+    if state not in ("running", "pending"):
+        raise Fault(f"a run cannot begin as {state!r}")
+    return state
 
 
 def _sweep_of(connection: Connection, project_id: int, name: Any) -> int | None:

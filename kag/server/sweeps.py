@@ -11,6 +11,7 @@ import yaml
 from sqlalchemy import Connection, RowMapping, select
 
 from kag.errors import SweepError
+from kag.server.arguments import text
 from kag.server.context import Context, decode_id
 from kag.server.faults import Fault, NotFound
 from kag.server.history import metric_values, reach
@@ -24,18 +25,18 @@ from kag.sweep.trial import point_digest
 MAX_CONFIG = 2**20
 
 
-def config_of(text: Any) -> dict[str, Any]:
+def config_of(source: Any) -> dict[str, Any]:
     """The tree of a sweep config; anchors and aliases are refused, since the client writes none.
 
     Raises:
         Fault: the text is no YAML mapping.
     """
-    if not isinstance(text, str) or len(text) > MAX_CONFIG:
+    if not isinstance(source, str) or len(source) > MAX_CONFIG:
         raise Fault("a sweep config must be a text of at most 1 MiB")
     try:
-        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=yaml.SafeLoader)):
+        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(source, Loader=yaml.SafeLoader)):
             raise Fault("a sweep config may hold no YAML aliases")
-        tree = yaml.safe_load(text)
+        tree = yaml.safe_load(source)
         json.dumps(tree)
     except (yaml.YAMLError, RecursionError, ValueError, TypeError) as error:
         raise Fault(f"the sweep config is not plain YAML: {str(error)[:200]}") from error
@@ -44,14 +45,14 @@ def config_of(text: Any) -> dict[str, Any]:
     return tree
 
 
-def sweep_of(text: str) -> Sweep:
+def sweep_of(source: str) -> Sweep:
     """The sweep of a config text.
 
     Raises:
         Fault: it breaks the schema.
     """
     try:
-        return parse_sweep(config_of(text))
+        return parse_sweep(config_of(source))
     except SweepError as error:
         raise Fault(str(error)) from error
 
@@ -59,17 +60,17 @@ def sweep_of(text: str) -> Sweep:
 def create(context: Context, given: Mapping[str, Any]) -> RowMapping:
     """A new sweep."""
     sweep = sweep_of(given.get("config") or "")
-    entity = given.get("entityName") or sweep.entity or context.settings.entity
+    entity = text(given, "entityName") or sweep.entity or context.settings.entity
     project = ensure_project(context.connection, entity, given.get("projectName") or sweep.project, now=context.now)
     row = {
         "project_id": project["id"],
         "name": secrets.token_hex(4),
         "config": given["config"],
         "state": (_state(given["state"]) if given.get("state") else SweepState.RUNNING).value,
-        "display_name": given.get("displayName"),
-        "description": given.get("description"),
-        "controller": given.get("controller"),
-        "scheduler": given.get("scheduler"),
+        "display_name": text(given, "displayName"),
+        "description": text(given, "description"),
+        "controller": text(given, "controller"),
+        "scheduler": text(given, "scheduler"),
         "seed": secrets.randbits(31),
         "created_at": context.now,
         "updated_at": context.now,
@@ -98,7 +99,7 @@ def edit(context: Context, number: int, given: Mapping[str, Any]) -> RowMapping:
         changes["config"] = given["config"]
     for name, column in (("displayName", "display_name"), ("description", "description"), ("controller", "controller")):
         if given.get(name) is not None:
-            changes[column] = str(given[name])
+            changes[column] = text(given, name)
     context.connection.execute(sweeps.update().where(sweeps.c.id == number).values(**changes))
     return by_id(context.connection, number)
 
@@ -185,10 +186,10 @@ def heartbeat(context: Context, given: Mapping[str, Any]) -> tuple[RowMapping, l
     return agent, [_command(sweep, command) for command in result.commands]
 
 
-def _running(text: Any) -> frozenset[str]:
+def _running(report: Any) -> frozenset[str]:
     """Runs that an agent says it runs: `{"run": true}` as JSON."""
     try:
-        states = json.loads(text or "{}")
+        states = json.loads(report or "{}")
     except (TypeError, ValueError) as error:
         raise Fault("runState is not JSON") from error
     if not isinstance(states, dict):

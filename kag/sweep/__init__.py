@@ -4,7 +4,8 @@ Everything here is a function of values: no network, no clock, no torch.
 """
 
 from kag.sweep.check import violations
-from kag.sweep.config import Metric, Params, Sweep, parse_sweep, read_sweep
+from kag.sweep.config import Metric, Params, Sweep
+from kag.sweep.load import parse_sweep, read_sweep
 from kag.sweep.step import Command, Limits, SweepState, step
 from kag.sweep.stop import stop
 from kag.sweep.suggest import suggest

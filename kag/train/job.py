@@ -194,10 +194,12 @@ class Job(LightningModule):
         return stored(self.spec, self.network.state_dict(), self.facts, epoch=self.current_epoch)
 
     def averaged_weights(self) -> StoredWeights | None:
-        """The averaged weights, or None while nothing has been averaged."""
-        if self.average is None or int(self.average.n_averaged) == 0:
+        """The averaged weights, of the last epoch in the average, or None while nothing has been averaged."""
+        swa = self.spec.swa
+        if swa is None or self.average is None or int(self.average.n_averaged) == 0:
             return None
-        return stored(self.spec, self.average.module.state_dict(), self.facts, epoch=self.current_epoch)
+        last = swa.start + int(self.average.n_averaged) - 1
+        return stored(self.spec, self.average.module.state_dict(), self.facts, epoch=last)
 
     def _sum(self, tensor: Tensor) -> Tensor:
         if self.trainer.world_size == 1:

@@ -75,5 +75,6 @@ class SignalWatch(Checkpoint):
 
     def _receive(self, number: int, _: FrameType | None) -> None:
         if self._received is not None and number == signal.SIGINT:
-            raise KeyboardInterrupt
+            # Not KeyboardInterrupt, of which Lightning would make an exit with code 1.
+            raise Interrupted("SIGINT received again, the batch was not finished", signal_number=number)
         self._received = number

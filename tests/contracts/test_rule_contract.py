@@ -333,7 +333,12 @@ CASES: dict[str, Case] = {
     ),
     "val_test_disagree": Case(
         run(parent=PARENT, results=scored(0.18, 0.39)),
-        [run(parent=PARENT, results=scored(0.20, 0.30)), run(results=scored(0.18, 0.39)), run(parent=PARENT)],
+        [
+            run(parent=PARENT, results=scored(0.20, 0.30)),
+            run(parent=PARENT, results=scored(0.18, 0.39, ci_low=0.1, ci_high=0.5)),
+            run(results=scored(0.18, 0.39)),
+            run(parent=PARENT),
+        ],
         WARNING,
         {"val_change": pytest.approx(-0.12), "test_change": pytest.approx(-0.01)},
         "val AUPRC changed by -0.120, test AUPRC by -0.010",

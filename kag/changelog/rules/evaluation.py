@@ -60,7 +60,7 @@ def selected_on_test(entry: Entry, _: Siblings) -> Iterator[Finding]:
 def val_typed_as_test(entry: Entry, _: Siblings) -> Iterator[Finding]:
     """In a hand-kept log: the number in the test cell is a val number of the same run."""
     test, course = entry.auprc("test"), entry.course
-    if test is None or test.weights is not None:
+    if test is None or entry.record.kind != "imported" or test.weights is not None:
         return
     for word, value in (("last", course.last), ("best", course.best)):
         if value is not None and round(value, TYPED_DECIMALS) == round(test.value, TYPED_DECIMALS):
@@ -96,27 +96,29 @@ def not_distinguishable(entry: Entry, siblings: Siblings) -> Iterator[Finding]:
 
 
 def val_test_disagree(entry: Entry, siblings: Siblings) -> Iterator[Finding]:
-    """Against the parent, val moved and test did not go with it."""
+    """Against the parent, val moved and test did not go with it. A move inside an interval is none."""
     parent = siblings.parent(entry)
-    values = [e.value(split) for split in ("val", "test") for e in (entry, parent) if e is not None]
-    val, val_before, test, test_before = values if len(values) == 4 else (None,) * 4
-    if (
-        val is None
-        or val_before is None
-        or test is None
-        or test_before is None
-        or _withheld(entry)
-        or _withheld(parent)
-    ):
+    if parent is None or _withheld(entry) or _withheld(parent):
         return
-    on_val, on_test = val - val_before, test - test_before
-    if abs(on_val - on_test) > APART:
+    on_val, on_test = _move(entry, parent, "val"), _move(entry, parent, "test")
+    if on_val is None or on_test is None:
+        return
+    (val, val_counts), (test, test_counts) = on_val, on_test
+    if abs(val * val_counts - test * test_counts) > APART:
         yield warning(
             "val_test_disagree",
-            f"against the parent val AUPRC changed by {on_val:+.3f}, test AUPRC by {on_test:+.3f}",
-            val_change=on_val,
-            test_change=on_test,
+            f"against the parent val AUPRC changed by {val:+.3f}, test AUPRC by {test:+.3f}",
+            val_change=val,
+            test_change=test,
         )
+
+
+def _move(entry: Entry, parent: Entry, split: str) -> tuple[float, bool] | None:
+    """How far a value moved against the parent's, and whether that is more than its interval."""
+    own, other = entry.auprc(split), parent.auprc(split)
+    if own is None or other is None:
+        return None
+    return own.value - other.value, (_interval(own, other) or _interval(other, own)) is None
 
 
 def _tested(entry: Entry, siblings: Siblings) -> tuple[str, str] | None:
@@ -139,8 +141,8 @@ def _tested(entry: Entry, siblings: Siblings) -> tuple[str, str] | None:
     return (owner.id, f"those of `{owner.id}`") if owner else (digest, f"none of this run's ({digest[:12]})")
 
 
-def _withheld(entry: Entry | None) -> bool:
-    return entry is not None and any(True for _ in val_typed_as_test(entry, Siblings()))
+def _withheld(entry: Entry) -> bool:
+    return any(True for _ in val_typed_as_test(entry, Siblings()))
 
 
 def _measured(entry: Entry) -> bool:

@@ -6,13 +6,33 @@ from collections.abc import Mapping
 
 from kag.server.context import Context
 from kag.server.graphql import Registry, Resolver
-from kag.server.resolvers import account, artifacts, files, history, projects, runs, sweeps
+from kag.server.resolvers import (
+    account,
+    artifact_changes,
+    artifacts,
+    collections,
+    files,
+    history,
+    projects,
+    runs,
+    sweeps,
+)
 
 
 def registry() -> Registry[Context]:
     """Type -> field -> resolver, of all modules."""
     joined: dict[str, dict[str, Resolver[Context]]] = {}
-    parts = (account.TYPES, projects.TYPES, runs.TYPES, history.TYPES, files.TYPES, sweeps.TYPES, artifacts.TYPES)
+    parts = (
+        account.TYPES,
+        projects.TYPES,
+        runs.TYPES,
+        history.TYPES,
+        files.TYPES,
+        sweeps.TYPES,
+        artifacts.TYPES,
+        artifact_changes.TYPES,
+        collections.TYPES,
+    )
     for part in parts:
         _join(joined, part)
     joined["Query"]["__type"] = account.introspection(joined)

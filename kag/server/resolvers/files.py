@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import RowMapping
 
+from kag.server.arguments import items, text
 from kag.server.context import Context, decode_id, encode_id
 from kag.server.faults import Fault
 from kag.server.files import checked_path, file_count, media_type, run_files
@@ -39,9 +40,7 @@ def get_link(context: Context, blob: str, name: str) -> str:
 
 
 def _files(context: Context, row: RowMapping, arguments: Arguments) -> Node:
-    names, pattern = arguments.get("names") or [], arguments.get("pattern")
-    if not isinstance(names, list) or not isinstance(pattern, (str, type(None))):
-        raise Fault("names must be a list, pattern a text")
+    names, pattern = items(arguments, "names", str), text(arguments, "pattern")
     found = [Node("File", one) for one in run_files(context.connection, row["id"], names, pattern)]
     known = {one.value["name"] for one in found}
     if arguments.get("upload") or not names:
@@ -51,7 +50,7 @@ def _files(context: Context, row: RowMapping, arguments: Arguments) -> Node:
 
 
 def _delete(context: Context, _: Any, arguments: Arguments) -> Node:
-    numbers = [decode_id("File", one) for one in input_of(arguments).get("files") or []]
+    numbers = [decode_id("File", one) for one in items(input_of(arguments), "files", str)]
     context.connection.execute(file_table.delete().where(file_table.c.id.in_(numbers)))
     return Node("DeleteFilesPayload", {"success": True})
 

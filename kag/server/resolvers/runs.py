@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import RowMapping, select
 
+from kag.server.arguments import items
 from kag.server.context import Context, decode_id, encode_id
 from kag.server.faults import Fault
 from kag.server.graphql import Node, Registry
@@ -85,8 +86,8 @@ def _wandb_config(context: Context, row: RowMapping, arguments: Arguments) -> st
     """The client's own part of the config, only the keys asked for."""
     internal = json.loads(row["config"]).get("_wandb", {})
     value = internal.get("value", internal) if isinstance(internal, dict) else {}
-    wanted = arguments.get("keys")
-    return json.dumps({key: value[key] for key in value if wanted is None or key in wanted})
+    wanted = items(arguments, "keys", str)
+    return json.dumps({key: value[key] for key in value if not wanted or key in wanted})
 
 
 def _alert(context: Context, _: Any, arguments: Arguments) -> Node:

@@ -6,7 +6,7 @@ set -eu
 : "${SPEC:=runs/specs/demo.yaml}" "${DATA:=demo.h5}" "${RUNS:=runs}" "${HARD:=hard.json}"
 : "${EPOCHS:=16}" "${START:=11}" "${WINDOW:=4}"
 
-set -- "$SPEC" data.file="$DATA" epochs="$EPOCHS" start_from.run=parent \
+set -- "$SPEC" data.file="$DATA" epochs="$EPOCHS" early_stopping=null start_from.run=parent \
     data.replay.indices="$HARD" data.replay.repeat=3 data.replay.until="$START" \
     swa.start="$START" swa.window="$WINDOW" --runs "$RUNS"
 

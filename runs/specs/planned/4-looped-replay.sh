@@ -5,7 +5,7 @@ set -eu
 : "${SPEC:=runs/specs/demo.yaml}" "${DATA:=demo.h5}" "${RUNS:=runs}" "${HARD:=hard.json}"
 : "${EPOCHS:=16}" "${START:=11}" "${WINDOW:=4}"
 
-kag train "$SPEC" name=looped data.file="$DATA" epochs="$EPOCHS" start_from.run=parent \
+kag train "$SPEC" name=looped data.file="$DATA" epochs="$EPOCHS" early_stopping=null start_from.run=parent \
     data.replay.indices="$HARD" data.replay.repeat=3 \
     data.replay.period=5 data.replay.length=1 data.replay.until="$START" \
     swa.start="$START" swa.window="$WINDOW" --runs "$RUNS"

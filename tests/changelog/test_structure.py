@@ -1,0 +1,189 @@
+"""What changed between the runs, asked of git, and what is planned."""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from run_logs import MemorySource, make_folder, options, run_record
+
+import kag.spec
+from kag.changelog.collect import collect
+from kag.changelog.entry import Siblings
+from kag.changelog.repository import Repository
+from kag.changelog.schema import key_changes, spec_keys
+from kag.changelog.structure import plan_list, plans, structure
+from kag.changelog.write import update
+from kag.errors import SpecError
+from kag.spec.keys import known_keys
+from kag.track.folders import FolderSource
+from kag.track.record import Failure, GitFacts, RunRecord, Status
+
+SPEC_BEFORE = """
+class GateSpec(Part):
+    temperature: Positive = 1.0
+    old: int = 3
+
+class RunSpec(Part):
+    name: str
+    gate: GateSpec = GateSpec()
+"""
+SPEC_AFTER = """
+class GateSpec(Part):
+    temperature: Positive = 1.5
+    initial: Annotated[float, Field(gt=0.0)] = 0.5
+
+class SwaSpec(Part):
+    start: int
+
+class RunSpec(Part):
+    name: str
+    gate: GateSpec = GateSpec()
+    swa: SwaSpec | None = None
+"""
+
+
+class Code:
+    """A git repository with a history of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir()
+        self._git("init", "--quiet", "--initial-branch=main")
+
+    def commit(self, subject: str, **files: str) -> str:
+        for name, text in files.items():
+            path = self.folder / f"{name.replace('__', '/')}.py"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        self._git("add", "--all")
+        self._git("commit", "--quiet", "--message", subject)
+        return self._git("rev-parse", "HEAD")
+
+    def _git(self, *words: str) -> str:
+        own = ("-c", "user.name=a", "-c", "user.email=a@b.c", "-c", "commit.gpgsign=false")
+        done = subprocess.run(["git", *own, *words], cwd=self.folder, check=True, capture_output=True, text=True)
+        return done.stdout.strip()
+
+
+@pytest.fixture
+def code(tmp_path: Path) -> Code:
+    return Code(tmp_path / "code")
+
+
+def run_on(commit: str, number: int, **fields: object) -> RunRecord:
+    return run_record(number, git=GitFacts(commit=commit), **fields)
+
+
+def said(code: Code, *records: RunRecord) -> str:
+    return structure(collect(MemorySource(list(records))), Repository(code.folder))
+
+
+def test_commits_between_the_runs_are_grouped_and_later_ones_wait_for_a_run(code: Code) -> None:
+    first = code.commit("begin", kag__spec__run=SPEC_BEFORE)
+    spec = code.commit("a <b> gate | that starts", kag__spec__run=SPEC_AFTER)
+    model = code.commit("heads", kag__model__attention="x = 1\n", README="words\n")
+    code.commit("words only", README="more words\n")
+    last = code.commit("training", kag__train__fit="y = 1\n", kag__model__attention="x = 2\n")
+    code.commit("after every run", kag__model__attention="x = 3\n")
+    text = said(code, run_on(first, 0), run_on(model, 1), run_on(last, 2))
+    day = subprocess.run(
+        ["git", "show", "-s", "--format=%cs", spec], cwd=code.folder, check=True, capture_output=True, text=True
+    ).stdout.strip()
+    assert text.split("\n\n") == [
+        "**Spec keys**",
+        f"- {day} `{spec[:10]}` `gate.initial` added (0.5); `swa` added (None); `swa.start` added (required); "
+        "`gate.old` removed; default of `gate.temperature` 1.0 -> 1.5",
+        "**Spec (`kag/spec`)**",
+        f"- {day} `{spec[:10]}` a &lt;b> gate &#124; that starts",
+        "**Model (`kag/model`)**",
+        f"- {day} `{model[:10]}` heads\n- {day} `{last[:10]}` training",
+        "**Training (`kag/train`)**",
+        f"- {day} `{last[:10]}` training",
+    ]
+
+
+def test_without_commits_there_is_nothing_to_tell(code: Code, tmp_path: Path) -> None:
+    assert said(code, run_record(0)) == "No run stands on a commit yet."
+    only = code.commit("begin", kag__model__gate="x\n")
+    assert said(code, run_on(only, 0)) == "Nothing between the runs' commits."
+    outside = collect(MemorySource([run_on(only, 0), run_on("0" * 40, 1)]))
+    assert structure(outside, Repository(tmp_path)) == "Nothing between the runs' commits."
+
+
+def test_an_aborted_run_names_the_next_commit_to_its_file(code: Code, tmp_path: Path) -> None:
+    broken = code.commit("begin", kag__train__job="x = 1\n")
+    code.commit("elsewhere", kag__train__fit="x = 1\n")
+    fixed = code.commit("mend", kag__train__job="x = 2\n")
+    code.commit("again", kag__train__job="x = 3\n")
+    failure = Failure(error="TypeError", message="m", where="kag/train/job.py:12")
+    aborted = run_on(broken, 0, status=Status.ABORTED, failure=failure)
+    early = collect(MemorySource([aborted, run_on(broken, 1)]), Repository(code.folder))
+    late = collect(MemorySource([aborted, run_on(fixed, 1)]), Repository(code.folder))
+    assert early.fixes == {}
+    assert late.fixes == {(broken, "kag/train/job.py"): fixed}
+    assert collect(MemorySource([aborted, run_on(fixed, 1)]), Repository(tmp_path)).fixes == {}
+
+
+def test_the_keys_of_this_spec_are_read_as_they_are() -> None:
+    files = sorted(Path(kag.spec.__file__).parent.glob("*.py"))
+    found = spec_keys(file.read_text(encoding="utf-8") for file in files)
+    assert set(found) <= set(known_keys())
+    sections = {key.rsplit(".", 1)[0] for key in known_keys() if "." in key}
+    assert {key for key in known_keys() if key not in sections} - set(found) <= {
+        key for key in known_keys() if key.rsplit(".", 1)[-1] in ("start", "end", "epochs", "shape")
+    }
+    assert found["model.gate.temperature"] == "1.5"
+    assert found["name"] == "required"
+
+
+def test_a_file_of_another_age_gives_what_it_can() -> None:
+    assert spec_keys(["class RunSpec(Part:\n"]) == {}
+    assert spec_keys(["x = 1\n"]) == {}
+    assert key_changes({}, {"a": "1"}) == ["`a` added (1)"]
+
+
+PLANNED = "name: next\nchange: a longer run\nepochs: 90\ndata: {file: x.h5}\nparent: before\n"
+
+
+def planned_specs(folder: Path, **texts: str) -> Path:
+    folder.mkdir(exist_ok=True)
+    for name, text in texts.items():
+        (folder / f"{name}.yaml").write_text(text, encoding="utf-8")
+    return folder
+
+
+def test_plans_are_planned_runs_and_specs_that_have_not_run(tmp_path: Path) -> None:
+    from kag.spec import build_spec, flat
+
+    before = run_record(0, "before", spec=dict(flat(build_spec({"name": "before", "data": {"file": "x.h5"}}))))
+    waiting = run_record(1, "waiting", status=Status.PLANNED, change="wait | <b>")
+    specs = planned_specs(tmp_path / "specs", a=PLANNED, b=PLANNED.replace("next", "before"))
+    siblings = collect(MemorySource([before, waiting]))
+    assert plan_list(plans(siblings, specs), siblings) == (
+        f"1. `waiting`: wait &#124; &lt;b>\n2. `next`: a longer run; against `{before.id}` `epochs 80 -> 90`"
+    )
+    assert plan_list(plans(Siblings(), tmp_path / "none"), Siblings()) == "Nothing is planned."
+
+
+def test_a_broken_plan_is_told(tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match="epochs"):
+        plans(Siblings(), planned_specs(tmp_path / "specs", a=PLANNED.replace("90", "none")))
+
+
+def test_the_sections_are_in_the_document_under_their_own_markers(code: Code, tmp_path: Path) -> None:
+    first, last = code.commit("begin", kag__model__a="1"), code.commit("wider", kag__model__a="2")
+    for number, commit in enumerate((first, last)):
+        make_folder(tmp_path / "runs", run_on(commit, number))
+    chosen = replace(options(tmp_path), repository=Repository(code.folder))
+    planned_specs(chosen.specs, a=PLANNED)
+    file = tmp_path / "LOG.md"
+    update(FolderSource(tmp_path / "runs"), file, chosen)
+    text = file.read_text(encoding="utf-8")
+    structural = text.split("<!-- kag:structure:begin -->")[1].split("<!-- kag:structure:end -->")[0]
+    plan = text.split("<!-- kag:planned:begin -->")[1].split("<!-- kag:planned:end -->")[0]
+    assert "wider" in structural
+    assert "1. `next`: a longer run" in plan
+    assert not update(FolderSource(tmp_path / "runs"), file, chosen).stale

@@ -1,0 +1,81 @@
+"""Two processes on CPU, plain `ddp`: every parameter is used, no score counts twice, one process writes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from kag import names
+from kag.spec import spec_text
+from kag.track.folder import RunFolder
+from kag.track.record import RunRecord, Status
+from kag.weights.average import RunSums
+from kag.weights.checkpoint import read_checkpoint
+from kag.weights.evaluate_file import evaluate_file
+from tests.train.conftest import MakeSpec
+
+ROOT = Path(__file__).parents[2]
+SCRIPT = Path(__file__).with_name("kag_script.py")
+WINDOW = {"start": 2, "window": 2, "keep_sums": True}
+
+
+@pytest.fixture(scope="module")
+def folder(make_spec: MakeSpec, tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    """A run of two processes with auxiliary head, modality dropout and averaging."""
+    place = tmp_path_factory.mktemp("ddp")
+    spec = make_spec(**{"swa": WINDOW, "data.batch_size": 32, "model.modality_dropout": 0.3})
+    (place / "spec.yaml").write_text(spec_text(spec))
+    command = [sys.executable, SCRIPT, "train", "spec.yaml", "trainer.devices=2", "trainer.strategy=ddp"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=place, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "results of" in done.stdout
+    return RunFolder.find(place / "runs", "tiny")
+
+
+@pytest.mark.slow
+def test_the_run_is_finished_and_written_once(folder: RunFolder) -> None:
+    record = folder.read_record()
+    assert record.status is Status.FINISHED
+    assert [path.name for path in folder.path.parent.iterdir() if path.is_dir()] == [folder.id]
+    assert [row[names.EPOCH] for row in folder.history()] == [0, 1, 2, 3]
+    lines = folder.console_file.read_text().splitlines()
+    assert sum(line.startswith("epoch ") for line in lines) == 4
+    assert record.spec["model.modality_dropout"] == 0.3
+    assert record.spec["model.auxiliary.weight.start"] == 0.1
+
+
+@pytest.mark.slow
+def test_one_process_scores_the_same(folder: RunFolder) -> None:
+    """Each process scored a part of val: together it is exactly val, nothing twice."""
+    record, history = folder.read_record(), folder.history()
+    best = auprc(record, folder, "best")
+    assert best == pytest.approx(history[record.best_epoch or 0][names.OBJECTIVE], abs=1e-6)
+    averaged = auprc(record, folder, "averaged")
+    assert averaged == pytest.approx(history[-1][names.averaged(names.OBJECTIVE)], abs=1e-6)
+    stored = record.result("val", "auprc")
+    assert stored is not None
+    assert auprc(record, folder, "delivered") == stored.value
+
+
+def auprc(record: RunRecord, folder: RunFolder, checkpoint: str) -> float:
+    results = evaluate_file(folder.path / record.checkpoints[checkpoint].path, ["val"])
+    return next(result.value for result in results if result.metric == "auprc")
+
+
+@pytest.mark.slow
+def test_the_average_is_the_mean_of_its_epochs(folder: RunFolder) -> None:
+    record = folder.read_record()
+    assert record.facts["averaged_epochs"] == [2, 3]
+    averaged = read_checkpoint(folder.checkpoints / "averaged.ckpt").network
+    expected = RunSums(folder.checkpoints / "sums").average(2, 2)
+    last = read_checkpoint(folder.checkpoints / "last.ckpt").network
+    trained = [name for name in averaged if name.endswith(("weight", "bias"))]
+    assert len(trained) > 20
+    assert max(float((averaged[name] - expected[name]).abs().max()) for name in trained) <= 1e-7
+    assert any(not torch.equal(averaged[name], last[name]) for name in trained)

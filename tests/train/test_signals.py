@@ -1,0 +1,158 @@
+"""SIGTERM and SIGINT: the batch is finished, the run is recorded as killed, and a resume makes it whole."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kag import names
+from kag.errors import Interrupted
+from kag.spec import RunSpec, spec_text
+from kag.track.folder import RunFolder
+from kag.track.record import Status
+from kag.train.job import Job
+from tests.train.conftest import MakeSpec, Train
+
+ROOT = Path(__file__).parents[2]
+SCRIPT = Path(__file__).with_name("kag_script.py")
+MANY_BATCHES = {"epochs": 4, "data.batch_size": 12}
+
+
+@pytest.fixture(scope="module")
+def spec(make_spec: MakeSpec) -> RunSpec:
+    return make_spec(**MANY_BATCHES)
+
+
+@pytest.fixture(scope="module")
+def whole(spec: RunSpec, tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    """The uninterrupted run."""
+    from kag.train.console import RunConsole
+    from kag.train.fit import fit
+
+    runs = tmp_path_factory.mktemp("whole")
+    fit(spec, runs=runs, console=RunConsole(quiet=True))
+    return RunFolder.find(runs, "tiny")
+
+
+def without_speed(folder: RunFolder) -> list[dict[str, float]]:
+    return [{k: v for k, v in row.items() if k != names.SAMPLES_PER_SECOND} for row in folder.history()]
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_from_outside(
+    spec: RunSpec, train: Train, runs: Path, tmp_path: Path, whole: RunFolder, number: signal.Signals, code: int
+) -> None:
+    (tmp_path / "spec.yaml").write_text(spec_text(spec))
+    process = subprocess.Popen(
+        [sys.executable, SCRIPT, "train", "spec.yaml", "--runs", runs],
+        cwd=tmp_path,
+        env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        first = next(line for line in process.stdout if line.startswith("epoch"))
+        process.send_signal(number)
+        rest, error = process.stdout.read(), process.stderr.read()
+    assert process.returncode == code, error
+    assert first.startswith("epoch   0")
+    assert f"{number.name} received" in error
+    assert "Traceback" not in error
+    folder = RunFolder.find(runs, "tiny")
+    record = folder.read_record()
+    assert f"kag train --resume {record.id}" in rest
+    assert record.status is Status.KILLED
+    assert record.failure is not None
+    assert (record.failure.error, record.failure.message) == ("Interrupted", f"{number.name} received")
+    assert record.end is not None
+    assert 1 <= record.epochs_trained == len(folder.history()) < spec.epochs
+    resumed = train(spec, resume=folder)
+    uninterrupted = whole.read_record()
+    assert without_speed(folder) == without_speed(whole)
+    assert (resumed.results, resumed.checkpoints) == (uninterrupted.results, uninterrupted.checkpoints)
+
+
+def at_batch(monkeypatch: pytest.MonkeyPatch, epoch: int, batch: int, *numbers: signal.Signals) -> list[int]:
+    """Send signals from inside a training step; the batches that are finished all the same."""
+    step, finished = Job.training_step, []
+
+    def signalled(self: Job, samples: Any, batch_idx: int) -> Any:
+        loss = step(self, samples, batch_idx)
+        if (self.current_epoch, batch_idx) == (epoch, batch):
+            for number in numbers:
+                signal.raise_signal(number)
+        finished.append(batch_idx)
+        return loss
+
+    monkeypatch.setattr(Job, "training_step", signalled)
+    return finished
+
+
+@pytest.mark.parametrize(("number", "batch"), [(signal.SIGTERM, 0), (signal.SIGINT, 17), (signal.SIGTERM, -1)])
+def test_the_batch_is_finished_and_the_resume_goes_on_behind_it(
+    spec: RunSpec,
+    train: Train,
+    runs: Path,
+    whole: RunFolder,
+    sites: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    number: signal.Signals,
+    batch: int,
+) -> None:
+    from kag.train.batches import SiteBatches
+
+    count = len(SiteBatches(spec, sites).of_epoch(1))
+    at = batch % count
+    with monkeypatch.context() as patch:
+        finished = at_batch(patch, 1, at, number)
+        with pytest.raises(Interrupted, match=f"{number.name} received") as error:
+            train(spec)
+    assert error.value.exit_code == 128 + number
+    assert finished == [*range(count), *range(at + 1)]
+    folder = RunFolder.find(runs, "tiny")
+    assert folder.read_record().status is Status.KILLED
+    with monkeypatch.context() as patch:
+        again = at_batch(patch, -1, 0)
+        train(spec, resume=folder)
+    assert again == [*range(at + 1, count), *range(count), *range(count)], "the rest of epoch 1, then 2 and 3"
+    assert without_speed(folder) == without_speed(whole)
+    assert folder.read_record().checkpoints == whole.read_record().checkpoints
+
+
+def test_a_second_sigint_ends_at_once(
+    spec: RunSpec, train: Train, runs: Path, whole: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        finished = at_batch(patch, 0, 3, signal.SIGINT, signal.SIGINT)
+        with pytest.raises(Interrupted, match="SIGINT received again") as error:
+            train(spec)
+    assert error.value.exit_code == 130
+    assert finished == [0, 1, 2], "the batch is not finished"
+    folder = RunFolder.find(runs, "tiny")
+    assert folder.read_record().status is Status.KILLED
+    train(spec, resume=folder)
+    assert without_speed(folder) == without_speed(whole)
+
+
+def test_sigint_after_sigterm_ends_at_once(spec: RunSpec, train: Train, monkeypatch: pytest.MonkeyPatch) -> None:
+    finished = at_batch(monkeypatch, 0, 3, signal.SIGTERM, signal.SIGINT)
+    with pytest.raises(Interrupted, match="SIGINT received again"):
+        train(spec)
+    assert finished == [0, 1, 2]
+
+
+def test_the_handlers_from_before_come_back(spec: RunSpec, train: Train, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    at_batch(monkeypatch, 0, 0, signal.SIGTERM)
+    with pytest.raises(Interrupted):
+        train(spec)
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before

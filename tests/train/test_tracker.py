@@ -1,0 +1,224 @@
+"""The mirror in W&B: where it goes, that it tells the same as the run folder, and that no run dies of it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import wandb
+from lightning.pytorch.loggers import WandbLogger
+
+from kag import names
+from kag.spec import flat
+from kag.track.folder import RunFolder
+from kag.track.mirror import START_KEY
+from kag.track.offline import OfflineSource
+from kag.track.record import RunRecord, Status
+from kag.track.wandb_log import pieces
+from kag.train import tracker
+from kag.train.job import Job
+from kag.train.tracker import final_row, hosts_with_key, is_online
+from tests.train.conftest import MakeSpec, Train
+
+OFFLINE = {"track.mode": "offline", "epochs": 2}
+HOST = frozenset({"api.wandb.ai"})
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _end_of_the_service() -> Iterator[None]:
+    """The client keeps a process of its own; it goes when these tests are done."""
+    yield
+    wandb.teardown()
+
+
+@pytest.mark.parametrize(
+    ("mode", "environ", "keys", "expected"),
+    [
+        ("online", {}, frozenset(), True),
+        ("online", {"WANDB_MODE": "offline"}, frozenset(), True),
+        ("offline", {"WANDB_API_KEY": "k", "WANDB_MODE": "online"}, HOST, False),
+        ("auto", {}, frozenset(), False),
+        ("auto", {}, HOST, True),
+        ("auto", {}, frozenset({"elsewhere"}), False),
+        ("auto", {"WANDB_API_KEY": "k"}, frozenset(), True),
+        ("auto", {"WANDB_BASE_URL": "http://tracking:8080"}, frozenset(), True),
+        ("auto", {"WANDB_MODE": "offline", "WANDB_API_KEY": "k"}, HOST, False),
+        ("auto", {"WANDB_MODE": "offline", "WANDB_BASE_URL": "http://tracking:8080"}, HOST, False),
+        ("auto", {"WANDB_MODE": "dryrun", "WANDB_API_KEY": "k"}, HOST, False),
+        ("auto", {"WANDB_MODE": "online"}, frozenset(), True),
+        ("auto", {"WANDB_MODE": "shared"}, frozenset(), True),
+        ("auto", {"WANDB_MODE": "", "WANDB_API_KEY": "k"}, frozenset(), True),
+        ("auto", {"WANDB_MODE": "", "WANDB_API_KEY": ""}, frozenset(), False),
+        ("auto", {"WANDB_BASE_URL": ""}, frozenset(), False),
+    ],
+)
+def test_where_a_run_is_mirrored(mode: str, environ: dict[str, str], keys: frozenset[str], expected: bool) -> None:
+    assert is_online(mode, environ, keys) is expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("machine api.wandb.ai\n  login user\n  password secret\n", HOST),
+        ("", frozenset()),
+        ("machine\n", frozenset()),
+        ("password without a machine", frozenset()),
+        (None, frozenset()),
+    ],
+)
+def test_hosts_that_a_person_has_a_key_for(tmp_path: Path, text: str | None, expected: frozenset[str]) -> None:
+    path = tmp_path / "netrc"
+    if text is not None:
+        path.write_text(text)
+        path.chmod(0o600)
+    assert hosts_with_key(path) == expected
+
+
+def only(runs: Path) -> tuple[OfflineSource, RunRecord, RunFolder]:
+    """What the W&B file of the only run says, and its folder."""
+    source, folder = OfflineSource(runs), RunFolder.find(runs, "tiny")
+    (mirrored,) = source.records()
+    return source, mirrored, folder
+
+
+def messages(runs: Path) -> list[Any]:
+    """The records of the only W&B file."""
+    from wandb.proto.wandb_internal_pb2 import Record  # type: ignore[attr-defined]
+
+    (file,) = runs.rglob("run-*.wandb")
+    return [Record.FromString(piece) for piece in pieces(file.read_bytes(), where=str(file))]
+
+
+def rows(records: list[Any]) -> list[dict[str, Any]]:
+    return [
+        {"/".join(item.nested_key) or item.key: json.loads(item.value_json) for item in record.history.item}
+        for record in records
+        if record.WhichOneof("record_type") == "history"
+    ]
+
+
+def exit_codes(records: list[Any]) -> list[int]:
+    return [record.exit.exit_code for record in records if record.WhichOneof("record_type") == "exit"]
+
+
+def test_the_mirror_tells_what_the_folder_tells(make_spec: MakeSpec, train: Train, runs: Path) -> None:
+    spec = make_spec(**OFFLINE, **{"track.tags": ["a", "b"]})
+    record = train(spec)
+    source, mirrored, folder = only(runs)
+    assert mirrored == record == folder.read_record()
+    assert record.wandb_id is not None
+    assert source.history(record.id) == folder.history()
+    found = messages(runs)
+    assert exit_codes(found) == [0]
+    _config_is_flat(found, flat(spec))
+    _epoch_is_the_axis(found)
+    _objective_comes_last(rows(found), record)
+    _inspector_shows_the_keys(runs, set(folder.history()[0]))
+
+
+def _config_is_flat(found: list[Any], expected: dict[str, Any]) -> None:
+    (run,) = (record.run for record in found if record.WhichOneof("record_type") == "run")
+    config = {"/".join(item.nested_key) or item.key: json.loads(item.value_json) for item in run.config.update}
+    assert {key: value for key, value in config.items() if key not in ("_wandb", START_KEY)} == expected
+    assert list(run.tags) == ["a", "b"]
+    assert run.project == "kag"
+
+
+def _epoch_is_the_axis(found: list[Any]) -> None:
+    metrics = [record.metric for record in found if record.WhichOneof("record_type") == "metric"]
+    assert [metric.step_metric for metric in metrics if metric.glob_name == "*"] == [names.EPOCH]
+
+
+def _objective_comes_last(logged: list[dict[str, Any]], record: RunRecord) -> None:
+    *epochs, last = ({key: value for key, value in row.items() if not key.startswith("_")} for row in logged)
+    assert [row[names.EPOCH] for row in epochs] == [0, 1]
+    constants = {value for key, value in vars(names).items() if key.isupper() and isinstance(value, str)}
+    assert constants <= set(epochs[0])
+    delivered = [result for result in record.results if result.delivered]
+    expected = {names.evaluation(result.split, result.metric): result.value for result in delivered}
+    assert last == expected | {names.EPOCH: 1}
+    assert names.OBJECTIVE in last
+    assert list(final_row(record))[-1] == names.OBJECTIVE
+
+
+def _inspector_shows_the_keys(runs: Path, keys: set[str]) -> None:
+    (file,) = runs.rglob("run-*.wandb")
+    command = [sys.executable, "-m", "wandb", "leet", "inspect", "--json", str(file)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    shown = [json.loads(line) for line in done.stdout.splitlines()]
+    items = [line["history"]["item"] for line in shown if line["type"] == "history"]
+    assert len(items) == 3
+    assert keys <= set(items[0])
+
+
+def test_a_failed_run_ends_with_code_1(
+    make_spec: MakeSpec, train: Train, runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step = Job.training_step
+
+    def broken(self: Job, batch: Any, batch_idx: int) -> Any:
+        if self.current_epoch == 1:
+            raise ZeroDivisionError("planted")
+        return step(self, batch, batch_idx)
+
+    monkeypatch.setattr(Job, "training_step", broken)
+    with pytest.raises(ZeroDivisionError):
+        train(make_spec(**OFFLINE))
+    _, mirrored, folder = only(runs)
+    assert mirrored == folder.read_record()
+    assert mirrored.status is Status.ABORTED
+    assert mirrored.failure is not None
+    assert mirrored.failure.message == "planted"
+    found = messages(runs)
+    assert exit_codes(found) == [1]
+    assert [row[names.EPOCH] for row in rows(found)] == [0], "no row of weights that were never delivered"
+
+
+def test_without_a_server_the_run_goes_on_offline(
+    make_spec: MakeSpec, train: Train, runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("WANDB_API_KEY", "0" * 40)
+    monkeypatch.delenv("WANDB_MODE")
+    monkeypatch.setattr(tracker, "INIT_TIMEOUT", 1.0)
+    record = train(make_spec(epochs=1, **{"track.mode": "auto"}))
+    _, mirrored, folder = only(runs)
+    assert record.status is Status.FINISHED
+    assert mirrored == record
+    warnings = [line for line in folder.console_file.read_text().splitlines() if line.startswith("warning: no W&B")]
+    assert len(warnings) == 1
+    assert "wandb sync" in warnings[0]
+
+
+@pytest.mark.parametrize("error", [wandb.errors.CommError("gone"), BrokenPipeError("gone")])
+def test_a_lost_mirror_is_told_once(
+    make_spec: MakeSpec, train: Train, runs: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    calls: list[int] = []
+
+    def lost(self: WandbLogger, metrics: dict[str, float], step: int | None = None) -> None:
+        calls.append(len(calls))
+        raise error
+
+    monkeypatch.setattr(WandbLogger, "log_metrics", lost)
+    record = train(make_spec(**OFFLINE))
+    folder = RunFolder.find(runs, "tiny")
+    assert record.status is Status.FINISHED
+    assert len(folder.history()) == 2
+    assert calls == [0], "nothing is logged once it is lost"
+    assert folder.console_file.read_text().count("W&B was lost (gone)") == 1
+
+
+def test_disabled_leaves_no_trace(
+    make_spec: MakeSpec, train: Train, runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    record = train(make_spec(epochs=1, **{"track.mode": "auto"}))
+    assert record.wandb_id is None
+    assert not (runs / record.id / "wandb").exists()
