@@ -55,8 +55,7 @@ def phrase(changes: Iterable[Change], shown: int = SHOWN) -> str:
 
 def _near(before: Mapping[str, Scalar], after: Mapping[str, Scalar]) -> tuple[dict[str, Scalar], dict[str, Scalar]]:
     """Both sides without the sections in which they agree."""
-    apart = {key for key in before.keys() | after.keys() if before.get(key, ...) != after.get(key, ...)}
-    sections = {key.rpartition(".")[0] for key in apart}
+    sections = {key.rpartition(".")[0] for key, _ in before.items() ^ after.items()}
     near = [{key: side[key] for key in side if key.rpartition(".")[0] in sections} for side in (before, after)]
     return near[0], near[1]
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from kag.errors import UserError
 
+if TYPE_CHECKING:
+    from kag.track.record import Result, RunRecord
+
 
 def evaluate(
-    weights: Annotated[str, typer.Argument(metavar="RUN|CHECKPOINT", help="Run (its delivered weights) or a file.")],
+    weights: Annotated[str, typer.Argument(metavar="RUN|CHECKPOINT", help="Run (its delivered weights), RUN:CHECKPOINT, or a file.")],
     split: Annotated[list[str] | None, typer.Option(help="train, val or test; may be repeated.")] = None,
     out: Annotated[Path | None, typer.Option(help="Write logits and probabilities to this HDF5 file.")] = None,
     data: Annotated[Path | None, typer.Option(help="Another data file than the one in the spec.")] = None,
@@ -42,13 +45,13 @@ def evaluate(
 
     from kag.cli.results import results_json, results_table
     from kag.weights.evaluate_file import evaluate_file
+    from kag.weights.given import weights_file
 
-    console = Console(stderr=as_json)
+    console, file = Console(stderr=as_json), weights_file(weights, runs)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("scoring", total=None)
-        results = evaluate_file(
-            weights_file(weights, runs), splits, data=data, out=out, progress=lambda n: bar.update(task, completed=n)
-        )
+        scored = evaluate_file(file, splits, data=data, out=out, progress=lambda n: bar.update(task, completed=n))
+    results = [as_recorded(result, record_of(file)) for result in scored]
     if as_json:
         typer.echo(results_json(results))
     else:
@@ -57,15 +60,18 @@ def evaluate(
             console.print(f"wrote {out}", highlight=False)
 
 
-def weights_file(word: str, runs: Path) -> Path:
-    """The file that a person means by a run (its delivered, else its best weights) or by a path."""
-    from kag.errors import CheckpointError
+def record_of(file: Path) -> RunRecord | None:
+    """The record of the run in whose folder a file of weights lies; None if it lies elsewhere."""
     from kag.track.folder import RunFolder
 
-    if Path(word).is_file():
-        return Path(word)
-    folder = RunFolder.find(runs, word)
-    for name in ("delivered.ckpt", "best.ckpt"):
-        if (folder.checkpoints / name).is_file():
-            return folder.checkpoints / name
-    raise CheckpointError(f"run {folder.id} has no weights yet", where=str(folder.checkpoints))
+    folder = RunFolder(file.absolute().parent.parent)
+    return folder.read_record() if folder.record_file.is_file() else None
+
+
+def as_recorded(result: Result, record: RunRecord | None) -> Result:
+    """The result with what the run says of these weights: a file alone does not know whether they are an average."""
+    known = [one for one in record.results if one.weights_digest == result.weights_digest] if record else []
+    if not known:
+        return result.model_copy(update={"weights": None, "selected_on": None})
+    best = max(known, key=lambda one: one.delivered)
+    return result.model_copy(update={name: getattr(best, name) for name in ("weights", "selected_on", "delivered")})

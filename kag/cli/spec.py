@@ -42,6 +42,7 @@ def check(
       kag check runs/specs/sites.yaml swa.start=20 swa.window=6 --no-rehearsal
     """
     from rich.console import Console
+    from rich.markup import escape
 
     from kag.errors import SpecError
     from kag.spec.load import load_spec, spec_text
@@ -50,11 +51,12 @@ def check(
     refuse_unknown_options([str(spec_file), *(overrides or ())], options_of(context))
     console = Console()
     spec = load_spec(spec_file, overrides or ())
-    console.print(spec_text(spec), markup=False, highlight=False)
+    console.print(spec_text(spec), markup=False, highlight=False, soft_wrap=True)
     findings = preflight(spec)
     colours = {"error": "red", "warning": "yellow", "note": "cyan"}
     for finding in findings:
-        console.print(f"[{colours[finding.severity]}]{finding.severity}[/] {finding.code}: {finding.sentence}")
+        line = f"[{colours[finding.severity]}]{finding.severity}[/] {finding.code}: {escape(finding.sentence)}"
+        console.print(line, highlight=False, soft_wrap=True)
     errors = [finding for finding in findings if finding.severity == "error"]
     if errors:
         raise SpecError(f"{len(errors)} preflight error(s), see above", where=str(spec_file))
@@ -62,5 +64,5 @@ def check(
         from kag.train.estimate import estimate
 
         for line in estimate(spec):
-            console.print(line, highlight=False)
+            console.print(line, markup=False, highlight=False, soft_wrap=True)
     console.print("[green]this spec can be trained[/green]")

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -46,18 +46,17 @@ def sweep(
     if target == "show":
         if identifier is None:
             raise UserError("no sweep named", remedy="kag sweep show ID")
-        with connected(runs) as environment:
-            known = _kept(runs)
-            show(_path(identifier, known), environment, runs)
+        with connected(runs):
+            show(_path(identifier, _kept(runs)), runs)
         return
     file = Path(target)
     parsed = read_sweep(file)
     base = checked(parsed, file)
     _announce(parsed, base)
-    with connected(runs) as environment:
-        path = open_sweep(parsed, file, environment, runs)
-        run_agents(path, parsed, environment, agents=agents, count=count)
-        show(path, environment, runs)
+    with connected(runs) as tracking:
+        path = open_sweep(parsed, file, tracking.name, runs)
+        run_agents(path, parsed, tracking.environment, agents=agents, count=count)
+        show(path, runs)
 
 
 def checked(parsed: Sweep, file: Path) -> RunSpec:
@@ -87,17 +86,25 @@ def _announce(parsed: Sweep, base: RunSpec) -> None:
     typer.echo(f"{parsed.method} search, {size}")
 
 
+class Tracking(NamedTuple):
+    """A W&B server."""
+
+    name: str
+    """Its URL, or `embedded`: an embedded server has another port at each call and is the same one all the same."""
+    environment: dict[str, str]
+
+
 @contextmanager
-def connected(runs: Path) -> Iterator[dict[str, str]]:
-    """The environment of the configured W&B, or of an embedded server."""
+def connected(runs: Path) -> Iterator[Tracking]:
+    """The configured W&B, or an embedded server."""
     if os.environ.get("WANDB_API_KEY") or os.environ.get("WANDB_BASE_URL"):
-        yield dict(os.environ)
+        yield Tracking(os.environ.get("WANDB_BASE_URL", "W&B"), dict(os.environ))
         return
     from kag.server.embedded import embedded_server
 
     with embedded_server(runs / ".server", now=time.time()) as extra:
         os.environ.update(extra)
-        yield dict(os.environ)
+        yield Tracking("embedded", dict(os.environ))
 
 
 def _kept(runs: Path) -> dict[str, str]:
@@ -113,7 +120,7 @@ def _path(identifier: str, known: Mapping[str, str]) -> str:
     return found
 
 
-def open_sweep(parsed: Sweep, file: Path, environment: Mapping[str, str], runs: Path) -> str:
+def open_sweep(parsed: Sweep, file: Path, server: str, runs: Path) -> str:
     """`entity/project/id` of the sweep of this file: the unfinished one of an earlier call, or a new one."""
     import hashlib
 
@@ -121,7 +128,7 @@ def open_sweep(parsed: Sweep, file: Path, environment: Mapping[str, str], runs: 
     import yaml
 
     tree: dict[str, Any] = yaml.safe_load(file.read_text(encoding="utf-8"))
-    content = json.dumps(tree, sort_keys=True) + environment.get("WANDB_BASE_URL", "")
+    content = json.dumps([server, tree], sort_keys=True)
     digest = hashlib.sha256(content.encode()).hexdigest()
     known = _kept(runs)
     api = wandb.Api()
@@ -219,7 +226,7 @@ def table(path: str, parsed: Sweep, trials: Sequence[Trial], seconds: float) -> 
     return made
 
 
-def show(path: str, environment: Mapping[str, str], runs: Path) -> None:
+def show(path: str, runs: Path) -> None:
     """Print the result of a sweep and write a spec for its best trial."""
     import wandb
 

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from kag.cli.words import options_of, refuse_unknown_options, split_words
 from kag.errors import UserError
+
+if TYPE_CHECKING:
+    from kag.spec.run import RunSpec
+    from kag.track.folder import RunFolder
+    from kag.train.sharing import ShareOptions
 
 
 def train(
@@ -61,21 +67,27 @@ def train(
     if share is None and (part_at or share_max is not None):
         raise UserError("--part-at and --share-max go with --share")
     points = _epochs(part_at)
-    file = spec_file or (folder.spec_file if folder else Path())
-    spec = load_spec(file, overrides)
+    spec = load_spec(spec_file or (folder.spec_file if folder else Path()), overrides)
 
+    from kag.train.sharing import ShareOptions
+
+    options = ShareOptions(share, points, None if share_max is None else int(share_max * 1e9)) if share else None
+    _train(spec, runs, folder, accept or (), options)
+
+
+def _train(
+    spec: RunSpec, runs: Path, resume: RunFolder | None, accept: Sequence[str], share: ShareOptions | None
+) -> None:
     import logging
 
     from kag.cli.results import results_table
     from kag.train.console import RunConsole
     from kag.train.fit import fit
-    from kag.train.sharing import ShareOptions
 
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
     console = RunConsole()
-    options = ShareOptions(share, points, None if share_max is None else int(share_max * 1e9)) if share else None
-    record = fit(spec, runs=runs, resume=folder, accept=accept or (), share=options, console=console)
+    record = fit(spec, runs=runs, resume=resume, accept=accept, share=share, console=console)
     console.terminal.print(results_table(f"results of {record.id} (* delivered)", record.results))
     console.print(f"run folder {runs / record.id}; look at it with: kag runs show {record.id} --runs {runs}")
 

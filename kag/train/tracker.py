@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import netrc
 import os
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
@@ -12,6 +13,8 @@ from urllib.parse import urlsplit
 import wandb
 from lightning.pytorch.loggers import WandbLogger
 from wandb.errors import Error as WandbError
+from wandb.sdk import wandb_setup
+from wandb.sdk.mailbox import HandleAbandonedError, MailboxClosedError
 
 from kag import names
 from kag.spec.flat import flat
@@ -27,7 +30,11 @@ INIT_TIMEOUT = 30.0
 FINISH_TIMEOUT = 60.0
 """Seconds to wait for the last upload; what is missing then stays in the local file for `wandb sync`."""
 
-DEFAULT_SERVER = "https://api.wandb.ai"
+PUBLIC_HOSTS = frozenset({"api.wandb.ai", "api.forge.coreweave.com"})
+"""Two names of W&B's own server: a login for one is a login for both."""
+
+LOST = (WandbError, OSError, ValueError, MailboxClosedError, HandleAbandonedError)
+"""What the client raises when its server, its own process or its settings are at fault."""
 
 
 class Tracker(Protocol):
@@ -62,7 +69,7 @@ class WandbTracker:
         if self._logger is not None:
             try:
                 self._logger.log_metrics(dict(row))
-            except (WandbError, OSError) as error:
+            except LOST as error:
                 self._lose(error)
 
     def close(self, record: RunRecord) -> None:
@@ -76,11 +83,13 @@ class WandbTracker:
                 run.log(row)
             run.summary[END_KEY] = record.model_dump_json()
             run.finish(exit_code=0 if record.status.done else 1)
-        except (WandbError, OSError) as error:
+        except LOST as error:
             self._lose(error)
 
     def _lose(self, error: Exception) -> None:
-        self._console.warn(f"W&B was lost ({error}); the run goes on, `wandb sync` can upload its local files later")
+        self._console.warn(
+            f"W&B was lost ({_line(error)}); the run goes on, `wandb sync` can upload its local files later"
+        )
         self._logger = None
 
 
@@ -92,17 +101,25 @@ def final_row(record: RunRecord) -> dict[str, float]:
     return row and {names.EPOCH: float(record.epochs_trained - 1)} | row
 
 
-def is_online(mode: str, environ: Mapping[str, str], hosts_with_key: frozenset[str]) -> bool:
+def is_online(mode: str, environ: Mapping[str, str], server: str, hosts_with_key: frozenset[str]) -> bool:
     """Whether a run goes to a server: as the spec says; for `auto`, if a server or a key for it is configured.
 
-    `WANDB_MODE` decides for `auto`, as W&B's users expect.
+    `WANDB_MODE` decides for `auto`, as W&B's users expect. An empty variable counts as none.
+
+    Args:
+        mode: `track.mode`.
+        environ: environment variables.
+        server: base URL that W&B's settings name, or its default.
+        hosts_with_key: hosts, with the port if they have one, that a login is stored for.
     """
     if mode != "auto":
         return mode == "online"
-    if "WANDB_MODE" in environ:
+    if environ.get("WANDB_MODE"):
         return environ["WANDB_MODE"] in ("online", "shared")
-    server = environ.get("WANDB_BASE_URL", DEFAULT_SERVER)
-    return "WANDB_API_KEY" in environ or "WANDB_BASE_URL" in environ or (urlsplit(server).hostname in hosts_with_key)
+    if any(environ.get(name) for name in ("WANDB_API_KEY", "WANDB_IDENTITY_TOKEN_FILE", "WANDB_BASE_URL")):
+        return True
+    host = urlsplit(server).netloc
+    return host not in PUBLIC_HOSTS or not PUBLIC_HOSTS.isdisjoint(hosts_with_key)
 
 
 def hosts_with_key(path: Path) -> frozenset[str]:
@@ -116,7 +133,7 @@ def hosts_with_key(path: Path) -> frozenset[str]:
 def open_tracker(
     spec: RunSpec, folder: RunFolder, record: RunRecord, console: RunConsole
 ) -> tuple[Tracker, str | None]:
-    """Begin mirroring.
+    """Begin mirroring. What cannot be reached or started is told, and the run goes on without it.
 
     Returns:
         The tracker, and the W&B run id (None if nothing is mirrored).
@@ -124,20 +141,34 @@ def open_tracker(
     mode = spec.track.mode
     if mode == "disabled" or (mode == "auto" and os.environ.get("WANDB_MODE") == "disabled"):
         return NoTracker(), None
-    netrc_file = Path(os.environ.get("NETRC", Path.home() / ".netrc"))
-    online = is_online(mode, os.environ, hosts_with_key(netrc_file))
+    netrc_file = Path(os.environ.get("NETRC") or Path.home() / ".netrc")
+    if is_online(mode, os.environ, wandb_setup.singleton().settings.base_url, hosts_with_key(netrc_file)):
+        before = set(_files(folder))
+        try:
+            return _start(spec, folder, record, console, offline=False)
+        except LOST as error:
+            console.warn(f"no W&B server ({_line(error)}); the run goes on offline, `wandb sync` can upload it later")
+            # What it has begun would pass for a run of its own.
+            for file in set(_files(folder)) - before:
+                shutil.rmtree(file.parent, ignore_errors=True)
     try:
-        logger = _start(spec, folder, record, offline=not online)
-    except (WandbError, OSError) as error:
-        if not online:
-            console.warn(f"W&B could not start ({error}); the run is tracked in its folder alone")
-            return NoTracker(), None
-        console.warn(f"no W&B server ({error}); the run goes on offline, `wandb sync` can upload it later")
-        logger = _start(spec, folder, record, offline=True)
-    return WandbTracker(logger, console), str(logger.experiment.id)
+        return _start(spec, folder, record, console, offline=True)
+    except LOST as error:
+        console.warn(f"W&B could not start ({_line(error)}); the run is tracked in its folder alone")
+        return NoTracker(), None
 
 
-def _start(spec: RunSpec, folder: RunFolder, record: RunRecord, *, offline: bool) -> WandbLogger:
+def _files(folder: RunFolder) -> list[Path]:
+    return list(folder.wandb.glob("run-*/run-*.wandb"))
+
+
+def _line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)
+
+
+def _start(
+    spec: RunSpec, folder: RunFolder, record: RunRecord, console: RunConsole, *, offline: bool
+) -> tuple[WandbTracker, str]:
     folder.wandb.mkdir(exist_ok=True)
     run = wandb.init(
         name=record.id,
@@ -162,4 +193,4 @@ def _start(spec: RunSpec, folder: RunFolder, record: RunRecord, *, offline: bool
     logger = WandbLogger(experiment=run)
     run.define_metric(names.EPOCH)
     run.define_metric("*", step_metric=names.EPOCH)
-    return logger
+    return WandbTracker(logger, console), str(run.id)

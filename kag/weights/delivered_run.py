@@ -196,7 +196,7 @@ def deliver_window(
         sources=(Source(run=parent.run, checkpoint=f"sums of epochs {window.start} to {window.last}", ratio=1.0),),
         chosen=True,
         facts={
-            "averaged_epochs": list(range(window.start, window.last + 1)),
+            "window": f"{window.start}:{window.length}",
             "candidates_tried": found.tried,
             "recomputed": window.recomputed_is_better,
         },

@@ -35,7 +35,7 @@ def chain(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     folder = tmp_path_factory.mktemp("chain")
     data, runs = folder / "demo.h5", folder / "runs"
-    synthesise(data)
+    synthesise(data, proteins=16, points_per_protein=80, embedding=16)
     shared = [f"data.file={data}", "epochs=8", "track.mode=disabled"]
 
     def train(name: str, *overrides: str) -> None:
@@ -49,9 +49,10 @@ def chain(tmp_path_factory: pytest.TempPathFactory) -> Path:
     train("baseline")
     train("penalty", "model.gate.penalty.weight=0.6")
     close_epoch = Job.close_epoch
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(Planted):
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Job, "close_epoch", break_down)
-        train("broken")
+        with pytest.raises(Planted):
+            train("broken")
     train("swa", "swa.start=4", "swa.window=3", "swa.lr=1e-4", "swa.anneal_epochs=1")
     blend(["baseline", "swa"], weights="0.5,0.5", ratios=None, data=None, runs=runs, as_json=True)
     return runs
@@ -101,10 +102,12 @@ def derived(chain: Path, name: str) -> set[str]:
     """Every number that a row may hold, in each way of writing it."""
     rows = history(chain, name)
     values = {*numbers(rows), *numbers(record(chain, name)), float(len(rows)), 95.0}
+    others = (delivered(chain, earlier, "val") for earlier in NAMES[: NAMES.index(name)])
+    values |= {other["value"] for other in others if other}
     if parent := record(chain, name)["parent"]:
         values |= {*numbers(record(chain, parent.split("_", 2)[2]))}
     for key in rows[0] if rows else ():
-        column, third = [row[key] for row in rows if row[key] is not None], len(rows) // 3
+        column, third = [row[key] for row in rows if row.get(key) is not None], len(rows) // 3
         values |= {sum(part) / len(part) for part in (column[:third], column[-third:]) if part}
     own, other = (delivered(chain, n, "val") for n in (name, parent.split("_", 2)[2])) if parent else (None, None)
     if own and other:

@@ -276,7 +276,7 @@ def test_a_window_is_mapped_drawn_and_delivered(replayed: RunRecord, runs: Path,
     assert picture.read_bytes().startswith(b"\x89PNG")
     record = RunFolder.find(runs, page["delivered"]).read_record()
     assert record.name == "window-1-2"
-    assert record.facts["averaged_epochs"] == [1, 2]
+    assert record.facts["window"] == "1:2"
     assert record.facts["candidates_tried"] == page["tried"]
     assert [source.run for source in record.sources] == [replayed.id]
     assert on(record, "val").selected_on == "val/auprc"

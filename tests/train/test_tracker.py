@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -29,36 +32,50 @@ OFFLINE = {"track.mode": "offline", "epochs": 2}
 HOST = frozenset({"api.wandb.ai"})
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _end_of_the_service() -> Iterator[None]:
-    """The client keeps a process of its own; it goes when these tests are done."""
+PUBLIC = "https://api.wandb.ai"
+
+
+@pytest.fixture(autouse=True)
+def _fresh_client() -> Iterator[None]:
+    """The client reads its settings once and keeps a process of its own."""
+    end_of_the_client()
     yield
-    wandb.teardown()
+    end_of_the_client()
+
+
+def end_of_the_client() -> None:
+    """Wait until everything is on the disk; a test may have killed the client's process."""
+    with contextlib.suppress(OSError):
+        wandb.teardown()
 
 
 @pytest.mark.parametrize(
-    ("mode", "environ", "keys", "expected"),
+    ("mode", "environ", "server", "keys", "expected"),
     [
-        ("online", {}, frozenset(), True),
-        ("online", {"WANDB_MODE": "offline"}, frozenset(), True),
-        ("offline", {"WANDB_API_KEY": "k", "WANDB_MODE": "online"}, HOST, False),
-        ("auto", {}, frozenset(), False),
-        ("auto", {}, HOST, True),
-        ("auto", {}, frozenset({"elsewhere"}), False),
-        ("auto", {"WANDB_API_KEY": "k"}, frozenset(), True),
-        ("auto", {"WANDB_BASE_URL": "http://tracking:8080"}, frozenset(), True),
-        ("auto", {"WANDB_MODE": "offline", "WANDB_API_KEY": "k"}, HOST, False),
-        ("auto", {"WANDB_MODE": "offline", "WANDB_BASE_URL": "http://tracking:8080"}, HOST, False),
-        ("auto", {"WANDB_MODE": "dryrun", "WANDB_API_KEY": "k"}, HOST, False),
-        ("auto", {"WANDB_MODE": "online"}, frozenset(), True),
-        ("auto", {"WANDB_MODE": "shared"}, frozenset(), True),
-        ("auto", {"WANDB_MODE": "", "WANDB_API_KEY": "k"}, frozenset(), True),
-        ("auto", {"WANDB_MODE": "", "WANDB_API_KEY": ""}, frozenset(), False),
-        ("auto", {"WANDB_BASE_URL": ""}, frozenset(), False),
+        ("online", {}, PUBLIC, frozenset(), True),
+        ("online", {"WANDB_MODE": "offline"}, PUBLIC, frozenset(), True),
+        ("offline", {"WANDB_API_KEY": "k", "WANDB_MODE": "online"}, PUBLIC, HOST, False),
+        ("auto", {}, PUBLIC, frozenset(), False),
+        ("auto", {}, PUBLIC, HOST, True),
+        ("auto", {}, "https://api.forge.coreweave.com", HOST, True),
+        ("auto", {}, PUBLIC, frozenset({"elsewhere"}), False),
+        ("auto", {}, "http://tracking:8080", frozenset(), True),
+        ("auto", {"WANDB_API_KEY": "k"}, PUBLIC, frozenset(), True),
+        ("auto", {"WANDB_IDENTITY_TOKEN_FILE": "token"}, PUBLIC, frozenset(), True),
+        ("auto", {"WANDB_BASE_URL": "http://tracking:8080"}, PUBLIC, frozenset(), True),
+        ("auto", {"WANDB_MODE": "offline", "WANDB_API_KEY": "k"}, PUBLIC, HOST, False),
+        ("auto", {"WANDB_MODE": "offline", "WANDB_BASE_URL": "http://tracking:8080"}, PUBLIC, HOST, False),
+        ("auto", {"WANDB_MODE": "dryrun", "WANDB_API_KEY": "k"}, PUBLIC, HOST, False),
+        ("auto", {"WANDB_MODE": "online"}, PUBLIC, frozenset(), True),
+        ("auto", {"WANDB_MODE": "shared"}, PUBLIC, frozenset(), True),
+        ("auto", {"WANDB_MODE": "", "WANDB_API_KEY": "k"}, PUBLIC, frozenset(), True),
+        ("auto", {"WANDB_MODE": "", "WANDB_API_KEY": "", "WANDB_BASE_URL": ""}, PUBLIC, frozenset(), False),
     ],
 )
-def test_where_a_run_is_mirrored(mode: str, environ: dict[str, str], keys: frozenset[str], expected: bool) -> None:
-    assert is_online(mode, environ, keys) is expected
+def test_where_a_run_is_mirrored(
+    mode: str, environ: dict[str, str], server: str, keys: frozenset[str], expected: bool
+) -> None:
+    assert is_online(mode, environ, server, keys) is expected
 
 
 @pytest.mark.parametrize(
@@ -81,6 +98,7 @@ def test_hosts_that_a_person_has_a_key_for(tmp_path: Path, text: str | None, exp
 
 def only(runs: Path) -> tuple[OfflineSource, RunRecord, RunFolder]:
     """What the W&B file of the only run says, and its folder."""
+    end_of_the_client()
     source, folder = OfflineSource(runs), RunFolder.find(runs, "tiny")
     (mirrored,) = source.records()
     return source, mirrored, folder
@@ -189,6 +207,7 @@ def test_without_a_server_the_run_goes_on_offline(
     monkeypatch.setattr(tracker, "INIT_TIMEOUT", 1.0)
     record = train(make_spec(epochs=1, **{"track.mode": "auto"}))
     _, mirrored, folder = only(runs)
+    assert [path.name.split("-")[0] for path in (folder.path / "wandb").glob("*run-*")] == ["offline"]
     assert record.status is Status.FINISHED
     assert mirrored == record
     warnings = [line for line in folder.console_file.read_text().splitlines() if line.startswith("warning: no W&B")]
@@ -213,6 +232,43 @@ def test_a_lost_mirror_is_told_once(
     assert len(folder.history()) == 2
     assert calls == [0], "nothing is logged once it is lost"
     assert folder.console_file.read_text().count("W&B was lost (gone)") == 1
+
+
+def test_a_client_that_dies_takes_no_run_with_it(
+    make_spec: MakeSpec, train: Train, runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin = Job.on_train_epoch_start
+
+    def killing(self: Job) -> None:
+        begin(self)
+        if self.current_epoch == 1:
+            killed.extend(kill_clients())
+
+    killed: list[int] = []
+    monkeypatch.setattr(Job, "on_train_epoch_start", killing)
+    record = train(make_spec(**OFFLINE))
+    folder = RunFolder.find(runs, "tiny")
+    assert len(killed) == 1
+    assert record.status is Status.FINISHED
+    assert len(folder.history()) == 2
+    assert folder.console_file.read_text().count("W&B was lost") == 1
+
+
+def kill_clients() -> list[int]:
+    """Kill the W&B processes of this process with -9."""
+    children = [int(word) for path in Path("/proc/self/task").glob("*/children") for word in path.read_text().split()]
+    clients = [child for child in children if b"wandb-core" in Path(f"/proc/{child}/cmdline").read_bytes()]
+    for client in clients:
+        os.kill(client, signal.SIGKILL)
+        os.waitid(os.P_PID, client, os.WEXITED | os.WNOWAIT)
+    return clients
+
+
+def test_settings_that_wandb_refuses_stop_no_run(make_spec: MakeSpec, train: Train, runs: Path) -> None:
+    record = train(make_spec(epochs=1, **{"track.mode": "offline", "track.project": "a/b"}))
+    assert record.status is Status.FINISHED
+    assert record.wandb_id is None
+    assert "the run is tracked in its folder alone" in RunFolder.find(runs, "tiny").console_file.read_text()
 
 
 def test_disabled_leaves_no_trace(

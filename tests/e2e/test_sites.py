@@ -1,0 +1,58 @@
+"""The real file, shortened: one command from the spec to weights that find binding sites."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from kag.track.folder import RunFolder
+from kag.track.record import Status
+
+ROOT = Path(__file__).parents[2]
+KAG = "from kag.cli.main import main; main()"
+SHORT = (
+    "epochs=3",
+    "model.gate.penalty.weight.epochs=2",
+    "model.gate.dropout.rate.epochs=2",
+    "model.gate.context_scale.epochs=2",
+    "model.auxiliary.weight.epochs=2",
+    "track.mode=disabled",
+)
+
+
+def kag(folder: Path, *words: str | Path) -> str:
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", KAG, *map(str, words)]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.slow
+def test_real_chains_are_learned_and_scored(real_file: Path, tmp_path: Path) -> None:
+    out = kag(tmp_path, "train", ROOT / "runs" / "specs" / "sites.yaml", f"data.file={real_file}", *SHORT)
+    folder = RunFolder.find(tmp_path / "runs", "sites")
+    record = folder.read_record()
+    assert f"run folder runs/{record.id}" in out
+    assert record.status is Status.FINISHED
+    objective = record.result("val", "auprc")
+    assert objective is not None
+    assert objective.value >= 0.40
+    assert objective.ci_low is not None
+    assert objective.ci_high is not None
+    assert objective.ci_low < objective.value < objective.ci_high
+    assert record.result("test", "auprc") is not None
+
+    kag(tmp_path, "eval", record.id, "--split", "val", "--out", "predictions.h5")
+    with h5py.File(tmp_path / "predictions.h5") as file:
+        assert len(file["row"]) == 11_238
+        assert set(file["split"][()]) == {1}
+        assert len(np.unique(file["row"][()])) == 11_238
+        assert file.attrs["weights_digest"] == objective.weights_digest
+        assert file.attrs["data_digest"] == objective.data_digest

@@ -1,0 +1,64 @@
+"""The October 17 model at full size, 72 million parameters: it can be checked, and trained in under 8 GiB."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+LIMIT = 8 * 2**30
+MEASURED = """
+import resource
+from kag.cli.main import main
+try:
+    main()
+finally:
+    print("peak", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+"""A command, then its largest resident memory in KiB."""
+
+SPEC = ROOT / "runs" / "specs" / "oct17.yaml"
+
+
+@pytest.fixture(scope="module")
+def wide_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """700 training points with embeddings as wide as those of ESM2 3B."""
+    from kag.data.synth import synthesise
+
+    path = tmp_path_factory.mktemp("wide") / "wide.h5"
+    synthesise(path, proteins=9, points_per_protein=140, embedding=2560)
+    return path
+
+
+def measured(folder: Path, *words: str | Path) -> tuple[str, int]:
+    """Run a command; what it printed and its peak memory in bytes."""
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), "COLUMNS": "200"}
+    command = [sys.executable, "-c", MEASURED, *map(str, words)]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    printed, _, peak = done.stdout.rpartition("peak ")
+    return printed, int(peak) * 1024
+
+
+@pytest.mark.slow
+def test_it_passes_the_check_with_rehearsal(wide_file: Path, tmp_path: Path) -> None:
+    printed, peak = measured(tmp_path, "check", SPEC, f"data.file={wide_file}")
+    lines = printed.splitlines()
+    assert "parameters         72,058,851" in lines
+    assert sum(line.startswith("rehearsal ") for line in lines) == 6
+    assert lines[-1] == "this spec can be trained"
+    assert peak < LIMIT
+
+
+@pytest.mark.slow
+def test_it_trains_in_under_8_gib(wide_file: Path, tmp_path: Path) -> None:
+    words = ("epochs=1", "data.batch_size=640", "track.mode=disabled")
+    printed, peak = measured(tmp_path, "train", SPEC, f"data.file={wide_file}", *words)
+    assert "epoch   0" in printed
+    assert "* raw" in printed
+    print(f"peak {peak / 2**30:.2f} GiB")
+    assert peak < LIMIT
