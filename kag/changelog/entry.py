@@ -64,15 +64,24 @@ class Siblings:
         """Entry of a run id."""
         return {entry.id: entry for entry in self.entries}
 
-    def find(self, word: str | None) -> Entry | None:
-        """The run that a record names: its id, or the newest run of that name."""
+    def find(self, word: str | None, *, before: Entry | None = None) -> Entry | None:
+        """The run that a word names: its id, or the newest run of that name.
+
+        Args:
+            before: where a name could mean this run or a later one, an earlier one is meant.
+        """
         if word is None:
             return None
-        return self.by_id.get(word) or self._by_name.get(word)
+        named = (
+            entry
+            for entry in reversed(self._by_name.get(word, ()))
+            if before is None or (entry.record.start, entry.id) < (before.record.start, before.id)
+        )
+        return self.by_id.get(word) or next(named, None)
 
     def parent(self, entry: Entry) -> Entry | None:
         """The run that this one is compared with, if it is known."""
-        return self.find(entry.record.parent)
+        return self.find(entry.record.parent, before=entry)
 
     def best_before(self, entry: Entry) -> Entry | None:
         """The run with the highest val AUPRC among those that come before."""
@@ -95,8 +104,9 @@ class Siblings:
         found: set[str] = set()
         waiting = [entry]
         while waiting:
-            for source in waiting.pop().record.sources:
-                known = self.find(source.run)
+            run = waiting.pop()
+            for source in run.record.sources:
+                known = self.find(source.run, before=run)
                 name = known.id if known else source.run
                 if name not in found:
                     found.add(name)
@@ -104,8 +114,11 @@ class Siblings:
         return found
 
     @cached_property
-    def _by_name(self) -> dict[str, Entry]:
-        return {entry.record.name: entry for entry in self.entries}
+    def _by_name(self) -> dict[str, list[Entry]]:
+        found: dict[str, list[Entry]] = {}
+        for entry in self.entries:
+            found.setdefault(entry.record.name, []).append(entry)
+        return found
 
     @cached_property
     def _best_before(self) -> dict[str, Entry | None]:

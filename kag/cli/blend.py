@@ -55,34 +55,22 @@ def blend(
 
     from rich.console import Console
 
-    from kag.track.folders import FolderSource
     from kag.weights.blend import best_trial
     from kag.weights.delivered_run import deliver_blend, named_spec
     from kag.weights.given import bench_for, given_weights
-    from kag.weights.kinship import unrelated
 
     console, start = Console(highlight=False, stderr=as_json), datetime.now(UTC)
     given = [given_weights(word, runs) for word in parents]
     named_spec(given[0].weights.spec, name)
-    records = {record.id: record for record in (FolderSource(runs).readable()[0] if runs.is_dir() else [])}
-    stranger = unrelated([parent.source() for parent in given], records)
-    if stranger is not None:
-        console.print(f"[yellow]warning:[/yellow] {stranger.sentence}", soft_wrap=True)
+    findings = _relation(given, runs, console)
     bench = bench_for(given[0].weights, data)
     trials = _tried(given, ratios, weights, bench, console)
     best = best_trial(trials)
-    findings = [stranger] if stranger is not None else []
     record = deliver_blend(runs, given, trials, best, bench, name=name, start=start, findings=findings)
     if as_json:
         typer.echo(_json(given, trials, best, record, findings))
-        return
-    from kag.cli.results import results_table
-
-    for letter, parent in zip(_letters(len(given)), given, strict=True):
-        console.print(f"{letter} = {parent.run}, {parent.checkpoint}", soft_wrap=True)
-    console.print(trials_table(len(given), trials, best))
-    console.print(results_table(f"results of {record.id}", record.results))
-    console.print(f"run folder {runs / record.id}", soft_wrap=True)
+    else:
+        _print(console, given, trials, best, record, runs)
 
 
 def _require_one_way(parents: Sequence[str], ratios: str | None, weights: str | None, greedy: bool) -> None:
@@ -92,6 +80,19 @@ def _require_one_way(parents: Sequence[str], ratios: str | None, weights: str | 
         raise UserError(
             "say how to blend, in one way", remedy="give one of --ratios 0:1:0.1, --weights 0.5,0.5 and --greedy"
         )
+
+
+def _relation(given: Sequence[GivenWeights], runs: Path, console: Console) -> list[Finding]:
+    """Warn of parents without a common origin."""
+    from kag.track.folders import FolderSource
+    from kag.weights.kinship import unrelated
+
+    records = {record.id: record for record in (FolderSource(runs).readable()[0] if runs.is_dir() else [])}
+    finding = unrelated([parent.source() for parent in given], records)
+    if finding is None:
+        return []
+    console.print(f"[yellow]warning:[/yellow] {finding.sentence}", soft_wrap=True)
+    return [finding]
 
 
 def _ratios(ratios: str | None, weights: str | None, parents: int) -> Sequence[tuple[float, ...]] | None:
@@ -140,6 +141,18 @@ def trials_table(parents: int, trials: Sequence[Trial], best: Trial) -> Table:
             "*" if trial is best else "",
         )
     return table
+
+
+def _print(
+    console: Console, given: Sequence[GivenWeights], trials: Sequence[Trial], best: Trial, record: RunRecord, runs: Path
+) -> None:
+    from kag.cli.results import results_table
+
+    for letter, parent in zip(_letters(len(given)), given, strict=True):
+        console.print(f"{letter} = {parent.run}, {parent.checkpoint}", soft_wrap=True)
+    console.print(trials_table(len(given), trials, best))
+    console.print(results_table(f"results of {record.id}", record.results))
+    console.print(f"run folder {runs / record.id}", soft_wrap=True)
 
 
 def _json(

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
 
 def evaluate(
-    weights: Annotated[str, typer.Argument(metavar="RUN|CHECKPOINT", help="Run (its delivered weights), RUN:CHECKPOINT, or a file.")],
+    weights: Annotated[
+        str, typer.Argument(metavar="RUN|CHECKPOINT", help="Run (its delivered weights), RUN:CHECKPOINT, or a file.")
+    ],
     split: Annotated[list[str] | None, typer.Option(help="train, val or test; may be repeated.")] = None,
     out: Annotated[Path | None, typer.Option(help="Write logits and probabilities to this HDF5 file.")] = None,
     data: Annotated[Path | None, typer.Option(help="Another data file than the one in the spec.")] = None,

@@ -57,7 +57,7 @@ def windows(
     from kag.weights.delivered_run import deliver_window, named_spec
     from kag.weights.given import bench_for, given_weights
     from kag.weights.heatmap import write_heat_map
-    from kag.weights.windows import parse_window, verified, window_weights
+    from kag.weights.windows import parse_window
 
     console, start = Console(highlight=False, stderr=as_json), datetime.now(UTC)
     folder = RunFolder.find(runs, run)
@@ -65,8 +65,8 @@ def windows(
     if sums.first == sums.last:
         raise UserError("only one epoch is stored, there is nothing to average", where=str(sums.folder))
     wanted = parse_window(deliver) if deliver is not None else None
-    name = name or (f"window-{wanted[0]}-{wanted[1]}" if wanted else None)
-    if wanted and name:
+    if wanted:
+        name = name or f"window-{wanted[0]}-{wanted[1]}"
         named_spec(given.weights.spec, name)
         sums.average(*wanted)
     bench = bench_for(given.weights, data)
@@ -75,10 +75,7 @@ def windows(
         write_heat_map(png, found, f"averaging windows of {folder.id}")
     record = None
     if wanted and name:
-        window = next((w for w in found.verified if (w.start, w.length) == wanted), None)
-        window = window or verified(sums, bench, *wanted)
-        weights = window_weights(sums, bench, given.weights, window)
-        record = deliver_window(runs, given, weights, window, found, bench, name=name, start=start)
+        record = deliver_window(runs, given, sums, wanted, found, bench, name=name, start=start)
     if as_json:
         typer.echo(_json(folder.id, found, record))
     else:

@@ -19,13 +19,14 @@ from kag.track.environment import environment
 from kag.track.folder import RunFolder
 from kag.track.git import dirty_patch, git_facts
 from kag.track.record import Checkpoint, Result, RunRecord, Source, Status
+from kag.weights.average import RunSums
 from kag.weights.bench import Bench, Variant
 from kag.weights.blend import Trial, blended
 from kag.weights.bootstrap import SAMPLES
 from kag.weights.checkpoint import StoredWeights, save_weights
 from kag.weights.given import GivenWeights
 from kag.weights.measure import Kind, results
-from kag.weights.windows import Window, WindowMap
+from kag.weights.windows import WindowMap, verified, window_weights
 
 NAMES = ("best", "delivered")
 """Names under which the weights lie in the folder: those that `start_from` and `kag eval` look for by themselves."""
@@ -164,8 +165,8 @@ def deliver_blend(
 def deliver_window(
     runs: Path,
     parent: GivenWeights,
-    weights: StoredWeights,
-    window: Window,
+    sums: RunSums,
+    wanted: tuple[int, int],
     found: WindowMap,
     bench: Bench,
     *,
@@ -177,16 +178,20 @@ def deliver_window(
     Args:
         runs: folder of the run folders.
         parent: any weights of the run whose epochs were averaged.
-        weights: of the window's better variant.
-        window: verified.
+        sums: of that run.
+        wanted: start and length of the window.
         found: the map from which the window was picked.
         bench: of the run.
         name: short name of the run.
         start: when the work began.
 
     Raises:
+        CheckpointError: the window is not covered by the stored sums.
         SpecError, CheckpointError, RunFailed: as `deliver_run`.
     """
+    known = (window for window in found.verified if (window.start, window.length) == wanted)
+    window = next(known, None) or verified(sums, bench, *wanted)
+    weights = window_weights(sums, bench, parent.weights, window)
     how = ", statistics recomputed" if window.recomputed_is_better else ""
     making = Making(
         name=name,

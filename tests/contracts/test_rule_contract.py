@@ -444,6 +444,15 @@ def test_equal_typed_numbers_count_only_between_relatives() -> None:
     assert said("test_equals_other_run", case, run(results=(typed("test", 0.4),))) == []
 
 
+def test_a_name_means_the_newest_earlier_run_of_that_name() -> None:
+    runs = [entry_of(run(name="same", day=day, parent="same")) for day in (1, 2, 3)]
+    siblings = Siblings(runs)
+    assert [getattr(siblings.parent(entry), "id", None) for entry in runs] == [None, runs[0].id, runs[1].id]
+    assert [entry.id for entry in runs if any(f.code == "unknown_parent" for f in diagnose(entry, siblings))] == [
+        runs[0].id
+    ]
+
+
 def test_what_a_hand_kept_log_states_is_enough_where_it_gives_numbers() -> None:
     facts = {"observed": {"end": {names.ALPHA_MEAN: 0.98}}, "course": {"best": 0.313, "best_epoch": 9, "last": 0.138}}
     stated = run(kind="imported", facts=facts, spec=PENALTY)

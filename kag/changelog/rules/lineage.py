@@ -54,7 +54,7 @@ def unknown_parent(entry: Entry, siblings: Siblings) -> Iterator[Finding]:
     """A run that this one came from, or is compared with, has no record."""
     named = [source.run for source in entry.record.sources]
     named += [entry.record.parent] if entry.record.parent else []
-    missing = list(dict.fromkeys(run for run in named if siblings.find(run) is None))
+    missing = list(dict.fromkeys(run for run in named if siblings.find(run, before=entry) is None))
     if missing:
         yield warning(
             "unknown_parent",

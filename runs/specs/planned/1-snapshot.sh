@@ -4,4 +4,4 @@
 set -eu
 : "${RUNS:=runs}"
 
-kag eval "$RUNS"/*_short-swa/checkpoints/best.ckpt --split val --split test
+kag eval short-swa:best --split val --split test --runs "$RUNS"

@@ -1,0 +1,117 @@
+"""`kag eval` in this process: the same numbers as the run's record, and predictions that give them again."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+
+from kag.data.read import read_sites
+from kag.spec import build_spec
+from kag.track.folder import RunFolder
+from kag.train.console import RunConsole
+from kag.train.fit import fit
+from kag.weights import metrics
+
+SMALL: dict[str, Any] = {
+    "name": "small",
+    "epochs": 2,
+    "data": {"batch_size": 128},
+    "model": {
+        "hidden": [12, 8],
+        "attention": {"heads": 2, "layers": 1, "width": 8, "feedforward": 8},
+        "gate": {"penalty": {"weight": 0.1}, "dropout": {"rate": 0.1}, "context_scale": 1.0},
+        "auxiliary": None,
+    },
+    "swa": {"start": 1, "window": 1, "anneal_epochs": 0},
+    "track": {"mode": "disabled"},
+}
+
+
+@pytest.fixture(scope="module")
+def folder(synthetic_file: Path, tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    runs = tmp_path_factory.mktemp("evaluated") / "runs"
+    fit(build_spec(SMALL, {"data.file": str(synthetic_file)}), runs=runs, console=RunConsole(quiet=True))
+    return RunFolder.find(runs, "small")
+
+
+@pytest.fixture(autouse=True)
+def _work(folder: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder.path.parent.parent)
+
+
+def by_key(text: str) -> dict[tuple[str, str], dict[str, Any]]:
+    return {(row["split"], row["metric"]): row for row in json.loads(text)}
+
+
+def test_a_run_is_evaluated_as_its_record_says(kag: Any, folder: RunFolder, tmp_path: Path) -> None:
+    out = tmp_path / "predictions.h5"
+    done = kag("eval", "small", "--split", "val", "--split", "test", "--out", out, "--json")
+    assert done.code == 0, done.error
+    found, record = by_key(done.out), folder.read_record()
+    assert {split for split, _ in found} == {"val", "test"}
+    delivered = [result for result in record.results if result.delivered]
+    assert len(found) == len(delivered)
+    for result in delivered:
+        assert found[result.split, result.metric] == result.model_dump(mode="json")
+    sites = read_sites(Path(str(record.spec["data.file"])))
+    with h5py.File(out) as file:
+        row_N, logit_N, label_N = (file[name][()] for name in ("row", "logit", "labels"))
+        assert sorted(row_N) == sorted([*sites.index("val"), *sites.index("test")])
+        assert np.array_equal(label_N, sites.label_N[row_N])
+        assert file.attrs["weights_digest"] == delivered[0].weights_digest
+        assert file.attrs["threshold"] == found["val", "threshold"]["value"]
+        val_N = sites.split_N[row_N] == 1
+    again = metrics.auprc(metrics.curve(logit_N[val_N], label_N[val_N]))
+    assert again == pytest.approx(found["val", "auprc"]["value"], abs=1e-9)
+
+
+def test_the_table_names_the_weights(kag: Any, folder: RunFolder) -> None:
+    done = kag("eval", "small:averaged")
+    assert done.code == 0, done.error
+    record = folder.read_record()
+    digest = record.checkpoints["averaged"].weights_digest
+    (line,) = (line for line in done.out.splitlines() if digest[:8] in line)
+    assert "averaged" in line.split()
+    assert "val" in line.split()
+
+
+def test_a_file_outside_a_run_says_no_more_than_it_knows(kag: Any, folder: RunFolder, tmp_path: Path) -> None:
+    copied = tmp_path / "weights.ckpt"
+    copied.write_bytes((folder.checkpoints / "best.ckpt").read_bytes())
+    done = kag("eval", copied, "--json")
+    assert done.code == 0, done.error
+    row = by_key(done.out)["val", "auprc"]
+    assert row["weights"] is None
+    assert row["selected_on"] is None
+    assert row["weights_digest"] == folder.read_record().checkpoints["best"].weights_digest
+
+
+def test_test_alone_keeps_the_threshold_of_val(kag: Any, folder: RunFolder) -> None:
+    alone = by_key(kag("eval", "small", "--split", "test", "--json").out)
+    assert {split for split, _ in alone} == {"test"}
+    stored = folder.read_record().result("test", "iou")
+    assert stored is not None
+    assert alone["test", "iou"]["value"] == stored.value
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["eval", "small", "--split", "tset"], "there is no split 'tset'"),
+        (["eval", "nobody"], "nobody"),
+        (["eval", "small:swa"], "has no checkpoint 'swa'"),
+        (["eval", "small", "--data", "nowhere.h5"], "nowhere.h5"),
+        (["eval", "small", "--out", "nowhere/predictions.h5"], "nowhere/predictions.h5: cannot be written"),
+    ],
+)
+def test_a_mistake_is_one_message(kag: Any, words: list[str], says: str) -> None:
+    done = kag(*words)
+    assert done.code == 2
+    assert says in done.error
+    assert done.error.count("error:") == 1
+    assert "Traceback" not in done.error

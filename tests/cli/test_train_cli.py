@@ -1,0 +1,135 @@
+"""`kag train` in this process: what a person sees, and what it leaves."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kag.spec import build_spec, load_spec, spec_text
+from kag.track.folder import RunFolder
+from kag.track.record import Status
+
+SMALL: dict[str, Any] = {
+    "name": "small",
+    "epochs": 2,
+    "data": {"batch_size": 128},
+    "model": {
+        "hidden": [12, 8],
+        "attention": {"heads": 2, "layers": 1, "width": 8, "feedforward": 8},
+        "gate": {"penalty": {"weight": 0.1}, "dropout": {"rate": 0.1}, "context_scale": 1.0},
+        "auxiliary": {"weight": 0.05},
+    },
+    "early_stopping": None,
+    "track": {"mode": "disabled"},
+}
+
+
+@pytest.fixture(autouse=True)
+def _work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, synthetic_file: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    spec = build_spec(SMALL, {"data.file": str(synthetic_file)})
+    (tmp_path / "spec.yaml").write_text(spec_text(spec))
+
+
+def test_a_run_from_one_command(kag: Any) -> None:
+    done = kag("train", "spec.yaml")
+    assert done.code == 0, done.error
+    folder = RunFolder.find(Path("runs"), "small")
+    record = folder.read_record()
+    assert record.status is Status.FINISHED
+    lines = done.out.splitlines()
+    assert [line.split()[1] for line in lines if line.startswith("epoch ")] == ["0", "1"]
+    assert f"results of {record.id} (* delivered)" in done.out
+    (val,) = (line.split() for line in lines if line.strip().startswith("* raw") and " val " in line)
+    objective = record.result("val", "auprc")
+    assert objective is not None
+    assert objective.weights_digest is not None
+    assert f"{objective.value:.3f}" in val
+    assert f"{objective.ci_low:.3f}-{objective.ci_high:.3f}" in val
+    assert objective.weights_digest[:8] in val
+    assert lines[-1].startswith(f"run folder runs/{record.id}; ")
+    assert f"kag runs show {record.id}" in lines[-1]
+    assert "GPU available" not in done.out + done.error
+    shown = kag("runs", "show", record.id)
+    assert shown.code == 0, shown.error
+
+
+def test_the_table_fits_80_columns(
+    kag: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from rich.console import Console
+
+    from kag.cli.results import results_table
+
+    kag("train", "spec.yaml", "swa.start=1", "swa.window=1", "swa.anneal_epochs=0")
+    record = RunFolder.find(Path("runs"), "small").read_record()
+    Console(width=80).print(results_table("results", record.results))
+    printed = capsys.readouterr().out
+    assert "averaged_recomputed" in printed
+    assert "…" not in printed
+    assert all(len(line) <= 80 for line in printed.splitlines())
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [["seed=9", "model.dropout=0.3"], ["--seed=9", "--model.dropout=0.3"], ['{"seed": 9, "model.dropout": 0.3}']],
+)
+def test_overrides_in_every_form(kag: Any, overrides: list[str]) -> None:
+    done = kag("train", "spec.yaml", "epochs=1", *overrides, "--runs", "elsewhere")
+    assert done.code == 0, done.error
+    spec = load_spec(RunFolder.find(Path("elsewhere"), "small").spec_file)
+    assert (spec.seed, spec.model.dropout, spec.epochs) == (9, 0.3, 1)
+    assert not Path("runs").exists()
+
+
+def test_preflight_warns_before_training(kag: Any) -> None:
+    done = kag("train", "spec.yaml", "epochs=1", "loss.gamma=3")
+    assert done.code == 0, done.error
+    warning = "warning: loss.gamma has no effect: only the focal and the asymmetric loss have it"
+    assert done.out.index(warning) < done.out.index("epoch   0")
+    record = RunFolder.find(Path("runs"), "small").read_record()
+    assert [finding["code"] for finding in record.facts["findings"]] == ["no_effect"]
+
+
+def test_resume_refuses_and_accepts(kag: Any) -> None:
+    assert kag("train", "spec.yaml", "epochs=1").code == 0
+    ended = kag("train", "--resume", "small")
+    assert ended.code == 2
+    assert "nothing to resume" in ended.error
+    refused = kag("train", "--resume", "small", "epochs=2")
+    assert refused.code == 2
+    assert "epochs: 1 -> 2" in refused.error
+    assert "--accept epochs" in refused.error
+    accepted = kag("train", "--resume", "small", "epochs=2", "--accept", "epochs")
+    assert accepted.code == 0, accepted.error
+    record = RunFolder.find(Path("runs"), "small").read_record()
+    assert record.epochs_trained == 2
+    assert [change.key for change in record.resumes[0]] == ["epochs"]
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["train"], "no spec given"),
+        (["train", "spec.yaml", "--accept", "epochs"], "--accept goes with --resume"),
+        (["train", "--resume", "nobody"], "nobody"),
+        (["train", "nowhere.yaml"], "nowhere.yaml"),
+        (["train", "spec.yaml", "--rusn", "x"], "--runs"),
+    ],
+)
+def test_a_mistake_is_one_message(kag: Any, words: list[str], says: str) -> None:
+    done = kag(*words)
+    assert done.code == 2
+    assert says in done.error
+    assert done.error.count("error:") == 1
+    assert not Path("runs").exists()
+
+
+def test_what_does_not_fit_the_machine_is_refused(kag: Any) -> None:
+    done = kag("check", "spec.yaml", "model.attention.width=900000")
+    assert done.code == 2
+    assert "training needs about" in done.error
+    assert "this machine has" in done.error
+    assert "Traceback" not in done.error
