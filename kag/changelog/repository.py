@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-_TIMEOUT = 30.0
-"""Seconds."""
+from kag.track.git import GitFailed, run_git
 
 
 @dataclass(frozen=True)
@@ -60,13 +58,6 @@ class Repository:
     def _ask(self, *words: str) -> str | None:
         """What git answers, or None if it says no."""
         try:
-            done = subprocess.run(
-                ["git", "-c", "core.quotePath=false", *words],
-                cwd=self.folder,
-                capture_output=True,
-                timeout=_TIMEOUT,
-                check=False,
-            )
-        except (FileNotFoundError, subprocess.TimeoutExpired):
+            return run_git(self.folder, "-c", "core.quotePath=false", *words).decode(errors="replace")
+        except GitFailed:
             return None
-        return done.stdout.decode(errors="replace") if done.returncode == 0 else None

@@ -8,7 +8,11 @@ from typing import Annotated
 import typer
 
 app = typer.Typer(help="Serve runs and sweeps to wandb clients; make and revoke API keys.", no_args_is_help=False)
-key_app = typer.Typer(help="API keys.", no_args_is_help=True)
+key_app = typer.Typer(
+    help="Make, list and revoke the API keys of clients. Example: kag serve key new laptop", no_args_is_help=True
+)
+    help="Make, list and revoke the API keys of clients. Example: kag serve key new laptop", no_args_is_help=True
+)
 app.add_typer(key_app, name="key")
 
 Database = Annotated[
@@ -35,7 +39,14 @@ def serve(
     ] = 120.0,
     failures: Annotated[int, typer.Option(help="Attempts of one point that may fail.", min=1)] = 3,
 ) -> None:
-    """Serve runs and sweeps to unmodified wandb clients."""
+    """Serve runs and sweeps to unmodified wandb clients.
+
+    Examples:
+
+      kag serve key new laptop
+
+      kag serve --port 8080 --db sqlite:///kag-server/kag.db --files kag-server/files
+    """
     if context.invoked_subcommand is not None:
         return
     from kag.server.app import make_app
@@ -79,7 +90,12 @@ def _without_password(db: str) -> str:
 
 @key_app.command("new")
 def key_new(name: Annotated[str, typer.Argument(help="Who will use it.")], db: Database = DEFAULT_DB) -> None:
-    """Make an API key and print it, once."""
+    """Make an API key and print it, once.
+
+    Example:
+
+      kag serve key new laptop
+    """
     import time
 
     from kag.server.keys import new_key
@@ -90,7 +106,12 @@ def key_new(name: Annotated[str, typer.Argument(help="Who will use it.")], db: D
 
 @key_app.command("list")
 def key_list(db: Database = DEFAULT_DB) -> None:
-    """Names of all keys, when they were made, and which are revoked."""
+    """Names of all keys, when they were made, and which are revoked.
+
+    Example:
+
+      kag serve key list
+    """
     from kag.server.keys import list_keys
     from kag.server.resolvers.common import time_text
 
@@ -102,7 +123,12 @@ def key_list(db: Database = DEFAULT_DB) -> None:
 
 @key_app.command("revoke")
 def key_revoke(name: Annotated[str, typer.Argument(help="Name of the key.")], db: Database = DEFAULT_DB) -> None:
-    """Close a key for good."""
+    """Close a key for good.
+
+    Example:
+
+      kag serve key revoke laptop
+    """
     import time
 
     from kag.server.keys import revoke_key

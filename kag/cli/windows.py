@@ -53,7 +53,7 @@ def windows(
     from rich.console import Console
 
     from kag.track.folder import RunFolder
-    from kag.weights.average import RunSums
+    from kag.weights.average import SUMS_FOLDER, RunSums
     from kag.weights.delivered_run import deliver_window, named_spec
     from kag.weights.given import bench_for, given_weights
     from kag.weights.heatmap import write_heat_map
@@ -61,7 +61,7 @@ def windows(
 
     console, start = Console(highlight=False, stderr=as_json), datetime.now(UTC)
     folder = RunFolder.find(runs, run)
-    sums, given = RunSums(folder.checkpoints / "sums"), given_weights(str(folder.checkpoints / "best.ckpt"), runs)
+    sums, given = RunSums(folder.checkpoints / SUMS_FOLDER), given_weights(str(folder.checkpoints / "best.ckpt"), runs)
     if sums.first == sums.last:
         raise UserError("only one epoch is stored, there is nothing to average", where=str(sums.folder))
     wanted = parse_window(deliver) if deliver is not None else None

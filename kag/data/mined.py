@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
 from typing import Literal
@@ -38,6 +39,11 @@ def write_mined(path: Path, mined: Mined) -> None:
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     partial.write_text(mined.model_dump_json(indent=1) + "\n", encoding="utf-8")
     os.replace(partial, path)
+
+
+def mined_digest(path: Path) -> str:
+    """SHA-256 of the file: a mined list that was made anew under the same name is another one."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def load_mined(path: Path) -> Mined:

@@ -30,7 +30,7 @@ _INHERITED = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX")
 _LOG = logging.getLogger(__name__)
 
 
-class _GitFailed(Exception):
+class GitFailed(Exception):
     """git is missing, hangs, or says no."""
 
 
@@ -49,8 +49,10 @@ def git_facts(folder: Path, *, parent_commit: str | None) -> GitFacts | None:
             return None
         uncommitted = _uncommitted(top)
         since = _commit(top, parent_commit) if parent_commit else None
-        changed = _paths(_git(top, "diff", "--name-only", "--no-renames", "-z", since, commit, *_CODE)) if since else []
-    except _GitFailed as failed:
+        changed = (
+            _paths(run_git(top, "diff", "--name-only", "--no-renames", "-z", since, commit, *_CODE)) if since else []
+        )
+    except GitFailed as failed:
         _LOG.warning("the run is recorded without its commit: %s", failed)
         return None
     return GitFacts(
@@ -75,7 +77,7 @@ def dirty_patch(folder: Path) -> bytes:
         untracked = _untracked(top)
         large = [path for path in untracked if (top / path).lstat().st_size > _LARGEST_IN_PATCH]
         patch = _patch(top, [path for path in untracked if path not in large])
-    except _GitFailed as failed:
+    except GitFailed as failed:
         _LOG.warning("the run is recorded without its uncommitted changes: %s", failed)
         return b""
     return b"".join(b"# not carried, above 1 MiB: " + os.fsencode(path) + b"\n" for path in large) + patch
@@ -84,8 +86,8 @@ def dirty_patch(folder: Path) -> bytes:
 def _top(folder: Path) -> Path | None:
     """Top of the working tree, or None outside a repository."""
     try:
-        return Path(os.fsdecode(_git(folder, "rev-parse", "--show-toplevel").removesuffix(b"\n")))
-    except _GitFailed as failed:
+        return Path(os.fsdecode(run_git(folder, "rev-parse", "--show-toplevel").removesuffix(b"\n")))
+    except GitFailed as failed:
         if "not a git repository" in str(failed):
             return None
         raise
@@ -94,24 +96,26 @@ def _top(folder: Path) -> Path | None:
 def _commit(top: Path, name: str) -> str | None:
     """Full id of a commit, or None if the repository has none of that name."""
     try:
-        return _git(top, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}").decode().strip()
-    except _GitFailed:
+        return (
+            run_git(top, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}").decode().strip()
+        )
+    except GitFailed:
         return None
 
 
 def _uncommitted(top: Path) -> list[str]:
     """Tracked files that differ from HEAD, and untracked ones that git does not ignore; sorted."""
-    changed = _paths(_git(top, "diff", "--name-only", "--no-renames", "-z", "HEAD", *_CODE))
+    changed = _paths(run_git(top, "diff", "--name-only", "--no-renames", "-z", "HEAD", *_CODE))
     return sorted({*changed, *_untracked(top)})
 
 
 def _untracked(top: Path) -> list[str]:
-    return _paths(_git(top, "ls-files", "--others", "--exclude-standard", "-z", *_CODE))
+    return _paths(run_git(top, "ls-files", "--others", "--exclude-standard", "-z", *_CODE))
 
 
 def _patch(top: Path, added: Sequence[str]) -> bytes:
     """From HEAD to the working tree. A copy of the index hears of the untracked files; git's own stays as it is."""
-    index = top / os.fsdecode(_git(top, "rev-parse", "--git-path", "index").removesuffix(b"\n"))
+    index = top / os.fsdecode(run_git(top, "rev-parse", "--git-path", "index").removesuffix(b"\n"))
     with tempfile.TemporaryDirectory() as scratch:
         environment = {"GIT_INDEX_FILE": os.path.join(scratch, "index")}
         if index.exists():
@@ -119,20 +123,20 @@ def _patch(top: Path, added: Sequence[str]) -> bytes:
         if added:
             from_input = ("--pathspec-from-file=-", "--pathspec-file-nul")
             names = b"\0".join(os.fsencode(f":(literal){path}") for path in added)
-            _git(top, "add", "--intent-to-add", *from_input, environment=environment, typed=names)
+            run_git(top, "add", "--intent-to-add", *from_input, environment=environment, typed=names)
         plain = ("--no-ext-diff", "--no-textconv", "--no-color", "--src-prefix=a/", "--dst-prefix=b/")
-        return _git(top, "diff", "--binary", *plain, "HEAD", *_CODE, environment=environment)
+        return run_git(top, "diff", "--binary", *plain, "HEAD", *_CODE, environment=environment)
 
 
 def _paths(output: bytes) -> list[str]:
     return [os.fsdecode(path) for path in output.split(b"\0") if path]
 
 
-def _git(folder: Path, *words: str, environment: Mapping[str, str] | None = None, typed: bytes = b"") -> bytes:
+def run_git(folder: Path, *words: str, environment: Mapping[str, str] | None = None, typed: bytes = b"") -> bytes:
     """Standard output of a git command.
 
     Raises:
-        _GitFailed: with what git said.
+        GitFailed: with what git said.
     """
     own = {key: value for key, value in os.environ.items() if key not in _INHERITED}
     own |= {"GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C", **(environment or {})}
@@ -141,9 +145,9 @@ def _git(folder: Path, *words: str, environment: Mapping[str, str] | None = None
             ["git", *words], cwd=folder, env=own, input=typed, capture_output=True, timeout=_TIMEOUT, check=False
         )
     except FileNotFoundError:
-        raise _GitFailed("git is not installed") from None
+        raise GitFailed("git is not installed") from None
     except subprocess.TimeoutExpired:
-        raise _GitFailed(f"`git {words[0]}` took longer than {_TIMEOUT:g} s") from None
+        raise GitFailed(f"`git {words[0]}` took longer than {_TIMEOUT:g} s") from None
     if done.returncode != 0:
-        raise _GitFailed(f"`git {words[0]}`: {done.stderr.decode(errors='replace').strip()}")
+        raise GitFailed(f"`git {words[0]}`: {done.stderr.decode(errors='replace').strip()}")
     return done.stdout

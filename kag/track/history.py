@@ -13,6 +13,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from pydantic_core import from_json
+
 from kag import names
 from kag.errors import RecordError
 from kag.track.atomic import sync_folder, write_atomically
@@ -57,11 +59,13 @@ def _rows(path: Path) -> Iterator[tuple[bytes, dict[str, float]]]:
 
 def _parse(line: bytes, *, where: str) -> dict[str, float]:
     try:
-        content: Any = json.loads(line)
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        content: Any = from_json(line, allow_inf_nan=False)
+    except ValueError as error:
         raise RecordError(f"this line of the history is broken: {error}", where=where) from None
     if not isinstance(content, dict):
         raise RecordError("this line of the history is not a JSON object", where=where)
+    if {*map(type, content.values())} <= {float, int}:
+        return content
     return {key: _from_json(value, key, where) for key, value in content.items()}
 
 

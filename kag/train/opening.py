@@ -16,6 +16,7 @@ import torch
 from filelock import FileLock, Timeout
 
 from kag import names
+from kag.data.mined import mined_digest
 from kag.errors import RecordError, SpecError
 from kag.spec.finding import Finding
 from kag.spec.flat import digest, flat
@@ -99,6 +100,7 @@ def new_run(
         sweep=os.environ.get("WANDB_SWEEP_ID"),
         facts={
             "findings": [finding.model_dump(mode="json") for finding in findings],
+            "mined_digest": _mined_digest(spec),
             "changes_from_source": [change.model_dump(mode="json") for change in (start.changes if start else ())],
         },
     )
@@ -124,6 +126,12 @@ def resumed_run(folder: RunFolder, spec: RunSpec, *, data_digest: str, accept: S
         raise RecordError(
             f"run {folder.id} was trained on data {str(record.data_digest)[:12]}, this file is {data_digest[:12]}",
             remedy="start a new run with start_from instead",
+        )
+    if record.facts.get("mined_digest") != _mined_digest(spec) and not changes:
+        raise RecordError(
+            f"the mined samples of run {folder.id} have changed since it began",
+            where=spec.data.replay.indices if spec.data.replay else None,
+            remedy="put the former list back, or start a new run",
         )
     if record.status.done and not changes:
         raise RecordError(f"run {folder.id} has ended ({record.status}); there is nothing to resume")
@@ -200,6 +208,10 @@ def best_of(rows: Sequence[dict[str, float]]) -> int | None:
     """Epoch with the highest val AUPRC, the first one if several tie."""
     best = max(rows, key=lambda row: row[names.OBJECTIVE], default=None)
     return None if best is None else int(best[names.EPOCH])
+
+
+def _mined_digest(spec: RunSpec) -> str | None:
+    return mined_digest(Path(spec.data.replay.indices)) if spec.data.replay else None
 
 
 def _device() -> str:

@@ -18,7 +18,7 @@ from kag.track.folder import RunFolder
 from kag.train.console import ProgressBar, RunConsole, epoch_line
 from kag.train.job import Job
 from kag.train.tracker import Tracker
-from kag.weights.average import add_to_sums
+from kag.weights.average import SUMS_FOLDER, add_to_sums
 from kag.weights.checkpoint import save_weights
 
 BEST, LAST, INTERRUPTED = "best.ckpt", "last.ckpt", "interrupted.ckpt"
@@ -74,7 +74,7 @@ class EpochRecorder(Checkpoint):
         if best:
             save_weights(folder.checkpoints / BEST, job.weights())
         if job.spec.swa is not None and job.spec.swa.keep_sums:
-            add_to_sums(folder.checkpoints / "sums", job.network, epoch=job.current_epoch)
+            add_to_sums(folder.checkpoints / SUMS_FOLDER, job.network, epoch=job.current_epoch)
 
     def _save_state(self, trainer: Trainer) -> None:
         """Every process takes part in collecting the state; the first one writes it and puts it in place at once."""

@@ -22,6 +22,7 @@ from pydantic import BaseModel, ConfigDict
 
 from kag.track.folder import RunFolder
 from kag.train.recorder import BEST, LAST
+from kag.weights.average import SUMS_FOLDER
 
 
 class Segment(BaseModel):
@@ -68,7 +69,7 @@ class SharedStates:
         temporary.mkdir()
         _link(run.checkpoints / LAST, temporary / "state.ckpt")
         _link(run.checkpoints / BEST, temporary / BEST)
-        _link_all(run.checkpoints / "sums", temporary / "sums")
+        _link_all(run.checkpoints / SUMS_FOLDER, temporary / SUMS_FOLDER)
         shutil.copyfile(run.history_file, temporary / "history.jsonl")
         (temporary / "about.json").write_text(about.model_dump_json(), encoding="utf-8")
         os.rename(temporary, self.folder / key)
@@ -79,8 +80,8 @@ class SharedStates:
         source = self.folder / key
         _link(source / "state.ckpt", run.checkpoints / LAST)
         _link(source / BEST, run.checkpoints / BEST)
-        shutil.rmtree(run.checkpoints / "sums", ignore_errors=True)
-        _link_all(source / "sums", run.checkpoints / "sums")
+        shutil.rmtree(run.checkpoints / SUMS_FOLDER, ignore_errors=True)
+        _link_all(source / SUMS_FOLDER, run.checkpoints / SUMS_FOLDER)
         shutil.copyfile(source / "history.jsonl", run.history_file)
         uses = source / "uses.json"
         count = json.loads(uses.read_text()) if uses.exists() else 0

@@ -20,6 +20,7 @@ import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 
+from kag.data.mined import mined_digest
 from kag.spec.prefix import prefix_digest
 from kag.spec.run import RunSpec
 from kag.track.folder import RunFolder
@@ -170,7 +171,7 @@ def sharing(
 def inputs(spec: RunSpec, data_digest: str, start_digest: str | None) -> list[Any]:
     """What a training depends on beside its spec: data, mined samples, weights to start from, the machine's ways."""
     replay = spec.data.replay
-    mined = hashlib.sha256(Path(replay.indices).read_bytes()).hexdigest() if replay else None
+    mined = mined_digest(Path(replay.indices)) if replay else None
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
     return [data_digest, mined, start_digest, torch.__version__, torch.get_num_threads(), device]
 

@@ -69,7 +69,7 @@ def evaluate_file(
         for split in wanted
         for row in results(
             measured(scored[split], sites, split, threshold=threshold),
-            weights="raw",
+            weights=None,
             weights_digest=weights.weights_digest,
             data_digest=sites.digest,
             epoch=weights.epoch,

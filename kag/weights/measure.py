@@ -108,7 +108,7 @@ def _intervals(
 def results(
     evaluation: Evaluation,
     *,
-    weights: Kind,
+    weights: Kind | None,
     weights_digest: str,
     data_digest: str,
     epoch: int | None,

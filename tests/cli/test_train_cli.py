@@ -125,11 +125,3 @@ def test_a_mistake_is_one_message(kag: Any, words: list[str], says: str) -> None
     assert says in done.error
     assert done.error.count("error:") == 1
     assert not Path("runs").exists()
-
-
-def test_what_does_not_fit_the_machine_is_refused(kag: Any) -> None:
-    done = kag("check", "spec.yaml", "model.attention.width=900000")
-    assert done.code == 2
-    assert "training needs about" in done.error
-    assert "this machine has" in done.error
-    assert "Traceback" not in done.error

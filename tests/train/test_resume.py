@@ -9,6 +9,8 @@ import pytest
 import torch
 
 from kag import names
+from kag.data.mined import Mined, write_mined
+from kag.data.sites import Sites
 from kag.errors import RecordError, SpecError
 from kag.spec import RunSpec
 from kag.track.folder import RunFolder
@@ -147,6 +149,21 @@ def test_other_data_is_refused(
     folder = killed(make_spec(), epoch=1)
     with pytest.raises(RecordError, match="was trained on data"):
         train(make_spec(**{"data.file": str(other)}), resume=folder)
+
+
+def test_a_mined_list_that_was_made_anew_is_refused(
+    make_spec: MakeSpec, train: Train, killed: Any, sites: Sites, tmp_path: Path
+) -> None:
+    file = tmp_path / "hard.json"
+    train_N = sites.index("train").tolist()
+    for rows_M in (train_N[:5], train_N[5:9]):
+        write_mined(
+            file, Mined(data_digest=sites.digest, split="train", indices=rows_M, run="r", weights_digest="0" * 64)
+        )
+        if rows_M == train_N[:5]:
+            folder = killed(make_spec(**{"data.replay": {"indices": str(file)}}), epoch=1)
+    with pytest.raises(RecordError, match="mined samples"):
+        train(make_spec(**{"data.replay": {"indices": str(file)}}), resume=folder)
 
 
 def test_a_run_is_trained_by_one_process_at_a_time(make_spec: MakeSpec, train: Train, killed: Any) -> None:

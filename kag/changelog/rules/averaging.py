@@ -72,9 +72,9 @@ def _averaged_epochs(run: Logged) -> int | None:
     if counts:
         return int(max(counts))
     stated = run.record.facts.get("averaged_epochs")
-    if stated is not None:
-        return int(stated)
-    return None
+    if isinstance(stated, list):
+        return len(stated)
+    return None if stated is None else int(stated)
 
 
 def _best(record: RunRecord, kinds: tuple[str, ...]) -> Result | None:
