@@ -7,10 +7,8 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(help="Serve runs and sweeps to wandb clients; make and revoke API keys.", no_args_is_help=False)
+app = typer.Typer(no_args_is_help=False)
 key_app = typer.Typer(
-    help="Make, list and revoke the API keys of clients. Example: kag serve key new laptop", no_args_is_help=True
-)
     help="Make, list and revoke the API keys of clients. Example: kag serve key new laptop", no_args_is_help=True
 )
 app.add_typer(key_app, name="key")

@@ -145,6 +145,6 @@ def test_mined_samples_of_other_data_are_refused(make_spec: MakeSpec, train: Tra
     file = tmp_path / "hard.json"
     content: dict[str, Any] = {"data_digest": "0" * 64, "split": "train", "indices": [1], "run": "r"}
     write_mined(file, Mined(weights_digest="1" * 64, **content))
-    with pytest.raises(DataError, match="other data|belong"):
+    with pytest.raises(DataError, match=r"other data|belong"):
         train(make_spec(**{"data.replay": {"indices": str(file)}}))
     assert not runs.exists()
