@@ -25,31 +25,38 @@ def schema() -> None:
 
 def check(
     context: typer.Context,
-    spec_file: Annotated[Path, typer.Argument(metavar="SPEC", help="Spec file.")],
+    spec_file: Annotated[Path, typer.Argument(metavar="SPEC | SWEEP", help="Spec file, or sweep file.")],
     overrides: Annotated[
-        list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Overrides, as for kag train.")
+        list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Overrides of a spec, as for kag train.")
     ] = None,
     rehearsal: Annotated[
         bool, typer.Option("--rehearsal/--no-rehearsal", help="Read the data and send one batch through everything.")
     ] = True,
 ) -> None:
-    """Validate a spec without training: settings, size, cost, and every preflight finding.
+    """Validate a spec or a sweep without training: settings, size, cost, and every preflight finding.
 
     Examples:
 
       kag check runs/specs/sites.yaml
 
       kag check runs/specs/sites.yaml swa.start=20 swa.window=6 --no-rehearsal
+
+      kag check sweeps/swa_window.yaml
     """
     from rich.console import Console
     from rich.markup import escape
 
+    from kag.cli.sweep import check_sweep, is_sweep
     from kag.errors import SpecError
     from kag.spec.load import load_spec, spec_text
     from kag.spec.preflight import preflight
 
     refuse_unknown_options([str(spec_file), *(overrides or ())], options_of(context))
     console = Console()
+    if is_sweep(spec_file):
+        check_sweep(spec_file, overrides or ())
+        console.print("[green]this sweep can be run[/green]")
+        return
     spec = load_spec(spec_file, overrides or ())
     console.print(spec_text(spec), markup=False, highlight=False, soft_wrap=True)
     findings = preflight(spec)

@@ -59,6 +59,27 @@ def sweep(
         show(path, runs)
 
 
+def is_sweep(file: Path) -> bool:
+    """Whether a YAML file is a sweep: it has `parameters`, which no run spec has."""
+    from kag.spec.text import read_yaml
+
+    return "parameters" in read_yaml(file)[0]
+
+
+def check_sweep(file: Path, overrides: Sequence[str]) -> None:
+    """Say what a sweep would run.
+
+    Raises:
+        SweepError: it breaks W&B's schema, or what its base spec allows.
+    """
+    from kag.sweep import read_sweep
+
+    if overrides:
+        raise UserError("a sweep takes no overrides", where=str(file), remedy="change its file, or its base spec")
+    parsed = read_sweep(file)
+    _announce(parsed, checked(parsed, file))
+
+
 def checked(parsed: Sweep, file: Path) -> RunSpec:
     """The base spec of a sweep that is sound.
 
@@ -230,14 +251,16 @@ def show(path: str, runs: Path) -> None:
     """Print the result of a sweep and write a spec for its best trial."""
     import wandb
 
-    from kag.sweep import parse_sweep
+    from kag.sweep import TrialState, parse_sweep
+    from kag.sweep.check import trial_count
     from kag.sweep.importance import best, importance
 
     found: Any = wandb.Api().sweep(path)  # type: ignore[no-untyped-call]
     parsed = parse_sweep(found.config)
     trials = trials_of(path, parsed)
     leader = best(parsed, trials)
-    typer.echo(f"{path}: {sum(trial.state.over for trial in trials)} trials ended")
+    expected, finished = trial_count(parsed), sum(trial.state is TrialState.FINISHED for trial in trials)
+    typer.echo(f"{path}: {finished} of {expected if expected is not None else '?'} trials finished")
     for key, share in importance(parsed, trials).items():
         typer.echo(f"  {share:6.1%}  {key}")
     if leader is None:

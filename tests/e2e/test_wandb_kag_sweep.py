@@ -52,10 +52,10 @@ def test_a_sweep_runs_stops_and_continues_without_a_server(tmp_path: Path) -> No
     (tmp_path / "sweep.yaml").write_text(CONFIG.replace("PYTHON", sys.executable))
     first = call(tmp_path, SWEEP, "sweep.yaml", "--count", "1")
     assert "grid search, 2 trials, at most 2 epochs" in first
-    assert ": 1 trials ended" in first
+    assert ": 1 of 2 trials finished" in first
     second = call(tmp_path, SWEEP, "sweep.yaml", "--agents", "1")
     assert "continuing sweep kag/tiny/" in second
-    assert ": 2 trials ended" in second
+    assert ": 2 of 2 trials finished" in second
     assert "epochs: 2 trained" in second
     best = next((tmp_path / "runs" / "specs" / "planned").glob("sweep_*.yaml"))
     shown = call(tmp_path, SWEEP, "show", best.stem.removeprefix("sweep_"))
