@@ -21,7 +21,7 @@ $(INSTALLED): pyproject.toml docker/constraints.txt
 	@touch $@
 
 demo: $(INSTALLED) $(DEMO_DATA) ## Train a small run on real data (synthetic where there is none) and write its change log
-	$(BIN)/kag train runs/specs/demo.yaml data.file=$(DEMO_DATA) --runs $(DEMO)/runs
+	$(BIN)/kag train runs/specs/demo.yaml data.file=$(DEMO_DATA) epochs=6 --runs $(DEMO)/runs
 	$(BIN)/kag changelog --source $(DEMO)/runs --write $(DEMO)/MODEL_CHANGELOG.md
 	@echo "change log:  $(DEMO)/MODEL_CHANGELOG.md"
 	@echo "run folders: $(DEMO)/runs (try: $(BIN)/kag runs list --runs $(DEMO)/runs)"

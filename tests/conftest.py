@@ -35,6 +35,14 @@ def real_file() -> Path:
     return path.resolve()
 
 
+@pytest.fixture(scope="session")
+def chain(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Run folders of five real runs that stand on one another, with W&B's offline files."""
+    from tests.changelog.real_chain import make_chain
+
+    return make_chain(tmp_path_factory.mktemp("chain"))
+
+
 @pytest.fixture(autouse=True)
 def _no_wandb_account(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
     """Nothing of the person who runs the tests reaches W&B, and W&B leaves nothing behind."""

@@ -55,6 +55,7 @@ def blend(
 
     from rich.console import Console
 
+    from kag.cli.mirroring import mirrored
     from kag.weights.blend import best_trial
     from kag.weights.delivered_run import deliver_blend, named_spec
     from kag.weights.given import bench_for, given_weights
@@ -67,6 +68,7 @@ def blend(
     trials = _tried(given, ratios, weights, bench, console)
     best = best_trial(trials)
     record = deliver_blend(runs, given, trials, best, bench, name=name, start=start, findings=findings)
+    record = mirrored(record, runs, given[0].weights.spec.track, console)
     if as_json:
         typer.echo(_json(given, trials, best, record, findings))
     else:

@@ -52,6 +52,7 @@ def windows(
 
     from rich.console import Console
 
+    from kag.cli.mirroring import mirrored
     from kag.track.folder import RunFolder
     from kag.weights.average import SUMS_FOLDER, RunSums
     from kag.weights.delivered_run import deliver_window, named_spec
@@ -76,6 +77,7 @@ def windows(
     record = None
     if wanted and name:
         record = deliver_window(runs, given, sums, wanted, found, bench, name=name, start=start)
+        record = mirrored(record, runs, given.weights.spec.track, console)
     if as_json:
         typer.echo(_json(folder.id, found, record))
     else:

@@ -18,14 +18,14 @@ from lightning.pytorch.loggers import WandbLogger
 
 from kag import names
 from kag.spec import flat
+from kag.track import wandb_run
 from kag.track.folder import RunFolder
 from kag.track.mirror import START_KEY
 from kag.track.offline import OfflineSource
 from kag.track.record import RunRecord, Status
 from kag.track.wandb_log import pieces
-from kag.train import tracker
+from kag.track.wandb_run import final_row, hosts_with_key, is_online
 from kag.train.job import Job
-from kag.train.tracker import final_row, hosts_with_key, is_online
 from tests.train.conftest import MakeSpec, Train
 
 OFFLINE = {"track.mode": "offline", "epochs": 2}
@@ -204,7 +204,7 @@ def test_without_a_server_the_run_goes_on_offline(
     monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
     monkeypatch.setenv("WANDB_API_KEY", "0" * 40)
     monkeypatch.delenv("WANDB_MODE")
-    monkeypatch.setattr(tracker, "INIT_TIMEOUT", 1.0)
+    monkeypatch.setattr(wandb_run, "INIT_TIMEOUT", 1.0)
     record = train(make_spec(epochs=1, **{"track.mode": "auto"}))
     _, mirrored, folder = only(runs)
     assert [path.name.split("-")[0] for path in (folder.path / "wandb").glob("*run-*")] == ["offline"]

@@ -1,0 +1,193 @@
+"""A run as it goes to W&B: where to, how it begins, how it ends. `mirror` reads it back.
+
+The run folder is the truth. What cannot be reached or started is told, and the run stays in its folder alone.
+"""
+
+from __future__ import annotations
+
+import netrc
+import os
+import secrets
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from kag import names
+from kag.spec.run import TrackSpec
+from kag.track.folder import RunFolder
+from kag.track.mirror import END_KEY, START_KEY
+from kag.track.record import RunRecord
+
+if TYPE_CHECKING:
+    from wandb import Run
+
+INIT_TIMEOUT = 30.0
+"""Seconds to wait for a server before going on offline (the client's own default is 90)."""
+
+FINISH_TIMEOUT = 60.0
+"""Seconds to wait for the last upload; what is missing then stays in the local file for `wandb sync`."""
+
+PUBLIC_HOSTS = frozenset({"api.wandb.ai", "api.forge.coreweave.com"})
+"""Two names of W&B's own server: a login for one is a login for both."""
+
+
+def lost() -> tuple[type[Exception], ...]:
+    """What the client raises when its server, its own process or its settings are at fault."""
+    from wandb.errors import Error
+    from wandb.sdk.mailbox import HandleAbandonedError, MailboxClosedError
+
+    return (Error, OSError, ValueError, MailboxClosedError, HandleAbandonedError)
+
+
+def first_line(error: Exception) -> str:
+    """What an error says, on one line."""
+    return next(iter(str(error).splitlines()), type(error).__name__)
+
+
+def is_online(mode: str, environ: Mapping[str, str], server: str, hosts_with_key: frozenset[str]) -> bool:
+    """Whether a run goes to a server: as the spec says; for `auto`, if a server or a key for it is configured.
+
+    `WANDB_MODE` decides for `auto`, as W&B's users expect. An empty variable counts as none.
+
+    Args:
+        mode: `track.mode`.
+        environ: environment variables.
+        server: base URL that W&B's settings name, or its default.
+        hosts_with_key: hosts, with the port if they have one, that a login is stored for.
+    """
+    if mode != "auto":
+        return mode == "online"
+    if environ.get("WANDB_MODE"):
+        return environ["WANDB_MODE"] in ("online", "shared")
+    if any(environ.get(name) for name in ("WANDB_API_KEY", "WANDB_IDENTITY_TOKEN_FILE", "WANDB_BASE_URL")):
+        return True
+    host = urlsplit(server).netloc
+    return host not in PUBLIC_HOSTS or not PUBLIC_HOSTS.isdisjoint(hosts_with_key)
+
+
+def hosts_with_key(path: Path) -> frozenset[str]:
+    """Hosts that a netrc file has a login for; none if there is no such file or it cannot be read."""
+    try:
+        return frozenset(netrc.netrc(str(path)).hosts)
+    except (OSError, netrc.NetrcParseError):
+        return frozenset()
+
+
+def begin(
+    folder: RunFolder, record: RunRecord, track: TrackSpec, warn: Callable[[str], None], *, wandb_id: str | None
+) -> Run | None:
+    """Begin a run in W&B, online or offline, with its settings as config and its record.
+
+    Args:
+        folder: the run's; the files go there.
+        record: as far as it is known.
+        track: where to.
+        warn: told what cannot be reached or started.
+        wandb_id: of a run that is continued, else None.
+
+    Returns:
+        W&B's run, or None if nothing is mirrored.
+    """
+    if track.mode == "disabled" or (track.mode == "auto" and os.environ.get("WANDB_MODE") == "disabled"):
+        return None
+    from wandb.sdk import wandb_setup
+
+    netrc_file = Path(os.environ.get("NETRC") or Path.home() / ".netrc")
+    if is_online(track.mode, os.environ, wandb_setup.singleton().settings.base_url, hosts_with_key(netrc_file)):
+        before = set(_files(folder))
+        try:
+            return _begun(folder, record, track, wandb_id, offline=False)
+        except lost() as error:
+            warn(f"no W&B server ({first_line(error)}); the run goes on offline, `wandb sync` can upload it later")
+            # What it has begun would pass for a run of its own.
+            for file in set(_files(folder)) - before:
+                shutil.rmtree(file.parent, ignore_errors=True)
+    try:
+        return _begun(folder, record, track, wandb_id, offline=True)
+    except lost() as error:
+        warn(f"W&B could not start ({first_line(error)}); the run is tracked in its folder alone")
+        return None
+
+
+def end(run: Run, record: RunRecord) -> None:
+    """Log the delivered results, the objective in the very last row, and the record; then finish.
+
+    The exit code is 1 unless the run delivered weights. Raises what `lost` names.
+    """
+    row = final_row(record)
+    if row:
+        run.log(row)
+    run.summary[END_KEY] = record.model_dump_json()
+    run.finish(exit_code=0 if record.status.done else 1)
+
+
+def mirror_finished(folder: RunFolder, record: RunRecord, track: TrackSpec, warn: Callable[[str], None]) -> RunRecord:
+    """Mirror a run that no training made, such as a blend, after its end.
+
+    It is a W&B run of its own, even where the environment names the run of a training.
+
+    Args:
+        folder: the run's.
+        record: as it ended.
+        track: where to, as for the runs that it was made from.
+        warn: told what cannot be reached, started or uploaded.
+
+    Returns:
+        The record with the W&B id, on the disk too; the same record if nothing is mirrored.
+    """
+    run = begin(folder, record, track, warn, wandb_id=record.wandb_id or secrets.token_hex(4))
+    if run is None:
+        return record
+    record = record.model_copy(update={"wandb_id": str(run.id)})
+    folder.write_record(record)
+    try:
+        end(run, record)
+    except lost() as error:
+        warn(f"W&B was lost ({first_line(error)}); `wandb sync` can upload the run's local files later")
+    return record
+
+
+def final_row(record: RunRecord) -> dict[str, float]:
+    """Metrics of the delivered weights, the objective last; empty if none were delivered.
+
+    The epoch is the last one that was trained; weights that were not trained have none.
+    """
+    row = {names.evaluation(result.split, result.metric): result.value for result in record.results if result.delivered}
+    if names.OBJECTIVE in row:
+        row[names.OBJECTIVE] = row.pop(names.OBJECTIVE)
+    return {names.EPOCH: float(record.epochs_trained - 1)} | row if row and record.epochs_trained else row
+
+
+def _files(folder: RunFolder) -> list[Path]:
+    return list(folder.wandb.glob("run-*/run-*.wandb"))
+
+
+def _begun(folder: RunFolder, record: RunRecord, track: TrackSpec, wandb_id: str | None, *, offline: bool) -> Run:
+    import wandb
+
+    folder.wandb.mkdir(exist_ok=True)
+    run = wandb.init(
+        name=record.id,
+        project=track.project,
+        entity=track.entity,
+        tags=list(track.tags) or None,
+        id=wandb_id,
+        dir=str(folder.path),
+        mode="offline" if offline else "online",
+        resume="allow",
+        config={**record.spec, START_KEY: record.model_dump_json()},
+        settings=wandb.Settings(
+            init_timeout=INIT_TIMEOUT,
+            finish_timeout=FINISH_TIMEOUT,
+            finish_timeout_raises=False,
+            console="off",
+            silent=True,
+            disable_git=True,
+            disable_code=True,
+        ),
+    )
+    run.define_metric(names.EPOCH)
+    run.define_metric("*", step_metric=names.EPOCH)
+    return run

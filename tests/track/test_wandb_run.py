@@ -1,0 +1,95 @@
+"""Runs that no training made, in W&B: what is mirrored is what the folder says."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+import wandb
+
+from kag.spec.run import TrackSpec
+from kag.track.folder import RunFolder
+from kag.track.offline import OfflineSource
+from kag.track.record import Result, RunRecord, Source, Status
+from kag.track.wandb_run import final_row, mirror_finished
+
+START = datetime(2025, 10, 21, tzinfo=UTC)
+OFFLINE = TrackSpec(mode="offline", tags=("a",))
+
+
+@pytest.fixture(autouse=True)
+def _fresh_client() -> Iterator[None]:
+    """The client reads its settings once and keeps a process of its own."""
+    wandb.teardown()
+    yield
+    with contextlib.suppress(OSError):
+        wandb.teardown()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> RunFolder:
+    return RunFolder.create(tmp_path, "soup", START)
+
+
+@pytest.fixture
+def record(folder: RunFolder) -> RunRecord:
+    """A blend as `kag blend` leaves it."""
+    results = tuple(
+        Result(split=split, metric="auprc", value=value, weights="blend", delivered=True)
+        for split, value in (("val", 0.5), ("test", 0.25))
+    )
+    made = RunRecord(
+        id=folder.id,
+        name="soup",
+        kind="blend",
+        status=Status.FINISHED,
+        start=START,
+        end=START,
+        spec={"epochs": 8, "track.mode": "offline", "start_from": None},
+        sources=(Source(run="a", ratio=0.5), Source(run="b", ratio=0.5)),
+        results=results,
+    )
+    folder.write_record(made)
+    return made
+
+
+def test_the_mirror_of_a_blend_tells_what_the_folder_tells(
+    folder: RunFolder, record: RunRecord, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WANDB_RUN_ID", "training")
+    told: list[str] = []
+    kept = mirror_finished(folder, record, OFFLINE, told.append)
+    wandb.teardown()
+    source = OfflineSource(tmp_path)
+    assert list(source.records()) == [kept] == [folder.read_record()]
+    assert kept == record.model_copy(update={"wandb_id": kept.wandb_id})
+    assert kept.wandb_id not in (None, "training"), "the environment's run is a training"
+    assert source.history(folder.id) == folder.history() == []
+    assert told == []
+
+
+def test_weights_that_no_epoch_made_are_logged_without_one(record: RunRecord) -> None:
+    assert list(final_row(record).items()) == [("test/auprc", 0.25), ("val/auprc", 0.5)]
+    trained = record.model_copy(update={"epochs_trained": 3})
+    assert list(final_row(trained).items()) == [("epoch", 2.0), ("test/auprc", 0.25), ("val/auprc", 0.5)]
+    assert final_row(record.model_copy(update={"results": ()})) == {}
+
+
+def test_disabled_mirrors_nothing(folder: RunFolder, record: RunRecord) -> None:
+    told: list[str] = []
+    assert mirror_finished(folder, record, TrackSpec(mode="disabled"), told.append) == record
+    assert mirror_finished(folder, record, TrackSpec(), told.append) == record, "the tests' environment says disabled"
+    assert folder.read_record() == record
+    assert not folder.wandb.exists()
+    assert told == []
+
+
+def test_settings_that_wandb_refuses_are_told_and_change_no_record(folder: RunFolder, record: RunRecord) -> None:
+    told: list[str] = []
+    assert mirror_finished(folder, record, TrackSpec(mode="offline", project="a/b"), told.append) == record
+    assert folder.read_record() == record
+    (line,) = told
+    assert "tracked in its folder alone" in line
