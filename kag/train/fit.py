@@ -31,7 +31,7 @@ from kag.train.batches import SiteBatches
 from kag.train.console import RunConsole
 from kag.train.delivery import deliver
 from kag.train.loop import Loop
-from kag.train.memory import require_memory
+from kag.train.memory import require_memory_for_weights
 from kag.train.opening import best_epochs, new_run, resume_state, resumed_run
 from kag.train.outcome import Outcome
 from kag.train.rehearsal import rehearse
@@ -72,7 +72,7 @@ def fit(
     sites = read_sites(Path(spec.data.file))
     earlier = earlier_runs(runs, console)
     findings = require_sound(spec, Facts(sibling_best_epochs=best_epochs(earlier, sites.digest)), console)
-    require_memory(spec, sites)
+    require_memory_for_weights(spec, sites)
     start = None if resume else find_start(spec, runs)
     batches, signals = SiteBatches(spec, sites), SignalWatch()
     loop = Loop(spec, sites, batches, start, signals, console)

@@ -9,7 +9,7 @@ import torch
 
 from kag.data.sites import Sites
 from kag.errors import SpecError
-from kag.model.size import training_memory
+from kag.model.size import shape_network, training_memory
 from kag.spec.run import RunSpec
 
 LIBRARIES = 2**30
@@ -55,15 +55,30 @@ def require_memory(spec: RunSpec, sites: Sites) -> Expected:
         SpecError: names what is needed and what the machine has.
     """
     expected = expected_memory(spec, sites)
+    _refuse(spec, expected.certain + expected.tables)
+    return expected
+
+
+def require_memory_for_weights(spec: RunSpec, sites: Sites) -> None:
+    """The same from the weights alone, without a forward pass: a fault of the model code is the rehearsal's to find.
+
+    Raises:
+        SpecError: as `require_memory`.
+    """
+    shape = {"features": sites.columns, "embedding": sites.embedding, "neighbours": sites.neighbours}
+    weights = sum(p.numel() * p.element_size() for p in shape_network(spec.model, **shape).parameters())
+    _refuse(spec, (4 + bool(spec.swa)) * weights + _table_bytes(sites))
+
+
+def _refuse(spec: RunSpec, size: int) -> None:
     have, where = machine_memory()
-    need = expected.certain + expected.tables + LIBRARIES
+    need = size + LIBRARIES
     if need > have:
         raise SpecError(
             f"training needs about {_gib(need)}, {where} has {_gib(have)}",
             where=spec.name,
             remedy="a smaller model.attention.width, model.hidden or data.batch_size; `kag check` shows the figures",
         )
-    return expected
 
 
 def machine_memory() -> tuple[int, str]:

@@ -137,6 +137,7 @@ def test_diverged_weights_end_the_run_by_name(make_spec: MakeSpec, train: Train,
     ("overrides", "error"),
     [
         ({"model.attention.heads": 3}, SpecError),
+        ({"model.attention.width": 900_000}, SpecError),
         ({"swa.start": 3, "swa.window": 9}, SpecError),
         ({"data.file": "/nowhere.h5"}, DataError),
     ],
