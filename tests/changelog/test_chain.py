@@ -14,8 +14,9 @@ from run_logs import parsed
 
 from kag.changelog.repository import Repository
 from kag.changelog.write import Options, update
+from kag.spec import load_spec
 from kag.track.folders import FolderSource
-from tests.changelog.real_chain import NAMES
+from tests.changelog.real_chain import NAMES, SPEC
 
 
 @pytest.fixture(scope="module")
@@ -108,10 +109,11 @@ def test_every_number_of_a_row_comes_from_its_files(name: str, chain: Path, rows
 
 @pytest.mark.slow
 def test_what_each_run_did_is_said_of_it_and_of_no_other(chain: Path, rows: dict[str, list[str]]) -> None:
+    ramp = load_spec(SPEC).model.gate.penalty.weight
     told = {
         "aborted by Planted": {"broken"},
         "averaged 3 epochs, 4 to 6": {"swa"},
-        "gate.penalty.weight 0.15 to 0.05 in 8 -&gt; 0.6": {"penalty"},
+        f"gate.penalty.weight {ramp.start} to {ramp.end} in {ramp.epochs} -&gt; 0.6": {"penalty"},
     }
     for words, names in told.items():
         assert {name for name, cells in rows.items() if words in " ".join(cells)} == names

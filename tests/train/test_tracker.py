@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import os
 import signal
@@ -260,7 +261,10 @@ def kill_clients() -> list[int]:
     clients = [child for child in children if b"wandb-core" in Path(f"/proc/{child}/cmdline").read_bytes()]
     for client in clients:
         os.kill(client, signal.SIGKILL)
-        os.waitid(os.P_PID, client, os.WEXITED | os.WNOWAIT)
+    # W&B waits for its process only if it can still talk to it.
+    for process in gc.get_objects():
+        if type(process) is subprocess.Popen and process.pid in clients:
+            process.wait()
     return clients
 
 
