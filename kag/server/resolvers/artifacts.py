@@ -22,18 +22,22 @@ from kag.server.tables import runs as run_table
 
 
 def artifact_node(row: RowMapping | None) -> Node | None:
+    """The artifact of a row as a node, or None."""
     return None if row is None else Node("Artifact", row)
 
 
 def identifier(kind: str) -> Any:
+    """Resolver of the opaque id of a row of this kind."""
     return lambda context, row, arguments: encode_id(kind, row["id"])
 
 
 def sequence_of(context: Context, row: RowMapping, arguments: Arguments) -> Node:
+    """The collection that an artifact belongs to."""
     return Node("ArtifactSequence", artifacts.collection_of(context.connection, row["collection_id"]))
 
 
 def alias_nodes(context: Context, row: RowMapping, arguments: Arguments) -> list[Node]:
+    """Names that point to an artifact: `latest`, `v3`, ..."""
     return [Node("ArtifactAlias", one) for one in artifacts.aliases_of(context.connection, row["id"])]
 
 
@@ -114,6 +118,7 @@ def _inputs(context: Context, row: RowMapping, arguments: Arguments) -> Node:
 
 
 def artifact_by_id(context: Context, _: Any, arguments: Arguments) -> Node:
+    """The artifact with an opaque id."""
     return Node("Artifact", artifacts.by_id(context.connection, arguments.get("id")))
 
 
