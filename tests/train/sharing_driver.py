@@ -10,15 +10,18 @@ import os
 import random
 import signal
 import sys
-import threading
-import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from kag.spec import RunSpec, build_spec
 from kag.train.console import RunConsole
 from kag.train.fit import fit
+from kag.train.job import Job
+from kag.train.shared_states import SharedStates
 from kag.train.sharing import ShareOptions
 from tests.train.conftest import TINY
 
@@ -30,43 +33,64 @@ def specs(data: str) -> list[RunSpec]:
     ]
 
 
-def train_all(data: str, runs: Path, share: Path, first: int) -> None:
-    """A child's life: its half of the specs."""
+def train_all(data: str, runs: Path, share: Path, first: int, tell: int) -> None:
+    """A child's life: its half of the specs. It tells of every batch and of every state that it stores or takes."""
+
+    def telling(function: Callable[..., Any]) -> Callable[..., Any]:
+        def told(*arguments: Any) -> Any:
+            os.write(tell, b".")
+            return function(*arguments)
+
+        return told
+
+    Job.on_train_batch_start = telling(Job.on_train_batch_start)  # type: ignore[method-assign]
+    SharedStates.put = telling(SharedStates.put)  # type: ignore[method-assign]
+    SharedStates.give = telling(SharedStates.give)  # type: ignore[method-assign]
     for spec in specs(data)[first::2]:
         fit(spec, runs=runs, share=ShareOptions(share, part_at=(2, 3)), console=RunConsole(quiet=True))
 
 
-def start(data: str, runs: Path, share: Path, first: int) -> int:
+def start(data: str, runs: Path, share: Path, first: int) -> tuple[int, int]:
+    """Process id of a child, and the end of the pipe on which it tells what it does."""
+    listen, tell = os.pipe()
     pid = os.fork()
     if pid == 0:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        train_all(data, runs, share, first)
+        os.close(listen)
+        train_all(data, runs, share, first, tell)
         os._exit(0)
-    return pid
+    os.close(tell)
+    return pid, listen
 
 
-def round_of(data: str, folder: Path, delay: float) -> dict[str, object]:
-    """One pair of processes; the first is killed after a delay, the other must finish; then the first starts again."""
-    share, runs = folder / "share", [folder / "first", folder / "second"]
-    children = [start(data, runs[number], share, number) for number in (0, 1)]
-    killer = threading.Timer(delay, os.kill, (children[0], signal.SIGKILL))
-    killer.start()
-    ends = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
-    killer.cancel()
-    again = os.waitstatus_to_exitcode(os.waitpid(start(data, folder / "again", share, 0), 0)[1])
+def follow(pid: int, listen: int, steps: int | None) -> int:
+    """Let a child do so many steps and kill it, or let it end; returns how it ended."""
+    seen = 0
+    while os.read(listen, 1):
+        seen += 1
+        if seen == steps:
+            os.kill(pid, signal.SIGKILL)
+    os.close(listen)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def round_of(data: str, folder: Path, steps: int) -> dict[str, object]:
+    """One pair of processes: the first is killed after some steps, the other must finish; the first starts again."""
+    share = folder / "share"
+    children = [start(data, folder / name, share, number) for number, name in enumerate(("first", "second"))]
+    with ThreadPoolExecutor(2) as threads:
+        ends = list(threads.map(follow, *zip(*children, strict=True), (steps, None)))
+    again = follow(*start(data, folder / "again", share, 0), None)
     return {"ends": ends, "again": again}
 
 
 def main() -> None:
+    """Train every spec alone, then all rounds."""
     data, folder, rounds = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
     torch.set_num_threads(1)
-    began = time.perf_counter()
     for spec in specs(data):
         fit(spec, runs=folder / "alone", console=RunConsole(quiet=True))
-    duration = time.perf_counter() - began
     random.seed(11)
-    found = [round_of(data, folder / str(number), random.uniform(0.05, duration)) for number in range(rounds)]
-    print(json.dumps({"duration": duration, "rounds": found}))
+    print(json.dumps([round_of(data, folder / str(number), random.randint(1, 10)) for number in range(rounds)]))
 
 
 if __name__ == "__main__":

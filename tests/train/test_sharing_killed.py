@@ -29,10 +29,10 @@ def test_killing_one_of_two_changes_nothing(synthetic_file: Path, tmp_path: Path
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
-    rounds = json.loads(done.stdout.splitlines()[-1])["rounds"]
+    rounds = json.loads(done.stdout.splitlines()[-1])
     alone = by_window(tmp_path / "alone")
     assert len(alone) == 4
-    assert sum(found["ends"][0] == -9 for found in rounds) >= ROUNDS // 2, "most kills must hit a living process"
+    assert [found["ends"][0] for found in rounds].count(-9) >= ROUNDS // 2, "most kills must hit a living process"
     for number, found in enumerate(rounds):
         assert found["ends"][1] == 0, "the other process finishes"
         assert found["again"] == 0
