@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -49,6 +50,7 @@ def changelog(
     form: Annotated[
         Format, typer.Option("--format", help="What to print, or to write to a file of its own.")
     ] = Format.MARKDOWN,
+    as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
     since: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="First day that is shown.")] = None,
     until: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Last day that is shown.")] = None,
     tag: Annotated[list[str] | None, typer.Option(help="Only with this tag; repeated, with all of them.")] = None,
@@ -68,6 +70,7 @@ def changelog(
     from kag.changelog.write import Options
     from kag.track.source import open_source
 
+    form = Format.JSON if as_json else form
     choice = Choice(since.date() if since else None, until.date() if until else None, tuple(tag or ()), sweep)
     options = Options(Repository(Path.cwd()), Path(source) / PLANNED_SPECS, choice, verbatim)
     if write is None and (check or show_diff) and form is not Format.MARKDOWN:
@@ -92,17 +95,22 @@ def changelog(
 def import_log(
     file: Annotated[Path, typer.Argument(help="Change log that was kept by hand.", metavar="FILE")],
     runs: Runs = Path("runs"),
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Turn the rows of a hand-kept change log into run folders: what they state, nothing guessed."""
     from kag.changelog.importing import import_rows
 
     made, known = import_rows(file, runs)
+    if as_json:
+        typer.echo(json.dumps({"imported": made, "known": known}, indent=2))
+        return
     typer.echo(f"{len(made)} runs imported into {runs}" + (f", {len(known)} were there already" if known else ""))
 
 
 def doctor(
     run: Annotated[str, typer.Argument(help="Run id, its beginning, the run's name, or a folder.", metavar="RUN")],
     runs: Runs = Path("runs"),
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Print what the rules find in a run, each finding with the numbers it rests on.
 
@@ -122,6 +130,9 @@ def doctor(
     folder = RunFolder.find(runs, run)
     siblings = collect(FolderSource(folder.path.parent), Repository(Path.cwd()))
     findings = diagnose(siblings.by_id[folder.id], siblings)
+    if as_json:
+        typer.echo(json.dumps([finding.model_dump(mode="json") for finding in findings], indent=2))
+        return
     console = Console(highlight=False, soft_wrap=True)
     colours = {"error": "red", "warning": "yellow", "note": "cyan"}
     for finding in findings:
@@ -136,6 +147,7 @@ def note(
     run: Annotated[str, typer.Argument(help="Run id, its beginning, the run's name, or a folder.", metavar="RUN")],
     text: Annotated[str, typer.Argument(help="What to add.", metavar="TEXT")],
     runs: Runs = Path("runs"),
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Add a note to a run; the change log shows it at the end of the run's row.
 
@@ -148,7 +160,10 @@ def note(
 
     folder = RunFolder.find(runs, run)
     add_note(folder, text)
-    typer.echo(f"added to {folder.notes_file}")
+    if as_json:
+        typer.echo(json.dumps({"run": folder.id, "file": str(folder.notes_file), "notes": folder.notes()}, indent=2))
+    else:
+        typer.echo(f"added to {folder.notes_file}")
 
 
 def _versions(runs: RunSource, file: Path, options: Options, form: Format, *, dry: bool) -> tuple[str, str, bool]:

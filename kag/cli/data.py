@@ -53,8 +53,10 @@ def synth(
     ] = 0.02,
     seed: Annotated[int, typer.Option(min=0, help="Equal seeds give equal files.")] = 0,
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Write a synthetic file whose labels follow a rule: near neighbours carry most of the signal."""
+    from rich.console import Console
     from rich.progress import Progress
 
     from kag.data.synth import synthesise
@@ -62,7 +64,7 @@ def synth(
 
     if out.exists() and not force:
         raise DataError("there is a file already", where=str(out), remedy="choose another name, or pass --force")
-    with Progress(transient=True) as progress:
+    with Progress(transient=True, console=Console(stderr=as_json)) as progress:
         task = progress.add_task("proteins", total=proteins)
         synthesise(
             out,
@@ -76,6 +78,9 @@ def synth(
             missing=missing,
             on_protein=lambda done: progress.update(task, completed=done),
         )
+    if as_json:
+        typer.echo(json.dumps({"file": str(out), "proteins": proteins, "points": proteins * points}, indent=2))
+        return
     typer.echo(f"wrote {out}: {proteins} proteins, {proteins * points} points; see `kag data check {out}`")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
@@ -18,6 +19,7 @@ def mine(
     data: Annotated[Path | None, typer.Option(help="Where the data file lies now.")] = None,
     runs: Annotated[Path, typer.Option(help="Folder of the run folders.")] = Path("runs"),
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """List the positives that weights miss at val's threshold, worst first, for replay in training.
 
@@ -44,7 +46,7 @@ def mine(
     from kag.weights.given import bench_for, given_weights
     from kag.weights.measure import Split
 
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False, soft_wrap=True, stderr=as_json)
     given = given_weights(weights, runs)
     bench = bench_for(given.weights, data)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
@@ -60,6 +62,11 @@ def mine(
             progress=lambda done: bar.update(task, completed=done),
         )
     write_mined(out, found.mined)
+    if as_json:
+        page = {"file": str(out), "written": len(found.mined.indices), "missed": found.missed}
+        page |= {"positives": found.positives, "threshold": found.threshold, "run": given.run}
+        typer.echo(json.dumps(page | {"weights_digest": given.weights.weights_digest}, indent=2))
+        return
     console.print(
         f"{found.missed} of {found.positives} positives of {split} lie below val's threshold "
         f"(logit {found.threshold:.3f}) under {given.run} ({given.weights.weights_digest[:8]})"

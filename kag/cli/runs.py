@@ -102,9 +102,13 @@ def watch(
     runs: Runs = RUNS,
     every: Annotated[float, typer.Option(help="Seconds between two looks.", min=0.1)] = 2.0,
     last: Annotated[int, typer.Option(help="Finished runs shown below those under way.", min=0)] = 10,
+    as_json: Annotated[bool, typer.Option("--json", help="One look, as JSON: the runs under way.")] = False,
 ) -> None:
     """Watch runs under way: epoch, val AUPRC, gate, learning rate, last sign of life. Ctrl-C ends it."""
     source = FolderSource(runs)
+    if as_json:
+        typer.echo(TypeAdapter(list[Mapping[str, object]]).dump_json(_under_way(source), indent=2))
+        return
     with Live(_scene(source, last), console=_console(), auto_refresh=False) as live:
         try:
             while True:
@@ -125,13 +129,25 @@ def _scene(source: FolderSource, last: int) -> Group:
     return Group(*parts)
 
 
+def _under_way(source: FolderSource) -> list[Mapping[str, object]]:
+    running = [record for record in source.readable()[0] if record.status is Status.RUNNING]
+    return [
+        {"run": record.id, "newest": rows[-1] if rows else None, "written": written}
+        for record, rows, written in ((record, *_signs(source.runs, record)) for record in running)
+    ]
+
+
+def _signs(runs: Path, record: RunRecord) -> tuple[list[dict[str, float]], datetime]:
+    """The history of a run, and its last sign of life."""
+    folder = RunFolder(runs / record.id)
+    files = [file for file in (folder.record_file, folder.history_file, folder.console_file) if file.exists()]
+    return folder.history(), datetime.fromtimestamp(max(file.stat().st_mtime for file in files), UTC)
+
+
 def _progress(runs: Path, running: list[RunRecord]) -> Table:
     lines = []
     for record in running:
-        folder = RunFolder(runs / record.id)
-        files = [file for file in (folder.record_file, folder.history_file, folder.console_file) if file.exists()]
-        written = datetime.fromtimestamp(max(file.stat().st_mtime for file in files), UTC)
-        rows = folder.history()
+        rows, written = _signs(runs, record)
         lines.append((record, rows[-1] if rows else {}, written))
     return tables.progress_table(lines, datetime.now(UTC))
 

@@ -39,6 +39,9 @@ def train(
     share_max: Annotated[
         float | None, typer.Option(metavar="GB", help="With --share: room for all states; the least useful go.")
     ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the run's record as JSON; all else goes to the error stream.")
+    ] = False,
 ) -> None:
     """Train one run and track it.
 
@@ -72,11 +75,17 @@ def train(
     from kag.train.sharing import ShareOptions
 
     options = ShareOptions(share, points, None if share_max is None else int(share_max * 1e9)) if share else None
-    _train(spec, runs, folder, accept or (), options)
+    _train(spec, runs, folder, accept or (), options, as_json=as_json)
 
 
 def _train(
-    spec: RunSpec, runs: Path, resume: RunFolder | None, accept: Sequence[str], share: ShareOptions | None
+    spec: RunSpec,
+    runs: Path,
+    resume: RunFolder | None,
+    accept: Sequence[str],
+    share: ShareOptions | None,
+    *,
+    as_json: bool,
 ) -> None:
     import logging
 
@@ -86,8 +95,11 @@ def _train(
 
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    console = RunConsole()
+    console = RunConsole(stderr=as_json)
     record = fit(spec, runs=runs, resume=resume, accept=accept, share=share, console=console)
+    if as_json:
+        typer.echo(record.model_dump_json(indent=2))
+        return
     console.terminal.print(results_table(f"results of {record.id} (* delivered)", record.results))
     console.print(f"run folder {runs / record.id}; look at it with: kag runs show {record.id} --runs {runs}")
 

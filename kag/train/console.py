@@ -30,10 +30,11 @@ class RunConsole:
     Args:
         log: the file, or None before there is one.
         quiet: print nothing to the terminal.
+        stderr: print to the error stream.
     """
 
-    def __init__(self, log: Path | None = None, *, quiet: bool = False) -> None:
-        self.terminal = Console(quiet=quiet)
+    def __init__(self, log: Path | None = None, *, quiet: bool = False, stderr: bool = False) -> None:
+        self.terminal = Console(quiet=quiet, stderr=stderr)
         self._log = log
 
     def log_to(self, path: Path) -> None:

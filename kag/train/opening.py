@@ -23,9 +23,8 @@ from kag.spec.flat import digest, flat
 from kag.spec.load import load_spec, spec_text
 from kag.spec.run import RunSpec
 from kag.track.atomic import write_atomically
-from kag.track.environment import environment
+from kag.track.begin import begin
 from kag.track.folder import RunFolder
-from kag.track.git import dirty_patch, git_facts
 from kag.track.record import Change, RunRecord, Status
 from kag.train.recorder import INTERRUPTED, LAST
 from kag.train.starting import Start, changed_keys
@@ -79,35 +78,26 @@ def new_run(
         findings: of preflight.
     """
     parent = spec.parent or (start.source.run if start else default_parent(earlier, spec.name, data_digest))
-    now = datetime.now(UTC)
-    folder = RunFolder.create(runs, spec.name, now)
-    folder.checkpoints.mkdir()
     commits = {record.id: record.git.commit for record in earlier if record.git}
-    record = RunRecord(
-        id=folder.id,
-        name=spec.name,
-        status=Status.RUNNING,
-        start=now,
-        change=spec.change,
-        tags=spec.track.tags,
-        spec=flat(spec),
-        spec_digest=digest(spec),
+    facts = {
+        "findings": [finding.model_dump(mode="json") for finding in findings],
+        "mined_digest": _mined_digest(spec),
+        "changes_from_source": [change.model_dump(mode="json") for change in (start.changes if start else ())],
+    }
+    folder, record = begin(
+        runs,
+        spec,
+        now=datetime.now(UTC),
         data_digest=data_digest,
         parent=parent,
-        sources=(start.source,) if start else (),
-        git=git_facts(Path.cwd(), parent_commit=commits.get(parent or "")),
-        environment=environment() | {"threads": torch.get_num_threads(), "device": _device()},
-        sweep=os.environ.get("WANDB_SWEEP_ID"),
-        facts={
-            "findings": [finding.model_dump(mode="json") for finding in findings],
-            "mined_digest": _mined_digest(spec),
-            "changes_from_source": [change.model_dump(mode="json") for change in (start.changes if start else ())],
+        parent_commit=commits.get(parent or ""),
+        machine={"threads": torch.get_num_threads(), "device": _device()},
+        more={
+            "sources": (start.source,) if start else (),
+            "sweep": os.environ.get("WANDB_SWEEP_ID"),
+            "facts": facts,
         },
     )
-    write_atomically(folder.spec_file, spec_text(spec))
-    patch = dirty_patch(Path.cwd()) if record.git and record.git.dirty else b""
-    if patch:
-        write_atomically(folder.patch_file, patch)
     folder.write_record(record)
     return Opening(folder, record, state=start.state if start else None)
 

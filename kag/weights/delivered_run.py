@@ -13,11 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from kag import names
-from kag.spec import Finding, RunSpec, build_spec, digest, flat, spec_text
-from kag.track.atomic import write_atomically
-from kag.track.environment import environment
+from kag.spec import Finding, RunSpec, build_spec
+from kag.track.begin import begin
 from kag.track.folder import RunFolder
-from kag.track.git import dirty_patch, git_facts
 from kag.track.record import Checkpoint, Result, RunRecord, Source, Status
 from kag.weights.average import RunSums
 from kag.weights.bench import Bench, Variant
@@ -80,41 +78,30 @@ def deliver_run(runs: Path, weights: StoredWeights, bench: Bench, making: Making
     spec = named_spec(weights.spec, making.name, change=making.change, parent=parent)
     weights = replace(weights, spec=spec)
     rows = _results(weights, bench, making)
-    folder = RunFolder.create(runs, making.name, making.start)
-    folder.checkpoints.mkdir()
-    for name in NAMES:
-        save_weights(folder.checkpoints / f"{name}.ckpt", weights)
-    write_atomically(folder.spec_file, spec_text(spec))
-    commit = _commit(runs, parent)
-    git = git_facts(Path.cwd(), parent_commit=commit)
-    patch = dirty_patch(Path.cwd()) if git and git.dirty else b""
-    if patch:
-        write_atomically(folder.patch_file, patch)
-    record = RunRecord(
-        id=folder.id,
-        name=making.name,
-        kind="blend",
-        status=Status.FINISHED,
-        start=making.start,
-        end=datetime.now(UTC),
-        change=making.change,
-        tags=spec.track.tags,
-        spec=flat(spec),
-        spec_digest=digest(spec),
+    stored_as = {
+        name: Checkpoint(path=f"checkpoints/{name}.ckpt", weights_digest=weights.weights_digest, epoch=weights.epoch)
+        for name in NAMES
+    }
+    folder, record = begin(
+        runs,
+        spec,
+        now=making.start,
         data_digest=weights.data.data_digest,
         parent=parent,
-        sources=making.sources,
-        git=git,
-        environment=environment() | {"device": str(bench.tables.residue_RD.device)},
-        results=rows,
-        checkpoints={
-            name: Checkpoint(
-                path=f"checkpoints/{name}.ckpt", weights_digest=weights.weights_digest, epoch=weights.epoch
-            )
-            for name in NAMES
+        parent_commit=_commit(runs, parent),
+        machine={"device": str(bench.tables.residue_RD.device)},
+        more={
+            "kind": "blend",
+            "status": Status.FINISHED,
+            "end": datetime.now(UTC),
+            "sources": making.sources,
+            "results": rows,
+            "checkpoints": stored_as,
+            "facts": {"findings": [finding.model_dump(mode="json") for finding in making.findings], **making.facts},
         },
-        facts={"findings": [finding.model_dump(mode="json") for finding in making.findings], **making.facts},
     )
+    for name in NAMES:
+        save_weights(folder.checkpoints / f"{name}.ckpt", weights)
     folder.write_record(record)
     return record
 

@@ -9,6 +9,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+from small_spec import SMALL
 
 from kag.data.read import read_sites
 from kag.spec import build_spec
@@ -17,25 +18,13 @@ from kag.train.console import RunConsole
 from kag.train.fit import fit
 from kag.weights import metrics
 
-SMALL: dict[str, Any] = {
-    "name": "small",
-    "epochs": 2,
-    "data": {"batch_size": 128},
-    "model": {
-        "hidden": [12, 8],
-        "attention": {"heads": 2, "layers": 1, "width": 8, "feedforward": 8},
-        "gate": {"penalty": {"weight": 0.1}, "dropout": {"rate": 0.1}, "context_scale": 1.0},
-        "auxiliary": None,
-    },
-    "swa": {"start": 1, "window": 1, "anneal_epochs": 0},
-    "track": {"mode": "disabled"},
-}
-
 
 @pytest.fixture(scope="module")
 def folder(synthetic_file: Path, tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     runs = tmp_path_factory.mktemp("evaluated") / "runs"
-    fit(build_spec(SMALL, {"data.file": str(synthetic_file)}), runs=runs, console=RunConsole(quiet=True))
+    swa = {"swa": {"start": 1, "window": 1, "anneal_epochs": 0}, "model.auxiliary": None}
+    spec = build_spec(SMALL, {"data.file": str(synthetic_file), **swa})
+    fit(spec, runs=runs, console=RunConsole(quiet=True))
     return RunFolder.find(runs, "small")
 
 

@@ -71,3 +71,16 @@ def test_an_example_is_taken_by_the_parser(name: str, example: str) -> None:
 def test_every_option_is_explained(name: str) -> None:
     silent = [parameter.name for parameter in EVERY[name].params if not getattr(parameter, "help", None)]
     assert silent == []
+
+
+WITHOUT_JSON = {
+    "kag schema": "prints JSON and nothing else",
+    "kag serve": "runs until it is stopped",
+    "kag report": "writes a page",
+}
+
+
+@pytest.mark.parametrize("name", [name for name, command in EVERY.items() if acts(command)])
+def test_every_command_speaks_json(name: str) -> None:
+    options = {word for parameter in EVERY[name].params for word in parameter.opts}
+    assert ("--json" in options) != (name in WITHOUT_JSON)

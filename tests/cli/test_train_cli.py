@@ -6,24 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from small_spec import SMALL
 
 from kag.spec import build_spec, load_spec, spec_text
 from kag.track.folder import RunFolder
 from kag.track.record import Status
-
-SMALL: dict[str, Any] = {
-    "name": "small",
-    "epochs": 2,
-    "data": {"batch_size": 128},
-    "model": {
-        "hidden": [12, 8],
-        "attention": {"heads": 2, "layers": 1, "width": 8, "feedforward": 8},
-        "gate": {"penalty": {"weight": 0.1}, "dropout": {"rate": 0.1}, "context_scale": 1.0},
-        "auxiliary": {"weight": 0.05},
-    },
-    "early_stopping": None,
-    "track": {"mode": "disabled"},
-}
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,67 @@
+"""How the folder of a run begins: its spec, the state of the code, and its first record."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from kag.spec.flat import digest, flat
+from kag.spec.load import spec_text
+from kag.spec.run import RunSpec
+from kag.track.atomic import write_atomically
+from kag.track.environment import environment
+from kag.track.folder import RunFolder
+from kag.track.git import dirty_patch, git_facts
+from kag.track.record import RunRecord, Scalar, Status
+
+
+def begin(
+    runs: Path,
+    spec: RunSpec,
+    *,
+    now: datetime,
+    data_digest: str,
+    parent: str | None,
+    parent_commit: str | None,
+    machine: Mapping[str, Scalar],
+    more: Mapping[str, Any],
+) -> tuple[RunFolder, RunRecord]:
+    """Make the folder of a run, with its spec and the uncommitted changes of the code; the record is not yet written.
+
+    Args:
+        runs: folder of the run folders.
+        spec: of the run; gives its name.
+        now: when the run began.
+        data_digest: of the data that it reads.
+        parent: run that it is compared with.
+        parent_commit: commit of the parent, if known.
+        machine: what the environment says besides the versions: device, threads.
+        more: other fields of the record.
+
+    Raises:
+        RecordError: the folder cannot be made.
+    """
+    folder = RunFolder.create(runs, spec.name, now)
+    folder.checkpoints.mkdir()
+    write_atomically(folder.spec_file, spec_text(spec))
+    git = git_facts(Path.cwd(), parent_commit=parent_commit)
+    patch = dirty_patch(Path.cwd()) if git and git.dirty else b""
+    if patch:
+        write_atomically(folder.patch_file, patch)
+    record = RunRecord(
+        id=folder.id,
+        name=spec.name,
+        status=Status.RUNNING,
+        start=now,
+        change=spec.change,
+        tags=spec.track.tags,
+        spec=flat(spec),
+        spec_digest=digest(spec),
+        data_digest=data_digest,
+        parent=parent,
+        git=git,
+        environment=environment() | dict(machine),
+    )
+    return folder, record.model_copy(update=dict(more))
