@@ -20,6 +20,7 @@ from kag.cli import tables
 from kag.errors import RecordError
 from kag.track.folder import RunFolder
 from kag.track.folders import FolderSource
+from kag.track.hold import as_it_stands
 from kag.track.record import RunRecord, Status
 
 app = typer.Typer(help="List, show, compare and watch tracked runs.", no_args_is_help=True)
@@ -69,7 +70,7 @@ def show(
 ) -> None:
     """Show everything known of a run: settings, results with their digests, lineage, failure, history, notes."""
     folder = RunFolder.find(runs, run)
-    record, history, notes = folder.read_record(), folder.history(), folder.notes()
+    record, history, notes = as_it_stands(folder, folder.read_record()), folder.history(), folder.notes()
     if as_json:
         page = {"record": record, "history": history, "notes": notes}
         typer.echo(TypeAdapter(Mapping[str, object]).dump_json(page, indent=2))

@@ -114,6 +114,11 @@ class RunFolder:
         return self.path / "console.log"
 
     @property
+    def lock_file(self) -> Path:
+        """Held by the process that trains the run."""
+        return self.path / ".lock"
+
+    @property
     def patch_file(self) -> Path:
         """Uncommitted changes of the code that ran; absent if there were none."""
         return self.path / "uncommitted.patch"

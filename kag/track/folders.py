@@ -9,6 +9,7 @@ from pathlib import Path
 
 from kag.errors import RecordError
 from kag.track.folder import RunFolder
+from kag.track.hold import as_it_stands
 from kag.track.record import RunRecord
 
 _Version = tuple[int, int]
@@ -30,6 +31,8 @@ class FolderSource:
 
     def readable(self) -> tuple[list[RunRecord], list[RecordError]]:
         """The runs that can be read, in order, and what is wrong with the others.
+
+        A run whose process was killed without a word is killed here, whatever its record says; see `as_it_stands`.
 
         Raises:
             RecordError: there is no such folder.
@@ -65,4 +68,4 @@ class FolderSource:
         known = self._known.get(folder.id)
         if known is None or known[0] != version:
             known = self._known[folder.id] = (version, folder.read_record())
-        return known[1]
+        return as_it_stands(folder, known[1])

@@ -6,14 +6,12 @@ Nothing is written before the spec, the data and the weights to start from are k
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import torch
-from filelock import FileLock, Timeout
 
 from kag import names
 from kag.data.mined import mined_digest
@@ -41,24 +39,6 @@ class Opening:
     """History so far."""
     state: Path | None = None
     """Lightning checkpoint to continue from."""
-
-
-@contextmanager
-def locked(folder: RunFolder) -> Iterator[None]:
-    """Hold the run alone; the system lets go of it when the process dies.
-
-    Raises:
-        RecordError: another process trains this run.
-    """
-    lock = FileLock(folder.path / ".lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout as error:
-        raise RecordError(f"run {folder.id} is being trained by another process", where=str(folder.path)) from error
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def new_run(

@@ -11,10 +11,11 @@ from typing import Any
 
 import kag
 from kag.errors import Interrupted
+from kag.track.hold import locked
 from kag.track.record import Failure, Status
 from kag.train.console import RunConsole
 from kag.train.delivery import Delivery
-from kag.train.opening import Opening, locked
+from kag.train.opening import Opening
 from kag.train.tracker import NoTracker, Tracker
 
 

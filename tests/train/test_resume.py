@@ -167,7 +167,7 @@ def test_a_mined_list_that_was_made_anew_is_refused(
 
 
 def test_a_run_is_trained_by_one_process_at_a_time(make_spec: MakeSpec, train: Train, killed: Any) -> None:
-    from kag.train.opening import locked
+    from kag.track.hold import locked
 
     folder = killed(make_spec(), epoch=1)
     with locked(folder), pytest.raises(RecordError, match="another process"):
