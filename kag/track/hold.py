@@ -8,8 +8,6 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from filelock import FileLock, Timeout
-
 from kag.errors import RecordError
 from kag.track.folder import RunFolder
 from kag.track.record import RunRecord, Status
@@ -25,6 +23,8 @@ def locked(folder: RunFolder) -> Iterator[None]:
     Raises:
         RecordError: another process trains this run.
     """
+    from filelock import FileLock, Timeout  # whoever only looks need not load it
+
     lock = FileLock(folder.lock_file)
     try:
         lock.acquire(timeout=PATIENCE)
