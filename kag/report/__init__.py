@@ -1,0 +1,1 @@
+"""Pictures and reports of runs, for people: figures as values, drawn in a browser or on paper."""

@@ -1,0 +1,76 @@
+"""Several runs side by side: their curves in the same charts, and the settings on which they differ."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from kag import names
+from kag.report.figure import Chart, Line
+from kag.report.run_figures import EPOCH_AXIS
+from kag.report.series import Rows, by_epoch, line
+from kag.report.words import MISSING, setting
+from kag.spec.flat import DESCRIPTIVE, EXECUTION
+from kag.track.record import RunRecord
+
+_VAL_LOSS = names.evaluation("val", "loss")
+
+_CHARTS = (
+    ("auprc", "Validation AUPRC", "AUPRC", names.OBJECTIVE, names.averaged(names.OBJECTIVE)),
+    ("train_loss", "Training loss", "loss", names.TRAIN_LOSS, None),
+    ("val_loss", "Validation loss", "loss", _VAL_LOSS, names.averaged(_VAL_LOSS)),
+    ("alpha", "Gate alpha, mean (share of the centre)", "alpha", names.ALPHA_MEAN, None),
+    ("entropy", "Attention entropy, mean (1 is uniform)", "entropy", names.ENTROPY, None),
+    ("lr", "Learning rate", "learning rate", names.LR, None),
+)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A key on which runs differ."""
+
+    key: str
+    values: tuple[str, ...]
+    """As the spec writes them, one a run; a dash where a run has no such key."""
+
+
+def compare_figures(histories: Mapping[str, Rows]) -> tuple[Chart, ...]:
+    """The same charts for several runs; what none of them logged is left out.
+
+    Args:
+        histories: label of a run -> its history. A run has one colour in all charts; averaged weights are dashed.
+    """
+    known = {label: by_epoch(rows) for label, rows in histories.items()}
+    charts = []
+    for name, title, y_label, key, averaged in _CHARTS:
+        lines = tuple(_lines(known, key, averaged))
+        if lines:
+            charts.append(Chart(f"compare_{name}", title, "epoch", y_label, lines, axis=EPOCH_AXIS))
+    return tuple(charts)
+
+
+def differing_settings(records: Sequence[RunRecord]) -> tuple[Setting, ...]:
+    """Keys on which the runs differ, in the order of the spec; what only describes a run is left aside.
+
+    A record of a hand-kept log knows some settings only: what it does not know is no difference.
+    """
+    keys = dict.fromkeys(key for record in records for key in record.spec if key not in DESCRIPTIVE + EXECUTION)
+    return tuple(
+        Setting(key, tuple(setting(record.spec[key]) if key in record.spec else MISSING for record in records))
+        for key in keys
+        if len({_known(record, key) for record in records if record.kind != "imported" or key in record.spec}) > 1
+    )
+
+
+def _known(record: RunRecord, key: str) -> tuple[type, object]:
+    value = record.spec.get(key)
+    return type(value), value
+
+
+def _lines(histories: Mapping[str, Rows], key: str, averaged: str | None) -> Iterator[Line]:
+    for colour, (label, rows) in enumerate(histories.items()):
+        curves = ((key, label, False), (averaged, f"{label}, averaged", True))
+        for wanted, name, dashed in curves:
+            found = line(rows, wanted, name, dashed=dashed, colour=colour) if wanted is not None else None
+            if found is not None:
+                yield found

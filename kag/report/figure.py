@@ -1,0 +1,179 @@
+"""What a picture shows, apart from how it is drawn: the page, the report and the PNG files draw the same figures.
+
+A figure is a value. `as_json` is what `static/charts.js` draws in a browser; `png.write` draws the same on paper.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Any, ClassVar, Literal
+
+Numbers = Sequence[float]
+
+
+@dataclass(frozen=True)
+class Line:
+    """One curve; NaN leaves a gap."""
+
+    label: str
+    x: Numbers
+    y: Numbers
+    dashed: bool = False
+    points: bool = False
+    """Draw dots without a line."""
+    colour: int | None = None
+    """Place in the palette; None takes the next one. Lines of one run have one colour in all charts."""
+
+
+@dataclass(frozen=True)
+class Band:
+    """The room between two curves."""
+
+    label: str
+    x: Numbers
+    low: Numbers
+    high: Numbers
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A place on the x axis, such as the best epoch."""
+
+    x: float
+    label: str
+
+
+@dataclass(frozen=True)
+class Span:
+    """A stretch of the x axis, such as an SWA window."""
+
+    start: float
+    end: float
+    label: str
+
+
+@dataclass(frozen=True)
+class Chart:
+    """Curves over a common x axis; charts of one `axis` move together."""
+
+    kind: ClassVar[Literal["chart"]] = "chart"
+    name: str
+    """Short, unique on its page: the file name of its PNG."""
+    title: str
+    x_label: str
+    y_label: str
+    lines: tuple[Line, ...] = ()
+    bands: tuple[Band, ...] = ()
+    marks: tuple[Mark, ...] = ()
+    spans: tuple[Span, ...] = ()
+    axis: str | None = None
+
+
+@dataclass(frozen=True)
+class Heatmap:
+    """Values over two discrete axes; NaN cells stay empty."""
+
+    kind: ClassVar[Literal["heatmap"]] = "heatmap"
+    name: str
+    title: str
+    x_label: str
+    y_label: str
+    value_label: str
+    x: tuple[str, ...]
+    y: tuple[str, ...]
+    values: tuple[tuple[float, ...], ...]
+    """One tuple a row of `y`."""
+    marked: tuple[int, int] | None = None
+    """Row and column of the best cell."""
+
+
+@dataclass(frozen=True)
+class Axis:
+    """An axis of parallel coordinates: numbers, or `words` for a categorical one (values are then its indices)."""
+
+    label: str
+    words: tuple[str, ...] | None = None
+    logarithmic: bool = False
+
+
+@dataclass(frozen=True)
+class Parallel:
+    """Parallel coordinates; the last axis colours the lines."""
+
+    kind: ClassVar[Literal["parallel"]] = "parallel"
+    name: str
+    title: str
+    axes: tuple[Axis, ...]
+    rows: tuple[tuple[float, ...], ...]
+    """One value an axis."""
+    labels: tuple[str, ...]
+    """One a row."""
+
+
+@dataclass(frozen=True)
+class Bars:
+    """Named amounts, largest first."""
+
+    kind: ClassVar[Literal["bars"]] = "bars"
+    name: str
+    title: str
+    value_label: str
+    labels: tuple[str, ...]
+    values: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Node:
+    """A run in a lineage."""
+
+    id: str
+    label: str
+    column: int
+    """Generation, counted from the oldest."""
+    row: int
+    link: str | None = None
+    current: bool = False
+
+
+@dataclass(frozen=True)
+class Edge:
+    """From an ancestor to what came of it."""
+
+    source: str
+    target: str
+    label: str
+    dashed: bool = False
+    """No weights went this way: the ancestor is only what the run is compared with."""
+    via: tuple[tuple[int, int], ...] = ()
+    """Columns and rows of the free places between, where it passes other nodes."""
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A lineage."""
+
+    kind: ClassVar[Literal["graph"]] = "graph"
+    name: str
+    title: str
+    nodes: tuple[Node, ...]
+    edges: tuple[Edge, ...]
+
+
+Figure = Chart | Heatmap | Parallel | Bars | Graph
+
+
+def as_json(figure: Figure) -> dict[str, Any]:
+    """A figure as JSON values; numbers that are not finite become null."""
+    return {"kind": figure.kind, **_plain(figure)}
+
+
+def _plain(value: Any) -> Any:
+    if is_dataclass(value):
+        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [_plain(item) for item in value]
+    return value

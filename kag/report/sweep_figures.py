@@ -1,0 +1,129 @@
+"""The figures of a sweep: what was tried, what came of it, and which parameters mattered."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from kag.report.figure import Axis, Bars, Chart, Figure, Heatmap, Line, Mark, Parallel
+from kag.sweep import Metric, Sweep, Trial, TrialState
+from kag.sweep.distribution import Constant, Distribution
+from kag.sweep.importance import importance
+
+START, WINDOW = "swa.start", "swa.window"
+
+WIDE = 50.0
+"""Ratio of largest to smallest listed value from which on an axis is logarithmic."""
+
+
+def sweep_figures(sweep: Sweep, trials: Sequence[Trial]) -> tuple[Figure, ...]:
+    """Pictures of a sweep; a trial without a result is not in them, and a figure without a trial is left out.
+
+    Parallel coordinates, importance (PED-ANOVA), results in the order of the trials, and for a search over start and
+    window of weight averaging a map of both.
+    """
+    shown = sorted((trial for trial in trials if _measured(trial)), key=lambda trial: trial.id)
+    if sweep.metric is None or not shown:
+        return ()
+    varied = {key: leaf for key, leaf in sweep.leaves().items() if not isinstance(leaf, Constant)}
+    figures: list[Figure] = [_parallel(sweep.metric, varied, shown)] if varied else []
+    figures.append(_course(sweep.metric, shown))
+    if shares := importance(sweep, trials):
+        figures.append(Bars("importance", "Importance", "share", tuple(shares), tuple(shares.values())))
+    averaged = [trial for trial in shown if all(_is_number(trial.params.get(key)) for key in (START, WINDOW))]
+    if {START, WINDOW} <= varied.keys() and averaged:
+        figures.append(_window_map(sweep.metric, averaged))
+    return tuple(figures)
+
+
+def _measured(trial: Trial) -> bool:
+    return trial.result is not None and math.isfinite(trial.result)
+
+
+def _result(trial: Trial) -> float:
+    return math.nan if trial.result is None else trial.result
+
+
+def _best(metric: Metric) -> Callable[[Sequence[float]], float]:
+    return max if metric.goal == "maximize" else min
+
+
+def _course(metric: Metric, trials: Sequence[Trial]) -> Chart:
+    ids = [trial.id for trial in trials]
+    ended = [trial for trial in trials if trial.state is TrialState.FINISHED]
+    others = [trial for trial in trials if trial.state is not TrialState.FINISHED]
+    best = _best(metric)
+    running = [best([_result(one) for one in trials[: count + 1]]) for count in range(len(trials))]
+    top = next(trial for trial in trials if _result(trial) == running[-1])
+    lines = [Line("best so far", ids, running, colour=0)]
+    for label, some, colour in (("finished", ended, 0), ("running, stopped or failed", others, 1)):
+        if some:
+            points = [trial.id for trial in some], [_result(trial) for trial in some]
+            lines.append(Line(label, *points, points=True, colour=colour))
+    mark = Mark(top.id, f"best: trial {top.id}")
+    return Chart("trials", "Trials in order", "trial", metric.name, tuple(lines), marks=(mark,))
+
+
+def _parallel(metric: Metric, varied: Mapping[str, Distribution], trials: Sequence[Trial]) -> Parallel:
+    """The best trials are drawn last, above the others."""
+    sign = 1.0 if metric.goal == "maximize" else -1.0
+    ordered = sorted(trials, key=lambda trial: sign * _result(trial))
+    axes = [_axis(key, leaf, ordered) for key, leaf in varied.items()]
+    rows = tuple(
+        (*(_coordinate(axis, trial.params.get(axis.label)) for axis in axes), _result(trial)) for trial in ordered
+    )
+    labels = tuple(f"trial {trial.id}" + (f", {trial.run}" if trial.run else "") for trial in ordered)
+    return Parallel("parallel", "Parameters and results", (*axes, Axis(metric.name)), rows, labels)
+
+
+def _axis(key: str, leaf: Distribution, trials: Sequence[Trial]) -> Axis:
+    values = [trial.params.get(key) for trial in trials]
+    if all(map(_is_number, values)):
+        return Axis(key, logarithmic=_logarithmic(leaf, values))
+    listed = leaf.levels() or ()
+    return Axis(key, words=tuple(dict.fromkeys(map(_word, (*listed, *values)))))
+
+
+def _logarithmic(leaf: Distribution, values: Sequence[Any]) -> bool:
+    if "log" in str(getattr(leaf, "distribution", "")):
+        return bool(min(values) > 0)
+    return leaf.levels() is not None and bool(min(values) > 0 and max(values) / min(values) >= WIDE)
+
+
+def _coordinate(axis: Axis, value: Any) -> float:
+    if axis.words is not None:
+        return axis.words.index(_word(value))
+    number: float = value
+    return number
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _word(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _window_map(metric: Metric, trials: Sequence[Trial]) -> Heatmap:
+    """The best result of each start and window, whatever the other parameters were."""
+    cells: dict[tuple[Any, Any], list[float]] = {}
+    for trial in trials:
+        cells.setdefault((trial.params[START], trial.params[WINDOW]), []).append(_result(trial))
+    best = {cell: _best(metric)(results) for cell, results in cells.items()}
+    starts, windows = (sorted({cell[side] for cell in cells}) for side in (0, 1))
+    top = _best(metric)(list(best.values()))
+    start, window = next(cell for cell, value in best.items() if value == top)
+    return Heatmap(
+        name="windows",
+        title="Start and window of weight averaging",
+        x_label="first averaged epoch",
+        y_label="averaged epochs",
+        value_label=f"best {metric.name}" if len(best) < len(trials) else metric.name,
+        x=tuple(map(str, starts)),
+        y=tuple(map(str, windows)),
+        values=tuple(tuple(best.get((x, y), math.nan) for x in starts) for y in windows),
+        marked=(windows.index(window), starts.index(start)),
+    )

@@ -1,0 +1,59 @@
+"""Long curves with fewer points: what a picture of a thousand pixels cannot show is left out."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from itertools import pairwise
+
+from kag.report.figure import Band, Chart, Figure, Line
+
+POINTS = 2000
+"""Points that a curve keeps at most."""
+
+
+def thinned(figure: Figure, points: int = POINTS) -> Figure:
+    """The same figure; of each stretch of a longer curve the lowest and the highest point remain, and a gap.
+
+    Args:
+        figure: any figure; only charts have curves.
+        points: points that a curve may have; a shorter one stays as it is.
+    """
+    if not isinstance(figure, Chart):
+        return figure
+    lines = tuple(_line(line, points) for line in figure.lines)
+    return replace(figure, lines=lines, bands=tuple(_band(band, points) for band in figure.bands))
+
+
+def _stretches(length: int, count: int) -> list[range]:
+    bounds = [round(i * length / count) for i in range(count + 1)]
+    return [range(first, last) for first, last in pairwise(bounds)]
+
+
+def _line(line: Line, points: int) -> Line:
+    if len(line.x) <= points:
+        return line
+    kept = {0, len(line.x) - 1}
+    for stretch in _stretches(len(line.x), max(points // 3, 1)):
+        known = [i for i in stretch if not math.isnan(line.y[i])]
+        if known:
+            kept |= {min(known, key=line.y.__getitem__), max(known, key=line.y.__getitem__)}
+        if len(known) < len(stretch):
+            kept.add(next(i for i in stretch if math.isnan(line.y[i])))
+    chosen = sorted(kept)
+    return replace(line, x=tuple(line.x[i] for i in chosen), y=tuple(line.y[i] for i in chosen))
+
+
+def _band(band: Band, points: int) -> Band:
+    if len(band.x) <= points:
+        return band
+    rows = [_widest(band, stretch) for stretch in _stretches(len(band.x), points)]
+    x, low, high = zip(*rows, strict=True)
+    return replace(band, x=x, low=low, high=high)
+
+
+def _widest(band: Band, stretch: range) -> tuple[float, float, float]:
+    known = [i for i in stretch if not math.isnan(band.low[i]) and not math.isnan(band.high[i])]
+    if not known:
+        return band.x[stretch[0]], math.nan, math.nan
+    return band.x[stretch[0]], min(band.low[i] for i in known), max(band.high[i] for i in known)
