@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from kag.cli import blend, changelog, data, evaluate, mine, runs, serve, spec, sweep, train, windows
+from kag.cli import blend, changelog, data, evaluate, mine, report, runs, serve, spec, sweep, train, windows
 from kag.cli.words import WITH_OVERRIDES
 from kag.errors import KagError
 
@@ -30,6 +30,7 @@ app.command(name="windows")(windows.windows)
 app.command(name="blend")(blend.blend)
 app.command(name="mine")(mine.mine)
 app.command(name="sweep")(sweep.sweep)
+app.command(name="report")(report.report)
 app.command(name="doctor")(changelog.doctor)
 app.command(name="note")(changelog.note)
 app.add_typer(changelog.app, name="changelog")

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from kag.errors import UserError
+
+if TYPE_CHECKING:
+    from kag.weights.mine import Mining
 
 
 def mine(
@@ -63,12 +66,23 @@ def mine(
         )
     write_mined(out, found.mined)
     if as_json:
-        page = {"file": str(out), "written": len(found.mined.indices), "missed": found.missed}
-        page |= {"positives": found.positives, "threshold": found.threshold, "run": given.run}
-        typer.echo(json.dumps(page | {"weights_digest": given.weights.weights_digest}, indent=2))
+        typer.echo(_json(found, out))
         return
     console.print(
         f"{found.missed} of {found.positives} positives of {split} lie below val's threshold "
         f"(logit {found.threshold:.3f}) under {given.run} ({given.weights.weights_digest[:8]})"
     )
     console.print(f"wrote the worst {len(found.mined.indices)} to {out}; replay them with data.replay.indices={out}")
+
+
+def _json(found: Mining, out: Path) -> str:
+    page = {
+        "file": str(out),
+        "run": found.mined.run,
+        "weights_digest": found.mined.weights_digest,
+        "written": len(found.mined.indices),
+        "missed": found.missed,
+        "positives": found.positives,
+        "threshold": found.threshold,
+    }
+    return json.dumps(page, indent=2)

@@ -1,0 +1,128 @@
+"""`kag report`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import typer
+
+from kag.errors import UserError
+
+if TYPE_CHECKING:
+    from kag.changelog.entry import Siblings
+    from kag.report.sections import Report
+    from kag.track.source import RunSource
+
+Item = TypeVar("Item")
+
+BEST = 5
+"""Trials of a sweep whose curves are compared."""
+
+
+def report(
+    run: Annotated[
+        list[str] | None, typer.Argument(help="Run ids, their beginnings, or names.", metavar="RUN...")
+    ] = None,
+    sweep: Annotated[
+        str | None, typer.Option(help="Report the runs of this sweep, in place of named ones.", metavar="ID")
+    ] = None,
+    runs: Annotated[Path, typer.Option("--runs", help="Folder of runs.", metavar="DIR")] = Path("runs"),
+    source: Annotated[
+        str | None,
+        typer.Option(
+            help="In place of a folder: wandb:ENTITY/PROJECT, offline:DIR or markdown:FILE.", metavar="SOURCE"
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="File to write; default: the run or sweep and .html.", metavar="FILE")
+    ] = None,
+    png: Annotated[
+        Path | None, typer.Option(help="Also write every figure as a PNG into this folder.", metavar="DIR")
+    ] = None,
+) -> None:
+    """Write one HTML file with figures, results, findings and lineage: for mail, or a paper's supplement.
+
+    It opens from disk and loads nothing from anywhere.
+
+    Examples:
+
+      kag report oct17
+
+      kag report oct16 oct17 oct17-swa --out october.html --png figures
+
+      kag report --sweep 1a2b3c4d
+    """
+    if bool(run) == bool(sweep):
+        raise UserError(
+            "named both runs and a sweep" if run else "nothing to report", remedy="kag report RUN..., or --sweep ID"
+        )
+    from datetime import UTC, datetime
+
+    from kag.changelog.collect import collect
+    from kag.changelog.repository import Repository
+    from kag.report.page import render_report
+    from kag.report.sections import figure_files, file_name
+    from kag.track.source import open_source
+
+    place = source or str(runs)
+    opened = open_source(place)
+    siblings = collect(opened, Repository(Path.cwd()))
+    found = _of_sweep(opened, siblings, sweep) if sweep else _of_runs(opened, siblings, run or [], place)
+    page = out or Path(f"{file_name(found.title.replace('Sweep ', 'sweep-'))}.html")
+    written = [(page, render_report(found, datetime.now(UTC)).encode())]
+    if png is not None:
+        from kag.report.png import png as drawn
+
+        files = list(figure_files(found))
+        written += [(png / f"{name}.png", drawn(figure)) for name, figure in _shown(files, "figures")]
+    for path, content in written:
+        _write(path, content)
+    typer.echo(f"wrote {page}" + (f" and {len(written) - 1} figures into {png}" if png else ""))
+
+
+def _of_runs(source: RunSource, siblings: Siblings, words: list[str], place: str) -> Report:
+    from kag.report.reading import read_runs
+    from kag.report.sections import report_of_runs
+    from kag.track.find import choose
+
+    known = [entry.id for entry in siblings.entries]
+    ids = [choose(_id_of(word), known, where=place) for word in words]
+    runs = read_runs(source, siblings, list(dict.fromkeys(ids)), lambda some: _shown(some, "runs"))
+    return report_of_runs(runs, [entry.record for entry in siblings.entries])
+
+
+def _of_sweep(source: RunSource, siblings: Siblings, identifier: str) -> Report:
+    from kag.report.reading import of_sweep, read_runs
+    from kag.report.sections import report_of_sweep
+
+    trials = of_sweep(siblings, identifier)
+    values = {trial.id: value for trial in trials if (value := siblings.by_id[trial.id].value("val")) is not None}
+    best = sorted(values, key=lambda trial: -values[trial])[:BEST]
+    runs = read_runs(source, siblings, best, lambda some: _shown(some, "runs"))
+    return report_of_sweep(identifier, trials, runs, [entry.record for entry in siblings.entries])
+
+
+def _id_of(word: str) -> str:
+    """A run folder is as good a word for a run as its id."""
+    return Path(word).resolve().name if (Path(word) / "record.json").is_file() else word
+
+
+def _shown(items: Sequence[Item], what: str) -> Iterator[Item]:
+    """The items, with a bar on a terminal."""
+    from rich.console import Console
+    from rich.progress import track
+
+    console = Console(stderr=True)
+    yield from track(items, description=what, console=console, transient=True, disable=not console.is_terminal)
+
+
+def _write(path: Path, content: bytes) -> None:
+    from kag.track.atomic import write_atomically
+
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, content)
+    except OSError as error:
+        raise UserError(f"cannot be written: {error.strerror}", where=str(path)) from error

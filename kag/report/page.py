@@ -1,0 +1,99 @@
+"""A report as one HTML file: it opens from disk, and its policy forbids every request."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from collections.abc import Sequence
+from datetime import datetime
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markdown_it import MarkdownIt
+from markupsafe import Markup, escape
+
+from kag import __version__
+from kag.report import assets
+from kag.report.figure import Figure, as_json
+from kag.report.sections import Report
+from kag.report.thin import thinned
+from kag.report.words import evidence, interval, metric
+
+STYLES = (*assets.STYLES, "report.css")
+
+_WIDE = ("parallel", "graph")
+"""Kinds of figures that need the whole width."""
+
+
+def render_report(report: Report, written: datetime) -> str:
+    """The whole page.
+
+    Args:
+        report: what it says.
+        written: the time that stands in its foot.
+    """
+    scripts = [assets.read(name) for name in assets.SCRIPTS]
+    styles = [assets.read(name) for name in STYLES]
+    page = _environment().get_template("report.html")
+    return page.render(
+        report=report,
+        written=written,
+        version=__version__,
+        policy=_policy(scripts, styles),
+        scripts=[Markup(script) for script in scripts],
+        styles=[Markup(style) for style in styles],
+    )
+
+
+def markdown(text: str) -> Markup:
+    """Notes as HTML: tags in them are text, and pictures are links, since a page loads nothing."""
+    parser = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"]).disable("image")
+    return Markup(parser.render(text))
+
+
+def with_code(text: str) -> Markup:
+    """A sentence as HTML: what stands between back-ticks is code."""
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("kag.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "figure_json": lambda figure: json.dumps(as_json(thinned(figure)), separators=(",", ":"), allow_nan=False),
+        "markdown": markdown,
+        "with_code": with_code,
+        "metric": metric,
+        "interval": interval,
+        "evidence": evidence,
+        "wide": _is_wide,
+    }
+    return environment
+
+
+def _is_wide(figure: Figure) -> bool:
+    return figure.kind in _WIDE
+
+
+def _policy(scripts: Sequence[str], styles: Sequence[str]) -> str:
+    """Only these scripts and styles run; nothing is loaded from anywhere."""
+    return "; ".join(
+        (
+            "default-src 'none'",
+            f"script-src {' '.join(map(_hash, scripts))}",
+            f"style-src {' '.join(map(_hash, styles))}",
+            "img-src data:",
+            "base-uri 'none'",
+            "form-action 'none'",
+        )
+    )
+
+
+def _hash(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"

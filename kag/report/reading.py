@@ -1,0 +1,69 @@
+"""What a report is about, read from a source of runs."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from kag.changelog.diagnose import diagnose
+from kag.changelog.entry import Entry, Siblings
+from kag.errors import RecordError
+from kag.report.series import Rows
+from kag.spec.finding import Finding
+from kag.track.record import RunRecord
+from kag.track.source import RunSource
+
+Progress = Callable[[Sequence[str]], Iterable[str]]
+"""Hands on run ids and shows how far it is."""
+
+
+@dataclass(frozen=True)
+class ReportedRun:
+    """A run with all that a report says of it."""
+
+    record: RunRecord
+    rows: Rows
+    notes: str = ""
+    findings: tuple[Finding, ...] = ()
+    parent: RunRecord | None = None
+
+
+def read_runs(
+    source: RunSource, siblings: Siblings, ids: Sequence[str], progress: Progress = lambda ids: ids
+) -> tuple[ReportedRun, ...]:
+    """Runs with their histories and what the rules find in them.
+
+    Raises:
+        RecordError: a history cannot be read.
+    """
+    return tuple(_reported(source, siblings, siblings.by_id[run]) for run in progress(ids))
+
+
+def of_sweep(siblings: Siblings, sweep: str) -> list[RunRecord]:
+    """The runs of a sweep, in the order of their start.
+
+    Raises:
+        RecordError: no run is of this sweep; the text names the nearest one.
+    """
+    found = [entry.record for entry in siblings.entries if entry.record.sweep == sweep]
+    if not found:
+        known = list(dict.fromkeys(entry.record.sweep for entry in siblings.entries if entry.record.sweep))
+        near = difflib.get_close_matches(sweep, known, n=3, cutoff=0.3)
+        raise RecordError(
+            f"no run is of a sweep {sweep!r}",
+            nearest=", ".join(near) or None,
+            remedy=f"sweeps here: {', '.join(known[-5:])}" if known else "no run here is of any sweep",
+        )
+    return found
+
+
+def _reported(source: RunSource, siblings: Siblings, entry: Entry) -> ReportedRun:
+    parent = siblings.parent(entry)
+    return ReportedRun(
+        record=entry.record,
+        rows=source.history(entry.id),
+        notes=entry.notes,
+        findings=tuple(diagnose(entry, siblings)),
+        parent=parent.record if parent else None,
+    )

@@ -1,0 +1,184 @@
+"""The parts of a report, as values: what the page's template and the PNG files show."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from kag.changelog.entry import Entry
+from kag.report import tables
+from kag.report.compare import compare_figures, differing_settings
+from kag.report.figure import Figure
+from kag.report.lineage import lineage_figure
+from kag.report.reading import ReportedRun
+from kag.report.run_figures import run_figures
+from kag.report.sweep_figures import sweep_figures
+from kag.report.sweep_records import sweep_of
+from kag.report.tables import Cell, Table
+from kag.spec.finding import Finding
+from kag.track.record import Result, RunRecord
+
+OVERLAID = 12
+"""Runs whose curves are drawn over one another; more of them cannot be told apart."""
+
+
+@dataclass(frozen=True)
+class Headline:
+    """A number that a reader looks for first."""
+
+    name: str
+    result: Result
+
+
+@dataclass(frozen=True)
+class RunSection:
+    """One run."""
+
+    anchor: str
+    record: RunRecord
+    facts: dict[str, str]
+    headlines: tuple[Headline, ...]
+    findings: tuple[Finding, ...]
+    figures: tuple[Figure, ...]
+    lineage: Figure | None
+    results: Table
+    changes: Table
+    changes_title: str
+    checkpoints: Table
+    settings: Table
+    environment: Table
+    measured: Table
+    """Other facts of the record."""
+    notes: str
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Several runs side by side."""
+
+    title: str
+    anchor: str
+    summary: str
+    figures: tuple[Figure, ...]
+    runs: Table
+    settings: Table
+    settings_title: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """A whole report."""
+
+    title: str
+    runs: tuple[RunSection, ...]
+    comparisons: tuple[Comparison, ...] = ()
+
+
+def report_of_runs(runs: Sequence[ReportedRun], known: Iterable[RunRecord]) -> Report:
+    """A section a run, and first a comparison if there are several.
+
+    Args:
+        runs: what is reported.
+        known: every run of the source, for the lineage.
+    """
+    sections = _sections(runs, tuple(known))
+    title = runs[0].record.id if len(runs) == 1 else f"{len(runs)} runs"
+    return Report(title, sections, (comparison(runs),) if len(runs) > 1 else ())
+
+
+def report_of_sweep(
+    identifier: str, trials: Sequence[RunRecord], best: Sequence[ReportedRun], known: Iterable[RunRecord]
+) -> Report:
+    """What a sweep tried, the curves of its best trials, and a section of the best one.
+
+    Args:
+        identifier: the sweep's id.
+        trials: its runs.
+        best: the best of them with their histories, best first.
+        known: every run of the source, for the lineage.
+    """
+    searched = sweep_of(trials)
+    parameters = list(searched[0].leaves()) if searched else []
+    overview = Comparison(
+        title=f"Sweep {identifier}",
+        anchor="sweep",
+        summary=f"{len(trials)} trials over {', '.join(parameters) or 'no parameter on which they differ'}; "
+        "judged by val AUPRC of the delivered weights.",
+        figures=sweep_figures(*searched) if searched else (),
+        runs=tables.trials_table(trials, parameters),
+        settings=Table((), ()),
+        settings_title="",
+    )
+    several = (comparison(best, title=f"The best {len(best)} trials"),) if len(best) > 1 else ()
+    return Report(f"Sweep {identifier}", _sections(best[:1], tuple(known)), (overview, *several))
+
+
+def figure_files(report: Report) -> Iterator[tuple[str, Figure]]:
+    """Every figure of a report with a file name of its own, without an ending."""
+    for part in report.comparisons:
+        yield from ((file_name(f"{part.anchor}-{figure.name}"), figure) for figure in part.figures)
+    for run in report.runs:
+        lineage = [run.lineage] if run.lineage else []
+        yield from ((file_name(f"{run.record.id}-{figure.name}"), figure) for figure in (*run.figures, *lineage))
+
+
+def file_name(text: str) -> str:
+    """A text as a file's name: what could lead elsewhere is replaced."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "_", text).lstrip(".") or "_"
+
+
+def comparison(runs: Sequence[ReportedRun], title: str = "Comparison") -> Comparison:
+    """Curves over one another, and the settings on which the runs differ."""
+    records = [run.record for run in runs]
+    labels = _labels(records)
+    shown = {labels[run.record.id]: run.rows for run in runs[:OVERLAID]}
+    left_out = f" The charts show the first {OVERLAID}." if len(runs) > OVERLAID else ""
+    settings = differing_settings(records)
+    rows = tuple((Cell(one.key), *map(Cell, one.values)) for one in settings)
+    return Comparison(
+        title=title,
+        anchor="comparison",
+        summary=f"{len(runs)} runs; each has one colour in all charts, averaged weights are dashed.{left_out}",
+        figures=compare_figures(shown),
+        runs=tables.runs_table(records),
+        settings=Table(("setting", *labels.values()), rows),
+        settings_title="Settings on which they differ",
+    )
+
+
+def _labels(records: Sequence[RunRecord]) -> dict[str, str]:
+    """Run id -> its name, or the id where a name is there twice."""
+    names = [record.name for record in records]
+    return {record.id: record.name if names.count(record.name) == 1 else record.id for record in records}
+
+
+def _sections(runs: Sequence[ReportedRun], known: Sequence[RunRecord]) -> tuple[RunSection, ...]:
+    anchors = {run.record.id: f"run-{number}" for number, run in enumerate(runs, start=1)}
+
+    def link(run: str) -> str | None:
+        return f"#{anchors[run]}" if run in anchors else None
+
+    return tuple(_section(run, anchors[run.record.id], lineage_figure(known, run.record.id, link=link)) for run in runs)
+
+
+def _section(run: ReportedRun, anchor: str, lineage: Figure | None) -> RunSection:
+    record, parent = run.record, run.parent
+    found = {split: Entry(record).auprc(split) for split in ("val", "test")}
+    return RunSection(
+        anchor=anchor,
+        record=record,
+        facts=tables.facts(record),
+        headlines=tuple(Headline(f"{split} AUPRC", result) for split, result in found.items() if result is not None),
+        findings=run.findings,
+        figures=run_figures(record, run.rows),
+        lineage=lineage,
+        results=tables.results_table(record.results),
+        changes=tables.parent_changes(parent, record) if parent else tables.default_changes(record),
+        changes_title=f"Settings that differ from the parent {parent.id}" if parent else "Settings beside the defaults",
+        checkpoints=tables.checkpoints_table(record),
+        settings=tables.pairs_table(record.spec, ("setting", "value")),
+        environment=tables.pairs_table(record.environment, ("what", "value")),
+        measured=tables.pairs_table(record.facts, ("what", "value")),
+        notes=run.notes,
+    )

@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+from kag import names
+from kag.report.compare import Setting, compare_figures, differing_settings
+from tests.changelog.run_logs import run_record
+
+AVERAGED = names.averaged(names.OBJECTIVE)
+
+
+def test_each_run_has_one_colour_in_all_charts() -> None:
+    histories = {
+        "a": [{names.EPOCH: 0.0, names.OBJECTIVE: 0.1}],
+        "b": [{names.EPOCH: 0.0, names.OBJECTIVE: 0.2, AVERAGED: 0.3, names.LR: 1.0}],
+    }
+    auprc, lr = compare_figures(histories)
+    assert [(line.label, line.colour, line.dashed, line.y) for line in auprc.lines] == [
+        ("a", 0, False, (0.1,)),
+        ("b", 1, False, (0.2,)),
+        ("b, averaged", 1, True, (0.3,)),
+    ]
+    assert [(line.label, line.colour) for line in lr.lines] == [("b", 1)]
+    assert compare_figures({"a": [], "b": []}) == ()
+
+
+def test_settings_on_which_runs_differ() -> None:
+    first = run_record(spec={"seed": 1, "epochs": 8, "swa": None, "track.mode": "offline", "loss.kind": "bce"})
+    second = run_record(1, spec={"seed": 1.0, "epochs": 8, "swa.start": 3, "track.mode": "online", "loss.kind": "bce"})
+    assert differing_settings([first, second]) == (
+        Setting("seed", ("1", "1.0")),
+        Setting("swa.start", ("–", "3")),
+    )
+    assert differing_settings([first]) == ()
+
+
+def test_what_a_hand_kept_log_does_not_know_is_no_difference() -> None:
+    imported = run_record(kind="imported", spec={"epochs": 8})
+    first, second = (run_record(day, spec={"epochs": epochs, "seed": 1}) for day, epochs in ((1, 8), (2, 9)))
+    assert differing_settings([imported, first]) == ()
+    assert differing_settings([imported, first, second]) == (Setting("epochs", ("8", "8", "9")),)

@@ -1,0 +1,165 @@
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kag.report.figure import Axis, Bars, Chart, Figure, Heatmap, Parallel
+from kag.report.sweep_figures import sweep_figures
+from kag.report.sweep_records import sweep_of
+from kag.sweep import Sweep, Trial, TrialState
+from kag.track.record import RunRecord
+from tests.changelog.run_logs import run_record, run_result
+
+
+def sweep(parameters: dict[str, Any], goal: str = "maximize") -> Sweep:
+    metric = {"name": "val/auprc", "goal": goal}
+    return Sweep.model_validate({"method": "random", "metric": metric, "parameters": parameters})
+
+
+def trial(number: int, value: float | None, state: TrialState = TrialState.FINISHED, **params: Any) -> Trial:
+    given = {key.replace("__", "."): word for key, word in params.items()}
+    return Trial(id=number, params=given, state=state, value=value)
+
+
+def named(figures: tuple[Figure, ...]) -> dict[str, Figure]:
+    return {figure.name: figure for figure in figures}
+
+
+WINDOWS = sweep({"swa.start": {"values": [4, 6]}, "swa.window": {"values": [1, 2]}, "swa.lr": {"values": [0.1, 0.2]}})
+
+
+def window_trial(number: int, start: int, window: int, lr: float, value: float | None) -> Trial:
+    return trial(number, value, swa__start=start, swa__window=window, swa__lr=lr)
+
+
+def test_the_map_of_start_and_window_shows_the_best_of_each_cell() -> None:
+    trials = [window_trial(0, 6, 2, 0.1, 0.3), window_trial(1, 6, 2, 0.2, 0.5), window_trial(2, 4, 1, 0.1, 0.4)]
+    found = named(sweep_figures(WINDOWS, [*trials, window_trial(3, 4, 2, 0.1, None)]))["windows"]
+    assert isinstance(found, Heatmap)
+    assert (found.x, found.y) == (("4", "6"), ("1", "2"))
+    assert found.marked == (1, 1)
+    assert found.values[1][1] == 0.5
+    assert found.values[0][0] == 0.4
+    assert math.isnan(found.values[0][1])
+    assert found.value_label == "best val/auprc"
+
+
+def test_the_best_is_the_lowest_where_the_goal_says_so() -> None:
+    space = {"swa.start": {"values": [4, 6]}, "swa.window": {"values": [1, 2]}}
+    trials = [trial(0, 0.3, swa__start=4, swa__window=1), trial(1, 0.2, swa__start=6, swa__window=1)]
+    found = named(sweep_figures(sweep(space, "minimize"), trials))
+    assert isinstance(found["windows"], Heatmap)
+    assert found["windows"].marked == (0, 1)
+    assert isinstance(found["trials"], Chart)
+    assert found["trials"].lines[0].y == [0.3, 0.2]
+    assert found["trials"].marks[0].x == 1
+
+
+@given(st.lists(st.one_of(st.none(), st.floats(0, 1)), min_size=1, max_size=12))
+def test_the_running_best_never_falls(values: list[float | None]) -> None:
+    trials = [trial(number, value, seed=number) for number, value in enumerate(values)]
+    space = sweep({"seed": {"values": list(range(12))}})
+    known = [value for value in values if value is not None]
+    found = named(sweep_figures(space, trials[::-1]))
+    if not known:
+        assert found == {}
+        return
+    chart = found["trials"]
+    assert isinstance(chart, Chart)
+    best, dots = chart.lines[0], chart.lines[1]
+    assert list(dots.y) == known
+    assert dots.points
+    assert list(best.y) == [max(known[: count + 1]) for count in range(len(known))]
+    assert chart.marks[0].x == values.index(max(known))
+
+
+def test_parallel_axes_are_numbers_logarithms_or_words() -> None:
+    space = sweep(
+        {
+            "optimizer.lr": {"distribution": "log_uniform_values", "min": 0.0001, "max": 0.1},
+            "model.dropout": {"min": 0.0, "max": 0.5},
+            "loss.pos_weight": {"values": ["auto", 10.0, {"start": 50.0, "end": 20.0, "epochs": 15}]},
+            "seed": {"value": 1},
+        }
+    )
+    ramp = {"start": 50.0, "end": 20.0, "epochs": 15}
+    trials = [
+        trial(0, 0.5, optimizer__lr=0.01, model__dropout=0.1, loss__pos_weight=ramp, seed=1),
+        trial(1, 0.4, optimizer__lr=0.001, model__dropout=0.2, loss__pos_weight="auto", seed=1),
+    ]
+    found = named(sweep_figures(space, trials))["parallel"]
+    assert isinstance(found, Parallel)
+    words = ("auto", "10.0", '{"start": 50.0, "end": 20.0, "epochs": 15}')
+    assert found.axes == (
+        Axis("loss.pos_weight", words=words),
+        Axis("model.dropout"),
+        Axis("optimizer.lr", logarithmic=True),
+        Axis("val/auprc"),
+    )
+    assert found.rows == ((0, 0.2, 0.001, 0.4), (2, 0.1, 0.01, 0.5))
+    assert found.labels == ("trial 1", "trial 0")
+
+
+def test_importance_names_the_parameter_that_matters() -> None:
+    space = sweep({"model.dropout": {"min": 0.0, "max": 1.0}, "seed": {"min": 0.0, "max": 1.0}})
+    points = [(i / 31, (i * 7 % 32) / 31) for i in range(32)]
+    trials = [trial(n, dropout, model__dropout=dropout, seed=other) for n, (dropout, other) in enumerate(points)]
+    found = named(sweep_figures(space, trials))["importance"]
+    assert isinstance(found, Bars)
+    assert found.labels == ("model.dropout", "seed")
+    assert found.values[0] > 2 * found.values[1]
+
+
+def test_a_trial_stopped_early_stands_apart() -> None:
+    space = sweep({"seed": {"values": [1, 2]}})
+    trials = [trial(0, 0.5, seed=1), trial(1, 0.3, TrialState.STOPPED, seed=2)]
+    chart = named(sweep_figures(space, trials))["trials"]
+    assert isinstance(chart, Chart)
+    assert {line.label: list(line.x) for line in chart.lines} == {
+        "best so far": [0, 1],
+        "finished": [0],
+        "running, stopped or failed": [1],
+    }
+
+
+def record(number: int, value: float | None, **spec: Any) -> RunRecord:
+    given = {key.replace("__", "."): word for key, word in spec.items()}
+    results = () if value is None else (run_result("val", value),)
+    return run_record(number, f"t{number}", spec={"name": f"t{number}", "epochs": 3, **given}, results=results)
+
+
+def test_a_sweep_is_read_off_its_records() -> None:
+    starts = [record(n, n / 10, swa__start=n % 2, swa__window=n // 2, optimizer__lr=10.0**-n) for n in range(4)]
+    found = sweep_of(starts)
+    assert found is not None
+    space, trials = found
+    assert sorted(space.leaves()) == ["optimizer.lr", "swa.start", "swa.window"]
+    assert [one.result for one in trials] == [0.0, 0.1, 0.2, 0.3]
+    figures = named(sweep_figures(space, trials))
+    parallel = figures["parallel"]
+    assert isinstance(parallel, Parallel)
+    assert [axis.logarithmic for axis in parallel.axes] == [True, False, False, False]
+    assert isinstance(figures["windows"], Heatmap)
+    assert figures["windows"].marked == (1, 1)
+
+
+def test_many_numbers_make_a_range_and_a_missing_section_a_word() -> None:
+    drawn = [record(n, 0.1 * n, optimizer__lr=10.0 ** (-n / 3), swa=None) for n in range(12)]
+    found = sweep_of([*drawn, record(12, 0.5, optimizer__lr=0.5, swa__start=2, swa__window=3)])
+    assert found is not None
+    space, trials = found
+    assert getattr(space.leaves()["optimizer.lr"], "distribution", "") == "log_uniform_values"
+    assert space.leaves()["swa.start"].levels() == (2, None)
+    figures = named(sweep_figures(space, trials))
+    parallel = figures["parallel"]
+    assert isinstance(parallel, Parallel)
+    assert parallel.axes[1] == Axis("swa.start", words=("2", "null"))
+    assert isinstance(figures["windows"], Heatmap)
+    assert figures["windows"].values == ((0.5,),)
+
+
+def test_runs_that_do_not_differ_are_no_search() -> None:
+    assert sweep_of([record(0, 0.1), record(1, 0.2)]) is None
