@@ -32,6 +32,7 @@ def check(
     rehearsal: Annotated[
         bool, typer.Option("--rehearsal/--no-rehearsal", help="Read the data and send one batch through everything.")
     ] = True,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON; of a spec its settings and findings.")] = False,
 ) -> None:
     """Validate a spec or a sweep without training: settings, size, cost, and every preflight finding.
 
@@ -52,18 +53,22 @@ def check(
     from kag.spec.preflight import preflight
 
     refuse_unknown_options([str(spec_file), *(overrides or ())], options_of(context))
-    console = Console()
+    console = Console(stderr=as_json)
     if is_sweep(spec_file):
-        check_sweep(spec_file, overrides or ())
+        check_sweep(spec_file, overrides or (), as_json=as_json)
         console.print("[green]this sweep can be run[/green]")
         return
     spec = load_spec(spec_file, overrides or ())
-    console.print(spec_text(spec), markup=False, highlight=False, soft_wrap=True)
+    if not as_json:
+        console.print(spec_text(spec), markup=False, highlight=False, soft_wrap=True)
     findings = preflight(spec)
     colours = {"error": "red", "warning": "yellow", "note": "cyan"}
     for finding in findings:
         line = f"[{colours[finding.severity]}]{finding.severity}[/] {finding.code}: {escape(finding.sentence)}"
         console.print(line, highlight=False, soft_wrap=True)
+    if as_json:
+        told = [finding.model_dump(mode="json") for finding in findings]
+        typer.echo(json.dumps({"spec": spec.model_dump(mode="json"), "findings": told}, indent=2))
     errors = [finding for finding in findings if finding.severity == "error"]
     if errors:
         raise SpecError(f"{len(errors)} preflight error(s), see above", where=str(spec_file))

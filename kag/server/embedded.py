@@ -33,6 +33,8 @@ def embedded_server(folder: Path, *, now: float) -> Iterator[dict[str, str]]:
         KagError: the server does not come up.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    # The folder holds a key, and what a server keeps is no code.
+    (folder / ".gitignore").write_text("*\n", encoding="utf-8")
     database = f"sqlite:///{(folder / 'tracking.db').resolve()}"
     key = _kept_key(folder / "key", database, now)
     with socket.socket() as probe:

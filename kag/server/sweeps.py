@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import signal
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -20,9 +21,11 @@ from kag.server.store import all_rows, first, inserted_id, upsert
 from kag.server.tables import agents, attempts, runs, sweeps, trials
 from kag.sweep import Command, Sweep, SweepState, Trial, TrialState, parse_sweep, step
 from kag.sweep.step import Outcome, absorb
-from kag.sweep.trial import point_digest
+from kag.sweep.trial import point_digest, reopen
 
 MAX_CONFIG = 2**20
+BY_SIGNAL = (128 + signal.SIGINT, 128 + signal.SIGTERM)
+"""Exit codes of a run that somebody interrupted."""
 
 
 def config_of(source: Any) -> dict[str, Any]:
@@ -79,18 +82,21 @@ def create(context: Context, given: Mapping[str, Any]) -> RowMapping:
 
 
 def edit(context: Context, number: int, given: Mapping[str, Any]) -> RowMapping:
-    """Change a sweep's state or texts.
+    """Change a sweep's state or texts. One that has finished and runs again tries its failed points again.
 
     Raises:
         Fault: an ended sweep cannot run again, and a running one keeps its parameters.
     """
-    row = by_id(context.connection, number)
+    row = by_id(context.connection, number, lock=True)
     changes: dict[str, Any] = {"updated_at": context.now}
     if given.get("state"):
         state = _state(given["state"])
         if row["state"] == SweepState.CANCELED and state is not SweepState.CANCELED:
             raise Fault("a canceled sweep cannot change its state")
         changes["state"] = state.value
+        if row["state"] == SweepState.FINISHED and state is SweepState.RUNNING:
+            known = trials_of(context.connection, number)
+            _save(context.connection, row, known, [reopen(trial) for trial in known])
     if given.get("config"):
         old, new = sweep_of(row["config"]), sweep_of(given["config"])
         begun = first(context.connection, select(trials.c.number).where(trials.c.sweep_id == number))
@@ -231,7 +237,9 @@ def _with_facts(context: Context, row: RowMapping, sweep: Sweep, known: Sequence
 def _outcome(run: RowMapping) -> Outcome:
     if run["state"] == "finished":
         return Outcome.FINISHED
-    return Outcome.RUNNING if run["state"] == "running" else Outcome.FAILED
+    if run["state"] == "running":
+        return Outcome.RUNNING
+    return Outcome.INTERRUPTED if run["exit_code"] in BY_SIGNAL else Outcome.FAILED
 
 
 def _measured(connection: Connection, sweep: Sweep, trial: Trial, run: RowMapping | None) -> Trial:

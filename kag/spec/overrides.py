@@ -1,7 +1,8 @@
 """Overrides of spec keys, in the forms that people and `wandb agent` write them.
 
 `a.b=c`, `--a.b=c`, and one JSON object `{"a.b": c}` (what `${args_json}` gives; nested objects are walked too).
-A value is read as JSON first (`null`, `true`, `[64, 32]`, `1e-4`), else it is text.
+A value is read as JSON first (`null`, `true`, `[64, 32]`, `1e-4`), then as one of Python's words `None`, `True` and
+`False`, which is how `wandb agent` writes them; else it is text.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any
 from kag.errors import SpecError
 
 _DEEPEST = 16
+_WORDS = {"None": None, "True": True, "False": False}
 _KEY = re.compile(rf"[^.\s]+(\.[^.\s]+){{0,{_DEEPEST - 1}}}")
 
 
@@ -75,8 +77,8 @@ def _leaves(tree: dict[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
 
 
 def json_or_text(text: str) -> Any:
-    """The value that a command line means: JSON if it is JSON (but NaN and Infinity stay text), else the text."""
+    """The value that a command line means: JSON (but NaN and Infinity stay text), a word of Python's, else the text."""
     try:
         return json.loads(text, parse_constant=str)
     except (json.JSONDecodeError, RecursionError):
-        return text
+        return _WORDS.get(text, text)

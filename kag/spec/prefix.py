@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from typing import Any
 
 from kag.spec.flat import DESCRIPTIVE, EXECUTION, flatten
@@ -28,6 +29,12 @@ def prefix_digest(spec: RunSpec, epoch: int) -> str:
     """
     text = json.dumps(_prefix(spec, epoch), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def part_points(spec: RunSpec, part_at: Iterable[int]) -> list[int]:
+    """Epochs after which a run that shares stores its state: those given and the window's ends, as far as it goes."""
+    points = {*part_at, *((spec.swa.start, spec.swa.end) if spec.swa else ())}
+    return sorted(point for point in points if 0 < point <= spec.last_epoch + 1)
 
 
 def _prefix(spec: RunSpec, epoch: int) -> dict[str, Any]:

@@ -9,48 +9,32 @@ from kag import names
 from kag.errors import SpecError
 from kag.spec import RunSpec, build_spec
 from kag.spec.keys import known_keys, nearest_key
+from kag.spec.overrides import json_or_text
 from kag.sweep.config import Nested, Sweep
 from kag.sweep.distribution import Distribution
+
+AS_WORDS = ("${args_no_hyphens}", "${args}")
+AS_JSON = "${args_json}"
+"""What an agent puts the point into the command as."""
 
 RAISED = ("auprc", "auprc_per_protein", "auroc", "iou", "f1", "precision", "recall")
 """Metrics that are better when larger; a loss is better when smaller, and a threshold is neither."""
 
 
 def violations(sweep: Sweep, base_spec: RunSpec) -> list[str]:
-    """Everything that would go wrong, in the order of the file; empty if nothing would."""
-    return [*_metric(sweep), *_command(sweep), *_nesting(sweep), *_parameters(sweep, base_spec)]
+    """Everything that would go wrong, in the order of the file; empty if nothing would.
 
-
-def trial_count(sweep: Sweep) -> int | None:
-    """Number of trials, or None for a search without end."""
-    counts = [count for count in (sweep.size(), sweep.run_cap) if count is not None]
-    return min(counts) if counts else None
-
-
-def epoch_count(sweep: Sweep, base_spec: RunSpec) -> int | None:
-    """Epochs of all trials trained separately, at most; None for a search without end.
-
-    Where `epochs`, `swa.start` or `swa.window` are searched at random, the largest values count.
+    Args:
+        sweep: the sweep.
+        base_spec: the spec that its command names, with the command's own overrides.
     """
-    count = trial_count(sweep)
-    if count is None:
-        return None
-    leaves = {key: leaf for key, leaf in sweep.leaves().items() if key == "epochs" or key.startswith("swa")}
-    if sweep.method != "grid" or (sweep.run_cap or count) < (sweep.size() or 0):
-        largest = {key: max(leaf.extremes(), key=_size) for key, leaf in leaves.items()}
-        return count * _epochs(base_spec, largest)
-    points: list[dict[str, Any]] = [{}]
-    for key, leaf in leaves.items():
-        points = [{**point, key: value} for point in points for value in leaf.levels() or ()]
-    return sum(_epochs(base_spec, point) for point in points) * (count // len(points))
-
-
-def _size(value: Any) -> float:
-    return float(value) if isinstance(value, (int, float)) else 0.0
-
-
-def _epochs(base_spec: RunSpec, point: dict[str, Any]) -> int:
-    return _with(base_spec, point).last_epoch + 1
+    return [
+        *_metric(sweep),
+        *_command(sweep),
+        *_tracking(sweep, base_spec),
+        *_nesting(sweep),
+        *_parameters(sweep, base_spec),
+    ]
 
 
 def _with(base_spec: RunSpec, point: dict[str, Any]) -> RunSpec:
@@ -90,6 +74,26 @@ def _command(sweep: Sweep) -> Iterator[str]:
     given = [word for word in words if word.startswith("${args")]
     if words and not given:
         yield "command: has no ${args_no_hyphens} or ${args_json}, so every trial would be the same run"
+    for word in given:
+        if word not in (*AS_WORDS, AS_JSON):
+            yield f"command: kag train does not read {word}; write ${{args_no_hyphens}} or {AS_JSON}"
+    if any(word in AS_WORDS for word in given):
+        yield from _written(sweep)
+
+
+def _written(sweep: Sweep) -> Iterator[str]:
+    """A value on a command line is its text, which does not always say what the value was."""
+    for key, leaf in sweep.leaves().items():
+        for value in leaf.extremes():
+            read = json_or_text(str(value))
+            if type(read) is not type(value) or read != value:
+                yield f"parameters.{key}: {value!r} would reach the run as {read!r}; write {AS_JSON} in the command"
+
+
+def _tracking(sweep: Sweep, base_spec: RunSpec) -> Iterator[str]:
+    mode = base_spec.track.mode
+    if mode in ("offline", "disabled") and "track.mode" not in sweep.leaves():
+        yield f"command: track.mode is {mode}, so no server would hear of a trial; add track.mode=auto"
 
 
 def _nesting(sweep: Sweep) -> Iterator[str]:

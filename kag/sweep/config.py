@@ -173,6 +173,10 @@ class Sweep(_Section):
             return None
         return math.prod(len(leaf.levels() or ()) for leaf in self.leaves().values())
 
+    def trial_count(self) -> int | None:
+        """Number of trials, or None for a search without end."""
+        return min((count for count in (self.size(), self.run_cap) if count is not None), default=None)
+
 
 Nested.model_rebuild()
 Sweep.model_rebuild()

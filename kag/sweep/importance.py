@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Sequence
 
 from kag.sweep.config import Sweep
@@ -24,7 +25,7 @@ def best(sweep: Sweep, trials: Sequence[Trial]) -> Trial | None:
 
 
 def importance(sweep: Sweep, trials: Sequence[Trial]) -> dict[str, float]:
-    """Parameter -> share of importance (PED-ANOVA, arXiv 2304.10255), largest first; empty for too few trials."""
+    """Parameter -> share of importance (PED-ANOVA, arXiv 2304.10255), largest first; empty where nothing tells."""
     import optuna
 
     done = [t for t in trials if t.state is TrialState.FINISHED and t.result is not None and math.isfinite(t.result)]
@@ -32,5 +33,11 @@ def importance(sweep: Sweep, trials: Sequence[Trial]) -> dict[str, float]:
     if len(done) < FEWEST or sweep.metric is None or not varied:
         return {}
     evaluator = optuna.importance.PedAnovaImportanceEvaluator()
-    found = optuna.importance.get_param_importances(observed_study(sweep, done), evaluator=evaluator)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message="Target and region quantiles")
+        try:
+            found = optuna.importance.get_param_importances(observed_study(sweep, done), evaluator=evaluator)
+        except UserWarning:
+            # The best trials are all of them: nothing tells the parameters apart.
+            return {}
     return dict(sorted(found.items(), key=lambda pair: -pair[1]))

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from kag.sweep.config import Params, Sweep
 from kag.sweep.stop import stop
 from kag.sweep.suggest import suggest
-from kag.sweep.trial import Limits, Trial, TrialState, fail, finish, lapse, renew, take
+from kag.sweep.trial import Limits, Trial, TrialState, fail, finish, lapse, lose, renew, take
 
 __all__ = ["Command", "Limits", "Outcome", "Step", "SweepState", "absorb", "run_of", "step"]
 
@@ -32,6 +32,8 @@ class Outcome(StrEnum):
     RUNNING = "running"
     FINISHED = "finished"
     FAILED = "failed"
+    INTERRUPTED = "interrupted"
+    """A signal ended it, which says nothing against the point."""
 
 
 class Command(NamedTuple):
@@ -89,6 +91,8 @@ def _absorbed(
         return finish(trial)
     if outcome is Outcome.FAILED:
         return fail(trial, limits)
+    if outcome is Outcome.INTERRUPTED:
+        return lose(trial, limits)
     if outcome is Outcome.RUNNING:
         trial = renew(trial, now=seen[trial.run or ""], limits=limits)
     return lapse(trial, now=now, limits=limits)
@@ -166,35 +170,47 @@ def _idle(
     if state in (SweepState.FINISHED, SweepState.CANCELED):
         return Step(trials, [Command("exit")], over=True)
     unheard = next((t for t in trials if t.state is TrialState.LEASED and t.agent == agent), None)
+    if unheard is not None and not unheard.resent:
+        return _send_again(unheard, trials, now=now, limits=limits)
     if unheard is not None:
-        return _send_again(unheard, trials, agent=agent, now=now, limits=limits)
+        trials = [fail(trial, limits) if trial.id == unheard.id else trial for trial in trials]
     if state is SweepState.PAUSED:
         return Step(trials, [], over=False)
-    free = next((trial for trial in trials if trial.state is TrialState.FREE), None)
-    if free is None:
-        params: dict[str, Any] | None = propose(sweep, trials, seed)
-        if params is None:
-            over = all(trial.state.over for trial in trials)
-            return Step(trials, [Command("exit")] if over else [], over=over)
-        free = Trial(id=len(trials), params=params)
-        trials = [*trials, free]
-    run = run_of(sweep_id, free.id, free.attempt + 1)
-    taken = take(free, agent=agent, run=run, now=now, limits=limits)
-    trials = [taken if trial.id == free.id else trial for trial in trials]
-    return Step(trials, [Command("run", run, taken.params)], over=False)
+    chosen = _chosen(sweep, trials, seed, propose)
+    if chosen is None:
+        over = all(trial.state.over for trial in trials)
+        return Step(trials, [Command("exit")] if over else [], over=over)
+    run = run_of(sweep_id, chosen.id, chosen.attempt + 1)
+    taken = take(chosen, agent=agent, run=run, now=now, limits=limits)
+    after = [*trials[: taken.id], taken, *trials[taken.id + 1 :]]
+    return Step(after, [Command("run", run, taken.params)], over=False)
 
 
-def _send_again(trial: Trial, trials: list[Trial], *, agent: str, now: float, limits: Limits) -> Step:
+def _chosen(
+    sweep: Sweep, trials: list[Trial], seed: int, propose: Callable[[Sweep, Sequence[Trial], int], Params | None]
+) -> Trial | None:
+    """A point that lost its agent, else a new one, else one that has failed.
+
+    What made a point fail may be gone by then: a file that was being edited, a full disk. A search without end has no
+    end to put it off to.
+    """
+    free = [trial for trial in trials if trial.state is TrialState.FREE]
+    endless = sweep.trial_count() is None
+    first = next((trial for trial in free if endless or not trial.failures), None)
+    if first is not None:
+        return first
+    params = propose(sweep, trials, seed)
+    if params is not None:
+        return Trial(id=len(trials), params=params)
+    return min(free, key=lambda trial: trial.failures, default=None)
+
+
+def _send_again(unheard: Trial, trials: list[Trial], *, now: float, limits: Limits) -> Step:
     """The agent does not run what it was given, and the run never reported: the answer was lost, or it died at once.
 
-    The same run is sent again, so a lost answer runs nothing twice; each sending counts as a failure, so a command that
-    cannot start is given up.
+    The same run is sent once more, so a lost answer runs nothing twice; if that one is not heard of either, the attempt
+    counts as failed.
     """
-    failed = fail(trial, limits)
-    if failed.state is TrialState.FREE:
-        failed = failed.model_copy(
-            update={"state": TrialState.LEASED, "agent": agent, "lease_until": now + limits.lease}
-        )
-    after = [failed if other.id == trial.id else other for other in trials]
-    commands = [Command("run", failed.run, failed.params)] if failed.state is TrialState.LEASED else []
-    return Step(after, commands, over=False)
+    again = unheard.model_copy(update={"resent": True, "lease_until": now + limits.lease})
+    after = [again if trial.id == again.id else trial for trial in trials]
+    return Step(after, [Command("run", again.run, again.params)], over=False)

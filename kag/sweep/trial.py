@@ -71,6 +71,8 @@ class Trial(BaseModel):
     losses: int = 0
     confirmed: bool = False
     """Whether the agent or the run has shown that the attempt began."""
+    resent: bool = False
+    """Whether the agent was told twice to begin the attempt."""
     stopping: bool = False
     """Whether the attempt was told to stop."""
     lease_until: float = 0.0
@@ -96,6 +98,7 @@ def take(trial: Trial, *, agent: str, run: str, now: float, limits: Limits) -> T
             "run": run,
             "attempt": trial.attempt + 1,
             "confirmed": False,
+            "resent": False,
             "stopping": False,
             "history": (),
             "value": None,
@@ -111,11 +114,14 @@ def renew(trial: Trial, *, now: float, limits: Limits) -> Trial:
 
 def lapse(trial: Trial, *, now: float, limits: Limits) -> Trial:
     """Give a leased trial back if its lease has run out."""
-    if trial.state is not TrialState.LEASED or now < trial.lease_until:
-        return trial
+    return lose(trial, limits) if trial.state is TrialState.LEASED and now >= trial.lease_until else trial
+
+
+def lose(trial: Trial, limits: Limits) -> Trial:
+    """The attempt ended through no fault of the point: its agent died, or somebody interrupted it."""
     losses = trial.losses + 1
     if trial.stopping:
-        return trial.model_copy(update={"state": TrialState.STOPPED})
+        return finish(trial)
     state = TrialState.FAILED if losses >= limits.losses else TrialState.FREE
     return trial.model_copy(update={"state": state, "losses": losses, "agent": None})
 
@@ -132,3 +138,10 @@ def fail(trial: Trial, limits: Limits) -> Trial:
     failures = trial.failures + 1
     state = TrialState.FAILED if failures >= limits.failures else TrialState.FREE
     return trial.model_copy(update={"state": state, "failures": failures, "agent": None})
+
+
+def reopen(trial: Trial) -> Trial:
+    """Give a point that was given up its attempts again."""
+    if trial.state is not TrialState.FAILED:
+        return trial
+    return trial.model_copy(update={"state": TrialState.FREE, "failures": 0, "losses": 0, "agent": None})

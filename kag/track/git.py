@@ -74,8 +74,9 @@ def dirty_patch(folder: Path) -> bytes:
         top = _top(folder)
         if top is None or _commit(top, "HEAD") is None:
             return b""
-        untracked = _untracked(top)
-        large = [path for path in untracked if (top / path).lstat().st_size > _LARGEST_IN_PATCH]
+        # An editor's scratch file may be gone by now.
+        untracked = [path for path in _untracked(top) if os.path.lexists(top / path)]
+        large = [path for path in untracked if _size(top / path) > _LARGEST_IN_PATCH]
         patch = _patch(top, [path for path in untracked if path not in large])
     except GitFailed as failed:
         _LOG.warning("the run is recorded without its uncommitted changes: %s", failed)
@@ -111,6 +112,14 @@ def _uncommitted(top: Path) -> list[str]:
 
 def _untracked(top: Path) -> list[str]:
     return _paths(run_git(top, "ls-files", "--others", "--exclude-standard", "-z", *_CODE))
+
+
+def _size(path: Path) -> int:
+    """Bytes of a file that may vanish at any moment; then 0."""
+    try:
+        return path.lstat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def _patch(top: Path, added: Sequence[str]) -> bytes:

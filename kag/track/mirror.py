@@ -72,10 +72,13 @@ def by_start(runs: Iterable[Mirrored]) -> dict[str, tuple[RunRecord, Mirrored]]:
     Raises:
         RecordError: as `record_of`.
     """
-    pairs = [(record_of(run), run) for run in runs]
-    pairs.sort(key=lambda pair: (pair[0].start, pair[0].id, pair[1].wandb_id))
+    return in_order((record_of(run), run) for run in runs)
+
+
+def in_order(pairs: Iterable[tuple[RunRecord, Mirrored]]) -> dict[str, tuple[RunRecord, Mirrored]]:
+    """Records that are read already, as `by_start` gives them."""
     found: dict[str, tuple[RunRecord, Mirrored]] = {}
-    for record, run in pairs:
+    for record, run in sorted(pairs, key=lambda pair: (pair[0].start, pair[0].id, pair[1].wandb_id)):
         distinct = f"{record.id}-{run.wandb_id}" if record.id in found else record.id
         found[distinct] = (record.model_copy(update={"id": distinct}), run)
     return found
@@ -102,9 +105,15 @@ def epochs(rows: Iterable[Mapping[str, Any]], *, by_kag: bool) -> list[dict[str,
     return found
 
 
+def short_name(title: str) -> str:
+    """The name inside a run id; any other text as it is."""
+    named = _RUN_ID.fullmatch(title)
+    return named["name"] if named else title
+
+
 def _foreign(run: Mirrored) -> RunRecord:
     named = _RUN_ID.fullmatch(run.display_name)
-    name = re.sub(r"[^A-Za-z0-9._-]+", "-", named["name"] if named else run.display_name).strip("-.")[:64]
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", short_name(run.display_name)).strip("-.")[:64]
     return RunRecord(
         id=run.display_name if named else run_id(name or run.wandb_id, run.start),
         name=name or run.wandb_id,

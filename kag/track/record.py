@@ -145,6 +145,7 @@ class RunRecord(_Value):
     environment: dict[str, Scalar] = Field(default_factory=dict)
     failure: Failure | None = None
     epochs_trained: int = 0
+    """Epochs that its weights have seen, inherited ones included."""
     best_epoch: int | None = None
     results: tuple[Result, ...] = ()
     checkpoints: dict[str, Checkpoint] = Field(default_factory=dict)
@@ -156,6 +157,11 @@ class RunRecord(_Value):
     sweep: str | None = None
     """Sweep id."""
     wandb_id: str | None = None
+
+    @property
+    def epochs_inherited(self) -> int:
+        """Epochs of `epochs_trained` that other runs trained for it, through shared prefixes."""
+        return sum(source.epochs or 0 for source in self.sources)
 
     def result(self, split: str, metric: str) -> Result | None:
         """The delivered weights' result, or None."""

@@ -21,7 +21,7 @@ _TIMEOUT = 30
 _PAGE = 200
 """Runs in one request."""
 
-_STATUS = {
+STATUS = {
     "pending": Status.PLANNED,
     "running": Status.RUNNING,
     "preempting": Status.RUNNING,
@@ -113,7 +113,7 @@ def _mirrored(answer: Any) -> Mirrored:
         wandb_id=answer.id,
         display_name=answer.name or answer.id,
         start=_moment(answer.created_at),
-        status=_STATUS.get(answer.state, Status.RUNNING),
+        status=STATUS.get(answer.state, Status.RUNNING),
         config=answer.config,
         summary=answer.summary_metrics,
         tags=tuple(answer.tags or ()),

@@ -18,7 +18,7 @@ from kag import names
 from kag.spec.run import TrackSpec
 from kag.track.folder import RunFolder
 from kag.track.mirror import END_KEY, START_KEY
-from kag.track.record import RunRecord
+from kag.track.record import RunRecord, Status
 
 if TYPE_CHECKING:
     from wandb import Run
@@ -28,6 +28,9 @@ INIT_TIMEOUT = 30.0
 
 FINISH_TIMEOUT = 60.0
 """Seconds to wait for the last upload; what is missing then stays in the local file for `wandb sync`."""
+
+EXIT_INTERRUPTED = 143
+"""What shells say of SIGTERM; to kag's server such a run is interrupted, not failed."""
 
 PUBLIC_HOSTS = frozenset({"api.wandb.ai", "api.forge.coreweave.com"})
 """Two names of W&B's own server: a login for one is a login for both."""
@@ -75,6 +78,14 @@ def hosts_with_key(path: Path) -> frozenset[str]:
         return frozenset()
 
 
+def goes_online(mode: str) -> bool:
+    """Whether a run of this mode talks to a server, by the environment and the logins of this machine."""
+    from wandb.sdk import wandb_setup
+
+    netrc_file = Path(os.environ.get("NETRC") or Path.home() / ".netrc")
+    return is_online(mode, os.environ, wandb_setup.singleton().settings.base_url, hosts_with_key(netrc_file))
+
+
 def begin(
     folder: RunFolder, record: RunRecord, track: TrackSpec, warn: Callable[[str], None], *, wandb_id: str | None
 ) -> Run | None:
@@ -92,10 +103,7 @@ def begin(
     """
     if track.mode == "disabled" or (track.mode == "auto" and os.environ.get("WANDB_MODE") == "disabled"):
         return None
-    from wandb.sdk import wandb_setup
-
-    netrc_file = Path(os.environ.get("NETRC") or Path.home() / ".netrc")
-    if is_online(track.mode, os.environ, wandb_setup.singleton().settings.base_url, hosts_with_key(netrc_file)):
+    if goes_online(track.mode):
         before = set(_files(folder))
         try:
             return _begun(folder, record, track, wandb_id, offline=False)
@@ -114,13 +122,14 @@ def begin(
 def end(run: Run, record: RunRecord) -> None:
     """Log the delivered results, the objective in the very last row, and the record; then finish.
 
-    The exit code is 1 unless the run delivered weights. Raises what `lost` names.
+    The exit code is 0 if the run delivered weights, 143 if a signal ended it (a sweep then runs its point again), else
+    1. Raises what `lost` names.
     """
     row = final_row(record)
     if row:
         run.log(row)
     run.summary[END_KEY] = record.model_dump_json()
-    run.finish(exit_code=0 if record.status.done else 1)
+    run.finish(exit_code=0 if record.status.done else EXIT_INTERRUPTED if record.status is Status.KILLED else 1)
 
 
 def mirror_finished(folder: RunFolder, record: RunRecord, track: TrackSpec, warn: Callable[[str], None]) -> RunRecord:

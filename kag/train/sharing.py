@@ -21,7 +21,7 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 
 from kag.data.mined import mined_digest
-from kag.spec.prefix import prefix_digest
+from kag.spec.prefix import part_points, prefix_digest
 from kag.spec.run import RunSpec
 from kag.track.folder import RunFolder
 from kag.track.record import Source
@@ -73,8 +73,7 @@ class Sharing:
         self._leases = leases
         self._signals = signals
         self._run = run
-        points = {*options.part_at, *((spec.swa.start, spec.swa.end) if spec.swa else ())}
-        self.points = sorted(point for point in points if 0 < point <= spec.last_epoch + 1)
+        self.points = part_points(spec, options.part_at)
         self._keys = {epoch: _key(spec, epoch, inputs) for epoch in range(1, spec.last_epoch + 2)}
         self.segments: tuple[Segment, ...] = ()
         self._epochs = 0
@@ -159,6 +158,8 @@ def sharing(
         yield NoSharing()
         return
     options.folder.mkdir(parents=True, exist_ok=True)
+    # States are no code: they must not make a run's tree look changed.
+    (options.folder / ".gitignore").write_text("*\n", encoding="utf-8")
     leases = Leases(options.folder)
     try:
         with leases.locked():

@@ -18,6 +18,7 @@ LIGHT = (
     "train --help",
     "runs list",
     "check --no-rehearsal runs/specs/demo.yaml",
+    "check sweeps/swa_window.yaml",
     "schema",
     "changelog --help",
 )

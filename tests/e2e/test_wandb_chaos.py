@@ -6,7 +6,6 @@ import json
 import os
 import random
 import signal
-import sqlite3
 import time
 from typing import Any
 
@@ -24,8 +23,8 @@ with wandb.init() as run:
 
 
 @pytest.mark.slow
-def test_a_grid_survives_fifteen_kills(make_client: Any) -> None:
-    client = make_client("sqlite", "--strict", "--lease", "15")
+def test_a_grid_survives_fifteen_kills(make_client: Any, database: str) -> None:
+    client = make_client(database, "--strict", "--lease", "15")
     server, seed = client.server, int(os.environ.get("KAG_CHAOS_SEED", "1"))
     dice = random.Random(seed)
     client.script(TRIAL, "trial.py")
@@ -63,22 +62,17 @@ def test_a_grid_survives_fifteen_kills(make_client: Any) -> None:
 
 def assert_complete(client: Any, sweep: str) -> None:
     """Counted in the database and over the Api."""
-    file = client.server.database.removeprefix("sqlite:///")
-    database = sqlite3.connect(file)
-    trials = database.execute("select state, body from trials").fetchall()
-    finished = database.execute("select id, name, config from runs where state = 'finished'").fetchall()
+    trials = client.server.rows("select state, body from trials")
+    finished = client.server.rows("select id, name, config from runs where state = 'finished'")
     points = sorted(json.loads(config)["x"]["value"] for _, _, config in finished)
     assert [state for state, _ in trials] == ["finished"] * POINTS
     assert points == list(range(POINTS)), "every point finishes exactly once"
     assert sorted(json.loads(body)["run"] for _, body in trials) == sorted(name for _, name, _ in finished)
     for number, _, config in finished:
         x = json.loads(config)["x"]["value"]
-        rows = database.execute(
-            "select body from lines where run_id = ? and stream = 0 order by line", (number,)
-        ).fetchall()
+        rows = client.server.rows(f"select body from lines where run_id = {number} and stream = 0 order by line")
         scores = [json.loads(body)["score"] for (body,) in rows]
         assert scores == [x * 100 + step for step in range(STEPS)]
-    database.close()
     found = client.python(
         """
         import json, sys, wandb

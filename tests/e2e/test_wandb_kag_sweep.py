@@ -1,17 +1,22 @@
-"""`kag sweep` without any W&B: an embedded server, agents that run `kag train`, and a second call that continues."""
+"""`kag sweep` without any W&B: an embedded server, agents, a second call that continues, Ctrl-C, points that fail."""
 
 from __future__ import annotations
 
+import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from kag.spec import load_spec
+from tests.e2e.tracking import family, until
+
 ROOT = Path(__file__).parents[2]
-SWEEP = "import typer; from kag.cli.sweep import sweep; typer.run(sweep)"
-TRAIN = "from kag.cli.main import main; main()"
+KAG = "from kag.cli.main import main; main()"
 
 SPEC = """
 name: tiny
@@ -28,36 +33,115 @@ project: tiny
 method: grid
 metric: {name: val/auprc, goal: maximize}
 parameters:
-  optimizer.weight_decay: {values: [1.0e-3, 1.0e-2]}
+  optimizer.weight_decay: {values: [1.0e-2]}
 command: [PYTHON, -c, "from kag.cli.main import main; main()", train, tiny.yaml, track.mode=auto, "${args_no_hyphens}"]
 """
 
+FRAIL = """
+program: kag
+project: frail
+method: grid
+metric: {name: val/auprc, goal: maximize}
+parameters: {seed: {values: [1, 2, 3]}}
+command: [PYTHON, trial.py, tiny.yaml, "${args_no_hyphens}"]
+"""
 
-def call(folder: Path, code: str, *words: str) -> str:
+TRIAL = """
+import signal, sys, time, wandb
+from pathlib import Path
+
+seed = int(sys.argv[-1].removeprefix("seed="))
+told = []
+signal.signal(signal.SIGTERM, lambda *_: told.append(True))
+run = wandb.init()
+Path(f"begun-{seed}").touch()
+while seed == 3 and Path("slow").exists() and not told:
+    time.sleep(0.05)
+if told:
+    run.finish(exit_code=143)
+    sys.exit(143)
+if seed == 2 and Path("broken").exists():
+    raise ValueError("bad luck")
+run.log({"val/auprc": seed / 10})
+run.finish()
+"""
+
+
+def environment(folder: Path) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("WANDB")}
     places = {name: str(folder / name) for name in ("WANDB_CONFIG_DIR", "WANDB_CACHE_DIR", "WANDB_DATA_DIR", "HOME")}
-    env = {**kept, **places, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "WANDB_ERROR_REPORTING": "false"}
+    return {**kept, **places, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "WANDB_ERROR_REPORTING": "false"}
+
+
+def call(folder: Path, *words: str) -> str:
     done = subprocess.run(
-        [sys.executable, "-c", code, *words], cwd=folder, env=env, capture_output=True, text=True, timeout=300
+        [sys.executable, "-c", KAG, *words],
+        cwd=folder,
+        env=environment(folder),
+        capture_output=True,
+        text=True,
+        timeout=300,
     )
     logs = "".join(path.read_text() for path in (folder / "wandb").glob("agent-*.log"))
     assert done.returncode == 0, done.stdout + done.stderr + logs
     return done.stdout
 
 
+def result(folder: Path, *words: str) -> dict[str, Any]:
+    page: dict[str, Any] = json.loads(call(folder, "sweep", *words, "--json"))
+    return page
+
+
 @pytest.mark.slow
-def test_a_sweep_runs_stops_and_continues_without_a_server(tmp_path: Path) -> None:
-    call(tmp_path, TRAIN, "data", "synth", "demo.h5", "--proteins", "6", "--points", "60")
+def test_a_sweep_trains_without_a_server_and_shows_its_result(tmp_path: Path) -> None:
+    call(tmp_path, "data", "synth", "demo.h5", "--proteins", "6", "--points", "60")
     (tmp_path / "tiny.yaml").write_text(SPEC)
     (tmp_path / "sweep.yaml").write_text(CONFIG.replace("PYTHON", sys.executable))
-    first = call(tmp_path, SWEEP, "sweep.yaml", "--count", "1")
-    assert "grid search, 2 trials, at most 2 epochs" in first
-    assert ": 1 of 2 trials finished" in first
-    second = call(tmp_path, SWEEP, "sweep.yaml", "--agents", "1")
-    assert "continuing sweep kag/tiny/" in second
-    assert ": 2 of 2 trials finished" in second
-    assert "epochs: 2 trained" in second
+    printed = call(tmp_path, "sweep", "sweep.yaml", "--agents", "2", "--count", "1")
+    assert "at most 1, each trial by itself" in printed
+    assert "1 of 1 ended: 1 finished" in printed
+    assert len(list((tmp_path / "wandb").glob("agent-*.log"))) == 1, "one trial wants one agent"
     best = next((tmp_path / "runs" / "specs" / "planned").glob("sweep_*.yaml"))
-    shown = call(tmp_path, SWEEP, "show", best.stem.removeprefix("sweep_"))
-    assert shown.splitlines()[-3].startswith("best: ")
+    shown = result(tmp_path, "show", best.stem.removeprefix("sweep_"))
+    assert (shown["expected"], shown["trials"]) == (1, {"finished": 1})
+    assert shown["epochs"] == {"trained": 1, "shared": 0}
+    assert shown["best"]["params"] == {"optimizer.weight_decay": 0.01}
+    assert load_spec(best).optimizer.weight_decay == 0.01
     assert (tmp_path / "runs" / ".server" / "key").stat().st_mode & 0o077 == 0
+    assert (tmp_path / "runs" / ".server" / ".gitignore").read_text() == "*\n", "a key is not for committing"
+
+
+@pytest.mark.slow
+def test_ctrl_c_leaves_nothing_behind_and_failed_points_are_tried_again_by_the_next_call(tmp_path: Path) -> None:
+    (tmp_path / "tiny.yaml").write_text(SPEC)
+    (tmp_path / "trial.py").write_text(TRIAL)
+    (tmp_path / "sweep.yaml").write_text(FRAIL.replace("PYTHON", sys.executable))
+    for name in ("slow", "broken"):
+        (tmp_path / name).touch()
+    with (tmp_path / "first.log").open("w") as log:
+        first = subprocess.Popen(
+            [sys.executable, "-c", KAG, "sweep", "sweep.yaml"],
+            cwd=tmp_path,
+            env=environment(tmp_path),
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    until((tmp_path / "begun-3").exists, what="the third point")
+    started = family(first.pid)
+    assert len(started) > 3, "itself, its server, an agent, a trial"
+    os.killpg(first.pid, signal.SIGINT)
+    assert first.wait(timeout=60) == 130
+    said = (tmp_path / "first.log").read_text()
+    assert "the same command continues the sweep" in said
+    until(lambda: not any(Path(f"/proc/{number}").exists() for number in started), seconds=10, what="the end of all")
+
+    (tmp_path / "slow").unlink()
+    second = result(tmp_path, "sweep.yaml")
+    assert second["trials"] == {"failed": 1, "finished": 2}
+    assert list(second["failures"].values()) == ["it left no reason; see the agents' logs"]
+    (tmp_path / "broken").unlink()
+    third = call(tmp_path, "sweep", "sweep.yaml")
+    assert "1 of its points have failed or never ran: trying again" in third
+    assert "3 of 3 ended: 3 finished" in third
+    assert "has been run to its end; --new runs it again" in call(tmp_path, "sweep", "sweep.yaml")

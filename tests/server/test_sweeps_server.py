@@ -75,6 +75,20 @@ def test_leases_outlive_a_restart_and_its_silence(site: Any) -> None:
     assert beat(site, three)[0]["run_id"] == f"{run}-2"
 
 
+def stopped(site: Any, run: str) -> bool:
+    found = site.ask('query($r: String!){project(name:"p"){run(name:$r){stopped}}}', r=run)["project"]["run"]
+    return bool(found["stopped"])
+
+
+def test_a_run_that_is_asked_to_stop_is_told_so_while_it_runs(site: Any) -> None:
+    identifier = site.run()["bucket"]["id"]
+    assert not stopped(site, "first")
+    site.ask("mutation($i: ID!){stopRun(input:{id:$i}){success}}", i=identifier)
+    assert stopped(site, "first")
+    assert site.state() == "running"
+    assert site.log(0, [{"_step": 0}]) == {"stopped": True}
+
+
 def test_a_superseded_run_is_told_to_stop_by_its_stream(site: Any) -> None:
     sweep = make(site)
     one, two = agent(site, sweep), agent(site, sweep)
@@ -84,6 +98,7 @@ def test_a_superseded_run_is_told_to_stop_by_its_stream(site: Any) -> None:
     site.now += 61
     assert beat(site, two)[0]["run_id"] == f"{run}-2"
     assert site.log(1, [{"_step": 1}], run) == {"stopped": True}
+    assert stopped(site, run), "clients up to 0.21 ask over GraphQL"
     assert beat(site, one, run) == [{"type": "stop", "run_id": run}]
 
 

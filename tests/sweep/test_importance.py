@@ -43,6 +43,10 @@ def test_too_few_trials_give_no_importance() -> None:
     assert importance(SWEEP, trials_of(3)) == {}
 
 
+def test_trials_that_are_all_alike_give_no_importance() -> None:
+    assert importance(SWEEP, [trial.model_copy(update={"value": 0.5}) for trial in trials_of(20)]) == {}
+
+
 def test_the_best_trial_is_finished_and_has_a_number() -> None:
     params = {"much": 0.1, "little": 0.1, "kind": "a", "fixed": 1}
     trials = [

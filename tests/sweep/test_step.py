@@ -11,6 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from kag.sweep import Command, Limits, SweepState, Trial, TrialState, parse_sweep, step
 from kag.sweep.step import Outcome, absorb
+from kag.sweep.trial import reopen
 
 LIMITS = Limits(lease=100.0, failures=3, losses=50)
 GRID = parse_sweep({"method": "grid", "parameters": {"x": {"values": [0, 1, 2, 3]}}})
@@ -44,15 +45,56 @@ def test_a_lost_answer_is_sent_again_as_the_same_run() -> None:
     assert len(again.trials) == 1
 
 
-def test_a_command_that_never_starts_is_given_up() -> None:
-    result = beat([])
-    commands = [result.commands]
-    for _ in range(3):
-        result = beat(result.trials)
-        commands.append(result.commands)
-    assert [command[0].run for command in commands if command] == ["s-0000"] * 3
-    assert beat(result.trials).commands == [Command("run", "s-0001", {"x": 1})]
-    assert result.trials[0].state is TrialState.FAILED
+def test_a_command_that_never_starts_comes_again_after_the_other_points_and_is_given_up() -> None:
+    trials: list[Trial] = []
+    told = []
+    for _ in range(40):
+        result = beat(trials)
+        trials = result.trials
+        told += [command.run for command in result.commands]
+    points = ("s-0000", "s-0001", "s-0002", "s-0003")
+    rounds = [f"{run}{suffix}" for suffix in ("", "-2", "-3") for run in points for _ in range(2)]
+    assert told[:24] == rounds, "each attempt is sent twice, each point is tried three times, in three rounds"
+    assert set(told[24:]) == {None}, "the agent is sent home"
+    assert {trial.state for trial in trials} == {TrialState.FAILED}
+
+
+def test_what_is_broken_for_a_while_costs_no_point() -> None:
+    """A file of the program is being edited: nothing starts for twelve heartbeats, then everything works."""
+    trials: list[Trial] = []
+    now, finished = 0.0, []
+    for number in range(60):
+        result = beat(trials, now=now)
+        trials, now = result.trials, now + 5.0
+        run = next((command.run for command in result.commands if command.type == "run"), None)
+        if run is not None and number >= 12:
+            trials = beat(trials, running={run}, now=now).trials
+            trials = absorb(trials, {run: Outcome.FINISHED}, {run: now}, now=now, limits=LIMITS)
+            finished.append(run)
+    assert [trial.state for trial in trials] == [TrialState.FINISHED] * 4
+    assert len(finished) == 4
+
+
+def test_an_interrupted_run_gives_its_point_back_and_is_no_failure() -> None:
+    trials = beat(beat([]).trials, running={"s-0000"}).trials
+    result = beat(trials, agent="b", runs={"s-0000": Outcome.INTERRUPTED})
+    assert result.commands == [Command("run", "s-0000-2", {"x": 0})]
+    assert (result.trials[0].failures, result.trials[0].losses) == (0, 1)
+
+
+def test_a_search_without_end_tries_a_failed_point_again_at_once() -> None:
+    sweep = parse_sweep({"method": "random", "parameters": {"x": {"min": 0, "max": 9}}})
+    failed = Trial(id=0, params={"x": 1}, failures=1, attempt=1)
+    words = {"sweep_id": "s", "agent": "a", "running": frozenset[str](), "now": 0.0, "seed": 0, "limits": LIMITS}
+    assert step(sweep, SweepState.RUNNING, [failed], **words).commands[0].run == "s-0000-2"
+
+
+def test_a_reopened_point_has_its_attempts_again_and_an_ended_one_stays_ended() -> None:
+    given_up = Trial(id=0, params={"x": 0}, state=TrialState.FAILED, failures=3, losses=2, attempt=3)
+    again = reopen(given_up)
+    assert (again.state, again.failures, again.losses, again.attempt) == (TrialState.FREE, 0, 0, 3)
+    done = given_up.model_copy(update={"state": TrialState.FINISHED})
+    assert reopen(done) == done
 
 
 def test_a_dead_agent_gives_its_point_back_and_the_next_attempt_has_its_own_run() -> None:
@@ -83,16 +125,18 @@ def test_a_run_that_is_done_but_not_yet_gone_is_left_alone() -> None:
     assert beat(trials, running={"s-0000"}, runs={"s-0000": Outcome.FINISHED}).commands == []
 
 
-def test_a_failed_point_is_retried_a_bounded_number_of_times() -> None:
+def test_a_failed_point_is_retried_a_bounded_number_of_times_after_the_others() -> None:
     trials: list[Trial] = []
     seen = []
-    for attempt in range(4):
+    for attempt in range(6):
         result = beat(trials, now=float(attempt))
         seen.append(result.commands[0].run)
         trials = beat(result.trials, running={seen[-1]}, now=float(attempt)).trials
-        trials = absorb(trials, {seen[-1]: Outcome.FAILED}, {}, now=float(attempt), limits=LIMITS)
-    assert seen == ["s-0000", "s-0000-2", "s-0000-3", "s-0001"]
+        end = Outcome.FAILED if trials[0].run == seen[-1] else Outcome.FINISHED
+        trials = absorb(trials, {seen[-1]: end}, {}, now=float(attempt), limits=LIMITS)
+    assert seen == ["s-0000", "s-0001", "s-0002", "s-0003", "s-0000-2", "s-0000-3"]
     assert trials[0].state is TrialState.FAILED
+    assert beat(trials).commands == [Command("exit")]
 
 
 def test_cancel_stops_what_runs_and_sends_idle_agents_home() -> None:

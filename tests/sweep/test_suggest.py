@@ -90,11 +90,13 @@ def branin(params: dict[str, Any]) -> float:
 BRANIN = {"x": {"min": -5.0, "max": 10.0}, "y": {"min": 0.0, "max": 15.0}}
 
 
-@pytest.mark.slow
 def test_bayes_beats_random_on_a_known_function() -> None:
-    """Paired sign test over 20 seeds at 60 trials each."""
+    """Paired sign test over 20 seeds at 60 trials each.
+
+    Seeds 0 to 19 were used while the budget was chosen, so they prove nothing; 20 to 39 were drawn once, after that.
+    """
     wins = 0
-    for seed in range(20):
+    for seed in range(20, 40):
         best = {}
         for method in ("random", "bayes"):
             trials = grown(sweep_of(method=method, parameters=BRANIN), 60, seed, branin)

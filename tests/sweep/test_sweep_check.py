@@ -9,10 +9,11 @@ import pytest
 
 from kag.spec import RunSpec, build_spec, load_spec
 from kag.sweep import parse_sweep, read_sweep, violations
-from kag.sweep.check import epoch_count, trial_count
+from kag.sweep.command import train_command
+from kag.sweep.plan import plan
 
 ROOT = Path(__file__).parents[2]
-COMMAND = ["kag", "train", "spec.yaml", "${args_no_hyphens}"]
+COMMAND = ["kag", "train", "spec.yaml", "${args_json}"]
 BASE = build_spec({"name": "base", "data": {"file": "data.h5"}, "epochs": 20})
 
 
@@ -71,21 +72,33 @@ def test_keys_of_one_section_are_checked_together() -> None:
     assert found(parameters) == []
 
 
-def test_trials_and_epochs_are_counted() -> None:
-    parameters = {"swa.start": {"values": [10, 14]}, "swa.window": {"values": [2, 6]}, "seed": {"values": [1, 2, 3]}}
-    sweep = parse_sweep({"method": "grid", "parameters": parameters})
-    assert trial_count(sweep) == 12
-    assert epoch_count(sweep, BASE) == 3 * (12 + 16 + 16 + 20)
-    endless = parse_sweep({"method": "random", "parameters": {"seed": {"min": 1, "max": 9}}})
-    assert (trial_count(endless), epoch_count(endless, BASE)) == (None, None)
-    capped = parse_sweep({"method": "random", "run_cap": 5, "parameters": {"epochs": {"min": 1, "max": 9}}})
-    assert epoch_count(capped, BASE) == 45
+@pytest.mark.parametrize(
+    ("word", "value", "expected"),
+    [
+        ("${args_no_hyphens}", ["a", "b"], "['a', 'b'] would reach the run as \"['a', 'b']\"; write ${args_json}"),
+        ("${args}", "1", "'1' would reach the run as 1; write ${args_json}"),
+        ("${args_no_hyphens}", {"start": 1.0}, "write ${args_json}"),
+        ("${args_no_equals}", 1, "kag train does not read ${args_no_equals}"),
+        ("${args_no_boolean_flags}", 1, "kag train does not read ${args_no_boolean_flags}"),
+    ],
+)
+def test_a_value_that_the_command_line_would_change_is_named(word: str, value: Any, expected: str) -> None:
+    lines = found({"seed": {"values": [value]}}, command=["kag", "train", "spec.yaml", word])
+    assert any(expected in line for line in lines), lines
+
+
+def test_a_base_spec_that_tells_no_server_is_named() -> None:
+    silent = BASE.model_copy(update={"track": BASE.track.model_copy(update={"mode": "offline"})})
+    assert any("add track.mode=auto" in line for line in found({"seed": {"value": 1}}, silent))
+    assert found({"seed": {"value": 1}, "track.mode": {"value": "auto"}}, silent) == []
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "sweeps").glob("*.yaml")), ids=lambda path: path.stem)
 def test_every_sweep_of_the_project_is_sound(path: Path) -> None:
     sweep = read_sweep(path)
-    specs = [str(word) for word in sweep.command or () if str(word).startswith("runs/specs/")]
-    assert len(specs) == 1
-    assert violations(sweep, load_spec(ROOT / specs[0])) == []
-    assert trial_count(sweep) is not None
+    command = train_command(sweep)
+    base = load_spec(ROOT / command.spec, command.overrides)
+    assert violations(sweep, base) == []
+    seen = plan(sweep, base, command)
+    assert seen.trials is not None
+    assert seen.errors == 0, seen.findings

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from kag.track import git as repository_files
 from kag.track.git import dirty_patch, git_facts
 
 
@@ -121,6 +122,17 @@ def test_patch_rebuilds_the_tree_and_leaves_the_index_alone(repository: Path, tm
         assert not was.exists() or was.read_bytes() == now.read_bytes()
     assert not (clone / "large.txt").exists()
     assert not (clone / "2025-10-21_12-48-11_oct17").exists()
+
+
+def test_a_file_that_vanishes_while_it_is_looked_at_is_left_out(
+    repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An editor's scratch file is gone by the time that its size is asked for."""
+    change(repository)
+    listed = repository_files._untracked
+
+    monkeypatch.setattr(repository_files, "_untracked", lambda top: [*listed(top), ".model.py.swp"])
+    assert b"alpha = 2" in dirty_patch(repository)
 
 
 def test_a_repository_named_by_a_hook_is_not_asked(

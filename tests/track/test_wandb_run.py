@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 import wandb
@@ -14,7 +15,7 @@ from kag.spec.run import TrackSpec
 from kag.track.folder import RunFolder
 from kag.track.offline import OfflineSource
 from kag.track.record import Result, RunRecord, Source, Status
-from kag.track.wandb_run import final_row, mirror_finished
+from kag.track.wandb_run import end, final_row, mirror_finished
 
 START = datetime(2025, 10, 21, tzinfo=UTC)
 OFFLINE = TrackSpec(mode="offline", tags=("a",))
@@ -93,3 +94,30 @@ def test_settings_that_wandb_refuses_are_told_and_change_no_record(folder: RunFo
     assert folder.read_record() == record
     (line,) = told
     assert "tracked in its folder alone" in line
+
+
+class Ending:
+    """A run of W&B, as far as its end goes."""
+
+    def __init__(self) -> None:
+        self.summary: dict[str, str] = {}
+        self.code: int | None = None
+
+    def log(self, row: dict[str, float]) -> None:
+        """Take a row."""
+
+    def finish(self, exit_code: int) -> None:
+        """Take the end."""
+        self.code = exit_code
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [(Status.FINISHED, 0), (Status.EARLY_STOPPED, 0), (Status.ABORTED, 1), (Status.KILLED, 143)],
+)
+def test_the_exit_code_tells_a_sweep_whether_the_point_failed_or_was_interrupted(
+    record: RunRecord, status: Status, code: int
+) -> None:
+    run: Any = Ending()
+    end(run, record.model_copy(update={"status": status}))
+    assert run.code == code

@@ -7,19 +7,12 @@ from typing import Any
 
 from sqlalchemy import RowMapping, func, select
 
+from kag.server.arguments import Arguments, entity_of, input_of
 from kag.server.context import Context, decode_id, encode_id
 from kag.server.faults import NotFound
 from kag.server.graphql import Node, Registry
-from kag.server.resolvers.common import (
-    Arguments,
-    column,
-    connection,
-    connection_types,
-    constant,
-    entity_of,
-    input_of,
-    moment,
-)
+from kag.server.resolvers.fields import column, constant, moment
+from kag.server.resolvers.pages import connection, connection_types
 from kag.server.resolvers.projects import project_by_id
 from kag.server.runs import find_project, json_object
 from kag.server.store import all_rows, first
@@ -86,9 +79,7 @@ def _run_count(context: Context, row: RowMapping, arguments: Arguments) -> int:
 
 
 def _expected(context: Context, row: RowMapping, arguments: Arguments) -> int | None:
-    sweep = sweep_of(row["config"])
-    counts = [count for count in (sweep.size(), sweep.run_cap) if count is not None]
-    return min(counts) if counts else None
+    return sweep_of(row["config"]).trial_count()
 
 
 def _best_loss(context: Context, row: RowMapping, arguments: Arguments) -> float | None:

@@ -1,0 +1,156 @@
+"""The agents of `kag sweep`: `wandb agent` processes, one a GPU, that end with what they run when `kag sweep` ends."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import NamedTuple
+
+from kag.errors import Interrupted
+
+NOTICE_SECONDS = 1.0
+"""An agent needs this long at most to notice a signal; two that come at once would count as one."""
+
+END_SECONDS = 60.0
+"""A trial that was told to end saves its state and ends after its batch, or after the validation that is going on."""
+
+
+class Agent(NamedTuple):
+    """A running `wandb agent`. It leads a session of its own, to which all that it starts belongs."""
+
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    @property
+    def alive(self) -> bool:
+        """Whether it runs."""
+        return self.process.poll() is None
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """SIGINT and SIGTERM end the block by `Interrupted`; once it is ending, further ones are ignored.
+
+    Raises:
+        Interrupted: with the signal's exit code.
+    """
+
+    def receive(number: int, _: FrameType | None) -> None:
+        for one in watched:
+            signal.signal(one, signal.SIG_IGN)
+        name = signal.Signals(number).name
+        raise Interrupted(f"{name} received", signal_number=number, remedy="the same command continues the sweep")
+
+    watched = (signal.SIGINT, signal.SIGTERM)
+    former = {number: signal.signal(number, receive) for number in watched}
+    try:
+        yield
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def running_agents(path: str, environment: Mapping[str, str], shares: Sequence[int | None]) -> Iterator[list[Agent]]:
+    """Run agents inside the block; whoever still runs at its end is ended with its trial.
+
+    Args:
+        path: of the sweep, `entity/project/id`.
+        environment: how they reach the server.
+        shares: how many trials each one may start; None is no limit.
+    """
+    agents: list[Agent] = []
+    try:
+        for number, share in enumerate(shares):
+            extra = environment_of(number, len(shares), environment, graphics(environment), cores())
+            agents.append(_start(path, {**environment, **extra}, number, share))
+        yield agents
+    finally:
+        end(agents)
+
+
+def shares_of(agents: int, count: int | None) -> list[int | None]:
+    """How many trials each agent may start."""
+    if count is None:
+        return [None] * agents
+    return [share for share in (count // agents + (number < count % agents) for number in range(agents)) if share]
+
+
+def graphics(environment: Mapping[str, str]) -> list[str]:
+    """The GPUs that this process may use, as CUDA names them."""
+    if "CUDA_VISIBLE_DEVICES" in environment:
+        return [word.strip() for word in environment["CUDA_VISIBLE_DEVICES"].split(",") if word.strip()]
+    return [str(number) for number, _ in enumerate(Path("/proc/driver/nvidia/gpus").glob("*"))]
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def environment_of(
+    number: int, agents: int, environment: Mapping[str, str], devices: Sequence[str], processors: int
+) -> dict[str, str]:
+    """What one agent's environment has of its own: its GPU, its share of the cores, and patience.
+
+    W&B's agents give up after a few failures at the start. Here the sweep decides how often a point may fail.
+    """
+    programs = f"{Path(sys.executable).parent}{os.pathsep}{environment.get('PATH', os.defpath)}"
+    own = {"WANDB_AGENT_DISABLE_FLAPPING": "true", "WANDB_AGENT_MAX_INITIAL_FAILURES": "1000", "PATH": programs}
+    if devices:
+        own["CUDA_VISIBLE_DEVICES"] = devices[number % len(devices)]
+    if agents > 1 and "OMP_NUM_THREADS" not in environment:
+        own["OMP_NUM_THREADS"] = str(max(processors // agents, 1))
+    return own
+
+
+def _start(path: str, environment: Mapping[str, str], number: int, count: int | None) -> Agent:
+    words = [sys.executable, "-m", "wandb", "agent", *(["--count", str(count)] if count else []), path]
+    log = Path(environment.get("WANDB_DIR", ".")) / "wandb" / f"agent-{path.rsplit('/', 1)[-1]}-{number}.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as output:
+        process = subprocess.Popen(words, env=environment, stdout=output, stderr=output, start_new_session=True)
+    return Agent(process, log)
+
+
+def end(agents: Sequence[Agent]) -> None:
+    """End agents and what they run.
+
+    An agent that gets SIGINT waits for its trial; at the second one it sends SIGTERM to it, on which `kag train` saves
+    and ends. Whatever is left of an agent's session after a minute is killed.
+    """
+    for _ in range(2):
+        for agent in agents:
+            if agent.alive:
+                agent.process.send_signal(signal.SIGINT)
+        _wait(agents, NOTICE_SECONDS)
+    _wait(agents, END_SECONDS)
+    for agent in agents:
+        for process in session(agent.process.pid):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+        agent.process.wait()
+
+
+def _wait(agents: Sequence[Agent], seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while any(agent.alive for agent in agents) and time.monotonic() < deadline:
+        time.sleep(0.05)
+
+
+def session(leader: int) -> list[int]:
+    """Processes of a session, whether or not its leader still lives; none where the system does not list them."""
+    found = []
+    for name in os.listdir("/proc") if Path("/proc/self/stat").exists() else ():
+        if name.isdigit():
+            with contextlib.suppress(ProcessLookupError):
+                found += [int(name)] if os.getsid(int(name)) == leader else []
+    return found

@@ -1,0 +1,126 @@
+"""What a sweep has come to: best trial, importance, epochs, failures, and a spec of the best trial."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from kag.sweep import Sweep, Trial
+    from kag.sweep.progress import Epochs, Progress
+    from kag.track.record import RunRecord
+
+
+class SweepResult(NamedTuple):
+    """A sweep, as `kag sweep show` prints it."""
+
+    path: str
+    progress: Progress
+    importance: dict[str, float]
+    failures: dict[str, str]
+    """Run of a failed trial -> why."""
+    changed: tuple[str, ...]
+    """Files that were not the same for all of its runs."""
+    spec: Path | None
+    """Spec of the best trial."""
+
+    def as_json(self) -> str:
+        """The same for programs."""
+        leader, states = self.progress.best, self.progress.states
+        page: dict[str, Any] = {
+            "sweep": self.path,
+            "expected": self.progress.expected,
+            "trials": {state.value: count for state, count in sorted(states.items())},
+            "best": None
+            if leader is None
+            else {"run": leader.run, "value": leader.result, "params": leader.params, "spec": str(self.spec)},
+            "importance": self.importance,
+            "epochs": self.progress.epochs._asdict(),
+            "failures": self.failures,
+            "files_changed": list(self.changed),
+        }
+        return json.dumps(page, indent=2)
+
+
+def read_result(sweep: Sweep, path: str, trials: Sequence[Trial], runs: Path) -> SweepResult:
+    """The result of a sweep; a spec of its best trial is written to `runs/specs/planned`."""
+    from kag.sweep import TrialState
+    from kag.sweep.importance import importance
+    from kag.sweep.progress import progress, told
+
+    identifier = path.rsplit("/", 1)[-1]
+    records = records_of(identifier, runs)
+    now = progress(sweep, trials, epochs_of(records))
+    spec = None
+    if now.best is not None:
+        spec = runs / "specs" / "planned" / f"sweep_{identifier}.yaml"
+        write_best(sweep, now.best, spec)
+    failed = [trial for trial in trials if trial.state is TrialState.FAILED]
+    return SweepResult(
+        path=path,
+        progress=now,
+        importance=importance(sweep, told(sweep, trials)),
+        failures=reasons(failed, records),
+        changed=changed_files(records, patch_digests(records, runs)),
+        spec=spec,
+    )
+
+
+def records_of(identifier: str, runs: Path) -> list[RunRecord]:
+    """Records of the runs of a sweep, as far as they lie in this folder."""
+    from kag.track.folders import FolderSource
+
+    if not runs.is_dir():
+        return []
+    records, _ = FolderSource(runs).readable()
+    return [record for record in records if record.sweep == identifier]
+
+
+def epochs_of(records: Sequence[RunRecord]) -> Epochs:
+    """Epochs that the runs have trained themselves, and those that they took over. Failed attempts count too."""
+    from kag.sweep.progress import Epochs
+
+    shared = sum(record.epochs_inherited for record in records)
+    return Epochs(trained=sum(record.epochs_trained for record in records) - shared, shared=shared)
+
+
+def reasons(failed: Sequence[Trial], records: Sequence[RunRecord]) -> dict[str, str]:
+    """Run of a failed trial -> why, as its record has it."""
+    known = {record.wandb_id: record.failure for record in records}
+    found = {trial.run or "?": known.get(trial.run) for trial in failed}
+    return {
+        run: f"{failure.error}: {failure.message}" if failure else "it left no reason; see the agents' logs"
+        for run, failure in found.items()
+    }
+
+
+def changed_files(records: Sequence[RunRecord], patches: Mapping[str, str]) -> tuple[str, ...]:
+    """Files that may not have been the same for all runs of a sweep: its results then are not of one program."""
+    states = {(record.git.commit, patches.get(record.id)) for record in records if record.git is not None}
+    if len(states) < 2:
+        return ()
+    files = {file for record in records if record.git is not None for file in record.git.uncommitted}
+    commits = {commit[:10] for commit, _ in states}
+    return (*sorted(files), *(f"commit {commit}" for commit in sorted(commits) if len(commits) > 1))
+
+
+def patch_digests(records: Sequence[RunRecord], runs: Path) -> dict[str, str]:
+    """Run -> digest of its uncommitted changes, for runs that had any."""
+    from kag.track.folder import RunFolder
+
+    files = {record.id: RunFolder(runs / record.id).patch_file for record in records}
+    return {run: hashlib.sha256(file.read_bytes()).hexdigest() for run, file in files.items() if file.is_file()}
+
+
+def write_best(sweep: Sweep, leader: Trial, file: Path) -> None:
+    """Write the base spec with the command's overrides and the best trial's values."""
+    from kag.spec import load_spec, spec_text
+    from kag.sweep.command import train_command
+
+    command = train_command(sweep)
+    spec = load_spec(Path(command.spec), [*command.overrides, json.dumps(leader.params)])
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(spec_text(spec), encoding="utf-8")

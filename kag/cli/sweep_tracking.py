@@ -1,0 +1,192 @@
+"""The server side of `kag sweep`: which W&B, which sweep of it, and what its runs show."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from kag.errors import KagError, UserError
+from kag.track.atomic import write_atomically
+
+if TYPE_CHECKING:
+    from kag.sweep import Sweep, Trial
+
+STATES = {"finished": "finished", "failed": "failed", "crashed": "failed", "killed": "stopped"}
+"""State of a run on a server -> of its trial; any other is under way."""
+
+
+class Tracking(NamedTuple):
+    """A W&B server."""
+
+    name: str
+    """Its URL, or `embedded`: an embedded server has another port at each call and is the same one all the same."""
+    environment: dict[str, str]
+
+
+@contextmanager
+def connected(runs: Path) -> Iterator[Tracking]:
+    """The configured W&B, or an embedded server. This process talks to it too, without the client's own messages."""
+    import wandb
+
+    from kag.server.embedded import embedded_server
+    from kag.track.wandb_run import goes_online
+
+    environment = dict(os.environ)
+    os.environ["WANDB_SILENT"] = "true"
+    if goes_online("auto"):
+        yield Tracking(environment.get("WANDB_BASE_URL", "W&B"), environment)
+        return
+    # The client has read its settings by now, and reads them once.
+    wandb.teardown()
+    with embedded_server(runs / ".server", now=time.time()) as extra:
+        os.environ.update(extra)
+        yield Tracking("embedded", {**environment, **extra})
+
+
+class Opened(NamedTuple):
+    """A sweep on a server."""
+
+    path: str
+    """`entity/project/id`."""
+    over: bool
+    """Whether all of it has been run."""
+    said: str
+
+
+def open_sweep(sweep: Sweep, file: Path, tracking: Tracking, runs: Path, *, new: bool) -> Opened:
+    """The sweep of a file: the one of an earlier call as long as something of it is left, else a new one."""
+    content = json.dumps([tracking.name, _tree(file)], sort_keys=True)
+    digest = hashlib.sha256(content.encode()).hexdigest()
+    known = kept(runs)
+    if digest in known and not new:
+        path = known[digest]
+        state = state_of(path)
+        if state not in (None, "CANCELED"):
+            return _continued(sweep, path, state, tracking)
+    import wandb
+
+    entity, project = sweep.entity or wandb.Api().default_entity, sweep.project or "kag"
+    with contextlib.redirect_stdout(io.StringIO()):
+        identifier = wandb.sweep(_tree(file), entity=entity, project=project)
+    path = f"{entity}/{project}/{identifier}"
+    place = _place(runs)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(place, json.dumps({**known, digest: path, identifier: path}, indent=1))
+    return Opened(path, False, f"new sweep {path}")
+
+
+def _continued(sweep: Sweep, path: str, state: str | None, tracking: Tracking) -> Opened:
+    if state in ("RUNNING", "PENDING"):
+        return Opened(path, False, f"continuing sweep {path}")
+    if state == "PAUSED":
+        _resume(path, tracking)
+        return Opened(path, False, f"continuing sweep {path}, which was paused")
+    from kag.sweep.suggest import target_reached
+
+    trials = trials_of(sweep, path)
+    missing = _missing(sweep, trials)
+    if missing == 0 or target_reached(sweep, trials):
+        return Opened(path, True, f"sweep {path} has been run to its end; --new runs it again")
+    _resume(path, tracking)
+    what = "which was stopped" if missing is None else f"{missing} of its points have failed or never ran: trying again"
+    return Opened(path, False, f"continuing sweep {path}, {what}")
+
+
+def _missing(sweep: Sweep, trials: list[Trial]) -> int | None:
+    from kag.sweep import TrialState
+
+    expected = sweep.trial_count()
+    good = sum(trial.state in (TrialState.FINISHED, TrialState.STOPPED) for trial in trials)
+    return None if expected is None else max(expected - good, 0)
+
+
+def _resume(path: str, tracking: Tracking) -> None:
+    """Let an ended or paused sweep run; kag's server then gives failed points their attempts again."""
+    words = [sys.executable, "-m", "wandb", "sweep", "--resume", path]
+    done = subprocess.run(words, env=tracking.environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        lines = (done.stderr or done.stdout).strip().splitlines()
+        raise KagError(f"sweep {path} cannot be resumed: {lines[-1] if lines else 'no reason given'}")
+
+
+def _tree(file: Path) -> dict[str, Any]:
+    """The file as W&B's own client reads it."""
+    import yaml
+
+    return dict(yaml.safe_load(file.read_text(encoding="utf-8")))
+
+
+def _place(runs: Path) -> Path:
+    return runs / ".server" / "sweeps.json"
+
+
+def kept(runs: Path) -> dict[str, str]:
+    """Digest of a sweep's content -> its path; also id -> path."""
+    return dict(json.loads(_place(runs).read_text())) if _place(runs).exists() else {}
+
+
+def find_path(identifier: str, known: Mapping[str, str]) -> str:
+    """`entity/project/id` of a sweep that was made here, or that is named in full.
+
+    Raises:
+        UserError: neither.
+    """
+    found = known.get(identifier, identifier)
+    if found.count("/") != 2:
+        raise UserError(f"no sweep {identifier!r} was made here", remedy="give it as entity/project/id")
+    return found
+
+
+def state_of(path: str) -> str | None:
+    """State of a sweep, or None if the server does not have it."""
+    import wandb
+
+    try:
+        found: Any = wandb.Api().sweep(path)  # type: ignore[no-untyped-call]
+    except (ValueError, wandb.errors.CommError):
+        return None
+    return str(found.state).upper()
+
+
+def sweep_on_server(path: str) -> Sweep:
+    """The sweep as the server keeps it.
+
+    Raises:
+        UserError: there is none.
+    """
+    import wandb
+
+    from kag.sweep import parse_sweep
+
+    try:
+        found: Any = wandb.Api().sweep(path)  # type: ignore[no-untyped-call]
+    except (ValueError, wandb.errors.CommError) as error:
+        raise UserError(f"the server has no sweep {path}", remedy="kag sweep SWEEP.yaml makes one") from error
+    return parse_sweep(found.config, title=path)
+
+
+def trials_of(sweep: Sweep, path: str) -> list[Trial]:
+    """The trials of a sweep as its runs show them."""
+    import wandb
+
+    from kag.sweep import TrialState
+    from kag.sweep.progress import Attempt, trials_of_attempts
+
+    project, identifier = path.rsplit("/", 1)
+    attempts = []
+    for run in wandb.Api().runs(project, {"sweep": identifier}, lazy=False):
+        value = run.summary_metrics.get(sweep.metric.name) if sweep.metric else None
+        number = float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+        state = TrialState(STATES.get(run.state, "leased"))
+        attempts.append(Attempt(run=run.id, state=state, params=dict(run.config), value=number))
+    return trials_of_attempts(sweep, identifier, attempts)

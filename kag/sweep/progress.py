@@ -1,0 +1,103 @@
+"""How a sweep stands, from what its runs show: trials by state, the best one, and the time that is left."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from kag.sweep.config import Params, Sweep
+from kag.sweep.importance import best
+from kag.sweep.trial import Trial, TrialState, point_digest
+
+FARTHEST = (TrialState.FINISHED, TrialState.STOPPED, TrialState.LEASED, TrialState.FAILED)
+"""Of several attempts at a point the one in the first of these states stands for it."""
+
+
+class Attempt(NamedTuple):
+    """A run of a sweep, as its tracking server shows it."""
+
+    run: str
+    state: TrialState
+    params: Params
+    """Empty until the run has told its config."""
+    value: float | None
+
+
+class Epochs(NamedTuple):
+    """Epochs of a sweep's runs."""
+
+    trained: int = 0
+    shared: int = 0
+    """Taken over from other runs."""
+
+
+class Progress(NamedTuple):
+    """A sweep at one moment."""
+
+    expected: int | None
+    """None for a search without end."""
+    states: dict[TrialState, int]
+    best: Trial | None
+    seconds_left: float | None
+    """None while nothing tells."""
+    epochs: Epochs
+
+    @property
+    def ended(self) -> int:
+        """Trials to which nothing more will happen."""
+        return sum(count for state, count in self.states.items() if state.over)
+
+    @property
+    def succeeded(self) -> int:
+        """Trials that gave a result."""
+        return self.states.get(TrialState.FINISHED, 0) + self.states.get(TrialState.STOPPED, 0)
+
+
+def trials_of_attempts(sweep: Sweep, sweep_id: str, attempts: Iterable[Attempt]) -> list[Trial]:
+    """One trial a point, in the order of the first attempts.
+
+    kag's server names a run by its point; elsewhere a point of a grid is known by its values, and any other run is a
+    trial by itself.
+    """
+    named = re.compile(rf"{re.escape(sweep_id)}-(\d+)(-\d+)?")
+    keys = tuple(sweep.leaves())
+    groups: dict[str, list[Attempt]] = {}
+    for attempt in attempts:
+        match = named.fullmatch(attempt.run)
+        params = {key: attempt.params[key] for key in keys if key in attempt.params}
+        whole = sweep.method == "grid" and len(params) == len(keys)
+        point = match[1] if match else point_digest(params) if whole else attempt.run
+        groups.setdefault(point, []).append(attempt._replace(params=params))
+    chosen = [min(group, key=lambda attempt: FARTHEST.index(attempt.state)) for group in groups.values()]
+    return [
+        Trial(id=number, params=one.params, state=one.state, value=one.value, run=one.run, attempt=len(groups[point]))
+        for number, (point, one) in enumerate(zip(groups, chosen, strict=True))
+    ]
+
+
+def told(sweep: Sweep, trials: Iterable[Trial]) -> list[Trial]:
+    """Trials whose whole point is known."""
+    keys = set(sweep.leaves())
+    return [trial for trial in trials if keys <= set(trial.params)]
+
+
+def progress(
+    sweep: Sweep, trials: Sequence[Trial], epochs: Epochs, *, ended_before: int = 0, seconds: float = 0.0
+) -> Progress:
+    """Where a sweep stands.
+
+    Args:
+        sweep: the sweep.
+        trials: one a point.
+        epochs: of its runs.
+        ended_before: trials that had ended when the clock started.
+        seconds: on that clock.
+    """
+    expected = sweep.trial_count()
+    states = Counter(trial.state for trial in trials)
+    ended = sum(count for state, count in states.items() if state.over)
+    fresh = ended - ended_before
+    left = seconds / fresh * (expected - ended) if expected is not None and fresh > 0 else None
+    return Progress(expected, dict(states), best(sweep, told(sweep, trials)), left, epochs)
