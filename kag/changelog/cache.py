@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-from functools import cache
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -13,6 +11,7 @@ from kag.changelog.entry import Entry
 from kag.changelog.logged import Course
 from kag.spec.finding import Finding
 from kag.track.atomic import write_atomically
+from kag.track.code import code_digest
 from kag.track.folder import RunFolder
 
 Version = tuple[int, ...]
@@ -20,6 +19,9 @@ Version = tuple[int, ...]
 
 FOLDER = ".changelog"
 """Folder of the cache inside a folder of runs."""
+
+PACKAGE = "changelog"
+"""Other code of this package finds other things: its cache is dropped."""
 
 _ABSENT = (0, 0, 0)
 
@@ -62,7 +64,7 @@ class Cache:
             content = _Content.model_validate_json(file.read_bytes())
         except (OSError, ValidationError):
             return cls(file, {})
-        return cls(file, content.items if content.code == code_digest() else {})
+        return cls(file, content.items if content.code == code_digest(PACKAGE) else {})
 
     def get(self, run: str, version: Version) -> Item | None:
         """What is known of a run, if its files are the same."""
@@ -76,7 +78,7 @@ class Cache:
     def write(self) -> None:
         """Write what was kept, if it is anything new."""
         if self._items != self._before:
-            keep_file(self._file, _Content(code=code_digest(), items=self._items).model_dump_json())
+            keep_file(self._file, _Content(code=code_digest(PACKAGE), items=self._items).model_dump_json())
 
 
 def keep_file(file: Path, content: str) -> None:
@@ -96,13 +98,6 @@ def version_of(*files: str | Path) -> Version:
 def run_version(folder: RunFolder) -> Version:
     """Changes whenever the record or the history does."""
     return version_of(folder.record_file, folder.history_file)
-
-
-@cache
-def code_digest() -> str:
-    """Changes with any line of this package: other rules, other findings."""
-    files = sorted(Path(__file__).parent.rglob("*.py"))
-    return hashlib.sha256(b"\0".join(file.read_bytes() for file in files)).hexdigest()
 
 
 def _stat(file: str | Path) -> tuple[int, int, int]:

@@ -23,6 +23,7 @@ from lightning.pytorch.callbacks import Checkpoint
 from kag.data.mined import mined_digest
 from kag.spec.prefix import part_points, prefix_digest
 from kag.spec.run import RunSpec
+from kag.track.code import code_digest
 from kag.track.folder import RunFolder
 from kag.track.record import Source
 from kag.train.leases import Leases, wait
@@ -170,11 +171,12 @@ def sharing(
 
 
 def inputs(spec: RunSpec, data_digest: str, start_digest: str | None) -> list[Any]:
-    """What a training depends on beside its spec: data, mined samples, weights to start from, the machine's ways."""
+    """What a training depends on beside its spec: data, mined samples, first weights, code, the machine's ways."""
     replay = spec.data.replay
     mined = mined_digest(Path(replay.indices)) if replay else None
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
-    return [data_digest, mined, start_digest, torch.__version__, torch.get_num_threads(), device]
+    code = code_digest("spec", "model", "data", "weights", "train")
+    return [data_digest, mined, start_digest, code, torch.__version__, torch.get_num_threads(), device]
 
 
 def inherited(segments: Sequence[Segment], run: str) -> tuple[Source, ...]:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import kag
 from kag import names
 from kag.spec import RunSpec
+from kag.track.code import code_digest
 from kag.track.folder import RunFolder
 from kag.track.record import RunRecord
 from kag.train.job import Job
@@ -107,6 +110,34 @@ def test_a_different_beginning_shares_nothing(
         trained_epochs.clear()
         train(make_spec(epochs=3, **changes), share=share)
         assert trained_epochs == [0, 1, 2]
+
+
+@pytest.fixture
+def package_copy(tmp_path: Path) -> Path:
+    """The sources of kag, to be edited."""
+    copy = tmp_path / "kag"
+    shutil.copytree(Path(kag.__file__).parent, copy, ignore=shutil.ignore_patterns("*.pyc", "static", "__pycache__"))
+    return copy
+
+
+def test_other_code_shares_nothing(
+    make_spec: MakeSpec,
+    train: Train,
+    tmp_path: Path,
+    trained_epochs: list[int],
+    package_copy: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    share = ShareOptions(tmp_path / "share", part_at=(2,))
+    train(make_spec(epochs=3), share=share)
+    with (package_copy / "model" / "gate.py").open("a") as file:
+        file.write("# another line\n")
+    monkeypatch.setattr("kag.__file__", str(package_copy / "__init__.py"))
+    code_digest.cache_clear()
+    trained_epochs.clear()
+    train(make_spec(epochs=3), share=share)
+    code_digest.cache_clear()
+    assert trained_epochs == [0, 1, 2]
 
 
 def test_storage_is_bounded(make_spec: MakeSpec, train: Train, tmp_path: Path) -> None:
