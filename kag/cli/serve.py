@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +17,7 @@ app.add_typer(key_app, name="key")
 Database = Annotated[
     str, typer.Option("--db", envvar="KAG_DB", help="SQLAlchemy URL: sqlite:///FILE or postgresql+psycopg://...")
 ]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 DEFAULT_DB = "sqlite:///kag-server/tracking.db"
 
 
@@ -64,6 +66,7 @@ def serve(
     store = _store(db)
     scheme = "https" if tls_cert else "http"
     typer.echo(f"serving on {scheme}://{host}:{port}, database {_without_password(db)}, files in {files}")
+    typer.echo(f"  page: {scheme}://{host}:{port}/ (log in with an API key)")
     typer.echo(f"  export WANDB_BASE_URL={scheme}://{host}:{port} WANDB_API_KEY=<from `kag serve key new NAME`>")
     run_server(make_app(store, settings), host=host, port=port, certificate=tls_cert, key=tls_key)
 
@@ -87,7 +90,9 @@ def _without_password(db: str) -> str:
 
 
 @key_app.command("new")
-def key_new(name: Annotated[str, typer.Argument(help="Who will use it.")], db: Database = DEFAULT_DB) -> None:
+def key_new(
+    name: Annotated[str, typer.Argument(help="Who will use it.")], db: Database = DEFAULT_DB, as_json: Json = False
+) -> None:
     """Make an API key and print it, once.
 
     Example:
@@ -99,11 +104,12 @@ def key_new(name: Annotated[str, typer.Argument(help="Who will use it.")], db: D
     from kag.server.keys import new_key
 
     with _store(db).write() as connection:
-        typer.echo(new_key(connection, name, now=time.time()))
+        key = new_key(connection, name, now=time.time())
+    typer.echo(json.dumps({"name": name, "key": key}, indent=2) if as_json else key)
 
 
 @key_app.command("list")
-def key_list(db: Database = DEFAULT_DB) -> None:
+def key_list(db: Database = DEFAULT_DB, as_json: Json = False) -> None:
     """Names of all keys, when they were made, and which are revoked.
 
     Example:
@@ -111,16 +117,29 @@ def key_list(db: Database = DEFAULT_DB) -> None:
       kag serve key list
     """
     from kag.server.keys import list_keys
-    from kag.server.resolvers.common import time_text
+    from kag.server.resolvers.fields import time_text
 
     with _store(db).read() as connection:
-        for row in list_keys(connection):
-            state = "in force" if row["revoked_at"] is None else f"revoked {time_text(row['revoked_at'])}"
-            typer.echo(f"{row['name']}\t{time_text(row['created_at'])}\t{state}")
+        keys = [
+            {
+                "name": row["name"],
+                "created": time_text(row["created_at"]),
+                "revoked": None if row["revoked_at"] is None else time_text(row["revoked_at"]),
+            }
+            for row in list_keys(connection)
+        ]
+    if as_json:
+        typer.echo(json.dumps(keys, indent=2))
+        return
+    for key in keys:
+        state = f"revoked {key['revoked']}" if key["revoked"] else "in force"
+        typer.echo(f"{key['name']}\t{key['created']}\t{state}")
 
 
 @key_app.command("revoke")
-def key_revoke(name: Annotated[str, typer.Argument(help="Name of the key.")], db: Database = DEFAULT_DB) -> None:
+def key_revoke(
+    name: Annotated[str, typer.Argument(help="Name of the key.")], db: Database = DEFAULT_DB, as_json: Json = False
+) -> None:
     """Close a key for good.
 
     Example:
@@ -133,4 +152,4 @@ def key_revoke(name: Annotated[str, typer.Argument(help="Name of the key.")], db
 
     with _store(db).write() as connection:
         revoke_key(connection, name, now=time.time())
-    typer.echo(f"{name} is revoked")
+    typer.echo(json.dumps({"revoked": name}, indent=2) if as_json else f"{name} is revoked")

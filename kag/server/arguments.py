@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
+from kag.server.context import Context
 from kag.server.faults import Fault
 
+Arguments = dict[str, Any]
 T = TypeVar("T")
 
 
@@ -34,3 +36,39 @@ def text(given: Mapping[str, Any], name: str) -> str | None:
     if found is not None and not isinstance(found, str):
         raise Fault(f"{name} must be a text")
     return found
+
+
+def required(given: Arguments, name: str) -> Any:
+    """An argument that must be there.
+
+    Raises:
+        Fault: it is missing.
+    """
+    value = given.get(name)
+    if value is None:
+        raise Fault(f"{name} is missing")
+    return value
+
+
+def input_of(arguments: Arguments) -> Arguments:
+    """The `input` of a mutation.
+
+    Raises:
+        Fault: it is missing.
+    """
+    given = arguments.get("input")
+    if not isinstance(given, dict):
+        raise Fault("input is missing")
+    return given
+
+
+def entity_of(context: Context, arguments: Arguments) -> str:
+    """The entity that a request means.
+
+    Raises:
+        Fault: it is no text.
+    """
+    entity = arguments.get("entityName") or arguments.get("entity") or context.settings.entity
+    if not isinstance(entity, str):
+        raise Fault("an entity is a text")
+    return entity

@@ -48,6 +48,8 @@ class Context:
     """Seconds since the epoch."""
     started: float
     """When this server started: nobody could report before."""
+    writer: str = ""
+    """Which of the clients that share a run this is; "" outside of W&B's shared mode."""
 
 
 def encode_id(kind: str, number: int) -> str:

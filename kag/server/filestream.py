@@ -20,8 +20,17 @@ MAX_LINE = 2**31 - 1
 _KEY = ("run_id", "stream", "writer", "line")
 
 
-def ingest(connection: Connection, run: RowMapping, body: Mapping[str, Any], *, now: float) -> dict[str, Any]:
+def ingest(
+    connection: Connection, run: RowMapping, body: Mapping[str, Any], *, now: float, writer: str = ""
+) -> dict[str, Any]:
     """Take in one request of a run; what the client is told comes back.
+
+    Args:
+        connection: a transaction that writes.
+        run: its row, locked.
+        body: the request.
+        now: seconds since the epoch.
+        writer: which of the clients that share the run sends this; "" if it is one client's alone.
 
     Raises:
         Fault: the request is not what a client sends. Nothing is written then.
@@ -37,10 +46,9 @@ def ingest(connection: Connection, run: RowMapping, body: Mapping[str, Any], *, 
             stream = STREAMS[name]
             over = bool(restarted >> stream & 1) and offset == 0
             restarted &= ~(1 << stream)
-            changes |= _store(connection, run, stream, offset, content, over=over)
+            changes |= _store(connection, run, stream, offset, content, writer=writer, over=over)
         elif name == "wandb-summary.json" and content:
-            json_object("the summary", content[-1])
-            changes["summary"] = content[-1]
+            changes["summary"] = _summary(run, content[-1], shared=bool(writer))
     if body.get("complete"):
         changes |= _ended(run, body.get("exitcode"))
     elif run["state"] != "running":
@@ -48,7 +56,13 @@ def ingest(connection: Connection, run: RowMapping, body: Mapping[str, Any], *, 
     if restarted != run["restarted"]:
         changes["restarted"] = restarted
     connection.execute(runs.update().where(runs.c.id == run["id"]).values(**changes))
-    return {"stopped": True} if run["should_stop"] or superseded(connection, run) else {}
+    return {"stopped": True} if told_to_stop(connection, run) else {}
+
+
+def _summary(run: RowMapping, text: str, *, shared: bool) -> str:
+    """The summary after a request: each of the clients that share a run knows only its own part."""
+    sent = json_object("the summary", text)
+    return json.dumps(json.loads(run["summary"]) | sent) if shared else text
 
 
 def _ended(run: RowMapping, exit_code: Any) -> dict[str, Any]:
@@ -58,8 +72,12 @@ def _ended(run: RowMapping, exit_code: Any) -> dict[str, Any]:
     return {"state": "finished" if exit_code == 0 else bad, "exit_code": exit_code}
 
 
-def superseded(connection: Connection, run: RowMapping) -> bool:
-    """Whether the point of this run has gone to another attempt: then this one should end."""
+def told_to_stop(connection: Connection, run: RowMapping) -> bool:
+    """Whether a run should end: somebody said so, or its point has gone to another attempt."""
+    return bool(run["should_stop"]) or _superseded(connection, run)
+
+
+def _superseded(connection: Connection, run: RowMapping) -> bool:
     if run["sweep_id"] is None:
         return False
     query = (
@@ -83,7 +101,7 @@ def _piece(name: Any, piece: Any) -> tuple[int, list[str]]:
 
 
 def _store(
-    connection: Connection, run: RowMapping, stream: int, offset: int, content: list[str], *, over: bool
+    connection: Connection, run: RowMapping, stream: int, offset: int, content: list[str], *, writer: str, over: bool
 ) -> dict[str, Any]:
     """Write lines; the columns of the run that change come back. `over` first removes what an earlier start wrote."""
     where = (lines.c.run_id == run["id"], lines.c.stream == stream)
@@ -95,7 +113,8 @@ def _store(
         upsert(connection, lines, rows, key=_KEY, update=["body"])
         return {}
     parsed = [json_object("a line", line) for line in content]
-    writer = str(parsed[0].get("_client_id", ""))[:64]
+    if writer and stream == HISTORY:
+        content = _numbered(connection, run["id"], writer, offset, parsed, content)
     known = next_line(connection, run["id"], stream, writer)
     rows = [
         _row(run, stream, writer, offset + i, _step(row, offset + i), line)
@@ -110,6 +129,31 @@ def _store(
         return {}
     keys = {} if over else json.loads(run["history_keys"])
     return {"history_keys": json.dumps(with_keys(keys, fresh, max(row["step"] for row in rows)))}
+
+
+def _numbered(
+    connection: Connection, run_id: int, writer: str, offset: int, parsed: list[dict[str, Any]], content: list[str]
+) -> list[str]:
+    """The lines with steps, `parsed` too. Clients up to 0.21 leave those of a shared run to the server.
+
+    The order of arrival gives them; a line that comes again keeps the step that it has.
+    """
+    history = (lines.c.run_id == run_id, lines.c.stream == HISTORY)
+    own = (lines.c.writer == writer, lines.c.line.between(offset, offset + len(parsed)))
+    query = select(lines.c.line, lines.c.step).where(*history, *own)
+    held = {found["line"]: found["step"] for found in all_rows(connection, query)}
+    last = connection.execute(select(func.max(lines.c.step)).where(*history)).scalar_one()
+    step = 0 if last is None else int(last) + 1
+    numbered = list(content)
+    for position, row in enumerate(parsed):
+        if "_step" in row:
+            continue
+        if offset + position in held:
+            row["_step"] = held[offset + position]
+        else:
+            row["_step"], step = step, step + 1
+        numbered[position] = json.dumps(row)
+    return numbered
 
 
 def _copies(connection: Connection, run_id: int, rows: list[dict[str, Any]], parsed: list[dict[str, Any]]) -> set[int]:

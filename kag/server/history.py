@@ -25,6 +25,11 @@ def page(connection: Connection, run_id: int, *, low: int | None, high: int | No
     return list(connection.execute(query).scalars())
 
 
+def is_page(low: int | None, high: int | None, count: int) -> bool:
+    """Whether steps low <= step < high are one page of a scan: then no row may be left out, however many each has."""
+    return low is not None and high is not None and high - low <= count
+
+
 def sample(connection: Connection, run_id: int, stream: int, count: int) -> list[str]:
     """At most `count` lines, evenly spread, the first and the last among them."""
     where = (lines.c.run_id == run_id, lines.c.stream == stream)
@@ -51,7 +56,6 @@ def spread(total: int, count: int) -> list[int]:
 def sampled_keys(connection: Connection, run_id: int, spec_text: Any) -> list[dict[str, Any]]:
     """Rows that have all the keys of a spec `{keys, samples, minStep, maxStep}`, these keys only, evenly sampled.
 
-
     Raises:
         Fault: the spec is none.
     """
@@ -65,6 +69,8 @@ def sampled_keys(connection: Connection, run_id: int, spec_text: Any) -> list[di
     rows = [json.loads(body) for body in page(connection, run_id, low=low, high=high, limit=MAX_SAMPLES)]
     if keys:
         rows = [row for row in (_chosen(row, keys) for row in rows) if row is not None]
+    if is_page(low, last, 0 if count is None else count):
+        return rows
     return [rows[index] for index in spread(len(rows), 500 if count is None else count)]
 
 

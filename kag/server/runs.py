@@ -51,9 +51,10 @@ def ensure_project(connection: Connection, entity: str, name: Any, *, now: float
     return found
 
 
-def find_run(connection: Connection, project_id: int, name: Any) -> RowMapping | None:
-    """The run, or None."""
-    return first(connection, select(runs).where(runs.c.project_id == project_id, runs.c.name == str(name)))
+def find_run(connection: Connection, project_id: int, name: Any, *, lock: bool = False) -> RowMapping | None:
+    """The run, or None; `lock` keeps others from changing it until the transaction ends."""
+    query = select(runs).where(runs.c.project_id == project_id, runs.c.name == str(name))
+    return first(connection, query.with_for_update() if lock else query)
 
 
 def run_by_id(connection: Connection, number: int) -> RowMapping:
@@ -68,14 +69,14 @@ def run_by_id(connection: Connection, number: int) -> RowMapping:
     return found
 
 
-def run_by_path(connection: Connection, entity: str, project: Any, name: Any) -> RowMapping:
-    """The run.
+def run_by_path(connection: Connection, entity: str, project: Any, name: Any, *, lock: bool = False) -> RowMapping:
+    """The run; `lock` keeps others from changing it until the transaction ends.
 
     Raises:
         NotFound: there is none.
     """
     owner = find_project(connection, entity, project)
-    found = None if owner is None else find_run(connection, owner["id"], name)
+    found = None if owner is None else find_run(connection, owner["id"], name, lock=lock)
     if found is None:
         raise NotFound(f"no run {entity}/{project}/{name}")
     return found
@@ -138,17 +139,19 @@ def start_run(
     now: float,
     started: float,
     crashed_after: float,
+    shared: bool = False,
 ) -> tuple[RowMapping, bool]:
     """Make a run, or come back to one that exists; whether it is new comes second.
 
     A client that comes back to an ended run continues it if it has asked what to resume, and else starts it over. Lines
     are replaced only when it really sends line 0: a client that was cut off for long goes on where it was.
+    Of the config, each of the clients that share a run sends only its own part.
     """
     name = checked_name("run", given.get("name") or secrets.token_hex(4))
     changes = changes_of(given)
     if given.get("sweep"):
         changes["sweep_id"] = _sweep_of(connection, project["id"], given["sweep"])
-    old = find_run(connection, project["id"], name)
+    old = find_run(connection, project["id"], name, lock=True)
     if old is None:
         row = {
             "project_id": project["id"],
@@ -171,6 +174,8 @@ def start_run(
         resumed = old["resume_asked_at"] is not None and now - old["resume_asked_at"] < RESUME_WINDOW
         changes |= {"restarted": 0 if resumed else ALL_STREAMS, "resume_asked_at": None}
         changes |= {"state": "running", "exit_code": None, "should_stop": False}
+    elif shared and "config" in changes:
+        changes["config"] = json.dumps(json.loads(old["config"]) | json.loads(changes["config"]))
     connection.execute(runs.update().where(runs.c.id == old["id"]).values(**changes, heartbeat_at=now))
     return run_by_id(connection, old["id"]), False
 

@@ -60,6 +60,9 @@ def test_artifacts_are_logged_used_and_downloaded(client: Any, project: str) -> 
             "newest": newest.version, "by": newest.logged_by().id, "users": [one.id for one in used.used_by()],
             "outputs": sorted(one.name for one in api.run(f"kag/{sys.argv[1]}/maker").logged_artifacts()),
             "inputs": [one.name for one in api.run(f"kag/{sys.argv[1]}/user").used_artifacts()],
+            "versions": [one.name for one in api.artifacts("model", f"kag/{sys.argv[1]}/weights")],
+            "collections": [one.name for one in api.artifact_collections(f"kag/{sys.argv[1]}", "model")],
+            "files": sorted(file.name for file in newest.files()), "linked": newest.linked_artifacts,
         }))
         """,
         project,
@@ -67,6 +70,8 @@ def test_artifacts_are_logged_used_and_downloaded(client: Any, project: str) -> 
     assert (found["text"], found["version"], found["meta"]) == ("one", "v0", {"auprc": 0.5})
     assert (found["newest"], found["by"], found["users"]) == ("v1", "maker", ["user"])
     assert (found["outputs"], found["inputs"]) == (["weights:v0", "weights:v1"], ["weights:v0"])
+    assert (found["versions"], found["collections"]) == (["weights:v1", "weights:v0"], ["weights"])
+    assert (found["files"], found["linked"]) == (["a.txt", "deep/b.txt"], [])
 
 
 def test_wandb_verify(client: Any) -> None:

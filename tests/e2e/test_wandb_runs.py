@@ -86,6 +86,45 @@ def test_offline_sync_twice_gives_the_run_once(client: Any, project: str) -> Non
     assert first["state"] == "finished"
 
 
+SHARED = """
+import sys, time, pathlib, wandb
+project, label, primary = sys.argv[1], sys.argv[2], sys.argv[2] == "chief"
+settings = wandb.Settings(mode="shared", x_label=label, x_primary=primary, x_update_finish_state=primary)
+pathlib.Path(label).touch()
+with wandb.init(project=project, id="first", settings=settings) as run:
+    for i in range(50):
+        run.log({f"{label}/loss": i})
+    while primary and not pathlib.Path("workers-done").exists():
+        time.sleep(0.05)
+"""
+
+
+def test_several_writers_share_one_run(client: Any, project: str) -> None:
+    """`mode="shared"`: the rows of each writer come in the order in which it logged them, none replaces another's."""
+    script = str(client.script(SHARED))
+    chief = client.start("python", script, project, "chief")
+    state = 'query($p: String!){project(name:$p){run(name:"first"){state}}}'
+    client.until(lambda: (client.server.graphql(state, p=project)["project"] or {}).get("run"), what="the run")
+    workers = [client.start("python", script, project, label) for label in ("one", "two")]
+    assert [worker.wait(timeout=90) for worker in workers] == [0, 0]
+    assert client.server.graphql(state, p=project)["project"]["run"]["state"] == "running", "only the chief ends it"
+    (client.folder / "workers-done").touch()
+    assert chief.wait(timeout=90) == 0
+    found = client.python(
+        """
+        import json, sys, wandb
+        run = wandb.Api().run(f"kag/{sys.argv[1]}/first")
+        rows = list(run.scan_history())
+        lost = {label: [row[f"{label}/loss"] for row in rows if row.get(f"{label}/loss") is not None]
+                for label in ("chief", "one", "two")}
+        print(json.dumps({"rows": lost, "count": len(rows), "state": run.state, "last": run.summary["two/loss"]}))
+        """,
+        project,
+    )
+    assert found["rows"] == {label: list(range(50)) for label in ("chief", "one", "two")}
+    assert (found["count"], found["state"], found["last"]) == (150, "finished", 49)
+
+
 def test_api_stop_ends_a_running_run(client: Any, project: str) -> None:
     text = """
     import sys, time, wandb
@@ -114,8 +153,8 @@ def test_api_stop_ends_a_running_run(client: Any, project: str) -> None:
     assert data["project"]["run"] == {"state": "killed", "shouldStop": True}
 
 
-def test_a_server_that_is_killed_in_mid_run_loses_nothing(make_client: Any, tmp_path: Any) -> None:
-    client = make_client("sqlite", "--strict")
+def test_a_server_that_is_killed_in_mid_run_loses_nothing(make_client: Any, database: str, tmp_path: Any) -> None:
+    client = make_client(database, "--strict")
     server = client.server
     text = """
     import sys, time, pathlib, wandb

@@ -257,3 +257,17 @@ def test_a_sweep_that_breaks_the_schema_is_refused_with_all_reasons(client: Any,
         sys.executable, "-m", "wandb", "sweep", "--project", project, str(path), code=1, WANDB_SILENT="false"
     )
     assert "nearest known: uniform" in output
+
+
+def test_a_local_scheduler_is_refused_by_the_client_itself(client: Any, project: str) -> None:
+    """`kag serve` suggests the points; it does not say that it could take them from elsewhere."""
+    text = """
+    program: trial.py
+    method: bayes
+    metric: {name: score, goal: maximize}
+    parameters: {x: {min: 0.0, max: 1.0}}
+    """
+    path = f"kag/{project}/{client.sweep(text, project)}"
+    output = client.run(sys.executable, "-m", "wandb", "sweep-scheduler", path, code=1, WANDB_SILENT="false")
+    assert "does not support the local sweep scheduler" in output
+    assert runs_of(client, project, path.rpartition("/")[2]) == []

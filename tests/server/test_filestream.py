@@ -85,6 +85,63 @@ def test_rows_of_an_earlier_step_at_another_time_are_kept(site: Any) -> None:
     assert len(site.history()) == 6
 
 
+def share(site: Any, writer: str, offset: int, rows: list[dict[str, Any]], summary: dict[str, Any]) -> None:
+    """What one of the clients that share a run sends."""
+    headers = {"X-WANDB-USE-ASYNC-FILESTREAM": "true", "X-WANDB-ASYNC-CLIENT-ID": writer}
+    files = {"wandb-summary.json": {"offset": 0, "content": [json.dumps(summary)]}}
+    files["wandb-history.jsonl"] = {"offset": offset, "content": [json.dumps(row) for row in rows]}
+    answer = site.http.post("/files/kag/p/first/file_stream", json={"files": files}, headers=headers)
+    assert answer.status_code == 200, answer.text
+
+
+@pytest.mark.parametrize("numbered", [True, False])
+def test_clients_that_share_a_run_add_to_it(site: Any, numbered: bool) -> None:
+    """Newer clients number their own steps, those up to 0.21 leave that to the server; both begin at any line."""
+
+    def logged(name: str, *steps: int) -> list[dict[str, Any]]:
+        return [{name: step, **({"_step": step} if numbered else {})} for step in steps]
+
+    site.run()
+    for _ in range(2):
+        share(site, "chief", 0, logged("a", 0, 1), {"a": 1, "both": "chief"})
+        share(site, "worker", 0, logged("b", 0, 1), {"b": 1})
+        share(site, "chief", 2, logged("a", 2), {"a": 2})
+    share(site, "late", 7, logged("c", 0), {"both": "late"})
+    found = site.history()
+    assert [row["a"] for row in found if "a" in row] == [0, 1, 2]
+    assert [row["b"] for row in found if "b" in row] == [0, 1]
+    assert [row["c"] for row in found if "c" in row] == [0]
+    assert sorted(row["_step"] for row in found) == ([0, 0, 0, 1, 1, 2] if numbered else [0, 1, 2, 3, 4, 5])
+    summary = site.ask('{project(name:"p"){run(name:"first"){summaryMetrics}}}')["project"]["run"]["summaryMetrics"]
+    assert json.loads(summary) == {"a": 2, "b": 1, "both": "late"}
+
+
+def test_the_config_of_a_shared_run_has_the_parts_of_all(site: Any) -> None:
+    config = lambda **values: json.dumps({name: {"value": value} for name, value in values.items()})  # noqa: E731
+    site.run(config=config(lr=0.1, width=8))
+    site.http.headers["X-WANDB-USE-ASYNC-FILESTREAM"] = "true"
+    site.http.headers["X-WANDB-CLIENT-ID"] = "worker"
+    site.run(config=config(width=9, rank=1))
+    found = site.ask('{project(name:"p"){run(name:"first"){config}}}')["project"]["run"]["config"]
+    assert found == config(lr=0.1, width=9, rank=1)
+    del site.http.headers["X-WANDB-USE-ASYNC-FILESTREAM"]
+    site.run(config=config(lr=0.2))
+    assert site.ask('{project(name:"p"){run(name:"first"){config}}}')["project"]["run"]["config"] == config(lr=0.2)
+
+
+def test_a_page_of_a_shared_history_holds_all_rows_of_its_steps(site: Any) -> None:
+    site.run()
+    for writer in ("one", "two", "three"):
+        share(site, writer, 0, [{"_step": step, "x": writer} for step in range(10)], {})
+    query = 'query($s: JSONString!){project(name:"p"){run(name:"first"){history(minStep:0,maxStep:5,samples:5)' + (
+        " sampledHistory(specs:[$s])}}}"
+    )
+    spec = json.dumps({"keys": ["_step", "x"], "minStep": 0, "maxStep": 4, "samples": 5})
+    found = site.ask(query, s=spec)["project"]["run"]
+    assert len(found["history"]) == 15
+    assert len(found["sampledHistory"][0]) == 15
+
+
 def test_output_is_overwritten_line_by_line(site: Any) -> None:
     site.run()
     site.stream({"files": {"output.log": {"offset": 0, "content": ["a\u0000b", "10 %"]}}})

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from kag.server.arguments import Arguments
 from kag.server.context import Context, encode_id
 from kag.server.graphql import Node, Registry, Resolver
-from kag.server.resolvers.common import Arguments, column, connection, connection_types, constant
+from kag.server.resolvers.fields import column, constant
+from kag.server.resolvers.pages import connection, connection_types
 
 FEATURES = ("FILESTREAM_GZIP", "SWEEPS_QUERY_FILTERING", "MARK_RUN_FILES_UPLOADED")
 """Features of newer servers that this one has; the client takes its older ways for all others."""

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import RowMapping
 
 from kag.server import artifacts
+from kag.server.arguments import Arguments, input_of
 from kag.server.context import Context, decode_id, encode_id
 from kag.server.faults import Fault
 from kag.server.graphql import Node, Registry, Resolver
@@ -15,7 +16,8 @@ from kag.server.resolvers.artifacts import (
     artifact_by_id,
     artifact_node,
 )
-from kag.server.resolvers.common import Arguments, column, connection, connection_types, constant, input_of
+from kag.server.resolvers.fields import column, constant
+from kag.server.resolvers.pages import connection, connection_types
 from kag.server.tables import artifacts as artifact_table
 
 

@@ -7,13 +7,14 @@ from typing import Any
 from sqlalchemy import RowMapping, select
 
 from kag.server import artifacts
-from kag.server.arguments import items
+from kag.server.arguments import Arguments, items
 from kag.server.context import Context, encode_id
 from kag.server.faults import Fault
 from kag.server.files import blob_path, media_type
 from kag.server.graphql import Node, Registry
-from kag.server.resolvers.common import Arguments, column, connection, connection_types, constant, moment
+from kag.server.resolvers.fields import column, constant, moment
 from kag.server.resolvers.files import get_link
+from kag.server.resolvers.pages import connection, connection_types
 from kag.server.runs import json_object, run_by_id
 from kag.server.store import all_rows, first
 from kag.server.tables import artifact_uses
@@ -47,7 +48,7 @@ def file_page(context: Context, row: RowMapping, arguments: Arguments) -> Node:
     stored = [Node("File", _with_run(one)) for one in artifacts.files_of(context.connection, row["id"])]
     references = [Node("ReferenceFile", one, "File") for one in _references(context, row["id"])]
     found = sorted([*stored, *references], key=lambda node: str(node.value["name"]))
-    return connection("ArtifactFile", [node for node in found if not names or node.value["name"] in names], arguments)
+    return connection("File", [node for node in found if not names or node.value["name"] in names], arguments)
 
 
 def _with_run(row: RowMapping) -> dict[str, Any]:
@@ -157,7 +158,6 @@ ARTIFACT: dict[str, Any] = {
     "filesByManifestEntries": _entries,
     "usedBy": _used_by,
     "createdBy": _created_by,
-    "artifactMemberships": lambda context, row, arguments: connection("ArtifactMembership", [], arguments),
 }
 
 TYPES: Registry[Context] = {
@@ -201,7 +201,6 @@ TYPES: Registry[Context] = {
     },
     "Artifact": ARTIFACT,
     **connection_types("Artifact"),
-    **connection_types("ArtifactFile"),
     **connection_types("ArtifactAlias"),
     **connection_types("Tag"),
 }

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import RowMapping, select
 
 from kag.server import artifacts
+from kag.server.arguments import Arguments
 from kag.server.context import Context, encode_id
 from kag.server.graphql import Node, Registry
 from kag.server.resolvers.artifacts import (
@@ -15,7 +16,8 @@ from kag.server.resolvers.artifacts import (
     file_page,
     identifier,
 )
-from kag.server.resolvers.common import Arguments, column, connection, connection_types, constant, moment
+from kag.server.resolvers.fields import column, constant, moment
+from kag.server.resolvers.pages import connection, connection_types
 from kag.server.resolvers.projects import project_by_id
 from kag.server.store import all_rows
 from kag.server.tables import artifacts as artifact_table
@@ -74,10 +76,15 @@ def _collection_of_type(context: Context, row: Any, arguments: Arguments) -> Nod
     return None if found is None or found["type"] != row["name"] else Node("ArtifactSequence", found)
 
 
+def _artifact_of_type(context: Context, row: Any, arguments: Arguments) -> Node | None:
+    found = artifacts.by_path(context.connection, row["id"], arguments.get("name"))
+    return None if found is None or found[0]["type"] != row["name"] else artifact_node(found[1])
+
+
 def _versions(context: Context, row: RowMapping, arguments: Arguments) -> Node:
     where = (artifact_table.c.collection_id == row["id"], artifact_table.c.state == artifacts.COMMITTED)
     found = all_rows(context.connection, select(artifact_table).where(*where).order_by(artifact_table.c.version.desc()))
-    return connection("Artifact", [Node("Artifact", one) for one in found], arguments)
+    return connection("VersionedArtifact", [Node("Artifact", one) for one in found], arguments)
 
 
 def _all_aliases(context: Context, row: RowMapping, arguments: Arguments) -> Node:
@@ -88,6 +95,13 @@ def _all_aliases(context: Context, row: RowMapping, arguments: Arguments) -> Nod
 
 def _membership_files(context: Context, row: Any, arguments: Arguments) -> Node:
     return file_page(context, row["artifact"], arguments)
+
+
+def _memberships(context: Context, row: RowMapping, arguments: Arguments) -> Node:
+    """Where an artifact belongs: the collection that it was made in, since none is linked elsewhere here."""
+    owner = artifacts.collection_of(context.connection, row["collection_id"])
+    member = Node("ArtifactCollectionMembership", {"collection": owner, "artifact": row})
+    return connection("ArtifactMembership", [member], arguments)
 
 
 def _project_node(context: Context, row: RowMapping, arguments: Arguments) -> Node:
@@ -128,6 +142,8 @@ TYPES: Registry[Context] = {
         "createdAt": constant("1970-01-01T00:00:00Z"),
         "artifactCollections": _collections_of_type,
         "artifactCollection": _collection_of_type,
+        "artifactSequence": _collection_of_type,
+        "artifact": _artifact_of_type,
     },
     "Project": {
         "artifact": _artifact_by_name,
@@ -139,8 +155,14 @@ TYPES: Registry[Context] = {
         ),
         "artifactType": _type,
     },
+    "Artifact": {"artifactMemberships": _memberships},
     "ArtifactSequence": COLLECTION,
     **connection_types("ArtifactCollection"),
     **connection_types("ArtifactType"),
     **connection_types("ArtifactMembership"),
+    **connection_types("VersionedArtifact"),
+    "VersionedArtifactEdge": {
+        **connection_types("VersionedArtifact")["VersionedArtifactEdge"],
+        "version": lambda context, row, arguments: f"v{row['node'].value['version']}",
+    },
 }

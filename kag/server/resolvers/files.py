@@ -6,12 +6,13 @@ from typing import Any
 
 from sqlalchemy import RowMapping
 
-from kag.server.arguments import items, text
+from kag.server.arguments import Arguments, entity_of, input_of, items, text
 from kag.server.context import Context, decode_id, encode_id
 from kag.server.faults import Fault
 from kag.server.files import checked_path, file_count, media_type, run_files
 from kag.server.graphql import Node, Registry
-from kag.server.resolvers.common import Arguments, column, connection, connection_types, entity_of, input_of, moment
+from kag.server.resolvers.fields import column, moment
+from kag.server.resolvers.pages import connection, connection_types
 from kag.server.runs import run_by_path
 from kag.server.tables import files as file_table
 

@@ -7,11 +7,13 @@ from typing import Any
 
 from sqlalchemy import RowMapping, select
 
+from kag.server.arguments import Arguments
 from kag.server.context import Context
 from kag.server.faults import Fault
 from kag.server.graphql import Node, Registry
-from kag.server.history import page, sample, sampled_keys
-from kag.server.resolvers.common import Arguments, column, connection_types, cursor_of
+from kag.server.history import MAX_SAMPLES, is_page, page, sample, sampled_keys
+from kag.server.resolvers.fields import column
+from kag.server.resolvers.pages import connection_types, cursor_of
 from kag.server.runs import line_count, line_offset, tail
 from kag.server.store import all_rows
 from kag.server.tables import EVENTS, HISTORY, OUTPUT, lines
@@ -33,7 +35,8 @@ def _history(context: Context, row: RowMapping, arguments: Arguments) -> list[st
     count = max(_whole(arguments, "samples", PAGE) or PAGE, 1)
     if low is None and high is None:
         return sample(context.connection, row["id"], HISTORY, count)
-    return page(context.connection, row["id"], low=low, high=high, limit=count)
+    limit = MAX_SAMPLES if is_page(low, high, count) else count
+    return page(context.connection, row["id"], low=low, high=high, limit=limit)
 
 
 def _events(context: Context, row: RowMapping, arguments: Arguments) -> list[str]:

@@ -6,21 +6,13 @@ from typing import Any
 
 from sqlalchemy import select
 
+from kag.server.arguments import Arguments, entity_of, input_of, required
 from kag.server.context import Context, encode_id
 from kag.server.filters import RunView, matches, ordered
 from kag.server.graphql import Node, Registry
 from kag.server.resolvers.account import user
-from kag.server.resolvers.common import (
-    Arguments,
-    column,
-    connection,
-    connection_types,
-    constant,
-    entity_of,
-    input_of,
-    moment,
-    required,
-)
+from kag.server.resolvers.fields import column, constant, moment
+from kag.server.resolvers.pages import connection, connection_types
 from kag.server.runs import (
     checked_name,
     ensure_project,
@@ -124,7 +116,9 @@ TYPES: Registry[Context] = {
         "buckets": _runs,
         "runCount": _run_count,
         "runQueues": lambda context, row, arguments: [],
+        "allViews": lambda context, row, arguments: connection("View", [], arguments),
     },
     **connection_types("Project"),
     **connection_types("Run"),
+    **connection_types("View"),
 }

@@ -7,12 +7,13 @@ from typing import Any
 
 from sqlalchemy import RowMapping, select
 
-from kag.server.arguments import items
+from kag.server.arguments import Arguments, entity_of, input_of, items
 from kag.server.context import Context, decode_id, encode_id
 from kag.server.faults import Fault
+from kag.server.filestream import told_to_stop
 from kag.server.graphql import Node, Registry
 from kag.server.resolvers.account import user
-from kag.server.resolvers.common import Arguments, column, constant, entity_of, input_of, moment
+from kag.server.resolvers.fields import column, constant, moment
 from kag.server.resolvers.projects import project_by_id
 from kag.server.runs import edit_run, ensure_project, find_project, find_run, run_by_id, shown_state, start_run, tail
 from kag.server.store import first
@@ -36,6 +37,7 @@ def _upsert(context: Context, _: Any, arguments: Arguments) -> Node:
             now=context.now,
             started=context.started,
             crashed_after=context.settings.crashed_after,
+            shared=bool(context.writer),
         )
     return Node("UpsertBucketPayload", {"bucket": Node("Run", row), "inserted": inserted})
 
@@ -139,7 +141,7 @@ TYPES: Registry[Context] = {
         "shouldStop": column("should_stop"),
         "running": lambda context, row, arguments: _shown(context, row, {}) == "running",
         "failed": lambda context, row, arguments: _shown(context, row, {}) in ("failed", "crashed"),
-        "stopped": lambda context, row, arguments: row["state"] == "killed",
+        "stopped": lambda context, row, arguments: told_to_stop(context.connection, row),
         "sweepName": _sweep_name,
         "createdAt": moment("created_at"),
         "heartbeatAt": moment("heartbeat_at"),

@@ -1,0 +1,74 @@
+"""The basic flows with the oldest and the newest client, unmodified and side by side, against `kag serve --strict`."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.tracking import last_json
+from tests.e2e.wandb_versions import NotFetched, newest, oldest, python_with
+
+FLOWS = Path(__file__).parent / "client_flows.py"
+
+
+@pytest.fixture(scope="session")
+def pythons() -> dict[str, Path]:
+    """Version of a client -> the interpreter that has it."""
+    try:
+        return {version: python_with(version) for version in (oldest(), newest())}
+    except NotFetched as reason:
+        pytest.skip(str(reason))
+
+
+def started(client: Any, python: Path, version: str, project: str) -> subprocess.Popen[str]:
+    """Begin the flows in a folder of the version's own."""
+    folder = client.folder / version
+    environment = {**client.server.environment(folder), "PYTHONPATH": "", "PWD": str(folder)}
+    process: subprocess.Popen[str] = client.start(
+        "env", f"--chdir={folder}", str(python), str(FLOWS), f"{project}-{version}", **environment
+    )
+    return process
+
+
+def rows(count: int) -> list[list[float]]:
+    return [[step, 1 / (step + 1), step] for step in range(count)]
+
+
+@pytest.mark.slow
+def test_the_basic_flows_of_the_oldest_and_the_newest_client(
+    client: Any, project: str, pythons: dict[str, Path]
+) -> None:
+    clients = {version: started(client, python, version, project) for version, python in pythons.items()}
+    for version, process in clients.items():
+        code, printed = process.wait(timeout=300), process.log.read_text()  # type: ignore[attr-defined]
+        assert code == 0, f"wandb {version}: {printed}{client.server.log.read_text()}"
+        assert_flows(last_json(printed), version)
+
+
+def assert_flows(found: dict[str, Any], version: str) -> None:
+    """What each flow must give, with any client."""
+    assert found["version"] == version
+    config = {"lr": 0.1, "model": {"width": 8}}
+    ended = {"state": "finished", "config": config, "tags": ["a"], "loss": 1 / 5, "last": 4, "rows": rows(5)}
+    assert found["run"] == ended, version
+    uploaded = {"state": "finished", "config": {"lr": 0.5}, "tags": ["b"], "loss": 1 / 4, "last": 3, "rows": rows(4)}
+    assert found["offline"] == uploaded, version
+    api = found["api"]
+    assert (api["lr"], api["tag"]) == (["offline", "first"], ["offline"]), version
+    assert api["samples"] == [0, 2, 4], version
+    assert [row["loss"] for row in api["chosen"]] == [1, 1 / 5], version
+    assert (api["edits"], api["files"], api["text"]) == ([["a", "edited"], "seen"], True, "uploaded"), version
+    logged = {"chief/loss": [0, 1], "worker/loss": [0, 1, 2, 3, 4]}
+    summary, config = {"chief/loss": 1, "worker/loss": 4}, {"chief": 1, "worker": 1}
+    both = {"rows": logged, "steps": 7, "summary": summary, "config": config, "state": "finished"}
+    assert found["shared"] == both, version
+    kept = {"versions": ["weights:v1", "weights:v0"], "files": ["weights.txt"], "text": "one"}
+    assert found["artifacts"] == kept, version
+    sweeps = found["sweeps"]
+    assert sweeps["states"] == ["PAUSED", "RUNNING", "FINISHED"], version
+    assert sweeps["runs"] == [[1, 1, "int", ["x=1"]], [2.5, 2.5, "float", ["x=2.5"]]], version
+    assert sweeps["function"] == [["int", True]] * 2, version
+    assert found["stopped"] == [True, "killed"], version
