@@ -45,4 +45,4 @@ bench: $(INSTALLED) ## Speed, side by side with plain references, as ratios
 	KAG_DATA=$(KAG_DATA) $(BIN)/python -m tests.benchmarks
 
 clean: ## Remove .venv, caches and the demo
-	rm -rf .venv $(DEMO) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-clients $(DEMO) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
