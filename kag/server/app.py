@@ -10,10 +10,11 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy.exc import DBAPIError, OperationalError
 from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route, Router
@@ -27,6 +28,9 @@ from kag.server.files import attach, blob_path, drop_unnamed, media_type, receiv
 from kag.server.filestream import ingest
 from kag.server.keys import key_of_header, name_of_key, signing_secret
 from kag.server.links import Links, claim_of
+from kag.server.page.routes import fault_page, wants_page
+from kag.server.page.routes import routes as page_routes
+from kag.server.page.site import Site
 from kag.server.resolvers import registry
 from kag.server.runs import run_by_path
 from kag.server.store import Store
@@ -35,6 +39,29 @@ log = logging.getLogger("kag.server")
 
 WRITING = frozenset({"bucket"})
 """Fields of queries that leave a note: a client that means to resume a run asks for it as a bucket."""
+
+
+DOWNLOAD = {
+    "Content-Disposition": "attachment",
+    "Content-Security-Policy": "sandbox",
+    "X-Content-Type-Options": "nosniff",
+}
+"""A file is what somebody uploaded: a browser keeps it, and never runs it as a page of this server."""
+
+
+class Asked(NamedTuple):
+    """Who sends a request, and how its answer leads back."""
+
+    user: str
+    links: Links
+    writer: str
+
+
+def sharing_writer(headers: Headers) -> str:
+    """Which of the clients that share a run sends a request: `mode="shared"` says it in headers. Else ""."""
+    if headers.get("x-wandb-use-async-filestream") != "true":
+        return ""
+    return (headers.get("x-wandb-async-client-id") or headers.get("x-wandb-client-id") or "")[:64]
 
 
 class Server:
@@ -55,6 +82,7 @@ class Server:
         self.reported: set[str] = set()
         with store.write() as connection:
             self.secret = signing_secret(connection)
+        self.site = Site.of(store, settings, self.secret, self.started)
         settings.files.mkdir(parents=True, exist_ok=True)
         drop_unnamed(store, settings.files)
 
@@ -66,7 +94,12 @@ class Server:
             Route("/storage/{token}/{name:path}", self.upload, methods=["PUT"]),
             Route("/storage/{token}/{name:path}", self.download, methods=["GET"]),
             Route("/healthz", self.healthz, methods=["GET"]),
+            *page_routes(self.site, self.clock),
         ]
+
+    async def missing(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """What has no address."""
+        raise NotFound("there is no such page")
 
     async def healthz(self, request: Request) -> Response:
         """Whether the database answers."""
@@ -80,17 +113,18 @@ class Server:
         query, variables = body.get("query"), body.get("variables") or {}
         if not isinstance(query, str) or not isinstance(variables, dict):
             raise Fault("a GraphQL request needs a query, and variables as an object")
-        links = self._links(request)
-        answer = await run_in_threadpool(self._execute, user, links, query, variables, body.get("operationName"))
+        asked = Asked(user, self._links(request), sharing_writer(request.headers))
+        answer = await run_in_threadpool(self._execute, asked, query, variables, body.get("operationName"))
         payload: dict[str, Any] = {"data": answer.data}
         return JSONResponse(payload | ({"errors": answer.errors} if answer.errors else {}))
 
-    def _execute(self, user: str, links: Links, query: str, variables: dict[str, Any], name: Any) -> graphql.Answer:
+    def _execute(self, asked: Asked, query: str, variables: dict[str, Any], name: Any) -> graphql.Answer:
         document = graphql.parsed(query)
         operation = graphql.operation_of(document, name)
         transaction = self.store.write if graphql.writes(operation, WRITING) else self.store.read
         with transaction() as connection:
-            context = Context(connection, self.settings, links, user, self.clock(), self.started)
+            now, writer = self.clock(), asked.writer
+            context = Context(connection, self.settings, asked.links, asked.user, now, self.started, writer)
             answer = graphql.execute(
                 self.registry, document, operation, variables, context, strict=self.settings.strict
             )
@@ -107,12 +141,13 @@ class Server:
         """What a run logs."""
         await self._authenticated(request)
         body = await read_json(request, limit=self.settings.max_body)
-        return JSONResponse(await run_in_threadpool(self._ingest, request.path_params, body))
+        writer = sharing_writer(request.headers)
+        return JSONResponse(await run_in_threadpool(self._ingest, request.path_params, body, writer))
 
-    def _ingest(self, path: dict[str, str], body: dict[str, Any]) -> dict[str, Any]:
+    def _ingest(self, path: dict[str, str], body: dict[str, Any], writer: str) -> dict[str, Any]:
         with self.store.write() as connection:
-            run = run_by_path(connection, path["entity"], path["project"], path["run"])
-            return ingest(connection, run, body, now=self.clock())
+            run = run_by_path(connection, path["entity"], path["project"], path["run"], lock=True)
+            return ingest(connection, run, body, now=self.clock(), writer=writer)
 
     async def upload(self, request: Request) -> Response:
         """A file, by a signed link."""
@@ -140,7 +175,7 @@ class Server:
         path = blob_path(self.settings.files, str(claim["blob"]))
         if not path.is_file():
             raise NotFound("this file is gone")
-        return FileResponse(path, media_type=media_type(str(claim["name"])))
+        return FileResponse(path, media_type=media_type(str(claim["name"])), headers=DOWNLOAD)
 
     def _claim(self, request: Request, what: str) -> dict[str, Any]:
         claim = claim_of(self.secret, request.path_params["token"], now=self.clock())
@@ -166,9 +201,9 @@ class Server:
 class Boundary:
     """The outermost layer: foreign hosts are turned away, and every error becomes an answer."""
 
-    def __init__(self, app: ASGIApp, hosts: frozenset[str]) -> None:
+    def __init__(self, app: ASGIApp, site: Site) -> None:
         self.app = app
-        self.hosts = hosts
+        self.site = site
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -200,11 +235,16 @@ class Boundary:
     def _check_host(self, request: Request) -> None:
         host = request.headers.get("host", "")
         name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
-        if name.lower() not in self.hosts:
+        if name.lower() not in self.site.settings.hosts:
             raise Fault("this server does not answer to that host name", status=421)
 
     def _refusal(self, scope: Scope, what: str, status: int) -> Response:
-        headers = {"WWW-Authenticate": 'Basic realm="kag"'} if status == 401 else {}
+        request = Request(scope)
+        if wants_page(request):
+            return fault_page(self.site, request, what, status)
+        # A browser would ask its user for a password that does not exist, even when only a script is answered.
+        challenged = status == 401 and "sec-fetch-mode" not in request.headers
+        headers = {"WWW-Authenticate": 'Basic realm="kag"'} if challenged else {}
         content = {"errors": [{"message": what}], "error": what}
         return JSONResponse(content, status_code=status, headers=headers)
 
@@ -219,4 +259,4 @@ class Boundary:
 def make_app(store: Store, settings: Settings, clock: Callable[[], float] = time.time) -> ASGIApp:
     """The application."""
     server = Server(store, settings, clock)
-    return Boundary(Router(routes=server.routes()), settings.hosts)
+    return Boundary(Router(routes=server.routes(), default=server.missing), server.site)

@@ -77,6 +77,14 @@ def name_of_key(connection: Connection, key: str | None) -> str | None:
     return None if row is None else str(row["name"])
 
 
+def is_in_force(connection: Connection, name: str) -> bool:
+    """Whether a key of this name opens anything; names are never given twice."""
+    return (
+        first(connection, select(api_keys.c.id).where(api_keys.c.name == name, api_keys.c.revoked_at.is_(None)))
+        is not None
+    )
+
+
 def signing_secret(connection: Connection) -> bytes:
     """The secret that file links are signed with; made on first use, then the same for every server of the database."""
     fresh = random_source.token_hex(32)

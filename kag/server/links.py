@@ -27,12 +27,18 @@ class Links:
         """A link that carries a claim; the name at its end is for people and for the client's file suffix."""
         from urllib.parse import quote
 
-        body = _pack(json.dumps({**claim, "until": int(now + LIFETIME)}, separators=(",", ":")).encode())
-        return f"{self.base}/storage/{body}.{_sign(self.secret, body)}/{quote(name.rsplit('/', 1)[-1] or 'file')}"
+        token = token_of(self.secret, claim, until=now + LIFETIME)
+        return f"{self.base}/storage/{token}/{quote(name.rsplit('/', 1)[-1] or 'file')}"
+
+
+def token_of(secret: bytes, claim: dict[str, Any], *, until: float) -> str:
+    """A claim that only the holder of the secret can make; `claim_of` reads it."""
+    body = _pack(json.dumps({**claim, "until": int(until)}, separators=(",", ":")).encode())
+    return f"{body}.{_sign(secret, body)}"
 
 
 def claim_of(secret: bytes, token: str, *, now: float) -> dict[str, Any]:
-    """What a link says.
+    """What a token says: that of a link, or of a log-in.
 
     Raises:
         Fault: the link was not made here, or it has expired.

@@ -1,0 +1,129 @@
+"""Log in and out, and the wrapping of every page: who asks, and whether a form is one that we have shown."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Awaitable, Callable
+from urllib.parse import quote
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+
+from kag.server.faults import Fault
+from kag.server.keys import is_in_force, name_of_key
+from kag.server.page.responses import html, moved
+from kag.server.page.session import LIFETIME, Session
+from kag.server.page.site import Site
+from kag.server.page.visit import Visit, check_origin, check_token, form_of
+
+Handler = Callable[[Site, Visit], Response]
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+def guarded(site: Site, handler: Handler, clock: Callable[[], float]) -> Endpoint:
+    """A handler behind the log-in; a form reaches it only with the token of this log-in."""
+
+    async def endpoint(request: Request) -> Response:
+        now = clock()
+        session = await run_in_threadpool(_session, site, request, now)
+        if session is None:
+            raise Fault("log in with an API key", status=401)
+        form: dict[str, str] = {}
+        if request.method == "POST":
+            check_origin(request)
+            form = await form_of(request)
+            check_token(form, session.csrf)
+        return await run_in_threadpool(handler, site, Visit(request, session, form, now))
+
+    return endpoint
+
+
+def login_page(site: Site) -> Endpoint:
+    """The form."""
+
+    async def endpoint(request: Request) -> Response:
+        return _login_form(site, request, request.query_params.get("next", "/"))
+
+    return endpoint
+
+
+def log_in(site: Site, clock: Callable[[], float]) -> Endpoint:
+    """Take a key and give a cookie."""
+
+    async def endpoint(request: Request) -> Response:
+        check_origin(request)
+        form = await form_of(request)
+        check_token(form, site.sessions.form_token(request.cookies.get(_cookie(request, "form"), "")))
+        now, address = clock(), request.client.host if request.client else ""
+        site.attempts.check(address, now=now)
+        user = await run_in_threadpool(_user, site, form.get("key", "").strip())
+        if user is None:
+            site.attempts.note(address, now=now)
+            wrong = "This key opens nothing here. `kag serve key new NAME` on the server makes one."
+            return _login_form(site, request, form.get("next", "/"), wrong=wrong)
+        answer = moved(local(form.get("next", "/")))
+        _set(answer, request, "session", site.sessions.open(user, now=now), lifetime=LIFETIME)
+        answer.delete_cookie(_cookie(request, "form"), path="/login", httponly=True, samesite="strict")
+        return answer
+
+    return endpoint
+
+
+def log_out(site: Site, visit: Visit) -> Response:
+    """Take the cookie back."""
+    answer = moved("/login")
+    answer.delete_cookie(_cookie(visit.request, "session"), httponly=True, samesite="strict")
+    return answer
+
+
+def login_address(path: str) -> str:
+    """Where to log in before a page is shown."""
+    return f"/login?next={quote(path, safe='/')}"
+
+
+def local(path: str) -> str:
+    """An address of this server; the first page for any other."""
+    inside = path.startswith("/") and not path.startswith("//") and "\\" not in path and path.isprintable()
+    return quote(path, safe="/?&=%:,+-._~!$'()*;@") if inside else "/"
+
+
+def _login_form(site: Site, request: Request, after: str, *, wrong: str | None = None) -> Response:
+    nonce = secrets.token_urlsafe(24)
+    values = {"csrf": site.sessions.form_token(nonce), "next": local(after), "wrong": wrong}
+    answer = html(site.text("login.html", session=None, **values), status=200 if wrong is None else 403)
+    _set(answer, request, "form", nonce, path="/login")
+    return answer
+
+
+def _session(site: Site, request: Request, now: float) -> Session | None:
+    session = site.sessions.read(request.cookies.get(_cookie(request, "session")), now=now)
+    if session is None:
+        return None
+    with site.store.read() as connection:
+        return session if is_in_force(connection, session.user) else None
+
+
+def _user(site: Site, key: str) -> str | None:
+    with site.store.read() as connection:
+        return name_of_key(connection, key)
+
+
+def _cookie(request: Request, what: str) -> str:
+    """Cookies know no ports: without it in their name, two servers of one machine would log each other out."""
+    port = request.url.port or (443 if request.url.scheme == "https" else 80)
+    return f"kag_{what}_{port}"
+
+
+def _set(
+    answer: Response, request: Request, what: str, value: str, *, path: str = "/", lifetime: int | None = None
+) -> None:
+    answer.set_cookie(
+        _cookie(request, what),
+        value,
+        max_age=lifetime,
+        path=path,
+        secure=request.url.scheme == "https",
+        httponly=True,
+        samesite="strict",
+    )

@@ -1,0 +1,87 @@
+"""The change log of a project, as `kag changelog --source wandb:entity/project` would write it, with links."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+from urllib.parse import urlencode
+
+from starlette.responses import Response
+
+from kag.changelog.cells import body
+from kag.changelog.diff import phrase
+from kag.changelog.markdown import status_word, test_value
+from kag.changelog.table import Choice, Row, table
+from kag.server.faults import Fault
+from kag.server.page.site import Shelf, Site
+from kag.server.page.templates import path_of
+from kag.server.page.visit import Visit
+
+SHOWN = 250
+"""Rows that are shown unless all are asked for."""
+
+
+def changelog(site: Site, visit: Visit) -> Response:
+    """The table, as far as it was chosen, the newest row first.
+
+    Raises:
+        Fault: a day that is none.
+    """
+    choice = _choice(visit)
+    with site.store.read() as connection:
+        shelf = Shelf.of(site, connection, visit, thorough=True)
+        ledger = shelf.ledger()
+        siblings = shelf.watched.diagnoses.siblings(connection, ledger)
+    words, found = ledger.words(), table(siblings, choice)
+    first = 0 if visit.query.get("all") else max(0, len(found) - SHOWN)
+    rows = [_shown(row, shelf, words) for row in reversed(found[first:])]
+    return site.page(
+        "changelog.html",
+        visit,
+        shelf=shelf,
+        section="changelog",
+        rows=rows,
+        total=len(found),
+        everything=f"?{urlencode({**visit.query, 'all': 1})}",
+        given={name: visit.query.get(name, "") for name in ("since", "until", "tag", "sweep")},
+        tags=sorted({tag for record in ledger.records.values() for tag in record.tags}),
+        sweeps=sorted({record.sweep for record in ledger.records.values() if record.sweep}),
+    )
+
+
+def _choice(visit: Visit) -> Choice:
+    given = visit.query
+    tags = (given["tag"],) if given.get("tag") else ()
+    return Choice(_day(given.get("since")), _day(given.get("until")), tags, given.get("sweep") or None)
+
+
+def _day(text: str | None) -> date | None:
+    if not text:
+        return None
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise Fault(f"{text!r} is no day; write 2025-10-17") from error
+
+
+def _shown(row: Row, shelf: Shelf, words: dict[str, str]) -> dict[str, Any]:
+    record = row.entry.record
+    return {
+        "record": record,
+        "link": path_of(*shelf.names, "runs", words[row.entry.id]),
+        "changes": phrase(row.changes),
+        "change": body(record.change or ""),
+        "files": list(record.git.touched) if record.git else record.facts.get("files_touched", []),
+        "uncommitted": list(record.git.uncommitted) if record.git else [],
+        "outside_git": record.git is None and record.kind != "imported",
+        "val": row.entry.value("val"),
+        "test": test_value(row),
+        "new_best": row.new_best,
+        "status": status_word(row.entry),
+        "findings": row.findings,
+        "note": body(row.entry.notes),
+        "trials": [
+            {"id": one.id, "link": path_of(*shelf.names, "runs", words[one.id]), "val": one.value("val")}
+            for one in row.trials
+        ],
+    }

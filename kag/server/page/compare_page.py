@@ -1,0 +1,81 @@
+"""Runs side by side: their curves over one another, and the settings and numbers on which they differ."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from starlette.responses import Response
+
+from kag.report.compare import compare_figures, differing_settings
+from kag.report.figure import Figure
+from kag.server.faults import Fault
+from kag.server.page.curves import drawn, overlaid
+from kag.server.page.held import Held
+from kag.server.page.records import epochs_of, history
+from kag.server.page.site import Shelf, Site
+from kag.server.page.visit import Visit
+from kag.track.record import RunRecord
+
+MOST = 20
+"""Runs that are compared at once."""
+
+
+def compare(site: Site, visit: Visit) -> Response:
+    """The page.
+
+    Raises:
+        Fault: too many runs.
+        NotFound: a run is not in the project.
+    """
+    names = list(dict.fromkeys(name for name in visit.query.get("runs", "").split(",") if name))
+    if len(names) > MOST:
+        raise Fault(f"at most {MOST} runs can be compared at once")
+    with site.store.read() as connection:
+        shelf = Shelf.of(site, connection, visit, thorough=True)
+        chosen = [shelf.run(name) for name in names]
+        rows = [history(connection, run) for run in chosen]
+    ledger = shelf.ledger()
+    records = [ledger.record(run) for run in chosen]
+    return site.page(
+        "compare.html",
+        visit,
+        shelf=shelf,
+        section="runs",
+        chosen=chosen,
+        labels=_labels(chosen),
+        others=[run for run in reversed(shelf.runs) if run not in chosen],
+        results=results(records),
+        settings={one.key: one.values for one in differing_settings(records)},
+        figures=[drawn(figure) for figure in _figures(chosen, rows)],
+    )
+
+
+def results(records: Sequence[RunRecord]) -> dict[str, list[float | None]]:
+    """`split metric` -> value of every run, for the numbers of the delivered weights that any has."""
+    found = [_delivered(record) for record in records]
+    return {key: [values.get(key) for values in found] for key in dict.fromkeys(key for one in found for key in one)}
+
+
+def _delivered(record: RunRecord) -> dict[str, float]:
+    known = any(result.delivered for result in record.results)
+    return {
+        f"{result.split} {result.metric}": result.value for result in record.results if result.delivered or not known
+    }
+
+
+def _figures(chosen: Sequence[Held], rows: Sequence[Sequence[dict[str, Any]]]) -> Sequence[Figure]:
+    logged = dict(zip(_labels(chosen), rows, strict=True))
+    if all(run.mirrored.by_kag for run in chosen):
+        return compare_figures(
+            {label: epochs_of(run, logged[label]) for label, run in zip(logged, chosen, strict=True)}
+        )
+    return overlaid(logged)
+
+
+def _labels(runs: Sequence[Held]) -> list[str]:
+    """What curves are called: the names where they differ, else the whole titles, with the ids if need be."""
+    for words in ([run.short for run in runs], [run.title for run in runs]):
+        if len(set(words)) == len(words):
+            return words
+    return [f"{run.title} ({run.name})" for run in runs]

@@ -1,0 +1,39 @@
+"""The first page: every project, the one with the latest sign of life first."""
+
+from __future__ import annotations
+
+from sqlalchemy import case, func, select
+from starlette.responses import Response
+
+from kag.server.page.site import Site, base_of
+from kag.server.page.templates import path_of
+from kag.server.page.visit import Visit
+from kag.server.store import all_rows
+from kag.server.tables import projects, runs, sweeps
+
+
+def index(site: Site, visit: Visit) -> Response:
+    """The list of projects."""
+    alive = max(site.started, visit.now - site.settings.crashed_after)
+    running = (runs.c.state == "running") & ((runs.c.heartbeat_at >= alive) | (alive == site.started))
+    counted = (
+        select(
+            runs.c.project_id,
+            func.count().label("runs"),
+            func.sum(case((running, 1), else_=0)).label("running"),
+            func.max(runs.c.heartbeat_at).label("latest"),
+        )
+        .group_by(runs.c.project_id)
+        .subquery()
+    )
+    searched = select(sweeps.c.project_id, func.count().label("sweeps")).group_by(sweeps.c.project_id).subquery()
+    query = (
+        select(projects, counted.c.runs, counted.c.running, counted.c.latest, searched.c.sweeps)
+        .join(counted, counted.c.project_id == projects.c.id, isouter=True)
+        .join(searched, searched.c.project_id == projects.c.id, isouter=True)
+    )
+    with site.store.read() as connection:
+        found = all_rows(connection, query)
+    listed = sorted(found, key=lambda row: (-(row["latest"] or row["created_at"]), row["entity"], row["name"]))
+    shown = [{**row, "path": path_of(row["entity"], row["name"])} for row in listed]
+    return site.page("index.html", visit, projects=shown, base=base_of(visit.request))

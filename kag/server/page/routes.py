@@ -1,0 +1,62 @@
+"""Addresses of the page: the ones that W&B's client prints for runs, sweeps and projects, and a few more."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from kag.server.page import access, changelog_page, compare_page, index_page, run_page, runs_page, sweep_pages
+from kag.server.page.responses import html, moved
+from kag.server.page.site import Site
+
+GET = {
+    "/": index_page.index,
+    "/{entity}/{project}": runs_page.table,
+    "/{entity}/{project}/runs.json": runs_page.changed,
+    "/{entity}/{project}/runs": runs_page.table,
+    "/{entity}/{project}/runs/{word}": run_page.run,
+    "/{entity}/{project}/runs/{word}/course.json": run_page.course,
+    "/{entity}/{project}/runs/{word}/findings.json": run_page.findings,
+    "/{entity}/{project}/compare": compare_page.compare,
+    "/{entity}/{project}/sweeps": sweep_pages.sweep_list,
+    "/{entity}/{project}/sweeps/{word}": sweep_pages.sweep,
+    "/{entity}/{project}/sweeps/{word}/trials.json": sweep_pages.trials,
+    "/{entity}/{project}/changelog": changelog_page.changelog,
+}
+
+POST = {
+    "/logout": access.log_out,
+    "/{entity}/{project}/runs/{word}/notes": run_page.write_notes,
+    "/{entity}/{project}/sweeps/{word}/state": sweep_pages.set_state,
+}
+
+
+def routes(site: Site, clock: Callable[[], float]) -> list[Route]:
+    """Everything of the page."""
+
+    async def asset(request: Request) -> Response:
+        return site.assets.response(request.path_params["version"], request.path_params["name"])
+
+    return [
+        Route("/login", access.login_page(site), methods=["GET"]),
+        Route("/login", access.log_in(site, clock), methods=["POST"]),
+        Route("/static/{version}/{name}", asset, methods=["GET"]),
+        *(Route(path, access.guarded(site, handler, clock), methods=["POST"]) for path, handler in POST.items()),
+        *(Route(path, access.guarded(site, handler, clock), methods=["GET"]) for path, handler in GET.items()),
+    ]
+
+
+def wants_page(request: Request) -> bool:
+    """Whether a person in a browser asks, and no client and no script."""
+    return "text/html" in request.headers.get("accept", "") and request.url.path != "/graphql"
+
+
+def fault_page(site: Site, request: Request, what: str, status: int) -> Response:
+    """What a person is told; who is not logged in is led to the form."""
+    if status == 401 and request.method == "GET":
+        query = f"?{request.url.query}" if request.url.query else ""
+        return moved(access.login_address(f"{request.url.path}{query}"))
+    return html(site.text("fault.html", session=None, what=what, status=status), status=status)

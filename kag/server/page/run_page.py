@@ -1,0 +1,138 @@
+"""The page of a run: what it is, what came out, how it went, what the rules say, and what a person writes about it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+from starlette.responses import Response
+
+from kag.changelog.diagnose import diagnose
+from kag.changelog.diff import diff
+from kag.report.figure import Figure, as_json
+from kag.report.lineage import lineage_figure
+from kag.report.run_figures import run_figures
+from kag.server.faults import Fault, NotFound
+from kag.server.files import run_files
+from kag.server.page.curves import curves, drawn
+from kag.server.page.held import Held
+from kag.server.page.records import epochs_of, history
+from kag.server.page.responses import data, moved, nothing_new
+from kag.server.page.results import measured, metrics
+from kag.server.page.site import Shelf, Site
+from kag.server.page.templates import path_of
+from kag.server.page.visit import Visit
+from kag.server.resolvers.files import get_link
+from kag.server.runs import edit_run, find_run, tail
+from kag.server.tables import OUTPUT
+from kag.track.record import RunRecord
+
+LOG_LINES = 200
+"""Lines of the console that are shown."""
+
+
+def run(site: Site, visit: Visit) -> Response:
+    """The page without its curves, which a script fetches."""
+    with site.store.read() as connection:
+        shelf = Shelf.of(site, connection, visit, thorough=True)
+        found = shelf.run(visit.word)
+        ledger = shelf.ledger()
+        record = ledger.record(found)
+        parent = ledger.parent(record)
+        context = site.context(connection, visit)
+        files = [
+            {"name": row["name"], "size": row["size"], "link": get_link(context, row["path"], row["name"])}
+            for row in run_files(connection, found.number, [], None)
+        ]
+    return site.page(
+        "run.html",
+        visit,
+        shelf=shelf,
+        section="runs",
+        run=found,
+        record=record,
+        parent=parent,
+        parent_run=ledger.runs[parent.id] if parent else None,
+        changes=diff(parent, record) if parent else (),
+        files=files,
+        notes_digest=_digest(found.row["notes"] or ""),
+        facts=site.text("facts.html", run=found, record=record),
+        results=_results(site, found, record),
+    )
+
+
+def course(site: Site, visit: Visit) -> Response:
+    """Curves, results and the end of the console, unless nothing is new."""
+    with site.store.read() as connection:
+        shelf = Shelf.of(site, connection, visit)
+        found = shelf.run(visit.word)
+        version = f"{shelf.epoch}-{found.serial}"
+        if visit.query.get("seen") == version:
+            return nothing_new()
+        rows = history(connection, found)
+        log = tail(connection, found.number, OUTPUT, LOG_LINES)
+    record = shelf.ledger().record(found)
+    return data(
+        {
+            "seen": version,
+            "state": found.state,
+            "live": found.live,
+            "facts": site.text("facts.html", run=found, record=record),
+            "results": _results(site, found, record),
+            "log": "".join(line if line.endswith("\n") else f"{line}\n" for line in log),
+            "rows": len(rows),
+            "figures": [drawn(figure) for figure in _figures(found, record, rows)],
+        }
+    )
+
+
+def findings(site: Site, visit: Visit) -> Response:
+    """What the rules say of the run among the others, and where its weights came from."""
+    with site.store.read() as connection:
+        shelf = Shelf.of(site, connection, visit)
+        found = shelf.run(visit.word)
+        ledger = shelf.ledger()
+        siblings = shelf.watched.diagnoses.siblings(connection, ledger)
+    record = ledger.record(found)
+    said = diagnose(siblings.by_id[record.id], siblings)
+    graph = lineage_figure(ledger.records.values(), record.id, lambda one: shelf.address(ledger.runs[one]))
+    return data(
+        {
+            "findings": site.text("findings.html", findings=said, trouble=found.trouble),
+            "lineage": None if graph is None else as_json(graph),
+        }
+    )
+
+
+def write_notes(site: Site, visit: Visit) -> Response:
+    """Keep what a person wrote, where W&B's client and the change log read it.
+
+    Raises:
+        Fault: somebody else has changed the notes meanwhile.
+        NotFound: no such run.
+    """
+    text = visit.form.get("notes", "").replace("\r\n", "\n").strip()
+    with site.store.write() as connection:
+        found = find_run(connection, visit.project(connection)["id"], visit.word, lock=True)
+        if found is None:
+            raise NotFound(f"no run {visit.word!r} in {visit.entity}/{visit.name}")
+        kept = found["notes"] or ""
+        if visit.form.get("before") != _digest(kept) and text != kept:
+            both = f"There is now:\n{kept}\n\nYou wrote:\n{text}"
+            raise Fault(f"these notes were changed meanwhile; nothing was written.\n\n{both}", status=409)
+        edit_run(connection, found["id"], {"notes": text})
+    return moved(f"{path_of(visit.entity, visit.name, 'runs', visit.word)}#notes")
+
+
+def _results(site: Site, found: Held, record: RunRecord) -> str:
+    columns = measured(record.results)
+    return site.text("results.html", run=found, record=record, columns=columns, metrics=metrics(columns))
+
+
+def _figures(found: Held, record: RunRecord, rows: Sequence[dict[str, Any]]) -> Sequence[Figure]:
+    return run_figures(record, epochs_of(found, rows)) if found.mirrored.by_kag else curves(rows)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

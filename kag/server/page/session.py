@@ -1,0 +1,87 @@
+"""Who looks: a signed cookie after a log-in by API key, a token for every form, and patience with wrong keys.
+
+The cookie says whose key opened the page. Whether that key is still in force is asked at every request.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections import deque
+from dataclasses import dataclass, field
+
+from kag.server.faults import Fault
+from kag.server.links import claim_of, token_of
+
+LIFETIME = 7 * 24 * 3600
+"""Seconds that a log-in lasts."""
+
+ATTEMPTS = 10
+"""Wrong keys from one address within a window, after which it has to wait."""
+
+WINDOW = 60.0
+"""Seconds."""
+
+
+@dataclass(frozen=True)
+class Session:
+    """A person who is logged in."""
+
+    user: str
+    """Name of the key."""
+    csrf: str
+    """What a form of this log-in has to send along."""
+
+
+@dataclass(frozen=True)
+class Sessions:
+    """Makes and reads log-ins.
+
+    Args:
+        secret: the server's; what is signed here is valid for nothing else, and the other way round.
+    """
+
+    secret: bytes
+
+    def open(self, user: str, *, now: float) -> str:
+        """The value of a cookie."""
+        return token_of(self._key("session"), {"user": user}, until=now + LIFETIME)
+
+    def read(self, cookie: str | None, *, now: float) -> Session | None:
+        """The log-in of a cookie, or None if there is none, it was not made here, or it has expired."""
+        if not cookie:
+            return None
+        try:
+            claim = claim_of(self._key("session"), cookie, now=now)
+        except Fault:
+            return None
+        return Session(str(claim["user"]), self.form_token(cookie))
+
+    def form_token(self, cookie: str) -> str:
+        """What a form must send that a page with this cookie has shown."""
+        return hmac.new(self._key("form"), cookie.encode(), hashlib.sha256).hexdigest()
+
+    def _key(self, purpose: str) -> bytes:
+        return hmac.digest(self.secret, f"page {purpose}".encode(), hashlib.sha256)
+
+
+@dataclass
+class Attempts:
+    """Wrong keys by address, as far as they still count."""
+
+    failed: dict[str, deque[float]] = field(default_factory=dict)
+
+    def check(self, address: str, *, now: float) -> None:
+        """Let a further attempt through, or not.
+
+        Raises:
+            Fault: too many keys from this address were wrong.
+        """
+        recent = self.failed.get(address, ())
+        if sum(now - moment < WINDOW for moment in recent) >= ATTEMPTS:
+            raise Fault(f"too many wrong keys; try again in {WINDOW:g} seconds", status=429)
+
+    def note(self, address: str, *, now: float) -> None:
+        """A key was wrong."""
+        self.failed = {known: moments for known, moments in self.failed.items() if now - moments[-1] < WINDOW}
+        self.failed.setdefault(address, deque(maxlen=ATTEMPTS)).append(now)

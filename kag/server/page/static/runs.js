@@ -1,0 +1,209 @@
+/* The table of runs: sorted, filtered and kept up to date here; what it shows stands in the address. */
+
+import { fill, heads, make, numeric, order, span, writer } from "./cells.js";
+import { choose } from "./chooser.js";
+import { test } from "./filter.js";
+import { ask, poll } from "./live.js";
+import { clock } from "./times.js";
+
+const SECONDS = 2;
+const find = (id) => document.getElementById(id);
+const table = find("runs");
+const path = table.dataset.path;
+const [head, body] = [table.tHead.rows[0], table.tBodies[0]];
+const address = new URLSearchParams(location.search);
+
+const runs = new Map();
+const elements = new Map();
+const chosen = new Set();
+let columns = [];
+let writers = [];
+let seen = "";
+let current = [];
+let sort = address.get("sort") ?? "-started";
+
+const FIXED = {
+  name: (run) => run.name, state: (run) => run.state, started: (run) => run.started, took: (run) => run.seconds,
+  user: (run) => run.user, tags: (run) => run.tags.join(" "), sweep: (run) => run.sweep, note: (run) => run.note,
+};
+
+function take(answer) {
+  if (answer.whole !== false) {
+    runs.clear();
+    elements.clear();
+    columns = answer.columns;
+  }
+  seen = answer.seen;
+  const stale = new Map();
+  for (const [id, title, name, state, started, seconds, user, tags, sweep, note, values] of answer.runs) {
+    const hay = [id, title, state, user, ...tags, sweep ?? "", note, ...values.map(String)].join("\n").toLowerCase();
+    runs.set(id, { id, title, name, state, started, seconds, user, tags, sweep, note, values, hay });
+    stale.set(id, elements.get(id));
+    elements.delete(id);
+  }
+  prepare();
+  if (answer.whole === false) {
+    renew(stale);
+    for (const id of stale.keys()) elements.get(id)?.classList.add("fresh");
+  } else {
+    show();
+  }
+}
+
+function prepare() {
+  const all = [...runs.values()];
+  const any = (value) => all.some((run) => value(run));
+  columns.forEach((column, i) => { column.numeric = numeric(all.map((run) => run.values[i])); });
+  const before = writers;
+  writers = columns.map((_column, i) => writer(all.map((run) => run.values[i])));
+  if (before.length !== writers.length) elements.clear();
+  optional.tags = any((run) => run.tags.length);
+  optional.sweep = any((run) => run.sweep);
+  optional.note = any((run) => run.note);
+  options(find("state"), all.map((run) => run.state), "any state");
+  options(find("tag"), all.flatMap((run) => run.tags), "any tag");
+  find("tag").hidden = !optional.tags;
+  const example = columns.find((column) => column.numeric);
+  find("text").placeholder = example ? `Filter: words, ${example.label}>0.4` : "Filter";
+}
+
+const optional = { tags: false, sweep: false, note: false };
+
+function options(select, values, any) {
+  const wanted = select.value || (address.get(select.id) ?? "");
+  const words = [...new Set(values)].sort();
+  if (select.dataset.words === words.join("\n")) return;
+  select.dataset.words = words.join("\n");
+  select.replaceChildren(make("option", { value: "" }, any), ...words.map((one) => make("option", { value: one }, one)));
+  select.value = words.includes(wanted) ? wanted : "";
+}
+
+function layout() {
+  const fixed = (key, label, more) => ({ key, label, ...more });
+  return [
+    fixed("name", "Run", { kind: "name" }),
+    fixed("state", "State"),
+    ...columns.map((column) => ({ key: column.word, label: column.label, title: column.key, numeric: column.numeric })),
+    fixed("started", "Started", { numeric: true }),
+    fixed("took", "Took", { numeric: true }),
+    fixed("user", "By"),
+    ...(optional.tags ? [fixed("tags", "Tags")] : []),
+    ...(optional.sweep ? [fixed("sweep", "Sweep")] : []),
+    ...(optional.note ? [fixed("note", "Note")] : []),
+  ];
+}
+
+function fitting() {
+  const fits = test(find("text").value, columns);
+  const [state, tag] = [find("state").value, find("tag").value];
+  const key = sort.replace(/^-/, "");
+  const place = columns.findIndex((column) => column.word === key);
+  const value = FIXED[key] ?? ((run) => run.values[place]);
+  const sign = sort.startsWith("-") ? -1 : 1;
+  return [...runs.values()]
+    .filter((run) => fits(run) && (!state || run.state === state) && (!tag || run.tags.includes(tag)))
+    .sort((a, b) => order(value(a), value(b), sign) || b.started - a.started || order(a.id, b.id, 1));
+}
+
+function element(run) {
+  const box = make("input", { type: "checkbox", "aria-label": `Choose ${run.title}`, value: run.id });
+  box.checked = chosen.has(run.id);
+  const values = run.values.map((value, i) => make("td", { class: columns[i].numeric ? "num" : null,
+    title: typeof value === "string" ? value : null }, writers[i](value)));
+  const row = make("tr", { class: chosen.has(run.id) ? "chosen" : null, "data-id": run.id },
+    make("th", { class: "name", scope: "row", title: run.title }, box,
+      make("a", { href: `${path}/runs/${encodeURIComponent(run.id)}` }, run.name)),
+    make("td", {}, make("span", { class: `state ${run.state}` }, run.state)),
+    ...values,
+    make("td", { class: "num" }, clock(new Date(1000 * run.started))),
+    make("td", { class: "num" }, span(run.seconds)),
+    make("td", {}, run.user));
+  if (optional.tags) row.append(make("td", {}, ...run.tags.flatMap((tag) => [make("span", { class: "tag" }, tag), " "])));
+  if (optional.sweep) {
+    const link = run.sweep && make("a", { href: `${path}/sweeps/${encodeURIComponent(run.sweep)}` }, run.sweep);
+    row.append(make("td", {}, link ?? ""));
+  }
+  if (optional.note) row.append(make("td", { class: "muted", title: run.note }, run.note));
+  elements.set(run.id, row);
+  return row;
+}
+
+/* Show changed runs in place where that is enough: nobody loses the place at which they read. */
+function renew(stale) {
+  const rows = fitting();
+  const same = table.dataset.layout === JSON.stringify(optional) && rows.length === current.length
+    && rows.every((run, i) => run.id === current[i]);
+  if (!same) {
+    show();
+    return;
+  }
+  for (const [id, old] of stale) old?.replaceWith(element(runs.get(id)));
+}
+
+function show() {
+  heads(head, layout(), sort, (next) => { sort = next; remember(); show(); });
+  const rows = fitting();
+  const key = JSON.stringify(optional);
+  if (table.dataset.layout !== key) elements.clear();
+  table.dataset.layout = key;
+  current = rows.map((run) => run.id);
+  fill(body, rows.map((run) => () => elements.get(run.id) ?? element(run)));
+  find("count").textContent = rows.length === runs.size ? `${runs.size} runs` : `${rows.length} of ${runs.size} runs`;
+  find("none").hidden = rows.length > 0;
+}
+
+function remember() {
+  const words = { q: find("text").value, state: find("state").value, tag: find("tag").value,
+    sort: sort === "-started" ? "" : sort };
+  for (const [name, value] of Object.entries(words)) value ? address.set(name, value) : address.delete(name);
+  const text = address.toString();
+  history.replaceState(null, "", text ? `?${text}` : location.pathname);
+}
+
+function pick(box) {
+  box.checked ? chosen.add(box.value) : chosen.delete(box.value);
+  box.closest("tr").classList.toggle("chosen", box.checked);
+  tell();
+}
+
+function tell() {
+  const link = find("compare");
+  link.hidden = find("clear").hidden = chosen.size === 0;
+  link.textContent = chosen.size === 1 ? "Compare 1 with…" : `Compare ${chosen.size}`;
+  link.href = `${path}/compare?runs=${[...chosen].map(encodeURIComponent).join(",")}`;
+}
+
+const question = (more) => {
+  const words = new URLSearchParams(more);
+  if (address.get("columns")) words.set("columns", address.get("columns"));
+  return `${path}/runs.json?${words}`;
+};
+
+body.addEventListener("change", (event) => pick(event.target));
+find("clear").addEventListener("click", () => {
+  chosen.clear();
+  elements.clear();
+  tell();
+  show();
+});
+find("bar").addEventListener("submit", (event) => event.preventDefault());
+for (const [id, event] of [["text", "input"], ["state", "change"], ["tag", "change"]]) {
+  find(id).addEventListener(event, () => { remember(); show(); });
+}
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "/" || /^(INPUT|TEXTAREA|SELECT)$/.test(document.activeElement.tagName)) return;
+  event.preventDefault();
+  find("text").focus();
+});
+find("columns").addEventListener("click", async () => {
+  const wanted = await choose(await ask(`${path}/runs.json?catalogue=1`), columns.map((column) => column.word), runs.size);
+  if (wanted === null) return;
+  wanted.length ? address.set("columns", wanted.join(",")) : address.delete("columns");
+  remember();
+  take(await ask(question({})));
+});
+
+find("text").value = address.get("q") ?? "";
+take(JSON.parse(find("table").textContent));
+tell();
+poll(() => question({ seen }), take, () => SECONDS);

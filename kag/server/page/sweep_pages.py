@@ -1,0 +1,190 @@
+"""Sweeps: the list, and one search with its trials, its pictures and the buttons that steer it."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping, select
+from starlette.responses import Response
+
+from kag.report.sweep_figures import sweep_figures
+from kag.server.faults import Fault, NotFound
+from kag.server.page.curves import drawn
+from kag.server.page.responses import data, moved, nothing_new
+from kag.server.page.site import Shelf, Site
+from kag.server.page.templates import path_of
+from kag.server.page.visit import Visit
+from kag.server.store import all_rows
+from kag.server.sweeps import by_name, edit, sweep_of, trials_of
+from kag.server.tables import agents, sweeps
+from kag.sweep import Sweep, SweepState, Trial
+from kag.sweep.distribution import Constant
+from kag.sweep.importance import best
+from kag.sweep.trial import point_digest
+
+ACTIONS = {
+    "pause": SweepState.PAUSED,
+    "resume": SweepState.RUNNING,
+    "stop": SweepState.FINISHED,
+    "cancel": SweepState.CANCELED,
+}
+"""Button -> state, as `wandb sweep --pause` and its like have it."""
+
+OFFERED = {
+    SweepState.PENDING: ("pause", "stop", "cancel"),
+    SweepState.RUNNING: ("pause", "stop", "cancel"),
+    SweepState.PAUSED: ("resume", "stop", "cancel"),
+    SweepState.FINISHED: ("resume", "cancel"),
+    SweepState.CANCELED: (),
+}
+"""State -> buttons that lead on from there."""
+
+
+def sweep_list(site: Site, visit: Visit) -> Response:
+    """Every sweep of a project, the newest first."""
+    with site.store.read() as connection:
+        shelf = Shelf.of(site, connection, visit)
+        query = select(sweeps).where(sweeps.c.project_id == shelf.row["id"])
+        rows = all_rows(connection, query.order_by(sweeps.c.created_at.desc(), sweeps.c.id.desc()))
+        found = [_listed(connection, row) for row in rows]
+    return site.page("sweeps.html", visit, shelf=shelf, section="sweeps", sweeps=found)
+
+
+def sweep(site: Site, visit: Visit) -> Response:
+    """One sweep without its pictures, which a script fetches: what they rest on takes a while to load."""
+    with site.store.read() as connection:
+        shelf = Shelf.of(site, connection, visit)
+        row = _row(connection, shelf, visit.word)
+        searching = all_rows(connection, select(agents).where(agents.c.sweep_id == row["id"]).order_by(agents.c.id))
+        tried = trials_of(connection, row["id"])
+    parsed = sweep_of(row["config"])
+    return site.page(
+        "sweep.html",
+        visit,
+        shelf=shelf,
+        section="sweeps",
+        row=row,
+        sweep=parsed,
+        buttons=OFFERED[SweepState(row["state"])],
+        agents=[{**one, "alive": _alive(site, visit, one)} for one in searching],
+        progress=site.text("progress.html", **_progress(shelf, row, parsed, tried)),
+        answer=_answer(shelf, parsed, tried, version="", live=True),
+    )
+
+
+def trials(site: Site, visit: Visit) -> Response:
+    """What the page shows, unless nothing is new."""
+    with site.store.read() as connection:
+        shelf = Shelf.of(site, connection, visit)
+        row = _row(connection, shelf, visit.word)
+        tried = trials_of(connection, row["id"])
+    parsed = sweep_of(row["config"])
+    version = _version(row, tried)
+    if visit.query.get("seen") == version:
+        return nothing_new()
+    live = row["state"] in (SweepState.RUNNING, SweepState.PENDING, SweepState.PAUSED)
+    shown = {
+        "progress": site.text("progress.html", **_progress(shelf, row, parsed, tried)),
+        "figures": [drawn(figure) for figure in sweep_figures(parsed, tried)],
+    }
+    return data(_answer(shelf, parsed, tried, version=version, live=live) | shown)
+
+
+def set_state(site: Site, visit: Visit) -> Response:
+    """Pause, resume, stop or cancel a sweep.
+
+    Raises:
+        Fault: no such action, or the sweep has ended for good.
+    """
+    action = ACTIONS.get(visit.form.get("action", ""))
+    if action is None:
+        raise Fault(f"a sweep can be told to {', '.join(ACTIONS)}")
+    with site.store.write() as connection:
+        shelf = Shelf.of(site, connection, visit)
+        row = _row(connection, shelf, visit.word)
+        edit(site.context(connection, visit), row["id"], {"state": action.value})
+    return moved(path_of(*shelf.names, "sweeps", row["name"]))
+
+
+def _row(connection: Connection, shelf: Shelf, name: str) -> RowMapping:
+    found = by_name(connection, shelf.row["id"], name)
+    if found is None:
+        raise NotFound(f"no sweep {name!r} in {'/'.join(shelf.names)}")
+    return found
+
+
+def _listed(connection: Connection, row: RowMapping) -> dict[str, Any]:
+    parsed, tried = sweep_of(row["config"]), trials_of(connection, row["id"])
+    top = best(parsed, tried)
+    return {
+        **row,
+        "sweep": parsed,
+        "title": row["display_name"] or parsed.name or row["name"],
+        "counts": Counter(trial.state.value for trial in tried),
+        "trials": len(tried),
+        "best": top.result if top else None,
+    }
+
+
+def _progress(shelf: Shelf, row: RowMapping, parsed: Sweep, tried: Sequence[Trial]) -> dict[str, Any]:
+    wanted = [count for count in (parsed.size(), parsed.run_cap) if count is not None]
+    top = best(parsed, tried)
+    known = {run.name: run for run in shelf.runs}
+    return {
+        "state": row["state"],
+        "counts": Counter(trial.state.value for trial in tried),
+        "total": min(wanted) if wanted else None,
+        "tried": len(tried),
+        "over": sum(trial.state.over for trial in tried),
+        "metric": parsed.metric,
+        "best": top,
+        "best_link": shelf.address(known[top.run]) if top and top.run in known else None,
+        "varied": _varied(parsed),
+    }
+
+
+def _answer(shelf: Shelf, parsed: Sweep, tried: Sequence[Trial], *, version: str, live: bool) -> dict[str, Any]:
+    known = {run.name: run for run in shelf.runs}
+    return {
+        "seen": version,
+        "live": live,
+        "metric": parsed.metric.name if parsed.metric else None,
+        "goal": parsed.metric.goal if parsed.metric else None,
+        "keys": _varied(parsed),
+        "trials": [_shown(trial, known[trial.run].short if trial.run in known else None, parsed) for trial in tried],
+    }
+
+
+def _shown(trial: Trial, title: str | None, parsed: Sweep) -> dict[str, Any]:
+    return {
+        "id": trial.id,
+        "state": trial.state.value,
+        "run": trial.run if title is not None else None,
+        "title": title,
+        "result": _finite(trial.result),
+        "steps": len(trial.history),
+        "params": [_finite(trial.params.get(key)) for key in _varied(parsed)],
+    }
+
+
+def _finite(value: Any) -> Any:
+    """JSON has neither NaN nor infinity; a ramp is shown as its text."""
+    if isinstance(value, float) and value - value != 0.0:
+        return str(value)
+    return json.dumps(value) if isinstance(value, (dict, list)) else value
+
+
+def _varied(parsed: Sweep) -> list[str]:
+    return [key for key, leaf in parsed.leaves().items() if not isinstance(leaf, Constant)]
+
+
+def _version(row: RowMapping, tried: Sequence[Trial]) -> str:
+    seen = [[trial.state.value, trial.run, _finite(trial.result), len(trial.history)] for trial in tried]
+    return point_digest({"state": row["state"], "trials": seen})
+
+
+def _alive(site: Site, visit: Visit, agent: RowMapping) -> bool:
+    return bool(visit.now - agent["heartbeat_at"] < site.settings.limits.lease)

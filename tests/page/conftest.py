@@ -1,0 +1,74 @@
+"""The page without a browser: an application in this process, and somebody who is logged in."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.server.conftest import Site
+
+HTML = {"Accept": "text/html,application/xhtml+xml"}
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+
+
+class Visitor(Site):
+    """A browser's side of an application: it takes cookies, follows nothing, and can fill in forms."""
+
+    def __init__(self, folder: Path, **settings: Any) -> None:
+        super().__init__(folder, **settings)
+        self.client = dict(self.http.headers)
+
+    def browse(self, path: str, **headers: str) -> Any:
+        """Open a page as a browser does."""
+        self.http.headers.pop("Authorization", None)
+        return self.http.get(path, headers={**HTML, **headers})
+
+    def fetch(self, path: str) -> Any:
+        """Ask for values as a script of the page does."""
+        self.http.headers.pop("Authorization", None)
+        return self.http.get(path, headers={"Accept": "application/json", "Sec-Fetch-Mode": "cors"})
+
+    def submit(self, path: str, fields: dict[str, str], **headers: str) -> Any:
+        """Send a form."""
+        self.http.headers.pop("Authorization", None)
+        return self.http.request("POST", path, data=fields, headers={**HTML, **FORM, **headers})
+
+    def as_client(self) -> None:
+        """Go on as a client with its key, without cookies."""
+        self.http.headers["Authorization"] = f"Bearer {self.key}"
+
+    def log_in(self, key: str | None = None, after: str = "/") -> Any:
+        """Fill in the form of the log-in; the answer to it."""
+        token = token_of(self.browse("/login").text)
+        return self.submit("/login", {"csrf": token, "key": self.key if key is None else key, "next": after})
+
+    def cookies(self) -> dict[str, str]:
+        """What the browser keeps."""
+        return dict(self.http.client.cookies)
+
+
+def token_of(page: str) -> str:
+    """The token of a page's forms."""
+    found = re.search(r'name="csrf" value="([0-9a-f]{64})"', page)
+    assert found, page
+    return found[1]
+
+
+@pytest.fixture
+def visitor(tmp_path: Path) -> Iterator[Visitor]:
+    """Somebody who is not logged in yet."""
+    made = Visitor(tmp_path)
+    yield made
+    made.http.close()
+    made.store.close()
+
+
+@pytest.fixture
+def reader(visitor: Visitor) -> Visitor:
+    """Somebody who is logged in."""
+    assert visitor.log_in().status_code == 303
+    return visitor

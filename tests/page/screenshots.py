@@ -1,0 +1,50 @@
+"""Pictures of the page for the README, of any server: `python -m tests.page.screenshots URL KEY ENTITY/PROJECT RUN`."""
+
+from __future__ import annotations
+
+import io
+import sys
+from pathlib import Path
+
+from PIL import Image
+from selenium.webdriver.common.keys import Keys
+
+from tests.browser import Browser, chromium, open_page, screenshot, wait_for
+
+DOCS = Path(__file__).parents[2] / "docs"
+WIDTH = 1200
+HEIGHTS = {"runs": 700, "run": 1240}
+"""Pixels that are kept of a page at most."""
+
+BELOW = 20
+"""Pixels of margin below what a page shows."""
+
+CONTENT = "return document.querySelector('main > :nth-last-child(1 of :not(script, dialog, [hidden], noscript))')"
+
+
+def take(browser: Browser, address: str, ready: str, name: str) -> None:
+    """Write the upper part of a page as `docs/NAME.png`."""
+    open_page(browser, address, width=WIDTH, height=HEIGHTS[name])
+    wait_for(browser, ready)
+    path = DOCS / f"{name}.png"
+    screenshot(browser, path)
+    end = int(browser.execute_script(f"{CONTENT}.getBoundingClientRect().bottom")) + BELOW
+    with Image.open(io.BytesIO(path.read_bytes())) as picture:
+        upper = picture.convert("RGB").crop((0, 0, WIDTH, min(HEIGHTS[name], end)))
+    upper.save(path, optimize=True)
+    print(f"{path}: {path.stat().st_size / 1000:.0f} kB")
+
+
+def main(url: str, key: str, project: str, run: str) -> None:
+    """The table of the runs, and one run."""
+    DOCS.mkdir(exist_ok=True)
+    with chromium() as browser:
+        open_page(browser, f"{url}/login")
+        browser.find_element("id", "key").send_keys(key + Keys.ENTER)
+        wait_for(browser, "location.pathname === '/'")
+        take(browser, f"{url}/{project}", "document.querySelector('#runs tbody tr')", "runs")
+        take(browser, f"{url}/{project}/runs/{run}", "document.getElementById('findings').dataset.asked", "run")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

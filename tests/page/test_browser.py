@@ -1,0 +1,299 @@
+"""The page in headless Chromium against a real server: a thousand runs, a sweep, and a run that logs meanwhile."""
+
+from __future__ import annotations
+
+import json
+import sys
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.ui import Select
+
+from kag.changelog.formats import as_json
+from kag.changelog.table import table
+from kag.server.page.held import Patience, Project
+from kag.server.page.records import Diagnoses, Ledger
+from kag.server.store import Store
+from tests.browser import Browser, chromium, logged, look, open_page, requested, wait_for
+from tests.e2e.tracking import Client, TrackingServer
+from tests.page.searching import search, start
+from tests.page.synthetic import HOSTILE, add_runs, add_script_run
+
+RUNS = 1000
+LIVE = """
+import pathlib, time, wandb
+def wait(name):
+    while not pathlib.Path(name).exists():
+        time.sleep(0.05)
+settings = wandb.Settings(x_file_stream_transmit_interval=1.0)
+with wandb.init(project="live", entity="kag", id="alive", name="a live run", settings=settings) as run:
+    for step in range(3):
+        run.log({"loss": 3.0 - step})
+    wait("more")
+    for step in range(2):
+        run.log({"loss": 0.5 - step / 10})
+    wait("end")
+"""
+KAG = "from kag.cli.main import main; main()"
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A server with a thousand runs, a small project with one whose name is meant to harm, and a sweep."""
+    folder = tmp_path_factory.mktemp("page")
+    made: Any = TrackingServer(folder, f"sqlite:///{folder / 'tracking.db'}")
+    store = Store(made.database)
+    add_runs(store, RUNS, epochs=6)
+    add_runs(store, 3, project="few")
+    add_script_run(store, 12, project="few", name="hostile", title=HOSTILE)
+    store.close()
+    made.start()
+    made.sweep = start(made.graphql, "searched")
+    search(made.graphql, stream_to(made), "searched", made.sweep, 4)
+    yield made
+    made.kill(15)
+
+
+def stream_to(server: TrackingServer) -> Callable[[str, dict[str, Any]], None]:
+    """Sends what a run of the sweep logs."""
+
+    def stream(run: str, body: dict[str, Any]) -> None:
+        headers = {"Authorization": f"Bearer {server.key}", "Content-Type": "application/json"}
+        address = f"{server.url}/files/kag/searched/{run}/file_stream"
+        with urllib.request.urlopen(urllib.request.Request(address, json.dumps(body).encode(), headers)) as answer:
+            assert answer.status == 200
+
+    return stream
+
+
+@pytest.fixture(scope="module")
+def browser(site: Any) -> Iterator[Browser]:
+    """A browser that is logged in."""
+    with chromium() as found:
+        open_page(found, f"{site.url}/login")
+        found.find_element(By.ID, "key").send_keys(site.key + Keys.ENTER)
+        wait_for(found, "location.pathname === '/'")
+        yield found
+
+
+@pytest.fixture(autouse=True)
+def _quiet(site: Any, browser: Browser) -> Iterator[None]:
+    """No page may break a script or its own policy, nor ask anybody but the server."""
+    yield
+    assert logged(browser) == []
+    assert [address for address in requested(browser) if not address.startswith((site.url, "data:"))] == []
+    assert "Traceback" not in site.log.read_text()
+
+
+def names(browser: Browser) -> list[str]:
+    """Names of the runs in the table, from above."""
+    script = "return [...document.querySelectorAll('#runs tbody th')].map((one) => one.textContent.trim())"
+    found: list[str] = browser.execute_script(script)
+    return found
+
+
+def shown(browser: Browser, count: int) -> None:
+    """Wait until the table has so many rows."""
+    wait_for(browser, f"document.querySelectorAll('#runs tbody tr').length === {count}")
+
+
+def type_into(browser: Browser, name: str, text: str) -> None:
+    """Replace the text of a field."""
+    field = browser.find_element(By.ID, name)
+    field.send_keys(Keys.CONTROL + "a" + Keys.DELETE)
+    field.send_keys(text)
+
+
+def test_a_thousand_runs_are_all_there(site: Any, browser: Browser) -> None:
+    open_page(browser, f"{site.url}/kag/many")
+    shown(browser, RUNS)
+    assert names(browser)[0] == f"run{RUNS - 1:04}"
+    assert names(browser)[-1] == "run0000"
+    assert f"page: {site.url}/ (log in with an API key)" in site.log.read_text()
+
+
+def test_a_hostile_name_is_text_wherever_it_stands(site: Any, browser: Browser) -> None:
+    for path in ("few?q=onerror", "few/runs/hostile", "few/compare?runs=hostile,00000001", "few/changelog"):
+        open_page(browser, f"{site.url}/kag/{path}")
+        wait_for(browser, lambda page: "onerror" in page.find_element(By.TAG_NAME, "main").text)
+        if "runs/" in path:
+            wait_for(browser, "document.getElementById('findings').dataset.asked")
+        assert browser.title != "stolen"
+        assert browser.execute_script("return document.images.length") == 0
+
+
+def test_runs_are_filtered_by_words_conditions_states_and_tags(site: Any, browser: Browser) -> None:
+    open_page(browser, f"{site.url}/kag/many")
+    shown(browser, RUNS)
+    type_into(browser, "text", "run099")
+    shown(browser, 10)
+    assert browser.find_element(By.ID, "count").text == f"10 of {RUNS} runs"
+    type_into(browser, "text", "val/auprc>0.45 run09 seed=3")
+    wait_for(browser, "document.querySelectorAll('#runs tbody tr').length < 30")
+    assert all(int(name[3:]) % 5 == 3 for name in names(browser))
+    type_into(browser, "text", "")
+    Select(browser.find_element(By.ID, "tag")).select_by_value("baseline")
+    shown(browser, sum(i % 11 == 0 and i % 3 != 0 for i in range(RUNS)))
+    Select(browser.find_element(By.ID, "state")).select_by_value("failed")
+    shown(browser, sum(i % 11 == 0 and i % 3 != 0 and i % 17 == 3 for i in range(RUNS)))
+    browser.refresh()
+    shown(browser, sum(i % 11 == 0 and i % 3 != 0 and i % 17 == 3 for i in range(RUNS)))
+    type_into(browser, "text", "there is no such run")
+    wait_for(browser, "!document.getElementById('none').hidden")
+
+
+def test_runs_are_sorted_by_keyboard_and_the_address_remembers_it(site: Any, browser: Browser) -> None:
+    open_page(browser, f"{site.url}/kag/many?q=run")
+    shown(browser, RUNS)
+    head = browser.find_element(By.XPATH, "//thead//button[text()='val/auprc']")
+    head.send_keys(Keys.ENTER)
+    wait_for(browser, "document.querySelector('th[aria-sort=descending]')?.textContent === 'val/auprc'")
+    best = names(browser)[0]
+    browser.switch_to.active_element.send_keys(Keys.ENTER)
+    wait_for(browser, "document.querySelector('th[aria-sort=ascending]')?.textContent === 'val/auprc'")
+    shown(browser, RUNS)
+    assert names(browser)[-1] == best
+    assert "sort=summary%3Aval%2Fauprc" in browser.current_url
+    browser.refresh()
+    shown(browser, RUNS)
+    assert names(browser)[-1] == best
+
+
+def test_columns_are_chosen_in_a_dialog(site: Any, browser: Browser) -> None:
+    open_page(browser, f"{site.url}/kag/many")
+    shown(browser, RUNS)
+    browser.find_element(By.ID, "columns").click()
+    wait_for(browser, "document.getElementById('chooser').open")
+    type_into(browser, "wanted", "weight_decay")
+    box = browser.find_element(By.CSS_SELECTOR, "#choices label:not([hidden]) input")
+    assert box.get_attribute("value") == "config:optimizer.weight_decay"
+    box.click()
+    browser.find_element(By.CSS_SELECTOR, "#chooser button[value=apply]").click()
+    wait_for(
+        browser, "[...document.querySelectorAll('thead button')].some((one) => one.title.endsWith('weight_decay'))"
+    )
+    assert "columns=" in browser.current_url
+    shown(browser, RUNS)
+
+
+def test_chosen_runs_are_compared(site: Any, browser: Browser) -> None:
+    open_page(browser, f"{site.url}/kag/many?q=run000")
+    shown(browser, 10)
+    for box in browser.find_elements(By.CSS_SELECTOR, "#runs tbody input")[:2]:
+        box.click()
+    browser.find_element(By.LINK_TEXT, "Compare 2").click()
+    wait_for(browser, "document.getElementById('figures')?.dataset.drawn > 3")
+    assert [one.text for one in browser.find_elements(By.CSS_SELECTOR, ".legend a:first-of-type")] == [
+        "run0009",
+        "run0008",
+    ]
+    body = browser.find_element(By.TAG_NAME, "main").text
+    assert "optimizer.lr" in body
+    assert "swa.start" not in body
+    browser.find_element(By.ID, "other").send_keys("00000001" + Keys.ENTER)
+    wait_for(browser, "document.querySelectorAll('.legend li').length === 3")
+
+
+def test_a_note_is_edited_and_stands_in_the_change_log(site: Any, browser: Browser) -> None:
+    open_page(browser, f"{site.url}/kag/few/runs/00000001")
+    wait_for(browser, "document.getElementById('findings').dataset.asked")
+    assert "best val AUPRC to date" in browser.find_element(By.ID, "findings").text
+    type_into(browser, "note", f"kept for averaging {HOSTILE}")
+    browser.find_element(By.XPATH, "//button[text()='Save notes']").click()
+    wait_for(browser, "document.readyState === 'complete' && location.hash === '#notes'")
+    browser.find_element(By.LINK_TEXT, "Change log").click()
+    wait_for(browser, "document.getElementById('log')")
+    assert browser.find_element(By.CSS_SELECTOR, ".remark").text == f"kept for averaging {HOSTILE}"
+    type_into(browser, "text", "kept averaging")
+    assert browser.find_element(By.ID, "count").text == "1 of 4 rows"
+
+
+def test_the_pages_tell_what_the_change_log_of_the_command_line_tells(site: Any, tmp_path: Path) -> None:
+    client = Client(site, tmp_path)
+    printed = client.run(
+        sys.executable, "-c", KAG, "changelog", "--source", "wandb:kag/few", "--format", "json", "--write", "log.json"
+    )
+    store = Store(site.database)
+    with store.read() as connection:
+        number = connection.exec_driver_sql("select id from projects where name = 'few'").scalar_one()
+        runs, _ = Project(number, Patience(0.0, 300.0)).runs(connection, now=0.0)
+        rows = table(Diagnoses().siblings(connection, Ledger.of(runs)))
+    store.close()
+    assert json.loads(as_json(rows)) == json.loads((tmp_path / "log.json").read_text()), printed
+
+
+def test_pages_follow_a_run_that_logs(site: Any, browser: Browser, tmp_path: Path) -> None:
+    client = Client(site, tmp_path)
+    try:
+        client.start(sys.executable, str(client.script(LIVE)))
+        query = 'query{project(name:"live",entityName:"kag"){run(name:"alive"){historyLineCount}}}'
+        client.until(lambda: ((site.graphql(query)["project"] or {}).get("run") or {}).get("historyLineCount") == 3)
+        open_page(browser, f"{site.url}/kag/live/runs/alive")
+        browser.execute_script("window.same = true")
+        wait_for(browser, "document.getElementById('rows').textContent === '3 logged rows'")
+        (tmp_path / "more").touch()
+        wait_for(browser, "document.getElementById('rows').textContent === '5 logged rows'")
+        assert browser.find_element(By.ID, "state").text == "running"
+        browser.find_element(By.LINK_TEXT, "Runs").click()
+        wait_for(browser, "document.querySelector('#runs .state.running')")
+        browser.execute_script("window.same = true")
+        (tmp_path / "end").touch()
+        wait_for(browser, "document.querySelector('#runs .state.finished')")
+        assert browser.execute_script("return window.same")
+    finally:
+        client.close()
+
+
+def test_a_sweep_has_pictures_trials_and_buttons(site: Any, browser: Browser) -> None:
+    open_page(browser, f"{site.url}/kag/searched/sweeps/{site.sweep}")
+    wait_for(browser, "document.getElementById('figures').dataset.drawn === '4'")
+    assert browser.execute_script("return document.querySelectorAll('#figures figure:has(canvas)').length") == 4
+    results = [one.text for one in browser.find_elements(By.CSS_SELECTOR, "#trials tbody td:nth-child(3)")]
+    assert results == [*sorted(results[:-1], reverse=True), "–"]
+    browser.find_element(By.XPATH, "//button[text()='Pause']").click()
+    wait_for(browser, "document.querySelector('#progress .state')?.textContent === 'paused'")
+    search_state = 'query($n: String!){project(name:"searched"){sweep(sweepName:$n){state}}}'
+    assert site.graphql(search_state, n=site.sweep)["project"]["sweep"]["state"] == "PAUSED"
+    browser.find_element(By.XPATH, "//button[text()='Resume']").click()
+    wait_for(browser, "document.querySelector('#progress .state')?.textContent === 'running'")
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["", "/kag/many", "/kag/many/runs/00000001", "/kag/many/compare?runs=00000001,00000002", "/kag/few/changelog"],
+)
+def test_a_page_fits_a_phone_and_is_led_by_the_keyboard(site: Any, browser: Browser, path: str) -> None:
+    open_page(browser, f"{site.url}{path}", width=380, dark=True)
+    wait_for(browser, "document.readyState === 'complete'")
+    assert browser.execute_script("return document.documentElement.scrollWidth") <= 380
+    colours = "const style = getComputedStyle(document.documentElement); return [style.backgroundColor, style.color]"
+    dark = browser.execute_script(colours)
+    look(browser, dark=False, width=380)
+    assert browser.execute_script(colours) != dark
+    unnamed = """return [...document.querySelectorAll('input:not([type=hidden]), select, textarea')].filter(
+      (one) => !one.labels.length && !one.ariaLabel).length"""
+    assert browser.execute_script(unnamed) == 0
+    assert browser.execute_script("return document.querySelectorAll('h1').length") == 1
+    browser.find_element(By.TAG_NAME, "body").send_keys(Keys.TAB)
+    skip = browser.switch_to.active_element
+    assert skip.text == "Skip to content"
+    skip.send_keys(Keys.ENTER)
+    assert browser.execute_script("return document.activeElement.id") == "content"
+
+
+def test_a_wrong_key_is_refused_and_a_log_out_ends_it(site: Any, browser: Browser) -> None:
+    open_page(browser, f"{site.url}/kag/few")
+    browser.find_element(By.XPATH, "//button[text()='Log out']").click()
+    wait_for(browser, "location.pathname === '/login'")
+    open_page(browser, f"{site.url}/kag/few/changelog")
+    assert "/login?next=/kag/few/changelog" in browser.current_url
+    browser.find_element(By.ID, "key").send_keys("a" * 40 + Keys.ENTER)
+    wait_for(browser, "document.querySelector('[role=alert]')?.textContent.startsWith('This key opens nothing here')")
+    assert logged(browser), "the browser notes that an answer was no 200"
+    browser.find_element(By.ID, "key").send_keys(site.key + Keys.ENTER)
+    wait_for(browser, "location.pathname === '/kag/few/changelog'")
