@@ -33,8 +33,8 @@ $(DEMO)/synthetic.h5: | $(INSTALLED)
 test: lint unit ## Everything that CI runs: lint, types, layers, tests
 
 lint: $(INSTALLED) ## ruff, mypy, import-linter
-	$(BIN)/ruff check kag tests
-	$(BIN)/ruff format --check kag tests
+	$(BIN)/ruff check kag tests docker
+	$(BIN)/ruff format --check kag tests docker
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 

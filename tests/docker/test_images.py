@@ -1,0 +1,133 @@
+"""What can be said of the images without building them; `docker/prove.py` builds and tries them."""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+import runpy
+import subprocess
+import sys
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+DOCKERFILE = (ROOT / "docker" / "Dockerfile").read_text(encoding="utf-8")
+requirements = runpy.run_path(str(ROOT / "docker" / "requirements.py"))["requirements"]
+
+
+def stage(name: str) -> str:
+    """The lines of one stage."""
+    found = re.search(rf"^FROM \S+ AS {name}\n(.*?)(?=^FROM |\Z)", DOCKERFILE, re.MULTILINE | re.DOTALL)
+    assert found
+    return found[1]
+
+
+def left_out() -> list[str]:
+    """What the image of the server does without."""
+    found = re.search(r"--without ([\w ]+?) >", stage("build-serve"))
+    assert found
+    return found[1].split()
+
+
+def test_the_dockerfile_has_no_fault_that_a_linter_knows(lint: Callable[..., None]) -> None:
+    lint("hadolint", str(ROOT / "docker" / "Dockerfile"))
+
+
+def test_both_images_run_as_a_user_and_start_kag() -> None:
+    for name in ("train", "serve"):
+        assert "\nUSER ${UID}:${GID}\n" in stage(name)
+        assert '\nENTRYPOINT ["kag"]\n' in stage(name)
+        assert "\nHEALTHCHECK " in stage(name)
+
+
+def test_everything_that_is_copied_exists_and_is_sent() -> None:
+    """`.dockerignore` sends nothing but what it names; what the Dockerfile copies must be among it."""
+    lines = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
+    sent = [line[1:] for line in lines if line.startswith("!")]
+    assert "*" in lines
+    copied = [word for line in re.findall(r"^COPY (?!--from)(.+)$", DOCKERFILE, re.MULTILINE) for word in line.split()]
+    sources = [
+        word for word in copied if not word.startswith("--") and word not in ("./", "docker/") and word[0] != "/"
+    ]
+    assert len(sources) > 6
+    for source in sources:
+        assert (ROOT / source).exists(), source
+        assert source in sent, source
+
+
+WITHOUT = """
+import sys
+for name in {left_out!r}:
+    sys.modules[name] = None
+"""
+SERVER = """
+import psycopg
+from pathlib import Path
+from starlette.testclient import TestClient
+from kag.cli.main import app
+from kag.server.app import make_app
+from kag.server.context import Settings
+from kag.server.store import Store
+
+store = Store("sqlite:///tracking.db")
+browser = TestClient(make_app(store, Settings(files=Path("files"))), base_url="http://127.0.0.1")
+assert browser.get("/healthz").json() == {"ok": True}
+assert "<form" in browser.get("/login").text
+store.close()
+"""
+SEARCH = """
+from kag.sweep import Trial, TrialState, parse_sweep, suggest
+
+sweep = parse_sweep({
+    "method": "bayes", "command": ["kag"], "metric": {"name": "val/auprc", "goal": "maximize"},
+    "parameters": {"optimizer.lr": {"distribution": "uniform", "min": 0.0, "max": 1.0}},
+})
+trials = [
+    Trial(id=n, params={"optimizer.lr": n / 20}, state=TrialState.FINISHED, value=n / 20) for n in range(20)
+]
+assert 0.0 <= suggest(sweep, trials, 1)["optimizer.lr"] <= 1.0
+"""
+
+
+@pytest.mark.parametrize("work", [SERVER, SEARCH], ids=["page", "bayes"])
+def test_the_server_works_without_what_its_image_leaves_out(work: str, tmp_path: Path) -> None:
+    code = WITHOUT.format(left_out=left_out()) + work
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+
+
+def test_requirements_are_those_of_the_project() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert requirements() == project["dependencies"]
+    small = requirements(without=left_out(), extras=["postgresql"])
+    assert not any(line.startswith(("torch", "lightning")) for line in small)
+    assert any(line.startswith("psycopg") for line in small)
+    with pytest.raises(ValueError, match="tensorflow"):
+        requirements(without=["tensorflow"])
+
+
+def pins(name: str) -> dict[str, str]:
+    """Package -> version of a file of constraints."""
+    lines = (ROOT / "docker" / name).read_text(encoding="utf-8").splitlines()
+    return dict(line.lower().split("==") for line in lines if line and not line.startswith("#"))
+
+
+def test_every_version_is_pinned_once() -> None:
+    locked, images = pins("constraints.txt"), pins("constraints.images.txt")
+    assert locked.keys() & images.keys() == set()
+    plain = {re.sub(r"[-_.]+", "-", name) for name in locked}
+    needed = {re.split(r"[^\w.-]", line)[0].lower() for line in requirements()}
+    assert {re.sub(r"[-_.]+", "-", name) for name in needed} <= plain
+
+
+def test_the_package_takes_along_all_files_that_it_reads() -> None:
+    """An image installs the package; a template that `package-data` does not name would be missing there alone."""
+    tools = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
+    kept = tools.get("package-data", {}).items()
+    named = [f"{package.replace('.', '/')}/{glob}" for package, globs in kept for glob in globs]
+    files = [path.relative_to(ROOT) for path in (ROOT / "kag").rglob("*") if path.is_file()]
+    data = [str(path) for path in files if path.suffix not in (".py", ".pyc") and path.name != "py.typed"]
+    assert [path for path in data if not any(fnmatch.fnmatch(path, glob) for glob in named)] == []
