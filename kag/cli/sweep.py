@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.live import Live
 
 from kag.cli.sweep_tables import plan_table, progress_line, progress_table, result_table
-from kag.errors import RunFailed, SweepError, UserError
+from kag.errors import DataError, RunFailed, SweepError, UserError
 
 if TYPE_CHECKING:
     from kag.cli.sweep_agents import Agent
@@ -50,7 +50,7 @@ def sweep(
 
       kag sweep show 1a2b3c4d
     """
-    from kag.cli.sweep_agents import interruptible
+    from kag.cli.sweep_agents import interruptible, last_error
     from kag.cli.sweep_result import read_result
     from kag.cli.sweep_tracking import connected, find_path, kept, open_sweep, sweep_on_server, trials_of
 
@@ -67,6 +67,7 @@ def sweep(
     looked = look(file)
     console.print(plan_table(looked.plan))
     looked.refuse()
+    looked.require_data()
     with interruptible(), connected(runs) as tracking:
         opened = open_sweep(looked.sweep, file, tracking, runs, new=new)
         console.print(opened.said, markup=False)
@@ -76,7 +77,9 @@ def sweep(
     _print(result, console, as_json=as_json)
     if result.progress.succeeded == 0:
         logs = Path(os.environ.get("WANDB_DIR", ".")) / "wandb" / f"agent-{opened.path.rsplit('/', 1)[-1]}-0.log"
-        raise RunFailed("no trial of the sweep has finished", where=str(logs), remedy="the log says why")
+        raise RunFailed(
+            "no trial of the sweep has finished" + last_error(logs), where=str(logs), remedy="the log has the rest"
+        )
 
 
 def is_sweep(file: Path) -> bool:
@@ -108,6 +111,21 @@ class Looked(NamedTuple):
     file: Path
     sweep: Sweep
     plan: Plan
+    data: Path | None
+    """File that every trial reads; None where that is a parameter."""
+
+    def require_data(self) -> None:
+        """Let no sweep begin of which every trial would fail at once.
+
+        Raises:
+            DataError: there is no data file.
+        """
+        if self.data is not None and not self.data.is_file():
+            raise DataError(
+                "there is no such file, which every trial would read",
+                where=str(self.data),
+                remedy="correct data.file in the base spec, or name it in the sweep's command: data.file=FILE",
+            )
 
     def refuse(self) -> None:
         """Let no sweep begin whose points preflight refuses.
@@ -140,7 +158,8 @@ def look(file: Path) -> Looked:
     if problems:
         count = f"{len(problems)} problem" + ("s" if len(problems) > 1 else "")
         raise SweepError("\n  ".join([count, *problems]), where=str(file))
-    return Looked(file, parsed, plan(parsed, base, command))
+    data = None if "data.file" in parsed.leaves() else Path(base.data.file)
+    return Looked(file, parsed, plan(parsed, base, command), data)
 
 
 def _run(

@@ -140,6 +140,13 @@ def end(agents: Sequence[Agent]) -> None:
         agent.process.wait()
 
 
+def last_error(log: Path) -> str:
+    """What the last trial of an agent's log died of, as the end of a sentence; empty if the log does not say."""
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.is_file() else []
+    said = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
+    return f"; the last one said: {said[-1]}" if said else ""
+
+
 def _wait(agents: Sequence[Agent], seconds: float) -> None:
     deadline = time.monotonic() + seconds
     while any(agent.alive for agent in agents) and time.monotonic() < deadline:

@@ -42,6 +42,7 @@ def write_heat_map(path: Path, window_map: WindowMap, title: str) -> None:
     picture = io.BytesIO()
     figure.savefig(picture, format="png", dpi=120)
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, picture.getvalue())
     except OSError as error:
         raise UserError(f"cannot be written: {error.strerror}", where=str(path)) from error

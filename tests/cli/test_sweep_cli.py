@@ -16,7 +16,7 @@ from kag.cli import sweep_agents, sweep_tracking
 from kag.cli.main import app
 from kag.cli.sweep_result import changed_files, epochs_of, reasons
 from kag.cli.sweep_tracking import Opened, Tracking, find_path
-from kag.errors import KagError, RunFailed, SweepError, UserError
+from kag.errors import DataError, KagError, RunFailed, SweepError, UserError
 from kag.sweep import Trial, TrialState
 from kag.track.record import Failure, GitFacts, RunRecord, Source, Status
 
@@ -30,6 +30,7 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for path in (Path("sweeps/swa_window.yaml"), Path("runs/specs/demo.yaml")):
         (tmp_path / path.parent).mkdir(parents=True)
         shutil.copy(ROOT / path, tmp_path / path)
+    (tmp_path / "runs" / "specs" / "demo.h5").touch()
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -89,6 +90,15 @@ def test_overrides_of_the_command_count(workplace: Path) -> None:
 Stand = Callable[..., None]
 
 
+def test_a_sweep_without_its_data_does_not_begin(workplace: Path) -> None:
+    (workplace / "runs" / "specs" / "demo.h5").unlink()
+    with pytest.raises(DataError, match="every trial would read") as caught:
+        call("sweep", "sweeps/swa_window.yaml")
+    assert caught.value.exit_code == 2
+    assert not (workplace / "runs" / ".server").exists()
+    assert "20" in call("check", "sweeps/swa_window.yaml"), "checking needs no data"
+
+
 @pytest.fixture
 def stand_in(monkeypatch: pytest.MonkeyPatch) -> Stand:
     """Server and agents that answer with given trials."""
@@ -118,7 +128,10 @@ def trial(number: int, state: TrialState, value: float | None = None) -> Trial:
 
 def test_a_sweep_of_which_nothing_has_finished_is_an_error(workplace: Path, stand_in: Stand) -> None:
     stand_in(trial(0, FAILED))
-    with pytest.raises(RunFailed, match="no trial of the sweep has finished") as caught:
+    log = workplace / "wandb" / "agent-abc-0.log"
+    log.parent.mkdir()
+    log.write_text("error: the first\n  remedy: none\nerror: weights have diverged\nwandb: cleaning up\n")
+    with pytest.raises(RunFailed, match="has finished; the last one said: weights have diverged") as caught:
         call("sweep", "sweeps/swa_window.yaml")
     assert caught.value.exit_code == 1
     assert caught.value.where == "wandb/agent-abc-0.log"

@@ -268,7 +268,7 @@ def test_mining_keeps_the_worst_and_replaces_nothing_unasked(
 
 
 def test_a_window_is_mapped_drawn_and_delivered(replayed: RunRecord, runs: Path, tmp_path: Path) -> None:
-    picture = tmp_path / "windows.png"
+    picture = tmp_path / "figures" / "windows.png"
     page = kag_json("windows", replayed.id, "--png", picture, "--deliver", "1:2", "--runs", runs)
     assert [(each["start"], each["length"]) for each in page["windows"]] == [
         (start, length) for start in range(4) for length in range(1, 5 - start)

@@ -69,6 +69,19 @@ def auprc(record: RunRecord, folder: RunFolder, checkpoint: str) -> float:
 
 
 @pytest.mark.slow
+def test_too_few_processes_are_refused(make_spec: MakeSpec, tmp_path: Path) -> None:
+    """Under SLURM Lightning waits for others to start the processes; one task alone would train by itself."""
+    (tmp_path / "spec.yaml").write_text(spec_text(make_spec()))
+    slurm = {"SLURM_NTASKS": "1", "SLURM_PROCID": "0", "SLURM_LOCALID": "0", "SLURM_NODEID": "0", "SLURM_JOB_ID": "7"}
+    environment = os.environ | slurm | {"SLURM_JOB_NAME": "train", "SLURM_NNODES": "1", "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, SCRIPT, "train", "spec.yaml", "trainer.devices=2", "trainer.strategy=ddp"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "trainer.devices asks for 2 processes, 1 run" in done.stderr
+    assert RunFolder.find(tmp_path / "runs", "tiny").read_record().status is Status.ABORTED
+
+
+@pytest.mark.slow
 def test_the_average_is_the_mean_of_its_epochs(folder: RunFolder) -> None:
     record = folder.read_record()
     assert record.facts["averaged_epochs"] == [2, 3]
