@@ -93,7 +93,7 @@ class Job(LightningModule):
         if self.trainer.world_size != wanted:
             raise RunFailed(
                 f"trainer.devices asks for {wanted} processes, {self.trainer.world_size} run",
-                remedy="under SLURM ask for one task a device, or export SLURM_JOB_NAME=interactive: then one starts all",
+                remedy="under SLURM ask for one task a device, or export SLURM_JOB_NAME=interactive: one starts all",
             )
 
     def on_train_epoch_start(self) -> None:
