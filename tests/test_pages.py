@@ -17,6 +17,7 @@ from kag.spec import load_spec, preflight
 from kag.spec.finding import Severity
 from kag.spec.keys import known_keys
 from kag.sweep import parse_sweep
+from tests.e2e.wandb_versions import newest, oldest
 from tests.pages import PAGES, README, ROOT, anchors, blocks, inline, prose, renewed, said, yaml_tree
 
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
@@ -126,3 +127,7 @@ def test_the_patches_of_the_extending_page_fulfil_the_contracts(tmp_path: Path) 
     touched = sorted({file for patch in patches for file in re.findall(r"^\+\+\+ b/(.+)$", patch.text, re.MULTILINE)})
     for check in (["check", "--no-cache"], ["format", "--check", "--no-cache"]):
         subprocess.run([sys.executable, "-m", "ruff", *check, *touched], cwd=tmp_path, check=True, capture_output=True)
+
+
+def test_the_readme_names_the_clients_that_are_tested() -> None:
+    assert f"({oldest()} to {newest()} are tested)" in README.read_text(encoding="utf-8")
