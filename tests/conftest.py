@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import hypothesis
@@ -13,6 +14,32 @@ hypothesis.settings.register_profile("kag", deadline=None, suppress_health_check
 hypothesis.settings.load_profile("kag")
 
 ROOT = Path(__file__).parents[1]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Every worker begins with its share of the long tests, so that at the end nobody waits for one of them."""
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    if workers > 1:
+        items[:] = long_first(items, workers)
+
+
+def long_first(items: Sequence[pytest.Item], workers: int) -> list[pytest.Item]:
+    """The order in which shares of equal size, as xdist deals them, begin with long tests; a module stays together."""
+    modules: dict[Path, list[pytest.Item]] = {}
+    rest: list[pytest.Item] = []
+    for item in items:
+        is_long = item.get_closest_marker("slow") is not None or "e2e" in item.path.parts
+        (modules.setdefault(item.path, []) if is_long else rest).append(item)
+    shares: list[list[pytest.Item]] = [[] for _ in range(workers)]
+    for module in sorted(modules.values(), key=len, reverse=True):
+        min(shares, key=len).extend(module)
+    ordered: list[pytest.Item] = []
+    for number, share in enumerate(shares):
+        size = (len(items) - len(ordered)) // (workers - number)
+        fill = max(size - len(share), 0)
+        ordered += [*share, *rest[:fill]]
+        del rest[:fill]
+    return ordered
 
 
 @pytest.fixture(scope="session")

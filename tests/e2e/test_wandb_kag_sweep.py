@@ -114,6 +114,7 @@ def test_a_sweep_trains_without_a_server_and_shows_its_result(tmp_path: Path) ->
 @pytest.mark.slow
 def test_ctrl_c_leaves_nothing_behind_and_failed_points_are_tried_again_by_the_next_call(tmp_path: Path) -> None:
     (tmp_path / "tiny.yaml").write_text(SPEC)
+    (tmp_path / "demo.h5").touch()
     (tmp_path / "trial.py").write_text(TRIAL)
     (tmp_path / "sweep.yaml").write_text(FRAIL.replace("PYTHON", sys.executable))
     for name in ("slow", "broken"):

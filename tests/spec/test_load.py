@@ -254,6 +254,15 @@ def test_what_is_no_override_is_refused(load: Any, word: str, said: str) -> None
     assert len(str(caught.value)) < 400
 
 
+@pytest.mark.parametrize(
+    "text", ["\x85", "a\x85b", "\u2028", "two\nlines", "tab\t", "\x7f", "\ufeff", " ", "é ☃ 🧪", "'\"\\"]
+)
+def test_a_tag_survives_the_text_of_its_spec(tmp_path: Path, text: str) -> None:
+    spec = build_spec({"name": "one", "data": {"file": "/data/x"}, "track": {"tags": [text]}})
+    (tmp_path / "spec.yaml").write_text(spec_text(spec), encoding="utf-8")
+    assert load_spec(tmp_path / "spec.yaml").track.tags == (text,)
+
+
 @given(specs)
 @settings(max_examples=40)
 def test_a_spec_survives_its_text(tmp_path_factory: pytest.TempPathFactory, spec: RunSpec) -> None:
