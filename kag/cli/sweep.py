@@ -68,11 +68,11 @@ def sweep(
     console.print(plan_table(looked.plan))
     looked.refuse()
     looked.require_data()
-    with interruptible(), connected(runs) as tracking:
+    with interruptible() as check, connected(runs) as tracking:
         opened = open_sweep(looked.sweep, file, tracking, runs, new=new)
         console.print(opened.said, markup=False)
         if not opened.over:
-            _run(looked.sweep, opened.path, tracking.environment, runs, agents, count, console)
+            _run(looked.sweep, opened.path, tracking.environment, runs, agents, count, console, check)
         result = read_result(looked.sweep, opened.path, trials_of(looked.sweep, opened.path), runs)
     _print(result, console, as_json=as_json)
     if result.progress.succeeded == 0:
@@ -170,6 +170,7 @@ def _run(
     agents: int,
     count: int | None,
     console: Console,
+    check: Callable[[], None],
 ) -> None:
     """Run agents until all have ended, and show how the sweep stands."""
     from kag.cli.sweep_agents import running_agents, shares_of
@@ -181,6 +182,7 @@ def _run(
     begun = time.monotonic()
 
     def moment() -> Progress:
+        check()
         epochs = epochs_of(records_of(path.rsplit("/", 1)[-1], runs))
         seconds = time.monotonic() - begun
         return progress(sweep, trials_of(sweep, path), epochs, ended_before=before, seconds=seconds)

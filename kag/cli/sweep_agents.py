@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -36,26 +36,37 @@ class Agent(NamedTuple):
 
 
 @contextmanager
-def interruptible() -> Iterator[None]:
+def interruptible() -> Iterator[Callable[[], None]]:
     """SIGINT and SIGTERM end the block by `Interrupted`; once it is ending, further ones are ignored.
 
+    Yields:
+        A check to call now and then: what the handler raises may have been caught by a library that was at work.
+
     Raises:
-        Interrupted: with the signal's exit code.
+        Interrupted: with the signal's exit code, whatever else a library has made of it.
     """
+    received: list[Interrupted] = []
 
     def receive(number: int, _: FrameType | None) -> None:
         for one in watched:
             signal.signal(one, signal.SIG_IGN)
         name = signal.Signals(number).name
-        raise Interrupted(f"{name} received", signal_number=number, remedy="the same command continues the sweep")
+        remedy = "the same command continues the sweep"
+        received.append(Interrupted(f"{name} received", signal_number=number, remedy=remedy))
+        check()
+
+    def check() -> None:
+        if received:
+            raise received[0]
 
     watched = (signal.SIGINT, signal.SIGTERM)
     former = {number: signal.signal(number, receive) for number in watched}
     try:
-        yield
+        yield check
     finally:
         for number, handler in former.items():
             signal.signal(number, handler)
+        check()
 
 
 @contextmanager

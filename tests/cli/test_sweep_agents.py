@@ -53,6 +53,19 @@ def test_a_signal_ends_the_block_once_and_cleaning_up_is_not_disturbed(number: s
     assert signal.getsignal(number) is former
 
 
+@pytest.mark.parametrize("caught", ["and something else raised", "and passed over"])
+def test_a_signal_counts_whatever_a_library_makes_of_it(caught: str) -> None:
+    with pytest.raises(Interrupted), interruptible() as check:  # noqa: PT012
+        try:
+            os.kill(os.getpid(), signal.SIGINT)
+            signal.sigtimedwait([], 5.0)
+        except Interrupted:
+            if caught == "and something else raised":
+                raise RuntimeError("no connection") from None
+        check()
+        pytest.fail("the block went on")
+
+
 STUBBORN = """
 import pathlib, signal, subprocess, sys, time
 for number in (signal.SIGINT, signal.SIGTERM):

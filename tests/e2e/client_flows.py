@@ -22,9 +22,12 @@ ENDLESS = """
 import sys, time, wandb
 run = wandb.init(project=sys.argv[1], id="endless")
 open("endless.txt", "w").write(run.id)
-while True:
-    run.log({"alive": 1})
-    time.sleep(0.05)
+try:
+    while True:
+        run.log({"alive": 1})
+        time.sleep(0.05)
+except KeyboardInterrupt:
+    open("interrupted.txt", "w").close()
 """
 
 TRIAL = """
@@ -217,7 +220,8 @@ def main() -> None:
             "artifacts": artifacts(project),
             "sweeps": sweeps(project),
         }
-        found["stopped"] = [endless.wait(timeout=90) != 0, wandb.Api().run(f"kag/{project}/endless").state]
+        until(pathlib.Path("interrupted.txt").exists)
+        found["interrupted"] = True
     finally:
         endless.kill()
     print(json.dumps(found))
