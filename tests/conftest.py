@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,6 +15,11 @@ hypothesis.settings.register_profile("kag", deadline=None, suppress_health_check
 hypothesis.settings.load_profile("kag")
 
 ROOT = Path(__file__).parents[1]
+
+
+def pytest_configure() -> None:
+    """A suite that is started in the background inherits that SIGINT is ignored, and would hand this on."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -1,4 +1,4 @@
-"""The pages that people read, README.md and docs/: what stands in them, and the parts that are generated.
+"""The pages that people read, each the README.md of a folder: what stands in them, and the parts that are generated.
 
 As a script (`python -m tests.pages`) it renews the generated parts.
 """
@@ -28,7 +28,9 @@ from kag.track.folders import FolderSource
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
-PAGES = [README, *sorted((ROOT / "docs").glob("*.md"))]
+SPEC, SWEEPS = ROOT / "runs" / "specs" / "README.md", ROOT / "sweeps" / "README.md"
+FORENSICS, EXTENDING = ROOT / "kag" / "changelog" / "README.md", ROOT / "kag" / "README.md"
+PAGES = [README, SPEC, FORENSICS, SWEEPS, EXTENDING]
 WIDE = {"COLUMNS": "200", "NO_COLOR": "1"}
 
 

@@ -1,4 +1,4 @@
-"""README.md and docs/ tell the truth: what is generated is fresh, what is named exists, what is shown is printed."""
+"""The pages tell the truth: what is generated is fresh, what is named exists, what is shown is printed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from kag.spec.finding import Severity
 from kag.spec.keys import known_keys
 from kag.sweep import parse_sweep
 from tests.e2e.wandb_versions import newest, oldest
-from tests.pages import PAGES, README, ROOT, anchors, blocks, inline, prose, renewed, said, yaml_tree
+from tests.pages import EXTENDING, PAGES, README, ROOT, SWEEPS, anchors, blocks, inline, prose, renewed, said, yaml_tree
 
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 
@@ -44,7 +44,7 @@ def test_what_is_shown_is_printed_in_this_order(block: str, monkeypatch: pytest.
 
 @each_page
 def test_every_path_that_is_named_exists(page: Path) -> None:
-    named = set(inline(page, r"(kag|tests|runs/specs|docker|docs|sweeps|\.ci)/[\w./-]+")) - {"docker/.env"}
+    named = set(inline(page, r"(kag|tests|runs/specs|docker|sweeps|\.ci)/[\w./-]+")) - {"docker/.env"}
     assert [path for path in named if not (ROOT / path).exists()] == []
 
 
@@ -95,9 +95,7 @@ def test_a_yaml_snippet_is_a_spec(snippet: str, tmp_path: Path) -> None:
 
 
 def test_the_sweep_that_is_shown_is_one() -> None:
-    (snippet,) = (
-        block.text for block in blocks(ROOT / "docs" / "sweeps.md", "text") if block.text.startswith("method:")
-    )
+    (snippet,) = (block.text for block in blocks(SWEEPS, "text") if block.text.startswith("method:"))
     sweep = parse_sweep(yaml_tree(snippet))
     assert set(sweep.leaves()) <= set(known_keys())
 
@@ -105,7 +103,7 @@ def test_the_sweep_that_is_shown_is_one() -> None:
 def test_the_pages_stay_short() -> None:
     for page in PAGES:
         assert len(page.read_text(encoding="utf-8").splitlines()) <= 350, page
-    assert all(f"docs/{page.name}" in README.read_text(encoding="utf-8") for page in PAGES[1:])
+    assert all(f"({page.relative_to(ROOT)})" in README.read_text(encoding="utf-8") for page in PAGES[1:])
 
 
 @pytest.mark.slow
@@ -114,7 +112,7 @@ def test_the_patches_of_the_extending_page_fulfil_the_contracts(tmp_path: Path) 
     subprocess.run(["git", "init", "--quiet", str(tmp_path)], check=True)
     for name in ("kag", "tests", "pyproject.toml"):
         subprocess.run(["cp", "-r", str(ROOT / name), str(tmp_path)], check=True)
-    patches = blocks(ROOT / "docs" / "extending.md", "diff")
+    patches = blocks(EXTENDING, "diff")
     assert len(patches) == 3
     for patch in patches:
         subprocess.run(["git", "apply", "-"], cwd=tmp_path, input=patch.text, text=True, check=True)

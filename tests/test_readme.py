@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from kag.cli.main import app
 from kag.spec import load_spec
 from kag.spec.text import yaml_text
-from tests.pages import README, ROOT, WIDE, blocks
+from tests.pages import README, ROOT, SPEC, WIDE, blocks
 
 MODEL = {
     "hidden": [16, 8],
@@ -36,7 +36,7 @@ class Command(NamedTuple):
 def commands() -> list[Command]:
     """Every command line of the README and of the spec's page: `sh` blocks, and what follows `$` in `console` ones."""
     found = []
-    for block in [*blocks(README, "sh", "console"), *blocks(ROOT / "docs" / "spec.md", "sh")]:
+    for block in [*blocks(README, "sh", "console"), *blocks(SPEC, "sh")]:
         lines = block.text.replace("\\\n", " ").splitlines()
         if block.language == "console":
             lines = [line[2:] for line in lines if line.startswith("$ ")]

@@ -129,5 +129,5 @@ def test_the_package_takes_along_all_files_that_it_reads() -> None:
     kept = tools.get("package-data", {}).items()
     named = [f"{package.replace('.', '/')}/{glob}" for package, globs in kept for glob in globs]
     files = [path.relative_to(ROOT) for path in (ROOT / "kag").rglob("*") if path.is_file()]
-    data = [str(path) for path in files if path.suffix not in (".py", ".pyc") and path.name != "py.typed"]
+    data = [str(path) for path in files if path.suffix not in (".py", ".pyc", ".md") and path.name != "py.typed"]
     assert [path for path in data if not any(fnmatch.fnmatch(path, glob) for glob in named)] == []

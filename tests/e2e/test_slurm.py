@@ -16,7 +16,7 @@ import h5py
 import pytest
 
 from kag.weights.storage import load_torch
-from tests.e2e.tracking import ROOT, Client, TrackingServer, until
+from tests.e2e.tracking import ROOT, Client, Logged, TrackingServer, until
 
 SCRIPT = ROOT / "sweeps" / "slurm.sh"
 BATCH = 32
@@ -75,7 +75,7 @@ def new_sweep(client: Client, project: str) -> str:
     return found[1]
 
 
-def submit(client: Client, path: str, number: int) -> subprocess.Popen[str]:
+def submit(client: Client, path: str, number: int) -> Logged:
     return client.start("bash", str(SCRIPT), path, **task(number))
 
 
@@ -103,7 +103,7 @@ def test_a_task_that_is_cut_off_saves_and_its_point_is_given_out_again(cluster: 
     agent = submit(cluster, path, 0)
     until(lambda: list((cluster.folder / "runs").glob("*/checkpoints/last.ckpt")), what="the first epoch")
     agent.send_signal(signal.SIGTERM)
-    agent.wait(timeout=60)
+    agent.ends(code=None)
     (record,) = records(cluster)
     assert record["status"] == "killed"
     assert record["epochs_trained"] >= 1

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.e2e.tracking import last_json
+from tests.e2e.tracking import Logged, last_json
 from tests.e2e.wandb_versions import NotFetched, newest, oldest, python_with
 
 FLOWS = Path(__file__).parent / "client_flows.py"
@@ -23,11 +22,11 @@ def pythons() -> dict[str, Path]:
         pytest.skip(str(reason))
 
 
-def started(client: Any, python: Path, version: str, project: str) -> subprocess.Popen[str]:
+def started(client: Any, python: Path, version: str, project: str) -> Logged:
     """Begin the flows in a folder of the version's own."""
     folder = client.folder / version
     environment = {**client.server.environment(folder), "PYTHONPATH": "", "PWD": str(folder)}
-    process: subprocess.Popen[str] = client.start(
+    process: Logged = client.start(
         "env", f"--chdir={folder}", str(python), str(FLOWS), f"{project}-{version}", **environment
     )
     return process
@@ -43,9 +42,7 @@ def test_the_basic_flows_of_the_oldest_and_the_newest_client(
 ) -> None:
     clients = {version: started(client, python, version, project) for version, python in pythons.items()}
     for version, process in clients.items():
-        code, printed = process.wait(timeout=300), process.log.read_text()  # type: ignore[attr-defined]
-        assert code == 0, f"wandb {version}: {printed}{client.server.log.read_text()}"
-        assert_flows(last_json(printed), version)
+        assert_flows(last_json(process.ends(seconds=300)), version)
 
 
 def assert_flows(found: dict[str, Any], version: str) -> None:

@@ -70,7 +70,8 @@ def test_two_agents_run_each_point_of_a_grid_once(client: Any, project: str) -> 
         project,
     )
     agents = [client.agent(sweep, project) for _ in range(2)]
-    assert [agent.wait(timeout=150) for agent in agents] == [0, 0]
+    for agent in agents:
+        agent.ends()
     found = sweep_of(client, project, sweep)
     runs = [edge["node"] for edge in found["runs"]["edges"]]
     assert (found["state"], [run["state"] for run in runs]) == ("FINISHED", ["finished"] * 4)
@@ -147,7 +148,7 @@ def test_pause_resume_and_cancel(client: Any, project: str) -> None:
     client.wandb("sweep", "--resume", path)
     client.until(lambda: runs_of(client, project, sweep), what="the first run")
     client.wandb("sweep", "--cancel", path)
-    assert agent.wait(timeout=120) == 0, agent.log.read_text()
+    agent.ends()
     found = sweep_of(client, project, sweep)
     assert found["state"] == "CANCELED"
     assert [edge["node"]["state"] for edge in found["runs"]["edges"]] == ["killed"]
@@ -167,7 +168,7 @@ def test_stop_lets_the_running_trial_end(client: Any, project: str) -> None:
     agent = client.agent(sweep, project)
     client.until(lambda: runs_of(client, project, sweep), what="the first run")
     client.wandb("sweep", "--stop", f"kag/{project}/{sweep}")
-    assert agent.wait(timeout=120) == 0, agent.log.read_text()
+    agent.ends()
     found = sweep_of(client, project, sweep)
     assert (found["state"], [edge["node"]["state"] for edge in found["runs"]["edges"]]) == ("FINISHED", ["finished"])
 
@@ -186,7 +187,8 @@ def test_hyperband_stops_a_hopeless_trial(client: Any, project: str) -> None:
         project,
     )
     agents = [client.agent(sweep, project) for _ in range(2)]
-    assert [agent.wait(timeout=150) for agent in agents] == [0, 0]
+    for agent in agents:
+        agent.ends()
     states = {json.loads(run["config"])["x"]["value"]: run["state"] for run in runs_of(client, project, sweep)}
     assert states == {0: "killed", 1: "finished"}
 
@@ -212,7 +214,7 @@ def test_a_failing_point_is_retried_and_then_given_up(client: Any, project: str)
         project,
     )
     agent = client.agent(sweep, project, WANDB_AGENT_MAX_INITIAL_FAILURES="100")
-    assert agent.wait(timeout=200) == 0, agent.log.read_text()
+    agent.ends()
     ends = [(json.loads(run["config"])["x"]["value"], run["state"]) for run in runs_of(client, project, sweep)]
     assert sorted(ends) == [(1, "failed"), (1, "finished"), (2, "failed"), (2, "failed"), (2, "failed")]
 
@@ -244,7 +246,7 @@ def test_an_agent_that_is_killed_gives_its_point_back(client: Any, project: str)
     client.until(lambda: runs_of(client, project, sweep), what="the run")
     client.run("bash", "-c", "kill -9 $(cat dead)")
     second = client.agent(sweep, project)
-    assert second.wait(timeout=200) == 0, second.log.read_text()
+    second.ends()
     ends = sorted(run["state"] for run in runs_of(client, project, sweep))
     assert ends == ["finished", "running"]
     assert sweep_of(client, project, sweep)["state"] == "FINISHED"

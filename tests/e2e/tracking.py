@@ -13,7 +13,7 @@ import sys
 import textwrap
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,43 @@ def last_json(printed: str) -> Any:
     """The last line of an output that is JSON, or None if there is none."""
     lines = [line for line in printed.splitlines() if line.startswith(("{", "["))]
     return json.loads(lines[-1]) if lines else None
+
+
+class Logged(subprocess.Popen[str]):
+    """A command whose output goes to a file. It leads a session of its own."""
+
+    def __init__(self, words: Sequence[str], log: Path, folder: Path, env: Mapping[str, str]) -> None:
+        self.log = log
+        with log.open("w") as output:
+            super().__init__(
+                words, cwd=folder, env=env, stdout=output, stderr=output, text=True, start_new_session=True
+            )
+
+    def ends(self, *, seconds: float = 200.0, code: int | None = 0) -> str:
+        """Wait until it ends with an exit code (None: any); what it printed. One that hangs is made to say where."""
+        try:
+            found = self.wait(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            tree = [(number, _words(number)) for number in family(self.pid)]
+            # PYTHONFAULTHANDLER makes a process print the stack of each thread when it is aborted. Children first:
+            # the parent would see their end and go on.
+            self.send_signal(signal.SIGSTOP)
+            for number, _ in reversed(tree):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(number, signal.SIGABRT)
+            self.send_signal(signal.SIGCONT)
+            self.wait(timeout=30)
+            running = "\n".join(f"{number} {words}" for number, words in tree)
+            raise AssertionError(f"no end in {seconds:g} s:\n{running}\n{self.log.read_text()}") from None
+        printed = self.log.read_text()
+        assert code in (None, found), f"exit code {found}:\n{printed}"
+        return printed
+
+
+def _words(number: int) -> str:
+    """The command line of a process, if it is still there."""
+    path = Path(f"/proc/{number}/cmdline")
+    return path.read_text().replace("\0", " ") if path.exists() else "(gone)"
 
 
 class TrackingServer:
@@ -116,6 +153,7 @@ class TrackingServer:
             "WANDB_ARTIFACT_DIR": str(folder / "artifacts"),
             "WANDB_SILENT": "true",
             "WANDB_ERROR_REPORTING": "false",
+            "PYTHONFAULTHANDLER": "1",
             "HOME": str(folder),
             "XDG_CONFIG_HOME": str(folder / "xdg"),
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
@@ -151,7 +189,7 @@ class Client:
         self.server = server
         self.folder = folder
         self.env = server.environment(folder)
-        self.started: list[subprocess.Popen[str]] = []
+        self.started: list[Logged] = []
 
     def script(self, text: str, name: str = "script.py") -> Path:
         """Write a script."""
@@ -159,16 +197,11 @@ class Client:
         path.write_text(textwrap.dedent(text))
         return path
 
-    def start(self, *words: str, **env: str) -> subprocess.Popen[str]:
-        """Start a command; its output goes to a file."""
-        log = (self.folder / f"output-{time.monotonic_ns()}.log").open("w")
-        process = subprocess.Popen(
-            words, cwd=self.folder, env={**self.env, **env}, stdout=log, stderr=log, text=True, start_new_session=True
-        )
-        log.close()
-        process.log = Path(log.name)  # type: ignore[attr-defined]
-        self.started.append(process)
-        return process
+    def start(self, *words: str, **env: str) -> Logged:
+        """Start a command."""
+        log = self.folder / f"output-{time.monotonic_ns()}.log"
+        self.started.append(Logged(words, log, self.folder, {**self.env, **env}))
+        return self.started[-1]
 
     @staticmethod
     def kill_agent(agent: subprocess.Popen[str], *, with_child: bool) -> None:
@@ -219,7 +252,7 @@ class Client:
         word = next(line for line in output.splitlines() if "wandb agent" in line).split()[-1]
         return word.rsplit("/", 1)[-1]
 
-    def agent(self, sweep: str, project: str, *words: str, **env: str) -> subprocess.Popen[str]:
+    def agent(self, sweep: str, project: str, *words: str, **env: str) -> Logged:
         """Start `wandb agent`."""
         path = f"kag/{project}/{sweep}"
         env = {"WANDB_SILENT": "false", "WANDB_AGENT_DISABLE_FLAPPING": "true", **env}

@@ -11,7 +11,7 @@ from selenium.webdriver.common.keys import Keys
 
 from tests.browser import Browser, chromium, open_page, screenshot, wait_for
 
-DOCS = Path(__file__).parents[2] / "docs"
+PICTURES = Path(__file__).parents[2] / ".github"
 WIDTH = 1200
 HEIGHTS = {"runs": 700, "run": 1240}
 """Pixels that are kept of a page at most."""
@@ -23,10 +23,10 @@ CONTENT = "return document.querySelector('main > :nth-last-child(1 of :not(scrip
 
 
 def take(browser: Browser, address: str, ready: str, name: str) -> None:
-    """Write the upper part of a page as `docs/NAME.png`."""
+    """Write the upper part of a page as `.github/NAME.png`."""
     open_page(browser, address, width=WIDTH, height=HEIGHTS[name])
     wait_for(browser, ready)
-    path = DOCS / f"{name}.png"
+    path = PICTURES / f"{name}.png"
     screenshot(browser, path)
     end = int(browser.execute_script(f"{CONTENT}.getBoundingClientRect().bottom")) + BELOW
     with Image.open(io.BytesIO(path.read_bytes())) as picture:
@@ -37,7 +37,6 @@ def take(browser: Browser, address: str, ready: str, name: str) -> None:
 
 def main(url: str, key: str, project: str, run: str) -> None:
     """The table of the runs, and one run."""
-    DOCS.mkdir(exist_ok=True)
     with chromium() as browser:
         open_page(browser, f"{url}/login")
         browser.find_element("id", "key").send_keys(key + Keys.ENTER)
