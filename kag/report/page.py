@@ -5,17 +5,16 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import re
 from collections.abc import Sequence
 from datetime import datetime
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markdown_it import MarkdownIt
-from markupsafe import Markup, escape
+from jinja2 import Environment
+from markupsafe import Markup
 
 from kag import __version__
 from kag.report import assets
 from kag.report.figure import Figure, as_json
+from kag.report.markup import markdown, templates, with_code
 from kag.report.sections import Report
 from kag.report.thin import thinned
 from kag.report.words import evidence, interval, metric
@@ -46,25 +45,8 @@ def render_report(report: Report, written: datetime) -> str:
     )
 
 
-def markdown(text: str) -> Markup:
-    """Notes as HTML: tags in them are text, and pictures are links, since a page loads nothing."""
-    parser = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"]).disable("image")
-    return Markup(parser.render(text))
-
-
-def with_code(text: str) -> Markup:
-    """A sentence as HTML: what stands between back-ticks is code."""
-    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))
-
-
 def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("kag.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = templates("kag.report")
     environment.filters |= {
         "figure_json": lambda figure: json.dumps(as_json(thinned(figure)), separators=(",", ":"), allow_nan=False),
         "markdown": markdown,

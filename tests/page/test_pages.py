@@ -15,11 +15,12 @@ from sqlalchemy import text
 from kag.changelog.formats import as_json
 from kag.changelog.table import table
 from kag.report.figure import Chart
+from kag.report.markup import with_code
 from kag.server.page.columns import chosen
 from kag.server.page.curves import POINTS, curves, drawn, overlaid
 from kag.server.page.held import Patience, Project
 from kag.server.page.records import Diagnoses, Ledger
-from kag.server.page.templates import coded, decimal, duration, number, size
+from kag.server.page.templates import decimal, duration, number, size
 from kag.server.tables import lines
 from kag.track.mirror import START_KEY
 from tests.page.conftest import token_of
@@ -366,7 +367,8 @@ def test_default_columns_of_no_runs_are_none() -> None:
         (duration(12.4), "12 s"), (duration(200), "3 min 20 s"), (duration(3900), "1 h 05 min"),
         (duration(90000), "1 d 01 h"), (duration(-1), "0 s"),
         (size(999), "999 B"), (size(1500), "1.5 kB"), (size(3 * 10**15), "3000.0 TB"),
-        (str(coded("a `<b>` c")), "a <code>&lt;b&gt;</code> c"), (str(coded("<i>`")), "&lt;i&gt;`"),
+        (str(with_code("a `<b>` c")), "a <code>&lt;b&gt;</code> c"),
+        (str(with_code("<i>`")), "&lt;i&gt;`"),
     ],
 )  # fmt: skip
 def test_values_are_written_for_people(written: str, wanted: str) -> None:

@@ -9,7 +9,8 @@ from html.parser import HTMLParser
 from typing import Any
 
 from kag import names
-from kag.report.page import markdown, render_report
+from kag.report.markup import markdown
+from kag.report.page import render_report
 from kag.report.reading import ReportedRun
 from kag.report.sections import report_of_runs, report_of_sweep
 from kag.spec.finding import Finding, Severity

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup, escape
+from jinja2 import Environment
+from markupsafe import Markup
 
 from kag.changelog.numbers import three_decimals
+from kag.report.assets import SCRIPTS
+from kag.report.markup import templates, with_code
 from kag.server.page.assets import Assets
 from kag.server.page.responses import script_data
 
@@ -22,19 +22,12 @@ DIGITS = 5
 SHOWN_TEXT = 160
 """Letters of a value in a table."""
 
-_TICKED = re.compile(r"`([^`]+)`")
 _UNITS = ("B", "kB", "MB", "GB", "TB")
 
 
 def environment(assets: Assets) -> Environment:
     """The templates of the page."""
-    made = Environment(
-        loader=PackageLoader("kag.server.page"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    made = templates("kag.server.page")
     made.filters |= {
         "number": number,
         "decimal": decimal,
@@ -43,11 +36,11 @@ def environment(assets: Assets) -> Environment:
         "moment": moment,
         "duration": duration,
         "size": size,
-        "code": coded,
+        "code": with_code,
         "script_data": lambda value: Markup(script_data(value)),
         "segment": segment,
     }
-    made.globals |= {"static": assets.address}
+    made.globals |= {"static": assets.address, "chart_scripts": SCRIPTS}
     return made
 
 
@@ -116,17 +109,3 @@ def size(count: int) -> str:
             break
         amount /= 1000
     return f"{count} B" if unit == "B" else f"{amount:.1f} {unit}"
-
-
-def coded(text: str) -> Markup:
-    """A text whose parts between back-ticks are code."""
-    return Markup("").join(_parts(text))
-
-
-def _parts(text: str) -> Iterable[Markup]:
-    end = 0
-    for found in _TICKED.finditer(text):
-        yield escape(text[end : found.start()])
-        yield Markup("<code>{}</code>").format(found[1])
-        end = found.end()
-    yield escape(text[end:])

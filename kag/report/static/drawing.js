@@ -1,0 +1,91 @@
+"use strict";
+
+/* What figures of every kind are drawn with: numbers as text, axes, room, and words in place of the picture.
+
+   Names of runs are text that a stranger may have written: they are never HTML, and never a template of ECharts. */
+const kagDrawing = (() => {
+  const MISSING = "–";
+
+  function number(value) {
+    if (value === null || value === undefined || Number.isNaN(value)) return MISSING;
+    const size = Math.abs(value);
+    if (Number.isInteger(value) && size < 1e6) return String(value);
+    const rounded = Number(value.toPrecision(4));
+    return size !== 0 && (size < 1e-3 || size >= 1e6) ? rounded.toExponential() : String(rounded);
+  }
+
+  // Rich text of ECharts reads `{style|text}`; a space of no width after the brace keeps the text as it is.
+  const plain = (text) => text.replaceAll("{", "{\u200b");
+
+  const brief = (text, most) => (text.length > most ? `${text.slice(0, most - 1)}…` : text);
+
+  const colourOf = (look, place) => look.colours[place % look.colours.length];
+
+  const finite = (values) => values.filter((value) => value !== null);
+
+  const lowest = (values) => values.reduce((low, value) => Math.min(low, value), Infinity);
+
+  const highest = (values) => values.reduce((high, value) => Math.max(high, value), -Infinity);
+
+  function base(figure, look) {
+    return {
+      animation: false,
+      backgroundColor: "transparent",
+      textStyle: { fontFamily: "system-ui, sans-serif", color: look.ink },
+      aria: { enabled: true, label: { enabled: true, description: description(figure) } },
+      tooltip: {
+        renderMode: "richText",
+        confine: true,
+        backgroundColor: look.raised,
+        borderColor: look.grid,
+        textStyle: { color: look.ink, fontSize: 12 },
+      },
+    };
+  }
+
+  function axis(look, more) {
+    return {
+      nameLocation: "middle",
+      nameTextStyle: { color: look.muted, fontSize: 12 },
+      axisLine: { show: true, lineStyle: { color: look.grid } },
+      axisTick: { lineStyle: { color: look.grid } },
+      axisLabel: { color: look.muted, fontSize: 11, hideOverlap: true },
+      splitLine: { show: true, lineStyle: { color: look.grid } },
+      ...more,
+    };
+  }
+
+  const valueAxis = (look, more) => {
+    const found = axis(look, { type: "value", scale: true, ...more });
+    return { ...found, axisLabel: { ...found.axisLabel, formatter: number } };
+  };
+
+  const room = (top, bottom, right = 18) => ({
+    left: 6, right, top, bottom, outerBoundsMode: "same", outerBoundsContain: "all",
+  });
+
+  /* What a screen reader says in place of the picture. */
+  function description(figure) {
+    if (figure.kind === "chart") {
+      const told = figure.lines.map((line) => {
+        const known = finite(line.y);
+        return `${line.label} from ${number(known[0])} to ${number(known.at(-1))}`;
+      });
+      return [`${figure.title}, ${figure.y_label} by ${figure.x_label}`, ...told,
+        ...figure.marks.map((mark) => `${mark.label} at ${number(mark.x)}`),
+        ...figure.spans.map((span) => `${span.label} from ${number(span.start)} to ${number(span.end)}`)].join("; ");
+    }
+    if (figure.kind === "bars") {
+      return [figure.title, ...figure.labels.map((label, i) => `${label} ${number(figure.values[i])}`)].join("; ");
+    }
+    if (figure.kind === "heatmap") {
+      const best = figure.marked;
+      const told = best ? `best ${number(figure.values[best[0]][best[1]])} at ${figure.x_label} ${figure.x[best[1]]}, `
+        + `${figure.y_label} ${figure.y[best[0]]}` : "";
+      return `${figure.title}, ${figure.value_label} by ${figure.x_label} and ${figure.y_label}; ${told}`;
+    }
+    return `${figure.title}: ${figure.rows.length} lines over ${figure.axes.map((one) => one.label).join(", ")}`;
+  }
+
+  return { MISSING, number, plain, brief, colourOf, finite, lowest, highest, base, axis, valueAxis, room, description };
+})();
