@@ -17,11 +17,11 @@ from kag.track.record import Status
 ROOT = Path(__file__).parents[2]
 KAG = "from kag.cli.main import main; main()"
 SHORT = (
-    "epochs=3",
-    "model.gate.penalty.weight.epochs=2",
-    "model.gate.dropout.rate.epochs=2",
-    "model.gate.context_scale.epochs=2",
-    "model.auxiliary.weight.epochs=2",
+    "epochs=2",
+    "model.gate.penalty.weight.epochs=1",
+    "model.gate.dropout.rate.epochs=1",
+    "model.gate.context_scale.epochs=1",
+    "model.auxiliary.weight.epochs=1",
     "track.mode=disabled",
 )
 

@@ -22,7 +22,7 @@ from kag.server.tables import metadata
 
 VIEWER = {"query": "{viewer{id}}"}
 FUZZ = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-FUZZ_LONG = settings(max_examples=1200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FUZZ_LONG = settings(max_examples=900, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def contents(site: Any) -> dict[str, list[Any]]:
