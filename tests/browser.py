@@ -28,7 +28,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 
 PROGRAMS = ("chromium", "chromedriver")
 PACKAGES = ("chromium", "chromium-driver", "fonts-dejavu-core")
-PATIENCE = 60.0
+PATIENCE = 300.0
 """Seconds until something that does not happen counts as missing."""
 
 FLAGS = (

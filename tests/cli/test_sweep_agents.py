@@ -93,7 +93,7 @@ def test_an_agent_that_will_not_end_is_killed_with_all_that_it_started(
     assert len(members) == 2
     end([agent])
     assert agent.process.returncode == -signal.SIGKILL
-    until(lambda: session(agent.process.pid) == [], seconds=10, what="the end of the child")
+    until(lambda: session(agent.process.pid) == [], what="the end of the child")
 
 
 POLITE = """

@@ -57,7 +57,7 @@ def command(*words: str) -> str:
     """Run the client's command line; what it printed."""
     loud = os.environ | {"WANDB_SILENT": "false"}
     done = subprocess.run(
-        [sys.executable, "-m", "wandb", *words], env=loud, capture_output=True, text=True, timeout=120
+        [sys.executable, "-m", "wandb", *words], env=loud, capture_output=True, text=True, timeout=300
     )
     if done.returncode:
         raise SystemExit(f"wandb {' '.join(words)}\n{done.stdout}{done.stderr}")
@@ -110,7 +110,7 @@ def shared(project: str) -> dict[str, Any]:
     with wandb.init(project=project, id="shared", settings=settings, config={"chief": 1}) as run:
         run.log({"chief/loss": 0})
         alone = {name: value for name, value in os.environ.items() if name != "WANDB_SERVICE"}
-        subprocess.run([sys.executable, "worker.py", project], env=alone, check=True, timeout=60)
+        subprocess.run([sys.executable, "worker.py", project], env=alone, check=True, timeout=300)
         run.log({"chief/loss": 1})
     found = wandb.Api().run(f"kag/{project}/shared")
     rows = list(found.scan_history())
@@ -188,10 +188,10 @@ def artifacts(project: str) -> dict[str, Any]:
 
 def until(condition: Callable[[], Any]) -> None:
     """Wait until something holds."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     while not condition():
         if time.monotonic() > deadline:
-            raise SystemExit("waited for a minute")
+            raise SystemExit("waited for five minutes")
         time.sleep(0.1)
 
 

@@ -42,7 +42,7 @@ def test_the_basic_flows_of_the_oldest_and_the_newest_client(
 ) -> None:
     clients = {version: started(client, python, version, project) for version, python in pythons.items()}
     for version, process in clients.items():
-        assert_flows(last_json(process.ends(seconds=300)), version)
+        assert_flows(last_json(process.ends()), version)
 
 
 def assert_flows(found: dict[str, Any], version: str) -> None:

@@ -132,10 +132,10 @@ def test_ctrl_c_leaves_nothing_behind_and_failed_points_are_tried_again_by_the_n
     started = family(first.pid)
     assert len(started) > 3, "itself, its server, an agent, a trial"
     os.killpg(first.pid, signal.SIGINT)
-    assert first.wait(timeout=60) == 130
+    assert first.wait(timeout=300) == 130
     said = (tmp_path / "first.log").read_text()
     assert "the same command continues the sweep" in said
-    until(lambda: not any(Path(f"/proc/{number}").exists() for number in started), seconds=10, what="the end of all")
+    until(lambda: not any(Path(f"/proc/{number}").exists() for number in started), what="the end of all")
 
     (tmp_path / "slow").unlink()
     second = result(tmp_path, "sweep.yaml")

@@ -155,7 +155,15 @@ def test_pause_resume_and_cancel(client: Any, project: str) -> None:
 
 
 def test_stop_lets_the_running_trial_end(client: Any, project: str) -> None:
-    client.script(ENDLESS, "trial.py")
+    text = """
+    import pathlib, time, wandb
+    run = wandb.init()
+    run.log({"score": 1.0})
+    while not pathlib.Path("stopped").exists():
+        time.sleep(0.05)
+    run.finish()
+    """
+    client.script(text, "trial.py")
     sweep = client.sweep(
         """
         program: trial.py
@@ -168,6 +176,7 @@ def test_stop_lets_the_running_trial_end(client: Any, project: str) -> None:
     agent = client.agent(sweep, project)
     client.until(lambda: runs_of(client, project, sweep), what="the first run")
     client.wandb("sweep", "--stop", f"kag/{project}/{sweep}")
+    (client.folder / "stopped").touch()
     agent.ends()
     found = sweep_of(client, project, sweep)
     assert (found["state"], [edge["node"]["state"] for edge in found["runs"]["edges"]]) == ("FINISHED", ["finished"])

@@ -21,9 +21,11 @@ from sqlalchemy import create_engine, text
 
 SERVE = "from kag.cli.serve import app; app()"
 ROOT = Path(__file__).parents[2]
+PATIENCE = {"WANDB__SERVICE_WAIT": "300", "WANDB_INIT_TIMEOUT": "300"}
+"""A client gives up after half a minute in which its own service did not start: on a busy machine that is soon."""
 
 
-def until(condition: Callable[[], Any], *, seconds: float = 120.0, what: str = "the condition") -> Any:
+def until(condition: Callable[[], Any], *, seconds: float = 300.0, what: str = "the condition") -> Any:
     """Poll until something holds; its value."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
@@ -57,7 +59,7 @@ class Logged(subprocess.Popen[str]):
                 words, cwd=folder, env=env, stdout=output, stderr=output, text=True, start_new_session=True
             )
 
-    def ends(self, *, seconds: float = 200.0, code: int | None = 0) -> str:
+    def ends(self, *, seconds: float = 600.0, code: int | None = 0) -> str:
         """Wait until it ends with an exit code (None: any); what it printed. One that hangs is made to say where."""
         try:
             found = self.wait(timeout=seconds)
@@ -153,6 +155,7 @@ class TrackingServer:
             "WANDB_ARTIFACT_DIR": str(folder / "artifacts"),
             "WANDB_SILENT": "true",
             "WANDB_ERROR_REPORTING": "false",
+            **PATIENCE,
             "PYTHONFAULTHANDLER": "1",
             "HOME": str(folder),
             "XDG_CONFIG_HOME": str(folder / "xdg"),
@@ -219,7 +222,7 @@ class Client:
                     os.kill(number, signal.SIGKILL)
             process.wait(timeout=30)
 
-    def run(self, *words: str, code: int = 0, seconds: float = 120.0, **env: str) -> str:
+    def run(self, *words: str, code: int = 0, seconds: float = 300.0, **env: str) -> str:
         """Run a command to its end; its output."""
         full = {**self.env, **env}
         done = subprocess.run(words, cwd=self.folder, env=full, capture_output=True, text=True, timeout=seconds)
@@ -234,12 +237,12 @@ class Client:
             env={**self.env, **env},
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=300,
         )
         assert done.returncode == 0, done.stdout + done.stderr + self.server.log.read_text()
         return last_json(done.stdout)
 
-    def wandb(self, *words: str, seconds: float = 120.0, **env: str) -> str:
+    def wandb(self, *words: str, seconds: float = 300.0, **env: str) -> str:
         """Run the `wandb` command."""
         env = {"WANDB_SILENT": "false", **env}
         return self.run(sys.executable, "-m", "wandb", *words, code=0, seconds=seconds, **env)

@@ -87,7 +87,7 @@ def test_a_sweep_is_watched_while_it_trains(client: Client, browser: Browser) ->
     open_page(browser, address)
     browser.find_element(By.XPATH, "//button[text()='Cancel']").click()
     browser.switch_to.alert.accept()
-    agent.wait(60)
+    agent.ends(code=None)
     open_page(browser, address)
     wait_for(browser, "!document.querySelector('#trials .state.leased')")
     assert len(records(client)) == 2
