@@ -15,6 +15,8 @@ hypothesis.settings.register_profile("kag", deadline=None, suppress_health_check
 hypothesis.settings.load_profile("kag")
 
 ROOT = Path(__file__).parents[1]
+GUESS = 15.0
+"""Seconds of a long test that does not say how many it takes."""
 
 
 def pytest_configure() -> None:
@@ -23,7 +25,7 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Every worker begins with its share of the long tests, so that at the end nobody waits for one of them."""
+    """Every worker begins with its share of the long tests, the longest first: at the end nobody waits for one."""
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     if workers > 1:
         items[:] = long_first(items, workers)
@@ -34,11 +36,10 @@ def long_first(items: Sequence[pytest.Item], workers: int) -> list[pytest.Item]:
     modules: dict[Path, list[pytest.Item]] = {}
     rest: list[pytest.Item] = []
     for item in items:
-        is_long = item.get_closest_marker("slow") is not None or "e2e" in item.path.parts
-        (modules.setdefault(item.path, []) if is_long else rest).append(item)
+        (modules.setdefault(item.path, []) if seconds_of(item) else rest).append(item)
     shares: list[list[pytest.Item]] = [[] for _ in range(workers)]
-    for module in sorted(modules.values(), key=len, reverse=True):
-        min(shares, key=len).extend(module)
+    for module in sorted(modules.values(), key=total_seconds, reverse=True):
+        min(shares, key=total_seconds).extend(module)
     ordered: list[pytest.Item] = []
     for number, share in enumerate(shares):
         size = (len(items) - len(ordered)) // (workers - number)
@@ -46,6 +47,18 @@ def long_first(items: Sequence[pytest.Item], workers: int) -> list[pytest.Item]:
         ordered += [*share, *rest[:fill]]
         del rest[:fill]
     return ordered
+
+
+def seconds_of(item: pytest.Item) -> float:
+    """How long a test takes, roughly: what its marker says, or a guess; 0 if it is not long."""
+    said = [float(marker.args[0]) for marker in item.iter_markers("slow") if marker.args]
+    is_long = item.get_closest_marker("slow") is not None or "e2e" in item.path.parts
+    return max(said, default=GUESS if is_long else 0.0)
+
+
+def total_seconds(items: Sequence[pytest.Item]) -> float:
+    """How long tests take one after another."""
+    return sum(map(seconds_of, items))
 
 
 @pytest.fixture(scope="session")

@@ -62,7 +62,7 @@ def shell(text: str, folder: Path) -> str:
     return done.stdout
 
 
-@pytest.mark.slow
+@pytest.mark.slow(130)
 def test_the_tutorial_runs_from_data_to_the_page(clone: Path, shells: list[subprocess.Popen[str]]) -> None:
     *before, last = [block.text for block in steps()]
     printed = shell("\n".join(before), clone)

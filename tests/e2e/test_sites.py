@@ -34,7 +34,7 @@ def kag(folder: Path, *words: str | Path) -> str:
     return done.stdout
 
 
-@pytest.mark.slow
+@pytest.mark.slow(40)
 def test_real_chains_are_learned_and_scored(real_file: Path, tmp_path: Path) -> None:
     out = kag(tmp_path, "train", ROOT / "runs" / "specs" / "sites.yaml", f"data.file={real_file}", *SHORT)
     folder = RunFolder.find(tmp_path / "runs", "sites")

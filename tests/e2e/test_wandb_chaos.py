@@ -22,7 +22,7 @@ with wandb.init() as run:
 """
 
 
-@pytest.mark.slow
+@pytest.mark.slow(110)
 def test_a_grid_survives_fifteen_kills(make_client: Any, database: str) -> None:
     client = make_client(database, "--strict", "--lease", "15")
     server, seed = client.server, int(os.environ.get("KAG_CHAOS_SEED", "1"))

@@ -36,7 +36,7 @@ def rows(count: int) -> list[list[float]]:
     return [[step, 1 / (step + 1), step] for step in range(count)]
 
 
-@pytest.mark.slow
+@pytest.mark.slow(65)
 def test_the_basic_flows_of_the_oldest_and_the_newest_client(
     client: Any, project: str, pythons: dict[str, Path]
 ) -> None:

@@ -60,7 +60,7 @@ def browser(client: Client) -> Iterator[Browser]:
         yield found
 
 
-@pytest.mark.slow
+@pytest.mark.slow(70)
 def test_a_sweep_is_watched_while_it_trains(client: Client, browser: Browser) -> None:
     printed = client.run("wandb", "sweep", "sweep.yaml", WANDB_SILENT="false")
     path = re.search(r"wandb agent (\S+)", printed)

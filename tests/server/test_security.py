@@ -355,7 +355,7 @@ def test_no_stream_breaks_the_server(site: Any, body: Any, files: dict[str, Any]
         assert "the server failed" not in answer.text
 
 
-@pytest.mark.slow
+@pytest.mark.slow(40)
 @FUZZ_LONG
 @given(name=st.sampled_from(MUTATIONS), given_input=mutation_inputs, field=query_fields, arguments=query_arguments)
 def test_no_request_of_thousands_breaks_the_server(

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 KILLS = 20
 
 
-@pytest.mark.slow
+@pytest.mark.slow(60)
 def test_twenty_killed_runs_end_as_if_nothing_had_happened(make_spec: MakeSpec, tmp_path: Path) -> None:
     spec = make_spec(epochs=6, **{"swa": {"start": 3, "window": 3, "keep_sums": True}, "model.gate.clamp": [0.2, 0.8]})
     (tmp_path / "spec.yaml").write_text(spec_text(spec))

@@ -23,7 +23,7 @@ def by_window(folder: Path) -> dict[tuple[object, object], RunRecord]:
     return {(record.spec["swa.start"], record.spec["swa.window"]): record for record in found}
 
 
-@pytest.mark.slow
+@pytest.mark.slow(85)
 def test_killing_one_of_two_changes_nothing(synthetic_file: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "tests.train.sharing_driver", str(synthetic_file), str(tmp_path), str(ROUNDS)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
