@@ -83,7 +83,8 @@ def _absorbed(
     outcome = outcomes.get(trial.run or "", Outcome.ABSENT)
     if trial.state is TrialState.FREE and outcome is Outcome.FINISHED:
         return finish(trial)
-    if trial.state is TrialState.FREE and outcome is Outcome.RUNNING and now < seen[trial.run or ""] + limits.lease:
+    alive = outcome is Outcome.RUNNING and not trial.ended and now < seen[trial.run or ""] + limits.lease
+    if trial.state is TrialState.FREE and alive:
         trial = trial.model_copy(update={"state": TrialState.LEASED})
     if trial.state is not TrialState.LEASED:
         return trial
@@ -147,10 +148,10 @@ def _reported(trial: Trial, agent: str, running: frozenset[str], *, now: float, 
     """What the agent's own list says of a trial."""
     if trial.run in running:
         if trial.state is TrialState.FREE:
-            trial = trial.model_copy(update={"state": TrialState.LEASED, "agent": agent})
+            trial = trial.model_copy(update={"state": TrialState.LEASED, "agent": agent, "ended": False})
         return renew(trial, now=now, limits=limits) if trial.state is TrialState.LEASED else trial
     if trial.state is TrialState.LEASED and trial.agent == agent and trial.confirmed:
-        return fail(trial, limits)
+        return fail(trial.model_copy(update={"ended": True}), limits)
     return trial
 
 

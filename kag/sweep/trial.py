@@ -71,6 +71,8 @@ class Trial(BaseModel):
     losses: int = 0
     confirmed: bool = False
     """Whether the agent or the run has shown that the attempt began."""
+    ended: bool = False
+    """Whether its agent has seen the attempt end. A run that was killed cannot say so: it reads as running."""
     resent: bool = False
     """Whether the agent was told twice to begin the attempt."""
     stopping: bool = False
@@ -98,6 +100,7 @@ def take(trial: Trial, *, agent: str, run: str, now: float, limits: Limits) -> T
             "run": run,
             "attempt": trial.attempt + 1,
             "confirmed": False,
+            "ended": False,
             "resent": False,
             "stopping": False,
             "history": (),

@@ -120,6 +120,23 @@ def test_an_orphan_that_comes_back_too_late_is_told_to_stop() -> None:
     assert beat(taken.trials, agent="a", running={"s-0000"}, now=201.0).commands == [Command("stop", "s-0000")]
 
 
+def test_a_trial_that_was_killed_under_a_living_agent_counts_once_and_is_retried_at_once() -> None:
+    """Nobody ends the run of a killed process: it reads as running long after the agent has said that it is over."""
+    runs, seen = {"s-0003": Outcome.RUNNING}, {"s-0003": 10.0}
+    trials: list[Trial] = []
+    for number in range(4):
+        trials = beat(trials, now=10.0).trials
+        if number < 3:
+            done = {f"s-000{number}": Outcome.FINISHED}
+            trials = absorb(trials, done, {}, now=10.0, limits=LIMITS)
+    trials = beat(trials, running={"s-0003"}, now=10.0, runs=runs, seen=seen).trials
+    paused = beat(trials, now=12.0, runs=runs, seen=seen, state=SweepState.PAUSED)
+    assert (paused.trials[3].state, paused.trials[3].failures) == (TrialState.FREE, 1)
+    again = beat(paused.trials, now=14.0, runs=runs, seen=seen)
+    assert again.commands == [Command("run", "s-0003-2", {"x": 3})]
+    assert (again.trials[3].failures, again.trials[3].losses) == (1, 0)
+
+
 def test_a_run_that_is_done_but_not_yet_gone_is_left_alone() -> None:
     trials = beat(beat([]).trials, running={"s-0000"}).trials
     assert beat(trials, running={"s-0000"}, runs={"s-0000": Outcome.FINISHED}).commands == []
