@@ -39,7 +39,7 @@ lint: $(INSTALLED) ## ruff, mypy, import-linter
 	$(BIN)/lint-imports
 
 unit: $(INSTALLED) ## The tests, the slow ones too
-	OMP_NUM_THREADS=1 KAG_DATA=$(KAG_DATA) $(BIN)/python -m pytest -q -n 3 --dist worksteal --durations=15
+	OMP_NUM_THREADS=1 KAG_DATA=$(KAG_DATA) $(BIN)/python -m pytest -q -n 4 --dist worksteal --durations=15
 
 bench: $(INSTALLED) ## Speed, side by side with plain references, as ratios
 	KAG_DATA=$(KAG_DATA) $(BIN)/python -m tests.benchmarks

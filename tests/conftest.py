@@ -32,14 +32,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def long_first(items: Sequence[pytest.Item], workers: int) -> list[pytest.Item]:
-    """The order in which shares of equal size, as xdist deals them, begin with long tests; a module stays together."""
-    modules: dict[Path, list[pytest.Item]] = {}
+    """The order in which shares of equal size, as xdist deals them, begin with long tests.
+
+    What costs much to make is made once: the tests of a module stay together, and those of the chain of real runs.
+    """
+    groups: dict[str, list[pytest.Item]] = {}
     rest: list[pytest.Item] = []
     for item in items:
-        (modules.setdefault(item.path, []) if seconds_of(item) else rest).append(item)
+        group = "chain" if "chain" in getattr(item, "fixturenames", ()) else str(item.path)
+        (groups.setdefault(group, []) if seconds_of(item) else rest).append(item)
     shares: list[list[pytest.Item]] = [[] for _ in range(workers)]
-    for module in sorted(modules.values(), key=total_seconds, reverse=True):
-        min(shares, key=total_seconds).extend(module)
+    for together in sorted(groups.values(), key=total_seconds, reverse=True):
+        min(shares, key=total_seconds).extend(together)
     ordered: list[pytest.Item] = []
     for number, share in enumerate(shares):
         size = (len(items) - len(ordered)) // (workers - number)

@@ -77,14 +77,14 @@ def derived(chain: Path, name: str) -> set[str]:
     return {f"{abs(value):{form}}" for value in values if math.isfinite(value) for form in (".3f", ".2f", ".2g", "g")}
 
 
-@pytest.mark.slow
+@pytest.mark.slow(3)
 def test_five_runs_are_five_rows_in_their_order(chain: Path, rows: dict[str, list[str]]) -> None:
     assert tuple(rows) == NAMES
     for name, cells in rows.items():
         assert cells[0].endswith(f"_{name}")
 
 
-@pytest.mark.slow
+@pytest.mark.slow(3)
 @pytest.mark.parametrize("name", NAMES)
 def test_val_and_test_are_those_of_the_delivered_weights(name: str, chain: Path, rows: dict[str, list[str]]) -> None:
     for split, cell in (("val", rows[name][3]), ("test", re.split(r"[; ]", rows[name][4])[0])):
@@ -92,13 +92,13 @@ def test_val_and_test_are_those_of_the_delivered_weights(name: str, chain: Path,
         assert cell == ("-" if result is None else f"{result['value']:.3f}")
 
 
-@pytest.mark.slow
+@pytest.mark.slow(3)
 @pytest.mark.parametrize("name", ["baseline", "penalty"])
 def test_the_val_number_is_the_best_of_the_history(name: str, chain: Path, rows: dict[str, list[str]]) -> None:
     assert rows[name][3] == f"{max(row['val/auprc'] for row in history(chain, name)):.3f}"
 
 
-@pytest.mark.slow
+@pytest.mark.slow(3)
 @pytest.mark.parametrize("name", NAMES)
 def test_every_number_of_a_row_comes_from_its_files(name: str, chain: Path, rows: dict[str, list[str]]) -> None:
     said = re.sub(r"\d{4}-\d\d-\d\d_\S+|\S+\.py:\d+", "", rows[name][4])
@@ -107,7 +107,7 @@ def test_every_number_of_a_row_comes_from_its_files(name: str, chain: Path, rows
     assert len(found) >= (1 if name in ("broken", "blend") else 5)
 
 
-@pytest.mark.slow
+@pytest.mark.slow(3)
 def test_what_each_run_did_is_said_of_it_and_of_no_other(chain: Path, rows: dict[str, list[str]]) -> None:
     ramp = load_spec(SPEC).model.gate.penalty.weight
     told = {
@@ -123,7 +123,7 @@ def test_what_each_run_did_is_said_of_it_and_of_no_other(chain: Path, rows: dict
     assert {source["ratio"] for source in record(chain, "blend")["sources"]} == {0.5}
 
 
-@pytest.mark.slow
+@pytest.mark.slow(3)
 def test_another_update_changes_no_byte(chain: Path, rows: dict[str, list[str]]) -> None:
     file = chain.parent / "LOG.md"
     before = file.read_bytes()
