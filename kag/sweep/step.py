@@ -91,12 +91,17 @@ def _absorbed(
     if outcome is Outcome.FINISHED:
         return finish(trial)
     if outcome is Outcome.FAILED:
-        return fail(trial, limits)
+        return fail(_over(trial), limits)
     if outcome is Outcome.INTERRUPTED:
-        return lose(trial, limits)
+        return lose(_over(trial), limits)
     if outcome is Outcome.RUNNING:
         trial = renew(trial, now=seen[trial.run or ""], limits=limits)
     return lapse(trial, now=now, limits=limits)
+
+
+def _over(trial: Trial) -> Trial:
+    """The attempt has ended: its run or its agent says so, and the other, who may say it later, changes nothing."""
+    return trial.model_copy(update={"ended": True})
 
 
 def step(
@@ -147,11 +152,11 @@ def _unwanted(trial: Trial | None) -> bool:
 def _reported(trial: Trial, agent: str, running: frozenset[str], *, now: float, limits: Limits) -> Trial:
     """What the agent's own list says of a trial."""
     if trial.run in running:
-        if trial.state is TrialState.FREE:
-            trial = trial.model_copy(update={"state": TrialState.LEASED, "agent": agent, "ended": False})
+        if trial.state is TrialState.FREE and not trial.ended:
+            trial = trial.model_copy(update={"state": TrialState.LEASED, "agent": agent})
         return renew(trial, now=now, limits=limits) if trial.state is TrialState.LEASED else trial
     if trial.state is TrialState.LEASED and trial.agent == agent and trial.confirmed:
-        return fail(trial.model_copy(update={"ended": True}), limits)
+        return fail(_over(trial), limits)
     return trial
 
 

@@ -72,7 +72,11 @@ class Trial(BaseModel):
     confirmed: bool = False
     """Whether the agent or the run has shown that the attempt began."""
     ended: bool = False
-    """Whether its agent has seen the attempt end. A run that was killed cannot say so: it reads as running."""
+    """Whether its run or its agent has said that the attempt is over.
+
+    A run that was killed cannot say so: it reads as running. A process that is on its way out is still running for its
+    agent when its run has ended.
+    """
     resent: bool = False
     """Whether the agent was told twice to begin the attempt."""
     stopping: bool = False

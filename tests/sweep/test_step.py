@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -135,6 +136,17 @@ def test_a_trial_that_was_killed_under_a_living_agent_counts_once_and_is_retried
     again = beat(paused.trials, now=14.0, runs=runs, seen=seen)
     assert again.commands == [Command("run", "s-0003-2", {"x": 3})]
     assert (again.trials[3].failures, again.trials[3].losses) == (1, 0)
+
+
+@pytest.mark.parametrize(("end", "counted"), [(Outcome.FAILED, (1, 0)), (Outcome.INTERRUPTED, (0, 1))])
+def test_an_end_counts_once_however_long_the_process_is_on_its_way_out(end: Outcome, counted: tuple[int, int]) -> None:
+    trials = beat(beat([]).trials, running={"s-0000"}).trials
+    for _ in range(3):
+        leaving = beat(trials, running={"s-0000"}, runs={"s-0000": end})
+        assert leaving.commands == []
+        trials = leaving.trials
+    trials = beat(trials, runs={"s-0000": end}, state=SweepState.PAUSED).trials
+    assert (trials[0].state, trials[0].failures, trials[0].losses) == (TrialState.FREE, *counted)
 
 
 def test_a_run_that_is_done_but_not_yet_gone_is_left_alone() -> None:
