@@ -21,7 +21,7 @@ from kag.report.words import evidence, interval, metric
 
 STYLES = (*assets.STYLES, "report.css")
 
-_WIDE = ("parallel", "graph")
+_WIDE = ("parallel", "heatmap", "graph")
 """Kinds of figures that need the whole width."""
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from kag.report.figure import Axis, Bars, Chart, Figure, Heatmap, Line, Mark, Parallel
 from kag.sweep import Metric, Sweep, Trial, TrialState
-from kag.sweep.distribution import Constant, Distribution
+from kag.sweep.distribution import Distribution
 from kag.sweep.importance import importance
 
 START, WINDOW = "swa.start", "swa.window"
@@ -27,7 +27,7 @@ def sweep_figures(sweep: Sweep, trials: Sequence[Trial]) -> tuple[Figure, ...]:
     shown = sorted((trial for trial in trials if _measured(trial)), key=lambda trial: trial.id)
     if sweep.metric is None or not shown:
         return ()
-    varied = {key: leaf for key, leaf in sweep.leaves().items() if not isinstance(leaf, Constant)}
+    varied = sweep.varied()
     figures: list[Figure] = [_parallel(sweep.metric, varied, shown)] if varied else []
     figures.append(_course(sweep.metric, shown))
     if shares := importance(sweep, trials):

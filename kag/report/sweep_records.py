@@ -10,6 +10,7 @@ from kag.changelog.entry import Entry
 from kag.report.words import setting
 from kag.spec.flat import DESCRIPTIVE, EXECUTION
 from kag.sweep import Sweep, Trial, TrialState, parse_sweep
+from kag.sweep.objective import objective
 from kag.track.record import RunRecord, Scalar, Status
 
 LISTED = 8
@@ -29,7 +30,9 @@ _STATES = {
 
 
 def sweep_of(records: Sequence[RunRecord]) -> tuple[Sweep, tuple[Trial, ...]] | None:
-    """The search that these runs belong to, judged by val AUPRC, and its trials in the order of the records.
+    """The search that these runs belong to, and its trials in the order of the records.
+
+    A search over averaging alone is judged by val AUPRC of the averages, any other by that of the delivered weights.
 
     Returns:
         None if the runs do not differ in any setting.
@@ -40,13 +43,15 @@ def sweep_of(records: Sequence[RunRecord]) -> tuple[Sweep, tuple[Trial, ...]] | 
     varied = {key: values for key, values in columns.items() if len({(type(v), v) for v in values}) > 1}
     if not varied:
         return None
+    metric = objective(varied)
     tree = {
         "method": "random",
-        "metric": {"name": names.OBJECTIVE, "goal": "maximize"},
+        "metric": {"name": metric, "goal": "maximize"},
         "parameters": {key: _parameter(values) for key, values in varied.items()},
     }
     sweep = parse_sweep(tree, title="the runs of the sweep")
-    trials = (_trial(number, record, varied) for number, record in enumerate(records))
+    value = _delivered if metric == names.OBJECTIVE else _averaged
+    trials = (_trial(number, record, varied, value(record)) for number, record in enumerate(records))
     return sweep, tuple(trials)
 
 
@@ -67,11 +72,20 @@ def _order(value: Scalar) -> tuple[bool, float, str]:
     return True, 0.0, setting(value)
 
 
-def _trial(number: int, record: RunRecord, keys: Iterable[str]) -> Trial:
+def _delivered(record: RunRecord) -> float | None:
+    return Entry(record).value("val")
+
+
+def _averaged(record: RunRecord) -> float | None:
+    found = (one for one in record.results if (one.split, one.metric, one.weights) == ("val", "auprc", "averaged"))
+    return next((one.value for one in found), None)
+
+
+def _trial(number: int, record: RunRecord, keys: Iterable[str], value: float | None) -> Trial:
     return Trial(
         id=number,
         params={key: record.spec.get(key) for key in keys},
         state=_STATES[record.status],
-        value=Entry(record).value("val"),
+        value=value,
         run=record.id,
     )

@@ -157,6 +157,10 @@ class Sweep(_Section):
         """Dotted key -> distribution, in the order of the keys."""
         return {".".join(path): leaf for path, leaf in sorted(_walk(self.parameters, ()))}
 
+    def varied(self) -> dict[str, Distribution]:
+        """The leaves that are searched, without the constant ones."""
+        return {key: leaf for key, leaf in self.leaves().items() if not isinstance(leaf, Constant)}
+
     def arguments(self, params: Params) -> dict[str, Any]:
         """The point as the agent gets it: nested where the file nests."""
         tree: dict[str, Any] = {}

@@ -7,7 +7,6 @@ import warnings
 from collections.abc import Sequence
 
 from kag.sweep.config import Sweep
-from kag.sweep.distribution import Constant
 from kag.sweep.suggest import observed_study
 from kag.sweep.trial import Trial, TrialState
 
@@ -29,7 +28,7 @@ def importance(sweep: Sweep, trials: Sequence[Trial]) -> dict[str, float]:
     import optuna
 
     done = [t for t in trials if t.state is TrialState.FINISHED and t.result is not None and math.isfinite(t.result)]
-    varied = [key for key, leaf in sweep.leaves().items() if not isinstance(leaf, Constant)]
+    varied = list(sweep.varied())
     if len(done) < FEWEST or sweep.metric is None or not varied:
         return {}
     evaluator = optuna.importance.PedAnovaImportanceEvaluator()

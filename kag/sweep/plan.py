@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from kag import names
 from kag.errors import SpecError
 from kag.spec import RunSpec, build_spec, preflight
 from kag.spec.finding import Finding, Severity
 from kag.spec.prefix import part_points, prefix_digest
 from kag.sweep.command import TrainCommand
 from kag.sweep.config import Params, Sweep
+from kag.sweep.objective import objective
 from kag.sweep.trial import point_digest
 
 MOST_POINTS = 2000
@@ -78,7 +80,7 @@ def plan(sweep: Sweep, base: RunSpec, command: TrainCommand) -> Plan:
         epochs=sum(lengths) if complete else None if trials is None else trials * max(lengths, default=0),
         epochs_forked=forked_epochs(specs, command.part_at) if complete else None,
         shares=command.share is not None,
-        findings=(*refused, *_summed(specs)),
+        findings=(*refused, *_ranked((*_undecided(sweep, len(points)), *_summed(specs)))),
     )
 
 
@@ -140,15 +142,28 @@ def _built(base: RunSpec, points: Sequence[Params]) -> tuple[list[RunSpec], list
     return specs, [count]
 
 
-def _summed(specs: Sequence[RunSpec]) -> list[FindingCount]:
+def _undecided(sweep: Sweep, points: int) -> Iterator[FindingCount]:
+    telling = objective(sweep.varied())
+    if sweep.metric is not None and sweep.metric.name == names.OBJECTIVE != telling:
+        yield FindingCount(
+            code="metric_ties",
+            severity=Severity.WARNING,
+            points=points,
+            example=f"every trial whose best single epoch beats its average delivers that epoch, and all of them have "
+            f"the same {names.OBJECTIVE}; judge averaging by {telling}",
+        )
+
+
+def _summed(specs: Sequence[RunSpec]) -> Iterator[FindingCount]:
     found: dict[str, list[Finding]] = {}
     for spec in specs:
         # A code that comes twice for one point still is one point.
         once: Mapping[str, Any] = {finding.code: finding for finding in reversed(preflight(spec))}
         for code, finding in once.items():
             found.setdefault(code, []).append(finding)
-    counts = [
-        FindingCount(code=code, severity=of[0].severity, points=len(of), example=of[0].sentence)
-        for code, of in found.items()
-    ]
+    for code, of in found.items():
+        yield FindingCount(code=code, severity=of[0].severity, points=len(of), example=of[0].sentence)
+
+
+def _ranked(counts: Iterable[FindingCount]) -> list[FindingCount]:
     return sorted(counts, key=lambda count: (list(Severity).index(count.severity), -count.points, count.code))

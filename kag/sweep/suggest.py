@@ -59,7 +59,7 @@ def _sampled(sweep: Sweep, trials: Sequence[Trial], seed: int) -> Params:
     """Draw from an Optuna study that holds the trials so far on the unit cube."""
     import optuna
 
-    leaves = {key: leaf for key, leaf in sweep.leaves().items() if not isinstance(leaf, Constant)}
+    leaves = sweep.varied()
     draw_seed = int.from_bytes(hashlib.sha256(f"{seed}:{len(trials)}".encode()).digest()[:4])
     bayes = sweep.method == "bayes"
     sampler: optuna.samplers.BaseSampler = (
@@ -81,7 +81,7 @@ def observed_study(sweep: Sweep, trials: Sequence[Trial]) -> optuna.Study:
     """An Optuna study of these trials, every parameter on the unit interval or as a category."""
     import optuna
 
-    leaves = {key: leaf for key, leaf in sweep.leaves().items() if not isinstance(leaf, Constant)}
+    leaves = sweep.varied()
     study = _study(optuna.samplers.RandomSampler(seed=0))
     study.add_trials(_observed(sweep, trials, leaves, {key: _space(leaf, True) for key, leaf in leaves.items()}))
     return study

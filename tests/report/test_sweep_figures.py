@@ -146,6 +146,21 @@ def test_a_sweep_is_read_off_its_records() -> None:
     assert figures["windows"].marked == (1, 1)
 
 
+def test_a_search_for_the_window_alone_is_judged_by_the_averages() -> None:
+    def averaging(number: int, window: int, value: float | None) -> RunRecord:
+        found = record(number, 0.5, swa__start=2, swa__window=window)
+        averages = () if value is None else (run_result("val", value, weights="averaged", delivered=False),)
+        recomputed = run_result("val", 0.9, weights="averaged_recomputed", delivered=False)
+        return found.model_copy(update={"results": (*found.results, *averages, recomputed)})
+
+    found = sweep_of([averaging(0, 1, 0.3), averaging(1, 2, 0.4), averaging(2, 3, None)])
+    assert found is not None
+    space, trials = found
+    assert space.metric is not None
+    assert space.metric.name == "val_averaged/auprc"
+    assert [one.result for one in trials] == [0.3, 0.4, None]
+
+
 def test_many_numbers_make_a_range_and_a_missing_section_a_word() -> None:
     drawn = [record(n, 0.1 * n, optimizer__lr=10.0 ** (-n / 3), swa=None) for n in range(12)]
     found = sweep_of([*drawn, record(12, 0.5, optimizer__lr=0.5, swa__start=2, swa__window=3)])

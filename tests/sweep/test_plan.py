@@ -51,6 +51,16 @@ def test_forks_of_the_shipped_windows_by_hand() -> None:
     assert found.epochs_forked == 7 + 2 * 5 + 2 * 5
 
 
+def test_averaging_judged_by_what_is_delivered_is_warned_of() -> None:
+    windows = {"swa.start": {"values": [10, 14]}, "swa.window": {"values": [2, 6]}, "seed": {"value": 3}}
+    (tied,) = [one for one in planned(windows).findings if one.code == "metric_ties"]
+    assert (tied.severity, tied.points) == (Severity.WARNING, 4)
+    assert tied.example.endswith("judge averaging by val_averaged/auprc")
+    telling = planned(windows, metric={"name": "val_averaged/auprc", "goal": "maximize"})
+    mixed = planned({**windows, "seed": {"values": [1, 2]}})
+    assert "metric_ties" not in {one.code for found in (telling, mixed) for one in found.findings}
+
+
 def test_epochs_are_shared_only_where_a_state_is_stored() -> None:
     swa = {"swa.start": {"value": 10}, "swa.window": {"values": [2, 6]}}
     # The window's ends are part points by themselves: the longer window goes on from the shorter one's end.

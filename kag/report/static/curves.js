@@ -63,9 +63,14 @@ const kagCurves = (() => {
     };
   }
 
+  /* Labels stand above the plot, where no curve can be: those of spans in one row, those of marks in the next. */
+  const ROW = 15;
+  const rowsAbove = (figure) => (figure.spans.length > 0) + (figure.marks.length > 0);
+
   /* Marks and spans hang on a series without data. */
   function annotations(figure, middle, look) {
     const label = { show: true, color: look.muted, fontSize: 11 };
+    const above = 3 + ROW * (rowsAbove(figure) - 1);
     return {
       type: "line",
       data: [],
@@ -76,7 +81,7 @@ const kagCurves = (() => {
         lineStyle: { color: look.muted, type: "dotted", width: 1.5 },
         data: figure.marks.map((mark) => ({
           xAxis: mark.x,
-          label: { ...label, position: "end", distance: 3, align: mark.x > middle ? "right" : "left",
+          label: { ...label, position: "end", distance: above, align: mark.x > middle ? "right" : "left",
             formatter: () => mark.label },
         })),
       },
@@ -84,7 +89,7 @@ const kagCurves = (() => {
         silent: true,
         itemStyle: { color: look.span },
         data: figure.spans.map((span) => [
-          { xAxis: span.start, label: { ...label, position: "insideTop", formatter: () => span.label } },
+          { xAxis: span.start, label: { ...label, position: "top", distance: 3, formatter: () => span.label } },
           { xAxis: span.end },
         ]),
       },
@@ -137,7 +142,7 @@ const kagCurves = (() => {
     return {
       ...found,
       legend: { ...named.option, show: labels.length > 1 },
-      grid: room((labels.length > 1 ? named.height : 10) + (figure.marks.length ? 16 : 0), 6),
+      grid: room((labels.length > 1 ? named.height : 10) + ROW * rowsAbove(figure), 6),
       xAxis: valueAxis(look, {
         name: figure.x_label, nameGap: 24, min: first, max: last, splitLine: { show: false },
         minInterval: x.every(Number.isInteger) ? 1 : undefined,

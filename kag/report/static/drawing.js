@@ -14,10 +14,20 @@ const kagDrawing = (() => {
     return size !== 0 && (size < 1e-3 || size >= 1e6) ? rounded.toExponential() : String(rounded);
   }
 
+  /* A tick is round in the scale of its axis: more digits are noise of the machine, fewer would make neighbours alike. */
+  function tick(value) {
+    const size = Math.abs(value);
+    const round = Number(value.toPrecision(10));
+    return size !== 0 && (size < 1e-3 || size >= 1e6) ? round.toExponential() : String(round);
+  }
+
   // Rich text of ECharts reads `{style|text}`; a space of no width after the brace keeps the text as it is.
   const plain = (text) => text.replaceAll("{", "{\u200b");
 
   const brief = (text, most) => (text.length > most ? `${text.slice(0, most - 1)}…` : text);
+
+  /* The end of a key of the spec tells it apart, its beginning is common to many. */
+  const ending = (key, most) => (key.length > most ? `…${key.slice(1 - most)}` : key);
 
   const colourOf = (look, place) => look.colours[place % look.colours.length];
 
@@ -57,7 +67,7 @@ const kagDrawing = (() => {
 
   const valueAxis = (look, more) => {
     const found = axis(look, { type: "value", scale: true, ...more });
-    return { ...found, axisLabel: { ...found.axisLabel, formatter: number } };
+    return { ...found, axisLabel: { ...found.axisLabel, formatter: tick } };
   };
 
   const room = (top, bottom, right = 18) => ({
@@ -87,5 +97,7 @@ const kagDrawing = (() => {
     return `${figure.title}: ${figure.rows.length} lines over ${figure.axes.map((one) => one.label).join(", ")}`;
   }
 
-  return { MISSING, number, plain, brief, colourOf, finite, lowest, highest, base, axis, valueAxis, room, description };
+  return {
+    MISSING, number, tick, plain, brief, ending, colourOf, finite, lowest, highest, base, axis, valueAxis, room,
+  };
 })();

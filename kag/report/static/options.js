@@ -3,7 +3,7 @@
 /* Figures as ECharts options: one pure function a kind. `look` holds the colours and the width of the place. */
 const kagOptions = (() => {
   const { MISSING, number, plain, brief, finite, lowest, highest } = kagDrawing;
-  const { base, axis, valueAxis, room } = kagDrawing;
+  const { base, axis, valueAxis, room, tick, ending } = kagDrawing;
   const { chart } = kagCurves;
   const NARROW = 520;
 
@@ -81,7 +81,7 @@ const kagOptions = (() => {
       axisLine: { lineStyle: { color: look.muted } },
       axisTick: { lineStyle: { color: look.muted } },
       axisLabel: { color: look.ink, fontSize: 10, hideOverlap: true, backgroundColor: look.surface, padding: [1, 3],
-        borderRadius: 2, formatter: one.words ? (word) => brief(word, 16) : number },
+        borderRadius: 2, formatter: one.words ? (word) => brief(word, 16) : tick },
     });
     return {
       ...found,
@@ -106,13 +106,14 @@ const kagOptions = (() => {
 
   function bars(figure, look) {
     const found = base(figure, look);
+    const most = Math.max(14, Math.floor(look.width / 15));
     return {
       ...found,
       grid: room(4, 6, 64),
       xAxis: valueAxis(look, { name: figure.value_label, nameGap: 24, scale: false, splitNumber: 3 }),
       yAxis: axis(look, {
         type: "category", inverse: true, data: figure.labels, splitLine: { show: false }, axisTick: { show: false },
-        axisLabel: { color: look.ink, fontSize: 12, width: Math.max(90, look.width * 0.4), overflow: "truncate" },
+        axisLabel: { color: look.ink, fontSize: 12, formatter: (key) => ending(key, most) },
       }),
       tooltip: { ...found.tooltip, formatter: (item) => `${plain(item.name)}  ${number(item.value)}` },
       series: [{

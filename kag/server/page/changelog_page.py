@@ -42,7 +42,7 @@ def changelog(site: Site, visit: Visit) -> Response:
         section="changelog",
         rows=rows,
         total=len(found),
-        everything=f"?{urlencode({**visit.query, 'all': 1})}",
+        everything=f"?{urlencode({**visit.query, 'all': 1})}" if first else None,
         given={name: visit.query.get(name, "") for name in ("since", "until", "tag", "sweep")},
         tags=sorted({tag for record in ledger.records.values() for tag in record.tags}),
         sweeps=sorted({record.sweep for record in ledger.records.values() if record.sweep}),

@@ -21,7 +21,6 @@ from kag.server.store import all_rows
 from kag.server.sweeps import by_name, edit, sweep_of, trials_of
 from kag.server.tables import agents, sweeps
 from kag.sweep import Sweep, SweepState, Trial
-from kag.sweep.distribution import Constant
 from kag.sweep.importance import best
 from kag.sweep.trial import point_digest
 
@@ -61,6 +60,7 @@ def sweep(site: Site, visit: Visit) -> Response:
         searching = all_rows(connection, select(agents).where(agents.c.sweep_id == row["id"]).order_by(agents.c.id))
         tried = trials_of(connection, row["id"])
     parsed = sweep_of(row["config"])
+    progress = _progress(shelf, row, parsed, tried)
     return site.page(
         "sweep.html",
         visit,
@@ -68,9 +68,9 @@ def sweep(site: Site, visit: Visit) -> Response:
         section="sweeps",
         row=row,
         sweep=parsed,
-        buttons=OFFERED[SweepState(row["state"])],
-        agents=[{**one, "alive": _alive(site, visit, one)} for one in searching],
-        progress=site.text("progress.html", **_progress(shelf, row, parsed, tried)),
+        buttons=() if progress["over"] == progress["total"] else OFFERED[SweepState(row["state"])],
+        agents=[{**one, "word": _word(one, row, visit.now - site.settings.limits.lease)} for one in searching],
+        progress=site.text("progress.html", **progress),
         answer=_answer(shelf, parsed, tried, version="", live=True),
     )
 
@@ -142,7 +142,7 @@ def _progress(shelf: Shelf, row: RowMapping, parsed: Sweep, tried: Sequence[Tria
         "metric": parsed.metric,
         "best": top,
         "best_link": shelf.address(known[top.run]) if top and top.run in known else None,
-        "varied": _varied(parsed),
+        "varied": list(parsed.varied()),
     }
 
 
@@ -153,7 +153,7 @@ def _answer(shelf: Shelf, parsed: Sweep, tried: Sequence[Trial], *, version: str
         "live": live,
         "metric": parsed.metric.name if parsed.metric else None,
         "goal": parsed.metric.goal if parsed.metric else None,
-        "keys": _varied(parsed),
+        "keys": list(parsed.varied()),
         "trials": [_shown(trial, known[trial.run].short if trial.run in known else None, parsed) for trial in tried],
     }
 
@@ -166,7 +166,7 @@ def _shown(trial: Trial, title: str | None, parsed: Sweep) -> dict[str, Any]:
         "title": title,
         "result": _finite(trial.result),
         "steps": len(trial.history),
-        "params": [_finite(trial.params.get(key)) for key in _varied(parsed)],
+        "params": [_finite(trial.params.get(key)) for key in parsed.varied()],
     }
 
 
@@ -177,14 +177,13 @@ def _finite(value: Any) -> Any:
     return json.dumps(value) if isinstance(value, (dict, list)) else value
 
 
-def _varied(parsed: Sweep) -> list[str]:
-    return [key for key, leaf in parsed.leaves().items() if not isinstance(leaf, Constant)]
-
-
 def _version(row: RowMapping, tried: Sequence[Trial]) -> str:
     seen = [[trial.state.value, trial.run, _finite(trial.result), len(trial.history)] for trial in tried]
     return point_digest({"state": row["state"], "trials": seen})
 
 
-def _alive(site: Site, visit: Visit, agent: RowMapping) -> bool:
-    return bool(visit.now - agent["heartbeat_at"] < site.settings.limits.lease)
+def _word(agent: RowMapping, sweep: RowMapping, since: float) -> str:
+    """An agent does not say that it leaves: one that is not heard of is missed while there is work, and only then."""
+    if agent["heartbeat_at"] > since:
+        return "alive"
+    return "ended" if sweep["state"] in (SweepState.FINISHED, SweepState.CANCELED) else "silent"
