@@ -5,12 +5,15 @@ The words are the keys of the spec, `model.` left out. A ramp is one value, and 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import PurePath
 
 from kag.spec.flat import DESCRIPTIVE, EXECUTION, Scalar
 from kag.spec.load import PATHS
 from kag.track.record import Change, RunRecord
+
+Sides = tuple[dict[str, Scalar], dict[str, Scalar]]
+Word = Callable[[Scalar], str]
 
 SHOWN = 12
 """Changes that a cell lists."""
@@ -31,55 +34,63 @@ def diff(before: RunRecord, after: RunRecord) -> tuple[Change, ...]:
 
 
 def compare(before: Mapping[str, Scalar], after: Mapping[str, Scalar], *, partial: bool = False) -> tuple[Change, ...]:
-    """Keys on which two flat specs differ; see `diff`.
+    """Keys on which two flat specs differ; see `diff`. Texts hold numbers in few digits where these tell them apart.
 
     Args:
         partial: what one side does not have is unknown, and no change.
     """
-    old, new = _apart(*map(_grouped, _near(before, after)))
-    return tuple(
-        change
-        for key in _keys(old, new)
-        if (change := _change(key, old, new)) is not None and not (partial and _unknown(key, old, new))
-    )
+    near = _near(before, after)
+    brief, exact = (dict(_changes(near, partial, word)) for word in (_word, _exact))
+    return tuple(brief.get(key, change) for key, change in exact.items())
 
 
 def phrase(changes: Iterable[Change], shown: int = SHOWN) -> str:
     """The changes in one line; the last words count those that are not listed."""
-    listed = [
-        f"{change.key.removeprefix('model.')} {_word(change.before)} -> {_word(change.after)}" for change in changes
-    ]
+    listed = [f"{change.key.removeprefix('model.')} {' -> '.join(_words(change))}" for change in changes]
     rest = len(listed) - shown
     return "; ".join([*listed[:shown], *([f"and {rest} more"] if rest > 0 else [])])
 
 
-def _near(before: Mapping[str, Scalar], after: Mapping[str, Scalar]) -> tuple[dict[str, Scalar], dict[str, Scalar]]:
+def _words(change: Change) -> tuple[str, str]:
+    brief = _word(change.before), _word(change.after)
+    return brief if brief[0] != brief[1] else (_exact(change.before), _exact(change.after))
+
+
+def _changes(near: Sides, partial: bool, word: Word) -> Iterator[tuple[str, Change]]:
+    old, new = _apart(*(_grouped(side, word) for side in near))
+    for key in _keys(old, new):
+        before, after = _value(key, old, word), _value(key, new, word)
+        if before != after and not (partial and _unknown(key, old, new)):
+            yield key, Change(key=key, before=before, after=after)
+
+
+def _near(before: Mapping[str, Scalar], after: Mapping[str, Scalar]) -> Sides:
     """Both sides without the sections in which they agree."""
     sections = {key.rpartition(".")[0] for key, _ in before.items() ^ after.items()}
     near = [{key: side[key] for key in side if key.rpartition(".")[0] in sections} for side in (before, after)]
     return near[0], near[1]
 
 
-def _apart(old: dict[str, Scalar], new: dict[str, Scalar]) -> tuple[dict[str, Scalar], dict[str, Scalar]]:
+def _apart(old: dict[str, Scalar], new: dict[str, Scalar]) -> Sides:
     """Both sides without the keys on which they agree: nearly all of them, nearly always."""
     same = {key for key in old.keys() & new.keys() if old[key] == new[key]}
     return {key: old[key] for key in old if key not in same}, {key: new[key] for key in new if key not in same}
 
 
-def _grouped(spec: Mapping[str, Scalar]) -> dict[str, Scalar]:
+def _grouped(spec: Mapping[str, Scalar], word: Word) -> dict[str, Scalar]:
     """Flat spec with each ramp as one text, and of a path its last part: where a file lies changes nothing."""
     found: dict[str, Scalar] = {}
     for key, value in spec.items():
         name, _, last = key.rpartition(".")
         if last in _RAMP and all(f"{name}.{part}" in spec for part in _RAMP[:3]):
-            found[name] = _ramp(spec, name)
+            found[name] = _ramp(spec, name, word)
         elif key not in DESCRIPTIVE + EXECUTION:
             found[key] = PurePath(value).name if key in PATHS and isinstance(value, str) else value
     return found
 
 
-def _ramp(spec: Mapping[str, Scalar], name: str) -> str:
-    start, end, epochs = (_word(spec[f"{name}.{part}"]) for part in _RAMP[:3])
+def _ramp(spec: Mapping[str, Scalar], name: str, word: Word) -> str:
+    start, end, epochs = (word(spec[f"{name}.{part}"]) for part in _RAMP[:3])
     shape = spec.get(f"{name}.shape", "linear")
     return f"{start} to {end} in {epochs}{'' if shape == 'linear' else f' {shape}'}"
 
@@ -97,18 +108,13 @@ def _inside(key: str, side: Mapping[str, Scalar]) -> list[str]:
     return [inner for inner in side if inner.startswith(f"{key}.")]
 
 
-def _change(key: str, old: Mapping[str, Scalar], new: Mapping[str, Scalar]) -> Change | None:
-    before, after = _value(key, old), _value(key, new)
-    return None if before == after else Change(key=key, before=before, after=after)
-
-
-def _value(key: str, side: Mapping[str, Scalar]) -> Scalar:
+def _value(key: str, side: Mapping[str, Scalar], word: Word) -> Scalar:
     """A value; of a section the values inside, without those that are off."""
     inner = _inside(key, side)
     if key in side or not inner:
         return side.get(key)
     return ", ".join(
-        f"{name.removeprefix(f'{key}.')} {_word(side[name])}" for name in inner if side[name] not in (None, False)
+        f"{name.removeprefix(f'{key}.')} {word(side[name])}" for name in inner if side[name] not in (None, False)
     )
 
 
@@ -117,8 +123,12 @@ def _unknown(key: str, old: Mapping[str, Scalar], new: Mapping[str, Scalar]) -> 
 
 
 def _word(value: Scalar) -> str:
+    return f"{value:g}" if isinstance(value, float) else _exact(value)
+
+
+def _exact(value: Scalar) -> str:
     if value is None:
         return "none"
     if isinstance(value, bool):
         return "true" if value else "false"
-    return f"{value:g}" if isinstance(value, (int, float)) else value
+    return str(value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -89,8 +90,18 @@ def _groups(entries: Iterable[Entry]) -> list[list[Entry]]:
 
 
 def _best_first(group: list[Entry]) -> list[Entry]:
-    """Highest val AUPRC first; trials without one last, in their order."""
-    return sorted(group, key=lambda entry: -(value if (value := entry.value("val")) is not None else float("-inf")))
+    """Highest val AUPRC first; trials without one last, in their order.
+
+    Trials that deliver the same epoch, as in a sweep over averaging, come in the order of their averages.
+    """
+    return sorted(group, key=_rank, reverse=True)
+
+
+def _rank(entry: Entry) -> tuple[float, float]:
+    results = entry.record.results
+    averages = [one.value for one in results if (one.split, one.metric, one.weights) == ("val", "auprc", "averaged")]
+    delivered = entry.value("val")
+    return (-math.inf if delivered is None else delivered, next(filter(math.isfinite, averages), -math.inf))
 
 
 def _in_order(groups: Iterable[Sequence[Entry]]) -> list[Entry]:

@@ -96,10 +96,10 @@ def _of_runs(source: RunSource, siblings: Siblings, words: list[str], place: str
 def _of_sweep(source: RunSource, siblings: Siblings, identifier: str) -> Report:
     from kag.report.reading import of_sweep, read_runs
     from kag.report.sections import report_of_sweep
+    from kag.report.sweep_records import search_of
 
     trials = of_sweep(siblings, identifier)
-    values = {trial.id: value for trial in trials if (value := siblings.by_id[trial.id].value("val")) is not None}
-    best = sorted(values, key=lambda trial: -values[trial])[:BEST]
+    best = list(search_of(trials).results)[:BEST]
     runs = read_runs(source, siblings, best, lambda some: _shown(some, "runs"))
     return report_of_sweep(identifier, trials, runs, [entry.record for entry in siblings.entries])
 

@@ -9,7 +9,7 @@ from kag import names
 from kag.report.figure import Chart, Line
 from kag.report.run_figures import EPOCH_AXIS
 from kag.report.series import Rows, by_epoch, line
-from kag.report.words import MISSING, setting
+from kag.report.words import MISSING, settings
 from kag.spec.flat import DESCRIPTIVE, EXECUTION
 from kag.track.record import RunRecord
 
@@ -31,7 +31,7 @@ class Setting:
 
     key: str
     values: tuple[str, ...]
-    """As the spec writes them, one a run; a dash where a run has no such key."""
+    """In the words of the spec, one a run; a dash where a run has no such key."""
 
 
 def compare_figures(histories: Mapping[str, Rows]) -> tuple[Chart, ...]:
@@ -56,7 +56,7 @@ def differing_settings(records: Sequence[RunRecord]) -> tuple[Setting, ...]:
     """
     keys = dict.fromkeys(key for record in records for key in record.spec if key not in DESCRIPTIVE + EXECUTION)
     return tuple(
-        Setting(key, tuple(setting(record.spec[key]) if key in record.spec else MISSING for record in records))
+        Setting(key, settings([record.spec.get(key, MISSING) for record in records]))
         for key in keys
         if len({_known(record, key) for record in records if record.kind != "imported" or key in record.spec}) > 1
     )

@@ -14,7 +14,7 @@ from kag.report.lineage import lineage_figure
 from kag.report.reading import ReportedRun
 from kag.report.run_figures import run_figures
 from kag.report.sweep_figures import sweep_figures
-from kag.report.sweep_records import sweep_of
+from kag.report.sweep_records import search_of
 from kag.report.tables import Cell, Table
 from kag.spec.finding import Finding
 from kag.track.record import Result, RunRecord
@@ -98,15 +98,15 @@ def report_of_sweep(
         best: the best of them with their histories, best first.
         known: every run of the source, for the lineage.
     """
-    searched = sweep_of(trials)
-    parameters = list(searched[0].leaves()) if searched else []
+    search = search_of(trials)
+    parameters = search.sweep.leaves() if search.sweep else {}
     overview = Comparison(
         title=f"Sweep {identifier}",
         anchor="sweep",
         summary=f"{len(trials)} trials over {', '.join(parameters) or 'no parameter on which they differ'}; "
-        "judged by val AUPRC of the delivered weights.",
-        figures=sweep_figures(*searched) if searched else (),
-        runs=tables.trials_table(trials, parameters),
+        f"judged by val AUPRC of the {search.judged_by} weights.",
+        figures=sweep_figures(search.sweep, search.trials) if search.sweep else (),
+        runs=tables.trials_table(trials, search),
         settings=Table((), ()),
         settings_title="",
     )

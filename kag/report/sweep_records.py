@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from kag import names
@@ -11,7 +13,7 @@ from kag.report.words import setting
 from kag.spec.flat import DESCRIPTIVE, EXECUTION
 from kag.sweep import Sweep, Trial, TrialState, parse_sweep
 from kag.sweep.objective import objective
-from kag.track.record import RunRecord, Scalar, Status
+from kag.track.record import Result, RunRecord, Scalar, Status
 
 LISTED = 8
 """Distinct numbers up to which a parameter counts as listed, and not as a range."""
@@ -29,30 +31,56 @@ _STATES = {
 }
 
 
-def sweep_of(records: Sequence[RunRecord]) -> tuple[Sweep, tuple[Trial, ...]] | None:
-    """The search that these runs belong to, and its trials in the order of the records.
+@dataclass(frozen=True)
+class Search:
+    """A sweep and what it is judged by."""
 
-    A search over averaging alone is judged by val AUPRC of the averages, any other by that of the delivered weights.
+    sweep: Sweep | None
+    """None if its runs do not differ in any setting."""
+    trials: tuple[Trial, ...]
+    judged_by: str
+    """The weights whose val AUPRC counts: `delivered` or `averaged`."""
+    results: Mapping[str, Result]
+    """Run id -> that val AUPRC, for runs that have one; the best first."""
 
-    Returns:
-        None if the runs do not differ in any setting.
+
+def search_of(records: Sequence[RunRecord]) -> Search:
+    """The search that these runs belong to, with its trials in the order of the records.
+
+    One over averaging alone is judged by the averages, if any run has one, every other by what the runs deliver.
     """
     skipped = DESCRIPTIVE + EXECUTION
     keys = dict.fromkeys(key for record in records for key in record.spec if key not in skipped)
     columns = {key: [record.spec.get(key) for record in records] for key in keys}
     varied = {key: values for key, values in columns.items() if len({(type(v), v) for v in values}) > 1}
-    if not varied:
-        return None
-    metric = objective(varied)
+    averages = _best_first(records, _average) if varied and objective(varied) != names.OBJECTIVE else {}
+    results = averages or _best_first(records, lambda record: Entry(record).auprc("val"))
+    metric = names.averaged(names.OBJECTIVE) if averages else names.OBJECTIVE
+    return Search(
+        sweep=_sweep(metric, varied) if varied else None,
+        trials=tuple(_trial(number, record, varied, results) for number, record in enumerate(records)),
+        judged_by="averaged" if averages else "delivered",
+        results=results,
+    )
+
+
+def _best_first(records: Sequence[RunRecord], judge: Callable[[RunRecord], Result | None]) -> dict[str, Result]:
+    found = [(record.id, result) for record in records if (result := judge(record)) is not None]
+    return dict(sorted(found, key=lambda pair: -pair[1].value))
+
+
+def _average(record: RunRecord) -> Result | None:
+    found = (one for one in record.results if (one.split, one.metric, one.weights) == ("val", "auprc", "averaged"))
+    return next((one for one in found if math.isfinite(one.value)), None)
+
+
+def _sweep(metric: str, varied: Mapping[str, Sequence[Scalar]]) -> Sweep:
     tree = {
         "method": "random",
         "metric": {"name": metric, "goal": "maximize"},
         "parameters": {key: _parameter(values) for key, values in varied.items()},
     }
-    sweep = parse_sweep(tree, title="the runs of the sweep")
-    value = _delivered if metric == names.OBJECTIVE else _averaged
-    trials = (_trial(number, record, varied, value(record)) for number, record in enumerate(records))
-    return sweep, tuple(trials)
+    return parse_sweep(tree, title="the runs of the sweep")
 
 
 def _parameter(values: Sequence[Scalar]) -> dict[str, Any]:
@@ -72,20 +100,11 @@ def _order(value: Scalar) -> tuple[bool, float, str]:
     return True, 0.0, setting(value)
 
 
-def _delivered(record: RunRecord) -> float | None:
-    return Entry(record).value("val")
-
-
-def _averaged(record: RunRecord) -> float | None:
-    found = (one for one in record.results if (one.split, one.metric, one.weights) == ("val", "auprc", "averaged"))
-    return next((one.value for one in found), None)
-
-
-def _trial(number: int, record: RunRecord, keys: Iterable[str], value: float | None) -> Trial:
+def _trial(number: int, record: RunRecord, keys: Iterable[str], results: Mapping[str, Result]) -> Trial:
     return Trial(
         id=number,
         params={key: record.spec.get(key) for key in keys},
         state=_STATES[record.status],
-        value=value,
+        value=results[record.id].value if record.id in results else None,
         run=record.id,
     )

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from kag import names
 from kag.changelog.diff import diff
 from kag.changelog.entry import Entry
+from kag.report.sweep_records import Search
 from kag.report.words import MISSING, duration, interval, metric, setting
 from kag.spec.flat import differences, flat
 from kag.spec.run import RunSpec
@@ -64,15 +65,19 @@ def runs_table(records: Sequence[RunRecord]) -> Table:
     return Table(columns, tuple(_run(record) for record in records))
 
 
-def trials_table(records: Sequence[RunRecord], parameters: Sequence[str]) -> Table:
-    """One row a trial of a sweep, the best first, and what it set each parameter to."""
-
+def trials_table(records: Sequence[RunRecord], search: Search) -> Table:
+    """One row a trial of a sweep, the best first, what it set each parameter to, and what it is judged by."""
+    parameters = list(search.sweep.leaves()) if search.sweep else []
+    delivered = search.judged_by == "delivered"
+    place = {run: number for number, run in enumerate(search.results)}
     rows = []
-    for record in sorted(records, key=lambda record: -(Entry(record).value("val") or 0.0)):
+    for record in sorted(records, key=lambda record: place.get(record.id, len(place))):
         settings = (setting(record.spec[key]) if key in record.spec else MISSING for key in parameters)
         own = (record.id, record.status.value, *settings)
-        rows.append((*map(Cell, own), _measurement(Entry(record).auprc("val"))))
-    return Table(("run", "status", *parameters, "val AUPRC"), tuple(rows), words=2)
+        found = [search.results.get(record.id), *([] if delivered else [Entry(record).auprc("val")])]
+        rows.append((*map(Cell, own), *map(_measurement, found)))
+    columns = ("val AUPRC",) if delivered else ("val AUPRC, averaged", "val AUPRC, delivered")
+    return Table(("run", "status", *parameters, *columns), tuple(rows), words=2)
 
 
 def parent_changes(parent: RunRecord, record: RunRecord) -> Table:

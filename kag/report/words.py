@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from datetime import timedelta
 
 from kag.track.record import Result, Scalar
@@ -14,6 +15,13 @@ MISSING = "–"
 def setting(value: Scalar) -> str:
     """A setting as the spec writes it."""
     return value if isinstance(value, str) else json.dumps(value)
+
+
+def settings(values: Sequence[Scalar]) -> tuple[str, ...]:
+    """Settings side by side: six significant digits, or all where fewer would make different ones look alike."""
+    brief = tuple(f"{value:g}" if isinstance(value, float) else setting(value) for value in values)
+    exact = tuple(map(setting, values))
+    return brief if len(set(brief)) == len(set(exact)) else exact
 
 
 def number(value: float) -> str:

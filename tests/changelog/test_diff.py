@@ -51,6 +51,17 @@ def said(before: dict[str, Any], after: dict[str, Any]) -> str:
         ),
         ({}, {"model__auxiliary": None}, "auxiliary weight 0.1 to 0.02 in 12, distance_temperature 6 -> none"),
         ({}, {"loss__pos_weight": 45}, "loss.pos_weight auto -> 45"),
+        ({"seed": 20251017}, {"seed": 20251018}, "seed 20251017 -> 20251018"),
+        (
+            {"model__gate__temperature": 1.23456789},
+            {"model__gate__temperature": 1.23456780},
+            "gate.temperature 1.23456789 -> 1.2345678",
+        ),
+        (
+            {"model__gate__penalty__weight": {"start": 0.123456789, "end": 0.05, "epochs": 15}},
+            {"model__gate__penalty__weight": {"start": 0.123456780, "end": 0.05, "epochs": 15}},
+            "gate.penalty.weight 0.123456789 to 0.05 in 15 -> 0.12345678 to 0.05 in 15",
+        ),
         ({}, {"model__gate__context_norm": False}, "gate.context_norm true -> false"),
         ({}, {"name": "b", "data__file": "/elsewhere/b.h5", "track__project": "p", "data__workers": 4}, ""),
     ],

@@ -141,6 +141,16 @@ def test_a_sweep_is_one_row_with_its_best_trial_and_the_others_folded() -> None:
     assert cells[2][3] == "0.350"
 
 
+def test_trials_that_deliver_the_same_epoch_stand_in_the_order_of_their_averages() -> None:
+    def averaging(number: int, average: float) -> RunRecord:
+        results = (run_result("val", 0.5), run_result("val", average, weights="averaged", delivered=False))
+        return run_record(number, f"t{number}", sweep="s1", results=results)
+
+    cells = cells_of(averaging(0, 0.3), averaging(1, 0.45), averaging(2, 0.4))
+    assert [cell[0].split("_")[-1].split("<")[0] for cell in cells] == ["t1"]
+    assert cells[0][4].index("_t2") < cells[0][4].index("_t0")
+
+
 def test_choices_hide_rows_and_change_nothing_in_the_others() -> None:
     records = [run_record(n, val=0.3 + n / 100, tags=("a", "b") if n % 2 else ("a",)) for n in range(4)]
     whole = render(rows_of(*records)).splitlines()

@@ -14,7 +14,7 @@ from kag.report.page import render_report
 from kag.report.reading import ReportedRun
 from kag.report.sections import report_of_runs, report_of_sweep
 from kag.spec.finding import Finding, Severity
-from kag.track.record import Status
+from kag.track.record import RunRecord, Status
 from tests.changelog.run_logs import run_record, run_result
 from tests.report.every_figure import HOSTILE
 
@@ -129,6 +129,21 @@ def test_several_runs_are_compared_first_and_each_has_a_section() -> None:
     assert "The charts show the first 12" in page.text
     ids = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
     assert len(ids) == len(set(ids))
+
+
+def test_a_sweep_over_averaging_lists_the_averages_beside_what_was_delivered() -> None:
+    def averaging(window: int, average: float) -> RunRecord:
+        results = (run_result("val", 0.5), run_result("val", average, weights="averaged", delivered=False))
+        return run_record(window, f"t{window}", spec={"swa.start": 2, "swa.window": window}, results=results)
+
+    records = [averaging(1, 0.3), averaging(2, 0.4)]
+    (overview,) = report_of_sweep("s1", records, [ReportedRun(records[1], [])], records).comparisons
+    assert overview.summary.endswith("judged by val AUPRC of the averaged weights.")
+    assert overview.runs.columns[-2:] == ("val AUPRC, averaged", "val AUPRC, delivered")
+    assert [[cell.text for cell in row[-2:]] for row in overview.runs.rows] == [
+        ["0.4000", "0.5000"],
+        ["0.3000", "0.5000"],
+    ]
 
 
 def test_a_sweep_lists_its_trials_best_first_and_details_the_best() -> None:

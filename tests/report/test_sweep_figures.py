@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from kag.report.figure import Axis, Bars, Chart, Figure, Heatmap, Parallel
 from kag.report.sweep_figures import sweep_figures
-from kag.report.sweep_records import sweep_of
+from kag.report.sweep_records import search_of
 from kag.sweep import Sweep, Trial, TrialState
 from kag.track.record import RunRecord
 from tests.changelog.run_logs import run_record, run_result
@@ -133,9 +133,10 @@ def record(number: int, value: float | None, **spec: Any) -> RunRecord:
 
 def test_a_sweep_is_read_off_its_records() -> None:
     starts = [record(n, n / 10, swa__start=n % 2, swa__window=n // 2, optimizer__lr=10.0**-n) for n in range(4)]
-    found = sweep_of(starts)
-    assert found is not None
-    space, trials = found
+    found = search_of(starts)
+    space, trials = found.sweep, found.trials
+    assert space is not None
+    assert list(found.results) == [starts[n].id for n in (3, 2, 1, 0)]
     assert sorted(space.leaves()) == ["optimizer.lr", "swa.start", "swa.window"]
     assert [one.result for one in trials] == [0.0, 0.1, 0.2, 0.3]
     figures = named(sweep_figures(space, trials))
@@ -153,19 +154,22 @@ def test_a_search_for_the_window_alone_is_judged_by_the_averages() -> None:
         recomputed = run_result("val", 0.9, weights="averaged_recomputed", delivered=False)
         return found.model_copy(update={"results": (*found.results, *averages, recomputed)})
 
-    found = sweep_of([averaging(0, 1, 0.3), averaging(1, 2, 0.4), averaging(2, 3, None)])
-    assert found is not None
-    space, trials = found
-    assert space.metric is not None
-    assert space.metric.name == "val_averaged/auprc"
-    assert [one.result for one in trials] == [0.3, 0.4, None]
+    found = search_of([averaging(0, 1, 0.3), averaging(1, 2, 0.4), averaging(2, 3, None)])
+    assert found.judged_by == "averaged"
+    assert found.sweep is not None
+    assert found.sweep.metric is not None
+    assert found.sweep.metric.name == "val_averaged/auprc"
+    assert [one.result for one in found.trials] == [0.3, 0.4, None]
+    assert [result.value for result in found.results.values()] == [0.4, 0.3]
+    without = search_of([averaging(0, 1, None), averaging(1, 2, None)])
+    assert (without.judged_by, [one.result for one in without.trials]) == ("delivered", [0.5, 0.5])
 
 
 def test_many_numbers_make_a_range_and_a_missing_section_a_word() -> None:
     drawn = [record(n, 0.1 * n, optimizer__lr=10.0 ** (-n / 3), swa=None) for n in range(12)]
-    found = sweep_of([*drawn, record(12, 0.5, optimizer__lr=0.5, swa__start=2, swa__window=3)])
-    assert found is not None
-    space, trials = found
+    found = search_of([*drawn, record(12, 0.5, optimizer__lr=0.5, swa__start=2, swa__window=3)])
+    space, trials = found.sweep, found.trials
+    assert space is not None
     assert getattr(space.leaves()["optimizer.lr"], "distribution", "") == "log_uniform_values"
     assert space.leaves()["swa.start"].levels() == (2, None)
     figures = named(sweep_figures(space, trials))
@@ -177,4 +181,4 @@ def test_many_numbers_make_a_range_and_a_missing_section_a_word() -> None:
 
 
 def test_runs_that_do_not_differ_are_no_search() -> None:
-    assert sweep_of([record(0, 0.1), record(1, 0.2)]) is None
+    assert search_of([record(0, 0.1), record(1, 0.2)]).sweep is None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from kag import names
 from kag.changelog.logged import Logged
@@ -42,12 +42,18 @@ def swa_window(run: Logged) -> Iterator[Finding]:
     make = warning if short else note
     yield make(
         "swa_window",
-        f"averaged {len(averaged)} epochs, {averaged[0]} to {averaged[-1]}{short}",
+        f"averaged {_epochs_of(averaged)}{short}",
         first=averaged[0],
         last=averaged[-1],
         averaged_epochs=len(averaged),
         window=window,
     )
+
+
+def _epochs_of(averaged: Sequence[float]) -> str:
+    if len(averaged) == 1:
+        return f"1 epoch, {averaged[0]}"
+    return f"{len(averaged)} epochs, {averaged[0]} to {averaged[-1]}"
 
 
 def average_below_snapshot(run: Logged) -> Iterator[Finding]:

@@ -118,7 +118,7 @@ const kagCurves = (() => {
     }, [1, 0])[0];
     const paged = lines > 3;
     return {
-      height: 8 + 22 * (paged ? 1 : lines),
+      height: 2 + 30 * (paged ? 1 : lines),
       option: {
         type: paged ? "scroll" : "plain", data: items, top: 0, left: 0, itemWidth: 22, itemHeight: 14, itemGap: 12,
         formatter: (name) => brief(name, 28), textStyle: { color: look.ink, fontSize: 12, lineHeight: 18 },

@@ -9,7 +9,7 @@ const kagOptions = (() => {
 
   const colourBar = (look, low, high, label, more) => ({
     type: "continuous", min: low, max: high > low ? high : low + 1e-9, calculable: false, orient: "horizontal",
-    left: "center", bottom: 0, itemWidth: 10, itemHeight: Math.min(180, look.width / 3),
+    left: "center", bottom: 0, itemWidth: 10, itemHeight: Math.max(30, Math.min(180, look.width - 150 - 6 * label.length)),
     text: [`${number(high)}  ${label}`, number(low)], textStyle: { color: look.muted, fontSize: 11 },
     inRange: { color: look.scale }, ...more,
   });
@@ -64,17 +64,20 @@ const kagOptions = (() => {
   function parallel(figure, look) {
     const upright = look.width >= NARROW;
     const last = figure.axes.length - 1;
+    const called = (one) => one.label.split(".").slice(-2).join(".");
+    const longest = highest(figure.axes.map((one) => called(one).length));
+    const left = Math.min(16 + 6.5 * longest, 0.4 * look.width);
     const values = finite(figure.rows.map((row) => row[last]));
     const found = base(figure, look);
     const scale = (one, i) => ({
       dim: i,
-      name: one.label.split(".").slice(-2).join("."),
+      name: upright ? called(one) : ending(called(one), Math.floor((left - 16) / 6.5)),
       type: one.words ? "category" : one.logarithmic ? "log" : "value",
       data: one.words ?? undefined,
       scale: true,
       minInterval: figure.rows.every((row) => Number.isInteger(row[i])) ? 1 : undefined,
       nameLocation: upright ? "end" : "start",
-      nameTextStyle: { color: look.ink, fontSize: 11, width: upright ? look.width / (last + 1) - 8 : 96,
+      nameTextStyle: { color: look.ink, fontSize: 11, width: upright ? look.width / (last + 1) - 8 : left,
         overflow: "truncate" },
       nameGap: upright ? 12 : 10,
       nameRotate: 0,
@@ -86,7 +89,7 @@ const kagOptions = (() => {
     return {
       ...found,
       parallel: upright ? { left: 48, right: 64, top: 34, bottom: 62 }
-        : { left: 112, right: 24, top: 16, bottom: 62, layout: "vertical" },
+        : { left, right: 24, top: 16, bottom: 62, layout: "vertical" },
       parallelAxis: figure.axes.map(scale),
       visualMap: colourBar(look, lowest(values), highest(values), figure.axes[last].label, { dimension: last }),
       tooltip: {

@@ -37,6 +37,7 @@ def environment(assets: Assets) -> Environment:
         "duration": duration,
         "size": size,
         "code": with_code,
+        "dotted": dotted,
         "script_data": lambda value: Markup(script_data(value)),
         "segment": segment,
     }
@@ -52,6 +53,11 @@ def segment(text: str) -> str:
 def path_of(*names: str) -> str:
     """The address of a page."""
     return "/" + "/".join(map(segment, names))
+
+
+def dotted(key: str) -> Markup:
+    """A key of the spec; a narrow place breaks it behind its dots."""
+    return Markup(".<wbr>").join(key.split("."))
 
 
 def number(value: float | None) -> str:
