@@ -25,6 +25,10 @@ _CHARTS = (
 )
 
 
+TOLD = 3
+"""Settings that a run can be called by, where names do not tell runs apart."""
+
+
 @dataclass(frozen=True)
 class Setting:
     """A key on which runs differ."""
@@ -32,6 +36,20 @@ class Setting:
     key: str
     values: tuple[str, ...]
     """In the words of the spec, one a run; a dash where a run has no such key."""
+
+
+def labels(records: Sequence[RunRecord]) -> dict[str, str]:
+    """Run id -> what its curves are called: the name, what is set differently, or the id, as it tells all apart."""
+    settings = differing_settings(records)
+    told = [
+        ", ".join(f"{one.key.rpartition('.')[2]} {one.values[place]}" for one in settings)
+        for place in range(len(records))
+    ]
+    few = told if len(settings) <= TOLD else []
+    for words in ([record.name for record in records], few):
+        if len(set(words)) == len(records):
+            return {record.id: word for record, word in zip(records, words, strict=True)}
+    return {record.id: record.id for record in records}
 
 
 def compare_figures(histories: Mapping[str, Rows]) -> tuple[Chart, ...]:

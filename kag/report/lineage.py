@@ -114,7 +114,7 @@ def _taken(source: Source) -> str:
     if source.ratio is not None:
         return f"share {source.ratio:.3g}"
     if source.epochs is not None:
-        return f"{source.epochs} epochs shared"
+        return f"{source.epochs} epoch{'' if source.epochs == 1 else 's'} shared"
     return source.checkpoint or "weights"
 
 

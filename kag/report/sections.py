@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from kag.changelog.entry import Entry
 from kag.report import tables
-from kag.report.compare import compare_figures, differing_settings
+from kag.report.compare import compare_figures, differing_settings, labels
 from kag.report.figure import Figure
 from kag.report.lineage import lineage_figure
 from kag.report.reading import ReportedRun
@@ -131,8 +131,8 @@ def file_name(text: str) -> str:
 def comparison(runs: Sequence[ReportedRun], title: str = "Comparison") -> Comparison:
     """Curves over one another, and the settings on which the runs differ."""
     records = [run.record for run in runs]
-    labels = _labels(records)
-    shown = {labels[run.record.id]: run.rows for run in runs[:OVERLAID]}
+    called = labels(records)
+    shown = {called[run.record.id]: run.rows for run in runs[:OVERLAID]}
     left_out = f" The charts show the first {OVERLAID}." if len(runs) > OVERLAID else ""
     settings = differing_settings(records)
     rows = tuple((Cell(one.key), *map(Cell, one.values)) for one in settings)
@@ -141,16 +141,10 @@ def comparison(runs: Sequence[ReportedRun], title: str = "Comparison") -> Compar
         anchor="comparison",
         summary=f"{len(runs)} runs; each has one colour in all charts, averaged weights are dashed.{left_out}",
         figures=compare_figures(shown),
-        runs=tables.runs_table(records),
-        settings=Table(("setting", *labels.values()), rows),
+        runs=tables.runs_table(records, called),
+        settings=Table(("setting", *called.values()), rows),
         settings_title="Settings on which they differ",
     )
-
-
-def _labels(records: Sequence[RunRecord]) -> dict[str, str]:
-    """Run id -> its name, or the id where a name is there twice."""
-    names = [record.name for record in records]
-    return {record.id: record.name if names.count(record.name) == 1 else record.id for record in records}
 
 
 def _sections(runs: Sequence[ReportedRun], known: Sequence[RunRecord]) -> tuple[RunSection, ...]:

@@ -59,10 +59,14 @@ def results_table(results: Sequence[Result]) -> Table:
     return Table(("", *(r.split for r in owners)), tuple(rows), words=1)
 
 
-def runs_table(records: Sequence[RunRecord]) -> Table:
-    """One row a run, with its delivered weights' AUPRC, or what a hand-kept log states."""
+def runs_table(records: Sequence[RunRecord], called: Mapping[str, str]) -> Table:
+    """One row a run, with its delivered weights' AUPRC, or what a hand-kept log states.
+
+    Args:
+        called: run id -> what its curves are called.
+    """
     columns = ("run", "status", "val AUPRC", "test AUPRC", "digest of weights", "epochs", "best epoch", "parent")
-    return Table(columns, tuple(_run(record) for record in records))
+    return Table(columns, tuple(_run(record, called[record.id]) for record in records))
 
 
 def trials_table(records: Sequence[RunRecord], search: Search) -> Table:
@@ -141,11 +145,11 @@ def _measurement(result: Result | None) -> Cell:
     return Cell(metric(result.value), under="" if bounds == MISSING else bounds)
 
 
-def _run(record: RunRecord) -> tuple[Cell, ...]:
+def _run(record: RunRecord, called: str) -> tuple[Cell, ...]:
     val, test = (Entry(record).auprc(split) for split in ("val", "test"))
     some = val or test
     return (
-        Cell(record.id),
+        Cell(record.id, under="" if called in (record.id, record.name) else called),
         Cell(record.status.value),
         _measurement(val),
         _measurement(test),

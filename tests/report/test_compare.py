@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from kag import names
-from kag.report.compare import Setting, compare_figures, differing_settings
+from kag.report.compare import Setting, compare_figures, differing_settings, labels
 from tests.changelog.run_logs import run_record
 
 AVERAGED = names.averaged(names.OBJECTIVE)
@@ -30,6 +30,23 @@ def test_settings_on_which_runs_differ() -> None:
         Setting("swa.start", ("–", "3")),
     )
     assert differing_settings([first]) == ()
+
+
+def test_runs_are_called_by_what_tells_them_apart() -> None:
+    first, second = run_record(0, "a", spec={"seed": 1}), run_record(1, "b", spec={"seed": 2})
+    assert labels([first, second]) == {first.id: "a", second.id: "b"}
+    trials = [run_record(n, "t", spec={"swa.start": 4, "swa.window": n, "swa.lr": 0.1 * n}) for n in (1, 2)]
+    assert list(labels(trials).values()) == ["window 1, lr 0.1", "window 2, lr 0.2"]
+    twins = [run_record(n, "t", spec={"seed": 1}) for n in (1, 2)]
+    assert labels(twins) == {one.id: one.id for one in twins}
+    apart = [run_record(n, "t", spec={f"key{i}": n for i in range(4)}) for n in (1, 2)]
+    assert labels(apart) == {one.id: one.id for one in apart}
+
+
+def test_small_differences_keep_their_digits() -> None:
+    runs = [run_record(n, spec={"optimizer.lr": value}) for n, value in enumerate([0.123456789, 0.5, 0.123456780])]
+    assert differing_settings(runs[:2])[0].values == ("0.123457", "0.5")
+    assert differing_settings(runs)[0].values == ("0.123456789", "0.5", "0.12345678")
 
 
 def test_what_a_hand_kept_log_does_not_know_is_no_difference() -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from starlette.responses import Response
 
-from kag.report.compare import compare_figures, differing_settings
+from kag.report.compare import compare_figures, differing_settings, labels
 from kag.report.figure import Figure
 from kag.server.faults import Fault
 from kag.server.page.curves import drawn, overlaid
@@ -37,17 +37,18 @@ def compare(site: Site, visit: Visit) -> Response:
         rows = [history(connection, run) for run in chosen]
     ledger = shelf.ledger()
     records = [ledger.record(run) for run in chosen]
+    called = _called(chosen, records)
     return site.page(
         "compare.html",
         visit,
         shelf=shelf,
         section="runs",
         chosen=chosen,
-        labels=_labels(chosen),
+        labels=called,
         others=[run for run in reversed(shelf.runs) if run not in chosen],
         results=results(records),
         settings={one.key: one.values for one in differing_settings(records)},
-        figures=[drawn(figure) for figure in _figures(chosen, rows)],
+        figures=[drawn(figure) for figure in _figures(chosen, dict(zip(called, rows, strict=True)))],
     )
 
 
@@ -64,8 +65,7 @@ def _delivered(record: RunRecord) -> dict[str, float]:
     }
 
 
-def _figures(chosen: Sequence[Held], rows: Sequence[Sequence[dict[str, Any]]]) -> Sequence[Figure]:
-    logged = dict(zip(_labels(chosen), rows, strict=True))
+def _figures(chosen: Sequence[Held], logged: Mapping[str, Sequence[dict[str, Any]]]) -> Sequence[Figure]:
     if all(run.mirrored.by_kag for run in chosen):
         return compare_figures(
             {label: epochs_of(run, logged[label]) for label, run in zip(logged, chosen, strict=True)}
@@ -73,9 +73,7 @@ def _figures(chosen: Sequence[Held], rows: Sequence[Sequence[dict[str, Any]]]) -
     return overlaid(logged)
 
 
-def _labels(runs: Sequence[Held]) -> list[str]:
-    """What curves are called: the names where they differ, else the whole titles, with the ids if need be."""
-    for words in ([run.short for run in runs], [run.title for run in runs]):
-        if len(set(words)) == len(words):
-            return words
-    return [f"{run.title} ({run.name})" for run in runs]
+def _called(runs: Sequence[Held], records: Sequence[RunRecord]) -> list[str]:
+    """Display names are free text, which the names in records are not."""
+    shown = [run.short for run in runs]
+    return shown if len(set(shown)) == len(shown) else list(labels(records).values())
