@@ -60,7 +60,7 @@ def log_in(site: Site, clock: Callable[[], float]) -> Endpoint:
         user = await run_in_threadpool(_user, site, form.get("key", "").strip())
         if user is None:
             site.attempts.note(address, now=now)
-            wrong = "This key opens nothing here. `kag serve key new NAME` on the server makes one."
+            wrong = "This key opens nothing here."
             return _login_form(site, request, form.get("next", "/"), wrong=wrong)
         answer = moved(local(form.get("next", "/")))
         _set(answer, request, "session", site.sessions.open(user, now=now), lifetime=LIFETIME)

@@ -9,7 +9,7 @@ export function choose(catalogue, shown, total) {
   const boxes = catalogue.map((column) => {
     const box = make("input", { type: "checkbox", value: column.word });
     box.checked = shown.includes(column.word);
-    const share = column.runs === total ? [] : [make("span", { class: "muted small" }, `${column.runs} runs`)];
+    const share = column.runs === total ? [] : [make("span", { class: "muted small" }, `${column.runs} run${column.runs === 1 ? "" : "s"}`)];
     return { column, box, label: make("label", {}, box, make("span", {}, column.key), ...share) };
   });
   const narrow = () => {
