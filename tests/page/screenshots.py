@@ -1,4 +1,7 @@
-"""Pictures of the page for the README, of any server: `python -m tests.page.screenshots URL KEY ENTITY/PROJECT RUN`."""
+"""Pictures of the page for the README, of any server: `python -m tests.page.screenshots URL KEY RUN SWEEP`.
+
+A run and a sweep are named by their paths, `ENTITY/PROJECT/runs/ID` and `ENTITY/PROJECT/sweeps/ID`.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from tests.browser import Browser, chromium, open_page, screenshot, wait_for
 
 PICTURES = Path(__file__).parents[2] / ".github"
 WIDTH = 1200
-HEIGHTS = {"runs": 700, "run": 1240}
+HEIGHTS = {"runs": 700, "run": 1225, "sweep": 1370}
 """Pixels that are kept of a page at most."""
 
 BELOW = 20
@@ -35,14 +38,16 @@ def take(browser: Browser, address: str, ready: str, name: str) -> None:
     print(f"{path}: {path.stat().st_size / 1000:.0f} kB")
 
 
-def main(url: str, key: str, project: str, run: str) -> None:
-    """The table of the runs, and one run."""
+def main(url: str, key: str, run: str, sweep: str) -> None:
+    """The table of the runs, one run, and a sweep."""
+    table = run.rpartition("/runs/")[0]
     with chromium() as browser:
         open_page(browser, f"{url}/login")
         browser.find_element("id", "key").send_keys(key + Keys.ENTER)
         wait_for(browser, "location.pathname === '/'")
-        take(browser, f"{url}/{project}", "document.querySelector('#runs tbody tr')", "runs")
-        take(browser, f"{url}/{project}/runs/{run}", "document.getElementById('findings').dataset.asked", "run")
+        take(browser, f"{url}/{table}", "document.querySelector('#runs tbody tr')", "runs")
+        take(browser, f"{url}/{run}", "document.getElementById('findings').dataset.asked", "run")
+        take(browser, f"{url}/{sweep}", "document.getElementById('figures').dataset.drawn", "sweep")
 
 
 if __name__ == "__main__":

@@ -213,6 +213,25 @@ def test_a_note_is_edited_and_stands_in_the_change_log(site: Any, browser: Brows
     assert browser.find_element(By.ID, "count").text == "1 of 4 rows"
 
 
+def test_the_change_log_is_searched_beyond_the_rows_that_it_shows(site: Any, browser: Browser) -> None:
+    open_page(browser, f"{site.url}/kag/many/changelog")
+    assert browser.find_element(By.ID, "count").text == f"250 newest of {RUNS} rows"
+    type_into(browser, "text", "run0003")
+    wait_for(browser, f"document.getElementById('count').textContent === '1 of {RUNS} rows'")
+    rows = "return [...document.querySelectorAll('#log tbody tr:not([hidden]) th a')].map((one) => one.textContent)"
+    assert browser.execute_script(rows) == ["run0003"]
+    type_into(browser, "text", "")
+    wait_for(browser, f"document.getElementById('count').textContent === '{RUNS} rows'")
+
+
+def test_the_table_of_runs_ends_where_the_window_does(site: Any, browser: Browser) -> None:
+    for width, height in ((1300, 900), (390, 700)):
+        open_page(browser, f"{site.url}/kag/many", width=width, height=height)
+        shown(browser, RUNS)
+        assert browser.execute_script("return document.documentElement.scrollHeight") == height
+        assert browser.execute_script("return document.documentElement.scrollWidth") == width
+
+
 def test_the_pages_tell_what_the_change_log_of_the_command_line_tells(site: Any, tmp_path: Path) -> None:
     client = Client(site, tmp_path)
     printed = client.run(

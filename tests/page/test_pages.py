@@ -207,7 +207,9 @@ def test_a_long_change_log_begins_with_its_newest_rows(many: Any, monkeypatch: p
     page = many.browse("/kag/many/changelog?since=2025-10-01").text
     assert re.findall(r">(run\d+)</a>", page) == [f"run{i:04}" for i in range(11, 6, -1)]
     assert 'The newest 5 of 13 rows; <a href="?since=2025-10-01&amp;all=1">' in page
-    assert many.browse("/kag/many/changelog?since=2025-10-01&all=1").text.count("<tr data-") == 13
+    everything = many.browse("/kag/many/changelog?since=2025-10-01&all=1").text
+    assert everything.count("<tr data-") == 13
+    assert "newest" not in everything
 
 
 def test_compared_runs_differ_where_it_says(many: Any) -> None:
@@ -309,6 +311,31 @@ def test_a_sweep_is_steered_by_buttons(reader: Any, sweep: str, action: str, sta
     after = reader.submit(f"{path}/state", {"csrf": token, "action": "resume"})
     assert after.status_code == (400 if action == "cancel" else 303)
     assert reader.submit(f"{path}/state", {"csrf": token, "action": "explode"}).status_code == 400
+
+
+def test_a_search_without_points_left_offers_nothing_and_misses_nobody(reader: Any) -> None:
+    reader.as_client()
+    name = start(reader.ask, "searched")
+    search(reader.ask, lambda run, body: reader.stream(body, run, "searched"), "searched", name, 6)
+    path = f"/kag/searched/sweeps/{name}"
+    page = reader.browse(path).text
+    assert '<span class="state finished">finished</span>' in page
+    assert 'name="action"' not in page
+    assert '<span class="state running">alive</span>' in page
+    reader.now += 1000
+    assert '<span class="state ">ended</span>' in reader.browse(path).text
+
+
+def test_an_agent_that_is_not_heard_of_is_missed_while_there_is_work(reader: Any, sweep: str) -> None:
+    reader.now += 1000
+    assert '<span class="state crashed">silent</span>' in reader.browse(f"/kag/searched/sweeps/{sweep}").text
+
+
+def test_a_page_that_is_not_there_leads_back_to_its_project(many: Any) -> None:
+    missing = many.browse("/kag/many/runs/nothing")
+    assert missing.status_code == 404
+    assert '<a href="/kag/many">kag/many</a>' in missing.text
+    assert "/kag/none" not in many.browse("/kag/none").text
 
 
 def test_the_first_page_lists_projects_by_their_last_sign_of_life(many: Any) -> None:

@@ -63,14 +63,29 @@ const kagCurves = (() => {
     };
   }
 
-  /* Labels stand above the plot, where no curve can be: those of spans in one row, those of marks in the next. */
-  const ROW = 15;
-  const rowsAbove = (figure) => (figure.spans.length > 0) + (figure.marks.length > 0);
+  /* Labels stand above the plot, where no curve can be: in one row, or those of marks in a second one where they would
+     run into those of spans. */
+  const [ROW, LETTER, BESIDE] = [15, 6.2, 70];
+
+  const isLate = (mark, [first, last]) => mark.x > (first + last) / 2;
+
+  function rowsAbove(figure, range, look) {
+    if (figure.spans.length + figure.marks.length === 0) return 0;
+    const [first, last] = range;
+    const place = (x) => ((x - first) / (last - first || 1)) * (look.width - BESIDE);
+    const meets = (mark, span) => {
+      const length = LETTER * (mark.label.length + 1);
+      const left = place(mark.x) - (isLate(mark, range) ? length : 0);
+      const [middle, half] = [place((span.start + span.end) / 2), (LETTER / 2) * (span.label.length + 1)];
+      return left < middle + half && middle - half < left + length;
+    };
+    return figure.marks.some((mark) => figure.spans.some((span) => meets(mark, span))) ? 2 : 1;
+  }
 
   /* Marks and spans hang on a series without data. */
-  function annotations(figure, middle, look) {
+  function annotations(figure, range, rows, look) {
     const label = { show: true, color: look.muted, fontSize: 11 };
-    const above = 3 + ROW * (rowsAbove(figure) - 1);
+    const above = 3 + ROW * (rows - 1);
     return {
       type: "line",
       data: [],
@@ -81,7 +96,7 @@ const kagCurves = (() => {
         lineStyle: { color: look.muted, type: "dotted", width: 1.5 },
         data: figure.marks.map((mark) => ({
           xAxis: mark.x,
-          label: { ...label, position: "end", distance: above, align: mark.x > middle ? "right" : "left",
+          label: { ...label, position: "end", distance: above, align: isLate(mark, range) ? "right" : "left",
             formatter: () => mark.label },
         })),
       },
@@ -131,7 +146,8 @@ const kagCurves = (() => {
     const bands = figure.bands.map((band, i) => area(band, i, look));
     const lines = figure.lines.map((line, i) => curve(line, line.colour ?? i, look));
     const x = [...figure.lines, ...figure.bands].flatMap((one) => one.x);
-    const [first, last] = [lowest(x), highest(x)];
+    const range = [lowest(x), highest(x)];
+    const rows = rowsAbove(figure, range, look);
     const shape = (line) => (line.points ? ICONS.dots : line.dashed ? ICONS.dashed : ICONS.line);
     const labels = [
       ...figure.lines.map((line) => ({ name: line.label, icon: shape(line) })),
@@ -142,9 +158,9 @@ const kagCurves = (() => {
     return {
       ...found,
       legend: { ...named.option, show: labels.length > 1 },
-      grid: room((labels.length > 1 ? named.height : 10) + ROW * rowsAbove(figure), 6),
+      grid: room((labels.length > 1 ? named.height : 10) + ROW * rows, 6),
       xAxis: valueAxis(look, {
-        name: figure.x_label, nameGap: 24, min: first, max: last, splitLine: { show: false },
+        name: figure.x_label, nameGap: 24, min: range[0], max: range[1], splitLine: { show: false },
         minInterval: x.every(Number.isInteger) ? 1 : undefined,
       }),
       yAxis: valueAxis(look, { name: figure.y_label, nameGap: 40, axisLine: { show: false }, splitNumber: 4 }),
@@ -154,7 +170,7 @@ const kagCurves = (() => {
         ...found.tooltip, trigger: "axis", axisPointer: { type: "line", lineStyle: { color: look.muted } },
         formatter: (items) => readout(figure, items),
       },
-      series: [...bands, ...lines, annotations(figure, (first + last) / 2, look)],
+      series: [...bands, ...lines, annotations(figure, range, rows, look)],
     };
   }
 
