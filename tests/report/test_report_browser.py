@@ -6,6 +6,7 @@ import base64
 import html
 import io
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from typer.testing import CliRunner
 
 from kag.cli.main import app
 from kag.report import assets
-from kag.report.figure import Chart, Figure, Line, as_json
+from kag.report.figure import Chart, Figure, Line, Mark, Span, as_json
 from kag.report.page import render_report
 from kag.report.reading import ReportedRun
 from kag.report.sections import report_of_runs
@@ -29,6 +30,20 @@ from tests.report.every_figure import CHART, EVERY, GRAPH, HOSTILE, OTHER_CHART,
 DRAWN = "[...document.querySelectorAll('figure[data-figure]')].every(one => one.querySelector('canvas, svg'))"
 POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'"
 CHART_OF = "echarts.getInstanceByDom(document.querySelector('#{} .plot'))"
+
+BOXES = """
+const chart = %s;
+chart.getZr().flush();
+const shown = chart.getZr().storage.getDisplayList(true);
+const box = (text) => {
+  const element = shown.find((one) => one.style && one.style.text === text);
+  const rect = element.getBoundingRect().clone();
+  rect.applyTransform(element.getComputedTransform());
+  return [rect.x, rect.y, rect.x + rect.width, rect.y + rect.height];
+};
+return [...arguments[0].map(box), chart.getModel().getComponent('grid').coordinateSystem.getRect().y];
+"""
+"""Where texts of a chart stand: left, top, right, bottom; and the top of its plot."""
 
 Pixels = np.ndarray[tuple[int, int, int], np.dtype[np.uint8]]
 
@@ -139,6 +154,26 @@ def test_charts_take_the_width_there_is(browser: Browser, figures_page: Path) ->
     wait_for(browser, f"{CHART_OF.format('parallel')}.getWidth() < 400")
     assert browser.execute_script("return document.documentElement.scrollWidth") <= 400
     wait_for(browser, f"{CHART_OF.format('parallel')}.getOption().parallel[0].layout === 'vertical'")
+
+
+@pytest.mark.parametrize(("width", "mark"), [(1300, 1), (1300, 6), (390, 1), (390, 6), (390, 3)])
+def test_labels_stand_above_the_curves_and_clear_of_each_other(
+    browser: Browser, figures_page: Path, width: int, mark: int
+) -> None:
+    open_page(browser, figures_page.as_uri(), width=width)
+    wait_for(browser, DRAWN)
+    redraw(browser, "chart", replace(CHART, marks=(Mark(mark, "best epoch"),), spans=(Span(2.5, 7.5, "SWA 3 to 7"),)))
+    boxes = browser.execute_script(BOXES % CHART_OF.format("chart"), ["best epoch", "SWA 3 to 7"])
+    (left, top, right, bottom), (other_left, other_top, other_right, other_bottom), plot = boxes
+    assert max(bottom, other_bottom) <= plot + 1
+    assert right <= other_left or other_right <= left or bottom <= other_top or other_bottom <= top, boxes
+
+
+def test_ticks_that_differ_are_written_differently(browser: Browser, figures_page: Path) -> None:
+    open_page(browser, figures_page.as_uri())
+    ticks = [0.001, 0.0009998, 0.0009996, 0.1 + 0.2, 12.5, 0, 1e7, -2.5e-5]
+    words = ["0.001", "9.998e-4", "9.996e-4", "0.3", "12.5", "0", "1e+7", "-2.5e-5"]
+    assert browser.execute_script("return arguments[0].map(kagDrawing.tick)", ticks) == words
 
 
 def test_an_update_shows_new_values_and_keeps_the_zoom(browser: Browser, figures_page: Path) -> None:
