@@ -74,8 +74,11 @@ def _parts(
         yield "code", _table(_code(record.git))
     if record.environment:
         yield "environment", _table((key, tables.text(value)) for key, value in record.environment.items())
-    if record.facts:
-        yield "facts", _table((key, escape(_fact(value))) for key, value in record.facts.items())
+    if record.preflight:
+        said = ((f"{one.severity} {one.code}", escape(one.sentence)) for one in record.preflight)
+        yield "preflight", _table(said)
+    if record.measured:
+        yield "facts", _table((key, escape(_fact(value))) for key, value in record.measured.items())
     if notes.strip():
         yield "notes", escape(notes.strip())
 

@@ -48,6 +48,7 @@ class RunSection:
     checkpoints: Table
     settings: Table
     environment: Table
+    preflight: Table
     measured: Table
     """Other facts of the record."""
     notes: str
@@ -173,6 +174,7 @@ def _section(run: ReportedRun, anchor: str, lineage: Figure | None) -> RunSectio
         checkpoints=tables.checkpoints_table(record),
         settings=tables.pairs_table(record.spec, ("setting", "value")),
         environment=tables.pairs_table(record.environment, ("what", "value")),
-        measured=tables.pairs_table(record.facts, ("what", "value")),
+        preflight=tables.preflight_table(record),
+        measured=tables.pairs_table(record.measured, ("what", "value")),
         notes=run.notes,
     )

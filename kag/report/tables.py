@@ -104,6 +104,12 @@ def pairs_table(values: Mapping[str, object], columns: tuple[str, str]) -> Table
     return Table(columns, tuple((Cell(key), Cell(_value(value))) for key, value in values.items()))
 
 
+def preflight_table(record: RunRecord) -> Table:
+    """What was said of the spec before the run began."""
+    rows = ((Cell(one.severity.value), Cell(one.code), Cell(one.sentence)) for one in record.preflight)
+    return Table(("severity", "rule", "what it says"), tuple(rows))
+
+
 def checkpoints_table(record: RunRecord) -> Table:
     """Files of weights with their digests."""
     rows = (

@@ -131,7 +131,7 @@ def swa_window_fits(spec: RunSpec, _: Facts) -> Iterator[Finding]:
         yield Finding(
             code="swa_past_end",
             severity=ERROR,
-            sentence=f"swa would average epochs {first} to {last}, "
+            sentence=f"swa would average {_epochs(first, last)}, "
             f"but the last of {spec.epochs} epochs is {spec.epochs - 1}",
             evidence=numbers,
         )
@@ -139,9 +139,13 @@ def swa_window_fits(spec: RunSpec, _: Facts) -> Iterator[Finding]:
         yield Finding(
             code="swa_window",
             severity=NOTE,
-            sentence=f"swa averages epochs {first} to {last} (counted from 0); the run ends with epoch {last}",
+            sentence=f"swa averages {_epochs(first, last)} (counted from 0); the run ends with epoch {last}",
             evidence=numbers,
         )
+
+
+def _epochs(first: int, last: int) -> str:
+    return f"epoch {first}" if first == last else f"epochs {first} to {last}"
 
 
 def swa_reachable(spec: RunSpec, facts: Facts) -> Iterator[Finding]:
@@ -194,7 +198,7 @@ def swa_learning_rate(spec: RunSpec, _: Facts) -> Iterator[Finding]:
             code="swa_anneal_outlasts_window",
             severity=NOTE,
             sentence=f"swa.anneal_epochs = {spec.swa.anneal_epochs} is not shorter than the window of "
-            f"{spec.swa.window} epochs: the learning rate changes throughout",
+            f"{spec.swa.window} epoch{'s' if spec.swa.window > 1 else ''}: the learning rate changes throughout",
             evidence={"anneal": spec.swa.anneal_epochs, "window": spec.swa.window},
         )
 

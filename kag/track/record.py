@@ -10,7 +10,18 @@ from datetime import UTC
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    field_validator,
+)
+
+from kag.spec.finding import Finding
 
 SCHEMA = 1
 """Version of the record's layout; a newer one is refused, an older one is read."""
@@ -22,6 +33,9 @@ Moment = Annotated[AwareDatetime, AfterValidator(lambda moment: moment.astimezon
 
 Number = Annotated[float, BeforeValidator(lambda value: math.nan if value is None else value)]
 """A measured number; JSON has no NaN, so there it is null."""
+
+
+_FINDINGS = TypeAdapter(tuple[Finding, ...])
 
 
 class Status(StrEnum):
@@ -157,6 +171,22 @@ class RunRecord(_Value):
     sweep: str | None = None
     """Sweep id."""
     wandb_id: str | None = None
+
+    @field_validator("facts")
+    @classmethod
+    def _findings_are_findings(cls, facts: dict[str, Any]) -> dict[str, Any]:
+        _FINDINGS.validate_python(facts.get("findings", ()))
+        return facts
+
+    @property
+    def preflight(self) -> tuple[Finding, ...]:
+        """What was said of the spec before the run began."""
+        return _FINDINGS.validate_python(self.facts.get("findings", ()))
+
+    @property
+    def measured(self) -> dict[str, Any]:
+        """The facts beside what preflight said, as far as there are any."""
+        return {key: value for key, value in self.facts.items() if key != "findings" and value not in (None, [], {})}
 
     @property
     def epochs_inherited(self) -> int:

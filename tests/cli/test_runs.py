@@ -66,6 +66,7 @@ def runs(tmp_path: Path) -> Path:
         spec={"model.gate.temperature": 2.0, "swa": None},
         failure={"error": "TypeError", "message": "zeros_like [3]", "where": "kag/model/gate.py:7"},
         sources=[{"run": folder.id, "checkpoint": "best", "weights_digest": DIGEST, "ratio": 0.5}],
+        facts={"findings": [{"code": "no_effect", "severity": "warning", "sentence": "swa.lr [x] does nothing"}]},
         tags=["swa"],
     )
     (runs / "specs").mkdir()
@@ -161,6 +162,8 @@ def test_show_has_everything(runs: Path) -> None:
     assert settings.split() == ["model.gate.temperature", "2.0"]
     for part in ("TypeError: zeros_like [3] (kag/model/gate.py:7)", "best, 5e5e5e5e, share 0.5"):
         assert part in page
+    assert "preflight\nwarning no_effect  swa.lr [x] does nothing" in page
+    assert "facts" not in page
 
 
 def test_show_as_json(runs: Path) -> None:

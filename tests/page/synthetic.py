@@ -100,6 +100,7 @@ def _record(i: int, spec: dict[str, Scalar], parent: str | None, epochs: int) ->
         best_epoch=epochs - 3,
         tags=tuple(_tags(i)),
         results=results,
+        facts={"findings": [{"code": "swa_window", "severity": "note", "sentence": "swa averages epochs 12 to 15"}]},
     )
 
 

@@ -141,6 +141,7 @@ def test_a_run_page_tells_results_with_their_weights_and_the_changes(many: Any) 
     assert f'title="{4:064x}"' in page
     assert re.search(r"model.gate.temperature.*?1.25</td><td class=\"after\">1.5</td>", page)
     assert "/kag/many/compare?runs=00000003,00000004" in page
+    assert re.search(r"Preflight \(1\)</summary>\s*<p class=\"finding note\">.* swa averages epochs 12 to 15 ", page)
 
 
 def test_the_curves_of_kag_and_of_any_script(many: Any) -> None:

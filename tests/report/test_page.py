@@ -67,9 +67,11 @@ def page_of(*runs: ReportedRun) -> Page:
 
 
 def test_every_text_of_a_run_is_text() -> None:
-    page = page_of(reported(failure={"error": "TypeError", "message": HOSTILE}, status=Status.ABORTED))
+    said = {"code": "no_effect", "severity": "warning", "sentence": HOSTILE}
+    failure = {"error": "TypeError", "message": HOSTILE}
+    page = page_of(reported(failure=failure, status=Status.ABORTED, facts={"findings": [said]}))
     assert page.all("img") == []
-    assert page.text.count(HOSTILE) >= 6
+    assert page.text.count(HOSTILE) >= 7
     assert [attributes for _, attributes in page.elements if any(name.startswith("on") for name in attributes)] == []
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import math
 from datetime import UTC, datetime, timedelta, timezone
 
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from kag.errors import RecordError
+from kag.spec.finding import Severity
 from kag.track.reading import parse_record
 from kag.track.record import Change, Checkpoint, Failure, GitFacts, Result, RunRecord, Source, Status
 
@@ -83,6 +85,18 @@ def test_a_long_list_of_faults_is_cut() -> None:
     with pytest.raises(RecordError, match="and 3 more") as caught:
         parse_record('{"a": 1, "b": 1, "c": 1, "d": 1}', where="record.json")
     assert "id: Field required" in str(caught.value)
+
+
+def test_what_preflight_said_can_be_read_or_the_record_cannot() -> None:
+    values: dict[str, object] = {"id": "a", "name": "a", "status": "planned", "start": "2025-10-21T12:48:00Z"}
+    said = [{"code": "swa_window", "severity": "note", "sentence": "swa averages epoch 4"}]
+    record = RunRecord.model_validate({**values, "facts": {"findings": said, "window": "1:2", "candidates": []}})
+    assert [(one.code, one.severity) for one in record.preflight] == [("swa_window", Severity.NOTE)]
+    assert record.measured == {"window": "1:2"}
+    assert RunRecord.model_validate(values).preflight == ()
+    for wrong in ("text", [{"code": "a"}], [{**said[0], "severity": "bad"}]):
+        with pytest.raises(RecordError, match="facts"):
+            parse_record(json.dumps({**values, "facts": {"findings": wrong}}), where="r")
 
 
 def test_only_delivered_results_count() -> None:
