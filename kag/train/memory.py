@@ -11,6 +11,7 @@ from kag.data.sites import Sites
 from kag.errors import SpecError
 from kag.model.size import shape_network, training_memory
 from kag.spec.run import RunSpec
+from kag.train.control_groups import memory_limit
 
 LIBRARIES = 2**30
 """Bytes that Python, torch and temporary tensors take beside what is counted."""
@@ -85,7 +86,8 @@ def machine_memory() -> tuple[int, str]:
     """Bytes of the place where training computes, and its name."""
     if torch.cuda.is_available():
         return int(torch.cuda.get_device_properties(0).total_memory), torch.cuda.get_device_name(0)
-    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"), "this machine"
+    machine, limit = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"), memory_limit()
+    return (machine, "this machine") if limit is None or limit >= machine else (limit, "this container or job")
 
 
 def _table_bytes(sites: Sites) -> int:
