@@ -12,8 +12,10 @@ import pytest
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
+from kag.server.store import Store
 from tests.browser import Browser, chromium, logged, open_page, wait_for
 from tests.e2e.tracking import Client, TrackingServer
+from tests.page.synthetic import add_runs
 
 SPEC = """
 name: tiny
@@ -39,8 +41,11 @@ TRIALS = "document.querySelectorAll('#trials tbody tr')"
 
 @pytest.fixture
 def client(tmp_path: Path, synthetic_file: Path) -> Iterator[Client]:
-    """A server, and a folder with data, a spec and a sweep of two points: a short run and an endless one."""
+    """A server of a thousand runs, and a folder with data, a spec and a sweep of a short and an endless run."""
     server = TrackingServer(tmp_path, f"sqlite:///{tmp_path / 'tracking.db'}")
+    store = Store(server.database)
+    add_runs(store, 1000, project="watched", epochs=6)
+    store.close()
     server.start()
     found = Client(server, tmp_path)
     (tmp_path / "demo.h5").symlink_to(synthetic_file)
@@ -83,6 +88,10 @@ def test_a_sweep_is_watched_while_it_trains(client: Client, browser: Browser) ->
     seen = browser.execute_script(f"window.same = true; return {rows}")
     wait_for(browser, f"{rows} > {seen}")
     assert browser.execute_script("return window.same"), "the curves grow without the page being loaded again"
+
+    open_page(browser, f"{client.server.url}/{entity}/{project}?state=running")
+    wait_for(browser, "document.querySelectorAll('#runs tbody tr').length === 1")
+    wait_for(browser, "document.getElementById('count').textContent === '1 of 1002 runs'")
 
     open_page(browser, address)
     browser.find_element(By.XPATH, "//button[text()='Cancel']").click()
