@@ -206,7 +206,7 @@ class RunSpec(Part):
     change: str | None = None
     """One sentence for the change log's Key Changes."""
     parent: str | None = None
-    """Run that this one is compared with; default: the newest finished run of the same name or data."""
+    """Run that this one is compared with; default: the newest finished one of the same name or data, but no trial."""
     seed: Annotated[int, Field(ge=0, lt=2**32), WHOLE] = 42
     """Seed of initial weights, batches and dropout."""
     epochs: Count = 80

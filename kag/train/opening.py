@@ -160,8 +160,12 @@ def refuse_unaccepted(changes: Iterable[Change], accept: Sequence[str], run: str
 
 
 def default_parent(records: Iterable[RunRecord], name: str, data_digest: str) -> str | None:
-    """The newest run that ended well and has the same name, else the newest on the same data, else None."""
-    done = sorted((record for record in records if record.status.done), key=lambda record: (record.start, record.id))
+    """The newest run that ended well and has the same name, else the newest on the same data, else None.
+
+    Trials are left aside: which one came last, or runs beside this one, is an accident of the sweep.
+    """
+    ended = (record for record in records if record.status.done and record.sweep is None)
+    done = sorted(ended, key=lambda record: (record.start, record.id))
     same_name = [record.id for record in done if record.name == name]
     same_data = [record.id for record in done if record.data_digest == data_digest]
     return next(iter([*same_name[-1:], *same_data[-1:]]), None)

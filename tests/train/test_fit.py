@@ -109,6 +109,18 @@ def test_the_next_run_is_compared_with_the_newest_good_one(make_spec: MakeSpec, 
     assert third.parent == first.id
 
 
+def test_a_trial_is_compared_with_what_was_before_the_sweep_and_nothing_with_a_trial(
+    make_spec: MakeSpec, train: Train, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = train(make_spec(epochs=1))
+    monkeypatch.setenv("WANDB_SWEEP_ID", "5wee9")
+    trials = [train(make_spec(epochs=1, seed=seed)) for seed in (1, 2)]
+    monkeypatch.delenv("WANDB_SWEEP_ID")
+    after = train(make_spec(epochs=1, seed=3))
+    assert [trial.sweep for trial in trials] == ["5wee9", "5wee9"]
+    assert {run.parent for run in (*trials, after)} == {before.id}
+
+
 def test_a_failing_run_is_recorded_as_aborted(
     make_spec: MakeSpec, train: Train, runs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
