@@ -5,7 +5,7 @@ The words are the keys of the spec, `model.` left out. A ramp is one value, and 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import PurePath
 
 from kag.spec.flat import DESCRIPTIVE, EXECUTION, Scalar
@@ -49,6 +49,18 @@ def phrase(changes: Iterable[Change], shown: int = SHOWN) -> str:
     listed = [f"{change.key.removeprefix('model.')} {' -> '.join(_words(change))}" for change in changes]
     rest = len(listed) - shown
     return "; ".join([*listed[:shown], *([f"and {rest} more"] if rest > 0 else [])])
+
+
+def settings_apart(records: Sequence[RunRecord]) -> dict[str, str]:
+    """Run id -> the settings on which these runs differ, as that run has them: `swa.start 7, swa.window 2`."""
+    sides = [_grouped(record.spec, _word) for record in records]
+    every = dict.fromkeys(key for side in sides for key in side)
+    keys = [key for key in every if len({(type(side.get(key)), side.get(key)) for side in sides}) > 1]
+    rest = f" and {len(keys) - SHOWN} more" if len(keys) > SHOWN else ""
+    return {
+        record.id: ", ".join(f"{key.removeprefix('model.')} {_word(side.get(key))}" for key in keys[:SHOWN]) + rest
+        for record, side in zip(records, sides, strict=True)
+    }
 
 
 def _words(change: Change) -> tuple[str, str]:

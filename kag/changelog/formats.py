@@ -80,7 +80,11 @@ def _plain(row: Row) -> dict[str, Any]:
         "findings": [finding.model_dump(mode="json") for finding in row.findings],
         "note": body(row.entry.notes),
         "sweep": record.sweep,
-        "other_trials": [{"run": trial.id, "val_auprc": trial.value("val")} for trial in row.trials],
+        "searched": row.searched.get(record.id),
+        "other_trials": [
+            {"run": trial.id, "val_auprc": trial.value("val"), "searched": row.searched[trial.id]}
+            for trial in row.trials
+        ],
     }
 
 
@@ -98,7 +102,8 @@ def _texts(row: Row) -> list[str]:
 def _date_and_run(row: Row) -> str:
     record = row.entry.record
     sweep = f", best of {len(row.trials) + 1} trials of sweep {record.sweep}" if record.sweep else ""
-    return f"{record.start:%Y-%m-%d} – {record.id}{sweep}"
+    searched = row.searched.get(record.id)
+    return f"{record.start:%Y-%m-%d} – {record.id}{sweep}{f': {searched}' if searched else ''}"
 
 
 def _key_changes(row: Row) -> str:
@@ -125,7 +130,10 @@ def _html_row(row: Row) -> str:
     cells[3] = f"<strong>{cells[3]}</strong>" if row.new_best else cells[3]
     said = "".join(f'<div class="{finding.severity}">{_marked(finding.sentence)}</div>' for finding in row.findings)
     status, note = html.escape(status_word(row.entry)), _marked(body(row.entry.notes))
-    trials = "".join(f"<li>{html.escape(trial.id)} {three_decimals(trial.value('val'))}</li>" for trial in row.trials)
+    trials = "".join(
+        f"<li>{html.escape(trial.id)} {three_decimals(trial.value('val'))} {html.escape(row.searched[trial.id])}</li>"
+        for trial in row.trials
+    )
     folded = f"<details><summary>{len(row.trials)} other trials</summary><ul>{trials}</ul></details>" if trials else ""
     parts = [test_value(row), *(f"<div>{text}</div>" for text in (status, note) if text)]
     cells.append("".join([*parts[:1], said, *parts[1:], folded]))

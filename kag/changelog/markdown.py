@@ -129,7 +129,9 @@ def _cells_digest(cells: Sequence[str]) -> str:
 def _date_and_run(row: Row) -> str:
     record = row.entry.record
     sweep = f", best of {len(row.trials) + 1} trials of sweep {escape(f'`{record.sweep}`')}" if record.sweep else ""
-    return f"{record.start:%Y-%m-%d} – {escape(f'`{record.id}`')}{sweep}"
+    searched = row.searched.get(record.id)
+    found = f": {escape(f'`{searched}`')}" if searched else ""
+    return f"{record.start:%Y-%m-%d} – {escape(f'`{record.id}`')}{sweep}{found}"
 
 
 def _key_changes(row: Row) -> str:
@@ -168,15 +170,25 @@ def _val(row: Row) -> str:
 def _test_and_notes(row: Row) -> str:
     sentences = [status_word(row.entry), *(finding.sentence for finding in row.findings)]
     said = "; ".join(escape(sentence) for sentence in sentences if sentence)
-    return " ".join(part for part in (f"{test_value(row)}{';' if said else ''}", said, _trials(row.trials)) if part)
+    return " ".join(part for part in (f"{test_value(row)}{';' if said else ''}", said, _trials(row)) if part)
 
 
-def _trials(trials: Sequence[Entry]) -> str:
-    """The other trials of a sweep, folded, each with its val AUPRC and what a person wrote."""
-    if not trials:
+def _trials(row: Row) -> str:
+    """The other trials of a sweep, folded, each with its val AUPRC, its settings and what a person wrote."""
+    if not row.trials:
         return ""
-    lines = [f"`{trial.id}` {three_decimals(trial.value('val'))} {body(trial.notes)}".strip() for trial in trials]
-    return f"<details><summary>{len(trials)} other trials</summary>{'<br>'.join(map(escape, lines))}</details>"
+    lines = [_trial(trial, row.searched[trial.id]) for trial in row.trials]
+    return f"<details><summary>{len(lines)} other trials</summary>{'<br>'.join(map(escape, lines))}</details>"
+
+
+def _trial(trial: Entry, settings: str) -> str:
+    parts = (
+        f"`{trial.id}`",
+        three_decimals(trial.value("val")),
+        f"`{settings}`" if settings else "",
+        body(trial.notes),
+    )
+    return " ".join(part for part in parts if part)
 
 
 def _as_listed(row: Row) -> tuple[bool, int]:

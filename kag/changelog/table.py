@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date
 
 from kag.changelog.diagnose import diagnose
-from kag.changelog.diff import diff
+from kag.changelog.diff import diff, settings_apart
 from kag.changelog.entry import Entry, Siblings
 from kag.spec.finding import Finding
 from kag.track.record import Change, Status
@@ -49,6 +49,8 @@ class Row:
     """Whether no earlier run reached its val AUPRC."""
     trials: tuple[Entry, ...] = ()
     """The other trials of the sweep, best first."""
+    searched: Mapping[str, str] = field(default_factory=dict)
+    """Of a sweep: run id -> what the trial has set otherwise than the others."""
 
     def says(self, code: str) -> bool:
         """Whether a rule fired."""
@@ -77,6 +79,7 @@ def _row(entry: Entry, siblings: Siblings, trials: tuple[Entry, ...]) -> Row:
         changes=diff(parent.record, entry.record) if parent else (),
         new_best=value is not None and (highest is None or value > highest),
         trials=trials,
+        searched=settings_apart([one.record for one in (entry, *trials)]) if trials else {},
     )
 
 

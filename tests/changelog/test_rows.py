@@ -141,6 +141,19 @@ def test_a_sweep_is_one_row_with_its_best_trial_and_the_others_folded() -> None:
     assert cells[2][3] == "0.350"
 
 
+def test_trials_say_what_they_have_set_otherwise() -> None:
+    gate = {"model.gate.penalty.weight.start": 0.3, "model.gate.penalty.weight.epochs": 5}
+    specs = [{**gate, "model.gate.penalty.weight.end": end, "seed": 1, "swa.window": 2} for end in (0.1, 1 / 3)]
+    records = [run_record(n, f"t{n}", val=0.4 - n / 10, sweep="s1", spec=spec) for n, spec in enumerate(specs)]
+    (cells,) = cells_of(*records)
+    assert cells[0].endswith("of sweep <code>s1</code>: <code>gate.penalty.weight 0.3 to 0.1 in 5</code>")
+    assert "0.300 <code>gate.penalty.weight 0.3 to 0.333333 in 5</code>" in cells[4]
+    (plain,) = json.loads(as_json(rows_of(*records)))
+    assert plain["searched"] == "gate.penalty.weight 0.3 to 0.1 in 5"
+    assert [one["searched"] for one in plain["other_trials"]] == ["gate.penalty.weight 0.3 to 0.333333 in 5"]
+    assert json.loads(as_json(rows_of(run_record(0))))[0]["searched"] is None
+
+
 def test_trials_that_deliver_the_same_epoch_stand_in_the_order_of_their_averages() -> None:
     def averaging(number: int, average: float) -> RunRecord:
         results = (run_result("val", 0.5), run_result("val", average, weights="averaged", delivered=False))

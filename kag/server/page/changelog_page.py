@@ -81,7 +81,13 @@ def _shown(row: Row, shelf: Shelf, words: dict[str, str]) -> dict[str, Any]:
         "findings": row.findings,
         "note": body(row.entry.notes),
         "trials": [
-            {"id": one.id, "link": path_of(*shelf.names, "runs", words[one.id]), "val": one.value("val")}
+            {
+                "id": one.id,
+                "link": path_of(*shelf.names, "runs", words[one.id]),
+                "val": one.value("val"),
+                "searched": row.searched[one.id],
+            }
             for one in row.trials
         ],
+        "searched": row.searched.get(record.id, ""),
     }
