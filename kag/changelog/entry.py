@@ -13,6 +13,9 @@ from kag.spec.finding import Finding
 from kag.track.record import Result, RunRecord
 
 
+_AVERAGE = ("val", "auprc", "averaged")
+
+
 @dataclass(frozen=True)
 class Entry:
     """One run: its record, what its history comes to, the findings of its own, and what a person wrote."""
@@ -39,6 +42,12 @@ class Entry:
         """The number of `auprc`, or None."""
         result = self.auprc(split)
         return None if result is None else result.value
+
+    @property
+    def average(self) -> Result | None:
+        """Val AUPRC of the averaged weights as they came, delivered or not; None as for `auprc`."""
+        found = (one for one in self.record.results if (one.split, one.metric, one.weights) == _AVERAGE)
+        return next((one for one in found if math.isfinite(one.value)), None)
 
     @cached_property
     def _auprc(self) -> dict[str, Result]:

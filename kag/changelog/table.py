@@ -101,10 +101,8 @@ def _best_first(group: list[Entry]) -> list[Entry]:
 
 
 def _rank(entry: Entry) -> tuple[float, float]:
-    results = entry.record.results
-    averages = [one.value for one in results if (one.split, one.metric, one.weights) == ("val", "auprc", "averaged")]
-    delivered = entry.value("val")
-    return (-math.inf if delivered is None else delivered, next(filter(math.isfinite, averages), -math.inf))
+    delivered, average = entry.auprc("val"), entry.average
+    return delivered.value if delivered else -math.inf, average.value if average else -math.inf
 
 
 def _in_order(groups: Iterable[Sequence[Entry]]) -> list[Entry]:

@@ -40,12 +40,11 @@ class Setting:
 
 def labels(records: Sequence[RunRecord]) -> dict[str, str]:
     """Run id -> what its curves are called: the name, what is set differently, or the id, as it tells all apart."""
-    settings = differing_settings(records)
+    apart = differing_settings(records)
     told = [
-        ", ".join(f"{one.key.rpartition('.')[2]} {one.values[place]}" for one in settings)
-        for place in range(len(records))
+        ", ".join(f"{one.key.rpartition('.')[2]} {one.values[place]}" for one in apart) for place in range(len(records))
     ]
-    few = told if len(settings) <= TOLD else []
+    few = told if len(apart) <= TOLD else []
     for words in ([record.name for record in records], few):
         if len(set(words)) == len(records):
             return {record.id: word for record, word in zip(records, words, strict=True)}

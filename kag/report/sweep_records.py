@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -53,7 +52,8 @@ def search_of(records: Sequence[RunRecord]) -> Search:
     keys = dict.fromkeys(key for record in records for key in record.spec if key not in skipped)
     columns = {key: [record.spec.get(key) for record in records] for key in keys}
     varied = {key: values for key, values in columns.items() if len({(type(v), v) for v in values}) > 1}
-    averages = _best_first(records, _average) if varied and objective(varied) != names.OBJECTIVE else {}
+    averaging = objective(varied) != names.OBJECTIVE
+    averages = _best_first(records, lambda record: Entry(record).average) if averaging else {}
     results = averages or _best_first(records, lambda record: Entry(record).auprc("val"))
     metric = names.averaged(names.OBJECTIVE) if averages else names.OBJECTIVE
     return Search(
@@ -67,11 +67,6 @@ def search_of(records: Sequence[RunRecord]) -> Search:
 def _best_first(records: Sequence[RunRecord], judge: Callable[[RunRecord], Result | None]) -> dict[str, Result]:
     found = [(record.id, result) for record in records if (result := judge(record)) is not None]
     return dict(sorted(found, key=lambda pair: -pair[1].value))
-
-
-def _average(record: RunRecord) -> Result | None:
-    found = (one for one in record.results if (one.split, one.metric, one.weights) == ("val", "auprc", "averaged"))
-    return next((one for one in found if math.isfinite(one.value)), None)
 
 
 def _sweep(metric: str, varied: Mapping[str, Sequence[Scalar]]) -> Sweep:
