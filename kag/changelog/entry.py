@@ -12,7 +12,6 @@ from kag.changelog.logged import Course
 from kag.spec.finding import Finding
 from kag.track.record import Result, RunRecord
 
-
 _AVERAGE = ("val", "auprc", "averaged")
 
 
