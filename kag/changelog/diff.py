@@ -52,13 +52,21 @@ def phrase(changes: Iterable[Change], shown: int = SHOWN) -> str:
 
 
 def settings_apart(records: Sequence[RunRecord]) -> dict[str, str]:
-    """Run id -> the settings on which these runs differ, as that run has them: `swa.start 7, swa.window 2`."""
-    sides = [_grouped(record.spec, _word) for record in records]
+    """Run id -> the settings on which these runs differ, as that run has them: `swa.start 7, swa.window 2`.
+
+    Numbers have few digits where these tell the runs apart, as in `compare`.
+    """
+    brief, exact = (_told_apart(records, word) for word in (_word, _exact))
+    return brief if len(set(brief.values())) == len(set(exact.values())) else exact
+
+
+def _told_apart(records: Sequence[RunRecord], word: Word) -> dict[str, str]:
+    sides = [_grouped(record.spec, word) for record in records]
     every = dict.fromkeys(key for side in sides for key in side)
     keys = [key for key in every if len({(type(side.get(key)), side.get(key)) for side in sides}) > 1]
     rest = f" and {len(keys) - SHOWN} more" if len(keys) > SHOWN else ""
     return {
-        record.id: ", ".join(f"{key.removeprefix('model.')} {_word(side.get(key))}" for key in keys[:SHOWN]) + rest
+        record.id: ", ".join(f"{key.removeprefix('model.')} {word(side.get(key))}" for key in keys[:SHOWN]) + rest
         for record, side in zip(records, sides, strict=True)
     }
 

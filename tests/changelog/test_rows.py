@@ -152,6 +152,12 @@ def test_trials_say_what_they_have_set_otherwise() -> None:
     assert plain["searched"] == "gate.penalty.weight 0.3 to 0.1 in 5"
     assert [one["searched"] for one in plain["other_trials"]] == ["gate.penalty.weight 0.3 to 0.333333 in 5"]
     assert json.loads(as_json(rows_of(run_record(0))))[0]["searched"] is None
+    close = [{**gate, "model.gate.penalty.weight.end": end} for end in (0.123456781, 0.123456789)]
+    twins = [run_record(n, f"t{n}", val=0.4 - n / 10, sweep="s1", spec=spec) for n, spec in enumerate(close)]
+    assert rows_of(*twins)[0].searched == {
+        twins[0].id: "gate.penalty.weight 0.3 to 0.123456781 in 5",
+        twins[1].id: "gate.penalty.weight 0.3 to 0.123456789 in 5",
+    }
 
 
 def test_trials_that_deliver_the_same_epoch_stand_in_the_order_of_their_averages() -> None:

@@ -227,6 +227,16 @@ def test_compared_runs_differ_where_it_says(many: Any) -> None:
     assert "Choose runs in" in many.browse("/kag/many/compare").text
 
 
+def test_runs_that_look_alike_are_compared_all_the_same(many: Any) -> None:
+    for name in ("twin1", "twin2"):
+        add_script_run(many.store, 3, name=name, title="twin")
+    page = many.browse("/kag/many/compare?runs=twin1,twin2")
+    assert page.status_code == 200
+    figures = json.loads(page.text.split('id="drawn">')[1].split("</script>")[0])
+    labels = [line["label"] for line in figures[0]["lines"] if line["label"]]
+    assert len(set(labels)) == len(labels) >= 2
+
+
 def test_a_record_that_cannot_be_read_is_said_and_the_run_is_shown(many: Any) -> None:
     query = text("update runs set summary = replace(summary, :old, :new) where name = '00000006'")
     with many.store.write() as connection:
