@@ -6,6 +6,8 @@ Per-layer and per-head keys are made by `entropy_layer(i)` and `entropy_head(i)`
 
 from __future__ import annotations
 
+from typing import Literal, get_args
+
 EPOCH = "epoch"
 LR = "lr"
 SAMPLES_PER_SECOND = "samples_per_second"
@@ -38,8 +40,12 @@ SWA_AVERAGED_EPOCHS = "swa/averaged_epochs"
 POS_WEIGHT = "imbalance/pos_weight"
 PREVALENCE = "imbalance/prevalence"
 
-SPLITS = ("train", "val", "test")
+Split = Literal["train", "val", "test"]
+SPLITS = get_args(Split)
 METRICS = ("auprc", "auprc_per_protein", "auroc", "iou", "f1", "precision", "recall", "threshold", "loss")
+
+Kind = Literal["raw", "averaged", "averaged_recomputed", "blend"]
+"""How weights came to be: of one epoch, a mean over epochs (its statistics recomputed), a mean over runs."""
 
 OBJECTIVE = "val/auprc"
 """What a sweep maximises: the val AUPRC of the weights that the run delivers, logged last."""

@@ -21,8 +21,8 @@ from kag.changelog.diagnose import AMONG, OWN, diagnose, entry_of
 from kag.changelog.entry import Siblings
 from kag.changelog.logged import Logged
 from kag.cli.main import app
+from kag.finding import Finding, Severity
 from kag.spec import RunSpec, load_spec, preflight
-from kag.spec.finding import Finding, Severity
 from kag.spec.preflight import RULES
 from kag.track.folders import FolderSource
 

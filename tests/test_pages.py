@@ -13,8 +13,8 @@ import pytest
 import typer
 
 from kag.cli.main import app
+from kag.finding import Severity
 from kag.spec import load_spec, preflight
-from kag.spec.finding import Severity
 from kag.spec.keys import known_keys
 from kag.sweep import parse_sweep
 from tests.e2e.wandb_versions import newest, oldest

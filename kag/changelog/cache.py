@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from kag.changelog.entry import Entry
 from kag.changelog.logged import Course
-from kag.spec.finding import Finding
+from kag.finding import Finding
 from kag.track.atomic import write_atomically
 from kag.track.code import code_digest
 from kag.track.folder import RunFolder

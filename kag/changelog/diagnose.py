@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from kag.changelog.entry import Entry, Siblings
 from kag.changelog.logged import Logged
 from kag.changelog.rules import attention, averaging, course, ending, evaluation, gate, lineage
-from kag.spec.finding import Finding, Severity
+from kag.finding import Finding, Severity
 
 OwnRule = Callable[[Logged], Iterator[Finding]]
 AmongRule = Callable[[Entry, Siblings], Iterator[Finding]]

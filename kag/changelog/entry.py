@@ -9,7 +9,7 @@ from datetime import datetime
 from functools import cached_property
 
 from kag.changelog.logged import Course
-from kag.spec.finding import Finding
+from kag.finding import Finding
 from kag.track.record import Result, RunRecord
 
 _AVERAGE = ("val", "auprc", "averaged")

@@ -11,12 +11,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from kag.changelog.cells import body
-from kag.changelog.diff import phrase
 from kag.changelog.entry import Entry
 from kag.changelog.markdown import status_word, test_value
-from kag.changelog.numbers import MISSING, three_decimals
 from kag.changelog.table import Row
+from kag.text import MISSING, three_decimals
 from kag.track.markdown import COLUMNS
+from kag.view.changes import phrase
 
 _PAGE = """<!DOCTYPE html>
 <html lang="en">

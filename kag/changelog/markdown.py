@@ -14,12 +14,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kag.changelog.cells import body, escape, keep_pipes
-from kag.changelog.diff import phrase
 from kag.changelog.entry import Entry
-from kag.changelog.numbers import MISSING, three_decimals
 from kag.changelog.table import Row
+from kag.text import MISSING, three_decimals
 from kag.track.markdown import COLUMNS
 from kag.track.record import Status
+from kag.view.changes import phrase
 
 FILES_SHOWN = 8
 """Files that a cell lists."""

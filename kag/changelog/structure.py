@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kag.changelog.cells import body, escape
-from kag.changelog.diff import compare, phrase
 from kag.changelog.entry import Entry, Siblings
 from kag.changelog.repository import Commit, Repository
 from kag.changelog.schema import key_changes, spec_keys
 from kag.changelog.table import planned
 from kag.spec.flat import Scalar, flat
 from kag.spec.load import load_spec
+from kag.view.changes import compare, phrase
 
 SPEC = "kag/spec"
 GROUPS = {

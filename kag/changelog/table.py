@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from datetime import date
 
 from kag.changelog.diagnose import diagnose
-from kag.changelog.diff import diff, settings_apart
 from kag.changelog.entry import Entry, Siblings
-from kag.spec.finding import Finding
+from kag.finding import Finding
 from kag.track.record import Change, Status
+from kag.view.changes import diff, settings_apart
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from kag.spec.finding import Finding
+    from kag.finding import Finding
     from kag.track.record import RunRecord
     from kag.weights.bench import Bench
     from kag.weights.blend import Trial

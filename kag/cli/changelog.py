@@ -124,10 +124,10 @@ def doctor(
     from kag.changelog.collect import collect
     from kag.changelog.diagnose import diagnose
     from kag.changelog.repository import Repository
-    from kag.track.folder import RunFolder
     from kag.track.folders import FolderSource
+    from kag.view.words import find_run
 
-    folder = RunFolder.find(runs, run)
+    folder = find_run(runs, run)
     siblings = collect(FolderSource(folder.path.parent), Repository(Path.cwd()))
     findings = diagnose(siblings.by_id[folder.id], siblings)
     if as_json:
@@ -156,9 +156,9 @@ def note(
       kag note oct17 "kept for averaging"
     """
     from kag.changelog.write import add_note
-    from kag.track.folder import RunFolder
+    from kag.view.words import find_run
 
-    folder = RunFolder.find(runs, run)
+    folder = find_run(runs, run)
     add_note(folder, text)
     if as_json:
         typer.echo(json.dumps({"run": folder.id, "file": str(folder.notes_file), "notes": folder.notes()}, indent=2))

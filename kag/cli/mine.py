@@ -45,9 +45,9 @@ def mine(
     from rich.progress import Progress
 
     from kag.data.mined import write_mined
+    from kag.names import Split
     from kag.weights import mine as mining
     from kag.weights.given import bench_for, given_weights
-    from kag.weights.measure import Split
 
     console = Console(highlight=False, soft_wrap=True, stderr=as_json)
     given = given_weights(weights, runs)

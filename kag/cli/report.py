@@ -85,7 +85,7 @@ def report(
 def _of_runs(source: RunSource, siblings: Siblings, words: list[str], place: str) -> Report:
     from kag.report.reading import read_runs
     from kag.report.sections import report_of_runs
-    from kag.track.find import choose
+    from kag.view.words import choose
 
     known = [entry.id for entry in siblings.entries]
     ids = [choose(_id_of(word), known, where=place) for word in words]

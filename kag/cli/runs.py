@@ -22,6 +22,7 @@ from kag.track.folder import RunFolder
 from kag.track.folders import FolderSource
 from kag.track.hold import as_it_stands
 from kag.track.record import RunRecord, Status
+from kag.view.words import find_run
 
 app = typer.Typer(help="List, show, compare and watch tracked runs.", no_args_is_help=True)
 
@@ -69,7 +70,7 @@ def show(
     as_json: Json = False,
 ) -> None:
     """Show everything known of a run: settings, results with their digests, lineage, failure, history, notes."""
-    folder = RunFolder.find(runs, run)
+    folder = find_run(runs, run)
     record, history, notes = as_it_stands(folder, folder.read_record()), folder.history(), folder.notes()
     if as_json:
         page = {"record": record, "history": history, "notes": notes}
@@ -89,7 +90,7 @@ def compare(
     """Compare runs: the settings on which they differ, then the metrics of their delivered weights."""
     if len(run) < 2:
         raise typer.BadParameter("name two runs or more")
-    records = [RunFolder.find(runs, word).read_record() for word in run]
+    records = [find_run(runs, word).read_record() for word in run]
     if as_json:
         settings, results = tables.comparison(records)
         page = {"runs": [record.id for record in records], "settings": settings, "results": results}

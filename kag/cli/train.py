@@ -12,9 +12,10 @@ from kag.cli.words import options_of, refuse_unknown_options, split_words
 from kag.errors import UserError
 
 if TYPE_CHECKING:
+    from kag.forks.sharing import ShareOptions
     from kag.spec.run import RunSpec
     from kag.track.folder import RunFolder
-    from kag.train.sharing import ShareOptions
+    from kag.view.words import find_run
 
 
 def train(
@@ -58,11 +59,10 @@ def train(
       kag train runs/specs/sites.yaml swa.start=5 swa.window=2 --share runs/shared --part-at 4,5,6
     """
     from kag.spec.load import load_spec
-    from kag.track.folder import RunFolder
 
     refuse_unknown_options(words or [], options_of(context))
     spec_file, overrides = split_words(words or [])
-    folder = RunFolder.find(runs, resume) if resume else None
+    folder = find_run(runs, resume) if resume else None
     if spec_file is None and folder is None:
         raise UserError("no spec given", remedy="kag train SPEC, or kag train --resume RUN")
     if accept and folder is None:
@@ -72,7 +72,7 @@ def train(
     points = _epochs(part_at)
     spec = load_spec(spec_file or (folder.spec_file if folder else Path()), overrides)
 
-    from kag.train.sharing import ShareOptions
+    from kag.forks.sharing import ShareOptions
 
     options = ShareOptions(share, points, None if share_max is None else int(share_max * 1e9)) if share else None
     _train(spec, runs, folder, accept or (), options, as_json=as_json)

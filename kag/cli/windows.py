@@ -53,16 +53,16 @@ def windows(
     from rich.console import Console
 
     from kag.cli.mirroring import mirrored
-    from kag.track.folder import RunFolder
-    from kag.weights.average import SUMS_FOLDER, RunSums
+    from kag.view.words import find_run
+    from kag.weights.average import RunSums
     from kag.weights.delivered_run import deliver_window, named_spec
     from kag.weights.given import bench_for, given_weights
     from kag.weights.heatmap import write_heat_map
     from kag.weights.windows import parse_window
 
     console, start = Console(highlight=False, stderr=as_json), datetime.now(UTC)
-    folder = RunFolder.find(runs, run)
-    sums, given = RunSums(folder.checkpoints / SUMS_FOLDER), given_weights(str(folder.checkpoints / "best.ckpt"), runs)
+    folder = find_run(runs, run)
+    sums, given = RunSums(folder.sums), given_weights(str(folder.best), runs)
     if sums.first == sums.last:
         raise UserError("only one epoch is stored, there is nothing to average", where=str(sums.folder))
     wanted = parse_window(deliver) if deliver is not None else None

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from kag.changelog.diagnose import diagnose
 from kag.changelog.entry import Entry, Siblings
 from kag.errors import RecordError
+from kag.finding import Finding
 from kag.report.series import Rows
-from kag.spec.finding import Finding
 from kag.track.record import RunRecord
 from kag.track.source import RunSource
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from kag.changelog.entry import Entry
+from kag.finding import Finding
 from kag.report import tables
 from kag.report.compare import compare_figures, differing_settings, labels
 from kag.report.figure import Figure
@@ -16,7 +17,6 @@ from kag.report.run_figures import run_figures
 from kag.report.sweep_figures import sweep_figures
 from kag.report.sweep_records import search_of
 from kag.report.tables import Cell, Table
-from kag.spec.finding import Finding
 from kag.track.record import Result, RunRecord
 
 OVERLAID = 12

@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from kag import names
-from kag.changelog.diff import diff
 from kag.changelog.entry import Entry
 from kag.report.sweep_records import Search
 from kag.report.words import MISSING, duration, interval, metric, setting
 from kag.spec.flat import differences, flat
 from kag.spec.run import RunSpec
 from kag.track.record import Result, RunRecord
+from kag.view.changes import diff
 
 _OWN = ("name", "change", "parent", "data.file")
 """Keys without a default, or told elsewhere."""

@@ -1,6 +1,6 @@
 """The run spec: what a run is, how it is loaded, compared and checked. Nothing here reaches torch."""
 
-from kag.spec.finding import Finding, Severity
+from kag.finding import Finding, Severity
 from kag.spec.flat import differences, digest, flat
 from kag.spec.load import build_spec, load_spec, spec_text
 from kag.spec.preflight import Facts, preflight

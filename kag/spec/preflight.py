@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 
 from pydantic import BaseModel, ConfigDict
 
-from kag.spec.finding import Evidence, Finding, Severity
+from kag.finding import Evidence, Finding, Severity
 from kag.spec.ramp import Ramp
 from kag.spec.run import RunSpec
 from kag.spec.schedule import learning_rate, peak_epoch

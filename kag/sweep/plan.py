@@ -11,8 +11,8 @@ from pydantic import BaseModel, ConfigDict
 
 from kag import names
 from kag.errors import SpecError
+from kag.finding import Finding, Severity
 from kag.spec import RunSpec, build_spec, preflight
-from kag.spec.finding import Finding, Severity
 from kag.spec.prefix import part_points, prefix_digest
 from kag.sweep.command import TrainCommand
 from kag.sweep.config import Params, Sweep

@@ -15,7 +15,6 @@ from pathlib import Path
 from kag.errors import RecordError
 from kag.track import history
 from kag.track.atomic import sync_folder, write_atomically
-from kag.track.find import choose
 from kag.track.reading import parse_record, read_text
 from kag.track.record import RunRecord
 
@@ -61,18 +60,6 @@ class RunFolder:
                 continue
             sync_folder(runs)
             return cls(path)
-
-    @classmethod
-    def find(cls, runs: Path, word: str) -> RunFolder:
-        """The run that a person means: its id, the only id that begins so, the only name that ends so, or its path.
-
-        Raises:
-            RecordError: no run fits, or more than one does.
-        """
-        for path in (runs / word, Path(word)):
-            if word and (path / "record.json").is_file():
-                return cls(path.resolve() if path.name in ("", ".", "..") else path)
-        return cls(runs / choose(word, [folder.id for folder in cls.all(runs)], where=str(runs)))
 
     @classmethod
     def all(cls, runs: Path) -> list[RunFolder]:
@@ -127,6 +114,26 @@ class RunFolder:
     def checkpoints(self) -> Path:
         """Folder of weights."""
         return self.path / "checkpoints"
+
+    @property
+    def best(self) -> Path:
+        """Weights of the best epoch so far."""
+        return self.checkpoints / "best.ckpt"
+
+    @property
+    def last(self) -> Path:
+        """State of training after the last finished epoch."""
+        return self.checkpoints / "last.ckpt"
+
+    @property
+    def interrupted(self) -> Path:
+        """State of training where a signal ended the run inside an epoch; absent if none did."""
+        return self.checkpoints / "interrupted.ckpt"
+
+    @property
+    def sums(self) -> Path:
+        """Running sums of the epoch weights; absent unless they are kept."""
+        return self.checkpoints / "sums"
 
     @property
     def wandb(self) -> Path:

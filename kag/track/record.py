@@ -21,7 +21,7 @@ from pydantic import (
     field_validator,
 )
 
-from kag.spec.finding import Finding
+from kag.finding import Finding
 
 SCHEMA = 1
 """Version of the record's layout; a newer one is refused, an older one is read."""

@@ -14,14 +14,14 @@ from kag import names
 from kag.data.batches import training_batches
 from kag.data.sites import Sites
 from kag.data.tables import SiteTables
+from kag.names import Kind
 from kag.spec.run import RunSpec
+from kag.stats.measure import Evaluation
 from kag.track.folder import RunFolder
 from kag.track.record import Checkpoint, Result
-from kag.train.recorder import BEST
 from kag.weights.average import recompute_normalisation
 from kag.weights.checkpoint import StoredWeights, build_network, read_checkpoint, save_weights, stored
-from kag.weights.evaluate import evaluate
-from kag.weights.measure import Evaluation, Kind, results
+from kag.weights.evaluate import evaluate, results
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def _candidates(
 ) -> dict[Kind, StoredWeights]:
     candidates: dict[Kind, StoredWeights] = {
         # An inherited file names the spec of the run that trained it; here it stands for this run.
-        "raw": replace(read_checkpoint(folder.checkpoints / BEST), spec=spec)
+        "raw": replace(read_checkpoint(folder.best), spec=spec)
     }
     if averaged is not None:
         network = build_network(averaged, tables.residue_RD.device)

@@ -19,11 +19,14 @@ import torch
 from lightning.fabric.utilities.rank_zero import rank_zero_only
 
 from kag.data.batches import evaluation_batches
+from kag.data.mined import mined_digest
 from kag.data.read import read_sites
 from kag.data.sites import Sites
 from kag.errors import SpecError
+from kag.forks.sharing import ShareOptions, sharing
 from kag.model.batch import Batch
 from kag.spec import Facts, Finding, RunSpec, Severity, preflight
+from kag.track.code import code_digest
 from kag.track.folder import RunFolder
 from kag.track.folders import FolderSource
 from kag.track.record import RunRecord
@@ -35,7 +38,6 @@ from kag.train.memory import require_memory_for_weights
 from kag.train.opening import best_epochs, new_run, resume_state, resumed_run
 from kag.train.outcome import Outcome
 from kag.train.rehearsal import rehearse
-from kag.train.sharing import ShareOptions, inputs, sharing
 from kag.train.signals import SignalWatch
 from kag.train.starting import announce, find_start
 from kag.train.tracker import open_tracker
@@ -88,12 +90,12 @@ def fit(
         opening = resumed_run(resume, spec, data_digest=sites.digest, accept=accept)
     console.log_to(opening.folder.console_file)
     console.print(f"run [bold]{opening.folder.path}[/bold]")
-    facts = inputs(spec, sites.digest, start.weights.weights_digest if start else None)
+    inputs = fork_inputs(spec, sites.digest, start.weights.weights_digest if start else None)
     with signals.installed(), Outcome(opening, console) as outcome:
         rehearse(spec, job.network, job.objective, job.facts, *first_batches(batches, sites))
         outcome.tracker, wandb_id = open_tracker(spec, opening.folder, opening.record, console)
         outcome.update(wandb_id=wandb_id)
-        with sharing(None if resume else share, spec, opening.folder, signals, facts) as forks:
+        with sharing(None if resume else share, spec, opening.folder, inputs, signals.raise_if_received) as forks:
             trained = loop.train(job, opening, outcome, forks)
         if spec.swa is not None:
             outcome.averaged(range(spec.swa.start, min(spec.swa.end, outcome.record.epochs_trained)))
@@ -121,6 +123,15 @@ def require_sound(spec: RunSpec, facts: Facts, console: RunConsole) -> list[Find
         if finding.severity is Severity.WARNING:
             console.warn(finding.sentence)
     return findings
+
+
+def fork_inputs(spec: RunSpec, data_digest: str, start_digest: str | None) -> list[object]:
+    """What a training depends on beside its spec: data, mined samples, first weights, code, the machine's ways."""
+    replay = spec.data.replay
+    mined = mined_digest(Path(replay.indices)) if replay else None
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
+    code = code_digest("spec", "stats", "model", "data", "weights", "forks", "train")
+    return [data_digest, mined, start_digest, code, torch.__version__, torch.get_num_threads(), device]
 
 
 def first_batches(batches: SiteBatches, sites: Sites) -> tuple[Batch, Batch]:

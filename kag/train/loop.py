@@ -10,6 +10,7 @@ import torch
 from lightning.pytorch import Callback, Trainer
 
 from kag.data.sites import Sites
+from kag.forks.sharing import NoSharing, Sharing, StateTaken, inherited
 from kag.spec import RunSpec
 from kag.train.batches import SiteBatches
 from kag.train.console import ProgressBar, RunConsole
@@ -17,7 +18,6 @@ from kag.train.job import Job
 from kag.train.opening import Opening, best_of, position_in
 from kag.train.outcome import Outcome
 from kag.train.recorder import EpochRecorder
-from kag.train.sharing import NoSharing, Sharing, StateTaken, inherited
 from kag.train.signals import SignalWatch
 from kag.train.starting import Start
 from kag.train.stopping import SpecEarlyStopping
@@ -65,14 +65,18 @@ class Loop:
             self._tell_inherited(outcome, forks, rows)
             bar = ProgressBar(self.console, len(rows))
             recorder = EpochRecorder(
-                opening.folder, outcome.tracker, self.console, bar, rows=rows, on_epoch=outcome.trained
+                opening.folder,
+                outcome.tracker,
+                self.console,
+                bar,
+                rows=rows,
+                on_epoch=outcome.trained,
+                after=forks.reached,
             )
             self.signals.save_by(recorder.save_inside_epoch)
             stopping = SpecEarlyStopping(self.spec.early_stopping) if self.spec.early_stopping else None
             try:
-                self._enter(
-                    job, [*([stopping] if stopping else []), recorder, *forks.callbacks(), bar, self.signals], state
-                )
+                self._enter(job, [*([stopping] if stopping else []), recorder, bar, self.signals], state)
             except StateTaken:
                 mirrored, job = len(opening.folder.history()), self.fresh_job()
                 continue

@@ -16,7 +16,7 @@ import torch
 from kag import names
 from kag.data.mined import mined_digest
 from kag.errors import RecordError, SpecError
-from kag.spec.finding import Finding
+from kag.finding import Finding
 from kag.spec.flat import digest, flat
 from kag.spec.load import load_spec, spec_text
 from kag.spec.run import RunSpec
@@ -24,7 +24,6 @@ from kag.track.atomic import write_atomically
 from kag.track.begin import begin
 from kag.track.folder import RunFolder
 from kag.track.record import Change, RunRecord, Status
-from kag.train.recorder import INTERRUPTED, LAST
 from kag.train.starting import Start, changed_keys
 from kag.weights.storage import load_torch
 
@@ -129,7 +128,7 @@ def resumed_run(folder: RunFolder, spec: RunSpec, *, data_digest: str, accept: S
 
 def resume_state(folder: RunFolder) -> Path | None:
     """The latest state that was written: after a finished epoch, or where a signal ended the run inside one."""
-    paths = [path for path in (folder.checkpoints / LAST, folder.checkpoints / INTERRUPTED) if path.is_file()]
+    paths = [path for path in (folder.last, folder.interrupted) if path.is_file()]
     return max(paths, key=position_in, default=None)
 
 

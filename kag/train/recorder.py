@@ -18,10 +18,8 @@ from kag.track.folder import RunFolder
 from kag.train.console import ProgressBar, RunConsole, epoch_line
 from kag.train.job import Job
 from kag.train.tracker import Tracker
-from kag.weights.average import SUMS_FOLDER, add_to_sums
+from kag.weights.average import add_to_sums
 from kag.weights.checkpoint import save_weights
-
-BEST, LAST, INTERRUPTED = "best.ckpt", "last.ckpt", "interrupted.ckpt"
 
 
 class EpochRecorder(Checkpoint):
@@ -33,6 +31,7 @@ class EpochRecorder(Checkpoint):
         folder: the run's, or None on all processes but the first.
         rows: history so far (of a resumed run).
         on_epoch: called with the number of trained epochs and the best epoch.
+        after: called last, with the number of trained epochs; may raise to end the loop.
     """
 
     def __init__(
@@ -44,12 +43,14 @@ class EpochRecorder(Checkpoint):
         *,
         rows: list[dict[str, float]],
         on_epoch: Callable[[int, int], None],
+        after: Callable[[int], None] = lambda epochs: None,
     ) -> None:
         self._folder = folder
         self._tracker = tracker
         self._console = console
         self._bar = bar
         self._on_epoch = on_epoch
+        self._after = after
         self._best = max(rows, key=lambda row: row[names.OBJECTIVE], default=None)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -68,28 +69,29 @@ class EpochRecorder(Checkpoint):
             self._tracker.log(row)
             self._bar.show(row)
             self._console.print(epoch_line(row, best))
+        self._after(int(row[names.EPOCH]) + 1)
 
     def _write(self, folder: RunFolder, job: Job, row: dict[str, float], best: bool) -> None:
         folder.append_history(row)
         if best:
-            save_weights(folder.checkpoints / BEST, job.weights())
+            save_weights(folder.best, job.weights())
         if job.spec.swa is not None and job.spec.swa.keep_sums:
-            add_to_sums(folder.checkpoints / SUMS_FOLDER, job.network, epoch=job.current_epoch)
+            add_to_sums(folder.sums, job.network, epoch=job.current_epoch)
 
     def _save_state(self, trainer: Trainer) -> None:
         """Every process takes part in collecting the state; the first one writes it and puts it in place at once."""
-        self._save_as(trainer, LAST)
+        self._save_as(trainer, "last")
         if self._folder is not None:
-            (self._folder.checkpoints / INTERRUPTED).unlink(missing_ok=True)
+            (self._folder.interrupted).unlink(missing_ok=True)
 
     def save_inside_epoch(self, trainer: Trainer) -> None:
         """Write the state between two batches of one process. (Several would have to stop at the same batch.)"""
         if trainer.world_size == 1:
-            self._save_as(trainer, INTERRUPTED)
+            self._save_as(trainer, "interrupted")
 
     def _save_as(self, trainer: Trainer, name: str) -> None:
-        path = (self._folder.checkpoints if self._folder else Path()) / name
-        temporary = path.with_name(f".{name}.part")
+        path = getattr(self._folder, name) if self._folder else Path(name)
+        temporary = path.with_name(f".{path.name}.part")
         trainer.save_checkpoint(temporary, weights_only=False)
         if self._folder is not None:
             with temporary.open("rb") as file:

@@ -17,8 +17,9 @@ from torch import Tensor
 from kag import names
 from kag.data.sites import Sites
 from kag.model.batch import Batch, Scores
+from kag.names import Split
 from kag.spec.model import ModelSpec
-from kag.weights.measure import Split, measure
+from kag.stats.measure import measure
 
 Reduce = Callable[[Tensor], Tensor]
 """Sum of a tensor over all processes."""

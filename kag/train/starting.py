@@ -12,7 +12,7 @@ from kag.spec.flat import DESCRIPTIVE, EXECUTION, differences, flat
 from kag.spec.run import RunSpec, StartFromSpec
 from kag.track.folder import RunFolder
 from kag.track.record import Change, Source
-from kag.train.recorder import BEST, LAST
+from kag.view.words import find_run
 from kag.weights.checkpoint import StoredWeights, load_state, parse_checkpoint
 from kag.weights.storage import load_torch
 
@@ -46,7 +46,7 @@ def find_start(spec: RunSpec, runs: Path) -> Start | None:
     """
     if spec.start_from is None:
         return None
-    folder = RunFolder.find(runs, spec.start_from.run)
+    folder = find_run(runs, spec.start_from.run)
     path = checkpoint_file(folder, spec.start_from)
     content = load_torch(path)
     weights = parse_checkpoint(content, where=str(path))
@@ -80,8 +80,8 @@ def checkpoint_file(folder: RunFolder, start: StartFromSpec) -> Path:
     Raises:
         CheckpointError: there is no such file, or it lies elsewhere.
     """
-    name = {"best": BEST, "last": LAST}.get(start.checkpoint, start.checkpoint)
-    path = (folder.checkpoints / name).resolve()
+    named = {"best": folder.best, "last": folder.last}
+    path = named.get(start.checkpoint, folder.checkpoints / start.checkpoint).resolve()
     if not path.is_relative_to(folder.path.resolve()):
         raise CheckpointError("lies outside the run that it is said to belong to", where=start.checkpoint)
     if not path.is_file():

@@ -27,9 +27,6 @@ VERSION = 1
 
 _FILE = re.compile(r"epoch_(\d{4,})\.pt")
 
-SUMS_FOLDER = "sums"
-"""Where a run keeps its sums, below its checkpoints."""
-
 
 @dataclass(frozen=True, eq=False)
 class Sums:

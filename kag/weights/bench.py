@@ -13,11 +13,12 @@ from kag.data.sites import Sites
 from kag.data.tables import SiteTables
 from kag.errors import CheckpointError
 from kag.model.network import Network
+from kag.names import Split
+from kag.stats.measure import Evaluation
 from kag.weights.average import normalised_by_batch, recompute_normalisation
 from kag.weights.checkpoint import State, StoredWeights, build_network, load_state, snapshot
 from kag.weights.digest import weights_digest
 from kag.weights.evaluate import evaluate
-from kag.weights.measure import Evaluation, Split
 
 
 @dataclass(frozen=True)

@@ -13,17 +13,18 @@ from pathlib import Path
 from typing import Any
 
 from kag import names
+from kag.names import Kind
 from kag.spec import Finding, RunSpec, build_spec
+from kag.stats.bootstrap import SAMPLES
 from kag.track.begin import begin
 from kag.track.folder import RunFolder
 from kag.track.record import Checkpoint, Result, RunRecord, Source, Status
 from kag.weights.average import RunSums
 from kag.weights.bench import Bench, Variant
 from kag.weights.blend import Trial, blended
-from kag.weights.bootstrap import SAMPLES
 from kag.weights.checkpoint import StoredWeights, save_weights
+from kag.weights.evaluate import results
 from kag.weights.given import GivenWeights
-from kag.weights.measure import Kind, results
 from kag.weights.windows import WindowMap, verified, window_weights
 
 NAMES = ("best", "delivered")

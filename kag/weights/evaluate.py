@@ -16,8 +16,10 @@ from kag.data.sites import Sites
 from kag.data.tables import SiteTables
 from kag.errors import DataError
 from kag.model.network import Network
-from kag.weights import bootstrap
-from kag.weights.measure import Evaluation, Split, measure
+from kag.names import Kind, Split
+from kag.stats import bootstrap
+from kag.stats.measure import Evaluation, measure
+from kag.track.record import Result
 
 Progress = Callable[[int], None]
 """Called after each batch with the number of points scored so far."""
@@ -146,3 +148,33 @@ def evaluate(
     """
     predictions = score(network, tables, evaluation_batches(sites, split, points), progress=progress)
     return measured(predictions, sites, split, threshold=threshold, samples=samples, seed=seed)
+
+
+def results(
+    evaluation: Evaluation,
+    *,
+    weights: Kind | None,
+    weights_digest: str,
+    data_digest: str,
+    epoch: int | None,
+    selected_on: str,
+    delivered: bool,
+) -> tuple[Result, ...]:
+    """The evaluation as rows of a run record; undefined metrics have no row."""
+    return tuple(
+        Result(
+            split=evaluation.split,
+            metric=name,
+            value=value,
+            ci_low=evaluation.intervals[name].low if name in evaluation.intervals else None,
+            ci_high=evaluation.intervals[name].high if name in evaluation.intervals else None,
+            weights=weights,
+            weights_digest=weights_digest,
+            data_digest=data_digest,
+            epoch=epoch,
+            selected_on=selected_on,
+            delivered=delivered,
+        )
+        for name, value in evaluation.values.items()
+        if value is not None
+    )

@@ -15,10 +15,10 @@ from kag.data.read import read_sites
 from kag.data.sites import Sites
 from kag.data.tables import SiteTables
 from kag.errors import CheckpointError
+from kag.names import Split
 from kag.track.record import Result
 from kag.weights.checkpoint import StoredWeights, load_network
-from kag.weights.evaluate import Predictions, measured, score
-from kag.weights.measure import Split, results
+from kag.weights.evaluate import Predictions, measured, results, score
 from kag.weights.predictions import write_predictions
 
 

@@ -9,8 +9,8 @@ import torch
 
 from kag.data.read import read_sites
 from kag.errors import CheckpointError
-from kag.track.folder import RunFolder
 from kag.track.record import Source
+from kag.view.words import find_run
 from kag.weights.bench import Bench
 from kag.weights.checkpoint import StoredWeights, read_checkpoint
 
@@ -61,7 +61,7 @@ def weights_file(word: str, runs: Path) -> Path:
     if Path(word).is_file():
         return Path(word)
     run, _, name = word.partition(":")
-    folder = RunFolder.find(runs, run)
+    folder = find_run(runs, run)
     there = {path.stem: path for path in sorted(folder.checkpoints.glob(f"*{SUFFIX}"))}
     for wanted in [name.removesuffix(SUFFIX)] if name else DELIVERED:
         if wanted in there:

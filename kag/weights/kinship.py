@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from kag.spec.finding import Finding, Severity
+from kag.finding import Finding, Severity
 from kag.track.record import RunRecord, Source
 
 

@@ -13,8 +13,8 @@ from kag.data.sites import Sites
 from kag.data.tables import SiteTables
 from kag.errors import DataError
 from kag.model.network import Network
+from kag.names import Split
 from kag.weights.evaluate import Predictions, Progress, evaluate, score
-from kag.weights.measure import Split
 
 
 @dataclass(frozen=True)

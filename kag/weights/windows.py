@@ -18,12 +18,12 @@ import numpy as np
 
 from kag.data.batches import evaluation_batches
 from kag.errors import UserError
-from kag.weights import metrics
+from kag.stats import metrics
+from kag.stats.metrics import Floats
 from kag.weights.average import RunSums
 from kag.weights.bench import Bench, Variant
 from kag.weights.checkpoint import StoredWeights, load_state, stored
 from kag.weights.evaluate import score
-from kag.weights.metrics import Floats
 
 VERIFIED = 4
 """Windows that are scored exactly unless the caller says otherwise: together under a tenth of the training time."""

@@ -7,12 +7,12 @@ import time
 from pathlib import Path
 
 from kag.data.synth import synthesise
+from kag.forks.sharing import ShareOptions
 from kag.spec import RunSpec, build_spec
 from kag.track.record import RunRecord
 from kag.train.console import RunConsole
 from kag.train.fit import fit
 from kag.train.job import Job
-from kag.train.sharing import ShareOptions
 from tests.train.conftest import TINY
 
 STARTS, LENGTHS = (8, 10, 12, 14, 16), (1, 2, 3, 4)

@@ -20,13 +20,12 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from run_logs import options
-
 from kag.changelog import write
 from kag.changelog.table import Choice
 from kag.changelog.write import Options, update
 from kag.track.atomic import sync_folder, write_atomically
 from kag.track.folders import FolderSource
+from tests.changelog.run_logs import options
 
 WRITING = (write_atomically.__code__, sync_folder.__code__)
 LINES = 14

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it.rules_block.table import escapedSplit
-from run_logs import parsed
 
 from kag.changelog.cells import body, escape, unescape
+from tests.changelog.run_logs import parsed
 
 texts = st.text(st.characters(exclude_categories=("Cs",)), max_size=300)
 awkward = st.text(st.sampled_from("`|<>&\\\n\r\t \x00\x0b\u2028#;*_[]()!-ab1é👍"), max_size=120)

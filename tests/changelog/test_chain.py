@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from run_logs import parsed
 
 from kag.changelog.repository import Repository
 from kag.changelog.write import Options, update
 from kag.spec import load_spec
 from kag.track.folders import FolderSource
 from tests.changelog.real_chain import NAMES, SPEC
+from tests.changelog.run_logs import parsed
 
 
 @pytest.fixture(scope="module")

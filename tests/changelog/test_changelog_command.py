@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 import typer
-from run_logs import epochs, make_folder, run_record
 from typer.testing import CliRunner, Result
 
 from kag.cli import changelog
 from kag.errors import RecordError, UserError
 from kag.track.record import Failure, Status
+from tests.changelog.run_logs import epochs, make_folder, run_record
 
 LOG = """# Old log
 

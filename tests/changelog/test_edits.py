@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from run_logs import MemorySource, make_folder, options, parsed, run_record
 
 from kag.changelog.cells import body
 from kag.changelog.write import add_note, update
 from kag.errors import RecordError
 from kag.track.folder import RunFolder
 from kag.track.folders import FolderSource
+from tests.changelog.run_logs import MemorySource, make_folder, options, parsed, run_record
 
 plain = st.text(st.characters(exclude_categories=("Cs",)), max_size=200)
 awkward = st.text(st.sampled_from("`|<>&\\\n\r\t \x00\u2028#*_[]()!-ab"), max_size=200)

@@ -6,7 +6,6 @@ import os
 from pathlib import Path
 
 import pytest
-from run_logs import parsed
 
 from kag.changelog.collect import collect
 from kag.changelog.importing import import_rows
@@ -18,6 +17,7 @@ from kag.errors import RecordError
 from kag.spec import Severity, load_spec, preflight
 from kag.track.folders import FolderSource
 from kag.track.markdown import COLUMNS
+from tests.changelog.run_logs import parsed
 
 ROOT = Path(__file__).parents[2]
 RUNS = ROOT / "runs"

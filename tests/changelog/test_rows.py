@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from run_logs import START, MemorySource, epochs, make_folder, parsed, run_record, run_result
 
 from kag.changelog.collect import collect
 from kag.changelog.diagnose import entry_of
@@ -22,10 +21,11 @@ from kag.changelog.entry import Siblings
 from kag.changelog.formats import as_csv, as_html, as_json
 from kag.changelog.logged import Logged
 from kag.changelog.markdown import render
-from kag.changelog.numbers import three_decimals
 from kag.changelog.table import Choice, Row, table
+from kag.text import three_decimals
 from kag.track.folders import FolderSource
 from kag.track.record import Failure, GitFacts, RunRecord, Status
+from tests.changelog.run_logs import START, MemorySource, epochs, make_folder, parsed, run_record, run_result
 
 
 def rows_of(*records: RunRecord, choice: Choice | None = None, notes: dict[str, str] | None = None) -> list[Row]:

@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from run_logs import MemorySource, make_folder, options, run_record
 
 import kag.spec
 from kag.changelog.collect import collect
@@ -20,6 +19,7 @@ from kag.errors import SpecError
 from kag.spec.keys import known_keys
 from kag.track.folders import FolderSource
 from kag.track.record import Failure, GitFacts, RunRecord, Status
+from tests.changelog.run_logs import MemorySource, make_folder, options, run_record
 
 SPEC_BEFORE = """
 class GateSpec(Part):

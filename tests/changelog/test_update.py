@@ -9,10 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-import log_writers
+
 import pytest
-from log_writers import two_choices
-from run_logs import epochs, make_folder, options, run_record
 
 from kag.changelog import stamp
 from kag.changelog.cache import FOLDER
@@ -22,6 +20,8 @@ from kag.changelog.table import Choice
 from kag.changelog.write import add_note, update
 from kag.errors import RecordError
 from kag.track.folders import FolderSource
+from tests.changelog.log_writers import two_choices
+from tests.changelog.run_logs import epochs, make_folder, options, run_record
 
 
 @pytest.fixture
@@ -172,7 +172,7 @@ def versions(runs: Path, folder: Path) -> set[bytes]:
 
 
 def command(runs: Path, file: Path, what: str, times: int) -> list[str]:
-    return [sys.executable, log_writers.__file__, str(runs), str(file), what, str(times)]
+    return [sys.executable, "-m", "tests.changelog.log_writers", str(runs), str(file), what, str(times)]
 
 
 def test_two_writers_at_once_leave_complete_versions_only(runs: Path, tmp_path: Path) -> None:

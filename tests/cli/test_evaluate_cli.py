@@ -13,10 +13,11 @@ from small_spec import SMALL
 
 from kag.data.read import read_sites
 from kag.spec import build_spec
+from kag.stats import metrics
 from kag.track.folder import RunFolder
 from kag.train.console import RunConsole
 from kag.train.fit import fit
-from kag.weights import metrics
+from kag.view.words import find_run
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +26,7 @@ def folder(synthetic_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Ru
     swa = {"swa": {"start": 1, "window": 1, "anneal_epochs": 0}, "model.auxiliary": None}
     spec = build_spec(SMALL, {"data.file": str(synthetic_file), **swa})
     fit(spec, runs=runs, console=RunConsole(quiet=True))
-    return RunFolder.find(runs, "small")
+    return find_run(runs, "small")
 
 
 @pytest.fixture(autouse=True)
@@ -71,7 +72,7 @@ def test_the_table_names_the_weights(kag: Any, folder: RunFolder) -> None:
 
 def test_a_file_outside_a_run_says_no_more_than_it_knows(kag: Any, folder: RunFolder, tmp_path: Path) -> None:
     copied = tmp_path / "weights.ckpt"
-    copied.write_bytes((folder.checkpoints / "best.ckpt").read_bytes())
+    copied.write_bytes((folder.best).read_bytes())
     done = kag("eval", copied, "--json")
     assert done.code == 0, done.error
     row = by_key(done.out)["val", "auprc"]

@@ -12,6 +12,7 @@ from kag.data.read import read_sites
 from kag.spec import build_spec, spec_text
 from kag.track.folder import RunFolder
 from kag.track.record import RunRecord, Status
+from kag.view.words import find_run
 
 
 def test_from_training_to_the_change_log(kag: Any, tmp_path: Path, monkeypatch: Any) -> None:
@@ -29,7 +30,7 @@ def test_from_training_to_the_change_log(kag: Any, tmp_path: Path, monkeypatch: 
 
     record = RunRecord.model_validate(answer("train", "spec.yaml"))
     assert record.status is Status.FINISHED
-    folder = RunFolder.find(Path("runs"), "small")
+    folder = find_run(Path("runs"), "small")
     assert record == folder.read_record()
 
     codes = [finding["code"] for finding in answer("doctor", "small")]

@@ -9,8 +9,8 @@ import pytest
 from small_spec import SMALL
 
 from kag.spec import build_spec, load_spec, spec_text
-from kag.track.folder import RunFolder
 from kag.track.record import Status
+from kag.view.words import find_run
 
 
 @pytest.fixture(autouse=True)
@@ -23,7 +23,7 @@ def _work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, synthetic_file: Path)
 def test_a_run_from_one_command(kag: Any) -> None:
     done = kag("train", "spec.yaml")
     assert done.code == 0, done.error
-    folder = RunFolder.find(Path("runs"), "small")
+    folder = find_run(Path("runs"), "small")
     record = folder.read_record()
     assert record.status is Status.FINISHED
     lines = done.out.splitlines()
@@ -51,7 +51,7 @@ def test_the_table_fits_80_columns(
     from kag.cli.results import results_table
 
     kag("train", "spec.yaml", "swa.start=1", "swa.window=1", "swa.anneal_epochs=0")
-    record = RunFolder.find(Path("runs"), "small").read_record()
+    record = find_run(Path("runs"), "small").read_record()
     Console(width=80).print(results_table("results", record.results))
     printed = capsys.readouterr().out
     assert "averaged_recomputed" in printed
@@ -66,7 +66,7 @@ def test_the_table_fits_80_columns(
 def test_overrides_in_every_form(kag: Any, overrides: list[str]) -> None:
     done = kag("train", "spec.yaml", "epochs=1", *overrides, "--runs", "elsewhere")
     assert done.code == 0, done.error
-    spec = load_spec(RunFolder.find(Path("elsewhere"), "small").spec_file)
+    spec = load_spec(find_run(Path("elsewhere"), "small").spec_file)
     assert (spec.seed, spec.model.dropout, spec.epochs) == (9, 0.3, 1)
     assert not Path("runs").exists()
 
@@ -76,7 +76,7 @@ def test_preflight_warns_before_training(kag: Any) -> None:
     assert done.code == 0, done.error
     warning = "warning: loss.gamma has no effect: only the focal and the asymmetric loss have it"
     assert done.out.index(warning) < done.out.index("epoch   0")
-    record = RunFolder.find(Path("runs"), "small").read_record()
+    record = find_run(Path("runs"), "small").read_record()
     assert [finding["code"] for finding in record.facts["findings"]] == ["no_effect"]
 
 
@@ -91,7 +91,7 @@ def test_resume_refuses_and_accepts(kag: Any) -> None:
     assert "--accept epochs" in refused.error
     accepted = kag("train", "--resume", "small", "epochs=2", "--accept", "epochs")
     assert accepted.code == 0, accepted.error
-    record = RunFolder.find(Path("runs"), "small").read_record()
+    record = find_run(Path("runs"), "small").read_record()
     assert record.epochs_trained == 2
     assert [change.key for change in record.resumes[0]] == ["epochs"]
 

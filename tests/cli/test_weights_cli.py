@@ -20,6 +20,7 @@ from kag.track.folders import FolderSource
 from kag.track.record import Result, RunRecord, Source, Status
 from kag.train.console import RunConsole
 from kag.train.fit import fit
+from kag.view.words import find_run
 from kag.weights import bench as bench_module
 from kag.weights.average import RunSums
 from kag.weights.checkpoint import read_checkpoint
@@ -84,7 +85,7 @@ def replayed(train: Train, base: RunRecord, runs: Path, hard: Path) -> RunRecord
 def halves(tuned: RunRecord, replayed: RunRecord, runs: Path) -> RunRecord:
     """Half `tuned`, half `replayed`."""
     printed = kag_json("blend", tuned.id, replayed.id, "--weights", "0.5,0.5", "--name", "halves", "--runs", runs)
-    return RunFolder.find(runs, printed["run"]).read_record()
+    return find_run(runs, printed["run"]).read_record()
 
 
 def on(record: RunRecord, split: str) -> Result:
@@ -104,7 +105,7 @@ def test_every_row_of_a_chain_is_tested_on_its_own_weights(
     digests = [on(row, "test").weights_digest for row in rows]
     assert len(set(digests)) == len(rows), "no two rows are tested on the same weights"
     for row, digest in zip(rows, digests, strict=True):
-        delivered = RunFolder.find(runs, row.id).path / row.checkpoints["delivered"].path
+        delivered = find_run(runs, row.id).path / row.checkpoints["delivered"].path
         assert digest == on(row, "val").weights_digest == read_checkpoint(delivered).weights_digest
         evaluated = [
             Result.model_validate(each) for each in kag_json("eval", row.id, "--split", "test", "--runs", runs)
@@ -176,14 +177,14 @@ def test_unrelated_runs_are_blended_with_a_warning(train: Train, tuned: RunRecor
     done = kag("blend", tuned.id, stranger.id, "--weights", "0.25,0.75", "--name", "odd", "--runs", runs)
     assert done.code == 0
     assert f"warning: {stranger.id} and {tuned.id} have no common origin" in done.out
-    record = RunFolder.find(runs, "odd").read_record()
+    record = find_run(runs, "odd").read_record()
     assert [finding["code"] for finding in record.facts["findings"]] == ["blend_unrelated"]
     assert record.parent == stranger.id, "the run is compared with the parent that has the largest share"
 
 
 def test_both_variants_of_every_blend_are_shown(tuned: RunRecord, replayed: RunRecord, runs: Path, kag: Kag) -> None:
     done = kag("blend", tuned.id, replayed.id, "--ratios", "0:1:0.5", "--name", "shown", "--runs", runs)
-    record = RunFolder.find(runs, "shown").read_record()
+    record = find_run(runs, "shown").read_record()
     assert len(record.facts["candidates"]) == 3
     for candidate in record.facts["candidates"]:
         line = next(line for line in done.out.splitlines() if line.split()[:1] == [f"{candidate['ratios'][0]:.3g}"])
@@ -235,7 +236,7 @@ def test_a_wrong_request_is_refused_before_anything_is_written(
 
 
 def test_a_checkpoint_is_named_by_run_and_name_or_by_file(replayed: RunRecord, runs: Path, tmp_path: Path) -> None:
-    folder = RunFolder.find(runs, replayed.id)
+    folder = find_run(runs, replayed.id)
     for word, name in ((replayed.id, "delivered"), (f"{replayed.id}:averaged", "averaged"), ("replayed:best", "best")):
         given = given_weights(word, runs)
         assert given.source() == Source(
@@ -243,10 +244,10 @@ def test_a_checkpoint_is_named_by_run_and_name_or_by_file(replayed: RunRecord, r
             checkpoint=f"{name}.ckpt",
             weights_digest=replayed.checkpoints[name].weights_digest,
         )
-    assert given_weights(str(folder.checkpoints / "best.ckpt"), runs).run == replayed.id
+    assert given_weights(str(folder.best), runs).run == replayed.id
     stray = tmp_path / "checkpoints" / "found.ckpt"
     stray.parent.mkdir()
-    stray.write_bytes((folder.checkpoints / "best.ckpt").read_bytes())
+    stray.write_bytes((folder.best).read_bytes())
     assert given_weights(str(stray), runs).run == "found"
 
 
@@ -274,7 +275,7 @@ def test_a_window_is_mapped_drawn_and_delivered(replayed: RunRecord, runs: Path,
         (start, length) for start in range(4) for length in range(1, 5 - start)
     ]
     assert picture.read_bytes().startswith(b"\x89PNG")
-    record = RunFolder.find(runs, page["delivered"]).read_record()
+    record = find_run(runs, page["delivered"]).read_record()
     assert record.name == "window-1-2"
     assert record.facts["window"] == "1:2"
     assert record.facts["candidates_tried"] == page["tried"]
@@ -282,7 +283,7 @@ def test_a_window_is_mapped_drawn_and_delivered(replayed: RunRecord, runs: Path,
     assert on(record, "val").selected_on == "val/auprc"
     given = given_weights(record.id, runs)
     assert given.weights.weights_digest == on(record, "test").weights_digest
-    average = RunSums(RunFolder.find(runs, replayed.id).checkpoints / "sums").average(1, 2)
+    average = RunSums(find_run(runs, replayed.id).sums).average(1, 2)
     if record.facts["recomputed"]:
         average = bench_for(given.weights).recomputed(average)
     assert all(torch.equal(average[name], value) for name, value in given.weights.network.items())

@@ -15,7 +15,7 @@ from kag import names
 from kag.changelog.diagnose import AMONG, OWN, diagnose, entry_of
 from kag.changelog.entry import Entry, Siblings
 from kag.changelog.logged import Logged
-from kag.spec.finding import Finding, Severity
+from kag.finding import Finding, Severity
 from kag.track.record import Change, Checkpoint, Failure, GitFacts, Result, RunRecord, Source, Status
 
 ERROR, WARNING, NOTE = Severity.ERROR, Severity.WARNING, Severity.NOTE

@@ -27,6 +27,7 @@ from kag.spec.run import RunSpec
 from kag.track.folder import RunFolder
 from kag.track.record import Failure, Result, RunRecord, Source, Status
 from kag.track.source import RunSource, open_source
+from kag.view.words import find_run
 
 START = datetime(2025, 10, 17, 12, 48, 11, 250000, tzinfo=UTC)
 
@@ -158,7 +159,7 @@ class TestFolders(SourceContract):
 
     def test_a_changed_record_is_read_again(self, source: RunSource, tmp_path: Path) -> None:
         before = list(source.records())
-        folder = RunFolder.find(tmp_path, "cut-off")
+        folder = find_run(tmp_path, "cut-off")
         folder.write_record(before[-1].model_copy(update={"status": Status.KILLED}))
         assert [record.status for record in source.records()] == [*(r.status for r in before[:-1]), Status.KILLED]
 

@@ -11,11 +11,11 @@ import pytest
 from typer.testing import CliRunner
 
 from kag.cli.main import app
+from kag.finding import Severity
 from kag.spec import load_spec, preflight, spec_text
-from kag.spec.finding import Severity
 from kag.spec.load import build_spec
-from kag.track.folder import RunFolder
 from kag.track.record import RunRecord, Status
+from kag.view.words import find_run
 from tests.train.conftest import TINY
 
 PLANNED = Path(__file__).parents[2] / "runs" / "specs" / "planned"
@@ -72,7 +72,7 @@ def short_swa(sequence: Sequence, runs: Path) -> RunRecord:
 
 
 def record(runs: Path, name: str) -> RunRecord:
-    return RunFolder.find(runs, name).read_record()
+    return find_run(runs, name).read_record()
 
 
 def digest_tested(of: RunRecord) -> str:
@@ -131,14 +131,14 @@ def test_what_comes_before_averaging_changes_what_is_averaged(
         assert digest_tested(run)
     averages = [run.checkpoints["averaged"].weights_digest for run in (short_swa, *found.values())]
     assert len(set(averages)) == 4
-    weights = [row["imbalance/pos_weight"] for row in RunFolder.find(runs, "growing-weight").history()]
+    weights = [row["imbalance/pos_weight"] for row in find_run(runs, "growing-weight").history()]
     assert (weights[0], weights[5]) == (10, 30)
 
 
 def test_hard_positives_come_in_a_loop_until_averaging(short_swa: RunRecord, sequence: Sequence, runs: Path) -> None:
     sequence("4-looped-replay")
     looped = record(runs, "looped")
-    replay = load_spec(RunFolder.find(runs, "looped").spec_file).data.replay
+    replay = load_spec(find_run(runs, "looped").spec_file).data.replay
     assert replay is not None
     assert [epoch for epoch in range(7) if replay.active(epoch)] == [4]
     assert looped.facts["averaged_epochs"] == [5, 6]

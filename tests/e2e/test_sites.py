@@ -11,8 +11,8 @@ import h5py
 import numpy as np
 import pytest
 
-from kag.track.folder import RunFolder
 from kag.track.record import Status
+from kag.view.words import find_run
 
 ROOT = Path(__file__).parents[2]
 KAG = "from kag.cli.main import main; main()"
@@ -37,7 +37,7 @@ def kag(folder: Path, *words: str | Path) -> str:
 @pytest.mark.slow(40)
 def test_real_chains_are_learned_and_scored(real_file: Path, tmp_path: Path) -> None:
     out = kag(tmp_path, "train", ROOT / "runs" / "specs" / "sites.yaml", f"data.file={real_file}", *SHORT)
-    folder = RunFolder.find(tmp_path / "runs", "sites")
+    folder = find_run(tmp_path / "runs", "sites")
     record = folder.read_record()
     assert f"run folder runs/{record.id}" in out
     assert record.status is Status.FINISHED

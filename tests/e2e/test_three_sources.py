@@ -13,8 +13,8 @@ import pytest
 import wandb
 
 from kag.cli.windows import windows
-from kag.track.folder import RunFolder
 from kag.track.offline import OfflineSource
+from kag.view.words import find_run
 from tests.changelog.real_chain import NAMES
 from tests.changelog.run_logs import parsed
 
@@ -58,5 +58,5 @@ def test_a_delivered_window_is_mirrored_as_its_run_is(chain: Path, tmp_path: Pat
     windows("swa", deliver="5:2", verify=1, png=None, name=None, data=None, runs=tmp_path, as_json=True)
     wandb.teardown()
     (mirrored,) = OfflineSource(tmp_path).records()
-    assert mirrored == RunFolder.find(tmp_path, "window-5-2").read_record()
+    assert mirrored == find_run(tmp_path, "window-5-2").read_record()
     assert mirrored.wandb_id is not None

@@ -9,11 +9,11 @@ from html.parser import HTMLParser
 from typing import Any
 
 from kag import names
+from kag.finding import Finding, Severity
 from kag.report.markup import markdown
 from kag.report.page import render_report
 from kag.report.reading import ReportedRun
 from kag.report.sections import report_of_runs, report_of_sweep
-from kag.spec.finding import Finding, Severity
 from kag.track.record import RunRecord, Status
 from tests.changelog.run_logs import run_record, run_result
 from tests.report.every_figure import HOSTILE

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from kag.errors import SweepError
+from kag.finding import Severity
 from kag.spec import RunSpec, build_spec, load_spec
-from kag.spec.finding import Severity
 from kag.sweep import parse_sweep, read_sweep
 from kag.sweep.command import TrainCommand, train_command
 from kag.sweep.plan import MOST_POINTS, Plan, forked_epochs, plan, sample

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from kag.errors import RecordError
 from kag.track.folder import RunFolder
 from kag.track.record import SCHEMA, RunRecord, Status
+from kag.view.words import find_run
 
 START = datetime(2025, 10, 21, 12, 48, 11, tzinfo=UTC)
 
@@ -67,25 +68,25 @@ def test_find_by_id_prefix_name_and_path(tmp_path: Path, monkeypatch: pytest.Mon
     b = made(runs, "oct17-swa", START + timedelta(days=1))
     (runs / "specs").mkdir()
     for word in (a.id, "2025-10-21", "oct17", str(a.path), f"{a.path}/"):
-        assert RunFolder.find(runs, word) == a
+        assert find_run(runs, word) == a
     for word in (b.id, "2025-10-22", "swa", "oct17-swa"):
-        assert RunFolder.find(runs, word) == b
+        assert find_run(runs, word) == b
     monkeypatch.chdir(a.path)
-    assert RunFolder.find(Path("elsewhere"), ".") == a
+    assert find_run(Path("elsewhere"), ".") == a
 
 
 def test_find_names_what_fits_or_is_near(tmp_path: Path) -> None:
     made(tmp_path, "baseline")
     made(tmp_path, "baseline", START + timedelta(seconds=1))
     with pytest.raises(RecordError, match="stands for 2 runs") as caught:
-        RunFolder.find(tmp_path, "2025-10-21")
+        find_run(tmp_path, "2025-10-21")
     assert caught.value.nearest == "2025-10-21_12-48-11_baseline, 2025-10-21_12-48-12_baseline"
     with pytest.raises(RecordError, match="no run 'basline'") as caught:
-        RunFolder.find(tmp_path, "basline")
+        find_run(tmp_path, "basline")
     assert "2025-10-21_12-48-12_baseline" in str(caught.value.nearest)
     for word in ("", "x"):
         with pytest.raises(RecordError, match="no run"):
-            RunFolder.find(tmp_path / "none", word)
+            find_run(tmp_path / "none", word)
 
 
 def test_record_is_written_and_read(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from kag.errors import RecordError
-from kag.spec.finding import Severity
+from kag.finding import Severity
 from kag.track.reading import parse_record
 from kag.track.record import Change, Checkpoint, Failure, GitFacts, Result, RunRecord, Source, Status
 

@@ -34,6 +34,7 @@ from kag.track.record import RunRecord
 from kag.train.console import RunConsole
 from kag.train.job import Job
 from kag.train.recorder import EpochRecorder
+from kag.view.words import find_run
 
 KILLED_RESUMES = 0.4
 """Share of the resumes that are killed as well."""
@@ -122,7 +123,7 @@ def what_is_left(spec: RunSpec, runs: Path) -> Callable[[], Any] | None:
 def resumable(runs: Path, name: str) -> RunFolder | None:
     """The run that has begun; one that was killed before its first record is none."""
     try:
-        folder = RunFolder.find(runs, name)
+        folder = find_run(runs, name)
         folder.read_record()
     except RecordError:
         return None
@@ -131,7 +132,7 @@ def resumable(runs: Path, name: str) -> RunFolder | None:
 
 def whole_run(spec: RunSpec, runs: Path) -> dict[str, Any]:
     """Everything of an ended run that must not depend on kills."""
-    folder = RunFolder.find(runs, spec.name)
+    folder = find_run(runs, spec.name)
     record: RunRecord = folder.read_record()
     return {
         "history": [{k: v for k, v in row.items() if k != names.SAMPLES_PER_SECOND} for row in folder.history()],

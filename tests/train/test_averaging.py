@@ -15,6 +15,7 @@ from kag.track.folder import RunFolder
 from kag.track.record import Status
 from kag.train.job import Job
 from kag.train.recorder import EpochRecorder
+from kag.view.words import find_run
 from kag.weights.checkpoint import read_checkpoint, snapshot
 from tests.train.conftest import MakeSpec, Train
 
@@ -56,7 +57,7 @@ def test_the_average_is_the_mean_of_its_epochs(
     make_spec: MakeSpec, train: Train, runs: Path, epoch_weights: dict[int, State]
 ) -> None:
     record = train(make_spec(epochs=8, **{"swa.start": 4, "swa.window": 2, "model.gate.clamp": None}))
-    folder = RunFolder.find(runs, "tiny")
+    folder = find_run(runs, "tiny")
     assert largest_difference(folder, epoch_weights, [4, 5]) <= 1e-7
     assert record.epochs_trained == 6, "the run ends with the window"
     assert record.facts["averaged_epochs"] == [4, 5]
@@ -68,7 +69,7 @@ def test_the_average_is_the_mean_of_its_epochs(
 def test_both_weights_are_validated_inside_the_window(make_spec: MakeSpec, train: Train, runs: Path) -> None:
     record = train(make_spec(**{"swa.start": 2, "swa.window": 2}))
     key = names.averaged(names.OBJECTIVE)
-    history = RunFolder.find(runs, "tiny").history()
+    history = find_run(runs, "tiny").history()
     assert [key in row for row in history] == [False, False, True, True]
     assert history[2][key] == pytest.approx(history[2][names.OBJECTIVE]), "one epoch is its own average"
     averaged = [r for r in record.results if (r.weights, r.split, r.metric) == ("averaged", "val", "auprc")]
@@ -91,9 +92,9 @@ def test_early_stop_before_the_window_says_so(make_spec: MakeSpec, train: Train,
     assert record.status is Status.EARLY_STOPPED
     assert record.facts["swa"] == "SWA never started"
     assert record.facts["averaged_epochs"] == []
-    assert "SWA never started" in RunFolder.find(runs, "tiny").console_file.read_text()
+    assert "SWA never started" in find_run(runs, "tiny").console_file.read_text()
     assert [finding["code"] for finding in record.facts["findings"]].count("swa_unreachable") == 1
-    assert not (RunFolder.find(runs, "tiny").checkpoints / "averaged.ckpt").exists()
+    assert not (find_run(runs, "tiny").checkpoints / "averaged.ckpt").exists()
 
 
 def test_early_stop_inside_the_window_keeps_what_was_averaged(
@@ -104,7 +105,7 @@ def test_early_stop_inside_the_window_keeps_what_was_averaged(
     assert record.status is Status.EARLY_STOPPED
     assert record.epochs_trained == 4
     assert record.facts["averaged_epochs"] == [2, 3]
-    assert largest_difference(RunFolder.find(runs, "tiny"), epoch_weights, [2, 3]) <= 1e-7
+    assert largest_difference(find_run(runs, "tiny"), epoch_weights, [2, 3]) <= 1e-7
 
 
 def test_a_window_past_the_end_is_refused(make_spec: MakeSpec, train: Train, runs: Path) -> None:
@@ -116,7 +117,7 @@ def test_a_window_past_the_end_is_refused(make_spec: MakeSpec, train: Train, run
 def test_the_learning_rate_anneals_inside_the_window(make_spec: MakeSpec, train: Train, runs: Path) -> None:
     spec = make_spec(**{"swa.start": 2, "swa.window": 2, "swa.lr": 1e-5, "swa.anneal_epochs": 1})
     train(spec)
-    history = RunFolder.find(runs, "tiny").history()
+    history = find_run(runs, "tiny").history()
     assert history[3][names.LR] == pytest.approx(1e-5)
     assert history[1][names.LR] > 1e-4
     assert learning_rate(spec, 2.0) == pytest.approx(learning_rate(make_spec(), 2.0))
@@ -124,7 +125,7 @@ def test_the_learning_rate_anneals_inside_the_window(make_spec: MakeSpec, train:
 
 def test_normalisation_is_recomputed_for_one_of_the_candidates(make_spec: MakeSpec, train: Train, runs: Path) -> None:
     train(make_spec(**{"swa.start": 2, "swa.window": 2}))
-    folder = RunFolder.find(runs, "tiny").checkpoints
+    folder = find_run(runs, "tiny").checkpoints
     plain = read_checkpoint(folder / "averaged.ckpt").network
     recomputed = read_checkpoint(folder / "averaged_recomputed.ckpt").network
     statistics = [name for name in plain if "running_" in name]

@@ -14,6 +14,7 @@ from kag import names
 from kag.spec import spec_text
 from kag.track.folder import RunFolder
 from kag.track.record import RunRecord, Status
+from kag.view.words import find_run
 from kag.weights.average import RunSums
 from kag.weights.checkpoint import read_checkpoint
 from kag.weights.evaluate_file import evaluate_file
@@ -35,7 +36,7 @@ def folder(make_spec: MakeSpec, tmp_path_factory: pytest.TempPathFactory) -> Run
     done = subprocess.run(command, cwd=place, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "results of" in done.stdout
-    return RunFolder.find(place / "runs", "tiny")
+    return find_run(place / "runs", "tiny")
 
 
 @pytest.mark.slow
@@ -78,7 +79,7 @@ def test_too_few_processes_are_refused(make_spec: MakeSpec, tmp_path: Path) -> N
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "trainer.devices asks for 2 processes, 1 run" in done.stderr
-    assert RunFolder.find(tmp_path / "runs", "tiny").read_record().status is Status.ABORTED
+    assert find_run(tmp_path / "runs", "tiny").read_record().status is Status.ABORTED
 
 
 @pytest.mark.slow
@@ -86,8 +87,8 @@ def test_the_average_is_the_mean_of_its_epochs(folder: RunFolder) -> None:
     record = folder.read_record()
     assert record.facts["averaged_epochs"] == [2, 3]
     averaged = read_checkpoint(folder.checkpoints / "averaged.ckpt").network
-    expected = RunSums(folder.checkpoints / "sums").average(2, 2)
-    last = read_checkpoint(folder.checkpoints / "last.ckpt").network
+    expected = RunSums(folder.sums).average(2, 2)
+    last = read_checkpoint(folder.last).network
     trained = [name for name in averaged if name.endswith(("weight", "bias"))]
     assert len(trained) > 20
     assert max(float((averaged[name] - expected[name]).abs().max()) for name in trained) <= 1e-7

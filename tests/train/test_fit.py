@@ -14,6 +14,7 @@ from kag.errors import DataError, RunFailed, SpecError
 from kag.spec import load_spec
 from kag.track.folder import RunFolder
 from kag.track.record import Status
+from kag.view.words import find_run
 from kag.weights.checkpoint import load_network, read_checkpoint
 from kag.weights.evaluate_file import evaluate_file
 from tests.train.conftest import MakeSpec, Train
@@ -22,7 +23,7 @@ from tests.train.conftest import MakeSpec, Train
 def test_a_run_leaves_a_complete_folder(make_spec: MakeSpec, train: Train, runs: Path) -> None:
     spec = make_spec()
     record = train(spec)
-    folder = RunFolder.find(runs, "tiny")
+    folder = find_run(runs, "tiny")
     assert folder.read_record() == record
     assert load_spec(folder.spec_file) == spec
     assert record.status is Status.FINISHED
@@ -35,7 +36,7 @@ def test_a_run_leaves_a_complete_folder(make_spec: MakeSpec, train: Train, runs:
 
 def test_history_holds_every_key_of_the_design(make_spec: MakeSpec, train: Train, runs: Path) -> None:
     train(make_spec(epochs=1))
-    row = RunFolder.find(runs, "tiny").history()[0]
+    row = find_run(runs, "tiny").history()[0]
     constants = {value for key, value in vars(names).items() if key.isupper() and isinstance(value, str)}
     expected = constants | {names.evaluation("val", metric) for metric in names.METRICS}
     expected |= {names.entropy_layer(0), names.entropy_head(0), names.entropy_head(1)}
@@ -45,7 +46,7 @@ def test_history_holds_every_key_of_the_design(make_spec: MakeSpec, train: Train
 
 def test_train_loss_is_the_sum_of_its_terms(make_spec: MakeSpec, train: Train, runs: Path) -> None:
     train(make_spec(epochs=2))
-    for row in RunFolder.find(runs, "tiny").history():
+    for row in find_run(runs, "tiny").history():
         terms = (names.TRAIN_LOSS_MAIN, names.TRAIN_LOSS_PENALTY, names.TRAIN_LOSS_AUXILIARY)
         assert row[names.TRAIN_LOSS] == pytest.approx(sum(row[term] for term in terms), rel=1e-5)
         assert all(row[term] > 0 for term in terms)
@@ -53,7 +54,7 @@ def test_train_loss_is_the_sum_of_its_terms(make_spec: MakeSpec, train: Train, r
 
 def test_results_are_those_of_the_weights_they_name(make_spec: MakeSpec, train: Train, runs: Path) -> None:
     record = train(make_spec())
-    folder = RunFolder.find(runs, "tiny")
+    folder = find_run(runs, "tiny")
     delivered = record.checkpoints["delivered"]
     again = evaluate_file(folder.path / delivered.path, ["val", "test"])
     assert read_checkpoint(folder.path / delivered.path).weights_digest == delivered.weights_digest
@@ -83,7 +84,7 @@ def test_test_is_evaluated_once_for_the_delivered_weights(make_spec: MakeSpec, t
 def test_best_weights_keep_the_schedule_of_their_epoch(make_spec: MakeSpec, train: Train, runs: Path) -> None:
     """F11 of the forensics: best weights were tested at the last epoch's context scale."""
     record = train(make_spec(epochs=3, **{"model.gate.context_scale.epochs": 9}))
-    network, weights = load_network(RunFolder.find(runs, "tiny").checkpoints / "best.ckpt")
+    network, weights = load_network(find_run(runs, "tiny").best)
     assert weights.epoch == record.best_epoch
     expected = make_spec(**{"model.gate.context_scale.epochs": 9}).model.gate.context_scale.at(weights.epoch or 0)
     assert float(network.context_scale) == pytest.approx(expected)
@@ -132,7 +133,7 @@ def test_a_failing_run_is_recorded_as_aborted(
     monkeypatch.setattr(Gate, "used", broken)
     with pytest.raises(TypeError):
         train(make_spec())
-    record = RunFolder.find(runs, "tiny").read_record()
+    record = find_run(runs, "tiny").read_record()
     assert record.status is Status.ABORTED
     assert record.failure is not None
     assert record.failure.error == "TypeError"
@@ -142,7 +143,7 @@ def test_a_failing_run_is_recorded_as_aborted(
 def test_diverged_weights_end_the_run_by_name(make_spec: MakeSpec, train: Train, runs: Path) -> None:
     with pytest.raises(RunFailed, match="NaN"):
         train(make_spec(**{"optimizer.schedule.max_lr": 1e18, "optimizer.lr": 1e18, "trainer.gradient_clip": 0}))
-    assert RunFolder.find(runs, "tiny").read_record().status is Status.ABORTED
+    assert find_run(runs, "tiny").read_record().status is Status.ABORTED
 
 
 @pytest.mark.parametrize(
@@ -167,7 +168,7 @@ def test_early_stopping_ends_a_run_that_does_not_rise(make_spec: MakeSpec, train
     record = train(spec)
     assert record.status is Status.EARLY_STOPPED
     assert record.epochs_trained == 3
-    assert len(RunFolder.find(runs, "tiny").history()) == 3
+    assert len(find_run(runs, "tiny").history()) == 3
 
 
 def test_the_classifier_begins_at_the_prior_that_pos_weight_implies(make_spec: MakeSpec, sites: Sites) -> None:

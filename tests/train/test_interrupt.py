@@ -13,6 +13,7 @@ from kag.track.folder import RunFolder
 from kag.track.record import Status
 from kag.train.job import Job
 from kag.train.signals import SignalWatch
+from kag.view.words import find_run
 from tests.train.conftest import MakeSpec, Train
 from tests.train.test_resume import numbers, rows
 
@@ -45,7 +46,7 @@ def test_interrupted_inside_an_epoch(
         with pytest.raises(Interrupted) as left:
             train(spec)
     assert left.value.exit_code == 128 + signal.SIGTERM
-    folder = RunFolder.find(tmp_path / "runs", "tiny")
+    folder = find_run(tmp_path / "runs", "tiny")
     assert folder.read_record().status is Status.KILLED
     assert seen[-1] == (epoch, batch), "it leaves at the end of the batch"
     seen.clear()
@@ -57,7 +58,7 @@ def test_interrupted_inside_an_epoch(
     assert seen[0] == (epoch, batch + 1), "no batch is trained twice"
     assert rows(folder) == rows(RunFolder(tmp_path / "whole" / whole.id))
     assert numbers(resumed) == numbers(whole)
-    assert not (folder.checkpoints / "interrupted.ckpt").exists()
+    assert not (folder.interrupted).exists()
 
 
 def test_a_signal_in_validation_waits_for_the_end_of_the_epoch(
@@ -70,7 +71,7 @@ def test_a_signal_in_validation_waits_for_the_end_of_the_epoch(
     with pytest.raises(Interrupted) as left:
         train(make_spec())
     assert left.value.exit_code == 130
-    folder = RunFolder.find(runs, "tiny")
+    folder = find_run(runs, "tiny")
     assert len(folder.history()) == 1
     assert folder.read_record().epochs_trained == 1
 

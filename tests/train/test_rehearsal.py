@@ -18,12 +18,12 @@ from kag.model.branches import SideMasks
 from kag.model.losses import Objective
 from kag.model.network import Network
 from kag.spec import RunSpec
-from kag.track.folder import RunFolder
 from kag.track.record import Status
 from kag.train.batches import SiteBatches
 from kag.train.build import build_network, build_objective, data_facts
 from kag.train.fit import first_batches
 from kag.train.rehearsal import rehearse
+from kag.view.words import find_run
 from tests.train.conftest import MakeSpec, Train
 
 Rehearse = Callable[..., list[str]]
@@ -278,7 +278,7 @@ def test_a_failure_ends_the_run_before_its_first_epoch(
     monkeypatch.setattr(network, "side_masks", cut)
     with pytest.raises(RehearsalFailed):
         train(make_spec())
-    folder = RunFolder.find(runs, "tiny")
+    folder = find_run(runs, "tiny")
     record = folder.read_record()
     assert record.status is Status.ABORTED
     assert record.failure is not None

@@ -16,6 +16,7 @@ from kag.spec import RunSpec
 from kag.track.folder import RunFolder
 from kag.track.record import RunRecord, Status
 from kag.train.recorder import EpochRecorder
+from kag.view.words import find_run
 from tests.train.conftest import MakeSpec, Train
 
 
@@ -50,7 +51,7 @@ def killed(train: Train, runs: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
             patch.setattr(EpochRecorder, "_save_state", dying)
             with pytest.raises(Kill):
                 train(spec)
-        return RunFolder.find(runs, spec.name)
+        return find_run(runs, spec.name)
 
     return run
 
@@ -119,7 +120,7 @@ def test_accepted_changes_are_recorded_and_hold(make_spec: MakeSpec, train: Trai
 def test_a_resume_leaves_the_trained_bias_alone(make_spec: MakeSpec, train: Train, killed: Any) -> None:
     """F10: the predecessor put the prior back at each resume."""
     folder = killed(make_spec(), epoch=1, when="after")
-    state = torch.load(folder.checkpoints / "last.ckpt", weights_only=True)
+    state = torch.load(folder.last, weights_only=True)
     trained = state["network"]["classifier.logit.bias"]
     assert float(trained) != 0.0
     with pytest.MonkeyPatch.context() as patch:
@@ -136,7 +137,7 @@ def test_a_resume_leaves_the_trained_bias_alone(make_spec: MakeSpec, train: Trai
 def test_a_finished_run_is_not_resumed(make_spec: MakeSpec, train: Train, runs: Path) -> None:
     train(make_spec(epochs=1))
     with pytest.raises(RecordError, match="nothing to resume"):
-        train(make_spec(epochs=1), resume=RunFolder.find(runs, "tiny"))
+        train(make_spec(epochs=1), resume=find_run(runs, "tiny"))
 
 
 def test_other_data_is_refused(

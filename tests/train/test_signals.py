@@ -17,6 +17,7 @@ from kag.spec import RunSpec, spec_text
 from kag.track.folder import RunFolder
 from kag.track.record import Status
 from kag.train.job import Job
+from kag.view.words import find_run
 from tests.train.conftest import MakeSpec, Train
 
 ROOT = Path(__file__).parents[2]
@@ -37,7 +38,7 @@ def whole(spec: RunSpec, tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
 
     runs = tmp_path_factory.mktemp("whole")
     fit(spec, runs=runs, console=RunConsole(quiet=True))
-    return RunFolder.find(runs, "tiny")
+    return find_run(runs, "tiny")
 
 
 def without_speed(folder: RunFolder) -> list[dict[str, float]]:
@@ -67,7 +68,7 @@ def test_a_signal_from_outside(
     assert first.startswith("epoch   0")
     assert f"{number.name} received" in error
     assert "Traceback" not in error
-    folder = RunFolder.find(runs, "tiny")
+    folder = find_run(runs, "tiny")
     record = folder.read_record()
     assert f"kag train --resume {record.id}" in rest
     assert record.status is Status.KILLED
@@ -118,7 +119,7 @@ def test_the_batch_is_finished_and_the_resume_goes_on_behind_it(
             train(spec)
     assert error.value.exit_code == 128 + number
     assert finished == [*range(count), *range(at + 1)]
-    folder = RunFolder.find(runs, "tiny")
+    folder = find_run(runs, "tiny")
     assert folder.read_record().status is Status.KILLED
     with monkeypatch.context() as patch:
         again = at_batch(patch, -1, 0)
@@ -137,7 +138,7 @@ def test_a_second_sigint_ends_at_once(
             train(spec)
     assert error.value.exit_code == 130
     assert finished == [0, 1, 2], "the batch is not finished"
-    folder = RunFolder.find(runs, "tiny")
+    folder = find_run(runs, "tiny")
     assert folder.read_record().status is Status.KILLED
     train(spec, resume=folder)
     assert without_speed(folder) == without_speed(whole)

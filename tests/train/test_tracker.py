@@ -27,6 +27,7 @@ from kag.track.record import RunRecord, Status
 from kag.track.wandb_log import pieces
 from kag.track.wandb_run import final_row, hosts_with_key, is_online
 from kag.train.job import Job
+from kag.view.words import find_run
 from tests.train.conftest import MakeSpec, Train
 
 OFFLINE = {"track.mode": "offline", "epochs": 2}
@@ -100,7 +101,7 @@ def test_hosts_that_a_person_has_a_key_for(tmp_path: Path, text: str | None, exp
 def only(runs: Path) -> tuple[OfflineSource, RunRecord, RunFolder]:
     """What the W&B file of the only run says, and its folder."""
     end_of_the_client()
-    source, folder = OfflineSource(runs), RunFolder.find(runs, "tiny")
+    source, folder = OfflineSource(runs), find_run(runs, "tiny")
     (mirrored,) = source.records()
     return source, mirrored, folder
 
@@ -228,7 +229,7 @@ def test_a_lost_mirror_is_told_once(
 
     monkeypatch.setattr(WandbLogger, "log_metrics", lost)
     record = train(make_spec(**OFFLINE))
-    folder = RunFolder.find(runs, "tiny")
+    folder = find_run(runs, "tiny")
     assert record.status is Status.FINISHED
     assert len(folder.history()) == 2
     assert calls == [0], "nothing is logged once it is lost"
@@ -248,7 +249,7 @@ def test_a_client_that_dies_takes_no_run_with_it(
     killed: list[int] = []
     monkeypatch.setattr(Job, "on_train_epoch_start", killing)
     record = train(make_spec(**OFFLINE))
-    folder = RunFolder.find(runs, "tiny")
+    folder = find_run(runs, "tiny")
     assert len(killed) == 1
     assert record.status is Status.FINISHED
     assert len(folder.history()) == 2
@@ -272,7 +273,7 @@ def test_settings_that_wandb_refuses_stop_no_run(make_spec: MakeSpec, train: Tra
     record = train(make_spec(epochs=1, **{"track.mode": "offline", "track.project": "a/b"}))
     assert record.status is Status.FINISHED
     assert record.wandb_id is None
-    assert "the run is tracked in its folder alone" in RunFolder.find(runs, "tiny").console_file.read_text()
+    assert "the run is tracked in its folder alone" in find_run(runs, "tiny").console_file.read_text()
 
 
 def test_disabled_leaves_no_trace(

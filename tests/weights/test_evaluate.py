@@ -10,9 +10,9 @@ from kag.data.tables import SiteTables
 from kag.errors import DataError, RunFailed
 from kag.model.network import Network
 from kag.names import METRICS
-from kag.weights import metrics
-from kag.weights.evaluate import Predictions, evaluate, evaluating, measured, score
-from kag.weights.measure import measure, results
+from kag.stats import metrics
+from kag.stats.measure import measure
+from kag.weights.evaluate import Predictions, evaluate, evaluating, measured, results, score
 
 
 def plain_logits(network: Network, tables: SiteTables, index_N: np.ndarray) -> np.ndarray:

@@ -12,7 +12,7 @@ from kag.data.sites import Sites
 from kag.errors import CheckpointError, UserError
 from kag.model.network import Network
 from kag.spec import RunSpec
-from kag.weights import metrics
+from kag.stats import metrics
 from kag.weights.average import RunSums, add_to_sums, weighted_mean
 from kag.weights.bench import Bench
 from kag.weights.checkpoint import DataFacts, StoredWeights, build_network, snapshot, stored

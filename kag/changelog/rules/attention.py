@@ -6,8 +6,7 @@ from collections.abc import Iterator
 
 from kag import names
 from kag.changelog.logged import Logged
-from kag.changelog.rules import note, warning
-from kag.spec.finding import Finding
+from kag.finding import Finding, note, warning
 
 COLLAPSED = 0.25
 """Normalised entropy below this: attention looks at little more than one token."""

@@ -7,9 +7,8 @@ from collections.abc import Iterator, Sequence
 
 from kag import names
 from kag.changelog.logged import Logged
-from kag.changelog.numbers import three_decimals
-from kag.changelog.rules import note, warning
-from kag.spec.finding import Finding
+from kag.finding import Finding, note, warning
+from kag.text import three_decimals
 from kag.track.record import Result, RunRecord, Status
 
 AVERAGED = ("averaged", "averaged_recomputed")

@@ -6,9 +6,8 @@ from collections.abc import Iterator, Mapping
 
 from kag import names
 from kag.changelog.logged import Course, Logged
-from kag.changelog.numbers import three_decimals
-from kag.changelog.rules import note, warning
-from kag.spec.finding import Evidence, Finding
+from kag.finding import Evidence, Finding, note, warning
+from kag.text import three_decimals
 
 COLLAPSED = 0.6
 """Share of the best value below which the last one counts as a collapse."""

@@ -6,9 +6,8 @@ from collections.abc import Iterator
 
 from kag.changelog.entry import Entry, Siblings
 from kag.changelog.logged import Logged
-from kag.changelog.numbers import three_decimals
-from kag.changelog.rules import error, note
-from kag.spec.finding import Finding
+from kag.finding import Finding, error, note
+from kag.text import three_decimals
 from kag.track.record import Status
 
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from kag.changelog.entry import Entry, Siblings
-from kag.changelog.numbers import three_decimals
-from kag.changelog.rules import error, note, warning
-from kag.spec.finding import Finding
+from kag.finding import Finding, error, note, warning
+from kag.text import three_decimals
 from kag.track.record import Result
 
 APART = 0.05

@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from kag import names
 from kag.changelog.entry import Entry, Siblings
 from kag.changelog.logged import Logged
-from kag.changelog.rules import note, warning
-from kag.spec.finding import Finding
+from kag.finding import Finding, note, warning
 
 SATURATED = 0.95
 """Alpha beyond this, or below one minus this, hardly lets the other side through."""

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from kag import names
-from kag.changelog.diff import phrase
 from kag.changelog.entry import Entry, Siblings
 from kag.changelog.logged import Logged
-from kag.changelog.rules import note, warning
-from kag.spec.finding import Finding
+from kag.finding import Finding, note, warning
 from kag.track.record import Status
+from kag.view.changes import phrase
 
 SHOWN = 4
 """Changed keys that a sentence lists."""

@@ -9,13 +9,13 @@ from urllib.parse import urlencode
 from starlette.responses import Response
 
 from kag.changelog.cells import body
-from kag.changelog.diff import phrase
 from kag.changelog.markdown import status_word, test_value
 from kag.changelog.table import Choice, Row, table
 from kag.server.faults import Fault
 from kag.server.page.site import Shelf, Site
 from kag.server.page.templates import path_of
 from kag.server.page.visit import Visit
+from kag.view.changes import phrase
 
 SHOWN = 250
 """Rows that are shown unless all are asked for."""

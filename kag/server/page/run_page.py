@@ -9,7 +9,6 @@ from typing import Any
 from starlette.responses import Response
 
 from kag.changelog.diagnose import diagnose
-from kag.changelog.diff import diff
 from kag.report.figure import Figure, as_json
 from kag.report.lineage import lineage_figure
 from kag.report.run_figures import run_figures
@@ -27,6 +26,7 @@ from kag.server.resolvers.files import get_link
 from kag.server.runs import edit_run, find_run, tail
 from kag.server.tables import OUTPUT
 from kag.track.record import RunRecord
+from kag.view.changes import diff
 
 LOG_LINES = 200
 """Lines of the console that are shown."""

@@ -10,11 +10,11 @@ from urllib.parse import quote
 from jinja2 import Environment
 from markupsafe import Markup
 
-from kag.changelog.numbers import three_decimals
 from kag.report.assets import SCRIPTS
 from kag.report.markup import templates, with_code
 from kag.server.page.assets import Assets
 from kag.server.page.responses import script_data
+from kag.text import three_decimals
 
 DIGITS = 5
 """Significant digits of a number of unknown kind."""

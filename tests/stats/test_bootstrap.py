@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kag.weights import bootstrap, metrics
+from kag.stats import bootstrap, metrics
 
 
 def example(points: int = 600, proteins: int = 9) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

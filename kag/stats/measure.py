@@ -4,18 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
-from kag.names import METRICS
-from kag.track.record import Result
-from kag.weights import bootstrap, metrics
-from kag.weights.bootstrap import Interval
-from kag.weights.metrics import Array
-
-Split = Literal["train", "val", "test"]
-Kind = Literal["raw", "averaged", "averaged_recomputed", "blend"]
+from kag.names import METRICS, Split
+from kag.stats import bootstrap, metrics
+from kag.stats.bootstrap import Interval
+from kag.stats.metrics import Array
 
 
 @dataclass(frozen=True)
@@ -103,33 +98,3 @@ def _intervals(
     if threshold is not None:
         found |= bootstrap.bootstrap_overlap(logit_N, label_N, protein_N, threshold, samples=samples, seed=seed)
     return {name: bounds for name, bounds in found.items() if bounds is not None}
-
-
-def results(
-    evaluation: Evaluation,
-    *,
-    weights: Kind | None,
-    weights_digest: str,
-    data_digest: str,
-    epoch: int | None,
-    selected_on: str,
-    delivered: bool,
-) -> tuple[Result, ...]:
-    """The evaluation as rows of a run record; undefined metrics have no row."""
-    return tuple(
-        Result(
-            split=evaluation.split,
-            metric=name,
-            value=value,
-            ci_low=evaluation.intervals[name].low if name in evaluation.intervals else None,
-            ci_high=evaluation.intervals[name].high if name in evaluation.intervals else None,
-            weights=weights,
-            weights_digest=weights_digest,
-            data_digest=data_digest,
-            epoch=epoch,
-            selected_on=selected_on,
-            delivered=delivered,
-        )
-        for name, value in evaluation.values.items()
-        if value is not None
-    )

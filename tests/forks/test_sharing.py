@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import multiprocessing
-import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +13,14 @@ import pytest
 
 import kag
 from kag import names
-from kag.spec import RunSpec
+from kag.forks.sharing import ShareOptions, Sharing
+from kag.forks.states import SharedStates
+from kag.spec import RunSpec, build_spec
 from kag.track.code import code_digest
 from kag.track.folder import RunFolder
 from kag.track.record import RunRecord
 from kag.train.job import Job
-from kag.train.leases import Leases
-from kag.train.shared_states import SharedStates
-from kag.train.sharing import ShareOptions
-from tests.train.conftest import MakeSpec, Train
+from tests.train.conftest import TINY, MakeSpec, Train
 
 
 @pytest.fixture
@@ -159,7 +158,7 @@ def test_killed_while_storing_leaves_no_state(make_spec: MakeSpec, train: Train,
 
     share = ShareOptions(tmp_path / "share", part_at=(2,))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("kag.train.shared_states.os.rename", die)
+        patch.setattr("kag.forks.states.os.rename", die)
         with pytest.raises(Kill):
             train(make_spec(), share=share)
     assert not list((tmp_path / "share").glob("*/about.json"))
@@ -169,41 +168,46 @@ def test_killed_while_storing_leaves_no_state(make_spec: MakeSpec, train: Train,
 
 
 def _hold(folder: str, ready: Any, stay: Any) -> None:
-    leases = Leases(Path(folder))
-    with leases.locked():
-        leases.acquire("state")
+    """Make the state that comes next, and stay in the middle of it."""
+    making = sharing_of(Path(folder))
+    making.continue_from(None)
     ready.set()
     stay.wait()
 
 
-def test_a_dead_owner_s_lease_is_free_at_once(tmp_path: Path) -> None:
+class Waited(Exception):
+    """A run would have had to wait."""
+
+
+def sharing_of(folder: Path, check: Callable[[], None] = lambda: None) -> Sharing:
+    spec = build_spec(TINY, {"data.file": "none.h5"})
+    return Sharing(ShareOptions(folder, part_at=(2,)), spec, RunFolder(folder / "run"), "inputs", check)
+
+
+def test_who_dies_while_making_a_state_lets_go_of_it_at_once(tmp_path: Path) -> None:
+    looks: list[int] = []
+
+    def twice() -> None:
+        looks.append(1)
+        if len(looks) == 2:
+            raise Waited
+
     context = multiprocessing.get_context("spawn")
     ready, stay = context.Event(), context.Event()
-    other = context.Process(target=_hold, args=(str(tmp_path), ready, stay))
+    other = context.Process(target=_hold, args=(str(tmp_path), ready, stay), daemon=True)
     other.start()
     ready.wait()
-    mine = Leases(tmp_path)
-    with mine.locked():
-        assert not mine.acquire("state"), "its owner lives"
+    with pytest.raises(Waited):
+        sharing_of(tmp_path, twice).continue_from(None)
     other.kill()
     other.join()
-    with mine.locked():
-        assert mine.acquire("state")
+    mine = sharing_of(tmp_path)
+    assert mine.continue_from(None) is None, "its maker is dead: nobody waits"
+    looks.clear()
+    with pytest.raises(Waited):
+        sharing_of(tmp_path, twice).continue_from(None)
     mine.close()
-    assert not list(tmp_path.glob("*.lease"))
-
-
-def test_a_lease_that_is_not_renewed_runs_out(tmp_path: Path) -> None:
-    silent, other = Leases(tmp_path), Leases(tmp_path)
-    with silent.locked():
-        assert silent.acquire("state")
-        assert not other.acquire("state")
-        os.utime(tmp_path / "state.lease", (0, 0))
-        assert other.acquire("state"), "its owner has not renewed it for decades"
-        silent.release("state")
-        assert (tmp_path / "state.lease").exists(), "what another holds by now is not given back"
-    other.close()
-    silent.close()
+    assert sharing_of(tmp_path).continue_from(None) is None, "given up at the end of a run"
 
 
 def test_what_is_stored_never_changes(make_spec: MakeSpec, train: Train, tmp_path: Path) -> None:

@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from run_logs import run_record
 
-from kag.changelog.diff import compare, diff, phrase
 from kag.spec import build_spec, flat
+from kag.view.changes import compare, diff, phrase
+from tests.changelog.run_logs import run_record
 
 BASE = {"name": "a", "data": {"file": "/data/a.h5"}}
 

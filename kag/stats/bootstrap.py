@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kag.weights.metrics import Array, Floats, Ints, check_scores, group_ends, protein_auprc
+from kag.stats.metrics import Array, Floats, Ints, check_scores, group_ends, protein_auprc
 
 SAMPLES = 1000
 ROWS = 2**21

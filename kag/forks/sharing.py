@@ -1,34 +1,28 @@
-"""Forks: runs that agree up to an epoch train it once.
+"""One run's part in the forks of a folder: what it takes over, what it makes for the others, what it waits for.
 
 A run looks for the deepest stored state that its own spec would have reached, continues from it, and stores its state
-at its part points. Before it trains towards a part point it takes the lease of that state; where another run holds it,
-it waits for the state instead of training the same epochs again. `inputs` lists what beside the spec must be equal for
-the result to be the same bit for bit.
+at its part points. While it trains towards a part point it holds the file lock of that state; where another run holds
+it, it waits for the state instead of training the same epochs again. The system lets go of the lock of a process that
+dies. `fork_inputs` lists what beside the spec must be equal for the result to be the same bit for bit.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import torch
-from lightning.pytorch import LightningModule, Trainer
-from lightning.pytorch.callbacks import Checkpoint
+from filelock import FileLock, Timeout
 
-from kag.data.mined import mined_digest
+from kag.forks.states import About, Segment, SharedStates, extended
 from kag.spec.prefix import part_points, prefix_digest
 from kag.spec.run import RunSpec
-from kag.track.code import code_digest
 from kag.track.folder import RunFolder
 from kag.track.record import Source
-from kag.train.leases import Leases, wait
-from kag.train.shared_states import About, Segment, SharedStates, extended
-from kag.train.signals import SignalWatch
 from kag.weights.storage import load_torch
 
 POLL = 0.5
@@ -59,28 +53,36 @@ class NoSharing:
         """The run's own state."""
         return state
 
-    def callbacks(self) -> list[Checkpoint]:
-        """None."""
-        return []
+    def reached(self, epochs: int) -> None:
+        """Nothing."""
 
 
 class Sharing:
-    """One run's part in the forks of a folder."""
+    """One run's part in the forks of a folder.
+
+    Args:
+        options: of the command line.
+        spec: the run's.
+        run: its folder.
+        inputs: what its training depends on beside the spec, as text.
+        check: called before each wait; raises if the run is to end.
+    """
 
     def __init__(
-        self, options: ShareOptions, spec: RunSpec, run: RunFolder, leases: Leases, signals: SignalWatch, inputs: str
+        self, options: ShareOptions, spec: RunSpec, run: RunFolder, inputs: str, check: Callable[[], None]
     ) -> None:
+        self._folder = options.folder
         self._states = SharedStates(options.folder, options.largest)
-        self._leases = leases
-        self._signals = signals
         self._run = run
+        self._check = check
         self.points = part_points(spec, options.part_at)
-        self._keys = {epoch: _key(spec, epoch, inputs) for epoch in range(1, spec.last_epoch + 2)}
+        self._keys = {epoch: fork_key(spec, epoch, inputs) for epoch in range(1, spec.last_epoch + 2)}
         self.segments: tuple[Segment, ...] = ()
         self._epochs = 0
+        self._making: FileLock | None = None
 
     def continue_from(self, state: Path | None) -> Path | None:
-        """Take over the deepest stored state and the lease of the next one; wait while another run makes it.
+        """Take over the deepest stored state and begin to make the next one; wait while another run makes it.
 
         Returns:
             The checkpoint to continue from.
@@ -89,15 +91,15 @@ class Sharing:
             Interrupted: a signal came while waiting.
         """
         while True:
-            self._signals.raise_if_received()
-            with self._leases.locked():
+            self._check()
+            with self.locked():
                 deepest = self._deepest()
                 if deepest > self._epochs:
                     self._take(deepest)
-                    state = self._run.checkpoints / "last.ckpt"
-                if self._lease_next():
+                    state = self._run.last
+                if self._make_next():
                     return state
-            wait(POLL)
+            time.sleep(POLL)
 
     def reached(self, epochs: int) -> None:
         """The run has trained so many epochs: store the state if this is a part point.
@@ -109,17 +111,29 @@ class Sharing:
             return
         self._epochs = epochs
         self.segments = extended(self.segments, self._run.id, epochs)
-        key = self._keys[epochs]
-        weights = load_torch(self._run.checkpoints / "last.ckpt", mmap=True)["weights_digest"]
-        with self._leases.locked():
-            self._states.put(key, self._run, About(epochs=epochs, weights_digest=weights, segments=self.segments))
-            self._leases.release(key)
-            if self._deepest() > epochs or not self._lease_next():
+        weights = load_torch(self._run.last, mmap=True)["weights_digest"]
+        about = About(epochs=epochs, weights_digest=weights, segments=self.segments)
+        with self.locked():
+            self._states.put(self._keys[epochs], self._run, about)
+            if self._deepest() > epochs or not self._make_next():
                 raise StateTaken
 
-    def callbacks(self) -> list[Checkpoint]:
-        """What tells `reached` of each epoch."""
-        return [_AtPartPoints(self)]
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep all other processes from changing anything in the folder; held for milliseconds."""
+        with FileLock(self._folder / ".lock"):
+            yield
+
+    def close(self) -> None:
+        """Let others make what this run has not finished."""
+        if self._making is not None:
+            self._making.release()
+            self._making = None
+
+    def sweep_up(self) -> None:
+        """Remove what processes left that died while they stored a state."""
+        with self.locked():
+            self._states.sweep_up()
 
     def _deepest(self) -> int:
         return next(
@@ -133,50 +147,38 @@ class Sharing:
         self._states.give(key, self._run)
         self.segments, self._epochs = about.segments, epochs
 
-    def _lease_next(self) -> bool:
+    def _make_next(self) -> bool:
         """Whether this run may train on: nobody else is on the way to its next part point."""
-        ahead = [point for point in self.points if point > self._epochs]
-        return not ahead or self._leases.acquire(self._keys[ahead[0]])
-
-
-class _AtPartPoints(Checkpoint):
-    """Runs after the recorder, which has written the state by then."""
-
-    def __init__(self, sharing: Sharing) -> None:
-        self._sharing = sharing
-
-    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """An epoch is on the disk."""
-        self._sharing.reached(trainer.current_epoch + 1)
+        self.close()
+        ahead = next((point for point in self.points if point > self._epochs), None)
+        if ahead is None:
+            return True
+        lock = FileLock(self._folder / f"{self._keys[ahead]}.lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            return False
+        self._making = lock
+        return True
 
 
 @contextmanager
 def sharing(
-    options: ShareOptions | None, spec: RunSpec, run: RunFolder, signals: SignalWatch, inputs: Sequence[Any]
+    options: ShareOptions | None, spec: RunSpec, run: RunFolder, inputs: Sequence[object], check: Callable[[], None]
 ) -> Iterator[Sharing | NoSharing]:
-    """Take part in the forks of a folder, or in none. Leases are given back at the end, however it comes."""
+    """Take part in the forks of a folder, or in none. What is being made is given up at the end, however it comes."""
     if options is None:
         yield NoSharing()
         return
     options.folder.mkdir(parents=True, exist_ok=True)
     # States are no code: they must not make a run's tree look changed.
     (options.folder / ".gitignore").write_text("*\n", encoding="utf-8")
-    leases = Leases(options.folder)
+    forks = Sharing(options, spec, run, json.dumps(inputs), check)
     try:
-        with leases.locked():
-            SharedStates(options.folder).sweep_up()
-        yield Sharing(options, spec, run, leases, signals, json.dumps(inputs))
+        forks.sweep_up()
+        yield forks
     finally:
-        leases.close()
-
-
-def inputs(spec: RunSpec, data_digest: str, start_digest: str | None) -> list[Any]:
-    """What a training depends on beside its spec: data, mined samples, first weights, code, the machine's ways."""
-    replay = spec.data.replay
-    mined = mined_digest(Path(replay.indices)) if replay else None
-    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
-    code = code_digest("spec", "model", "data", "weights", "train")
-    return [data_digest, mined, start_digest, code, torch.__version__, torch.get_num_threads(), device]
+        forks.close()
 
 
 def inherited(segments: Sequence[Segment], run: str) -> tuple[Source, ...]:
@@ -192,5 +194,6 @@ def inherited(segments: Sequence[Segment], run: str) -> tuple[Source, ...]:
     )
 
 
-def _key(spec: RunSpec, epoch: int, inputs: str) -> str:
+def fork_key(spec: RunSpec, epoch: int, inputs: str) -> str:
+    """Name of the state after `epoch` epochs: 32 digits."""
     return hashlib.sha256(f"{prefix_digest(spec, epoch)} {inputs}".encode()).hexdigest()[:32]

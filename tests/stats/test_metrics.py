@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torchmetrics.functional.classification import binary_auroc, binary_average_precision
 
 from kag.errors import RunFailed
-from kag.weights import metrics
+from kag.stats import metrics
 
 
 @st.composite

@@ -21,8 +21,6 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from kag.track.folder import RunFolder
-from kag.train.recorder import BEST, LAST
-from kag.weights.average import SUMS_FOLDER
 
 
 class Segment(BaseModel):
@@ -48,7 +46,7 @@ class About(BaseModel):
 
 @dataclass(frozen=True)
 class SharedStates:
-    """A folder of shared states. Methods that change it are called under the lock of its leases."""
+    """A folder of shared states. Methods that change it are called under its lock."""
 
     folder: Path
     largest: int | None = None
@@ -67,9 +65,9 @@ class SharedStates:
             return
         temporary = self.folder / f".{uuid.uuid4().hex}"
         temporary.mkdir()
-        _link(run.checkpoints / LAST, temporary / "state.ckpt")
-        _link(run.checkpoints / BEST, temporary / BEST)
-        _link_all(run.checkpoints / SUMS_FOLDER, temporary / SUMS_FOLDER)
+        _link(run.last, temporary / "state.ckpt")
+        _link(run.best, temporary / run.best.name)
+        _link_all(run.sums, temporary / run.sums.name)
         shutil.copyfile(run.history_file, temporary / "history.jsonl")
         (temporary / "about.json").write_text(about.model_dump_json(), encoding="utf-8")
         os.rename(temporary, self.folder / key)
@@ -78,10 +76,10 @@ class SharedStates:
     def give(self, key: str, run: RunFolder) -> None:
         """Put a run into a state: its checkpoints and its history become those of the state."""
         source = self.folder / key
-        _link(source / "state.ckpt", run.checkpoints / LAST)
-        _link(source / BEST, run.checkpoints / BEST)
-        shutil.rmtree(run.checkpoints / SUMS_FOLDER, ignore_errors=True)
-        _link_all(source / SUMS_FOLDER, run.checkpoints / SUMS_FOLDER)
+        _link(source / "state.ckpt", run.last)
+        _link(source / run.best.name, run.best)
+        shutil.rmtree(run.sums, ignore_errors=True)
+        _link_all(source / run.sums.name, run.sums)
         shutil.copyfile(source / "history.jsonl", run.history_file)
         uses = source / "uses.json"
         count = json.loads(uses.read_text()) if uses.exists() else 0

@@ -17,12 +17,12 @@ from typing import Any
 
 import torch
 
+from kag.forks.sharing import ShareOptions
+from kag.forks.states import SharedStates
 from kag.spec import RunSpec, build_spec
 from kag.train.console import RunConsole
 from kag.train.fit import fit
 from kag.train.job import Job
-from kag.train.shared_states import SharedStates
-from kag.train.sharing import ShareOptions
 from tests.train.conftest import TINY
 
 

@@ -4,10 +4,24 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from kag.errors import RecordError
+from kag.track.folder import RunFolder
 
 _SHOWN = 5
+
+
+def find_run(runs: Path, word: str) -> RunFolder:
+    """The run that a person means: its id, the only id that begins so, the only name that ends so, or its path.
+
+    Raises:
+        RecordError: no run fits, or more than one does.
+    """
+    for path in (runs / word, Path(word)):
+        if word and (path / "record.json").is_file():
+            return RunFolder(path.resolve() if path.name in ("", ".", "..") else path)
+    return RunFolder(runs / choose(word, [folder.id for folder in RunFolder.all(runs)], where=str(runs)))
 
 
 def choose(word: str, ids: Sequence[str], *, where: str) -> str:

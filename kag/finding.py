@@ -32,3 +32,18 @@ class Finding(BaseModel):
     """A statement of fact; no cause, no advice that the numbers do not carry."""
     evidence: Evidence = {}
     """The numbers: name -> value."""
+
+
+def note(code: str, sentence: str, **evidence: float | int | str | bool | None) -> Finding:
+    """A finding that is worth knowing."""
+    return Finding(code=code, severity=Severity.NOTE, sentence=sentence, evidence=evidence)
+
+
+def warning(code: str, sentence: str, **evidence: float | int | str | bool | None) -> Finding:
+    """A finding about a result that is probably not what was meant."""
+    return Finding(code=code, severity=Severity.WARNING, sentence=sentence, evidence=evidence)
+
+
+def error(code: str, sentence: str, **evidence: float | int | str | bool | None) -> Finding:
+    """A finding about a run that cannot be, or a number that is not what it seems."""
+    return Finding(code=code, severity=Severity.ERROR, sentence=sentence, evidence=evidence)

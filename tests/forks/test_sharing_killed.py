@@ -25,7 +25,7 @@ def by_window(folder: Path) -> dict[tuple[object, object], RunRecord]:
 
 @pytest.mark.slow(85)
 def test_killing_one_of_two_changes_nothing(synthetic_file: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "tests.train.sharing_driver", str(synthetic_file), str(tmp_path), str(ROUNDS)]
+    command = [sys.executable, "-m", "tests.forks.sharing_driver", str(synthetic_file), str(tmp_path), str(ROUNDS)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]

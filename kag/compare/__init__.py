@@ -1,0 +1,1 @@
+"""What may be compared, and by how much it differs."""

@@ -1,0 +1,1 @@
+"""Epochs that several runs have in common are trained once: keys, states, and who makes one."""

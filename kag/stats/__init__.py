@@ -1,0 +1,1 @@
+"""Numbers about scores: metrics, intervals, selection. numpy alone, so that predictions on disk are enough."""
