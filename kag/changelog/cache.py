@@ -8,11 +8,11 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from kag.changelog.entry import Entry
-from kag.changelog.logged import Course
 from kag.finding import Finding
 from kag.track.atomic import write_atomically
 from kag.track.code import code_digest
 from kag.track.folder import RunFolder
+from kag.track.record import Course
 
 Version = tuple[int, ...]
 """Times, sizes and inodes of the files that something was made of."""

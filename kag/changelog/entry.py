@@ -8,9 +8,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 
-from kag.changelog.logged import Course
 from kag.finding import Finding
-from kag.track.record import Result, RunRecord
+from kag.track.record import Course, Result, RunRecord
 
 _AVERAGE = ("val", "auprc", "averaged")
 
@@ -159,8 +158,8 @@ class Siblings:
     @cached_property
     def _listed_before(self) -> dict[str, Entry]:
         listed = sorted(
-            (entry for entry in self.entries if "row" in entry.record.facts),
-            key=lambda entry: int(entry.record.facts["row"]),
+            (entry for entry in self.entries if entry.record.stated and entry.record.stated.row),
+            key=lambda entry: (entry.record.stated and entry.record.stated.row) or 0,
         )
         found: dict[str, Entry] = {}
         latest: Entry | None = None

@@ -72,7 +72,7 @@ def _plain(row: Row) -> dict[str, Any]:
         "change": record.change,
         "parent": record.parent,
         "changes": [change.model_dump() for change in row.changes],
-        "files_touched": list(record.git.touched) if record.git else record.facts.get("files_touched"),
+        "files_touched": None if record.files_touched is None else list(record.files_touched),
         "uncommitted": list(record.git.uncommitted) if record.git else None,
         "val_auprc": row.entry.value("val"),
         "test_auprc": None if row.says("val_typed_as_test") else row.entry.value("test"),
@@ -113,9 +113,7 @@ def _key_changes(row: Row) -> str:
 def _files(entry: Entry) -> str:
     record = entry.record
     if record.git is None:
-        return ", ".join(record.facts.get("files_touched", ())) or (
-            MISSING if record.kind == "imported" else "outside git"
-        )
+        return ", ".join(record.files_touched or ()) or (MISSING if record.kind == "imported" else "outside git")
     return ", ".join(f"{file}*" if file in record.git.uncommitted else file for file in record.git.touched) or "none"
 
 

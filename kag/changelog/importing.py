@@ -9,7 +9,7 @@ from kag.errors import RecordError
 from kag.track.folder import RunFolder
 from kag.track.markdown import COLUMNS, MarkdownSource, rows
 from kag.track.reading import read_text
-from kag.track.record import RunRecord
+from kag.track.record import RunRecord, Stated
 
 Cells = tuple[str, ...]
 
@@ -57,11 +57,16 @@ def _with_line(record: RunRecord, written: dict[Cells, str]) -> RunRecord:
     line = written.get(_cells(record))
     if line is None or not any("|" in cell for cell in _cells(record)):
         return record
-    return record.model_copy(update={"facts": {**record.facts, "as_written": line}})
+    return record.model_copy(update={"stated": _stated(record).model_copy(update={"as_written": line})})
 
 
 def _cells(record: RunRecord) -> Cells:
-    return tuple(record.facts["cells"].values())
+    return tuple(_stated(record).cells.values())
+
+
+def _stated(record: RunRecord) -> Stated:
+    assert record.stated is not None, "every row of a log states something"
+    return record.stated
 
 
 def _require_same(folder: RunFolder, record: RunRecord, file: Path) -> None:

@@ -1,7 +1,7 @@
 """`Logged`: a run with its history, as the rules look at it; `Course`: what remains of the history afterwards.
 
-A run that was imported from a hand-kept log has no history. What its row stated is in the record's facts, in the same
-words: `facts["course"]` (the fields of `Course`) and `facts["observed"]` (metric key -> value at the start or the end).
+A run that was imported from a hand-kept log has no history. What its row stated is in the record, in the same words:
+`stated.course` (a `Course`) and `stated.observed` (metric key -> value at the start or the end).
 """
 
 from __future__ import annotations
@@ -11,28 +11,13 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
-
-from pydantic import BaseModel, ConfigDict
+from typing import Literal
 
 from kag import names
-from kag.track.record import RunRecord
+from kag.track.record import Course, RunRecord, Stated
 
 SHORTEST = 6
 """Epochs that a history needs before its thirds are compared."""
-
-
-class Course(BaseModel):
-    """How val AUPRC went, and where the gate ended."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    best: float | None = None
-    best_epoch: int | None = None
-    last: float | None = None
-    last_epoch: int | None = None
-    alpha: float | None = None
-    """Mean alpha over the last third, or as a hand-kept log states it."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +32,7 @@ class Logged:
         """Best and last epoch by val AUPRC; what a hand-kept log states where there is no history."""
         epochs, values = self.series(names.OBJECTIVE)
         if not values:
-            return Course.model_validate({**self.record.facts.get("course", {}), "alpha": self.end(names.ALPHA_MEAN)})
+            return self.stated.course.model_copy(update={"alpha": self.end(names.ALPHA_MEAN)})
         best = max(range(len(values)), key=values.__getitem__)
         return Course(
             best=values[best],
@@ -75,12 +60,12 @@ class Logged:
     def end(self, key: str) -> float | None:
         """Mean over the last third, or as stated; None if unknown."""
         thirds = self.thirds(key)
-        return mean(thirds[1]) if thirds else self._stated("end", key)
+        return mean(thirds[1]) if thirds else self._observed("end", key)
 
     def start(self, key: str) -> float | None:
         """Mean over the first third, or as stated; None if unknown."""
         thirds = self.thirds(key)
-        return mean(thirds[0]) if thirds else self._stated("start", key)
+        return mean(thirds[0]) if thirds else self._observed("start", key)
 
     def at(self, epoch: int | None) -> Mapping[str, float]:
         """The row of an epoch, what is not finite left out; empty if there is none."""
@@ -89,12 +74,12 @@ class Logged:
 
     def number(self, key: str) -> float | None:
         """A setting of the spec as a number, or None."""
-        value = self.record.spec.get(key)
+        value = self.record.config.get(key)
         return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
 
     def pair(self, key: str) -> tuple[float, float] | None:
         """A setting of the spec that is a pair of numbers, or None."""
-        value = self.record.spec.get(key)
+        value = self.record.config.get(key)
         if not isinstance(value, str):
             return None
         low, high = json.loads(value)
@@ -105,10 +90,13 @@ class Logged:
         """What `series` has worked out so far; a dozen rules ask for the same few metrics."""
         return {}
 
-    def _stated(self, when: str, key: str) -> float | None:
-        observed: Mapping[str, Any] = self.record.facts.get("observed", {})
-        value = observed.get(when, {}).get(key)
-        return None if value is None else float(value)
+    def _observed(self, when: Literal["start", "end"], key: str) -> float | None:
+        return self.stated.observed.get(when, {}).get(key)
+
+    @property
+    def stated(self) -> Stated:
+        """What a person stated; nothing for a run that was not imported."""
+        return self.record.stated or Stated()
 
 
 def mean(values: Sequence[float]) -> float:

@@ -92,10 +92,10 @@ def digest(text: str) -> str:
 
 def verbatim_line(entry: Entry) -> str | None:
     """The row of a hand-kept log, its cells character for character, or None if the run is of none."""
-    facts = entry.record.facts
-    if "cells" not in facts:
+    stated = entry.record.stated
+    if stated is None or not stated.cells:
         return None
-    return facts.get("as_written") or Line(tuple(keep_pipes(facts["cells"][column]) for column in COLUMNS)).text()
+    return stated.as_written or Line(tuple(keep_pipes(stated.cells[column]) for column in COLUMNS)).text()
 
 
 def generated_cells(row: Row) -> tuple[str, ...]:
@@ -113,7 +113,7 @@ def status_word(entry: Entry) -> str:
     status = entry.record.status
     if status in (Status.PLANNED, Status.RUNNING):
         return str(status)
-    return f"killed after {entry.record.epochs_trained} epochs" if status is Status.KILLED else ""
+    return f"killed after {entry.record.epochs_done} epochs" if status is Status.KILLED else ""
 
 
 def _split(text: str) -> tuple[str, ...]:
@@ -143,7 +143,7 @@ def _key_changes(row: Row) -> str:
 def _files_touched(entry: Entry) -> str:
     record = entry.record
     if record.git is None:
-        stated = record.facts.get("files_touched", ())
+        stated = record.files_touched
         return _files(stated, ()) if stated else MISSING if record.kind == "imported" else "outside git"
     if record.git.touched:
         return _files(record.git.touched, record.git.uncommitted)
@@ -192,5 +192,5 @@ def _trial(trial: Entry, settings: str) -> str:
 
 
 def _as_listed(row: Row) -> tuple[bool, int]:
-    facts = row.entry.record.facts
-    return ("cells" not in facts, int(facts.get("row", 0)) if "cells" in facts else 0)
+    stated = row.entry.record.stated
+    return (False, stated.row or 0) if stated and stated.cells else (True, 0)

@@ -63,7 +63,7 @@ def plans(siblings: Siblings, specs: Path) -> list[Plan]:
         SpecError: a spec in the folder is broken.
     """
     found = [
-        Plan(entry.record.name, entry.record.change, entry.record.parent, dict(entry.record.spec))
+        Plan(entry.record.name, entry.record.change, entry.record.parent, dict(entry.record.config))
         for entry in planned(siblings)
     ]
     names = {entry.record.name for entry in siblings.entries}
@@ -92,7 +92,7 @@ def _plan(plan: Plan, siblings: Siblings) -> str:
 
 
 def _against(plan: Plan, parent: Entry) -> str:
-    return phrase(compare(parent.record.spec, plan.spec, partial=parent.record.kind == "imported"))
+    return phrase(compare(parent.record.config, plan.spec, partial=parent.record.kind == "imported"))
 
 
 def _schema_lines(commits: Iterable[Commit], first: str, repository: Repository) -> Iterator[str]:

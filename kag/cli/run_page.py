@@ -12,7 +12,7 @@ from rich.table import Table
 from kag.cli import tables
 from kag.spec.flat import differences, flat
 from kag.spec.run import RunSpec
-from kag.track.record import GitFacts, RunRecord, Scalar, Source
+from kag.track.record import GitFacts, RunRecord, Scalar, Source, told
 
 _OWN = ("name", "change", "parent", "data.file")
 """Keys that have no default, or stand at the top of the page."""
@@ -39,12 +39,12 @@ def _head(record: RunRecord) -> Iterator[tuple[str, str | None]]:
     yield "change", record.change and escape(record.change)
     yield "start", f"{record.start:%Y-%m-%d %H:%M:%S} UTC"
     yield "duration", str(record.end - record.start).split(".")[0] if record.end else None
-    yield "epochs", str(record.epochs_trained)
+    yield "epochs", tables.text(record.epochs_trained)
     yield "best epoch", None if record.best_epoch is None else str(record.best_epoch)
     yield "tags", escape(", ".join(record.tags))
     yield "sweep", record.sweep and escape(record.sweep)
     yield "W&B id", record.wandb_id and escape(record.wandb_id)
-    yield "spec digest", record.spec_digest
+    yield "spec digest", record.found.spec_digest if record.found else None
     yield "data digest", record.data_digest
 
 
@@ -57,7 +57,7 @@ def _parts(
         yield "failure", f"[red]{escape(f'{failure.error}: {failure.message}{place}')}[/]"
     if lineage := list(_lineage(record)):
         yield "lineage", _table(lineage)
-    if settings := changed_settings(record.spec):
+    if settings := changed_settings(record.config):
         yield (
             "settings that differ from the defaults",
             _table((key, tables.setting(value)) for key, value in settings.items()),
@@ -77,8 +77,9 @@ def _parts(
     if record.preflight:
         said = ((f"{one.severity} {one.code}", escape(one.sentence)) for one in record.preflight)
         yield "preflight", _table(said)
-    if record.measured:
-        yield "facts", _table((key, escape(_fact(value))) for key, value in record.measured.items())
+    for title, part in (("world", record.world), ("found", record.found), ("stated", record.stated)):
+        if facts := told(part):
+            yield title, _table((key, escape(_fact(value))) for key, value in facts.items())
     if notes.strip():
         yield "notes", escape(notes.strip())
 

@@ -84,7 +84,7 @@ def epochs_of(records: Sequence[RunRecord]) -> Epochs:
     from kag.sweep.progress import Epochs
 
     shared = sum(record.epochs_inherited for record in records)
-    return Epochs(trained=sum(record.epochs_trained for record in records) - shared, shared=shared)
+    return Epochs(trained=sum(record.epochs_done for record in records) - shared, shared=shared)
 
 
 def reasons(failed: Sequence[Trial], records: Sequence[RunRecord]) -> dict[str, str]:

@@ -34,7 +34,7 @@ def run_list(records: Sequence[RunRecord]) -> Table:
         table.add_row(
             escape(record.id),
             status(record.status),
-            str(record.epochs_trained),
+            text(record.epochs_trained),
             text(record.best_epoch),
             with_interval(headline(record, "val")),
             with_interval(headline(record, "test")),
@@ -52,8 +52,8 @@ def headline(record: RunRecord, split: str) -> Result | None:
 
 def comparison(records: Sequence[RunRecord]) -> tuple[dict[str, list[Scalar]], dict[str, list[Result | None]]]:
     """Settings on which the runs differ, and every metric of their delivered weights, a value a run."""
-    keys = dict.fromkeys(key for record in records for key in record.spec)
-    settings = {key: [record.spec.get(key) for record in records] for key in keys}
+    keys = dict.fromkeys(key for record in records for key in record.config)
+    settings = {key: [record.config.get(key) for record in records] for key in keys}
     metrics = [(split, metric) for split in names.SPLITS for metric in names.METRICS]
     results = {
         names.evaluation(split, metric): [record.result(split, metric) for record in records]
@@ -71,12 +71,12 @@ def comparison_table(records: Sequence[RunRecord]) -> Table:
     table = plain_table("", *(record.id for record in records))
     for key, values in settings.items():
         cells = (
-            setting(value) if key in record.spec else MISSING for record, value in zip(records, values, strict=True)
+            setting(value) if key in record.config else MISSING for record, value in zip(records, values, strict=True)
         )
         table.add_row(escape(key), *cells)
     table.add_section()
     table.add_row("status", *(status(record.status) for record in records))
-    table.add_row("epochs", *(str(record.epochs_trained) for record in records))
+    table.add_row("epochs", *(text(record.epochs_trained) for record in records))
     table.add_row("best epoch", *(text(record.best_epoch) for record in records))
     for key, found in results.items():
         table.add_row(key, *(with_interval(result) for result in found))
@@ -121,7 +121,7 @@ def progress_table(lines: Sequence[tuple[RunRecord, Mapping[str, float], datetim
     columns = ("run", "status", "epochs", "val AUPRC", "alpha", "entropy", "lr", "last written")
     table = plain_table(*columns, right=columns[2:])
     for record, row, written in lines:
-        total = record.spec.get("epochs")
+        total = record.config.get("epochs")
         shown = (names.OBJECTIVE, names.ALPHA_MEAN, names.ENTROPY, names.LR)
         table.add_row(
             escape(record.id),

@@ -164,10 +164,14 @@ class Sharing:
 
 @contextmanager
 def sharing(
-    options: ShareOptions | None, spec: RunSpec, run: RunFolder, inputs: Sequence[object], check: Callable[[], None]
+    options: ShareOptions | None,
+    spec: RunSpec,
+    run: RunFolder | None,
+    inputs: Sequence[object],
+    check: Callable[[], None],
 ) -> Iterator[Sharing | NoSharing]:
     """Take part in the forks of a folder, or in none. What is being made is given up at the end, however it comes."""
-    if options is None:
+    if options is None or run is None:
         yield NoSharing()
         return
     options.folder.mkdir(parents=True, exist_ok=True)

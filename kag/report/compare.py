@@ -71,16 +71,16 @@ def differing_settings(records: Sequence[RunRecord]) -> tuple[Setting, ...]:
 
     A record of a hand-kept log knows some settings only: what it does not know is no difference.
     """
-    keys = dict.fromkeys(key for record in records for key in record.spec if key not in DESCRIPTIVE + EXECUTION)
+    keys = dict.fromkeys(key for record in records for key in record.config if key not in DESCRIPTIVE + EXECUTION)
     return tuple(
-        Setting(key, settings([record.spec.get(key, MISSING) for record in records]))
+        Setting(key, settings([record.config.get(key, MISSING) for record in records]))
         for key in keys
-        if len({_known(record, key) for record in records if record.kind != "imported" or key in record.spec}) > 1
+        if len({_known(record, key) for record in records if record.kind != "imported" or key in record.config}) > 1
     )
 
 
 def _known(record: RunRecord, key: str) -> tuple[type, object]:
-    value = record.spec.get(key)
+    value = record.config.get(key)
     return type(value), value
 
 

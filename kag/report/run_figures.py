@@ -73,7 +73,7 @@ def run_figures(record: RunRecord, rows: Rows) -> tuple[Chart, ...]:
         rows: its history, in any order.
     """
     known = by_epoch(rows)
-    marks, spans = best_mark(record), window_span(record.spec)
+    marks, spans = best_mark(record), window_span(record.config)
     curves = [_chart(known, *words, marks, spans) for words in _CHARTS]
     schedules = [_chart(known, *words, marks, spans) for words in _SCHEDULES]
     every = [*curves, _alpha(record, known, marks, spans), _entropy(known, marks, spans), *schedules]
@@ -117,7 +117,7 @@ def _alpha(record: RunRecord, rows: Rows, marks: tuple[Mark, ...], spans: tuple[
     curves = ((names.ALPHA_P50, "median", False), (names.ALPHA_MEAN, "mean", True))
     lines = [one for key, label, dashed in curves if (one := line(rows, key, label, dashed=dashed)) is not None]
     if lines:
-        lines += _target(record.spec, lines[0])
+        lines += _target(record.config, lines[0])
     title = "Gate alpha (share of the centre)"
     return Chart("alpha", title, "epoch", "alpha", tuple(lines), bands, marks, spans, EPOCH_AXIS)
 

@@ -17,7 +17,7 @@ from kag.report.run_figures import run_figures
 from kag.report.sweep_figures import sweep_figures
 from kag.report.sweep_records import search_of
 from kag.report.tables import Cell, Table
-from kag.track.record import Result, RunRecord
+from kag.track.record import Result, RunRecord, told
 
 OVERLAID = 12
 """Runs whose curves are drawn over one another; more of them cannot be told apart."""
@@ -47,10 +47,8 @@ class RunSection:
     changes_title: str
     checkpoints: Table
     settings: Table
-    environment: Table
-    preflight: Table
-    measured: Table
-    """Other facts of the record."""
+    more: dict[str, Table]
+    """Title -> what else the record holds."""
     notes: str
 
 
@@ -172,9 +170,13 @@ def _section(run: ReportedRun, anchor: str, lineage: Figure | None) -> RunSectio
         changes=tables.parent_changes(parent, record) if parent else tables.default_changes(record),
         changes_title=f"Settings that differ from the parent {parent.id}" if parent else "Settings beside the defaults",
         checkpoints=tables.checkpoints_table(record),
-        settings=tables.pairs_table(record.spec, ("setting", "value")),
-        environment=tables.pairs_table(record.environment, ("what", "value")),
-        preflight=tables.preflight_table(record),
-        measured=tables.pairs_table(record.measured, ("what", "value")),
+        settings=tables.pairs_table(record.config, ("setting", "value")),
+        more={
+            "Environment": tables.pairs_table(record.environment, ("what", "value")),
+            "World": tables.pairs_table(told(record.world), ("what", "value")),
+            "Preflight": tables.preflight_table(record),
+            "Found by kag": tables.pairs_table(told(record.found), ("what", "value")),
+            "Stated by a person": tables.pairs_table(told(record.stated), ("what", "value")),
+        },
         notes=run.notes,
     )

@@ -49,8 +49,8 @@ def search_of(records: Sequence[RunRecord]) -> Search:
     One over averaging alone is judged by the averages, if any run has one, every other by what the runs deliver.
     """
     skipped = DESCRIPTIVE + EXECUTION
-    keys = dict.fromkeys(key for record in records for key in record.spec if key not in skipped)
-    columns = {key: [record.spec.get(key) for record in records] for key in keys}
+    keys = dict.fromkeys(key for record in records for key in record.config if key not in skipped)
+    columns = {key: [record.config.get(key) for record in records] for key in keys}
     varied = {key: values for key, values in columns.items() if len({(type(v), v) for v in values}) > 1}
     averaging = objective(varied) != names.OBJECTIVE
     averages = _best_first(records, lambda record: Entry(record).average) if averaging else {}
@@ -98,7 +98,7 @@ def _order(value: Scalar) -> tuple[bool, float, str]:
 def _trial(number: int, record: RunRecord, keys: Iterable[str], results: Mapping[str, Result]) -> Trial:
     return Trial(
         id=number,
-        params={key: record.spec.get(key) for key in keys},
+        params={key: record.config.get(key) for key in keys},
         state=_STATES[record.status],
         value=results[record.id].value if record.id in results else None,
         run=record.id,

@@ -76,7 +76,7 @@ def trials_table(records: Sequence[RunRecord], search: Search) -> Table:
     place = {run: number for number, run in enumerate(search.results)}
     rows = []
     for record in sorted(records, key=lambda record: place.get(record.id, len(place))):
-        settings = (setting(record.spec[key]) if key in record.spec else MISSING for key in parameters)
+        settings = (setting(record.config[key]) if key in record.config else MISSING for key in parameters)
         own = (record.id, record.status.value, *settings)
         found = [search.results.get(record.id), *([] if delivered else [Entry(record).auprc("val")])]
         rows.append((*map(Cell, own), *map(_measurement, found)))
@@ -93,8 +93,8 @@ def parent_changes(parent: RunRecord, record: RunRecord) -> Table:
 def default_changes(record: RunRecord) -> Table:
     """Settings that are not the defaults, for a run without a parent."""
     defaults = flat(RunSpec.model_validate({"name": "default", "data": {"file": "default"}}))
-    found = differences(defaults, record.spec)
-    kept = {key: pair for key, pair in found.items() if key in record.spec and key not in _OWN}
+    found = differences(defaults, record.config)
+    kept = {key: pair for key, pair in found.items() if key in record.config and key not in _OWN}
     rows = ((Cell(key), Cell(_value(before)), Cell(_value(after))) for key, (before, after) in kept.items())
     return Table(("setting", "default", "this run"), tuple(rows))
 
@@ -125,14 +125,14 @@ def facts(record: RunRecord) -> dict[str, str]:
     known = {
         "start": f"{record.start:%Y-%m-%d %H:%M} UTC",
         "duration": duration(record.end - record.start) if record.end else None,
-        "epochs": str(record.epochs_trained) if record.epochs_trained else None,
+        "epochs": None if record.epochs_trained is None else str(record.epochs_trained),
         "best epoch": None if record.best_epoch is None else str(record.best_epoch),
         "parent": record.parent,
         "weights from": ", ".join(dict.fromkeys(source.run for source in record.sources)),
         "sweep": record.sweep,
         "tags": ", ".join(record.tags),
         "commit": git and git.commit[:DIGEST] + (" with uncommitted changes" if git.dirty else ""),
-        "digest of the spec": record.spec_digest and record.spec_digest[:DIGEST],
+        "digest of the spec": record.found and record.found.spec_digest and record.found.spec_digest[:DIGEST],
         "digest of the data": record.data_digest and record.data_digest[:DIGEST],
         "resumed": f"{len(record.resumes)} times" if record.resumes else None,
     }
@@ -160,7 +160,7 @@ def _run(record: RunRecord, called: str) -> tuple[Cell, ...]:
         _measurement(val),
         _measurement(test),
         digest(some.weights_digest if some else None),
-        Cell(str(record.epochs_trained)),
+        Cell(_value(record.epochs_trained)),
         Cell(_value(record.best_epoch)),
         Cell(record.parent or MISSING),
     )

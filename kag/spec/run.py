@@ -165,7 +165,7 @@ Devices = Annotated[
 class TrainerSpec(Part):
     """How Lightning runs it."""
 
-    devices: Devices = "auto"
+    devices: Devices = 1
     """Processes, one a device."""
     strategy: Literal["auto", "ddp"] = "auto"
     """`ddp` for more than one process."""

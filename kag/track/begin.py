@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -14,31 +13,29 @@ from kag.track.atomic import write_atomically
 from kag.track.environment import environment
 from kag.track.folder import RunFolder
 from kag.track.git import dirty_patch, git_facts
-from kag.track.record import RunRecord, Scalar, Status
+from kag.track.record import Found, RunRecord, Status
 
 
 def begin(
     runs: Path,
     spec: RunSpec,
+    found: Found,
     *,
     now: datetime,
-    data_digest: str,
     parent: str | None,
     parent_commit: str | None,
-    machine: Mapping[str, Scalar],
-    more: Mapping[str, Any],
+    **fields: Any,
 ) -> tuple[RunFolder, RunRecord]:
     """Make the folder of a run, with its spec and the uncommitted changes of the code; the record is not yet written.
 
     Args:
         runs: folder of the run folders.
         spec: of the run; gives its name.
+        found: what is known before it begins; the digest of the spec is added.
         now: when the run began.
-        data_digest: of the data that it reads.
         parent: run that it is compared with.
         parent_commit: commit of the parent, if known.
-        machine: what the environment says besides the versions: device, threads.
-        more: other fields of the record.
+        fields: other fields of the record.
 
     Raises:
         RecordError: the folder cannot be made.
@@ -57,11 +54,11 @@ def begin(
         start=now,
         change=spec.change,
         tags=spec.track.tags,
-        spec=flat(spec),
-        spec_digest=digest(spec),
-        data_digest=data_digest,
+        config=flat(spec),
         parent=parent,
         git=git,
-        environment=environment() | dict(machine),
+        environment=environment(),
+        epochs_trained=0,
+        found=found.model_copy(update={"spec_digest": digest(spec)}),
     )
-    return folder, record.model_copy(update=dict(more))
+    return folder, record.model_copy(update=fields)

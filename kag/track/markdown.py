@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from markdown_it import MarkdownIt
 from markdown_it.rules_block.table import escapedSplit
@@ -20,10 +20,10 @@ from markdown_it.rules_block.table import escapedSplit
 from kag.errors import RecordError
 from kag.track.folder import run_id
 from kag.track.reading import read_text
-from kag.track.record import Failure, Result, RunRecord, Status
+from kag.track.record import Failure, Result, RunRecord, Stated, Status
 
 COLUMNS = ("Date & Run", "Key Changes", "Files Touched", "Val AUPRC", "Test AUPRC / Notes")
-"""The header that makes a table a change log, and the keys of `facts["cells"]`."""
+"""The header that makes a table a change log, and the keys of `stated.cells`."""
 
 _HYPHENS = str.maketrans(dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2212", "-"))
 _MOMENT = re.compile(r"(?P<day>\d{4}-\d\d-\d\d)[_T ](?P<time>\d\d[-:]\d\d[-:]\d\d)")
@@ -56,7 +56,8 @@ class MarkdownSource:
 
     def notes(self, run_id: str) -> str:
         """What the last column says besides its number; see `RunSource.notes`."""
-        cell = self._run(run_id).facts["cells"][COLUMNS[-1]]
+        stated = self._run(run_id).stated
+        cell = stated.cells[COLUMNS[-1]] if stated else ""
         number = _NUMBER.match(cell)
         note = number["rest"].strip().lstrip(",; ") if number else str(cell)
         return "" if note.translate(_HYPHENS) == "-" else note
@@ -145,16 +146,16 @@ def _record(cells: Sequence[str], number: int, place: str) -> RunRecord:
         change=change or None,
         failure=_failure(cells) if status is Status.ABORTED else None,
         results=tuple(results),
-        facts={
-            "cells": dict(zip(COLUMNS, cells, strict=True)),
-            "files_touched": [span["code"].strip() for span in _CODE.finditer(files)],
-            "row": number,
-            "start_known_to": precision,
-        },
+        stated=Stated(
+            cells=dict(zip(COLUMNS, cells, strict=True)),
+            files_touched=tuple(span["code"].strip() for span in _CODE.finditer(files)),
+            row=number,
+            start_known_to=precision,
+        ),
     )
 
 
-def _start(names: Sequence[str], cell: str, place: str) -> tuple[datetime, str]:
+def _start(names: Sequence[str], cell: str, place: str) -> tuple[datetime, Literal["second", "day"]]:
     """Time in the run's name, else the day in the cell; and which of them."""
     for text in (*names, cell):
         if found := _MOMENT.search(text.translate(_HYPHENS)):

@@ -120,7 +120,8 @@ def _foreign(run: Mirrored) -> RunRecord:
         status=run.status,
         start=run.start,
         tags=run.tags,
-        spec=_settings(run.config),
+        config=_settings(run.config),
+        metrics=dict(_numbers(run.summary)),
         epochs_trained=_epochs_trained(run),
         results=tuple(_results(run.summary)),
         sweep=run.sweep,
@@ -129,7 +130,7 @@ def _foreign(run: Mirrored) -> RunRecord:
 
 
 def _with_spec(record: RunRecord, run: Mirrored) -> RunRecord:
-    return record.model_copy(update={"spec": record.spec or _settings(run.config), "wandb_id": run.wandb_id})
+    return record.model_copy(update={"config": record.config or _settings(run.config), "wandb_id": run.wandb_id})
 
 
 def _settings(config: Mapping[str, Any]) -> dict[str, Scalar]:
@@ -145,9 +146,9 @@ def _results(summary: Mapping[str, Any]) -> Iterator[Result]:
                 yield Result.model_validate({"split": split, "metric": metric, "value": values[key], "weights": None})
 
 
-def _epochs_trained(run: Mirrored) -> int:
+def _epochs_trained(run: Mirrored) -> int | None:
     last = dict(_numbers(run.summary)).get(names.EPOCH)
-    return 0 if last is None or not math.isfinite(last) else int(last) + 1
+    return None if last is None or not math.isfinite(last) else int(last) + 1
 
 
 def _numbers(row: Mapping[str, Any]) -> Iterator[tuple[str, float]]:

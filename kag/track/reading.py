@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from kag.errors import RecordError
 from kag.track.record import SCHEMA, RunRecord
+from kag.track.upgrade import upgraded
 
 _SHOWN = 5
 
@@ -29,38 +30,35 @@ def read_text(path: Path) -> str:
 
 
 def parse_record(text: str, *, where: str) -> RunRecord:
-    """A record from its JSON.
+    """A record from its JSON, of this version or an older one.
 
     Raises:
         RecordError: not JSON (with the line), from a newer kag, or with fields that a record does not have.
     """
     try:
-        record = RunRecord.model_validate_json(text)
-    except ValidationError as error:
-        raise _explain(error, text, where) from None
-    if record.schema_version > SCHEMA:
-        raise _newer(record.schema_version, where)
-    return record
-
-
-def _explain(error: ValidationError, text: str, where: str) -> RecordError:
-    try:
-        content: Any = json.loads(text)
-    except json.JSONDecodeError as broken:
-        return RecordError(f"is not JSON: {broken.msg}", where=f"{where}:{broken.lineno}")
-    if not isinstance(content, dict):
-        return RecordError("is not a JSON object", where=f"{where}:1")
-    version = content.get("schema_version")
+        return RunRecord.model_validate_json(text)
+    except ValidationError:
+        content = _object(text, where)
+    version = content.get("schema_version", 1)
     if isinstance(version, int) and version > SCHEMA:
-        return _newer(version, where)
-    faults = [f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()]
-    more = f"; and {len(faults) - _SHOWN} more" if len(faults) > _SHOWN else ""
-    return RecordError(f"is not a run record: {'; '.join(faults[:_SHOWN])}{more}", where=where)
+        raise RecordError(
+            f"was written by a newer kag (record layout {version}, this one reads up to {SCHEMA})",
+            where=where,
+            remedy="update kag",
+        )
+    try:
+        return RunRecord.model_validate(upgraded(content, SCHEMA))
+    except ValidationError as error:
+        faults = [f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()]
+        more = f"; and {len(faults) - _SHOWN} more" if len(faults) > _SHOWN else ""
+        raise RecordError(f"is not a run record: {'; '.join(faults[:_SHOWN])}{more}", where=where) from None
 
 
-def _newer(version: int, where: str) -> RecordError:
-    return RecordError(
-        f"was written by a newer kag (record layout {version}, this one reads up to {SCHEMA})",
-        where=where,
-        remedy="update kag",
-    )
+def _object(text: str, where: str) -> dict[str, Any]:
+    try:
+        content = json.loads(text)
+    except json.JSONDecodeError as broken:
+        raise RecordError(f"is not JSON: {broken.msg}", where=f"{where}:{broken.lineno}") from None
+    if not isinstance(content, dict):
+        raise RecordError("is not a JSON object", where=f"{where}:1")
+    return content

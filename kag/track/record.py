@@ -1,6 +1,7 @@
-"""`RunRecord`: what is known of a run. Every later tool reads nothing else but `record.json` and the history.
+"""`RunRecord`: what is known of a run, of whatever program. Every later tool reads nothing else but it and the history.
 
-A record is a value: the functions that change one return a new one. Times are ISO 8601 with the zone (UTC).
+A record is a value: the functions that change one return a new one. Times are ISO 8601 with the zone (UTC). What kag
+found of its own runs (`Found`) and what a person stated (`Stated`) are parts that another program's run does not have.
 """
 
 from __future__ import annotations
@@ -10,32 +11,21 @@ from datetime import UTC
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    AfterValidator,
-    AwareDatetime,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    TypeAdapter,
-    field_validator,
-)
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
 from kag.finding import Finding
+from kag.names import Kind, Split
+from kag.spec.flat import Scalar as Scalar
+from kag.track.world import World
 
-SCHEMA = 1
-"""Version of the record's layout; a newer one is refused, an older one is read."""
-
-Scalar = str | int | float | bool | None
+SCHEMA = 2
+"""Version of the record's layout; a newer one is refused, an older one is upgraded when it is read."""
 
 Moment = Annotated[AwareDatetime, AfterValidator(lambda moment: moment.astimezone(UTC))]
 """A time with its zone, kept in UTC."""
 
 Number = Annotated[float, BeforeValidator(lambda value: math.nan if value is None else value)]
 """A measured number; JSON has no NaN, so there it is null."""
-
-
-_FINDINGS = TypeAdapter(tuple[Finding, ...])
 
 
 class Status(StrEnum):
@@ -61,13 +51,13 @@ class _Value(BaseModel):
 class Result(_Value):
     """One number, and the weights and data it belongs to."""
 
-    split: Literal["train", "val", "test"]
+    split: Split
     metric: str
     """A name of `kag.names.METRICS`."""
     value: Number
     ci_low: float | None = None
     ci_high: float | None = None
-    weights: Literal["raw", "averaged", "averaged_recomputed", "blend"] | None
+    weights: Kind | None
     """What kind of weights, or None where a hand-kept log does not say."""
     weights_digest: str | None = None
     """SHA-256 of the weights, or None where a hand-kept log does not say."""
@@ -133,10 +123,89 @@ class Change(_Value):
     after: Scalar
 
 
+class Course(_Value):
+    """How val AUPRC went, and where the gate ended."""
+
+    best: float | None = None
+    best_epoch: int | None = None
+    last: float | None = None
+    last_epoch: int | None = None
+    alpha: float | None = None
+    """Mean alpha over the last third, or as a hand-kept log states it."""
+
+
+class Tested(_Value):
+    """Whose weights a test number was measured on."""
+
+    run: str
+    checkpoint: str | None = None
+
+
+class Stated(_Value):
+    """What a person stated: a row of a hand-kept log, and what was established about it later."""
+
+    row: int | None = None
+    """Place in the log, counted from 1."""
+    start_known_to: Literal["second", "day"] | None = None
+    cells: dict[str, str] = Field(default_factory=dict)
+    """The row's cells by column, character for character."""
+    as_written: str | None = None
+    """The row's line, where the cells alone do not tell which pipes were escaped."""
+    files_touched: tuple[str, ...] = ()
+    course: Course = Course()
+    observed: dict[Literal["start", "end"], dict[str, float]] = Field(default_factory=dict)
+    """Metric key -> value at the start or the end of the run."""
+    caveats: tuple[str, ...] = ()
+    tested: Tested | None = None
+    restored: dict[str, float] = Field(default_factory=dict)
+    """Setting -> value that a resume brought back out of the checkpoint."""
+    averaged_epochs: int | None = None
+    parent_by: str | None = None
+    """How the parent was told, where the log names none."""
+
+
+class Scored(_Value):
+    """What weights score on val, and their digest."""
+
+    auprc: Number
+    weights_digest: str
+
+
+class Tried(_Value):
+    """A blend among which val chose."""
+
+    ratios: tuple[float, ...]
+    plain: Scored
+    recomputed: Scored | None = None
+    """With normalisation statistics recomputed; None for a network without BatchNorm."""
+
+
+class Found(_Value):
+    """What kag found of a run of its own."""
+
+    spec_digest: str | None = None
+    findings: tuple[Finding, ...] = ()
+    """What was said of the spec before the run began."""
+    mined_digest: str | None = None
+    """Of the list of mined samples that it replays."""
+    changes_from_source: tuple[Change, ...] = ()
+    """Where its spec differs from that of the run whose weights it began with."""
+    averaged_epochs: tuple[int, ...] | None = None
+    """Epochs in the average; empty if averaging never started, None if none was asked for."""
+    candidates: tuple[Tried, ...] = ()
+    """Blends among which val chose."""
+    candidates_tried: int | None = None
+    """Number of windows among which val chose."""
+    window: str | None = None
+    """`start:length` of the averaged epochs, picked after the training."""
+    recomputed: bool | None = None
+    """Whether the delivered mean has recomputed normalisation statistics."""
+
+
 class RunRecord(_Value):
     """Everything that is known of one run."""
 
-    schema_version: int = SCHEMA
+    schema_version: Literal[2] = 2
     id: str
     """`<start time>_<name>`, the name of the run folder."""
     name: str
@@ -146,9 +215,10 @@ class RunRecord(_Value):
     end: Moment | None = None
     change: str | None = None
     tags: tuple[str, ...] = ()
-    spec: dict[str, Scalar] = Field(default_factory=dict)
-    """Flat, resolved spec; only the known keys for an imported run."""
-    spec_digest: str | None = None
+    config: dict[str, Scalar] = Field(default_factory=dict)
+    """Settings by dotted key: kag's flat, resolved spec, what another program logged, what a hand-kept log states."""
+    metrics: dict[str, Number] = Field(default_factory=dict)
+    """Last values by name, as another program logged them; kag's own numbers are in `results`."""
     data_digest: str | None = None
     parent: str | None = None
     """Run that this one is compared with."""
@@ -156,44 +226,57 @@ class RunRecord(_Value):
     """Where its weights came from; empty for a fresh start."""
     git: GitFacts | None = None
     """None outside a git repository."""
+    world: World | None = None
+    """None where nobody knows."""
     environment: dict[str, Scalar] = Field(default_factory=dict)
     failure: Failure | None = None
-    epochs_trained: int = 0
-    """Epochs that its weights have seen, inherited ones included."""
+    epochs_trained: int | None = None
+    """Epochs that its weights have seen, inherited ones included; None where nobody knows."""
     best_epoch: int | None = None
     results: tuple[Result, ...] = ()
     checkpoints: dict[str, Checkpoint] = Field(default_factory=dict)
     """`best`, `last`, `averaged`, ...: the delivered weights are under `delivered`."""
     resumes: tuple[tuple[Change, ...], ...] = ()
     """One entry a resume: the differences that were accepted, empty if none."""
-    facts: dict[str, Any] = Field(default_factory=dict)
-    """What else was measured or stated: averaged epochs, caveats of an imported row."""
     sweep: str | None = None
     """Sweep id."""
     wandb_id: str | None = None
-
-    @field_validator("facts")
-    @classmethod
-    def _findings_are_findings(cls, facts: dict[str, Any]) -> dict[str, Any]:
-        _FINDINGS.validate_python(facts.get("findings", ()))
-        return facts
+    found: Found | None = None
+    """None for a run of another program and for one of a hand-kept log."""
+    stated: Stated | None = None
+    """None unless a person kept the log."""
 
     @property
     def preflight(self) -> tuple[Finding, ...]:
         """What was said of the spec before the run began."""
-        return _FINDINGS.validate_python(self.facts.get("findings", ()))
+        return self.found.findings if self.found else ()
 
     @property
-    def measured(self) -> dict[str, Any]:
-        """The facts beside what preflight said, as far as there are any."""
-        return {key: value for key, value in self.facts.items() if key != "findings" and value not in (None, [], {})}
+    def files_touched(self) -> tuple[str, ...] | None:
+        """Files changed since the parent, by git or as stated; None where nobody knows."""
+        if self.git is not None:
+            return self.git.touched
+        return self.stated.files_touched if self.stated else None
 
     @property
     def epochs_inherited(self) -> int:
         """Epochs of `epochs_trained` that other runs trained for it, through shared prefixes."""
         return sum(source.epochs or 0 for source in self.sources)
 
+    @property
+    def epochs_done(self) -> int:
+        """Epochs that are known to be trained."""
+        return self.epochs_trained or 0
+
     def result(self, split: str, metric: str) -> Result | None:
         """The delivered weights' result, or None."""
         found = [r for r in self.results if r.delivered and (r.split, r.metric) == (split, metric)]
         return found[-1] if found else None
+
+
+def told(part: BaseModel | None) -> dict[str, Any]:
+    """What a part of a record says, by field; what has a place of its own, or is not known, is left out."""
+    if part is None:
+        return {}
+    said = part.model_dump(mode="json", exclude_defaults=True, exclude={"findings", "spec_digest"})
+    return {key: value for key, value in said.items() if value not in (None, [], {})}

@@ -18,7 +18,7 @@ from kag import names
 from kag.spec.run import TrackSpec
 from kag.track.folder import RunFolder
 from kag.track.mirror import END_KEY, START_KEY
-from kag.track.record import RunRecord, Status
+from kag.track.record import RunRecord, Scalar, Status
 
 if TYPE_CHECKING:
     from wandb import Run
@@ -166,7 +166,11 @@ def final_row(record: RunRecord) -> dict[str, float]:
     row = {names.evaluation(result.split, result.metric): result.value for result in record.results if result.delivered}
     if names.OBJECTIVE in row:
         row[names.OBJECTIVE] = row.pop(names.OBJECTIVE)
-    return {names.EPOCH: float(record.epochs_trained - 1)} | row if row and record.epochs_trained else row
+    return {names.EPOCH: float(record.epochs_done - 1)} | row if row and record.epochs_done else row
+
+
+def _world(record: RunRecord) -> dict[str, Scalar]:
+    return record.world.flat() if record.world else {}
 
 
 def _files(folder: RunFolder) -> list[Path]:
@@ -186,7 +190,7 @@ def _begun(folder: RunFolder, record: RunRecord, track: TrackSpec, wandb_id: str
         dir=str(folder.path),
         mode="offline" if offline else "online",
         resume="allow",
-        config={**record.spec, START_KEY: record.model_dump_json()},
+        config={**record.config, **_world(record), START_KEY: record.model_dump_json()},
         settings=wandb.Settings(
             init_timeout=INIT_TIMEOUT,
             finish_timeout=FINISH_TIMEOUT,

@@ -10,11 +10,10 @@ from kag.data.read import read_sites
 from kag.data.sites import Sites
 from kag.model.size import flops_per_sample, parameters
 from kag.spec.run import RunSpec
-from kag.train.batches import SiteBatches
-from kag.train.build import build_network, build_objective, data_facts
-from kag.train.fit import first_batches
+from kag.train.build import build_network, build_objective
 from kag.train.memory import require_memory
 from kag.train.rehearsal import rehearse
+from kag.train.task import Task
 
 BACKWARD = 3
 """Forward and backward cost about three times the forward pass."""
@@ -28,24 +27,22 @@ def estimate(spec: RunSpec) -> Iterator[str]:
         SpecError: the run does not fit the machine.
         RehearsalFailed: the rehearsal is.
     """
-    sites = read_sites(Path(spec.data.file))
+    task = Task.of(spec, read_sites(Path(spec.data.file)))
+    sites = task.sites
     yield _data_line(sites)
-    memory = require_memory(spec, sites)
+    memory = require_memory(task)
     flops = flops_per_sample(spec.model, features=sites.columns, embedding=sites.embedding, neighbours=sites.neighbours)
-    network, batches = build_network(spec, sites), SiteBatches(spec, sites)
-    epochs = spec.last_epoch + 1
-    counts = [len(batches.of_epoch(epoch)) for epoch in range(epochs)] if spec.data.replay else None
-    per_epoch = len(batches.of_epoch(0))
-    total = sum(counts) if counts else per_epoch * epochs
-    steps = math.ceil(per_epoch / spec.trainer.accumulate)
+    network = build_network(task)
+    batches = task.batches_per_epoch()
+    epochs, steps = len(batches), math.ceil(batches[0] / spec.trainer.accumulate)
     yield f"parameters         {parameters(network):,}"
     yield f"FLOPs per sample   {flops:,} forward, about {BACKWARD * flops:,} in training"
-    yield f"batches per epoch  {per_epoch:,} of at most {spec.data.batch_size} points, {steps:,} optimizer steps"
-    yield f"run                {epochs} epochs, {total:,} batches, about {_teraflop(flops, sites, epochs)}"
-    most = "at most " if spec.data.grouping == "protein" else ""
+    yield f"batches per epoch  {batches[0]:,} of at most {spec.data.batch_size} points, {steps:,} optimizer steps"
+    yield f"run                {epochs} epochs, {sum(batches):,} batches, about {_teraflop(flops, sites, epochs)}"
+    yield f"world              {task.world}"
+    most = "at most " if task.share else ""
     yield f"expected memory    {most}{_mib(memory.total)}, {_mib(memory.tables)} of it data tables"
-    objective, facts = build_objective(spec, sites), data_facts(spec, sites)
-    for sentence in rehearse(spec, network, objective, facts, *first_batches(batches, sites)):
+    for sentence in rehearse(task, network, build_objective(task), *task.first_batches()):
         yield f"rehearsal          {sentence}"
 
 

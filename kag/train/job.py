@@ -18,36 +18,31 @@ from torch.optim import AdamW, Optimizer
 from torch.optim.swa_utils import AveragedModel
 
 from kag import names
-from kag.data.sites import Sites
 from kag.errors import RunFailed
 from kag.model.batch import Batch
 from kag.model.losses import Losses, Objective
 from kag.model.network import Network
-from kag.spec.run import RunSpec
 from kag.spec.schedule import learning_rate
-from kag.train.build import build_network, build_objective, data_facts
+from kag.train.build import build_network, build_objective
 from kag.train.scoreboard import Scoreboard
+from kag.train.task import Task
 from kag.weights.checkpoint import StoredWeights, entries, stored
 
 
 class Job(LightningModule):
-    """Training and validation of one spec on one data set.
+    """Training and validation of one task; batches come from the data module."""
 
-    Args:
-        spec: the run.
-        sites: the data; only facts and labels are read here, batches come from the data module.
-    """
-
-    def __init__(self, spec: RunSpec, sites: Sites) -> None:
+    def __init__(self, task: Task) -> None:
         super().__init__()
-        self.spec = spec
-        self.network: Network = build_network(spec, sites)
-        self.objective: Objective = build_objective(spec, sites)
-        self.average: AveragedModel | None = AveragedModel(self.network).requires_grad_(False) if spec.swa else None
-        self.facts = data_facts(spec, sites)
-        self._prevalence = sites.prevalence("train")
-        self._raw = Scoreboard(sites, "val", spec.model)
-        self._averaged = Scoreboard(sites, "val", spec.model)
+        self.task = task
+        self.spec = task.spec
+        self.network: Network = build_network(task)
+        self.objective: Objective = build_objective(task)
+        self.average: AveragedModel | None = (
+            AveragedModel(self.network).requires_grad_(False) if task.spec.swa else None
+        )
+        self._raw = Scoreboard(task.sites, "val", task.spec.model)
+        self._averaged = Scoreboard(task.sites, "val", task.spec.model)
         self._sums = torch.zeros(5, dtype=torch.float64)
         self._row: dict[str, float] = {}
         self._started = 0.0
@@ -89,7 +84,7 @@ class Job(LightningModule):
         Raises:
             RunFailed: a scheduler has started too few, and Lightning relied on it to start them all.
         """
-        wanted = self.trainer.num_devices * self.trainer.num_nodes
+        wanted = self.task.world.processes
         if self.trainer.world_size != wanted:
             raise RunFailed(
                 f"trainer.devices asks for {wanted} processes, {self.trainer.world_size} run",
@@ -161,7 +156,7 @@ class Job(LightningModule):
             names.AUXILIARY_LOSS: auxiliary,
             names.AUXILIARY_WEIGHT: float(weights.auxiliary_weight),
             names.POS_WEIGHT: float(weights.pos_weight),
-            names.PREVALENCE: self._prevalence,
+            names.PREVALENCE: self.task.prevalence,
             names.SWA_ACTIVE: float(self.averaging),
             names.SWA_AVERAGED_EPOCHS: float(self.average.n_averaged) if self.average is not None else 0.0,
         }
@@ -205,7 +200,7 @@ class Job(LightningModule):
 
     def weights(self) -> StoredWeights:
         """The network's weights as they are, with their digest; tensors are shared where they lie on the CPU."""
-        return stored(self.spec, self.network.state_dict(), self.facts, epoch=self.current_epoch)
+        return stored(self.spec, self.network.state_dict(), self.task.facts, epoch=self.current_epoch)
 
     def averaged_weights(self) -> StoredWeights | None:
         """The averaged weights, of the last epoch in the average, or None while nothing has been averaged."""
@@ -213,7 +208,7 @@ class Job(LightningModule):
         if swa is None or self.average is None or int(self.average.n_averaged) == 0:
             return None
         last = swa.start + int(self.average.n_averaged) - 1
-        return stored(self.spec, self.average.module.state_dict(), self.facts, epoch=last)
+        return stored(self.spec, self.average.module.state_dict(), self.task.facts, epoch=last)
 
     def _sum(self, tensor: Tensor) -> Tensor:
         if self.trainer.world_size == 1:

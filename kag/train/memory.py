@@ -10,8 +10,8 @@ import torch
 from kag.data.sites import Sites
 from kag.errors import SpecError
 from kag.model.size import shape_network, training_memory
-from kag.spec.run import RunSpec
 from kag.train.control_groups import memory_limit
+from kag.train.task import Task
 
 LIBRARIES = 2**30
 """Bytes that Python, torch and temporary tensors take beside what is counted."""
@@ -33,51 +33,55 @@ class Expected(NamedTuple):
         return self.step + self.tables
 
 
-def expected_memory(spec: RunSpec, sites: Sites) -> Expected:
+def expected_memory(task: Task) -> Expected:
     """What training will take, from shapes alone."""
+    spec = task.spec
     memory = training_memory(
         spec.model,
-        features=sites.columns,
-        embedding=sites.embedding,
-        neighbours=sites.neighbours,
+        **_shape(task),
         batch_size=spec.data.batch_size,
         precision=spec.trainer.precision,
     )
     # Points of one protein share contexts; how many depends on the batch, so only the weights are certain then.
     shared = memory.activations + memory.batch if spec.data.grouping == "protein" else 0
     step = memory.total + (memory.parameters if spec.swa else 0)
-    return Expected(step - shared, step, _table_bytes(sites))
+    return Expected(step - shared, step, _table_bytes(task.sites))
 
 
-def require_memory(spec: RunSpec, sites: Sites) -> Expected:
+def require_memory(task: Task) -> Expected:
     """Refuse a run that cannot fit, before torch fails in the middle of it.
 
     Raises:
         SpecError: names what is needed and what the machine has.
     """
-    expected = expected_memory(spec, sites)
-    _refuse(spec, expected.certain + expected.tables)
+    expected = expected_memory(task)
+    _refuse(task, expected.certain + expected.tables)
     return expected
 
 
-def require_memory_for_weights(spec: RunSpec, sites: Sites) -> None:
+def require_memory_for_weights(task: Task) -> None:
     """The same from the weights alone, without a forward pass: a fault of the model code is the rehearsal's to find.
 
     Raises:
         SpecError: as `require_memory`.
     """
-    shape = {"features": sites.columns, "embedding": sites.embedding, "neighbours": sites.neighbours}
-    weights = sum(p.numel() * p.element_size() for p in shape_network(spec.model, **shape).parameters())
-    _refuse(spec, (4 + bool(spec.swa)) * weights + _table_bytes(sites))
+    network = shape_network(task.spec.model, **_shape(task))
+    weights = sum(p.numel() * p.element_size() for p in network.parameters())
+    _refuse(task, (4 + bool(task.spec.swa)) * weights + _table_bytes(task.sites))
 
 
-def _refuse(spec: RunSpec, size: int) -> None:
+def _shape(task: Task) -> dict[str, int]:
+    facts = task.facts
+    return {"features": facts.features, "embedding": facts.embedding, "neighbours": facts.neighbours}
+
+
+def _refuse(task: Task, size: int) -> None:
     have, where = machine_memory()
     need = size + LIBRARIES
     if need > have:
         raise SpecError(
             f"training needs about {_gib(need)}, {where} has {_gib(have)}",
-            where=spec.name,
+            where=task.spec.name,
             remedy="a smaller model.attention.width, model.hidden or data.batch_size; `kag check` shows the figures",
         )
 

@@ -11,20 +11,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-import torch
-
 from kag import names
-from kag.data.mined import mined_digest
 from kag.errors import RecordError, SpecError
 from kag.finding import Finding
 from kag.spec.flat import digest, flat
 from kag.spec.load import load_spec, spec_text
-from kag.spec.run import RunSpec
 from kag.track.atomic import write_atomically
 from kag.track.begin import begin
 from kag.track.folder import RunFolder
-from kag.track.record import Change, RunRecord, Status
+from kag.track.record import Change, Found, RunRecord, Status
 from kag.train.starting import Start, changed_keys
+from kag.train.task import Task
+from kag.view.changes import world_changes
 from kag.weights.storage import load_torch
 
 
@@ -32,7 +30,8 @@ from kag.weights.storage import load_torch
 class Opening:
     """A run that is about to train."""
 
-    folder: RunFolder
+    folder: RunFolder | None
+    """None on every process but the first."""
     record: RunRecord
     rows: tuple[dict[str, float], ...] = ()
     """History so far."""
@@ -40,11 +39,31 @@ class Opening:
     """Lightning checkpoint to continue from."""
 
 
+def open_run(
+    task: Task,
+    runs: Path,
+    resume: RunFolder | None,
+    accept: Sequence[str],
+    earlier: Sequence[RunRecord],
+    start: Start | None,
+    findings: Sequence[Finding],
+) -> Opening:
+    """A new run, or one that goes on; see `new_run` and `resumed_run`."""
+    if resume is not None:
+        return resumed_run(task, resume, accept)
+    return new_run(task, runs, earlier=earlier, start=start, findings=findings)
+
+
+def follow_run(task: Task, resume: RunFolder | None, start: Start | None) -> Opening:
+    """The run as a process sees it that is not the first: where to go on, and a record that nobody reads."""
+    record = RunRecord(id=task.spec.name, name=task.spec.name, status=Status.RUNNING, start=datetime.now(UTC))
+    return Opening(None, record, state=resume_state(resume) if resume else start.state if start else None)
+
+
 def new_run(
-    spec: RunSpec,
+    task: Task,
     runs: Path,
     *,
-    data_digest: str,
     earlier: Sequence[RunRecord] = (),
     start: Start | None = None,
     findings: Sequence[Finding] = (),
@@ -56,47 +75,46 @@ def new_run(
         start: weights that the run begins with.
         findings: of preflight.
     """
-    parent = spec.parent or (start.source.run if start else default_parent(earlier, spec.name, data_digest))
+    spec = task.spec
+    parent = spec.parent or (start.source.run if start else default_parent(earlier, spec.name, task.sites.digest))
     commits = {record.id: record.git.commit for record in earlier if record.git}
-    facts = {
-        "findings": [finding.model_dump(mode="json") for finding in findings],
-        "mined_digest": _mined_digest(spec),
-        "changes_from_source": [change.model_dump(mode="json") for change in (start.changes if start else ())],
-    }
+    found = Found(
+        findings=tuple(findings), mined_digest=task.mined_digest, changes_from_source=start.changes if start else ()
+    )
     folder, record = begin(
         runs,
         spec,
+        found,
         now=datetime.now(UTC),
-        data_digest=data_digest,
         parent=parent,
         parent_commit=commits.get(parent or ""),
-        machine={"threads": torch.get_num_threads(), "device": _device()},
-        more={
-            "sources": (start.source,) if start else (),
-            "sweep": os.environ.get("WANDB_SWEEP_ID"),
-            "facts": facts,
-        },
+        data_digest=task.sites.digest,
+        world=task.world,
+        sources=(start.source,) if start else (),
+        sweep=os.environ.get("WANDB_SWEEP_ID"),
     )
     folder.write_record(record)
     return Opening(folder, record, state=start.state if start else None)
 
 
-def resumed_run(folder: RunFolder, spec: RunSpec, *, data_digest: str, accept: Sequence[str]) -> Opening:
+def resumed_run(task: Task, folder: RunFolder, accept: Sequence[str]) -> Opening:
     """Continue a run from the last epoch whose state was written.
 
     Raises:
         SpecError: the spec differs from the stored one in keys that `accept` does not name.
         RecordError: the run has ended well and nothing was changed, or its data is not this data.
     """
-    record, stored = folder.read_record(), load_spec(folder.spec_file)
-    changes = changed_keys(stored, spec)
+    spec, record = task.spec, folder.read_record()
+    changes = changed_keys(load_spec(folder.spec_file), spec)
     refuse_unaccepted(changes, accept, folder.id)
-    if record.data_digest not in (None, data_digest):
+    if record.data_digest not in (None, task.sites.digest):
         raise RecordError(
-            f"run {folder.id} was trained on data {str(record.data_digest)[:12]}, this file is {data_digest[:12]}",
+            f"run {folder.id} was trained on data {str(record.data_digest)[:12]}, "
+            f"this file is {task.sites.digest[:12]}",
             remedy="start a new run with start_from instead",
         )
-    if record.facts.get("mined_digest") != _mined_digest(spec) and not changes:
+    found = record.found or Found()
+    if found.mined_digest != task.mined_digest and not changes:
         raise RecordError(
             f"the mined samples of run {folder.id} have changed since it began",
             where=spec.data.replay.indices if spec.data.replay else None,
@@ -115,11 +133,12 @@ def resumed_run(folder: RunFolder, spec: RunSpec, *, data_digest: str, accept: S
             "end": None,
             "failure": None,
             "results": (),
-            "spec": flat(spec),
-            "spec_digest": digest(spec),
+            "config": flat(spec),
+            "found": found.model_copy(update={"spec_digest": digest(spec)}),
+            "world": task.world,
             "epochs_trained": epochs,
             "best_epoch": best_of(rows),
-            "resumes": (*record.resumes, changes),
+            "resumes": (*record.resumes, (*changes, *world_changes(record.world, task.world, changes))),
         }
     )
     folder.write_record(record)
@@ -181,11 +200,3 @@ def best_of(rows: Sequence[dict[str, float]]) -> int | None:
     """Epoch with the highest val AUPRC, the first one if several tie."""
     best = max(rows, key=lambda row: row[names.OBJECTIVE], default=None)
     return None if best is None else int(best[names.EPOCH])
-
-
-def _mined_digest(spec: RunSpec) -> str | None:
-    return mined_digest(Path(spec.data.replay.indices)) if spec.data.replay else None
-
-
-def _device() -> str:
-    return torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"

@@ -1,9 +1,13 @@
-"""`Outcome`: keeps the record true while a run goes on, and writes how it ended, whatever ended it."""
+"""`Outcome`: keeps the record true while a run goes on, and writes how it ended, whatever ended it.
+
+All processes have one; those that are not the first have no folder and write nothing.
+"""
 
 from __future__ import annotations
 
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -11,12 +15,16 @@ from typing import Any
 
 import kag
 from kag.errors import Interrupted
+from kag.forks.sharing import inherited
+from kag.forks.states import Segment
+from kag.track.folder import RunFolder
 from kag.track.hold import locked
-from kag.track.record import Failure, Status
+from kag.track.record import Failure, Found, Status
 from kag.train.console import RunConsole
 from kag.train.delivery import Delivery
-from kag.train.opening import Opening
-from kag.train.tracker import NoTracker, Tracker
+from kag.train.opening import Opening, best_of
+from kag.train.task import Task
+from kag.train.tracker import NoTracker, Tracker, open_tracker
 
 
 class Outcome:
@@ -24,10 +32,17 @@ class Outcome:
 
     def __init__(self, opening: Opening, console: RunConsole) -> None:
         self.record = opening.record
-        self.tracker: Tracker = NoTracker()
-        self._folder = opening.folder
+        self.folder = opening.folder
+        self.rows: Sequence[Mapping[str, float]] = opening.rows
+        """History at the beginning."""
+        self.state = opening.state
+        """Lightning checkpoint to continue from."""
+        self._tracker: Tracker = NoTracker()
         self._console = console
-        self._lock = locked(opening.folder)
+        self._lock = locked(opening.folder) if opening.folder else nullcontext()
+        if opening.folder:
+            console.log_to(opening.folder.console_file)
+            console.print(f"run [bold]{opening.folder.path}[/bold]")
 
     def __enter__(self) -> Outcome:
         self._lock.__enter__()
@@ -40,28 +55,59 @@ class Outcome:
             status = Status.KILLED if isinstance(error, (Interrupted, KeyboardInterrupt)) else Status.ABORTED
             self.update(status=status, end=datetime.now(UTC), failure=failure_of(error))
             self._console.print(f"run {self.record.id} {status}; `kag train --resume {self.record.id}` continues it")
-        self.tracker.close(self.record)
+        self._tracker.close(self.record)
         self._lock.__exit__(None, None, None)
 
     def update(self, **changes: Any) -> None:
         """Replace fields of the record, on the disk too."""
         self.record = self.record.model_copy(update=changes)
-        self._folder.write_record(self.record)
+        if self.folder:
+            self.folder.write_record(self.record)
+
+    def begin_mirror(self, task: Task) -> None:
+        """Begin the run in W&B, as far as that can be reached."""
+        if self.folder:
+            self._tracker, wandb_id = open_tracker(task.spec, self.folder, self.record, self._console)
+            self.update(wandb_id=wandb_id)
+
+    def history(self) -> list[dict[str, float]]:
+        """Rows so far."""
+        return self.folder.history() if self.folder else []
+
+    def mirror(self, row: Mapping[str, float]) -> None:
+        """Tell W&B of an epoch."""
+        self._tracker.log(row)
 
     def trained(self, epochs: int, best_epoch: int) -> None:
         """An epoch has ended."""
         self.update(epochs_trained=epochs, best_epoch=best_epoch)
 
-    def averaged(self, epochs: Sequence[int]) -> None:
-        """Say which epochs the average holds; a window that was never reached is not passed over in silence."""
-        facts: dict[str, Any] = {"averaged_epochs": list(epochs)}
-        if not epochs:
-            facts["swa"] = "SWA never started"
-            self._console.warn("SWA never started: the run ended before its averaging window")
-        self.update(facts=self.record.facts | facts)
+    def inherited(self, segments: Sequence[Segment]) -> None:
+        """Say which epochs other runs have trained for this one."""
+        sources = inherited(segments, self.record.id)
+        if sources:
+            rows = self.history()
+            epochs, names = sum(source.epochs or 0 for source in sources), ", ".join(source.run for source in sources)
+            self._console.print(f"{epochs} epochs are inherited from {names}")
+            own = tuple(source for source in self.record.sources if source.epochs is None)
+            self.update(sources=(*own, *sources), epochs_trained=len(rows), best_epoch=best_of(rows))
 
-    def delivered(self, delivery: Delivery, *, stopped: bool) -> None:
-        """The run has handed on its weights."""
+    def averaged(self, task: Task) -> None:
+        """Say which epochs the average holds; a window that was never reached is not passed over in silence."""
+        swa = task.spec.swa
+        if swa is None:
+            return
+        epochs = tuple(range(swa.start, min(swa.end, self.record.epochs_done)))
+        if not epochs:
+            self._console.warn("SWA never started: the run ended before its averaging window")
+        found = self.record.found or Found()
+        self.update(found=found.model_copy(update={"averaged_epochs": epochs}))
+
+    def delivered(self, deliver: Callable[[RunFolder], Delivery], *, stopped: bool) -> None:
+        """Have the run hand on its weights, and record them. The first process does it alone, the others are done."""
+        if self.folder is None:
+            raise SystemExit(0)
+        delivery = deliver(self.folder)
         self.update(
             status=Status.EARLY_STOPPED if stopped else Status.FINISHED,
             end=datetime.now(UTC),

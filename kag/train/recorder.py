@@ -7,7 +7,7 @@ begins after the last epoch whose state was written and drops rows of later epoc
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from lightning.pytorch import LightningModule, Trainer
@@ -17,7 +17,7 @@ from kag import names
 from kag.track.folder import RunFolder
 from kag.train.console import ProgressBar, RunConsole, epoch_line
 from kag.train.job import Job
-from kag.train.tracker import Tracker
+from kag.train.outcome import Outcome
 from kag.weights.average import add_to_sums
 from kag.weights.checkpoint import save_weights
 
@@ -28,28 +28,24 @@ class EpochRecorder(Checkpoint):
     A `Checkpoint` to Lightning, which calls these after early stopping: what it counted belongs to the state.
 
     Args:
-        folder: the run's, or None on all processes but the first.
+        outcome: of the run; it has a folder on the first process alone.
         rows: history so far (of a resumed run).
-        on_epoch: called with the number of trained epochs and the best epoch.
-        after: called last, with the number of trained epochs; may raise to end the loop.
+        after: called last, with the number of trained epochs; each may raise to end the loop.
     """
 
     def __init__(
         self,
-        folder: RunFolder | None,
-        tracker: Tracker,
+        outcome: Outcome,
         console: RunConsole,
         bar: ProgressBar,
         *,
         rows: list[dict[str, float]],
-        on_epoch: Callable[[int, int], None],
-        after: Callable[[int], None] = lambda epochs: None,
+        after: Sequence[Callable[[int], None]] = (),
     ) -> None:
-        self._folder = folder
-        self._tracker = tracker
+        self._outcome = outcome
+        self._folder = outcome.folder
         self._console = console
         self._bar = bar
-        self._on_epoch = on_epoch
         self._after = after
         self._best = max(rows, key=lambda row: row[names.OBJECTIVE], default=None)
 
@@ -65,11 +61,12 @@ class EpochRecorder(Checkpoint):
         self._save_state(trainer)
         if self._folder is not None:
             assert self._best is not None
-            self._on_epoch(int(row[names.EPOCH]) + 1, int(self._best[names.EPOCH]))
-            self._tracker.log(row)
+            self._outcome.trained(int(row[names.EPOCH]) + 1, int(self._best[names.EPOCH]))
+            self._outcome.mirror(row)
             self._bar.show(row)
             self._console.print(epoch_line(row, best))
-        self._after(int(row[names.EPOCH]) + 1)
+        for told in self._after:
+            told(int(row[names.EPOCH]) + 1)
 
     def _write(self, folder: RunFolder, job: Job, row: dict[str, float], best: bool) -> None:
         folder.append_history(row)

@@ -22,7 +22,8 @@ from kag.model.network import Network
 from kag.spec.preflight import ramps
 from kag.spec.ramp import Ramp
 from kag.spec.run import RunSpec
-from kag.weights.checkpoint import DataFacts, load_network, save_weights, stored
+from kag.train.task import Task
+from kag.weights.checkpoint import load_network, save_weights, stored
 
 ALWAYS, NEVER = Ramp(start=1.0, end=1.0), Ramp(start=0.0, end=0.0)
 
@@ -33,16 +34,13 @@ CONTEXTS = 64
 """Contexts of a batch with which most checks make do; the first one takes the whole batch."""
 
 
-def rehearse(
-    spec: RunSpec, network: Network, objective: Objective, facts: DataFacts, train: Batch, evaluation: Batch
-) -> list[str]:
+def rehearse(task: Task, network: Network, objective: Objective, train: Batch, evaluation: Batch) -> list[str]:
     """Train, validate, test, save and reload on one batch; the given modules stay as they are.
 
     Args:
-        spec: the run.
+        task: of the run.
         network: on the device of the batches.
         objective: on the same device.
-        facts: of the data.
         train: a training batch.
         evaluation: points of whole proteins.
 
@@ -52,7 +50,7 @@ def rehearse(
     Raises:
         RehearsalFailed: names the first thing that is wrong.
     """
-    network, objective = copy.deepcopy(network), copy.deepcopy(objective)
+    spec, network, objective = task.spec, copy.deepcopy(network), copy.deepcopy(objective)
     few, few_evaluated = _part(train), _part(evaluation)
     state = torch.get_rng_state()
     try:
@@ -62,7 +60,7 @@ def rehearse(
             _every_loss_term_pulls(spec, network, objective, few),
             _evaluates(network, evaluation),
             _inputs_matter(spec, network, few_evaluated),
-            _reloads(spec, network, facts, few_evaluated),
+            _reloads(task, network, few_evaluated),
         ]
     finally:
         torch.set_rng_state(state)
@@ -226,13 +224,13 @@ def _differs(reference_B: Tensor, network: Network, changed: Batch, what: str) -
         )
 
 
-def _reloads(spec: RunSpec, network: Network, facts: DataFacts, batch: Batch) -> str:
+def _reloads(task: Task, network: Network, batch: Batch) -> str:
     """Save and load into a fresh network at an epoch in the middle of the schedules: the same logits, bit for bit."""
-    network.set_epoch(spec.epochs / 2)
+    network.set_epoch(task.spec.epochs / 2)
     before_B = _score(network, batch).logit_B
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "rehearsal.ckpt"
-        save_weights(path, stored(spec, network.state_dict(), facts, epoch=0))
+        save_weights(path, stored(task.spec, network.state_dict(), task.facts, epoch=0))
         loaded, _ = load_network(path, before_B.device)
     if not torch.equal(before_B, _score(loaded, batch).logit_B):
         raise RehearsalFailed("a saved and reloaded network gives other logits: some state is not in the checkpoint")

@@ -8,17 +8,15 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-from lightning.pytorch import LightningModule, Trainer
-from lightning.pytorch.callbacks import Checkpoint
+from lightning.pytorch import Callback, LightningModule, Trainer
 
 from kag.errors import Interrupted
 
 
-class SignalWatch(Checkpoint):
+class SignalWatch(Callback):
     """Remembers a signal, saves at the end of the batch and raises `Interrupted`. A second SIGINT ends at once.
 
-    A signal during the last batch or the validation waits for the end of the epoch, whose state is complete. (To
-    Lightning this is a `Checkpoint`: called after the recorder.)
+    A signal during the last batch or the validation waits for the end of the epoch, whose state is complete.
     """
 
     def __init__(self) -> None:
@@ -65,8 +63,8 @@ class SignalWatch(Checkpoint):
             self._save(trainer)
         self.raise_if_received()
 
-    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """The epoch is on the disk."""
+    def reached(self, epochs: int) -> None:
+        """So many epochs are on the disk."""
         self.raise_if_received()
 
     def _install(self) -> None:

@@ -12,6 +12,7 @@ from kag.spec.flat import DESCRIPTIVE, EXECUTION, differences, flat
 from kag.spec.run import RunSpec, StartFromSpec
 from kag.track.folder import RunFolder
 from kag.track.record import Change, Source
+from kag.train.task import Task
 from kag.view.words import find_run
 from kag.weights.checkpoint import StoredWeights, load_state, parse_checkpoint
 from kag.weights.storage import load_torch
@@ -37,13 +38,14 @@ class Start:
         load_state(network, self.weights.network)
 
 
-def find_start(spec: RunSpec, runs: Path) -> Start | None:
+def find_start(task: Task, runs: Path) -> Start | None:
     """What `start_from` names, read and checked; None for a fresh start.
 
     Raises:
         RecordError: there is no such run.
         CheckpointError: the run has no such checkpoint, it is damaged, or it has no state of training to keep.
     """
+    spec = task.spec
     if spec.start_from is None:
         return None
     folder = find_run(runs, spec.start_from.run)

@@ -11,12 +11,22 @@ from pathlib import PurePath
 from kag.spec.flat import DESCRIPTIVE, EXECUTION, Scalar
 from kag.spec.load import PATHS
 from kag.track.record import Change, RunRecord
+from kag.track.world import World
 
 Sides = tuple[dict[str, Scalar], dict[str, Scalar]]
 Word = Callable[[Scalar], str]
 
 SHOWN = 12
 """Changes that a cell lists."""
+
+_STEPS = ("world.optimizer_steps", "world.effective_batch")
+_FOLLOWS = {
+    "trainer.precision": ("world.precision",),
+    "trainer.accumulate": ("world.accumulate", *_STEPS),
+    "data.batch_size": _STEPS,
+    "trainer.devices": (),
+}
+"""Setting -> what of the world follows from it alone; any other one may change the number of steps."""
 
 _RAMP = ("start", "end", "epochs", "shape")
 
@@ -27,10 +37,20 @@ def diff(before: RunRecord, after: RunRecord) -> tuple[Change, ...]:
     Keys that describe a run or say how the work is carried out are left aside. A record of a hand-kept log knows some
     settings only: what one side does not know is no change.
     """
-    changes = compare(before.spec, after.spec, partial="imported" in (before.kind, after.kind))
+    changes = compare(before.config, after.config, partial="imported" in (before.kind, after.kind))
+    changes = (*changes, *world_changes(before.world, after.world, changes))
     if before.data_digest and after.data_digest and before.data_digest != after.data_digest:
         changes = (*changes, Change(key="data", before=before.data_digest[:12], after=after.data_digest[:12]))
     return changes
+
+
+def world_changes(before: World | None, after: World | None, settings: Iterable[Change]) -> tuple[Change, ...]:
+    """Where two worlds differ, as far as both are known, and the differing settings do not say it already."""
+    if before is None or after is None:
+        return ()
+    told = {follows for change in settings for follows in _FOLLOWS.get(change.key, ("world.optimizer_steps",))}
+    changes = compare(before.flat(), after.flat(), partial=True)
+    return tuple(change for change in changes if change.key not in told)
 
 
 def compare(before: Mapping[str, Scalar], after: Mapping[str, Scalar], *, partial: bool = False) -> tuple[Change, ...]:
@@ -61,7 +81,7 @@ def settings_apart(records: Sequence[RunRecord]) -> dict[str, str]:
 
 
 def _told_apart(records: Sequence[RunRecord], word: Word) -> dict[str, str]:
-    sides = [_grouped(record.spec, word) for record in records]
+    sides = [_grouped(record.config, word) for record in records]
     every = dict.fromkeys(key for side in sides for key in side)
     keys = [key for key in every if len({(type(side.get(key)), side.get(key)) for side in sides}) > 1]
     rest = f" and {len(keys) - SHOWN} more" if len(keys) > SHOWN else ""

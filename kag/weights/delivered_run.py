@@ -6,8 +6,8 @@ before leaves nothing behind. Test is evaluated here and nowhere else, once, wit
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,8 @@ from kag.spec import Finding, RunSpec, build_spec
 from kag.stats.bootstrap import SAMPLES
 from kag.track.begin import begin
 from kag.track.folder import RunFolder
-from kag.track.record import Checkpoint, Result, RunRecord, Source, Status
+from kag.track.record import Checkpoint, Found, Result, RunRecord, Source, Status, Tried
+from kag.track.world import World
 from kag.weights.average import RunSums
 from kag.weights.bench import Bench, Variant
 from kag.weights.blend import Trial, blended
@@ -45,8 +46,8 @@ class Making:
     sources: tuple[Source, ...]
     chosen: bool
     """Whether val chose them among others."""
-    findings: tuple[Finding, ...] = ()
-    facts: Mapping[str, Any] = field(default_factory=dict)
+    found: Found
+    """What else is known."""
 
 
 def named_spec(spec: RunSpec, name: str, **described: str | None) -> RunSpec:
@@ -86,20 +87,18 @@ def deliver_run(runs: Path, weights: StoredWeights, bench: Bench, making: Making
     folder, record = begin(
         runs,
         spec,
+        making.found,
         now=making.start,
-        data_digest=weights.data.data_digest,
         parent=parent,
         parent_commit=_commit(runs, parent),
-        machine={"device": str(bench.tables.residue_RD.device)},
-        more={
-            "kind": "blend",
-            "status": Status.FINISHED,
-            "end": datetime.now(UTC),
-            "sources": making.sources,
-            "results": rows,
-            "checkpoints": stored_as,
-            "facts": {"findings": [finding.model_dump(mode="json") for finding in making.findings], **making.facts},
-        },
+        data_digest=weights.data.data_digest,
+        world=World(device=str(bench.tables.residue_RD.device)),
+        kind="blend",
+        status=Status.FINISHED,
+        end=datetime.now(UTC),
+        sources=making.sources,
+        results=rows,
+        checkpoints=stored_as,
     )
     for name in NAMES:
         save_weights(folder.checkpoints / f"{name}.ckpt", weights)
@@ -144,8 +143,11 @@ def deliver_blend(
         kind="blend",
         sources=tuple(parent.source(ratio) for parent, ratio in pairs),
         chosen=tried > 1,
-        findings=tuple(findings),
-        facts={"candidates": [trial_facts(trial) for trial in trials], "recomputed": best.recomputed_is_better},
+        found=Found(
+            findings=tuple(findings),
+            candidates=tuple(Tried.model_validate(trial_facts(trial)) for trial in trials),
+            recomputed=best.recomputed_is_better,
+        ),
     )
     return deliver_run(runs, blended([parent.weights for parent in parents], best, bench), bench, making)
 
@@ -188,11 +190,11 @@ def deliver_window(
         kind="averaged_recomputed" if window.recomputed_is_better else "averaged",
         sources=(Source(run=parent.run, checkpoint=f"sums of epochs {window.start} to {window.last}", ratio=1.0),),
         chosen=True,
-        facts={
-            "window": f"{window.start}:{window.length}",
-            "candidates_tried": found.tried,
-            "recomputed": window.recomputed_is_better,
-        },
+        found=Found(
+            window=f"{window.start}:{window.length}",
+            candidates_tried=found.tried,
+            recomputed=window.recomputed_is_better,
+        ),
     )
     return deliver_run(runs, weights, bench, making)
 

@@ -23,7 +23,7 @@ from pathlib import Path
 
 from kag import names
 from kag.spec import build_spec, digest, flat
-from kag.track.record import Checkpoint, GitFacts, Result, RunRecord, Status
+from kag.track.record import Checkpoint, Found, GitFacts, Result, RunRecord, Status
 
 START = datetime(2025, 1, 1, tzinfo=UTC)
 HEADS = 6
@@ -81,8 +81,8 @@ def record(number: int, epochs: int, source: random.Random) -> RunRecord:
         status=Status.FINISHED,
         start=start,
         change=f"change number {number}",
-        spec=flat(spec),
-        spec_digest=digest(spec),
+        config=flat(spec),
+        found=Found(spec_digest=digest(spec)),
         data_digest="d" * 64,
         parent=f"{before:%Y-%m-%d_%H-%M-%S}_run{number - 1}" if number else None,
         git=GitFacts(commit=f"{number:040x}", touched=("kag/model/gate.py", "kag/train/job.py")),

@@ -64,17 +64,17 @@ def seed_rows(seed: Path) -> list[str]:
 def test_the_log_begins_where_the_history_begins(rows: list[Row]) -> None:
     assert len(rows) == 23
     assert {row.entry.record.kind for row in rows} == {"imported"}
-    listed = [row.entry.record.facts["row"] for row in rows]
+    listed = [row.entry.record.stated.row for row in rows]
     assert listed == [*range(1, 14), 15, 14, *range(16, 24)]
 
 
 @pytest.mark.parametrize("code", EXPECTED)
 def test_the_right_rows_are_flagged_and_no_others(code: str, rows: list[Row]) -> None:
-    assert {row.entry.record.facts["row"] for row in rows if row.says(code)} == EXPECTED[code]
+    assert {row.entry.record.stated.row for row in rows if row.says(code)} == EXPECTED[code]
 
 
 def test_what_the_flags_rest_on(rows: list[Row]) -> None:
-    by_row = {row.entry.record.facts["row"]: row for row in rows}
+    by_row = {row.entry.record.stated.row: row for row in rows}
 
     def evidence(number: int, code: str) -> dict[str, object]:
         return next(dict(finding.evidence) for finding in by_row[number].findings if finding.code == code)
@@ -90,7 +90,7 @@ def test_what_the_flags_rest_on(rows: list[Row]) -> None:
 
 def test_a_val_number_never_stands_in_a_test_cell(rows: list[Row]) -> None:
     lines = parsed(render(rows)).tables[0][1:]
-    cells = {row.entry.record.facts["row"]: line for row, line in zip(rows, lines, strict=True)}
+    cells = {row.entry.record.stated.row: line for row, line in zip(rows, lines, strict=True)}
     assert cells[13][4].startswith("-;")
     assert cells[12][4].startswith("0.444")
     assert [cells[number][3] for number in (1, 5, 15, 18, 20)] == [
@@ -181,8 +181,8 @@ def test_an_october_spec_may_be_trained_and_says_what_is_unknown(path: Path) -> 
 def test_specs_and_records_know_the_same_settings(rows: list[Row]) -> None:
     from kag.spec import flat
 
-    by_row = {row.entry.record.facts["row"]: row.entry.record for row in rows}
+    by_row = {row.entry.record.stated.row: row.entry.record for row in rows}
     for number, path in enumerate(SPECS, start=1):
         spec = flat(load_spec(path))
-        known = {key: value for key, value in by_row[number].spec.items() if key != "data.replay.indices"}
+        known = {key: value for key, value in by_row[number].config.items() if key != "data.replay.indices"}
         assert {key: spec[key] for key in known} == known, path.name

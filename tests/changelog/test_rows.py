@@ -90,7 +90,7 @@ def test_three_decimals_round_to_the_nearest(value: float) -> None:
             "<code>a.py</code>; uncommitted: <code>b.py</code>",
         ),
         ({"kind": "imported"}, "-"),
-        ({"kind": "imported", "facts": {"files_touched": ["x|y.py"]}}, "<code>x|y.py</code>"),
+        ({"kind": "imported", "stated": {"files_touched": ["x|y.py"]}}, "<code>x|y.py</code>"),
     ],
 )
 def test_files_touched(fields: dict[str, Any], text: str) -> None:
@@ -116,8 +116,8 @@ def test_a_run_without_results_says_how_it_stands(fields: dict[str, Any], words:
 
 
 def test_key_changes_are_the_sentence_then_the_diff() -> None:
-    before = run_record(0, spec={"model.gate.temperature": 1.0})
-    after = run_record(1, change="softer | gate", parent=before.id, spec={"model.gate.temperature": 1.5})
+    before = run_record(0, config={"model.gate.temperature": 1.0})
+    after = run_record(1, change="softer | gate", parent=before.id, config={"model.gate.temperature": 1.5})
     cells = cells_of(before, after)
     assert cells[0][1] == "-"
     assert cells[1][1] == "softer | gate; <code>gate.temperature 1 -&gt; 1.5</code>"
@@ -144,7 +144,7 @@ def test_a_sweep_is_one_row_with_its_best_trial_and_the_others_folded() -> None:
 def test_trials_say_what_they_have_set_otherwise() -> None:
     gate = {"model.gate.penalty.weight.start": 0.3, "model.gate.penalty.weight.epochs": 5}
     specs = [{**gate, "model.gate.penalty.weight.end": end, "seed": 1, "swa.window": 2} for end in (0.1, 1 / 3)]
-    records = [run_record(n, f"t{n}", val=0.4 - n / 10, sweep="s1", spec=spec) for n, spec in enumerate(specs)]
+    records = [run_record(n, f"t{n}", val=0.4 - n / 10, sweep="s1", config=spec) for n, spec in enumerate(specs)]
     (cells,) = cells_of(*records)
     assert cells[0].endswith("of sweep <code>s1</code>: <code>gate.penalty.weight 0.3 to 0.1 in 5</code>")
     assert "0.300 <code>gate.penalty.weight 0.3 to 0.333333 in 5</code>" in cells[4]
@@ -153,7 +153,7 @@ def test_trials_say_what_they_have_set_otherwise() -> None:
     assert [one["searched"] for one in plain["other_trials"]] == ["gate.penalty.weight 0.3 to 0.333333 in 5"]
     assert json.loads(as_json(rows_of(run_record(0))))[0]["searched"] is None
     close = [{**gate, "model.gate.penalty.weight.end": end} for end in (0.123456781, 0.123456789)]
-    twins = [run_record(n, f"t{n}", val=0.4 - n / 10, sweep="s1", spec=spec) for n, spec in enumerate(close)]
+    twins = [run_record(n, f"t{n}", val=0.4 - n / 10, sweep="s1", config=spec) for n, spec in enumerate(close)]
     assert rows_of(*twins)[0].searched == {
         twins[0].id: "gate.penalty.weight 0.3 to 0.123456781 in 5",
         twins[1].id: "gate.penalty.weight 0.3 to 0.123456789 in 5",
@@ -206,7 +206,7 @@ HOSTILE = "<script>alert(1)</script> | `x` \" ' &\n=1+1"
 
 def test_json_holds_everything_at_full_precision() -> None:
     before = run_record(0, val=0.3)
-    after = run_record(1, val=1 / 3, parent=before.id, change=HOSTILE, spec={"epochs": 3})
+    after = run_record(1, val=1 / 3, parent=before.id, change=HOSTILE, config={"epochs": 3})
     found = json.loads(as_json(rows_of(before, after, run_record(2), notes={after.id: HOSTILE})))
     assert [row["run"] for row in found] == [before.id, after.id, run_record(2).id]
     assert found[1]["val_auprc"] == 1 / 3
@@ -242,7 +242,7 @@ def test_html_holds_the_text_and_none_of_its_tags() -> None:
 
 
 def test_the_same_numbers_stand_in_every_format() -> None:
-    typed = {"kind": "imported", "facts": {"course": {"last": 0.285}}}
+    typed = {"kind": "imported", "stated": {"course": {"last": 0.285}}}
     wrong = run_record(
         0,
         results=tuple(run_result(s, v, weights=None, delivered=False) for s, v in (("val", 0.297), ("test", 0.285))),

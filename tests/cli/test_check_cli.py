@@ -12,6 +12,7 @@ from kag.data.read import read_sites
 from kag.model.size import parameters
 from kag.spec import load_spec
 from kag.train.build import build_network
+from kag.train.task import Task
 
 SPEC = """
 name: small
@@ -48,7 +49,7 @@ def test_it_says_what_a_run_costs_and_rehearses_it(kag: Any, synthetic_file: Pat
     sites, spec = read_sites(synthetic_file), load_spec(Path("spec.yaml"))
     points = len(sites.index("train"))
     batches = -(-points // 100)
-    assert shown["parameters"] == f"{parameters(build_network(spec, sites)):,}"
+    assert shown["parameters"] == f"{parameters(build_network(Task.of(spec, sites))):,}"
     assert shown["batches per epoch"] == f"{batches} of at most 100 points, {-(-batches // 2)} optimizer steps"
     assert shown["run"].startswith(f"3 epochs, {3 * batches} batches")
     assert f"train {points:,}" in shown["data"]

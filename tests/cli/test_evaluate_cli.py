@@ -48,7 +48,7 @@ def test_a_run_is_evaluated_as_its_record_says(kag: Any, folder: RunFolder, tmp_
     assert len(found) == len(delivered)
     for result in delivered:
         assert found[result.split, result.metric] == result.model_dump(mode="json")
-    sites = read_sites(Path(str(record.spec["data.file"])))
+    sites = read_sites(Path(str(record.config["data.file"])))
     with h5py.File(out) as file:
         row_N, logit_N, label_N = (file[name][()] for name in ("row", "logit", "labels"))
         assert sorted(row_N) == sorted([*sites.index("val"), *sites.index("test")])

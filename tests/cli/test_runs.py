@@ -63,10 +63,10 @@ def runs(tmp_path: Path) -> Path:
         1,
         parent=folder.id,
         status="aborted",
-        spec={"model.gate.temperature": 2.0, "swa": None},
+        config={"model.gate.temperature": 2.0, "swa": None},
         failure={"error": "TypeError", "message": "zeros_like [3]", "where": "kag/model/gate.py:7"},
         sources=[{"run": folder.id, "checkpoint": "best", "weights_digest": DIGEST, "ratio": 0.5}],
-        facts={"findings": [{"code": "no_effect", "severity": "warning", "sentence": "swa.lr [x] does nothing"}]},
+        found={"findings": [{"code": "no_effect", "severity": "warning", "sentence": "swa.lr [x] does nothing"}]},
         tags=["swa"],
     )
     (runs / "specs").mkdir()

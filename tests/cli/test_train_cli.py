@@ -77,7 +77,7 @@ def test_preflight_warns_before_training(kag: Any) -> None:
     warning = "warning: loss.gamma has no effect: only the focal and the asymmetric loss have it"
     assert done.out.index(warning) < done.out.index("epoch   0")
     record = find_run(Path("runs"), "small").read_record()
-    assert [finding["code"] for finding in record.facts["findings"]] == ["no_effect"]
+    assert [finding.code for finding in record.preflight] == ["no_effect"]
 
 
 def test_resume_refuses_and_accepts(kag: Any) -> None:

@@ -178,18 +178,18 @@ def test_unrelated_runs_are_blended_with_a_warning(train: Train, tuned: RunRecor
     assert done.code == 0
     assert f"warning: {stranger.id} and {tuned.id} have no common origin" in done.out
     record = find_run(runs, "odd").read_record()
-    assert [finding["code"] for finding in record.facts["findings"]] == ["blend_unrelated"]
+    assert [finding.code for finding in record.preflight] == ["blend_unrelated"]
     assert record.parent == stranger.id, "the run is compared with the parent that has the largest share"
 
 
 def test_both_variants_of_every_blend_are_shown(tuned: RunRecord, replayed: RunRecord, runs: Path, kag: Kag) -> None:
     done = kag("blend", tuned.id, replayed.id, "--ratios", "0:1:0.5", "--name", "shown", "--runs", runs)
     record = find_run(runs, "shown").read_record()
-    assert len(record.facts["candidates"]) == 3
-    for candidate in record.facts["candidates"]:
-        line = next(line for line in done.out.splitlines() if line.split()[:1] == [f"{candidate['ratios'][0]:.3g}"])
-        assert f"{candidate['plain']['auprc']:.4f}" in line
-        assert f"{candidate['recomputed']['auprc']:.4f}" in line
+    assert len(record.found.candidates) == 3
+    for candidate in record.found.candidates:
+        line = next(line for line in done.out.splitlines() if line.split()[:1] == [f"{candidate.ratios[0]:.3g}"])
+        assert f"{candidate.plain.auprc:.4f}" in line
+        assert f"{candidate.recomputed.auprc:.4f}" in line
 
 
 def test_runs_of_different_shape_are_refused_with_the_list(
@@ -277,14 +277,14 @@ def test_a_window_is_mapped_drawn_and_delivered(replayed: RunRecord, runs: Path,
     assert picture.read_bytes().startswith(b"\x89PNG")
     record = find_run(runs, page["delivered"]).read_record()
     assert record.name == "window-1-2"
-    assert record.facts["window"] == "1:2"
-    assert record.facts["candidates_tried"] == page["tried"]
+    assert record.found.window == "1:2"
+    assert record.found.candidates_tried == page["tried"]
     assert [source.run for source in record.sources] == [replayed.id]
     assert on(record, "val").selected_on == "val/auprc"
     given = given_weights(record.id, runs)
     assert given.weights.weights_digest == on(record, "test").weights_digest
     average = RunSums(find_run(runs, replayed.id).sums).average(1, 2)
-    if record.facts["recomputed"]:
+    if record.found.recomputed:
         average = bench_for(given.weights).recomputed(average)
     assert all(torch.equal(average[name], value) for name, value in given.weights.network.items())
 

@@ -72,12 +72,12 @@ def course(*values: float) -> Rows:
 
 
 def gate(values: Sequence[float], **spec: Any) -> Logged:
-    return run(rows(names.ALPHA_MEAN, values), spec=spec)
+    return run(rows(names.ALPHA_MEAN, values), config=spec)
 
 
 def ended_at(alpha: float, weight: float, name: str = "run", day: int = 9, parent: str | None = None) -> Logged:
     spec = {"model.gate.penalty.weight": weight, "model.gate.penalty.target": 0.6}
-    return run(rows(names.ALPHA_MEAN, [alpha] * 6), name=name, day=day, parent=parent, spec=spec)
+    return run(rows(names.ALPHA_MEAN, [alpha] * 6), name=name, day=day, parent=parent, config=spec)
 
 
 CLAMP = {"model.gate.clamp": "[0.3, 0.7]"}
@@ -136,7 +136,7 @@ CASES: dict[str, Case] = {
                 [0.8, 0.8, 0.9, 0.98, 0.98, 0.98],
                 **{**PENALTY, "model.gate.penalty.weight.start": 0.0, "model.gate.penalty.weight.end": 0.0},
             ),
-            run(spec=PENALTY),
+            run(config=PENALTY),
         ],
         WARNING,
         {"weight": 0.15, "target": 0.6, "first": 0.8, "last": 0.98},
@@ -211,20 +211,20 @@ CASES: dict[str, Case] = {
         "collapsed from 0.300",
     ),
     "swa_never_started": Case(
-        run([{**row, names.SWA_AVERAGED_EPOCHS: 0.0} for row in course(0.1, 0.2, 0.2)], spec=SWA),
+        run([{**row, names.SWA_AVERAGED_EPOCHS: 0.0} for row in course(0.1, 0.2, 0.2)], config=SWA),
         [
-            run([{**row, names.SWA_AVERAGED_EPOCHS: float(n)} for n, row in enumerate(course(0.1, 0.2))], spec=SWA),
-            run(course(0.1, 0.2), spec={"swa": None}),
-            run(spec=SWA),
-            run(rows(names.SWA_AVERAGED_EPOCHS, [0.0]), spec=SWA, status=Status.RUNNING),
+            run([{**row, names.SWA_AVERAGED_EPOCHS: float(n)} for n, row in enumerate(course(0.1, 0.2))], config=SWA),
+            run(course(0.1, 0.2), config={"swa": None}),
+            run(config=SWA),
+            run(rows(names.SWA_AVERAGED_EPOCHS, [0.0]), config=SWA, status=Status.RUNNING),
         ],
         WARNING,
         {"swa_start": 4, "last_epoch": 2, "averaged_epochs": 0},
         "begin at epoch 4; the run ended with epoch 2",
     ),
     "swa_window": Case(
-        run(rows(names.SWA_AVERAGED_EPOCHS, [0, 0, 0, 0, 1, 2, 3]), spec=SWA),
-        [run(rows(names.SWA_AVERAGED_EPOCHS, [0, 0]), spec=SWA), run()],
+        run(rows(names.SWA_AVERAGED_EPOCHS, [0, 0, 0, 0, 1, 2, 3]), config=SWA),
+        [run(rows(names.SWA_AVERAGED_EPOCHS, [0, 0]), config=SWA), run()],
         NOTE,
         {"first": 4, "last": 6, "averaged_epochs": 3, "window": 3},
         "averaged 3 epochs, 4 to 6",
@@ -248,20 +248,20 @@ CASES: dict[str, Case] = {
         "epochs 40 -> 60",
     ),
     "patience_restored": Case(
-        run(course(0.1, 0.2, 0.2, 0.2), spec=STOPPING, status=Status.EARLY_STOPPED),
+        run(course(0.1, 0.2, 0.2, 0.2), config=STOPPING, status=Status.EARLY_STOPPED),
         [
-            run(course(0.1, 0.2, 0.2, 0.2, 0.2), spec=STOPPING, status=Status.EARLY_STOPPED),
-            run(course(0.1, 0.2, 0.2005, 0.2, 0.2), spec=STOPPING, status=Status.EARLY_STOPPED),
-            run(course(0.1, 0.2), spec=STOPPING),
-            run(spec=STOPPING, facts={"restored": {"early_stopping.patience": 3}}),
+            run(course(0.1, 0.2, 0.2, 0.2, 0.2), config=STOPPING, status=Status.EARLY_STOPPED),
+            run(course(0.1, 0.2, 0.2005, 0.2, 0.2), config=STOPPING, status=Status.EARLY_STOPPED),
+            run(course(0.1, 0.2), config=STOPPING),
+            run(config=STOPPING, stated={"restored": {"early_stopping.patience": 3}}),
         ],
         WARNING,
         {"patience": 3, "worked_with": 2},
         "after 2 epochs without a rise, not after 3",
     ),
     "caveat": Case(
-        run(kind="imported", facts={"caveats": ["its configuration is lost"]}),
-        [run(kind="imported", facts={"caveats": []}), run()],
+        run(kind="imported", stated={"caveats": ["its configuration is lost"]}),
+        [run(kind="imported", stated={"caveats": []}), run()],
         NOTE,
         {"caveats": 1},
         "its configuration is lost",
@@ -306,10 +306,10 @@ CASES: dict[str, Case] = {
         "selected on test/auprc",
     ),
     "val_typed_as_test": Case(
-        run(kind="imported", results=(typed("val", 0.297), typed("test", 0.285)), facts={"course": {"last": 0.2851}}),
+        run(kind="imported", results=(typed("val", 0.297), typed("test", 0.285)), stated={"course": {"last": 0.2851}}),
         [
             run(
-                kind="imported", results=(typed("val", 0.297), typed("test", 0.414)), facts={"course": {"last": 0.285}}
+                kind="imported", results=(typed("val", 0.297), typed("test", 0.414)), stated={"course": {"last": 0.285}}
             ),
             run(course(0.3, 0.285), results=scored(0.3, 0.285)),
             run(),
@@ -361,12 +361,12 @@ CASES: dict[str, Case] = {
         others=[BEFORE],
     ),
     "row_order": Case(
-        run(day=5, facts={"row": 2}),
-        [run(day=8, facts={"row": 2}), run(day=5)],
+        run(day=5, stated={"row": 2}),
+        [run(day=8, stated={"row": 2}), run(day=5)],
         NOTE,
         {"row": 2, "above": run(name="above", day=7).record.id},
         "started later",
-        others=[run(name="above", day=7, facts={"row": 1})],
+        others=[run(name="above", day=7, stated={"row": 1})],
     ),
 }
 """Rule -> where it fires and where it is silent. A rule that is not here fails `test_every_rule_has_its_case`."""
@@ -423,7 +423,7 @@ def test_a_finding_is_one_sentence_with_its_numbers(name: str) -> None:
 
 def test_a_window_that_was_cut_short_is_a_warning() -> None:
     (finding,) = said(
-        "swa_window", CASES["swa_window"], run(rows(names.SWA_AVERAGED_EPOCHS, [0, 0, 0, 0, 1]), spec=SWA)
+        "swa_window", CASES["swa_window"], run(rows(names.SWA_AVERAGED_EPOCHS, [0, 0, 0, 0, 1]), config=SWA)
     )
     assert (finding.severity, finding.evidence["averaged_epochs"]) == (WARNING, 1)
     assert "not the 3 of the spec" in finding.sentence
@@ -455,7 +455,7 @@ def test_a_name_means_the_newest_earlier_run_of_that_name() -> None:
 
 def test_what_a_hand_kept_log_states_is_enough_where_it_gives_numbers() -> None:
     facts = {"observed": {"end": {names.ALPHA_MEAN: 0.98}}, "course": {"best": 0.313, "best_epoch": 9, "last": 0.138}}
-    stated = run(kind="imported", facts=facts, spec=PENALTY)
+    stated = run(kind="imported", stated=facts, config=PENALTY)
     codes = {finding.code for finding in entry_of(stated).findings}
     assert codes == {"gate_saturated", "penalty_inert", "collapse"}
 
@@ -472,7 +472,7 @@ specs = st.dictionaries(st.sampled_from([*PENALTY, *SWA, *STOPPING]), st.sampled
 
 @given(histories, specs, st.sampled_from(list(Status)))
 def test_no_history_is_too_odd(history: Rows, spec: dict[str, Any], status: Status) -> None:
-    entry = entry_of(Logged(record(status=status, spec=spec), history))
+    entry = entry_of(Logged(record(status=status, config=spec), history))
     findings = diagnose(entry, Siblings([entry]))
     assert len({finding.code for finding in findings}) == len(findings)
     order = [list(Severity).index(finding.severity) for finding in findings]

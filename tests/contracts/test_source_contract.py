@@ -25,7 +25,7 @@ from kag.errors import RecordError
 from kag.spec.flat import flat
 from kag.spec.run import RunSpec
 from kag.track.folder import RunFolder
-from kag.track.record import Failure, Result, RunRecord, Source, Status
+from kag.track.record import Failure, Result, RunRecord, Source, Stated, Status
 from kag.track.source import RunSource, open_source
 from kag.view.words import find_run
 
@@ -61,8 +61,8 @@ def run(number: int, name: str, status: Status, history: int, notes: str = "", *
         "name": name,
         "status": status,
         "start": start,
-        "spec": spec,
-        "spec_digest": "5e" * 32,
+        "config": spec,
+        "found": {"spec_digest": "5e" * 32},
         "epochs_trained": history,
         "wandb_id": f"abcd000{number}",
         **changes,
@@ -116,8 +116,8 @@ class SourceContract:
     def test_records_are_what_was_written(self, source: RunSource, expected: list[Run]) -> None:
         for record, run in zip(source.records(), expected, strict=True):
             assert record == run.record
-            assert [(key, type(value)) for key, value in record.spec.items()] == [
-                (key, type(value)) for key, value in run.record.spec.items()
+            assert [(key, type(value)) for key, value in record.config.items()] == [
+                (key, type(value)) for key, value in run.record.config.items()
             ]
 
     def test_histories_are_what_was_written(self, source: RunSource, expected: list[Run]) -> None:
@@ -191,7 +191,7 @@ def logged(run: Run) -> list[dict[str, float]]:
 
 
 def config(run: Run) -> dict[str, Any]:
-    return {**run.record.spec, "kag.record": begun(run.record).model_dump_json()}
+    return {**run.record.config, "kag.record": begun(run.record).model_dump_json()}
 
 
 def summary(run: Run) -> dict[str, str]:
@@ -368,7 +368,7 @@ class TestMarkdown(SourceContract):
             start=datetime(2025, 10, 17, 8, tzinfo=UTC),
             change="first",
             results=(Result.model_validate({"split": "val", "value": 0.3, **stated}),),
-            facts={"cells": cells[1], "files_touched": ["a.py", "b.py"], "row": 2, "start_known_to": "second"},
+            stated=Stated(cells=cells[1], files_touched=("a.py", "b.py"), row=2, start_known_to="second"),
         )
         values = {
             "id": "2025-10-18_09-00-00_swa",
@@ -379,7 +379,7 @@ class TestMarkdown(SourceContract):
                 Result.model_validate({"split": split, "value": value, **stated})
                 for split, value in (("val", 0.313), ("test", 0.414))
             ),
-            "facts": {"cells": cells[0], "files_touched": [], "row": 1, "start_known_to": "second"},
+            "stated": Stated(cells=cells[0], row=1, start_known_to="second"),
         }
         return [Run(base, [], ""), Run(base.model_copy(update=values), [], "drifts")]
 

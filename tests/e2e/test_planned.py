@@ -94,7 +94,7 @@ def test_the_full_size_specs_are_sound(path: Path) -> None:
 
 def test_the_run_that_all_begin_with(short_swa: RunRecord, runs: Path) -> None:
     parent = record(runs, "parent")
-    assert short_swa.facts["averaged_epochs"] == [5, 6]
+    assert short_swa.found.averaged_epochs == (5, 6)
     assert [source.run for source in short_swa.sources] == [parent.id]
     assert set(short_swa.checkpoints) >= {"best", "averaged", "averaged_recomputed", "delivered"}
 
@@ -112,11 +112,11 @@ def test_a_snapshot_is_blended_over_ratios(short_swa: RunRecord, sequence: Seque
     for name, other in (("snapshot-average", averaged), ("snapshot-parent", parent)):
         blend = record(runs, name)
         assert [source.weights_digest for source in blend.sources] == [best.weights_digest, other.weights_digest]
-        candidates = blend.facts["candidates"]
-        assert [candidate["ratios"][1] for candidate in candidates] == [0, 0.25, 0.5, 0.75, 1]
-        assert candidates[0]["plain"]["weights_digest"] == best.weights_digest
-        assert candidates[-1]["plain"]["weights_digest"] == other.weights_digest
-        assert blend.facts["findings"] == [], "a run, its average and its parent are related"
+        candidates = blend.found.candidates
+        assert [candidate.ratios[1] for candidate in candidates] == [0, 0.25, 0.5, 0.75, 1]
+        assert candidates[0].plain.weights_digest == best.weights_digest
+        assert candidates[-1].plain.weights_digest == other.weights_digest
+        assert blend.preflight == (), "a run, its average and its parent are related"
         assert digest_tested(blend)
 
 
@@ -127,7 +127,7 @@ def test_what_comes_before_averaging_changes_what_is_averaged(
     found = {name: record(runs, name) for name in ("focal-start", "growing-weight", "alternate-replay")}
     for run in found.values():
         assert run.status is Status.FINISHED
-        assert run.facts["averaged_epochs"] == [5, 6]
+        assert run.found.averaged_epochs == (5, 6)
         assert digest_tested(run)
     averages = [run.checkpoints["averaged"].weights_digest for run in (short_swa, *found.values())]
     assert len(set(averages)) == 4
@@ -141,5 +141,5 @@ def test_hard_positives_come_in_a_loop_until_averaging(short_swa: RunRecord, seq
     replay = load_spec(find_run(runs, "looped").spec_file).data.replay
     assert replay is not None
     assert [epoch for epoch in range(7) if replay.active(epoch)] == [4]
-    assert looped.facts["averaged_epochs"] == [5, 6]
+    assert looped.found.averaged_epochs == (5, 6)
     assert digest_tested(looped) != digest_tested(short_swa)

@@ -81,7 +81,7 @@ def test_the_record_says_how_much_was_inherited_and_from_whom(
     second = train(make_spec(**{"swa.start": 2, "swa.window": 2}), share=share)
     assert first.sources == ()
     assert [(source.run, source.epochs) for source in second.sources] == [(first.id, 3)]
-    assert second.facts["inherited_epochs"] == 3
+    assert second.epochs_inherited == 3
     assert second.epochs_trained == 4
 
 

@@ -20,7 +20,7 @@ ROUNDS = 10
 
 def by_window(folder: Path) -> dict[tuple[object, object], RunRecord]:
     found = [record for record in FolderSource(folder).records() if record.status.done]
-    return {(record.spec["swa.start"], record.spec["swa.window"]): record for record in found}
+    return {(record.config["swa.start"], record.config["swa.window"]): record for record in found}
 
 
 @pytest.mark.slow(85)

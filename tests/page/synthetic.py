@@ -94,13 +94,13 @@ def _record(i: int, spec: dict[str, Scalar], parent: str | None, epochs: int) ->
         status=Status.FINISHED,
         start=start,
         end=datetime.fromtimestamp(BEGIN + GAP * i + 900, UTC),
-        spec=spec,
+        config=spec,
         parent=parent,
         epochs_trained=epochs,
         best_epoch=epochs - 3,
         tags=tuple(_tags(i)),
         results=results,
-        facts={"findings": [{"code": "swa_window", "severity": "note", "sentence": "swa averages epochs 12 to 15"}]},
+        found={"findings": [{"code": "swa_window", "severity": "note", "sentence": "swa averages epochs 12 to 15"}]},
     )
 
 

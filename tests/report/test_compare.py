@@ -23,8 +23,10 @@ def test_each_run_has_one_colour_in_all_charts() -> None:
 
 
 def test_settings_on_which_runs_differ() -> None:
-    first = run_record(spec={"seed": 1, "epochs": 8, "swa": None, "track.mode": "offline", "loss.kind": "bce"})
-    second = run_record(1, spec={"seed": 1.0, "epochs": 8, "swa.start": 3, "track.mode": "online", "loss.kind": "bce"})
+    first = run_record(config={"seed": 1, "epochs": 8, "swa": None, "track.mode": "offline", "loss.kind": "bce"})
+    second = run_record(
+        1, config={"seed": 1.0, "epochs": 8, "swa.start": 3, "track.mode": "online", "loss.kind": "bce"}
+    )
     assert differing_settings([first, second]) == (
         Setting("seed", ("1", "1.0")),
         Setting("swa.start", ("–", "3")),
@@ -33,24 +35,24 @@ def test_settings_on_which_runs_differ() -> None:
 
 
 def test_runs_are_called_by_what_tells_them_apart() -> None:
-    first, second = run_record(0, "a", spec={"seed": 1}), run_record(1, "b", spec={"seed": 2})
+    first, second = run_record(0, "a", config={"seed": 1}), run_record(1, "b", config={"seed": 2})
     assert labels([first, second]) == {first.id: "a", second.id: "b"}
-    trials = [run_record(n, "t", spec={"swa.start": 4, "swa.window": n, "swa.lr": 0.1 * n}) for n in (1, 2)]
+    trials = [run_record(n, "t", config={"swa.start": 4, "swa.window": n, "swa.lr": 0.1 * n}) for n in (1, 2)]
     assert list(labels(trials).values()) == ["window 1, lr 0.1", "window 2, lr 0.2"]
-    twins = [run_record(n, "t", spec={"seed": 1}) for n in (1, 2)]
+    twins = [run_record(n, "t", config={"seed": 1}) for n in (1, 2)]
     assert labels(twins) == {one.id: one.id for one in twins}
-    apart = [run_record(n, "t", spec={f"key{i}": n for i in range(4)}) for n in (1, 2)]
+    apart = [run_record(n, "t", config={f"key{i}": n for i in range(4)}) for n in (1, 2)]
     assert labels(apart) == {one.id: one.id for one in apart}
 
 
 def test_small_differences_keep_their_digits() -> None:
-    runs = [run_record(n, spec={"optimizer.lr": value}) for n, value in enumerate([0.123456789, 0.5, 0.123456780])]
+    runs = [run_record(n, config={"optimizer.lr": value}) for n, value in enumerate([0.123456789, 0.5, 0.123456780])]
     assert differing_settings(runs[:2])[0].values == ("0.123457", "0.5")
     assert differing_settings(runs)[0].values == ("0.123456789", "0.5", "0.12345678")
 
 
 def test_what_a_hand_kept_log_does_not_know_is_no_difference() -> None:
-    imported = run_record(kind="imported", spec={"epochs": 8})
-    first, second = (run_record(day, spec={"epochs": epochs, "seed": 1}) for day, epochs in ((1, 8), (2, 9)))
+    imported = run_record(kind="imported", config={"epochs": 8})
+    first, second = (run_record(day, config={"epochs": epochs, "seed": 1}) for day, epochs in ((1, 8), (2, 9)))
     assert differing_settings([imported, first]) == ()
     assert differing_settings([imported, first, second]) == (Setting("epochs", ("8", "8", "9")),)

@@ -69,7 +69,7 @@ def page_of(*runs: ReportedRun) -> Page:
 def test_every_text_of_a_run_is_text() -> None:
     said = {"code": "no_effect", "severity": "warning", "sentence": HOSTILE}
     failure = {"error": "TypeError", "message": HOSTILE}
-    page = page_of(reported(failure=failure, status=Status.ABORTED, facts={"findings": [said]}))
+    page = page_of(reported(failure=failure, status=Status.ABORTED, found={"findings": [said]}))
     assert page.all("img") == []
     assert page.text.count(HOSTILE) >= 7
     assert [attributes for _, attributes in page.elements if any(name.startswith("on") for name in attributes)] == []
@@ -111,17 +111,17 @@ def test_notes_are_markdown_without_tags_pictures_and_scripts() -> None:
 
 
 def test_a_parent_known_gives_the_settings_that_differ() -> None:
-    parent = run_record(spec={"epochs": 8, "seed": 1, "model.dropout": 0.1})
-    child = run_record(1, "child", spec={"epochs": 9, "seed": 1, "model.dropout": 0.1}, parent=parent.id)
+    parent = run_record(config={"epochs": 8, "seed": 1, "model.dropout": 0.1})
+    child = run_record(1, "child", config={"epochs": 9, "seed": 1, "model.dropout": 0.1}, parent=parent.id)
     text = page_of(ReportedRun(child, [], parent=parent)).text
     assert f"Settings that differ from the parent {parent.id}" in text
     assert "Settings beside the defaults" not in text
-    alone = page_of(ReportedRun(run_record(spec={"epochs": 9}), [])).text
+    alone = page_of(ReportedRun(run_record(config={"epochs": 9}), [])).text
     assert "Settings beside the defaults" in alone
 
 
 def test_several_runs_are_compared_first_and_each_has_a_section() -> None:
-    runs = [ReportedRun(run_record(day, f"r{day}", spec={"seed": day}), reported().rows) for day in range(14)]
+    runs = [ReportedRun(run_record(day, f"r{day}", config={"seed": day}), reported().rows) for day in range(14)]
     report = report_of_runs(runs, [run.record for run in runs])
     page = Page(render_report(report, NOW))
     assert [found["id"] for found in page.all("section")] == ["comparison", *(f"run-{n}" for n in range(1, 15))]
@@ -136,7 +136,7 @@ def test_several_runs_are_compared_first_and_each_has_a_section() -> None:
 def test_a_sweep_over_averaging_lists_the_averages_beside_what_was_delivered() -> None:
     def averaging(window: int, average: float) -> RunRecord:
         results = (run_result("val", 0.5), run_result("val", average, weights="averaged", delivered=False))
-        return run_record(window, f"t{window}", spec={"swa.start": 2, "swa.window": window}, results=results)
+        return run_record(window, f"t{window}", config={"swa.start": 2, "swa.window": window}, results=results)
 
     records = [averaging(1, 0.3), averaging(2, 0.4)]
     (overview,) = report_of_sweep("s1", records, [ReportedRun(records[1], [])], records).comparisons
@@ -149,7 +149,7 @@ def test_a_sweep_over_averaging_lists_the_averages_beside_what_was_delivered() -
 
 
 def test_a_sweep_lists_its_trials_best_first_and_details_the_best() -> None:
-    records = [run_record(n, f"t{n}", val=0.1 * n, spec={"swa.start": n % 2, "swa.window": n // 2}) for n in range(4)]
+    records = [run_record(n, f"t{n}", val=0.1 * n, config={"swa.start": n % 2, "swa.window": n // 2}) for n in range(4)]
     best = [ReportedRun(record, reported().rows) for record in records[:1:-1]]
     report = report_of_sweep("s1", records, best, records)
     overview, compared = report.comparisons

@@ -26,7 +26,7 @@ def figures(rows: list[dict[str, float]], **fields: Any) -> dict[str, Chart]:
 def test_raw_and_averaged_auprc_with_best_epoch_and_window() -> None:
     averaged = names.averaged(names.OBJECTIVE)
     rows = [row(0.0, **{names.OBJECTIVE: 0.1}), row(1.0, **{names.OBJECTIVE: 0.3, averaged: 0.4})]
-    chart = figures(rows, spec=SWA, best_epoch=1)["auprc"]
+    chart = figures(rows, config=SWA, best_epoch=1)["auprc"]
     raw, mean = chart.lines
     assert (raw.label, raw.x, raw.y) == ("raw", (0, 1), (0.1, 0.3))
     assert mean.label == "averaged"
@@ -49,7 +49,7 @@ def test_what_was_not_logged_is_left_out() -> None:
 
 def test_alpha_has_its_band_its_centre_and_the_target() -> None:
     values = {names.ALPHA_P05: 0.2, names.ALPHA_P50: 0.5, names.ALPHA_P95: 0.9, names.ALPHA_MEAN: 0.55}
-    chart = figures([row(0, **values), row(1, **values)], spec={"model.gate.penalty.target": 0.6})["alpha"]
+    chart = figures([row(0, **values), row(1, **values)], config={"model.gate.penalty.target": 0.6})["alpha"]
     (band,) = chart.bands
     assert (band.low, band.high) == ((0.2, 0.2), (0.9, 0.9))
     assert {line.label: line.y for line in chart.lines} == {

@@ -128,7 +128,7 @@ def test_a_trial_stopped_early_stands_apart() -> None:
 def record(number: int, value: float | None, **spec: Any) -> RunRecord:
     given = {key.replace("__", "."): word for key, word in spec.items()}
     results = () if value is None else (run_result("val", value),)
-    return run_record(number, f"t{number}", spec={"name": f"t{number}", "epochs": 3, **given}, results=results)
+    return run_record(number, f"t{number}", config={"name": f"t{number}", "epochs": 3, **given}, results=results)
 
 
 def test_a_sweep_is_read_off_its_records() -> None:

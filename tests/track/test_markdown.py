@@ -46,7 +46,7 @@ def values(record: RunRecord) -> dict[str, float]:
 def test_a_number_counts_where_it_is_plainly_one(cell: str, value: float | None) -> None:
     record = one("2025-10-17 - `a.log`", "x", "y", cell, "-")
     assert values(record) == ({} if value is None else {"val": value})
-    assert record.facts["cells"]["Val AUPRC"] == cell
+    assert record.stated.cells["Val AUPRC"] == cell
 
 
 def test_nothing_is_guessed() -> None:
@@ -54,7 +54,7 @@ def test_nothing_is_guessed() -> None:
     assert record.kind == "imported"
     assert {result.weights for result in record.results} == {None}
     assert not any(result.delivered for result in record.results)
-    assert (record.spec, record.parent, record.git, record.end, record.best_epoch) == ({}, None, None, None, None)
+    assert (record.config, record.parent, record.git, record.end, record.best_epoch) == ({}, None, None, None, None)
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_nothing_is_guessed() -> None:
 def test_start_and_name_come_from_the_runs_name(first: str, start: str, name: str, known: str) -> None:
     record = one(first, "x", "y", "0.1", "-")
     assert (record.start.isoformat(), record.name) == (start, name)
-    assert record.facts["start_known_to"] == known
+    assert record.stated.start_known_to == known
 
 
 @pytest.mark.parametrize(
@@ -112,9 +112,9 @@ def test_rows_of_one_name_and_time_stay_apart(tmp_path: Path) -> None:
 
 def test_pipes_inside_a_cell_stay_in_it() -> None:
     record = one("2025-10-15 - `a`", r"one \| two", "y", "-", "z")
-    assert record.facts["cells"]["Key Changes"] == "one | two"
+    assert record.stated.cells["Key Changes"] == "one | two"
     record = one("2025-10-15 - `a`", "penalty (`|mean-0.6|`) and ``a`|`b``", "y", "-", "z")
-    assert record.facts["cells"]["Key Changes"] == "penalty (`|mean-0.6|`) and ``a`|`b``"
+    assert record.stated.cells["Key Changes"] == "penalty (`|mean-0.6|`) and ``a`|`b``"
 
 
 @pytest.mark.parametrize(
@@ -141,8 +141,8 @@ def test_every_cell_of_the_seed_is_kept() -> None:
     lines = [line for line in text.splitlines() if line.startswith("| 2025")]
     assert len(records) == len(lines) == 23
     for record, line in zip(records, lines, strict=True):
-        assert f"| {' | '.join(record.facts['cells'][column] for column in COLUMNS)} |" == line
-    aborted = [record.facts["row"] for record in records if record.status is Status.ABORTED]
+        assert f"| {' | '.join(record.stated.cells[column] for column in COLUMNS)} |" == line
+    aborted = [record.stated.row for record in records if record.status is Status.ABORTED]
     assert aborted == [3, 10]
     assert [values(record).get("val") for record in records[:6]] == [0.243, 0.3, None, 0.308, 0.188, 0.269]
     assert values(records[19]) == {"test": 0.445}

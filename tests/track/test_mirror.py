@@ -20,7 +20,7 @@ def test_a_foreign_run_gives_what_wandb_knows() -> None:
     summary = {"epoch": 9, "val/auprc": 0.3, "test/auprc": "NaN", "val/f1": {"min": 0}, "_runtime": 4, "best": 1}
     record = record_of(replace(RUN, config=config, summary=summary))
     assert (record.id, record.name) == ("2025-10-20_17-19-10_eager-fox-7", "eager-fox-7")
-    assert record.spec == {"optimizer.lr": 1e-3, "hidden": "[8, 4]", "swa.start": 20}
+    assert record.config == {"optimizer.lr": 1e-3, "hidden": "[8, 4]", "swa.start": 20}
     assert (record.status, record.epochs_trained, record.tags) == (Status.KILLED, 10, ("a",))
     assert (record.sweep, record.wandb_id) == ("sweep1", "w1")
     first, second = record.results
@@ -54,17 +54,17 @@ def begun(**changes: Any) -> RunRecord:
 def test_a_run_that_never_ended_takes_its_state_from_wandb() -> None:
     config = {START_KEY: begun().model_dump_json(exclude={"spec"}), "epochs": 80}
     record = record_of(replace(RUN, config=config, summary={"epoch": 4, "val/auprc": 0.2}))
-    assert record == begun(status="killed", epochs_trained=5, spec={"epochs": 80}, wandb_id="w1")
+    assert record == begun(status="killed", epochs_trained=5, config={"epochs": 80}, wandb_id="w1")
 
 
 def test_the_record_at_the_end_is_the_record() -> None:
-    ended = begun(status="finished", epochs_trained=80, spec={"epochs": 80}, wandb_id="w1")
+    ended = begun(status="finished", epochs_trained=80, config={"epochs": 80}, wandb_id="w1")
     summary = {END_KEY: ended.model_dump_json(), "epoch": 4}
     assert record_of(replace(RUN, config={START_KEY: begun().model_dump_json()}, summary=summary)) == ended
 
 
 def test_a_record_of_a_newer_kag_is_refused() -> None:
-    newer = begun().model_dump_json().replace('"schema_version":1', '"schema_version":2')
+    newer = begun().model_dump_json().replace('"schema_version":2', '"schema_version":3')
     with pytest.raises(RecordError, match="W&B run w1, summary kag/record: was written by a newer kag"):
         record_of(replace(RUN, summary={END_KEY: newer}))
 

@@ -79,7 +79,7 @@ def test_a_resumed_run_is_one_run(tmp_path: Path) -> None:
     second.write()
     first.write()
     source, record = only(tmp_path)
-    assert (record.status, record.spec, record.epochs_trained) == (Status.RUNNING, {"epochs": 8}, 3)
+    assert (record.status, record.config, record.epochs_trained) == (Status.RUNNING, {"epochs": 8}, 3)
     assert [row["loss"] for row in source.history(record.id)] == [0.0, 1.0, -2.0]
     assert source.notes(record.id) == "said"
 
@@ -92,7 +92,7 @@ def test_nested_and_removed_keys(tmp_path: Path) -> None:
     part.remove.add(nested_key=["a", "b"])
     file.change(part, {"d": [1, 2]})
     file.write()
-    assert only(tmp_path)[1].spec == {"a.c": 2, "d": "[1, 2]"}
+    assert only(tmp_path)[1].config == {"a.c": 2, "d": "[1, 2]"}
 
 
 @pytest.mark.parametrize(("code", "status"), [(0, Status.FINISHED), (1, Status.ABORTED), (None, Status.RUNNING)])

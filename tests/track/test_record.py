@@ -12,7 +12,20 @@ from pydantic import ValidationError
 from kag.errors import RecordError
 from kag.finding import Severity
 from kag.track.reading import parse_record
-from kag.track.record import Change, Checkpoint, Failure, GitFacts, Result, RunRecord, Source, Status
+from kag.track.record import (
+    Change,
+    Checkpoint,
+    Failure,
+    Found,
+    GitFacts,
+    Result,
+    RunRecord,
+    Source,
+    Stated,
+    Status,
+    told,
+)
+from kag.track.world import World
 
 text = st.text(max_size=20)
 number = st.floats(allow_nan=False, allow_infinity=False)
@@ -43,7 +56,7 @@ records = st.builds(
     end=maybe,
     change=maybe | text,
     tags=st.lists(text, max_size=3).map(tuple),
-    spec=st.dictionaries(text, scalar, max_size=5),
+    config=st.dictionaries(text, scalar, max_size=5),
     parent=maybe | text,
     sources=st.lists(st.builds(Source, run=text, ratio=maybe | number), max_size=2).map(tuple),
     git=maybe | st.builds(GitFacts, commit=text, dirty=st.booleans(), touched=st.lists(text, max_size=2).map(tuple)),
@@ -52,9 +65,11 @@ records = st.builds(
     results=st.lists(results, max_size=4).map(tuple),
     checkpoints=st.dictionaries(text, st.builds(Checkpoint, path=text, weights_digest=text), max_size=2),
     resumes=st.lists(st.lists(changes, max_size=2).map(tuple), max_size=2).map(tuple),
-    facts=st.dictionaries(
-        text, st.recursive(scalar, lambda inner: st.lists(inner, max_size=2), max_leaves=4), max_size=3
-    ),
+    metrics=st.dictionaries(text, number, max_size=3),
+    epochs_trained=maybe | st.integers(0, 10**6),
+    world=maybe | st.builds(World, processes=maybe | st.integers(1, 64), hosts=st.lists(text, max_size=2).map(tuple)),
+    found=maybe | st.builds(Found, mined_digest=maybe | text, averaged_epochs=maybe | st.just((1, 2))),
+    stated=maybe | st.builds(Stated, row=maybe | st.integers(1, 99), cells=st.dictionaries(text, text, max_size=2)),
 )
 
 
@@ -90,13 +105,13 @@ def test_a_long_list_of_faults_is_cut() -> None:
 def test_what_preflight_said_can_be_read_or_the_record_cannot() -> None:
     values: dict[str, object] = {"id": "a", "name": "a", "status": "planned", "start": "2025-10-21T12:48:00Z"}
     said = [{"code": "swa_window", "severity": "note", "sentence": "swa averages epoch 4"}]
-    record = RunRecord.model_validate({**values, "facts": {"findings": said, "window": "1:2", "candidates": []}})
+    record = RunRecord.model_validate({**values, "found": {"findings": said, "window": "1:2", "candidates": []}})
     assert [(one.code, one.severity) for one in record.preflight] == [("swa_window", Severity.NOTE)]
-    assert record.measured == {"window": "1:2"}
+    assert told(record.found) == {"window": "1:2"}
     assert RunRecord.model_validate(values).preflight == ()
     for wrong in ("text", [{"code": "a"}], [{**said[0], "severity": "bad"}]):
-        with pytest.raises(RecordError, match="facts"):
-            parse_record(json.dumps({**values, "facts": {"findings": wrong}}), where="r")
+        with pytest.raises(RecordError, match="found"):
+            parse_record(json.dumps({**values, "schema_version": 2, "found": {"findings": wrong}}), where="r")
 
 
 def test_only_delivered_results_count() -> None:

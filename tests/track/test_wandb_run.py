@@ -49,7 +49,7 @@ def record(folder: RunFolder) -> RunRecord:
         status=Status.FINISHED,
         start=START,
         end=START,
-        spec={"epochs": 8, "track.mode": "offline", "start_from": None},
+        config={"epochs": 8, "track.mode": "offline", "start_from": None},
         sources=(Source(run="a", ratio=0.5), Source(run="b", ratio=0.5)),
         results=results,
     )

@@ -139,7 +139,12 @@ def whole_run(spec: RunSpec, runs: Path) -> dict[str, Any]:
         "results": [result.model_dump(mode="json") for result in record.results],
         "checkpoints": {name: one.model_dump(mode="json") for name, one in record.checkpoints.items()},
         "files": sorted(str(path.relative_to(folder.path)) for path in folder.checkpoints.rglob("*.*t")),
-        "ended": [record.status, record.epochs_trained, record.best_epoch, record.facts["averaged_epochs"]],
+        "ended": [
+            record.status,
+            record.epochs_trained,
+            record.best_epoch,
+            record.found and record.found.averaged_epochs,
+        ],
     }
 
 

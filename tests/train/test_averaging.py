@@ -60,7 +60,7 @@ def test_the_average_is_the_mean_of_its_epochs(
     folder = find_run(runs, "tiny")
     assert largest_difference(folder, epoch_weights, [4, 5]) <= 1e-7
     assert record.epochs_trained == 6, "the run ends with the window"
-    assert record.facts["averaged_epochs"] == [4, 5]
+    assert record.found.averaged_epochs == (4, 5)
     history = folder.history()
     assert [row[names.SWA_ACTIVE] for row in history] == [0, 0, 0, 0, 1, 1]
     assert [row[names.SWA_AVERAGED_EPOCHS] for row in history] == [0, 0, 0, 0, 1, 2]
@@ -90,10 +90,9 @@ def test_early_stop_before_the_window_says_so(make_spec: MakeSpec, train: Train,
     stopping = {"early_stopping.patience": 1, "early_stopping.min_delta": 1.0}
     record = train(make_spec(epochs=8, **{"swa.start": 5, "swa.window": 2, **stopping}))
     assert record.status is Status.EARLY_STOPPED
-    assert record.facts["swa"] == "SWA never started"
-    assert record.facts["averaged_epochs"] == []
+    assert record.found.averaged_epochs == ()
     assert "SWA never started" in find_run(runs, "tiny").console_file.read_text()
-    assert [finding["code"] for finding in record.facts["findings"]].count("swa_unreachable") == 1
+    assert [finding.code for finding in record.preflight].count("swa_unreachable") == 1
     assert not (find_run(runs, "tiny").checkpoints / "averaged.ckpt").exists()
 
 
@@ -104,7 +103,7 @@ def test_early_stop_inside_the_window_keeps_what_was_averaged(
     record = train(make_spec(epochs=8, **{"swa.start": 2, "swa.window": 4, **stopping}))
     assert record.status is Status.EARLY_STOPPED
     assert record.epochs_trained == 4
-    assert record.facts["averaged_epochs"] == [2, 3]
+    assert record.found.averaged_epochs == (2, 3)
     assert largest_difference(find_run(runs, "tiny"), epoch_weights, [2, 3]) <= 1e-7
 
 

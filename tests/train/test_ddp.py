@@ -47,8 +47,8 @@ def test_the_run_is_finished_and_written_once(folder: RunFolder) -> None:
     assert [row[names.EPOCH] for row in folder.history()] == [0, 1, 2, 3]
     lines = folder.console_file.read_text().splitlines()
     assert sum(line.startswith("epoch ") for line in lines) == 4
-    assert record.spec["model.modality_dropout"] == 0.3
-    assert record.spec["model.auxiliary.weight.start"] == 0.1
+    assert record.config["model.modality_dropout"] == 0.3
+    assert record.config["model.auxiliary.weight.start"] == 0.1
 
 
 @pytest.mark.slow
@@ -85,7 +85,7 @@ def test_too_few_processes_are_refused(make_spec: MakeSpec, tmp_path: Path) -> N
 @pytest.mark.slow
 def test_the_average_is_the_mean_of_its_epochs(folder: RunFolder) -> None:
     record = folder.read_record()
-    assert record.facts["averaged_epochs"] == [2, 3]
+    assert record.found.averaged_epochs == (2, 3)
     averaged = read_checkpoint(folder.checkpoints / "averaged.ckpt").network
     expected = RunSums(folder.sums).average(2, 2)
     last = read_checkpoint(folder.last).network

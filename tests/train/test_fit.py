@@ -173,12 +173,13 @@ def test_early_stopping_ends_a_run_that_does_not_rise(make_spec: MakeSpec, train
 
 def test_the_classifier_begins_at_the_prior_that_pos_weight_implies(make_spec: MakeSpec, sites: Sites) -> None:
     from kag.train.build import build_network
+    from kag.train.task import Task
 
     prevalence = sites.prevalence("train")
     for weight in (1.0, 45.0):
-        network = build_network(make_spec(**{"loss.pos_weight": weight}), sites)
+        network = build_network(Task.of(make_spec(**{"loss.pos_weight": weight}), sites))
         prior = 1.0 / (1.0 + math.exp(-network.classifier.logit.bias.item()))
         assert prior == pytest.approx(weight * prevalence / (weight * prevalence + 1.0 - prevalence), rel=1e-5)
-    auto = build_network(make_spec(), sites)
+    auto = build_network(Task.of(make_spec(), sites))
     assert auto.classifier.logit.bias.item() == pytest.approx(0.0, abs=1e-6)
     assert np.isclose(prevalence, sites.label_N[sites.index("train")].mean())

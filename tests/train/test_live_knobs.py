@@ -20,14 +20,17 @@ from kag.data.mined import Mined, write_mined
 from kag.data.read import read_sites
 from kag.data.sites import Sites
 from kag.data.synth import synthesise
+from kag.forks.sharing import NoSharing
 from kag.spec import RunSpec, build_spec, flat
 from kag.spec.flat import DESCRIPTIVE, EXECUTION
 from kag.spec.schedule import learning_rate
 from kag.track.folder import RunFolder
-from kag.train.batches import SiteBatches
 from kag.train.build import build_network, build_objective
 from kag.train.job import Job
 from kag.train.loop import Loop, build_trainer
+from kag.train.opening import follow_run
+from kag.train.outcome import Outcome
+from kag.train.task import Task
 from tests.train.conftest import TINY, Train
 
 FULL: dict[str, Any] = {
@@ -175,18 +178,18 @@ def test_changing_a_field_changes_the_training(key: str, value: Any, data: Path,
 
 def fingerprint(spec: RunSpec, sites: Sites) -> list[Any]:
     """Everything that a spec decides before Lightning's loop: a list that is equal for equal trainings."""
-    batches = SiteBatches(spec, sites)
-    network, objective = build_network(spec, sites), build_objective(spec, sites)
+    task = Task.of(spec, sites)
+    network, objective = build_network(task), build_objective(task)
     found: list[Any] = [spec.last_epoch, spec.epochs]
     found += [learning_rate(spec, position) for position in np.linspace(0.0, spec.epochs, 17)]
     optimizer = Job.configure_optimizers(_with(spec, network, objective))
     for epoch in (0, 1, 2):
-        rows = batches.of_epoch(epoch)
+        rows = task.training_batches(epoch)
         found += [len(rows), *(int(row.sum()) for row in rows)]
         torch.manual_seed(spec.seed)
         network.set_epoch(epoch)
         objective.set_epoch(epoch)
-        batch = batches.gather(torch.from_numpy(rows[0]), training=True)
+        batch = task.tables.gather(torch.from_numpy(rows[0]), share=task.share)
         losses = objective(network.train()(batch), batch)
         optimizer.zero_grad()
         losses.total.backward()
@@ -272,11 +275,11 @@ def _spec(data: Path, overrides: dict[str, Any]) -> RunSpec:
     return build_spec(TINY, {"data.file": str(data), **base, **overrides, "name": "child"})
 
 
-def test_devices_and_strategy_reach_lightning(data: Path) -> None:
-    trainer = build_trainer(_full(data, **{"trainer.devices": 2, "trainer.strategy": "ddp"}), [])
+def test_devices_and_strategy_reach_lightning(data: Path, sites: Sites) -> None:
+    trainer = build_trainer(Task.of(_full(data, **{"trainer.devices": 2, "trainer.strategy": "ddp"}), sites), [])
     assert trainer.num_devices == 2
     assert type(trainer.strategy).__name__ == "DDPStrategy"
-    assert build_trainer(_full(data), []).num_devices == 1
+    assert build_trainer(Task.of(_full(data), sites), []).num_devices == 1
 
 
 def test_compile_reaches_torch(data: Path, sites: Sites, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -291,6 +294,7 @@ def test_compile_reaches_torch(data: Path, sites: Sites, monkeypatch: pytest.Mon
 
     monkeypatch.setattr("kag.model.network.Network.compile", compiled)
     spec = _full(data, **{"trainer.compile": True, "data.replay": None, "start_from": None})
-    loop = Loop(spec, sites, SiteBatches(spec, sites), None, SignalWatch(), RunConsole(quiet=True))
+    task, console = Task.of(spec, sites), RunConsole(quiet=True)
+    loop = Loop(task, None, SignalWatch(), console)
     with pytest.raises(Stop):
-        loop.follow(loop.fresh_job(), None)
+        loop.train(loop.fresh_job(), Outcome(follow_run(task, None, None), console), NoSharing())

@@ -19,10 +19,9 @@ from kag.model.losses import Objective
 from kag.model.network import Network
 from kag.spec import RunSpec
 from kag.track.record import Status
-from kag.train.batches import SiteBatches
-from kag.train.build import build_network, build_objective, data_facts
-from kag.train.fit import first_batches
+from kag.train.build import build_network, build_objective
 from kag.train.rehearsal import rehearse
+from kag.train.task import Task
 from kag.view.words import find_run
 from tests.train.conftest import MakeSpec, Train
 
@@ -41,11 +40,10 @@ def rehearsed(make_spec: MakeSpec, sites: Sites) -> Rehearse:
         spoil_evaluation: Spoil = lambda batch: batch,
     ) -> list[str]:
         spec = make_spec(**(overrides or {}))
-        train, evaluation = first_batches(SiteBatches(spec, sites), sites)
-        network, objective = build_network(spec, sites), build_objective(spec, sites)
-        return rehearse(
-            spec, network, objective, data_facts(spec, sites), spoil_train(train), spoil_evaluation(evaluation)
-        )
+        task = Task.of(spec, sites)
+        train, evaluation = task.first_batches()
+        network, objective = build_network(task), build_objective(task)
+        return rehearse(task, network, objective, spoil_train(train), spoil_evaluation(evaluation))
 
     return run
 
@@ -92,11 +90,12 @@ def test_a_sound_spec_passes(rehearsed: Rehearse, name: str) -> None:
 
 def test_it_leaves_everything_as_it_was(make_spec: MakeSpec, sites: Sites) -> None:
     spec = make_spec()
-    network, objective = build_network(spec, sites), build_objective(spec, sites)
+    task = Task.of(spec, sites)
+    network, objective = build_network(task), build_objective(task)
     before = {key: value.clone() for part in (network, objective) for key, value in part.state_dict().items()}
     torch.manual_seed(5)
     state = torch.get_rng_state()
-    rehearse(spec, network, objective, data_facts(spec, sites), *first_batches(SiteBatches(spec, sites), sites))
+    rehearse(task, network, objective, *task.first_batches())
     assert torch.equal(torch.get_rng_state(), state)
     after = {key: value for part in (network, objective) for key, value in part.state_dict().items()}
     assert after.keys() == before.keys()
@@ -293,6 +292,6 @@ def test_a_failure_ends_the_run_before_its_first_epoch(
 def test_a_spec_whose_penalty_can_move_nothing_is_found(make_spec: MakeSpec, sites: Sites) -> None:
     """What preflight refuses as well: the rehearsal does not rest on it."""
     spec: RunSpec = make_spec(**{"model.gate.kind": "fixed"})
-    batches = first_batches(SiteBatches(spec, sites), sites)
+    task = Task.of(spec, sites)
     with pytest.raises(RehearsalFailed, match=r"model\.gate\.penalty"):
-        rehearse(spec, build_network(spec, sites), build_objective(spec, sites), data_facts(spec, sites), *batches)
+        rehearse(task, build_network(task), build_objective(task), *task.first_batches())

@@ -109,9 +109,9 @@ def test_the_batch_is_finished_and_the_resume_goes_on_behind_it(
     number: signal.Signals,
     batch: int,
 ) -> None:
-    from kag.train.batches import SiteBatches
+    from kag.train.task import Task
 
-    count = len(SiteBatches(spec, sites).of_epoch(1))
+    count = len(Task.of(spec, sites).training_batches(1))
     at = batch % count
     with monkeypatch.context() as patch:
         finished = at_batch(patch, 1, at, number)

@@ -71,7 +71,7 @@ def test_lineage_and_differences_are_told_and_stored(
         (parent.id, "best.ckpt", best.weights_digest)
     ]
     assert child.parent == parent.id
-    keys = {change["key"]: (change["before"], change["after"]) for change in child.facts["changes_from_source"]}
+    keys = {change.key: (change.before, change.after) for change in child.found.changes_from_source}
     assert keys["model.dropout"] == (0.1, 0.3)
     assert keys["loss.pos_weight"] == ("auto", 45.0)
     assert "seed" not in keys

@@ -77,8 +77,8 @@ def test_where_a_file_lies_is_no_change() -> None:
 
 
 def test_what_a_hand_kept_log_does_not_know_is_no_change() -> None:
-    imported = run_record(0, kind="imported", spec={"loss.pos_weight": 45.0, "swa": None})
-    later = run_record(1, spec=spec(loss__pos_weight=50, swa={"start": 3, "window": 2, "lr": 1e-4}))
+    imported = run_record(0, kind="imported", config={"loss.pos_weight": 45.0, "swa": None})
+    later = run_record(1, config=spec(loss__pos_weight=50, swa={"start": 3, "window": 2, "lr": 1e-4}))
     assert [change.key for change in diff(imported, later)] == ["loss.pos_weight", "swa"]
 
 

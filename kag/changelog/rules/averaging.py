@@ -76,10 +76,10 @@ def _averaged_epochs(run: Logged) -> int | None:
     counts = run.series(names.SWA_AVERAGED_EPOCHS)[1]
     if counts:
         return int(max(counts))
-    stated = run.record.facts.get("averaged_epochs")
-    if isinstance(stated, list):
-        return len(stated)
-    return None if stated is None else int(stated)
+    found = run.record.found
+    if found is not None and found.averaged_epochs is not None:
+        return len(found.averaged_epochs)
+    return run.stated.averaged_epochs
 
 
 def _best(record: RunRecord, kinds: tuple[str, ...]) -> Result | None:

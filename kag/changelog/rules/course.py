@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from kag import names
-from kag.changelog.logged import Course, Logged
+from kag.changelog.logged import Logged
 from kag.finding import Evidence, Finding, note, warning
 from kag.text import three_decimals
+from kag.track.record import Course
 
 COLLAPSED = 0.6
 """Share of the best value below which the last one counts as a collapse."""

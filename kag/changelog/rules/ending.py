@@ -37,7 +37,7 @@ def aborted(entry: Entry, siblings: Siblings) -> Iterator[Finding]:
 
 def caveat(run: Logged) -> Iterator[Finding]:
     """What was established about an imported row, by reading and running the code of its time."""
-    caveats: list[str] = run.record.facts.get("caveats", [])
+    caveats = run.stated.caveats
     if caveats:
         yield note("caveat", "; ".join(caveats), caveats=len(caveats))
 

@@ -122,17 +122,17 @@ def _move(entry: Entry, parent: Entry, split: str) -> tuple[float, bool] | None:
 
 def _tested(entry: Entry, siblings: Siblings) -> tuple[str, str] | None:
     """Run that the tested weights are of, and words for them; None if they are this run's or nobody knows."""
-    stated = entry.record.facts.get("tested")
-    if stated and stated["run"] != entry.id:
-        checkpoint = f" ({stated['checkpoint']})" if stated.get("checkpoint") else ""
-        return stated["run"], f"those of `{stated['run']}`{checkpoint}"
+    tested = entry.record.stated.tested if entry.record.stated else None
+    if tested is not None and tested.run != entry.id:
+        checkpoint = f" ({tested.checkpoint})" if tested.checkpoint else ""
+        return tested.run, f"those of `{tested.run}`{checkpoint}"
     digest = getattr(entry.auprc("test"), "weights_digest", None)
     if digest is None:
         return None
     own = {checkpoint.weights_digest for checkpoint in entry.record.checkpoints.values()}
     own |= {result.weights_digest for result in entry.record.results if result.split == "val" and result.weights_digest}
     source = next((source for source in entry.record.sources if source.weights_digest == digest), None)
-    if source is not None and entry.record.epochs_trained > 0:
+    if source is not None and entry.record.epochs_done > 0:
         return source.run, f"those it started from, of `{source.run}`"
     if not own or digest in own:
         return None

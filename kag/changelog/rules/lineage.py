@@ -30,11 +30,11 @@ def resume_changed_spec(run: Logged) -> Iterator[Finding]:
 def patience_restored(run: Logged) -> Iterator[Finding]:
     """Early stopping did not work with the patience of the spec."""
     patience = run.number("early_stopping.patience")
-    restored = run.record.facts.get("restored", {}).get("early_stopping.patience")
+    restored = run.stated.restored.get("early_stopping.patience")
     if restored is not None and patience is not None and restored != patience:
         yield warning(
             "patience_restored",
-            f"early stopping worked with patience {restored} out of the checkpoint, not with {patience:g} as set",
+            f"early stopping worked with patience {restored:g} out of the checkpoint, not with {patience:g} as set",
             patience=patience,
             worked_with=restored,
         )
@@ -69,7 +69,7 @@ def row_order(entry: Entry, siblings: Siblings) -> Iterator[Finding]:
         yield note(
             "row_order",
             f"the log it was imported from lists it below `{above.id}`, which started later",
-            row=int(entry.record.facts["row"]),
+            row=entry.record.stated.row if entry.record.stated else None,
             above=above.id,
         )
 

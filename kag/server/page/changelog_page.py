@@ -71,7 +71,7 @@ def _shown(row: Row, shelf: Shelf, words: dict[str, str]) -> dict[str, Any]:
         "link": path_of(*shelf.names, "runs", words[row.entry.id]),
         "changes": phrase(row.changes),
         "change": body(record.change or ""),
-        "files": list(record.git.touched) if record.git else record.facts.get("files_touched", []),
+        "files": list(record.files_touched or ()),
         "uncommitted": list(record.git.uncommitted) if record.git else [],
         "outside_git": record.git is None and record.kind != "imported",
         "val": row.entry.value("val"),

@@ -1,0 +1,124 @@
+"""`Task`: a run's spec, data and world, and what follows from them. Made once in `fit` and handed on."""
+
+from __future__ import annotations
+
+import math
+import os
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from lightning.fabric.utilities.rank_zero import rank_zero_only
+
+from kag.data.batches import IndexVector, evaluation_batches, shard, training_batches
+from kag.data.mined import mined_digest, read_mined
+from kag.data.sites import Sites
+from kag.data.tables import SiteTables
+from kag.model.batch import Batch
+from kag.spec.run import RunSpec
+from kag.track.world import Machine, World, resolve_world
+from kag.weights.checkpoint import DataFacts
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """What every step of a run works on."""
+
+    spec: RunSpec
+    sites: Sites
+    world: World
+    tables: SiteTables
+    """The data on the CPU."""
+    facts: DataFacts
+    prevalence: float
+    """Share of positives in the train split."""
+    replay_M: IndexVector | None
+    """Mined rows that are shown again."""
+    mined_digest: str | None
+
+    @classmethod
+    def of(cls, spec: RunSpec, sites: Sites, world: World | None = None) -> Task:
+        """The task of a spec on its data.
+
+        Args:
+            world: as resolved; None asks this machine.
+
+        Raises:
+            DataError: the mined samples are unreadable or belong to other data, or the train split is too small.
+        """
+        replay = spec.data.replay
+        task = cls(
+            spec=spec,
+            sites=sites,
+            world=world or resolve_world(spec, this_machine()),
+            tables=SiteTables.from_sites(sites, spec.data.max_distance),
+            facts=DataFacts(
+                features=sites.columns,
+                embedding=sites.embedding,
+                neighbours=sites.neighbours,
+                max_distance=spec.data.max_distance,
+                data_digest=sites.digest,
+            ),
+            prevalence=sites.prevalence("train"),
+            replay_M=read_mined(Path(replay.indices), sites) if replay else None,
+            mined_digest=mined_digest(Path(replay.indices)) if replay else None,
+        )
+        object.__setattr__(task, "world", task.world.model_copy(update={"optimizer_steps": task.optimizer_steps()}))
+        return task
+
+    @property
+    def share(self) -> bool:
+        """Whether training computes a context once for all its points; evaluation always does, which is exact."""
+        return self.spec.data.grouping == "protein"
+
+    @property
+    def auto_pos_weight(self) -> float:
+        """Negatives / positives of the train split."""
+        return (1.0 - self.prevalence) / self.prevalence
+
+    def training_batches(self, epoch: int, rank: int = 0) -> list[IndexVector]:
+        """Rows of the batches of one process in an epoch, counted from 0."""
+        world = self.world.processes or 1
+        batches = training_batches(
+            self.sites, self.spec.data, seed=self.spec.seed, epoch=epoch, replay_M=self.replay_M, world=world
+        )
+        return shard(batches, rank, world, even=True)
+
+    def batches_per_epoch(self) -> list[int]:
+        """Batches of one process, for every epoch; only an epoch that replays differs from the others."""
+        plain = len(self.training_batches(0)) if self.replay_M is None else 0
+        epochs = range(self.spec.last_epoch + 1)
+        return [plain or len(self.training_batches(epoch)) for epoch in epochs]
+
+    def optimizer_steps(self) -> int:
+        """Of the whole run, if nothing stops it early."""
+        return sum(math.ceil(batches / self.spec.trainer.accumulate) for batches in self.batches_per_epoch())
+
+    def first_batches(self) -> tuple[Batch, Batch]:
+        """A training batch and an evaluation batch for the rehearsal, as they will come."""
+        train_B = torch.from_numpy(self.training_batches(0)[0])
+        val_B = torch.from_numpy(evaluation_batches(self.sites, "val")[0])
+        return self.tables.gather(train_B, share=self.share), self.tables.gather(val_B, share=True)
+
+
+def this_machine() -> Machine:
+    """The machine that the process runs on."""
+    gpus = range(torch.cuda.device_count()) if torch.cuda.is_available() else ()
+    return Machine(
+        gpus=tuple(map(torch.cuda.get_device_name, gpus)),
+        cpus=len(os.sched_getaffinity(0)),
+        threads=torch.get_num_threads(),
+        host=socket.gethostname(),
+        environment=os.environ,
+    )
+
+
+def process_rank(world: World) -> int:
+    """Number of this process among those of the run, as the launcher tells it; a world of one has the first alone."""
+    return int(getattr(rank_zero_only, "rank", None) or 0) if world.processes != 1 else 0
+
+
+def device() -> torch.device:
+    """Where one process computes."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
