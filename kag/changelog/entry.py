@@ -9,6 +9,7 @@ from datetime import datetime
 from functools import cached_property
 
 from kag.finding import Finding
+from kag.names import SPLITS
 from kag.track.record import Course, Result, RunRecord
 
 _AVERAGE = ("val", "auprc", "averaged")
@@ -49,13 +50,8 @@ class Entry:
 
     @cached_property
     def _auprc(self) -> dict[str, Result]:
-        known = any(result.delivered for result in self.record.results)
-        found = {
-            result.split: result
-            for result in self.record.results
-            if result.metric == "auprc" and (result.delivered or not known)
-        }
-        return {split: result for split, result in found.items() if math.isfinite(result.value)}
+        found = {split: self.record.headline(split) for split in SPLITS}
+        return {split: result for split, result in found.items() if result is not None}
 
 
 @dataclass(frozen=True)

@@ -8,23 +8,15 @@ Shape letters: N points, P proteins, S resamples, G distinct scores that a posit
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 
+from kag.stats.interval import Interval
 from kag.stats.metrics import Array, Floats, Ints, check_scores, group_ends, protein_auprc
 
 SAMPLES = 1000
 ROWS = 2**21
 """Numbers in the largest temporary array."""
-
-
-@dataclass(frozen=True)
-class Interval:
-    """Bounds between which the middle 95 % of the resamples lie."""
-
-    low: float
-    high: float
 
 
 def resample(proteins: int, samples: int, seed: int) -> Floats:

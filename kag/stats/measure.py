@@ -9,7 +9,7 @@ import numpy as np
 
 from kag.names import METRICS, Split
 from kag.stats import bootstrap, metrics
-from kag.stats.bootstrap import Interval
+from kag.stats.interval import Interval
 from kag.stats.metrics import Array
 
 

@@ -33,7 +33,10 @@ def from_1(content: Json) -> Json:
         parts = {"found": _found(facts, content.get("spec_digest")), "config": config}
         if world := _world(config, environment):
             parts["world"] = world
-    if not content.get("epochs_trained") and (content.get("kind", "train"), content["status"]) != ("train", "running"):
+    if not content.get("epochs_trained") and (content.get("kind", "train"), content.get("status")) != (
+        "train",
+        "running",
+    ):
         left["epochs_trained"] = None
     return {**left, **parts, "environment": environment, "schema_version": 2}
 

@@ -28,8 +28,8 @@ BASE = flat(RunSpec.model_validate({"name": "oct16", "data": {"file": "sites.h5"
 def made(runs: Path, name: str, day: int, **changes: object) -> RunFolder:
     start = START + timedelta(days=day)
     folder = RunFolder.create(runs, name, start)
-    spec = {**BASE, "name": name, **changes.pop("spec", {})}  # type: ignore[dict-item]
-    values = {"id": folder.id, "name": name, "status": "finished", "start": start, "spec": spec, **changes}
+    spec = {**BASE, "name": name, **changes.pop("config", {})}  # type: ignore[dict-item]
+    values = {"id": folder.id, "name": name, "status": "finished", "start": start, "config": spec, **changes}
     folder.write_record(RunRecord.model_validate(values))
     return folder
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from kag.changelog.entry import Entry, Siblings
+from kag.compare.comparison import compare
 from kag.finding import Finding, error, note, warning
 from kag.text import three_decimals
-from kag.track.record import Result
 
 APART = 0.05
 """Difference between how far val moved and how far test moved that counts as disagreement."""
@@ -75,22 +75,24 @@ def val_typed_as_test(entry: Entry, _: Siblings) -> Iterator[Finding]:
 def not_distinguishable(entry: Entry, siblings: Siblings) -> Iterator[Finding]:
     """The difference from the parent lies inside the interval of one of them."""
     parent = siblings.parent(entry)
-    for split in ("test", "val"):
-        own, other = entry.auprc(split), parent.auprc(split) if parent else None
-        if parent is None or own is None or other is None or not _same_data(entry, parent):
+    compared = compare(parent.record, entry.record) if parent else None
+    if compared is None or not compared.same_data:
+        return
+    for found in (compared.difference("test"), compared.difference("val")):
+        if found is None:
             continue
-        width = _interval(own, other) or _interval(other, own)
-        if width is not None:
+        if (width := found.inside) is not None:
+            own, other = found.after.value, found.before.value
             yield note(
                 "not_distinguishable",
-                f"{split} AUPRC {three_decimals(own.value)} against {three_decimals(other.value)} of the parent: "
-                f"not distinguishable (95 % interval {three_decimals(width[0])} to {three_decimals(width[1])})",
-                value=own.value,
-                parent=other.value,
-                ci_low=width[0],
-                ci_high=width[1],
+                f"{found.split} AUPRC {three_decimals(own)} against {three_decimals(other)} of the parent: "
+                f"not distinguishable (95 % interval {three_decimals(width.low)} to {three_decimals(width.high)})",
+                value=own,
+                parent=other,
+                ci_low=width.low,
+                ci_high=width.high,
             )
-        if own.ci_low is not None:
+        if found.measured:
             return
 
 
@@ -99,25 +101,18 @@ def val_test_disagree(entry: Entry, siblings: Siblings) -> Iterator[Finding]:
     parent = siblings.parent(entry)
     if parent is None or _withheld(entry) or _withheld(parent):
         return
-    on_val, on_test = _move(entry, parent, "val"), _move(entry, parent, "test")
-    if on_val is None or on_test is None:
+    compared = compare(parent.record, entry.record)
+    val, test = compared.difference("val"), compared.difference("test")
+    if val is None or test is None:
         return
-    (val, val_counts), (test, test_counts) = on_val, on_test
-    if abs(val * val_counts - test * test_counts) > APART:
+    on_val, on_test = (0.0 if one.inside else one.change for one in (val, test))
+    if abs(on_val - on_test) > APART:
         yield warning(
             "val_test_disagree",
-            f"against the parent val AUPRC changed by {val:+.3f}, test AUPRC by {test:+.3f}",
-            val_change=val,
-            test_change=test,
+            f"against the parent val AUPRC changed by {val.change:+.3f}, test AUPRC by {test.change:+.3f}",
+            val_change=val.change,
+            test_change=test.change,
         )
-
-
-def _move(entry: Entry, parent: Entry, split: str) -> tuple[float, bool] | None:
-    """How far a value moved against the parent's, and whether that is more than its interval."""
-    own, other = entry.auprc(split), parent.auprc(split)
-    if own is None or other is None:
-        return None
-    return own.value - other.value, (_interval(own, other) or _interval(other, own)) is None
 
 
 def _tested(entry: Entry, siblings: Siblings) -> tuple[str, str] | None:
@@ -153,14 +148,3 @@ def _measured(entry: Entry) -> bool:
 def _related(entry: Entry, other: Entry, siblings: Siblings) -> bool:
     origins = siblings.origins(entry)
     return other.id in origins or bool(origins & siblings.origins(other))
-
-
-def _same_data(entry: Entry, other: Entry) -> bool:
-    return entry.record.data_digest is not None and entry.record.data_digest == other.record.data_digest
-
-
-def _interval(result: Result, other: Result) -> tuple[float, float] | None:
-    """The interval of a result, if the other one's value lies inside."""
-    if result.ci_low is None or result.ci_high is None or not result.ci_low <= other.value <= result.ci_high:
-        return None
-    return result.ci_low, result.ci_high
