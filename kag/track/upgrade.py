@@ -33,10 +33,8 @@ def from_1(content: Json) -> Json:
         parts = {"found": _found(facts, content.get("spec_digest")), "config": config}
         if world := _world(config, environment):
             parts["world"] = world
-    if not content.get("epochs_trained") and (content.get("kind", "train"), content.get("status")) != (
-        "train",
-        "running",
-    ):
+    begun = content.get("kind", "train") == "train" and content.get("status") != "planned"
+    if not content.get("epochs_trained") and not begun:
         left["epochs_trained"] = None
     return {**left, **parts, "environment": environment, "schema_version": 2}
 

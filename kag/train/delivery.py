@@ -19,6 +19,7 @@ from kag.spec.run import RunSpec
 from kag.stats.measure import Evaluation
 from kag.track.folder import RunFolder
 from kag.track.record import Checkpoint, Result
+from kag.train.task import Task
 from kag.weights.average import recompute_normalisation
 from kag.weights.checkpoint import StoredWeights, build_network, read_checkpoint, save_weights, stored
 from kag.weights.evaluate import evaluate, results
@@ -32,16 +33,14 @@ class Delivery:
     checkpoints: dict[str, Checkpoint]
 
 
-def deliver(
-    spec: RunSpec, sites: Sites, folder: RunFolder, averaged: StoredWeights | None, device: torch.device
-) -> Delivery:
+def deliver(task: Task, folder: RunFolder, averaged: StoredWeights | None, device: torch.device) -> Delivery:
     """Evaluate every candidate on val, the best of them on test, and store them.
 
     Args:
         averaged: the averaged weights, or None if nothing was averaged.
         device: where to compute.
     """
-    tables = SiteTables.from_sites(sites, spec.data.max_distance).to(device)
+    spec, sites, tables = task.spec, task.sites, task.tables.to(device)
     candidates = _candidates(spec, sites, tables, folder, averaged)
     on_val: dict[Kind, Evaluation] = {
         kind: evaluate(build_network(weights, device), sites, tables, "val") for kind, weights in candidates.items()

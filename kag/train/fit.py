@@ -32,10 +32,8 @@ from kag.track.world import World, resolve_world
 from kag.train.console import RunConsole
 from kag.train.delivery import deliver
 from kag.train.loop import Loop
-from kag.train.memory import require_memory_for_weights
 from kag.train.opening import best_epochs, follow_run, open_run
 from kag.train.outcome import Outcome
-from kag.train.rehearsal import rehearse
 from kag.train.signals import SignalWatch
 from kag.train.starting import Start, find_start
 from kag.train.task import Task, device, process_rank, this_machine
@@ -71,7 +69,6 @@ def fit(
     task = Task.of(spec, read_sites(Path(spec.data.file)), world)
     earlier = earlier_runs(runs, console)
     findings = require_sound(task, Facts(sibling_best_epochs=best_epochs(earlier, task.sites.digest)), console)
-    require_memory_for_weights(task)
     start, signals = None if resume else find_start(task, runs), SignalWatch()
     loop = Loop(task, start, signals, console)
     job = loop.fresh_job()
@@ -79,16 +76,14 @@ def fit(
         open_run(task, runs, resume, accept, earlier, start, findings) if first else follow_run(task, resume, start)
     )
     with signals.installed(), Outcome(opening, console) as outcome:
-        rehearse(task, job.network, job.objective, *task.first_batches())
+        job.rehearse()
         outcome.begin_mirror(task)
         with sharing(
             None if resume else share, task.spec, outcome.folder, fork_inputs(task, start), signals.raise_if_received
         ) as forks:
             trained = loop.train(job, outcome, forks)
         outcome.averaged(task)
-        outcome.delivered(
-            lambda folder: deliver(spec, task.sites, folder, trained.averaged, device()), stopped=trained.stopped
-        )
+        outcome.delivered(lambda folder: deliver(job.task, folder, trained.averaged, device()), stopped=trained.stopped)
     return outcome.record
 
 

@@ -24,6 +24,7 @@ from kag.model.losses import Losses, Objective
 from kag.model.network import Network
 from kag.spec.schedule import learning_rate
 from kag.train.build import build_network, build_objective
+from kag.train.rehearsal import rehearse
 from kag.train.scoreboard import Scoreboard
 from kag.train.task import Task
 from kag.weights.checkpoint import StoredWeights, entries, stored
@@ -48,6 +49,14 @@ class Job(LightningModule):
         self._started = 0.0
         self._batches_done = 0
         self._resumed: dict[str, Any] | None = None
+
+    def rehearse(self) -> None:
+        """Send one batch through everything; the weights stay as they are.
+
+        Raises:
+            RehearsalFailed: names the first thing that is wrong.
+        """
+        rehearse(self.task, self.network, self.objective, *self.task.first_batches())
 
     def set_epoch(self, epoch: int) -> None:
         """Bring everything that depends on the epoch's number to that epoch."""

@@ -14,6 +14,7 @@ from kag.forks.sharing import NoSharing, Sharing, StateTaken
 from kag.train.batches import SiteBatches
 from kag.train.console import ProgressBar, RunConsole
 from kag.train.job import Job
+from kag.train.memory import require_memory_for_weights
 from kag.train.opening import position_in
 from kag.train.outcome import Outcome
 from kag.train.recorder import EpochRecorder
@@ -44,7 +45,12 @@ class Loop:
     console: RunConsole
 
     def fresh_job(self) -> Job:
-        """The network and objective of epoch 0, with the weights that the run starts from."""
+        """The network and objective of epoch 0, with the weights that the run starts from.
+
+        Raises:
+            SpecError: they do not fit into the memory of this machine.
+        """
+        require_memory_for_weights(self.task)
         job = Job(self.task)
         if self.start is not None:
             self.start.load_into(job.network)

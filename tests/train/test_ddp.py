@@ -11,14 +11,20 @@ import pytest
 import torch
 
 from kag import names
+from kag.data.sites import Sites
+from kag.errors import SpecError
+from kag.forks.sharing import ShareOptions
 from kag.spec import spec_text
 from kag.track.folder import RunFolder
 from kag.track.record import RunRecord, Status
+from kag.train.fit import fork_inputs
+from kag.train.task import Task
+from kag.view.changes import diff
 from kag.view.words import find_run
 from kag.weights.average import RunSums
 from kag.weights.checkpoint import read_checkpoint
 from kag.weights.evaluate_file import evaluate_file
-from tests.train.conftest import MakeSpec
+from tests.train.conftest import MakeSpec, Train
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = Path(__file__).with_name("kag_script.py")
@@ -49,6 +55,34 @@ def test_the_run_is_finished_and_written_once(folder: RunFolder) -> None:
     assert sum(line.startswith("epoch ") for line in lines) == 4
     assert record.config["model.modality_dropout"] == 0.3
     assert record.config["model.auxiliary.weight.start"] == 0.1
+
+
+@pytest.mark.slow
+def test_the_world_is_in_the_record_in_the_differences_and_in_the_key_of_a_fork(
+    folder: RunFolder, make_spec: MakeSpec, sites: Sites
+) -> None:
+    record = folder.read_record()
+    assert record.world is not None
+    assert (record.world.launcher, record.world.processes, record.world.threads) == ("lightning", 2, 1)
+    assert record.world.effective_batch == 64
+    steps = sum(1 for _ in folder.history()) * -(-len(sites.index("train")) // 64)
+    assert record.world.optimizer_steps == steps
+    alone = record.world.model_copy(update={"launcher": "none", "processes": 1, "effective_batch": 32})
+    changes = {one.key: (one.before, one.after) for one in diff(record.model_copy(update={"world": alone}), record)}
+    assert changes == {"world.processes": (1, 2), "world.effective_batch": (32, 64)}
+    spec = make_spec(**{"swa": WINDOW, "data.batch_size": 32})
+    one, two = (fork_inputs(Task.of(spec, sites, world), None) for world in (alone, record.world))
+    assert one != two
+
+
+@pytest.mark.slow
+def test_forks_of_several_processes_are_refused_before_anything_is_written(
+    make_spec: MakeSpec, train: Train, tmp_path: Path
+) -> None:
+    with pytest.raises(SpecError, match="forks are for runs of one process, this one has 2"):
+        train(make_spec(**{"trainer.devices": 2}), share=ShareOptions(tmp_path / "share"))
+    assert not (tmp_path / "runs").exists()
+    assert not (tmp_path / "share").exists()
 
 
 @pytest.mark.slow

@@ -1,0 +1,97 @@
+"""Records of the layout before: of the landed code (`records_1`, one of each kind), and of `runs/`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kag.errors import RecordError
+from kag.track.reading import parse_record
+from kag.track.record import SCHEMA, RunRecord
+from kag.track.upgrade import RETIRED, UPGRADES
+from tests.conftest import ROOT
+
+OLD = Path(__file__).parent / "records_1"
+FILES = [*sorted(OLD.glob("*.json")), *sorted((ROOT / "runs").glob("*/record.json"))]
+SAME = ("id", "name", "kind", "status", "start", "end", "change", "tags", "data_digest", "parent", "sources", "git")
+SAME += ("failure", "best_epoch", "results", "checkpoints", "resumes", "sweep", "wandb_id")
+
+
+def old(name: str) -> tuple[dict[str, Any], RunRecord]:
+    text = (OLD / f"{name}.json").read_text(encoding="utf-8")
+    return json.loads(text), parse_record(text, where=name)
+
+
+def test_every_version_before_has_an_upgrade() -> None:
+    assert sorted(UPGRADES) == list(range(1, SCHEMA))
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.parent.name[:25] + file.stem)
+def test_nothing_is_lost(file: Path) -> None:
+    text = file.read_text(encoding="utf-8")
+    before, record = json.loads(text), parse_record(text, where=str(file))
+    after = json.loads(record.model_dump_json())
+    assert {key: after[key] for key in SAME} == {key: before[key] for key in SAME}
+    imported = before["kind"] == "imported"
+    kept = {key: value for key, value in before["spec"].items() if imported or key not in RETIRED}
+    assert record.config == kept
+    part = record.stated if imported else record.found
+    assert part is not None
+    said = json.loads(part.model_dump_json())
+    for key, value in before["facts"].items():
+        if key not in ("swa", "inherited_epochs"):
+            assert contains(said[key], value), key
+    assert (record.stated is None) is not imported
+    assert parse_record(record.model_dump_json(), where="again") == record, "written as the new layout"
+
+
+def contains(new: Any, before: Any) -> bool:
+    """Whether a typed part says all that a free one did; it may say more, as None."""
+    if isinstance(before, dict):
+        return all(contains(new[key], value) for key, value in before.items())
+    if isinstance(before, list):
+        return len(new) == len(before) and all(map(contains, new, before))
+    return bool(new == before)
+
+
+def test_an_average_and_what_was_inherited() -> None:
+    assert old("window")[1].found.averaged_epochs == (2, 3)
+    content, fork = old("fork")
+    assert content["facts"]["inherited_epochs"] == fork.epochs_inherited == 2
+
+
+def test_the_world_of_a_run_on_a_processor_is_known() -> None:
+    content, record = old("plain")
+    assert content["spec"]["trainer.devices"] == "auto"
+    assert record.world is not None
+    assert (record.world.processes, record.world.device, record.world.threads) == (1, "cpu", 1)
+    assert record.world.effective_batch == 128
+    assert "threads" not in record.environment
+
+
+def test_the_world_of_a_run_on_all_gpus_of_a_machine_is_not() -> None:
+    content, _ = old("plain")
+    content["environment"]["device"] = "NVIDIA H100"
+    record = parse_record(json.dumps(content), where="r")
+    assert record.world is not None
+    assert (record.world.processes, record.world.effective_batch, record.world.device) == (None, None, "NVIDIA H100")
+
+
+def test_epochs_are_unknown_where_nobody_counted_them() -> None:
+    assert old("soup")[1].epochs_trained is None
+    assert old("broken")[1].epochs_trained == 0
+    row = next(iter((ROOT / "runs").glob("*/record.json"))).read_text(encoding="utf-8")
+    assert parse_record(row, where="row").epochs_trained is None
+
+
+def test_a_newer_layout_is_refused_in_one_sentence() -> None:
+    content, _ = old("plain")
+    with pytest.raises(RecordError) as caught:
+        parse_record(json.dumps({**content, "schema_version": SCHEMA + 1, "surprise": 1}), where="record.json")
+    assert str(caught.value).splitlines() == [
+        f"record.json: was written by a newer kag (record layout {SCHEMA + 1}, this one reads up to {SCHEMA})",
+        "  remedy:  update kag",
+    ]
