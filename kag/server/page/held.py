@@ -19,7 +19,7 @@ from pydantic_core import from_json
 from sqlalchemy import Connection, RowMapping, func, select
 
 from kag.errors import RecordError
-from kag.server.runs import shown_state
+from kag.server.context import Patience
 from kag.server.store import all_rows
 from kag.server.tables import runs, sweeps
 from kag.spec.flat import flatten
@@ -51,14 +51,6 @@ def parsed(text: str) -> Any:
         return from_json(text)
     except ValueError:
         return json.loads(json.dumps(json.loads(text), ensure_ascii=False).encode(errors="replace"))
-
-
-@dataclass(frozen=True)
-class Patience:
-    """What the state of a run depends on besides its row; see `shown_state`."""
-
-    started: float
-    crashed_after: float
 
 
 @dataclass(frozen=True)
@@ -202,7 +194,7 @@ class Project:
         return thorough and any(held.row[name] != row[name] for name in ("config", "summary"))
 
     def _state(self, row: RowMapping, now: float) -> str:
-        return shown_state(row, now=now, started=self.patience.started, crashed_after=self.patience.crashed_after)
+        return self.patience.shown_state(row, now=now)
 
 
 def _version(row: RowMapping) -> tuple[Any, ...]:

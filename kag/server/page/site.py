@@ -12,11 +12,11 @@ from sqlalchemy import Connection, RowMapping
 from starlette.requests import Request
 from starlette.responses import Response
 
-from kag.server.context import Context, Settings
+from kag.server.context import Context, Patience, Settings
 from kag.server.faults import NotFound
 from kag.server.links import Links
 from kag.server.page.assets import Assets
-from kag.server.page.held import Held, Patience
+from kag.server.page.held import Held
 from kag.server.page.records import Ledger
 from kag.server.page.responses import html
 from kag.server.page.session import Attempts, Sessions
