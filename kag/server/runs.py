@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, select
@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Connection, RowMapping, select
 from kag.server.arguments import items, json_object, text
 from kag.server.context import Context
 from kag.server.faults import Fault, needed
-from kag.server.store import all_rows, by_id, first, highest, inserted, updated, upsert
+from kag.server.store import by_id, first, highest, inserted, updated, upsert
 from kag.server.tables import EVENTS, HISTORY, OUTPUT, lines, projects, runs, sweeps
 
 RESUME_WINDOW = 600.0
@@ -197,15 +197,8 @@ def tail(connection: Connection, run_id: int, stream: int, count: int = 1) -> li
     return list(reversed(connection.execute(query).scalars().all()))
 
 
-def project_runs(connection: Connection, project_id: int) -> Sequence[RowMapping]:
-    """Every run of a project, oldest first, with the name of its sweep."""
-    query = (
-        select(runs, sweeps.c.name.label("sweep_name"))
-        .join(sweeps, runs.c.sweep_id == sweeps.c.id, isouter=True)
-        .where(runs.c.project_id == project_id)
-        .order_by(runs.c.created_at, runs.c.id)
-    )
-    return all_rows(connection, query)
+WITH_SWEEP = select(runs, sweeps.c.name.label("sweep_name")).outerjoin(sweeps, runs.c.sweep_id == sweeps.c.id)
+"""Query for runs with the name of their sweep."""
 
 
 STREAMS = {"wandb-history.jsonl": HISTORY, "wandb-events.jsonl": EVENTS, "output.log": OUTPUT}

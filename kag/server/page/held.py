@@ -20,8 +20,9 @@ from sqlalchemy import Connection, RowMapping, func, select
 
 from kag.errors import RecordError
 from kag.server.context import Patience
+from kag.server.runs import WITH_SWEEP
 from kag.server.store import all_rows
-from kag.server.tables import runs, sweeps
+from kag.server.tables import runs
 from kag.spec.flat import flatten
 from kag.track.mirror import END_KEY, START_KEY, Mirrored, record_of, short_name
 from kag.track.record import RunRecord, Scalar, Status
@@ -203,9 +204,4 @@ def _version(row: RowMapping) -> tuple[Any, ...]:
 
 def _rows(connection: Connection, numbers: Sequence[int]) -> Iterator[RowMapping]:
     for begin in range(0, len(numbers), CHUNK):
-        query = (
-            select(runs, sweeps.c.name.label("sweep_name"))
-            .join(sweeps, runs.c.sweep_id == sweeps.c.id, isouter=True)
-            .where(runs.c.id.in_(numbers[begin : begin + CHUNK]))
-        )
-        yield from all_rows(connection, query)
+        yield from all_rows(connection, WITH_SWEEP.where(runs.c.id.in_(numbers[begin : begin + CHUNK])))

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, RowMapping, select
 from starlette.responses import Response
 
 from kag.report.sweep_figures import sweep_figures
-from kag.server.faults import Fault, NotFound
+from kag.server.faults import Fault, needed
 from kag.server.page.curves import drawn
 from kag.server.page.responses import data, moved, nothing_new
 from kag.server.page.site import Shelf, Site
@@ -110,10 +110,7 @@ def set_state(site: Site, visit: Visit) -> Response:
 
 
 def _row(connection: Connection, shelf: Shelf, name: str) -> RowMapping:
-    found = by_name(connection, shelf.row["id"], name)
-    if found is None:
-        raise NotFound(f"no sweep {name!r} in {'/'.join(shelf.names)}")
-    return found
+    return needed(by_name(connection, shelf.row["id"], name), f"no sweep {name!r} in {'/'.join(shelf.names)}")
 
 
 def _listed(connection: Connection, row: RowMapping) -> dict[str, Any]:

@@ -13,9 +13,10 @@ from kag.server.graphql import Node, Registry
 from kag.server.resolvers.account import user
 from kag.server.resolvers.fields import columns, constants, identifier, moments, optional
 from kag.server.resolvers.pages import connection
-from kag.server.runs import checked_name, ensure_project, find_project, find_run, note_resume, project_runs
+from kag.server.runs import WITH_SWEEP, checked_name, ensure_project, find_project, find_run, note_resume
 from kag.server.store import all_rows, by_id, updated
 from kag.server.tables import projects as project_table
+from kag.server.tables import runs as run_table
 
 
 def _project(context: Context, _: Any, arguments: Arguments) -> RowMapping | None:
@@ -55,7 +56,8 @@ def _bucket(context: Context, row: RowMapping, arguments: Arguments) -> RowMappi
 def _selected(context: Context, row: RowMapping, arguments: Arguments) -> list[Node]:
     """The runs of a project that fit `filters`, in `order`."""
     expression = json_object("filters", arguments.get("filters") or "{}")
-    views = [RunView(run, context.shown_state(run)) for run in project_runs(context.connection, row["id"])]
+    query = WITH_SWEEP.where(run_table.c.project_id == row["id"]).order_by(run_table.c.created_at, run_table.c.id)
+    views = [RunView(run, context.shown_state(run)) for run in all_rows(context.connection, query)]
     fitting = [view for view in views if matches(view, expression)]
     return [Node("Run", view.row) for view in ordered(fitting, arguments.get("order"))]
 

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, RowMapping, Select, and_, select
 
 from kag.server.arguments import Arguments, entity_of, input_of, json_object
 from kag.server.context import Context, decode_id
-from kag.server.faults import NotFound
+from kag.server.faults import needed
 from kag.server.graphql import Node, Registry
 from kag.server.resolvers.fields import columns, constants, identifier, moments, optional
 from kag.server.resolvers.pages import connection, listed
@@ -31,9 +31,8 @@ def _upsert(context: Context, _: Any, arguments: Arguments) -> Node:
 def _create_agent(context: Context, _: Any, arguments: Arguments) -> Node:
     given = input_of(arguments)
     project = find_project(context.connection, entity_of(context, given), given.get("projectName") or "uncategorized")
-    sweep = None if project is None else by_name(context.connection, project["id"], given.get("sweep"))
-    if sweep is None:
-        raise NotFound(f"no sweep {given.get('sweep')!r} in this project")
+    found = None if project is None else by_name(context.connection, project["id"], given.get("sweep"))
+    sweep = needed(found, f"no sweep {given.get('sweep')!r} in this project")
     return Node("CreateAgentPayload", {"agent": Node("Agent", create_agent(context, sweep, given.get("host") or ""))})
 
 
