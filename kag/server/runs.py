@@ -19,6 +19,9 @@ from kag.server.tables import EVENTS, HISTORY, OUTPUT, lines, projects, runs, sw
 RESUME_WINDOW = 600.0
 """Seconds between a client's question what there is to resume and its return to the run."""
 
+STREAMS = {"wandb-history.jsonl": HISTORY, "wandb-events.jsonl": EVENTS, "output.log": OUTPUT}
+"""File of a file_stream request -> stream."""
+
 ALL_STREAMS = 1 << HISTORY | 1 << EVENTS | 1 << OUTPUT
 """Value of `restarted` that says of every stream: the next piece from line 0 replaces what is there."""
 
@@ -199,7 +202,3 @@ def tail(connection: Connection, run_id: int, stream: int, count: int = 1) -> li
 
 WITH_SWEEP = select(runs, sweeps.c.name.label("sweep_name")).outerjoin(sweeps, runs.c.sweep_id == sweeps.c.id)
 """Query for runs with the name of their sweep."""
-
-
-STREAMS = {"wandb-history.jsonl": HISTORY, "wandb-events.jsonl": EVENTS, "output.log": OUTPUT}
-"""File of a file_stream request -> stream."""

@@ -125,6 +125,12 @@ def by_name(connection: Connection, project_id: int, name: Any) -> RowMapping | 
     return first(connection, select(sweeps).where(sweeps.c.project_id == project_id, sweeps.c.name == str(name)))
 
 
+def sweeps_of(connection: Connection, project_id: int) -> Sequence[RowMapping]:
+    """The sweeps of a project, the newest first."""
+    query = select(sweeps).where(sweeps.c.project_id == project_id)
+    return all_rows(connection, query.order_by(sweeps.c.created_at.desc(), sweeps.c.id.desc()))
+
+
 def trials_of(connection: Connection, sweep_id: int) -> list[Trial]:
     """The trials of a sweep, in order."""
     query = select(trials.c.body).where(trials.c.sweep_id == sweep_id).order_by(trials.c.number)

@@ -22,7 +22,7 @@ from kag.server.tables import collections as collection_table
 
 def _membership(context: Context, row: RowMapping, arguments: Arguments) -> dict[str, RowMapping] | None:
     found = artifacts.by_path(context.connection, row["id"], arguments.get("name"))
-    return None if found is None else dict(zip(("collection", "artifact"), found, strict=True))
+    return None if found is None else {"collection": found[0], "artifact": found[1]}
 
 
 def _membership_by_alias(context: Context, row: RowMapping, arguments: Arguments) -> dict[str, RowMapping] | None:

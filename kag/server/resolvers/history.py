@@ -85,7 +85,7 @@ TYPES: Registry[Context] = {
         "historyKeys": _keys,
         "historyLineCount": lambda context, row, arguments: line_offset(context.connection, row, HISTORY),
         "eventsLineCount": lambda context, row, arguments: line_offset(context.connection, row, EVENTS),
-        "logLineCount": lambda context, row, arguments: count(context.connection, lines, *of_stream(row["id"], OUTPUT)),
+        "logLineCount": lambda context, row, arguments: count(context.connection, lines, of_stream(row["id"], OUTPUT)),
         "historyTail": _tail(HISTORY),
         "eventsTail": _tail(EVENTS),
         "logLines": _log_lines,

@@ -15,8 +15,8 @@ from kag.server.resolvers.fields import columns, constants, identifier, moments,
 from kag.server.resolvers.pages import connection, listed
 from kag.server.resolvers.projects import project_of
 from kag.server.runs import find_project
-from kag.server.store import all_rows, count, first
-from kag.server.sweeps import by_name, create, create_agent, edit, heartbeat, sweep_of, trials_of
+from kag.server.store import count, first
+from kag.server.sweeps import by_name, create, create_agent, edit, heartbeat, sweep_of, sweeps_of, trials_of
 from kag.server.tables import agents, attempts
 from kag.server.tables import runs as run_table
 from kag.server.tables import sweeps as sweep_table
@@ -52,8 +52,7 @@ def _sweep(context: Context, row: RowMapping, arguments: Arguments) -> RowMappin
 
 
 def _sweeps(context: Context, row: RowMapping, arguments: Arguments) -> Node:
-    query = select(sweep_table).where(sweep_table.c.project_id == row["id"])
-    found = all_rows(context.connection, query.order_by(sweep_table.c.created_at.desc(), sweep_table.c.id.desc()))
+    found = sweeps_of(context.connection, row["id"])
     wanted = json_object("filters", arguments.get("filters") or "{}")
     fitting = [one for one in found if all(str(one.get(key)) == str(value) for key, value in wanted.items())]
     return connection("Sweep", [Node("Sweep", one) for one in fitting], arguments)
