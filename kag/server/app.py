@@ -10,11 +10,10 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 from sqlalchemy.exc import DBAPIError, OperationalError
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route, Router
@@ -26,8 +25,8 @@ from kag.server.context import Context, Settings
 from kag.server.faults import Fault, NotFound
 from kag.server.files import attach, blob_path, drop_unnamed, media_type, receive
 from kag.server.filestream import ingest
-from kag.server.keys import key_of_header, name_of_key, signing_secret
-from kag.server.links import Links, claim_of
+from kag.server.keys import key_of_header, signing_secret
+from kag.server.links import claim_of
 from kag.server.page.routes import fault_page, wants_page
 from kag.server.page.routes import routes as page_routes
 from kag.server.page.site import Site
@@ -49,16 +48,9 @@ DOWNLOAD = {
 """A file is what somebody uploaded: a browser keeps it, and never runs it as a page of this server."""
 
 
-class Asked(NamedTuple):
-    """Who sends a request, and how its answer leads back."""
-
-    user: str
-    links: Links
-    writer: str
-
-
-def sharing_writer(headers: Headers) -> str:
+def sharing_writer(request: Request) -> str:
     """Which of the clients that share a run sends a request: `mode="shared"` says it in headers. Else ""."""
+    headers = request.headers
     if headers.get("x-wandb-use-async-filestream") != "true":
         return ""
     return (headers.get("x-wandb-async-client-id") or headers.get("x-wandb-client-id") or "")[:64]
@@ -103,7 +95,7 @@ class Server:
 
     async def healthz(self, request: Request) -> Response:
         """Whether the database answers."""
-        await run_in_threadpool(self._user, None)
+        await run_in_threadpool(self.site.user_of, None)
         return JSONResponse({"ok": True})
 
     async def query(self, request: Request) -> Response:
@@ -113,18 +105,17 @@ class Server:
         query, variables = body.get("query"), body.get("variables") or {}
         if not isinstance(query, str) or not isinstance(variables, dict):
             raise Fault("a GraphQL request needs a query, and variables as an object")
-        asked = Asked(user, self._links(request), sharing_writer(request.headers))
-        answer = await run_in_threadpool(self._execute, asked, query, variables, body.get("operationName"))
+        answer = await run_in_threadpool(self._execute, request, user, query, variables, body.get("operationName"))
         payload: dict[str, Any] = {"data": answer.data}
         return JSONResponse(payload | ({"errors": answer.errors} if answer.errors else {}))
 
-    def _execute(self, asked: Asked, query: str, variables: dict[str, Any], name: Any) -> graphql.Answer:
+    def _execute(self, request: Request, user: str, query: str, variables: dict[str, Any], name: Any) -> graphql.Answer:
         document = graphql.parsed(query)
         operation = graphql.operation_of(document, name)
         transaction = self.store.write if graphql.writes(operation, WRITING) else self.store.read
         with transaction() as connection:
-            now, writer = self.clock(), asked.writer
-            context = Context(connection, self.settings, asked.links, asked.user, now, self.started, writer)
+            links, writer = self.site.links(request), sharing_writer(request)
+            context = Context(connection, self.settings, links, user, self.clock(), self.started, writer)
             answer = graphql.execute(
                 self.registry, document, operation, variables, context, strict=self.settings.strict
             )
@@ -141,13 +132,13 @@ class Server:
         """What a run logs."""
         await self._authenticated(request)
         body = await read_json(request, limit=self.settings.max_body)
-        writer = sharing_writer(request.headers)
-        return JSONResponse(await run_in_threadpool(self._ingest, request.path_params, body, writer))
+        return JSONResponse(await run_in_threadpool(self._ingest, request, body))
 
-    def _ingest(self, path: dict[str, str], body: dict[str, Any], writer: str) -> dict[str, Any]:
+    def _ingest(self, request: Request, body: dict[str, Any]) -> dict[str, Any]:
+        path = request.path_params
         with self.store.write() as connection:
             run = run_by_path(connection, path["entity"], path["project"], path["run"], lock=True)
-            return ingest(connection, run, body, now=self.clock(), writer=writer)
+            return ingest(connection, run, body, now=self.clock(), writer=sharing_writer(request))
 
     async def upload(self, request: Request) -> Response:
         """A file, by a signed link."""
@@ -185,17 +176,10 @@ class Server:
 
     async def _authenticated(self, request: Request) -> str:
         key = key_of_header(request.headers.get("authorization"))
-        user = await run_in_threadpool(self._user, key)
+        user = await run_in_threadpool(self.site.user_of, key)
         if user is None:
             raise Fault("an API key is needed: `kag serve key new NAME` makes one", status=401)
         return user
-
-    def _user(self, key: str | None) -> str | None:
-        with self.store.read() as connection:
-            return name_of_key(connection, key)
-
-    def _links(self, request: Request) -> Links:
-        return Links(self.secret, f"{request.url.scheme}://{request.headers['host']}")
 
 
 class Boundary:

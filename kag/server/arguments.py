@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
@@ -38,15 +39,18 @@ def text(given: Mapping[str, Any], name: str) -> str | None:
     return found
 
 
-def required(given: Arguments, name: str) -> Any:
-    """An argument that must be there.
+def json_object(what: str, text: Any) -> dict[str, Any]:
+    """A JSON object from its text.
 
     Raises:
-        Fault: it is missing.
+        Fault: it is none.
     """
-    value = given.get(name)
-    if value is None:
-        raise Fault(f"{name} is missing")
+    try:
+        value = json.loads(text)
+    except (ValueError, TypeError, RecursionError) as error:
+        raise Fault(f"{what} is not JSON") from error
+    if not isinstance(value, dict):
+        raise Fault(f"{what} is not a JSON object")
     return value
 
 

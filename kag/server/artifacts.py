@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, func, select
+from sqlalchemy import Connection, RowMapping, select
 
 from kag.server.arguments import items, text
 from kag.server.context import Context, decode_id
-from kag.server.faults import Fault, NotFound
+from kag.server.faults import Fault, needed
 from kag.server.files import checked_path
-from kag.server.runs import checked_name, ensure_project, find_project, find_run
-from kag.server.store import all_rows, first, inserted_id, upsert
+from kag.server.runs import checked_name, ensure_project, find_run, find_run_by_path
+from kag.server.store import all_rows, by_id, first, highest, inserted, updated, upsert
 from kag.server.tables import (
     aliases,
     artifact_files,
@@ -24,7 +24,7 @@ from kag.server.tables import (
     manifests,
 )
 
-COMMITTED, PENDING, DELETED = "COMMITTED", "PENDING", "DELETED"
+COMMITTED, PENDING = "COMMITTED", "PENDING"
 
 
 def words(given: Mapping[str, Any], name: str, key: str) -> list[str]:
@@ -32,28 +32,19 @@ def words(given: Mapping[str, Any], name: str, key: str) -> list[str]:
     return [str(one.get(key)) for one in items(given, name, dict)]
 
 
-def by_id(connection: Connection, identifier: Any) -> RowMapping:
+def find(connection: Connection, identifier: Any) -> RowMapping:
     """The artifact of an id, or of the id that the client chose.
 
     Raises:
         NotFound: there is none.
     """
-    query = select(artifacts).where(artifacts.c.client_id == str(identifier))
-    found = first(connection, query)
-    if found is None:
-        query = select(artifacts).where(artifacts.c.id == decode_id("Artifact", identifier))
-        found = first(connection, query)
-    if found is None:
-        raise NotFound("no such artifact")
-    return found
+    found = first(connection, select(artifacts).where(artifacts.c.client_id == str(identifier)))
+    return needed(found or by_id(connection, artifacts, decode_id("Artifact", identifier)), "no such artifact")
 
 
-def collection_of(connection: Connection, number: int) -> RowMapping:
-    """A collection."""
-    found = first(connection, select(collections).where(collections.c.id == number))
-    if found is None:
-        raise NotFound("no such collection")
-    return found
+def collection_of(connection: Connection, artifact: RowMapping) -> RowMapping:
+    """The collection that a version is in."""
+    return needed(by_id(connection, collections, artifact["collection_id"]), "no such collection")
 
 
 def find_collection(connection: Connection, project_id: int, name: Any) -> RowMapping | None:
@@ -87,10 +78,7 @@ def create(context: Context, given: Mapping[str, Any]) -> RowMapping:
             "created_at": now,
             "updated_at": now,
         }
-        number = inserted_id(connection, artifacts, row)
-        found = first(connection, select(artifacts).where(artifacts.c.id == number))
-    if found is None:
-        raise LookupError("an artifact vanished")
+        found = inserted(connection, artifacts, row)
     set_aliases(connection, found, words(given, "aliases", "alias"))
     set_tags(connection, found["id"], words(given, "tags", "tagName"))
     return found
@@ -105,9 +93,7 @@ def _ensure_collection(connection: Connection, project_id: int, given: Mapping[s
         "created_at": now,
     }
     upsert(connection, collections, [row], key=["project_id", "name"], update=[])
-    found = find_collection(connection, project_id, name)
-    if found is None:
-        raise LookupError("a collection vanished")
+    found = needed(find_collection(connection, project_id, name), "the collection vanished")
     if found["type"] != row["type"]:
         raise Fault(f"the artifact {name!r} has the type {found['type']!r}, not {row['type']!r}")
     return found
@@ -115,14 +101,8 @@ def _ensure_collection(connection: Connection, project_id: int, given: Mapping[s
 
 def set_aliases(connection: Connection, artifact: RowMapping, names: Sequence[str]) -> None:
     """Point names of the collection to this version."""
-    rows = [
-        {
-            "artifact_id": artifact["id"],
-            "collection_id": artifact["collection_id"],
-            "alias": checked_name("alias", name),
-        }
-        for name in dict.fromkeys(names)
-    ]
+    place = {"artifact_id": artifact["id"], "collection_id": artifact["collection_id"]}
+    rows = [{**place, "alias": checked_name("alias", name)} for name in dict.fromkeys(names)]
     upsert(connection, aliases, rows, key=["collection_id", "alias"], update=["artifact_id"])
 
 
@@ -153,10 +133,7 @@ def add_file(connection: Connection, artifact: RowMapping, given: Mapping[str, A
     row = {"artifact_id": artifact["id"], "name": checked_path(given.get("name")), "md5": str(given.get("md5"))[:256]}
     upsert(connection, artifact_files, [row], key=["artifact_id", "name"], update=["md5"])
     where = (artifact_files.c.artifact_id == artifact["id"], artifact_files.c.name == row["name"])
-    found = first(connection, select(artifact_files).where(*where))
-    if found is None:
-        raise LookupError("a file vanished")
-    return found
+    return needed(first(connection, select(artifact_files).where(*where)), "the file vanished")
 
 
 def files_of(connection: Connection, artifact_id: int) -> Sequence[RowMapping]:
@@ -172,24 +149,8 @@ def files_of(connection: Connection, artifact_id: int) -> Sequence[RowMapping]:
 
 def create_manifest(connection: Connection, artifact: RowMapping, given: Mapping[str, Any]) -> RowMapping:
     """The manifest of a version."""
-    row = {
-        "artifact_id": artifact["id"],
-        "name": str(given.get("name"))[:256],
-        "digest": str(given.get("digest"))[:256],
-    }
-    return manifest(connection, inserted_id(connection, manifests, row))
-
-
-def manifest(connection: Connection, number: int) -> RowMapping:
-    """A manifest.
-
-    Raises:
-        NotFound: there is none.
-    """
-    found = first(connection, select(manifests).where(manifests.c.id == number))
-    if found is None:
-        raise NotFound("no such manifest")
-    return found
+    texts = {name: str(given.get(name))[:256] for name in ("name", "digest")}
+    return inserted(connection, manifests, {"artifact_id": artifact["id"], **texts})
 
 
 def current_manifest(connection: Connection, artifact_id: int) -> RowMapping | None:
@@ -205,16 +166,12 @@ def current_manifest(connection: Connection, artifact_id: int) -> RowMapping | N
 
 def commit(connection: Connection, artifact: RowMapping, *, now: float) -> RowMapping:
     """All files are there: the version gets its number, and the name `latest`."""
-    if artifact["state"] != COMMITTED:
-        query = select(func.max(artifacts.c.version)).where(artifacts.c.collection_id == artifact["collection_id"])
-        last = connection.execute(query).scalar_one()
-        values = {"state": COMMITTED, "version": 0 if last is None else last + 1, "updated_at": now}
-        connection.execute(artifacts.update().where(artifacts.c.id == artifact["id"]).values(**values))
-        set_aliases(connection, artifact, ["latest"])
-    found = first(connection, select(artifacts).where(artifacts.c.id == artifact["id"]))
-    if found is None:
-        raise LookupError("an artifact vanished")
-    return found
+    if artifact["state"] == COMMITTED:
+        return artifact
+    last = highest(connection, artifacts.c.version, artifacts.c.collection_id == artifact["collection_id"])
+    set_aliases(connection, artifact, ["latest"])
+    values = {"state": COMMITTED, "version": last + 1, "updated_at": now}
+    return updated(connection, artifacts, artifact["id"], values)
 
 
 def latest(connection: Connection, collection_id: int) -> RowMapping | None:
@@ -225,19 +182,12 @@ def latest(connection: Connection, collection_id: int) -> RowMapping | None:
 
 def named(connection: Connection, collection_id: int, word: str) -> RowMapping | None:
     """A version by alias, `v3`, or digest."""
-    query = (
-        select(artifacts)
-        .join(aliases, aliases.c.artifact_id == artifacts.c.id)
-        .where(aliases.c.collection_id == collection_id, aliases.c.alias == word)
-    )
-    found = first(connection, query)
+    own = select(artifacts).where(artifacts.c.collection_id == collection_id)
+    alias = select(aliases.c.artifact_id).where(aliases.c.collection_id == collection_id, aliases.c.alias == word)
+    found = first(connection, select(artifacts).where(artifacts.c.id.in_(alias)))
     if found is None and word.startswith("v") and word[1:].isdecimal() and len(word) < 10:
-        where = (artifacts.c.collection_id == collection_id, artifacts.c.version == int(word[1:]))
-        found = first(connection, select(artifacts).where(*where))
-    if found is None:
-        where = (artifacts.c.collection_id == collection_id, artifacts.c.digest == word)
-        found = first(connection, select(artifacts).where(*where))
-    return found
+        found = first(connection, own.where(artifacts.c.version == int(word[1:])))
+    return found or first(connection, own.where(artifacts.c.digest == word))
 
 
 def by_path(connection: Connection, project_id: int, name: Any) -> tuple[RowMapping, RowMapping] | None:
@@ -252,29 +202,22 @@ def by_path(connection: Connection, project_id: int, name: Any) -> tuple[RowMapp
 
 def use(context: Context, given: Mapping[str, Any]) -> RowMapping:
     """A run takes an artifact as its input."""
-    artifact = by_id(context.connection, given.get("artifactID"))
+    artifact = find(context.connection, given.get("artifactID"))
     entity = text(given, "entityName") or context.settings.entity
-    project = find_project(context.connection, entity, given.get("projectName"))
-    run = None if project is None else find_run(context.connection, project["id"], given.get("runName"))
-    if run is None:
-        raise NotFound("no such run")
+    found = find_run_by_path(context.connection, entity, given.get("projectName"), given.get("runName"))
+    run = needed(found, "no such run")
     row = {"artifact_id": artifact["id"], "run_id": run["id"]}
     upsert(context.connection, artifact_uses, [row], key=["artifact_id", "run_id"], update=[])
     return artifact
 
 
-def update(connection: Connection, artifact: RowMapping, given: Mapping[str, Any], *, now: float) -> RowMapping:
+def update(context: Context, artifact: RowMapping, given: Mapping[str, Any]) -> RowMapping:
     """Change what a person may change."""
-    changes: dict[str, Any] = {"updated_at": now}
-    for name in ("description", "metadata"):
-        if given.get(name) is not None:
-            changes[name] = text(given, name)
-    connection.execute(artifacts.update().where(artifacts.c.id == artifact["id"]).values(**changes))
-    set_tags(connection, artifact["id"], words(given, "tagsToAdd", "tagName"))
-    gone = words(given, "tagsToDelete", "tagName")
-    connection.execute(
-        artifact_tags.delete().where(artifact_tags.c.artifact_id == artifact["id"], artifact_tags.c.name.in_(gone))
-    )
+    connection, number = context.connection, artifact["id"]
+    changes = {name: text(given, name) for name in ("description", "metadata") if given.get(name) is not None}
+    set_tags(connection, number, words(given, "tagsToAdd", "tagName"))
+    gone = artifact_tags.c.name.in_(words(given, "tagsToDelete", "tagName"))
+    connection.execute(artifact_tags.delete().where(artifact_tags.c.artifact_id == number, gone))
     set_aliases(connection, artifact, words(given, "aliasesToAdd", "alias"))
     drop_aliases(connection, artifact, words(given, "aliasesToDelete", "alias"))
-    return by_id(connection, given.get("artifactID"))
+    return updated(connection, artifacts, number, {**changes, "updated_at": context.now})

@@ -7,7 +7,7 @@ import binascii
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, RowMapping
 
 from kag.server.faults import Fault
 from kag.server.links import Links
@@ -37,6 +37,21 @@ class Settings:
 
 
 @dataclass(frozen=True)
+class Patience:
+    """When a run that fell silent counts as crashed."""
+
+    started: float
+    """When this server started: nobody could report before."""
+    crashed_after: float
+    """Seconds of silence."""
+
+    def shown_state(self, run: RowMapping, *, now: float) -> str:
+        """The state as a client sees it: a run that fell silent is crashed."""
+        silent = now - max(run["heartbeat_at"], self.started) > self.crashed_after
+        return "crashed" if run["state"] == "running" and silent else str(run["state"])
+
+
+@dataclass(frozen=True)
 class Context:
     """One request."""
 
@@ -50,6 +65,10 @@ class Context:
     """When this server started: nobody could report before."""
     writer: str = ""
     """Which of the clients that share a run this is; "" outside of W&B's shared mode."""
+
+    def shown_state(self, run: RowMapping) -> str:
+        """The state of a run as a client sees it."""
+        return Patience(self.started, self.settings.crashed_after).shown_state(run, now=self.now)
 
 
 def encode_id(kind: str, number: int) -> str:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 from kag.errors import KagError
+
+T = TypeVar("T")
 
 
 class Fault(KagError):
@@ -23,3 +27,14 @@ class NotFound(Fault):
 
     def __init__(self, what: str) -> None:
         super().__init__(what, status=404)
+
+
+def needed(value: T | None, what: str) -> T:
+    """What was looked up.
+
+    Raises:
+        NotFound: it is None; `what` is said to the client.
+    """
+    if value is None:
+        raise NotFound(what)
+    return value

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, func, select, union_all
+from sqlalchemy import Connection, RowMapping, select, union_all
 
 from kag.server.faults import Fault
 from kag.server.store import Store, all_rows, first, inserted_id, upsert
@@ -123,12 +123,6 @@ def run_files(connection: Connection, run_id: int, names: Sequence[str], pattern
     if pattern:
         query = query.where(files.c.name.like(pattern))
     return all_rows(connection, query)
-
-
-def file_count(connection: Connection, run_id: int) -> int:
-    """Number of files of a run."""
-    query = select(func.count()).select_from(files).where(files.c.run_id == run_id)
-    return int(connection.execute(query).scalar_one())
 
 
 def media_type(name: str) -> str:

@@ -9,11 +9,12 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, RowMapping, func, select
+from sqlalchemy import Connection, RowMapping, select
 
+from kag.server.arguments import json_object
 from kag.server.faults import Fault
-from kag.server.runs import STREAMS, json_object, next_line
-from kag.server.store import all_rows, first, upsert
+from kag.server.runs import STREAMS, next_line, of_stream
+from kag.server.store import all_rows, first, highest, upsert
 from kag.server.tables import HISTORY, OUTPUT, attempts, lines, runs, trials
 
 MAX_LINE = 2**31 - 1
@@ -104,9 +105,8 @@ def _store(
     connection: Connection, run: RowMapping, stream: int, offset: int, content: list[str], *, writer: str, over: bool
 ) -> dict[str, Any]:
     """Write lines; the columns of the run that change come back. `over` first removes what an earlier start wrote."""
-    where = (lines.c.run_id == run["id"], lines.c.stream == stream)
     if over:
-        connection.execute(lines.delete().where(*where))
+        connection.execute(lines.delete().where(of_stream(run["id"], stream)))
     if stream == OUTPUT:
         texts = [line.replace("\x00", "\ufffd") for line in content]
         rows = [_row(run, stream, "", offset + i, offset + i, text) for i, text in enumerate(texts)]
@@ -138,12 +138,11 @@ def _numbered(
 
     The order of arrival gives them; a line that comes again keeps the step that it has.
     """
-    history = (lines.c.run_id == run_id, lines.c.stream == HISTORY)
+    history = of_stream(run_id, HISTORY)
     own = (lines.c.writer == writer, lines.c.line.between(offset, offset + len(parsed)))
-    query = select(lines.c.line, lines.c.step).where(*history, *own)
+    query = select(lines.c.line, lines.c.step).where(history, *own)
     held = {found["line"]: found["step"] for found in all_rows(connection, query)}
-    last = connection.execute(select(func.max(lines.c.step)).where(*history)).scalar_one()
-    step = 0 if last is None else int(last) + 1
+    step = highest(connection, lines.c.step, history) + 1
     numbered = list(content)
     for position, row in enumerate(parsed):
         if "_step" in row:
@@ -161,13 +160,13 @@ def _copies(connection: Connection, run_id: int, rows: list[dict[str, Any]], par
 
     A row is the same if step and time are; only steps that do not go on from the last one are looked up.
     """
-    where = (lines.c.run_id == run_id, lines.c.stream == HISTORY)
-    last = connection.execute(select(func.max(lines.c.step)).where(*where)).scalar_one()
-    steps = {row["step"] for row in rows if last is not None and row["step"] <= last}
+    history = of_stream(run_id, HISTORY)
+    last = highest(connection, lines.c.step, history)
+    steps = {row["step"] for row in rows if row["step"] <= last}
     if not steps:
         return set()
     between = lines.c.step.between(min(steps), max(steps))
-    query = select(lines.c.writer, lines.c.line, lines.c.step, lines.c.body).where(*where, between)
+    query = select(lines.c.writer, lines.c.line, lines.c.step, lines.c.body).where(history, between)
     held = {
         (found["step"], json.loads(found["body"]).get("_timestamp")): (found["writer"], found["line"])
         for found in all_rows(connection, query)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+import operator
 import re
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
-from functools import cached_property
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import RowMapping
@@ -17,28 +17,21 @@ from kag.server.history import reach
 
 MAX_DEPTH = 40
 
-_COLUMNS = {
-    "name": "name",
-    "display_name": "display_name",
-    "displayName": "display_name",
-    "description": "description",
-    "notes": "notes",
+_TIMES = ("created_at", "heartbeat_at")
+_TEXTS = ("name", "display_name", "description", "notes", "job_type", "user", "host", "commit", "sweep_name")
+_COLUMNS = {name: name for name in (*_TIMES, *_TEXTS)} | {
     "group": "group_name",
-    "job_type": "job_type",
-    "jobType": "job_type",
     "username": "user",
-    "user": "user",
-    "host": "host",
-    "commit": "commit",
     "sweep": "sweep_name",
-    "sweep_name": "sweep_name",
-    "created_at": "created_at",
-    "createdAt": "created_at",
-    "heartbeat_at": "heartbeat_at",
-    "heartbeatAt": "heartbeat_at",
-    "updatedAt": "heartbeat_at",
     "updated_at": "heartbeat_at",
 }
+_TREES = {"summary": "summary", "summary_metrics": "summary", "config": "config", "keys_info": "history_keys"}
+"""First word of a dotted key -> column of JSON."""
+
+
+def _snake(key: str) -> str:
+    """A key as the database writes it: clients write `createdAt` and `created_at`."""
+    return re.sub("[A-Z]", lambda letter: f"_{letter[0].lower()}", key)
 
 
 class RunView:
@@ -52,42 +45,34 @@ class RunView:
     def __init__(self, row: RowMapping, state: str) -> None:
         self.row = row
         self.state = state
+        self._trees: dict[str, dict[str, Any]] = {}
 
-    @cached_property
-    def _config(self) -> dict[str, Any]:
-        return dict(json.loads(self.row["config"]))
-
-    @cached_property
-    def _summary(self) -> dict[str, Any]:
-        return dict(json.loads(self.row["summary"]))
-
-    @cached_property
-    def _history_keys(self) -> dict[str, Any]:
-        return dict(json.loads(self.row["history_keys"]))
+    def _tree(self, column: str) -> dict[str, Any]:
+        if column not in self._trees:
+            self._trees[column] = json.loads(self.row[column])
+        return self._trees[column]
 
     def get(self, key: str) -> tuple[bool, Any]:
         """Whether the run has a value at a key, and the value."""
         head, _, rest = key.partition(".")
         if key == "state":
             return True, self.state
-        if key == "tags":
-            return True, json.loads(self.row["tags"])
         if head == "tags":
-            return True, rest in json.loads(self.row["tags"])
-        if head in ("summary_metrics", "summaryMetrics", "summary") and rest:
-            return reach(self._summary, rest)
-        if head == "config" and rest:
+            tags = json.loads(self.row["tags"])
+            return True, rest in tags if rest else tags
+        tree, column = _TREES.get(_snake(head)), _COLUMNS.get(_snake(key))
+        if tree == "config" and rest:
             return self._configured(rest)
-        if head == "keys_info":
-            return reach(self._history_keys, rest)
-        if key in _COLUMNS:
-            value = self.row[_COLUMNS[key]]
-            return value is not None, value
-        raise Fault(f"runs cannot be filtered or ordered by {key!r}")
+        if tree is not None and (rest or tree == "history_keys"):
+            return reach(self._tree(tree), rest)
+        if column is None:
+            raise Fault(f"runs cannot be filtered or ordered by {key!r}")
+        return self.row[column] is not None, self.row[column]
 
     def _configured(self, key: str) -> tuple[bool, Any]:
         """The client writes `config.lr`, `config.lr.value` and `config.a.b` for `{"a": {"value": {"b": ...}}}`."""
-        flat = {name: one["value"] for name, one in self._config.items() if isinstance(one, dict) and "value" in one}
+        config = self._tree("config")
+        flat = {name: one["value"] for name, one in config.items() if isinstance(one, dict) and "value" in one}
         for candidate in (key, key.removesuffix(".value"), key.replace(".value.", ".", 1)):
             found, value = reach(flat, candidate)
             if found:
@@ -117,7 +102,7 @@ def _holds(view: RunView, key: str, wanted: Any, depth: int) -> bool:
     if key.startswith("$"):
         raise Fault(f"no operator {key}")
     found, value = view.get(key)
-    if key in ("created_at", "createdAt", "heartbeat_at", "heartbeatAt", "updatedAt", "updated_at"):
+    if _COLUMNS.get(_snake(key)) in _TIMES:
         wanted = _times(wanted)
     return compare(found, value, wanted, depth)
 
@@ -125,14 +110,12 @@ def _holds(view: RunView, key: str, wanted: Any, depth: int) -> bool:
 def _times(wanted: Any) -> Any:
     """Times are compared as seconds."""
     if isinstance(wanted, Mapping):
-        return {operator: _times(value) for operator, value in wanted.items()}
+        return {name: _times(value) for name, value in wanted.items()}
     if isinstance(wanted, str):
         try:
             moment = datetime.fromisoformat(wanted)
         except ValueError as error:
             raise Fault(f"{wanted!r} is no time") from error
-        from datetime import UTC
-
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
     return wanted
 
@@ -143,30 +126,28 @@ def compare(found: bool, value: Any, wanted: Any, depth: int = 0) -> bool:
         raise Fault("a filter is nested beyond measure")
     if not isinstance(wanted, Mapping) or not any(str(key).startswith("$") for key in wanted):
         return _equal(value, wanted)
-    return all(_operate(operator, found, value, operand, depth) for operator, operand in wanted.items())
+    return all(_operate(name, found, value, operand, depth) for name, operand in wanted.items())
 
 
-def _operate(operator: str, found: bool, value: Any, operand: Any, depth: int) -> bool:
-    if operator in ("$in", "$nin"):
+_ORDERS = {"$gt": operator.gt, "$gte": operator.ge, "$lt": operator.lt, "$lte": operator.le}
+
+
+def _operate(name: str, found: bool, value: Any, operand: Any, depth: int) -> bool:
+    if name in ("$in", "$nin"):
         if not isinstance(operand, list):
-            raise Fault(f"{operator} needs a list")
-        return any(_equal(value, one) for one in operand) is (operator == "$in")
-    if operator == "$not":
+            raise Fault(f"{name} needs a list")
+        return any(_equal(value, one) for one in operand) is (name == "$in")
+    if name == "$not":
         return not compare(found, value, operand, depth + 1)
-    if operator == "$regex":
+    if name == "$regex":
         return isinstance(value, str) and _pattern(operand).search(value) is not None
-    simple: dict[str, Callable[[], bool]] = {
-        "$eq": lambda: _equal(value, operand),
-        "$ne": lambda: not _equal(value, operand),
-        "$exists": lambda: found is bool(operand),
-        "$gt": lambda: _ordered(value, operand, lambda a, b: a > b),
-        "$gte": lambda: _ordered(value, operand, lambda a, b: a >= b),
-        "$lt": lambda: _ordered(value, operand, lambda a, b: a < b),
-        "$lte": lambda: _ordered(value, operand, lambda a, b: a <= b),
-    }
-    if operator not in simple:
-        raise Fault(f"no operator {operator}")
-    return simple[operator]()
+    if name in ("$eq", "$ne"):
+        return _equal(value, operand) is (name == "$eq")
+    if name == "$exists":
+        return found is bool(operand)
+    if name in _ORDERS:
+        return _ordered(value, operand, _ORDERS[name])
+    raise Fault(f"no operator {name}")
 
 
 def _pattern(text: Any) -> re.Pattern[str]:

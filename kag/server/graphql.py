@@ -11,28 +11,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
-from graphql import (
-    BooleanValueNode,
-    DirectiveNode,
-    DocumentNode,
-    EnumValueNode,
-    FieldNode,
-    FloatValueNode,
-    FragmentDefinitionNode,
-    FragmentSpreadNode,
-    GraphQLSyntaxError,
-    InlineFragmentNode,
-    IntValueNode,
-    ListValueNode,
-    NullValueNode,
-    ObjectValueNode,
-    OperationDefinitionNode,
-    SelectionSetNode,
-    StringValueNode,
-    ValueNode,
-    VariableNode,
-    parse,
-)
+from graphql import GraphQLSyntaxError, parse, value_from_ast_untyped
+from graphql.language import ast
 
 from kag.server.faults import Fault
 
@@ -64,7 +44,7 @@ class Answer:
     unknown: list[str] = field(default_factory=list)
 
 
-def parsed(text: str) -> DocumentNode:
+def parsed(text: str) -> ast.DocumentNode:
     """The document.
 
     Raises:
@@ -78,15 +58,15 @@ def parsed(text: str) -> DocumentNode:
         raise Fault("malformed GraphQL: nested too deeply") from error
 
 
-def operation_of(document: DocumentNode, name: str | None) -> OperationDefinitionNode:
+def operation_of(document: ast.DocumentNode, name: str | None) -> ast.OperationDefinitionNode:
     """The operation to run. The client's name for it counts only where there is a choice.
 
     Raises:
         Fault: there is none, or the choice is open.
     """
-    found = [node for node in document.definitions if isinstance(node, OperationDefinitionNode)]
+    found = [node for node in document.definitions if isinstance(node, ast.OperationDefinitionNode)]
     if len(found) > 1:
-        found = [node for node in found if node.name is not None and node.name.value == name]
+        found = [node for node in found if node.name and node.name.value == name]
     if len(found) != 1:
         raise Fault("the document needs one operation, or an operationName")
     if found[0].operation.value not in ("query", "mutation"):
@@ -94,18 +74,18 @@ def operation_of(document: DocumentNode, name: str | None) -> OperationDefinitio
     return found[0]
 
 
-def writes(operation: OperationDefinitionNode, fields: frozenset[str]) -> bool:
+def writes(operation: ast.OperationDefinitionNode, fields: frozenset[str]) -> bool:
     """Whether an operation may change the database: a mutation, or a query for one of some fields of a root field."""
-    roots = [one for one in operation.selection_set.selections if isinstance(one, FieldNode)]
+    roots = [one for one in operation.selection_set.selections if isinstance(one, ast.FieldNode)]
     inner = [one for root in roots if root.selection_set for one in root.selection_set.selections]
-    asked = {one.name.value for one in inner if isinstance(one, FieldNode)}
+    asked = {one.name.value for one in inner if isinstance(one, ast.FieldNode)}
     return operation.operation.value == "mutation" or bool(asked & fields)
 
 
 def execute(
     registry: Registry[C],
-    document: DocumentNode,
-    operation: OperationDefinitionNode,
+    document: ast.DocumentNode,
+    operation: ast.OperationDefinitionNode,
     variables: Mapping[str, Any],
     context: C,
     *,
@@ -121,7 +101,15 @@ def execute(
         context: handed to every resolver.
         strict: answer unknown fields with an error, not with null alone.
     """
-    run = _Execution(registry, document, operation, variables, context)
+    fragments = {node.name.value: node for node in document.definitions if isinstance(node, ast.FragmentDefinitionNode)}
+    given: dict[str, Any] = {}
+    for definition in operation.variable_definitions or ():
+        name = definition.variable.name.value
+        if name in variables:
+            given[name] = variables[name]
+        elif definition.default_value is not None:
+            given[name] = value_from_ast_untyped(definition.default_value)
+    run = _Execution(registry, fragments, given, context)
     root = Node("Mutation" if operation.operation.value == "mutation" else "Query")
     try:
         data = run.object(root, [operation.selection_set], ())
@@ -133,31 +121,16 @@ def execute(
     return Answer(data, [], run.unknown)
 
 
+@dataclass
 class _Execution(Generic[C]):
-    def __init__(
-        self,
-        registry: Registry[C],
-        document: DocumentNode,
-        operation: OperationDefinitionNode,
-        variables: Mapping[str, Any],
-        context: C,
-    ) -> None:
-        self.registry = registry
-        self.context = context
-        self.unknown: list[str] = []
-        self.fragments = {
-            node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)
-        }
-        self.variables: dict[str, Any] = {}
-        for definition in operation.variable_definitions or ():
-            name = definition.variable.name.value
-            if name in variables:
-                self.variables[name] = variables[name]
-            elif definition.default_value is not None:
-                self.variables[name] = self.literal(definition.default_value)
+    registry: Registry[C]
+    fragments: Mapping[str, ast.FragmentDefinitionNode]
+    variables: Mapping[str, Any]
+    context: C
+    unknown: list[str] = field(default_factory=list)
 
-    def object(self, node: Node, selections: Sequence[SelectionSetNode], path: tuple[str, ...]) -> dict[str, Any]:
-        fields: dict[str, list[FieldNode]] = {}
+    def object(self, node: Node, selections: Sequence[ast.SelectionSetNode], path: tuple[str, ...]) -> dict[str, Any]:
+        fields: dict[str, list[ast.FieldNode]] = {}
         for count, one in enumerate(self.fields(node.shown or node.type, selections, ())):
             if count >= MAX_FIELDS:
                 raise Fault("malformed GraphQL: too many fields")
@@ -165,7 +138,7 @@ class _Execution(Generic[C]):
             fields.setdefault(key, []).append(one)
         return {key: self.field(node, same, path) for key, same in fields.items()}
 
-    def field(self, node: Node, nodes: list[FieldNode], path: tuple[str, ...]) -> Any:
+    def field(self, node: Node, nodes: list[ast.FieldNode], path: tuple[str, ...]) -> Any:
         name = nodes[0].name.value
         if name == "__typename":
             return node.shown or node.type
@@ -174,11 +147,10 @@ class _Execution(Generic[C]):
         if resolver is None:
             self.unknown.append(".".join((node.type, *here)))
             return None
-        arguments = self.arguments(nodes[0])
         selections = [one.selection_set for one in nodes if one.selection_set is not None]
-        return self.complete(resolver(self.context, node.value, arguments), selections, here)
+        return self.complete(resolver(self.context, node.value, self.arguments(nodes[0])), selections, here)
 
-    def complete(self, value: Any, selections: list[SelectionSetNode], path: tuple[str, ...]) -> Any:
+    def complete(self, value: Any, selections: list[ast.SelectionSetNode], path: tuple[str, ...]) -> Any:
         if isinstance(value, Node):
             return self.object(value, selections, path)
         if isinstance(value, (list, tuple)):
@@ -186,60 +158,49 @@ class _Execution(Generic[C]):
         return value
 
     def fields(
-        self, type_name: str, selections: Sequence[SelectionSetNode], spread: tuple[str, ...]
-    ) -> Iterator[FieldNode]:
-        for selection in (one for part in selections for one in part.selections):
-            if not self.included(selection.directives or ()):
-                continue
-            if isinstance(selection, FieldNode):
+        self, type_name: str, selections: Sequence[ast.SelectionSetNode], spread: tuple[str, ...]
+    ) -> Iterator[ast.FieldNode]:
+        for selection in (one for part in selections for one in part.selections if self.is_included(one)):
+            if isinstance(selection, ast.FieldNode):
                 yield selection
-            elif isinstance(selection, InlineFragmentNode):
+            elif isinstance(selection, ast.InlineFragmentNode):
                 condition = selection.type_condition
                 if condition is None or applies(condition.name.value, type_name):
                     yield from self.fields(type_name, [selection.selection_set], spread)
-            elif isinstance(selection, FragmentSpreadNode):
+            elif isinstance(selection, ast.FragmentSpreadNode):
                 yield from self.fragment(selection.name.value, type_name, spread)
 
-    def fragment(self, name: str, type_name: str, spread: tuple[str, ...]) -> Iterator[FieldNode]:
+    def fragment(self, name: str, type_name: str, spread: tuple[str, ...]) -> Iterator[ast.FieldNode]:
         fragment = self.fragments.get(name)
         if fragment is None or name in spread or len(spread) > 50:
             raise Fault(f"malformed GraphQL: the fragment {name} is missing or contains itself")
         if applies(fragment.type_condition.name.value, type_name):
             yield from self.fields(type_name, [fragment.selection_set], (*spread, name))
 
-    def included(self, directives: Sequence[DirectiveNode]) -> bool:
-        for directive in directives:
-            wanted = {argument.name.value: self.literal(argument.value) for argument in directive.arguments or ()}
-            if directive.name.value in ("include", "skip") and bool(wanted.get("if")) is (
-                directive.name.value == "skip"
-            ):
-                return False
-        return True
+    def is_included(self, selection: ast.SelectionNode) -> bool:
+        conditions = [one for one in selection.directives or () if one.name.value in ("include", "skip")]
+        return all(bool(self.arguments(one).get("if")) is (one.name.value == "include") for one in conditions)
 
-    def arguments(self, node: FieldNode) -> dict[str, Any]:
-        """Arguments that have a value; one bound to a variable that was not sent is absent."""
-        given = {argument.name.value: argument.value for argument in node.arguments or ()}
-        return {name: self.literal(value) for name, value in given.items() if self.is_given(value)}
+    def arguments(self, node: ast.FieldNode | ast.DirectiveNode) -> dict[str, Any]:
+        return self.values(node.arguments or ())
 
-    def is_given(self, value: ValueNode) -> bool:
-        return not isinstance(value, VariableNode) or value.name.value in self.variables
+    def values(self, named: Sequence[ast.ArgumentNode | ast.ObjectFieldNode]) -> dict[str, Any]:
+        """What has a value by name; what is bound to a variable that was not sent is absent."""
+        given = {one.name.value: one.value for one in named}
+        return {
+            name: self.literal(value)
+            for name, value in given.items()
+            if not isinstance(value, ast.VariableNode) or value.name.value in self.variables
+        }
 
-    def literal(self, node: ValueNode) -> Any:
-        if isinstance(node, VariableNode):
+    def literal(self, node: ast.ValueNode) -> Any:
+        if isinstance(node, ast.VariableNode):
             return self.variables.get(node.name.value)
-        if isinstance(node, IntValueNode):
-            return int(node.value)
-        if isinstance(node, FloatValueNode):
-            return float(node.value)
-        if isinstance(node, (StringValueNode, EnumValueNode, BooleanValueNode)):
-            return node.value
-        if isinstance(node, ListValueNode):
+        if isinstance(node, ast.ListValueNode):
             return [self.literal(one) for one in node.values]
-        if isinstance(node, ObjectValueNode):
-            return {one.name.value: self.literal(one.value) for one in node.fields if self.is_given(one.value)}
-        if isinstance(node, NullValueNode):
-            return None
-        raise Fault(f"malformed GraphQL: no value of kind {node.kind}")
+        if isinstance(node, ast.ObjectValueNode):
+            return self.values(node.fields)
+        return value_from_ast_untyped(node)
 
 
 INTERFACES = {"ArtifactCollection": ("ArtifactSequence", "ArtifactPortfolio")}

@@ -6,9 +6,12 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, Select, select
 
+from kag.server.arguments import json_object
 from kag.server.faults import Fault
+from kag.server.runs import of_stream
+from kag.server.store import count as count_rows
 from kag.server.tables import HISTORY, lines
 
 MAX_SAMPLES = 100_000
@@ -16,13 +19,16 @@ MAX_SAMPLES = 100_000
 
 def page(connection: Connection, run_id: int, *, low: int | None, high: int | None, limit: int) -> list[str]:
     """Lines of the history with low <= step < high, in order of step."""
-    where = [lines.c.run_id == run_id, lines.c.stream == HISTORY]
+    query = _bodies(run_id, HISTORY).limit(min(limit, MAX_SAMPLES))
     if low is not None:
-        where.append(lines.c.step >= low)
+        query = query.where(lines.c.step >= low)
     if high is not None:
-        where.append(lines.c.step < high)
-    query = select(lines.c.body).where(*where).order_by(lines.c.step, lines.c.line).limit(min(limit, MAX_SAMPLES))
+        query = query.where(lines.c.step < high)
     return list(connection.execute(query).scalars())
+
+
+def _bodies(run_id: int, stream: int) -> Select[Any]:
+    return select(lines.c.body).where(of_stream(run_id, stream)).order_by(lines.c.step, lines.c.line)
 
 
 def is_page(low: int | None, high: int | None, count: int) -> bool:
@@ -32,24 +38,16 @@ def is_page(low: int | None, high: int | None, count: int) -> bool:
 
 def sample(connection: Connection, run_id: int, stream: int, count: int) -> list[str]:
     """At most `count` lines, evenly spread, the first and the last among them."""
-    where = (lines.c.run_id == run_id, lines.c.stream == stream)
-    total = int(connection.execute(select(func.count()).select_from(lines).where(*where)).scalar_one())
-    query = select(lines.c.body).where(*where).order_by(lines.c.step, lines.c.line)
-    bodies = connection.execute(query).scalars()
-    if total <= count:
-        return list(bodies)
-    wanted = set(spread(total, count))
+    wanted = set(spread(count_rows(connection, lines, of_stream(run_id, stream)), count))
+    bodies = connection.execute(_bodies(run_id, stream)).scalars()
     return [body for index, body in enumerate(bodies) if index in wanted]
 
 
 def spread(total: int, count: int) -> list[int]:
     """`count` of the positions 0 ... total - 1, evenly spread, first and last included."""
-    if count <= 0 or total <= 0:
-        return []
-    if count == 1 or total == 1:
-        return [0]
-    if total <= count:
-        return list(range(total))
+    count = min(count, total)
+    if count < 2:
+        return list(range(count))
     return sorted({round(i * (total - 1) / (count - 1)) for i in range(count)})
 
 
@@ -59,7 +57,7 @@ def sampled_keys(connection: Connection, run_id: int, spec_text: Any) -> list[di
     Raises:
         Fault: the spec is none.
     """
-    spec = spec_text if isinstance(spec_text, Mapping) else _json(spec_text)
+    spec = spec_text if isinstance(spec_text, Mapping) else json_object("a history spec", spec_text)
     keys = spec.get("keys") or []
     if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
         raise Fault("keys of a history spec must be words")
@@ -93,16 +91,6 @@ def _bound(value: Any) -> int | None:
     return int(value)
 
 
-def _json(text: Any) -> Mapping[str, Any]:
-    try:
-        spec = json.loads(text)
-    except (TypeError, ValueError) as error:
-        raise Fault("a history spec is not JSON") from error
-    if not isinstance(spec, Mapping):
-        raise Fault("a history spec is no object")
-    return spec
-
-
 def _chosen(row: Mapping[str, Any], keys: Sequence[str]) -> dict[str, Any] | None:
     chosen = {}
     for key in keys:
@@ -132,7 +120,7 @@ def reach(tree: Any, key: str) -> tuple[bool, Any]:
 def metric_values(connection: Connection, run_id: int, metric: str) -> tuple[float, ...]:
     """The logged numbers of one key, in order."""
     word = metric.split(".")[0].replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-    where = (lines.c.run_id == run_id, lines.c.stream == HISTORY, lines.c.body.like(f"%{word}%", escape="\\"))
-    bodies = connection.execute(select(lines.c.body).where(*where).order_by(lines.c.step, lines.c.line)).scalars()
+    query = _bodies(run_id, HISTORY).where(lines.c.body.like(f"%{word}%", escape="\\"))
+    bodies = connection.execute(query).scalars()
     found = (reach(json.loads(body), metric)[1] for body in bodies)
     return tuple(float(value) for value in found if isinstance(value, (int, float)) and not isinstance(value, bool))

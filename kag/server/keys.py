@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from sqlalchemy import Connection, RowMapping, select
 
 from kag.errors import UserError
-from kag.server.store import all_rows, first, upsert
+from kag.server.store import all_rows, count, upsert
 from kag.server.tables import api_keys, secrets
 
 KEY_BYTES = 20
@@ -30,7 +30,7 @@ def new_key(connection: Connection, name: str, *, now: float) -> str:
     """
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name):
         raise UserError(f"{name!r} is no name for a key", remedy="use 1 to 64 letters, digits, '.', '_' or '-'")
-    if first(connection, select(api_keys.c.id).where(api_keys.c.name == name)) is not None:
+    if count(connection, api_keys, api_keys.c.name == name):
         raise UserError(f"there is a key {name!r} already", remedy="choose another name; a revoked name stays taken")
     key = random_source.token_hex(KEY_BYTES)
     connection.execute(api_keys.insert().values(name=name, digest=_digest(key), created_at=now))
@@ -73,23 +73,16 @@ def name_of_key(connection: Connection, key: str | None) -> str | None:
     if not key:
         return None
     query = select(api_keys.c.name).where(api_keys.c.digest == _digest(key), api_keys.c.revoked_at.is_(None))
-    row = first(connection, query)
-    return None if row is None else str(row["name"])
+    return connection.execute(query).scalar()
 
 
 def is_in_force(connection: Connection, name: str) -> bool:
     """Whether a key of this name opens anything; names are never given twice."""
-    return (
-        first(connection, select(api_keys.c.id).where(api_keys.c.name == name, api_keys.c.revoked_at.is_(None)))
-        is not None
-    )
+    return count(connection, api_keys, api_keys.c.name == name, api_keys.c.revoked_at.is_(None)) > 0
 
 
 def signing_secret(connection: Connection) -> bytes:
     """The secret that file links are signed with; made on first use, then the same for every server of the database."""
     fresh = random_source.token_hex(32)
     upsert(connection, secrets, [{"name": "links", "value": fresh}], key=["name"], update=[])
-    row = first(connection, select(secrets.c.value).where(secrets.c.name == "links"))
-    if row is None:
-        raise LookupError("the signing secret vanished")
-    return bytes.fromhex(str(row["value"]))
+    return bytes.fromhex(connection.execute(select(secrets.c.value).where(secrets.c.name == "links")).scalar_one())

@@ -9,6 +9,7 @@ import hmac
 import json
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 from kag.server.faults import Fault
 
@@ -25,8 +26,6 @@ class Links:
 
     def make(self, claim: dict[str, Any], name: str, *, now: float) -> str:
         """A link that carries a claim; the name at its end is for people and for the client's file suffix."""
-        from urllib.parse import quote
-
         token = token_of(self.secret, claim, until=now + LIFETIME)
         return f"{self.base}/storage/{token}/{quote(name.rsplit('/', 1)[-1] or 'file')}"
 

@@ -5,18 +5,22 @@ from __future__ import annotations
 import json
 import secrets
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, func, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, select
 
-from kag.server.arguments import items, text
-from kag.server.faults import Fault, NotFound
-from kag.server.store import all_rows, first, inserted_id, upsert
+from kag.server.arguments import items, json_object, text
+from kag.server.context import Context
+from kag.server.faults import Fault, needed
+from kag.server.store import by_id, first, highest, inserted, updated, upsert
 from kag.server.tables import EVENTS, HISTORY, OUTPUT, lines, projects, runs, sweeps
 
 RESUME_WINDOW = 600.0
 """Seconds between a client's question what there is to resume and its return to the run."""
+
+STREAMS = {"wandb-history.jsonl": HISTORY, "wandb-events.jsonl": EVENTS, "output.log": OUTPUT}
+"""File of a file_stream request -> stream."""
 
 ALL_STREAMS = 1 << HISTORY | 1 << EVENTS | 1 << OUTPUT
 """Value of `restarted` that says of every stream: the next piece from line 0 replaces what is there."""
@@ -45,10 +49,7 @@ def ensure_project(connection: Connection, entity: str, name: Any, *, now: float
     checked_name("entity", entity)
     row = {"entity": entity, "name": checked_name("project", name or "uncategorized"), "created_at": now}
     upsert(connection, projects, [row], key=["entity", "name"], update=[])
-    found = find_project(connection, entity, row["name"])
-    if found is None:
-        raise LookupError("a project vanished")
-    return found
+    return needed(find_project(connection, entity, row["name"]), "the project vanished")
 
 
 def find_run(connection: Connection, project_id: int, name: Any, *, lock: bool = False) -> RowMapping | None:
@@ -57,16 +58,21 @@ def find_run(connection: Connection, project_id: int, name: Any, *, lock: bool =
     return first(connection, query.with_for_update() if lock else query)
 
 
+def find_run_by_path(
+    connection: Connection, entity: str, project: Any, name: Any, *, lock: bool = False
+) -> RowMapping | None:
+    """The run, or None; `lock` as for `find_run`."""
+    owner = find_project(connection, entity, project)
+    return None if owner is None else find_run(connection, owner["id"], name, lock=lock)
+
+
 def run_by_id(connection: Connection, number: int) -> RowMapping:
     """The run.
 
     Raises:
         NotFound: there is none.
     """
-    found = first(connection, select(runs).where(runs.c.id == number))
-    if found is None:
-        raise NotFound("no such run")
-    return found
+    return needed(by_id(connection, runs, number), "no such run")
 
 
 def run_by_path(connection: Connection, entity: str, project: Any, name: Any, *, lock: bool = False) -> RowMapping:
@@ -75,11 +81,8 @@ def run_by_path(connection: Connection, entity: str, project: Any, name: Any, *,
     Raises:
         NotFound: there is none.
     """
-    owner = find_project(connection, entity, project)
-    found = None if owner is None else find_run(connection, owner["id"], name, lock=lock)
-    if found is None:
-        raise NotFound(f"no run {entity}/{project}/{name}")
-    return found
+    found = find_run_by_path(connection, entity, project, name, lock=lock)
+    return needed(found, f"no run {entity}/{project}/{name}")
 
 
 FIELDS = {
@@ -115,38 +118,14 @@ def changes_of(given: Mapping[str, Any]) -> dict[str, Any]:
     return changes
 
 
-def json_object(what: str, text: Any) -> dict[str, Any]:
-    """A JSON object from its text.
-
-    Raises:
-        Fault: it is none.
-    """
-    try:
-        value = json.loads(text)
-    except (ValueError, TypeError, RecursionError) as error:
-        raise Fault(f"{what} is not JSON") from error
-    if not isinstance(value, dict):
-        raise Fault(f"{what} is not a JSON object")
-    return value
-
-
-def start_run(
-    connection: Connection,
-    project: RowMapping,
-    given: Mapping[str, Any],
-    *,
-    user: str,
-    now: float,
-    started: float,
-    crashed_after: float,
-    shared: bool = False,
-) -> tuple[RowMapping, bool]:
+def start_run(context: Context, project: RowMapping, given: Mapping[str, Any]) -> tuple[RowMapping, bool]:
     """Make a run, or come back to one that exists; whether it is new comes second.
 
     A client that comes back to an ended run continues it if it has asked what to resume, and else starts it over. Lines
     are replaced only when it really sends line 0: a client that was cut off for long goes on where it was.
     Of the config, each of the clients that share a run sends only its own part.
     """
+    connection, now = context.connection, context.now
     name = checked_name("run", given.get("name") or secrets.token_hex(4))
     changes = changes_of(given)
     if given.get("sweep"):
@@ -157,27 +136,23 @@ def start_run(
             "project_id": project["id"],
             "name": name,
             "display_name": name,
-            "config": "{}",
-            "summary": "{}",
-            "history_keys": "{}",
+            **dict.fromkeys(("config", "summary", "history_keys"), "{}"),
             "tags": "[]",
-            "user": user,
+            "user": context.user,
             "state": _first_state(given),
             "should_stop": False,
             "restarted": 0,
             "created_at": now,
             "heartbeat_at": now,
-            **changes,
         }
-        return run_by_id(connection, inserted_id(connection, runs, row)), True
-    if shown_state(old, now=now, started=started, crashed_after=crashed_after) != "running":
+        return inserted(connection, runs, row | changes), True
+    if context.shown_state(old) != "running":
         resumed = old["resume_asked_at"] is not None and now - old["resume_asked_at"] < RESUME_WINDOW
         changes |= {"restarted": 0 if resumed else ALL_STREAMS, "resume_asked_at": None}
         changes |= {"state": "running", "exit_code": None, "should_stop": False}
-    elif shared and "config" in changes:
+    elif context.writer and "config" in changes:
         changes["config"] = json.dumps(json.loads(old["config"]) | json.loads(changes["config"]))
-    connection.execute(runs.update().where(runs.c.id == old["id"]).values(**changes, heartbeat_at=now))
-    return run_by_id(connection, old["id"]), False
+    return updated(connection, runs, old["id"], {**changes, "heartbeat_at": now}), False
 
 
 def _first_state(given: Mapping[str, Any]) -> str:
@@ -189,8 +164,7 @@ def _first_state(given: Mapping[str, Any]) -> str:
 
 def _sweep_of(connection: Connection, project_id: int, name: Any) -> int | None:
     query = select(sweeps.c.id).where(sweeps.c.name == str(name), sweeps.c.project_id == project_id)
-    row = first(connection, query)
-    return None if row is None else int(row["id"])
+    return connection.execute(query).scalar()
 
 
 def note_resume(connection: Connection, number: int, *, now: float) -> None:
@@ -201,21 +175,13 @@ def note_resume(connection: Connection, number: int, *, now: float) -> None:
 def edit_run(connection: Connection, number: int, given: Mapping[str, Any]) -> RowMapping:
     """Change what a person may change; the run's state stays."""
     changes = changes_of(given)
-    if changes:
-        connection.execute(runs.update().where(runs.c.id == number).values(**changes))
-    return run_by_id(connection, number)
+    row = run_by_id(connection, number)
+    return updated(connection, runs, number, changes) if changes else row
 
 
-def shown_state(run: RowMapping, *, now: float, started: float, crashed_after: float) -> str:
-    """The state as a client sees it: a run that fell silent is crashed. Silence counts from the server's start."""
-    silent = now - max(run["heartbeat_at"], started) > crashed_after
-    return "crashed" if run["state"] == "running" and silent else str(run["state"])
-
-
-def line_count(connection: Connection, run_id: int, stream: int) -> int:
-    """Lines of a stream."""
-    query = select(func.count()).select_from(lines).where(lines.c.run_id == run_id, lines.c.stream == stream)
-    return int(connection.execute(query).scalar_one())
+def of_stream(run_id: int, stream: int) -> ColumnElement[bool]:
+    """The lines of a stream of a run."""
+    return (lines.c.run_id == run_id) & (lines.c.stream == stream)
 
 
 def line_offset(connection: Connection, run: RowMapping, stream: int) -> int:
@@ -225,28 +191,14 @@ def line_offset(connection: Connection, run: RowMapping, stream: int) -> int:
 
 def next_line(connection: Connection, run_id: int, stream: int, writer: str = "") -> int:
     """The line after the last one of a stream."""
-    where = (lines.c.run_id == run_id, lines.c.stream == stream, lines.c.writer == writer)
-    last = connection.execute(select(func.max(lines.c.line)).where(*where)).scalar_one()
-    return 0 if last is None else int(last) + 1
+    return highest(connection, lines.c.line, of_stream(run_id, stream), lines.c.writer == writer) + 1
 
 
 def tail(connection: Connection, run_id: int, stream: int, count: int = 1) -> list[str]:
     """The last lines of a stream, in order."""
-    query = select(lines.c.body).where(lines.c.run_id == run_id, lines.c.stream == stream)
-    found = connection.execute(query.order_by(lines.c.line.desc()).limit(count)).scalars().all()
-    return list(reversed(found))
+    query = select(lines.c.body).where(of_stream(run_id, stream)).order_by(lines.c.line.desc()).limit(count)
+    return list(reversed(connection.execute(query).scalars().all()))
 
 
-def project_runs(connection: Connection, project_id: int) -> Sequence[RowMapping]:
-    """Every run of a project, oldest first, with the name of its sweep."""
-    query = (
-        select(runs, sweeps.c.name.label("sweep_name"))
-        .join(sweeps, runs.c.sweep_id == sweeps.c.id, isouter=True)
-        .where(runs.c.project_id == project_id)
-        .order_by(runs.c.created_at, runs.c.id)
-    )
-    return all_rows(connection, query)
-
-
-STREAMS = {"wandb-history.jsonl": HISTORY, "wandb-events.jsonl": EVENTS, "output.log": OUTPUT}
-"""File of a file_stream request -> stream."""
+WITH_SWEEP = select(runs, sweeps.c.name.label("sweep_name")).outerjoin(sweeps, runs.c.sweep_id == sweeps.c.id)
+"""Query for runs with the name of their sweep."""

@@ -4,10 +4,22 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
-from sqlalchemy import Connection, Engine, RowMapping, Select, Table, create_engine, event
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    Engine,
+    RowMapping,
+    Select,
+    Table,
+    create_engine,
+    event,
+    func,
+    select,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError
@@ -35,7 +47,8 @@ class Store:
         except (ArgumentError, NoSuchModuleError, ModuleNotFoundError, OperationalError) as error:
             remedy = "give sqlite:///FILE or postgresql+psycopg://USER@HOST/DATABASE"
             raise UserError(f"cannot open the database: {error}", where=url, remedy=remedy) from error
-        self._writing = threading.Lock()
+        one_at_a_time = self.engine.dialect.name == "sqlite"
+        self._writing: AbstractContextManager[Any] = threading.Lock() if one_at_a_time else nullcontext()
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -46,13 +59,9 @@ class Store:
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """A transaction that is committed as a whole or not at all. One at a time in SQLite."""
-        if self.engine.dialect.name == "sqlite":
-            options = {_WRITES: True}
-            with self._writing, self.engine.connect().execution_options(**options) as connection, connection.begin():
-                yield connection
-        else:
-            with self.engine.connect() as connection, connection.begin():
-                yield connection
+        options = {_WRITES: True}
+        with self._writing, self.engine.connect().execution_options(**options) as connection, connection.begin():
+            yield connection
 
     def close(self) -> None:
         """Let go of all connections."""
@@ -80,25 +89,18 @@ def _engine(url: str) -> Engine:
     return engine
 
 
-def upsert(
-    connection: Connection,
-    table: Table,
-    rows: Sequence[Mapping[str, Any]],
-    *,
-    key: Sequence[str],
-    update: Sequence[str],
-) -> None:
+Rows = Sequence[Mapping[str, Any]]
+
+
+def upsert(connection: Connection, table: Table, rows: Rows, *, key: Sequence[str], update: Sequence[str]) -> None:
     """Insert rows; where the key exists, replace the columns in `update`, or leave the row if there are none."""
     if not rows:
         return
-    if connection.dialect.name == "sqlite":
-        made: Any = sqlite.insert(table)
-    else:
-        made = postgresql.insert(table)
+    made: Any = (sqlite if connection.dialect.name == "sqlite" else postgresql).insert(table)
     if update:
-        made = made.on_conflict_do_update(index_elements=list(key), set_={name: made.excluded[name] for name in update})
+        made = made.on_conflict_do_update(index_elements=key, set_={name: made.excluded[name] for name in update})
     else:
-        made = made.on_conflict_do_nothing(index_elements=list(key))
+        made = made.on_conflict_do_nothing(index_elements=key)
     connection.execute(made, [dict(row) for row in rows])
 
 
@@ -112,10 +114,37 @@ def all_rows(connection: Connection, query: Select[Any]) -> Sequence[RowMapping]
     return connection.execute(query).mappings().all()
 
 
+def by_id(connection: Connection, table: Table, number: int) -> RowMapping | None:
+    """The row with an id, or None."""
+    return first(connection, select(table).where(table.c.id == number))
+
+
+def count(connection: Connection, table: Table, *where: ColumnElement[bool]) -> int:
+    """Number of rows that fit."""
+    return int(connection.execute(select(func.count()).select_from(table).where(*where)).scalar_one())
+
+
+def highest(connection: Connection, column: Column[int], *where: ColumnElement[bool]) -> int:
+    """The largest value of a column of rows that count from 0; -1 if none fits."""
+    found = connection.execute(select(func.max(column)).where(*where)).scalar_one()
+    return -1 if found is None else int(found)
+
+
 def inserted_id(connection: Connection, table: Table, values: Mapping[str, Any]) -> int:
     """Insert one row; its id."""
-    result = connection.execute(table.insert().values(**values))
-    key = result.inserted_primary_key
+    key = connection.execute(table.insert().values(**values)).inserted_primary_key
     if key is None:
         raise LookupError(f"{table.name} gave no primary key")
     return int(key[0])
+
+
+def inserted(connection: Connection, table: Table, values: Mapping[str, Any]) -> RowMapping:
+    """Insert one row; all of it, with its id."""
+    number = inserted_id(connection, table, values)
+    return connection.execute(select(table).where(table.c.id == number)).mappings().one()
+
+
+def updated(connection: Connection, table: Table, number: int, values: Mapping[str, Any]) -> RowMapping:
+    """Change columns of the row with an id, which must be there; the row as it is then."""
+    connection.execute(table.update().where(table.c.id == number).values(**values))
+    return connection.execute(select(table).where(table.c.id == number)).mappings().one()

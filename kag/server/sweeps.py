@@ -12,28 +12,26 @@ import yaml
 from sqlalchemy import Connection, RowMapping, select
 
 from kag.errors import SweepError
-from kag.server.arguments import text
+from kag.server.arguments import json_object, text
 from kag.server.context import Context, decode_id
-from kag.server.faults import Fault, NotFound
+from kag.server.faults import Fault, needed
 from kag.server.history import metric_values, reach
 from kag.server.runs import ensure_project
-from kag.server.store import all_rows, first, inserted_id, upsert
+from kag.server.store import all_rows, first, inserted, updated, upsert
 from kag.server.tables import agents, attempts, runs, sweeps, trials
 from kag.sweep import Command, Sweep, SweepState, Trial, TrialState, parse_sweep, step
 from kag.sweep.step import Outcome, absorb
 from kag.sweep.trial import point_digest, reopen
 
 MAX_CONFIG = 2**20
+TEXTS = {"displayName": "display_name", "description": "description", "controller": "controller"}
+"""Fields of an upsertSweep input that may change -> columns."""
 BY_SIGNAL = (128 + signal.SIGINT, 128 + signal.SIGTERM)
 """Exit codes of a run that somebody interrupted."""
 
 
-def config_of(source: Any) -> dict[str, Any]:
-    """The tree of a sweep config; anchors and aliases are refused, since the client writes none.
-
-    Raises:
-        Fault: the text is no YAML mapping.
-    """
+def _tree(source: Any) -> dict[str, Any]:
+    """The tree of a config text; anchors and aliases are refused, since the client writes none."""
     if not isinstance(source, str) or len(source) > MAX_CONFIG:
         raise Fault("a sweep config must be a text of at most 1 MiB")
     try:
@@ -52,10 +50,10 @@ def sweep_of(source: str) -> Sweep:
     """The sweep of a config text.
 
     Raises:
-        Fault: it breaks the schema.
+        Fault: the text is no YAML mapping, or it breaks the schema.
     """
     try:
-        return parse_sweep(config_of(source))
+        return parse_sweep(_tree(source))
     except SweepError as error:
         raise Fault(str(error)) from error
 
@@ -70,15 +68,13 @@ def create(context: Context, given: Mapping[str, Any]) -> RowMapping:
         "name": secrets.token_hex(4),
         "config": given["config"],
         "state": (_state(given["state"]) if given.get("state") else SweepState.RUNNING).value,
-        "display_name": text(given, "displayName"),
-        "description": text(given, "description"),
-        "controller": text(given, "controller"),
+        **{column: text(given, name) for name, column in TEXTS.items()},
         "scheduler": text(given, "scheduler"),
         "seed": secrets.randbits(31),
         "created_at": context.now,
         "updated_at": context.now,
     }
-    return by_id(context.connection, inserted_id(context.connection, sweeps, row))
+    return inserted(context.connection, sweeps, row)
 
 
 def edit(context: Context, number: int, given: Mapping[str, Any]) -> RowMapping:
@@ -103,11 +99,8 @@ def edit(context: Context, number: int, given: Mapping[str, Any]) -> RowMapping:
         if begun is not None and (old.parameters != new.parameters or old.method != new.method):
             raise Fault("the parameters and the method of a sweep are fixed once it has a trial; make a new sweep")
         changes["config"] = given["config"]
-    for name, column in (("displayName", "display_name"), ("description", "description"), ("controller", "controller")):
-        if given.get(name) is not None:
-            changes[column] = text(given, name)
-    context.connection.execute(sweeps.update().where(sweeps.c.id == number).values(**changes))
-    return by_id(context.connection, number)
+    changes |= {column: text(given, name) for name, column in TEXTS.items() if given.get(name) is not None}
+    return updated(context.connection, sweeps, number, changes)
 
 
 def _state(name: Any) -> SweepState:
@@ -124,15 +117,18 @@ def by_id(connection: Connection, number: int, *, lock: bool = False) -> RowMapp
         NotFound: there is none.
     """
     query = select(sweeps).where(sweeps.c.id == number)
-    found = first(connection, query.with_for_update() if lock else query)
-    if found is None:
-        raise NotFound("no such sweep")
-    return found
+    return needed(first(connection, query.with_for_update() if lock else query), "no such sweep")
 
 
 def by_name(connection: Connection, project_id: int, name: Any) -> RowMapping | None:
     """The sweep of a project, or None."""
     return first(connection, select(sweeps).where(sweeps.c.project_id == project_id, sweeps.c.name == str(name)))
+
+
+def sweeps_of(connection: Connection, project_id: int) -> Sequence[RowMapping]:
+    """The sweeps of a project, the newest first."""
+    query = select(sweeps).where(sweeps.c.project_id == project_id)
+    return all_rows(connection, query.order_by(sweeps.c.created_at.desc(), sweeps.c.id.desc()))
 
 
 def trials_of(connection: Connection, sweep_id: int) -> list[Trial]:
@@ -150,11 +146,7 @@ def create_agent(context: Context, sweep: RowMapping, host: Any) -> RowMapping:
         "created_at": context.now,
         "heartbeat_at": context.now,
     }
-    number = inserted_id(context.connection, agents, row)
-    found = first(context.connection, select(agents).where(agents.c.id == number))
-    if found is None:
-        raise LookupError("an agent vanished")
-    return found
+    return inserted(context.connection, agents, row)
 
 
 def heartbeat(context: Context, given: Mapping[str, Any]) -> tuple[RowMapping, list[dict[str, Any]]]:
@@ -164,22 +156,21 @@ def heartbeat(context: Context, given: Mapping[str, Any]) -> tuple[RowMapping, l
         NotFound: the agent or its sweep is gone; the client then ends.
     """
     connection, now = context.connection, context.now
-    agent = first(connection, select(agents).where(agents.c.id == decode_id("Agent", given.get("id"))))
-    if agent is None:
-        raise NotFound("no such agent")
+    query = select(agents).where(agents.c.id == decode_id("Agent", given.get("id")))
+    agent = needed(first(connection, query), "no such agent")
     row = by_id(connection, agent["sweep_id"], lock=True)
     connection.execute(agents.update().where(agents.c.id == agent["id"]).values(heartbeat_at=now))
     sweep = sweep_of(row["config"])
     state = SweepState.RUNNING if row["state"] == SweepState.PENDING else SweepState(row["state"])
     before = trials_of(connection, row["id"])
-    taken_in = _with_facts(context, row, sweep, before)
+    reported = json_object("runState", given.get("runState") or "{}")
     result = step(
         sweep,
         state,
-        taken_in,
+        _with_facts(context, row, sweep, before),
         sweep_id=row["name"],
         agent=agent["name"],
-        running=_running(given.get("runState")),
+        running=frozenset(run for run, alive in reported.items() if alive),
         now=now,
         seed=row["seed"],
         limits=context.settings.limits,
@@ -190,17 +181,6 @@ def heartbeat(context: Context, given: Mapping[str, Any]) -> tuple[RowMapping, l
     if state.value != row["state"]:
         connection.execute(sweeps.update().where(sweeps.c.id == row["id"]).values(state=state.value, updated_at=now))
     return agent, [_command(sweep, command) for command in result.commands]
-
-
-def _running(report: Any) -> frozenset[str]:
-    """Runs that an agent says it runs: `{"run": true}` as JSON."""
-    try:
-        states = json.loads(report or "{}")
-    except (TypeError, ValueError) as error:
-        raise Fault("runState is not JSON") from error
-    if not isinstance(states, dict):
-        raise Fault("runState is no object")
-    return frozenset(name for name, alive in states.items() if alive)
 
 
 def _command(sweep: Sweep, command: Command) -> dict[str, Any]:
@@ -215,22 +195,17 @@ def _with_facts(context: Context, row: RowMapping, sweep: Sweep, known: Sequence
     live = [trial.run for trial in known if trial.run is not None and not trial.state.over]
     query = select(runs).where(runs.c.sweep_id == row["id"], runs.c.name.in_(live))
     reported = {run["name"]: run for run in all_rows(context.connection, query)}
+    earliest = context.started + context.settings.limits.lease
+    measured = []
+    for trial in known:
+        run = reported.get(trial.run or "")
+        facts = _measured(context.connection, sweep, trial, run)
+        if trial.state is TrialState.LEASED:
+            facts["lease_until"] = max(trial.lease_until, earliest)
+            facts["stopping"] = trial.stopping or (run is not None and bool(run["should_stop"]))
+        measured.append(trial.model_copy(update=facts) if facts else trial)
     outcomes = {name: _outcome(run) for name, run in reported.items()}
     seen = {name: float(run["heartbeat_at"]) for name, run in reported.items()}
-    measured = [_measured(context.connection, sweep, trial, reported.get(trial.run or "")) for trial in known]
-    asked = {name for name, run in reported.items() if run["should_stop"]}
-    earliest = context.started + context.settings.limits.lease
-    measured = [
-        trial.model_copy(
-            update={
-                "lease_until": max(trial.lease_until, earliest),
-                "stopping": trial.stopping or trial.run in asked,
-            }
-        )
-        if trial.state is TrialState.LEASED
-        else trial
-        for trial in measured
-    ]
     return absorb(measured, outcomes, seen, now=context.now, limits=context.settings.limits)
 
 
@@ -242,13 +217,14 @@ def _outcome(run: RowMapping) -> Outcome:
     return Outcome.INTERRUPTED if run["exit_code"] in BY_SIGNAL else Outcome.FAILED
 
 
-def _measured(connection: Connection, sweep: Sweep, trial: Trial, run: RowMapping | None) -> Trial:
+def _measured(connection: Connection, sweep: Sweep, trial: Trial, run: RowMapping | None) -> dict[str, Any]:
+    """What changes of a trial by the metric that its run has logged."""
     if run is None or sweep.metric is None:
-        return trial
+        return {}
     found, value = reach(json.loads(run["summary"]), sweep.metric.name)
     number = float(value) if found and isinstance(value, (int, float)) and not isinstance(value, bool) else None
     values = metric_values(connection, run["id"], sweep.metric.name) if sweep.early_terminate else trial.history
-    return trial.model_copy(update={"history": values, "value": number})
+    return {"history": values, "value": number}
 
 
 def _save(connection: Connection, row: RowMapping, before: Sequence[Trial], after: Sequence[Trial]) -> None:

@@ -2,243 +2,203 @@
 
 from __future__ import annotations
 
-from sqlalchemy import (
-    BigInteger,
-    Boolean,
-    Column,
-    Float,
-    ForeignKey,
-    Index,
-    Integer,
-    MetaData,
-    SmallInteger,
-    String,
-    Table,
-    Text,
-    UniqueConstraint,
-)
+from functools import partial
+from typing import Any
 
-metadata = MetaData()
+import sqlalchemy as sa
+
+metadata = sa.MetaData()
 
 
-def _id() -> Column[int]:
-    return Column("id", Integer, primary_key=True, autoincrement=True)
+def _table(name: str, *parts: sa.schema.SchemaItem, **options: Any) -> sa.Table:
+    return sa.Table(name, metadata, *parts, **options)
 
 
-def _owner(table: str, name: str) -> Column[int]:
-    return Column(name, Integer, ForeignKey(f"{table}.id", ondelete="CASCADE"), nullable=False, index=True)
+def _numbered(name: str, *parts: sa.schema.SchemaItem) -> sa.Table:
+    """A table whose rows have a number."""
+    return _table(name, sa.Column("id", sa.Integer, primary_key=True, autoincrement=True), *parts)
 
 
-api_keys = Table(
+def _part_of(table: str, name: str, **options: Any) -> sa.Column[int]:
+    """The row that a row belongs to, and goes with."""
+    return sa.Column(name, sa.Integer, sa.ForeignKey(f"{table}.id", ondelete="CASCADE"), nullable=False, **options)
+
+
+_owner = partial(_part_of, index=True)
+_key = partial(_part_of, primary_key=True)
+_needed = partial(sa.Column, nullable=False)
+
+
+def _texts(*names: str) -> list[sa.Column[str]]:
+    """Texts that a row may lack."""
+    return [sa.Column(name, sa.Text) for name in names]
+
+
+def _times(*names: str) -> list[sa.Column[float]]:
+    return [_needed(name, sa.Float) for name in names]
+
+
+api_keys = _numbered(
     "api_keys",
-    metadata,
-    _id(),
-    Column("name", String(128), unique=True, nullable=False),
-    Column("digest", String(64), unique=True, nullable=False),
-    Column("created_at", Float, nullable=False),
-    Column("revoked_at", Float),
+    _needed("name", sa.String(128), unique=True),
+    _needed("digest", sa.String(64), unique=True),
+    *_times("created_at"),
+    sa.Column("revoked_at", sa.Float),
 )
 
-secrets = Table(
-    "secrets", metadata, Column("name", String(64), primary_key=True), Column("value", Text, nullable=False)
-)
+secrets = _table("secrets", sa.Column("name", sa.String(64), primary_key=True), _needed("value", sa.Text))
 
-projects = Table(
+projects = _numbered(
     "projects",
-    metadata,
-    _id(),
-    Column("entity", String(128), nullable=False),
-    Column("name", String(128), nullable=False),
-    Column("description", Text),
-    Column("created_at", Float, nullable=False),
-    UniqueConstraint("entity", "name"),
+    _needed("entity", sa.String(128)),
+    _needed("name", sa.String(128)),
+    *_texts("description"),
+    *_times("created_at"),
+    sa.UniqueConstraint("entity", "name"),
 )
 
-sweeps = Table(
+sweeps = _numbered(
     "sweeps",
-    metadata,
-    _id(),
     _owner("projects", "project_id"),
-    Column("name", String(64), nullable=False, unique=True),
-    Column("config", Text, nullable=False),
-    Column("state", String(16), nullable=False),
-    Column("display_name", Text),
-    Column("description", Text),
-    Column("controller", Text),
-    Column("scheduler", Text),
-    Column("seed", BigInteger, nullable=False),
-    Column("created_at", Float, nullable=False),
-    Column("updated_at", Float, nullable=False),
+    _needed("name", sa.String(64), unique=True),
+    _needed("config", sa.Text),
+    _needed("state", sa.String(16)),
+    *_texts("display_name", "description", "controller", "scheduler"),
+    _needed("seed", sa.BigInteger),
+    *_times("created_at", "updated_at"),
 )
 
-runs = Table(
+runs = _numbered(
     "runs",
-    metadata,
-    _id(),
     _owner("projects", "project_id"),
-    Column("name", String(128), nullable=False),
-    Column("sweep_id", Integer, ForeignKey("sweeps.id", ondelete="SET NULL"), index=True),
-    Column("display_name", Text, nullable=False),
-    Column("description", Text),
-    Column("notes", Text),
-    Column("config", Text, nullable=False),
-    Column("summary", Text, nullable=False),
-    Column("history_keys", Text, nullable=False),
-    Column("group_name", Text),
-    Column("job_type", Text),
-    Column("tags", Text, nullable=False),
-    Column("user", String(128), nullable=False),
-    Column("host", Text),
-    Column("program", Text),
-    Column("repo", Text),
-    Column("commit", Text),
-    Column("state", String(16), nullable=False),
-    Column("exit_code", Integer),
-    Column("should_stop", Boolean, nullable=False),
-    Column("restarted", SmallInteger, nullable=False),
-    Column("resume_asked_at", Float),
-    Column("created_at", Float, nullable=False),
-    Column("heartbeat_at", Float, nullable=False),
-    UniqueConstraint("project_id", "name"),
+    _needed("name", sa.String(128)),
+    sa.Column("sweep_id", sa.Integer, sa.ForeignKey("sweeps.id", ondelete="SET NULL"), index=True),
+    _needed("display_name", sa.Text),
+    *_texts("description", "notes"),
+    _needed("config", sa.Text),
+    _needed("summary", sa.Text),
+    _needed("history_keys", sa.Text),
+    *_texts("group_name", "job_type"),
+    _needed("tags", sa.Text),
+    _needed("user", sa.String(128)),
+    *_texts("host", "program", "repo", "commit"),
+    _needed("state", sa.String(16)),
+    sa.Column("exit_code", sa.Integer),
+    _needed("should_stop", sa.Boolean),
+    _needed("restarted", sa.SmallInteger),
+    sa.Column("resume_asked_at", sa.Float),
+    *_times("created_at", "heartbeat_at"),
+    sa.UniqueConstraint("project_id", "name"),
 )
 
 HISTORY, EVENTS, OUTPUT = 0, 1, 2
 """Streams of a run."""
 
-lines = Table(
+lines = _table(
     "lines",
-    metadata,
-    Column("run_id", Integer, ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True),
-    Column("stream", SmallInteger, primary_key=True),
-    Column("writer", String(64), primary_key=True),
-    Column("line", Integer, primary_key=True),
-    Column("step", BigInteger, nullable=False),
-    Column("body", Text, nullable=False),
-    Index("lines_by_step", "run_id", "stream", "step"),
+    _key("runs", "run_id"),
+    sa.Column("stream", sa.SmallInteger, primary_key=True),
+    sa.Column("writer", sa.String(64), primary_key=True),
+    sa.Column("line", sa.Integer, primary_key=True),
+    _needed("step", sa.BigInteger),
+    _needed("body", sa.Text),
+    sa.Index("lines_by_step", "run_id", "stream", "step"),
     sqlite_with_rowid=False,
 )
 
-blobs = Table(
+blobs = _numbered(
     "blobs",
-    metadata,
-    _id(),
-    Column("path", String(64), nullable=False, unique=True),
-    Column("size", BigInteger, nullable=False),
-    Column("md5", String(32), nullable=False),
+    _needed("path", sa.String(64), unique=True),
+    _needed("size", sa.BigInteger),
+    _needed("md5", sa.String(32)),
 )
 
-files = Table(
+files = _numbered(
     "files",
-    metadata,
-    _id(),
     _owner("runs", "run_id"),
-    Column("name", String(1024), nullable=False),
-    Column("blob_id", Integer, ForeignKey("blobs.id"), nullable=False),
-    Column("updated_at", Float, nullable=False),
-    UniqueConstraint("run_id", "name"),
+    _needed("name", sa.String(1024)),
+    _needed("blob_id", sa.Integer, sa.ForeignKey("blobs.id")),
+    *_times("updated_at"),
+    sa.UniqueConstraint("run_id", "name"),
 )
 
-agents = Table(
+agents = _numbered(
     "agents",
-    metadata,
-    _id(),
     _owner("sweeps", "sweep_id"),
-    Column("name", String(64), nullable=False, unique=True),
-    Column("host", Text, nullable=False),
-    Column("created_at", Float, nullable=False),
-    Column("heartbeat_at", Float, nullable=False),
+    _needed("name", sa.String(64), unique=True),
+    _needed("host", sa.Text),
+    *_times("created_at", "heartbeat_at"),
 )
 
-trials = Table(
+trials = _table(
     "trials",
-    metadata,
-    Column("sweep_id", Integer, ForeignKey("sweeps.id", ondelete="CASCADE"), primary_key=True),
-    Column("number", Integer, primary_key=True),
-    Column("digest", String(64), nullable=False),
-    Column("state", String(16), nullable=False),
-    Column("run", String(128), index=True),
-    Column("body", Text, nullable=False),
+    _key("sweeps", "sweep_id"),
+    sa.Column("number", sa.Integer, primary_key=True),
+    _needed("digest", sa.String(64)),
+    _needed("state", sa.String(16)),
+    sa.Column("run", sa.String(128), index=True),
+    _needed("body", sa.Text),
 )
 
-attempts = Table(
+attempts = _table(
     "attempts",
-    metadata,
-    Column("sweep_id", Integer, ForeignKey("sweeps.id", ondelete="CASCADE"), primary_key=True),
-    Column("run", String(128), primary_key=True),
-    Column("number", Integer, nullable=False),
-    Column("agent", String(64), nullable=False),
+    _key("sweeps", "sweep_id"),
+    sa.Column("run", sa.String(128), primary_key=True),
+    _needed("number", sa.Integer),
+    _needed("agent", sa.String(64)),
 )
 
-collections = Table(
+collections = _numbered(
     "collections",
-    metadata,
-    _id(),
     _owner("projects", "project_id"),
-    Column("type", String(128), nullable=False),
-    Column("name", String(256), nullable=False),
-    Column("created_at", Float, nullable=False),
-    UniqueConstraint("project_id", "name"),
+    _needed("type", sa.String(128)),
+    _needed("name", sa.String(256)),
+    *_times("created_at"),
+    sa.UniqueConstraint("project_id", "name"),
 )
 
-artifacts = Table(
+artifacts = _numbered(
     "artifacts",
-    metadata,
-    _id(),
     _owner("collections", "collection_id"),
-    Column("version", Integer),
-    Column("digest", String(256), nullable=False),
-    Column("state", String(16), nullable=False),
-    Column("description", Text),
-    Column("metadata", Text),
-    Column("client_id", String(256), index=True),
-    Column("run_id", Integer, ForeignKey("runs.id", ondelete="SET NULL")),
-    Column("created_at", Float, nullable=False),
-    Column("updated_at", Float, nullable=False),
+    sa.Column("version", sa.Integer),
+    _needed("digest", sa.String(256)),
+    _needed("state", sa.String(16)),
+    *_texts("description", "metadata"),
+    sa.Column("client_id", sa.String(256), index=True),
+    sa.Column("run_id", sa.Integer, sa.ForeignKey("runs.id", ondelete="SET NULL")),
+    *_times("created_at", "updated_at"),
 )
 
-aliases = Table(
+aliases = _numbered(
     "aliases",
-    metadata,
-    _id(),
     _owner("artifacts", "artifact_id"),
-    Column("collection_id", Integer, ForeignKey("collections.id", ondelete="CASCADE"), nullable=False),
-    Column("alias", String(256), nullable=False),
-    UniqueConstraint("collection_id", "alias"),
+    _part_of("collections", "collection_id"),
+    _needed("alias", sa.String(256)),
+    sa.UniqueConstraint("collection_id", "alias"),
 )
 
-artifact_tags = Table(
+artifact_tags = _numbered(
     "artifact_tags",
-    metadata,
-    _id(),
     _owner("artifacts", "artifact_id"),
-    Column("name", String(256), nullable=False),
-    UniqueConstraint("artifact_id", "name"),
+    _needed("name", sa.String(256)),
+    sa.UniqueConstraint("artifact_id", "name"),
 )
 
-manifests = Table(
+manifests = _numbered(
     "manifests",
-    metadata,
-    _id(),
     _owner("artifacts", "artifact_id"),
-    Column("name", String(256), nullable=False),
-    Column("digest", String(256), nullable=False),
-    Column("blob_id", Integer, ForeignKey("blobs.id")),
+    _needed("name", sa.String(256)),
+    _needed("digest", sa.String(256)),
+    sa.Column("blob_id", sa.Integer, sa.ForeignKey("blobs.id")),
 )
 
-artifact_files = Table(
+artifact_files = _numbered(
     "artifact_files",
-    metadata,
-    _id(),
     _owner("artifacts", "artifact_id"),
-    Column("name", String(1024), nullable=False),
-    Column("md5", String(256), nullable=False),
-    Column("blob_id", Integer, ForeignKey("blobs.id")),
-    UniqueConstraint("artifact_id", "name"),
+    _needed("name", sa.String(1024)),
+    _needed("md5", sa.String(256)),
+    sa.Column("blob_id", sa.Integer, sa.ForeignKey("blobs.id")),
+    sa.UniqueConstraint("artifact_id", "name"),
 )
 
-artifact_uses = Table(
-    "artifact_uses",
-    metadata,
-    Column("artifact_id", Integer, ForeignKey("artifacts.id", ondelete="CASCADE"), primary_key=True),
-    Column("run_id", Integer, ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True),
-)
+artifact_uses = _table("artifact_uses", _key("artifacts", "artifact_id"), _key("runs", "run_id"))

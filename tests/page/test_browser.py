@@ -16,7 +16,8 @@ from selenium.webdriver.support.ui import Select
 
 from kag.changelog.formats import as_json
 from kag.changelog.table import table
-from kag.server.page.held import Patience, Project
+from kag.server.context import Patience
+from kag.server.page.held import Project
 from kag.server.page.records import Diagnoses, Ledger
 from kag.server.store import Store
 from tests.browser import Browser, chromium, logged, look, open_page, requested, wait_for

@@ -16,9 +16,10 @@ from kag.changelog.formats import as_json
 from kag.changelog.table import table
 from kag.report.figure import Chart
 from kag.report.markup import with_code
+from kag.server.context import Patience
 from kag.server.page.columns import chosen
 from kag.server.page.curves import POINTS, curves, drawn, overlaid
-from kag.server.page.held import Patience, Project
+from kag.server.page.held import Project
 from kag.server.page.records import Diagnoses, Ledger
 from kag.server.page.templates import decimal, duration, number, size
 from kag.server.tables import lines

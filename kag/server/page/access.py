@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from kag.server.faults import Fault
-from kag.server.keys import is_in_force, name_of_key
+from kag.server.keys import is_in_force
 from kag.server.page.responses import html, moved
 from kag.server.page.session import LIFETIME, Session
 from kag.server.page.site import Site
@@ -57,7 +57,7 @@ def log_in(site: Site, clock: Callable[[], float]) -> Endpoint:
         check_token(form, site.sessions.form_token(request.cookies.get(_cookie(request, "form"), "")))
         now, address = clock(), request.client.host if request.client else ""
         site.attempts.check(address, now=now)
-        user = await run_in_threadpool(_user, site, form.get("key", "").strip())
+        user = await run_in_threadpool(site.user_of, form.get("key", "").strip())
         if user is None:
             site.attempts.note(address, now=now)
             wrong = "This key opens nothing here."
@@ -102,11 +102,6 @@ def _session(site: Site, request: Request, now: float) -> Session | None:
         return None
     with site.store.read() as connection:
         return session if is_in_force(connection, session.user) else None
-
-
-def _user(site: Site, key: str) -> str | None:
-    with site.store.read() as connection:
-        return name_of_key(connection, key)
 
 
 def _cookie(request: Request, what: str) -> str:

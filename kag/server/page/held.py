@@ -19,9 +19,10 @@ from pydantic_core import from_json
 from sqlalchemy import Connection, RowMapping, func, select
 
 from kag.errors import RecordError
-from kag.server.runs import shown_state
+from kag.server.context import Patience
+from kag.server.runs import WITH_SWEEP
 from kag.server.store import all_rows
-from kag.server.tables import runs, sweeps
+from kag.server.tables import runs
 from kag.spec.flat import flatten
 from kag.track.mirror import END_KEY, START_KEY, Mirrored, record_of, short_name
 from kag.track.record import RunRecord, Scalar, Status
@@ -51,14 +52,6 @@ def parsed(text: str) -> Any:
         return from_json(text)
     except ValueError:
         return json.loads(json.dumps(json.loads(text), ensure_ascii=False).encode(errors="replace"))
-
-
-@dataclass(frozen=True)
-class Patience:
-    """What the state of a run depends on besides its row; see `shown_state`."""
-
-    started: float
-    crashed_after: float
 
 
 @dataclass(frozen=True)
@@ -202,7 +195,7 @@ class Project:
         return thorough and any(held.row[name] != row[name] for name in ("config", "summary"))
 
     def _state(self, row: RowMapping, now: float) -> str:
-        return shown_state(row, now=now, started=self.patience.started, crashed_after=self.patience.crashed_after)
+        return self.patience.shown_state(row, now=now)
 
 
 def _version(row: RowMapping) -> tuple[Any, ...]:
@@ -211,9 +204,4 @@ def _version(row: RowMapping) -> tuple[Any, ...]:
 
 def _rows(connection: Connection, numbers: Sequence[int]) -> Iterator[RowMapping]:
     for begin in range(0, len(numbers), CHUNK):
-        query = (
-            select(runs, sweeps.c.name.label("sweep_name"))
-            .join(sweeps, runs.c.sweep_id == sweeps.c.id, isouter=True)
-            .where(runs.c.id.in_(numbers[begin : begin + CHUNK]))
-        )
-        yield from all_rows(connection, query)
+        yield from all_rows(connection, WITH_SWEEP.where(runs.c.id.in_(numbers[begin : begin + CHUNK])))

@@ -12,11 +12,12 @@ from sqlalchemy import Connection, RowMapping
 from starlette.requests import Request
 from starlette.responses import Response
 
-from kag.server.context import Context, Settings
+from kag.server.context import Context, Patience, Settings
 from kag.server.faults import NotFound
+from kag.server.keys import name_of_key
 from kag.server.links import Links
 from kag.server.page.assets import Assets
-from kag.server.page.held import Held, Patience
+from kag.server.page.held import Held
 from kag.server.page.records import Ledger
 from kag.server.page.responses import html
 from kag.server.page.session import Attempts, Sessions
@@ -57,6 +58,11 @@ class Site:
             projects=Projects(Patience(started, settings.crashed_after)),
         )
 
+    def user_of(self, key: str | None) -> str | None:
+        """Who a key belongs to, or None if it opens nothing."""
+        with self.store.read() as connection:
+            return name_of_key(connection, key)
+
     def text(self, template: str, **values: Any) -> Markup:
         """A template with its values, which stays as it is inside another one."""
         return Markup(self.templates.get_template(template).render(**values))
@@ -67,8 +73,12 @@ class Site:
 
     def context(self, connection: Connection, visit: Visit) -> Context:
         """The request as the resolvers of the protocol see it."""
-        links = Links(self.secret, base_of(visit.request))
+        links = self.links(visit.request)
         return Context(connection, self.settings, links, visit.session.user, visit.now, self.started)
+
+    def links(self, request: Request) -> Links:
+        """Links to files of the server, as whoever sends a request sees it."""
+        return Links(self.secret, base_of(request))
 
 
 def base_of(request: Request) -> str:

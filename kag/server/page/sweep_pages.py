@@ -11,15 +11,15 @@ from sqlalchemy import Connection, RowMapping, select
 from starlette.responses import Response
 
 from kag.report.sweep_figures import sweep_figures
-from kag.server.faults import Fault, NotFound
+from kag.server.faults import Fault, needed
 from kag.server.page.curves import drawn
 from kag.server.page.responses import data, moved, nothing_new
 from kag.server.page.site import Shelf, Site
 from kag.server.page.templates import path_of
 from kag.server.page.visit import Visit
 from kag.server.store import all_rows
-from kag.server.sweeps import by_name, edit, sweep_of, trials_of
-from kag.server.tables import agents, sweeps
+from kag.server.sweeps import by_name, edit, sweep_of, sweeps_of, trials_of
+from kag.server.tables import agents
 from kag.sweep import Sweep, SweepState, Trial
 from kag.sweep.importance import best
 from kag.sweep.trial import point_digest
@@ -46,9 +46,7 @@ def sweep_list(site: Site, visit: Visit) -> Response:
     """Every sweep of a project, the newest first."""
     with site.store.read() as connection:
         shelf = Shelf.of(site, connection, visit)
-        query = select(sweeps).where(sweeps.c.project_id == shelf.row["id"])
-        rows = all_rows(connection, query.order_by(sweeps.c.created_at.desc(), sweeps.c.id.desc()))
-        found = [_listed(connection, row) for row in rows]
+        found = [_listed(connection, row) for row in sweeps_of(connection, shelf.row["id"])]
     return site.page("sweeps.html", visit, shelf=shelf, section="sweeps", sweeps=found)
 
 
@@ -110,10 +108,7 @@ def set_state(site: Site, visit: Visit) -> Response:
 
 
 def _row(connection: Connection, shelf: Shelf, name: str) -> RowMapping:
-    found = by_name(connection, shelf.row["id"], name)
-    if found is None:
-        raise NotFound(f"no sweep {name!r} in {'/'.join(shelf.names)}")
-    return found
+    return needed(by_name(connection, shelf.row["id"], name), f"no sweep {name!r} in {'/'.join(shelf.names)}")
 
 
 def _listed(connection: Connection, row: RowMapping) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, RowMapping
 from starlette.requests import Request
 
 from kag.server.body import chunks
-from kag.server.faults import Fault, NotFound
+from kag.server.faults import Fault, needed
 from kag.server.page.session import Session
 from kag.server.runs import find_project
 
@@ -58,10 +58,7 @@ class Visit:
         Raises:
             NotFound: there is none.
         """
-        found = find_project(connection, self.entity, self.name)
-        if found is None:
-            raise NotFound(f"no project {self.entity}/{self.name}")
-        return found
+        return needed(find_project(connection, self.entity, self.name), f"no project {self.entity}/{self.name}")
 
 
 async def form_of(request: Request) -> dict[str, str]:

@@ -6,7 +6,8 @@ import threading
 from collections import OrderedDict
 from dataclasses import dataclass, field
 
-from kag.server.page.held import Patience, Project
+from kag.server.context import Patience
+from kag.server.page.held import Project
 from kag.server.page.records import Diagnoses
 
 PROJECTS = 8

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from kag.server.context import Context
 from kag.server.graphql import Registry, Resolver
 from kag.server.resolvers import (
@@ -13,36 +11,25 @@ from kag.server.resolvers import (
     collections,
     files,
     history,
+    pages,
     projects,
     runs,
     sweeps,
 )
 
+_MODULES = (account, pages, projects, runs, history, files, sweeps, artifacts, artifact_changes, collections)
+
 
 def registry() -> Registry[Context]:
     """Type -> field -> resolver, of all modules."""
     joined: dict[str, dict[str, Resolver[Context]]] = {}
-    parts = (
-        account.TYPES,
-        projects.TYPES,
-        runs.TYPES,
-        history.TYPES,
-        files.TYPES,
-        sweeps.TYPES,
-        artifacts.TYPES,
-        artifact_changes.TYPES,
-        collections.TYPES,
-    )
+    parts: list[Registry[Context]] = [module.TYPES for module in _MODULES]
     for part in parts:
-        _join(joined, part)
+        for type_name, fields in part.items():
+            known = joined.setdefault(type_name, {})
+            twice = known.keys() & fields.keys()
+            if twice:
+                raise ValueError(f"{type_name}: {', '.join(sorted(twice))} has two resolvers")
+            known.update(fields)
     joined["Query"]["__type"] = account.introspection(joined)
     return joined
-
-
-def _join(joined: dict[str, dict[str, Resolver[Context]]], part: Mapping[str, Mapping[str, Resolver[Context]]]) -> None:
-    for type_name, fields in part.items():
-        known = joined.setdefault(type_name, {})
-        twice = known.keys() & fields.keys()
-        if twice:
-            raise ValueError(f"{type_name}: {', '.join(sorted(twice))} has two resolvers")
-        known.update(fields)

@@ -7,8 +7,8 @@ from typing import Any
 from kag.server.arguments import Arguments
 from kag.server.context import Context, encode_id
 from kag.server.graphql import Node, Registry, Resolver
-from kag.server.resolvers.fields import column, constant
-from kag.server.resolvers.pages import connection, connection_types
+from kag.server.resolvers.fields import columns, constant, constants
+from kag.server.resolvers.pages import connection
 
 FEATURES = ("FILESTREAM_GZIP", "SWEEPS_QUERY_FILTERING", "MARK_RUN_FILES_UPLOADED")
 """Features of newer servers that this one has; the client takes its older ways for all others."""
@@ -27,10 +27,6 @@ def _teams(context: Context, row: Any, arguments: Arguments) -> Node:
     return connection("Team", [Node("Team", {"name": context.settings.entity})], {})
 
 
-def _features(context: Context, _: Any, arguments: Arguments) -> list[Node]:
-    return [Node("ServerFeature", {"name": name, "isEnabled": True}) for name in FEATURES]
-
-
 def _entity(context: Context, _: Any, arguments: Arguments) -> Node:
     return Node("Entity", {"name": str(arguments.get("name") or context.settings.entity)})
 
@@ -38,12 +34,10 @@ def _entity(context: Context, _: Any, arguments: Arguments) -> Node:
 def introspection(joined: Registry[Context]) -> Resolver[Context]:
     """Clients up to 0.23 ask what fields a type has before they use them."""
 
-    def answer(context: Context, _: Any, arguments: Arguments) -> Node | None:
-        fields = joined.get(str(arguments.get("name")))
-        if fields is None:
-            return Node("Introspected", {"name": arguments.get("name"), "fields": []})
-        found = [Node("IntrospectedField", {"name": name}) for name in fields]
-        return Node("Introspected", {"name": arguments.get("name"), "fields": found})
+    def answer(context: Context, _: Any, arguments: Arguments) -> Node:
+        name = arguments.get("name")
+        found = [Node("IntrospectedField", {"name": field}) for field in joined.get(str(name), ())]
+        return Node("Introspected", {"name": name, "fields": found})
 
     return answer
 
@@ -51,51 +45,29 @@ def introspection(joined: Registry[Context]) -> Resolver[Context]:
 TYPES: Registry[Context] = {
     "Query": {
         "viewer": _viewer,
-        "serverInfo": lambda context, _, arguments: Node("ServerInfo"),
+        "serverInfo": constant(Node("ServerInfo")),
         "entity": _entity,
         "organization": constant(None),
     },
-    "Mutation": {},
     "User": {
-        "id": lambda context, row, arguments: encode_id("User", 1),
-        "name": column("name"),
-        "username": column("name"),
+        **columns("name", "entity", username="name"),
+        **constants(id=encode_id("User", 1), admin=False, flags="{}", deletedAt=None, organizations=[]),
         "email": lambda context, row, arguments: f"{row['name']}@localhost",
-        "entity": column("entity"),
-        "admin": constant(False),
-        "flags": constant("{}"),
-        "deletedAt": constant(None),
-        "apiKeys": lambda context, row, arguments: connection("ApiKey", [], {}),
+        "apiKeys": constant(connection("ApiKey", [], {})),
         "teams": _teams,
-        "organizations": constant([]),
     },
-    "Team": {"name": column("name")},
-    "ServerInfo": {
-        "features": _features,
-        "cliVersionInfo": lambda context, _, arguments: {"max_cli_version": "99.0.0"},
-        "latestLocalVersionInfo": constant(None),
-    },
-    "ServerFeature": {"name": column("name"), "isEnabled": column("isEnabled")},
+    "Team": columns("name"),
+    "ServerInfo": constants(
+        features=[Node("ServerFeature", {"name": name, "isEnabled": True}) for name in FEATURES],
+        cliVersionInfo={"max_cli_version": "99.0.0"},
+        latestLocalVersionInfo=None,
+    ),
+    "ServerFeature": columns("name", "isEnabled"),
     "Entity": {
-        "id": lambda context, row, arguments: encode_id("Entity", 1),
-        "name": column("name"),
-        "isTeam": constant(True),
-        "available": constant(False),
-        "readOnly": constant(False),
-        "defaultAccess": constant("PRIVATE"),
-        "organization": constant(None),
-        "user": constant(None),
-        "xxhashDigestsEnabled": constant(False),
-        "members": constant([]),
+        **columns("name"),
+        **constants(id=encode_id("Entity", 1), isTeam=True, available=False, readOnly=False, defaultAccess="PRIVATE"),
+        **constants(organization=None, user=None, xxhashDigestsEnabled=False, members=[]),
     },
-    "Introspected": {
-        "name": column("name"),
-        "fields": column("fields"),
-        "inputFields": lambda context, row, arguments: [],
-        "enumValues": lambda context, row, arguments: [],
-    },
-    "IntrospectedField": {"name": column("name"), "args": lambda context, row, arguments: []},
-    "PageInfo": {"endCursor": column("endCursor"), "hasNextPage": column("hasNextPage")},
-    **connection_types("Team"),
-    **connection_types("ApiKey"),
+    "Introspected": {**columns("name", "fields"), **constants(inputFields=[], enumValues=[])},
+    "IntrospectedField": {**columns("name"), **constants(args=[])},
 }

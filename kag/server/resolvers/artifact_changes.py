@@ -8,72 +8,60 @@ from typing import Any
 from sqlalchemy import RowMapping
 
 from kag.server import artifacts
-from kag.server.arguments import Arguments, input_of
-from kag.server.context import Context, decode_id, encode_id
-from kag.server.faults import Fault
+from kag.server.arguments import Arguments, input_of, items
+from kag.server.context import Context, decode_id
+from kag.server.faults import needed
 from kag.server.graphql import Node, Registry, Resolver
-from kag.server.resolvers.artifacts import (
-    artifact_by_id,
-    artifact_node,
-)
-from kag.server.resolvers.fields import column, constant
-from kag.server.resolvers.pages import connection, connection_types
+from kag.server.resolvers.fields import columns, constants
+from kag.server.resolvers.pages import connection
+from kag.server.store import by_id
 from kag.server.tables import artifacts as artifact_table
+from kag.server.tables import manifests
+
+Change = Callable[[Context, RowMapping, Arguments], RowMapping]
 
 
-def _payload(kind: str) -> Callable[[Callable[[Context, Arguments], RowMapping]], Resolver[Context]]:
+def _answer(kind: str, change: Callable[[Context, Arguments], RowMapping]) -> Resolver[Context]:
+    """A resolver that answers with the artifact that a function makes or changes."""
+
+    def resolve(context: Context, _: Any, arguments: Arguments) -> Node:
+        return Node(kind, {"artifact": Node("Artifact", change(context, input_of(arguments))), "success": True})
+
+    return resolve
+
+
+def _changed(kind: str, change: Change) -> Resolver[Context]:
     """A resolver that finds an artifact, lets a function change it and answers with it."""
-
-    def wrap(change: Callable[[Context, Arguments], RowMapping]) -> Resolver[Context]:
-        def resolve(context: Context, _: Any, arguments: Arguments) -> Node:
-            return Node(kind, {"artifact": artifact_node(change(context, input_of(arguments))), "success": True})
-
-        return resolve
-
-    return wrap
+    return _answer(kind, lambda context, given: change(context, _artifact(context, given), given))
 
 
-@_payload("CommitArtifactPayload")
-def _commit(context: Context, given: Arguments) -> RowMapping:
-    artifact = artifacts.by_id(context.connection, given.get("artifactID"))
+def _artifact(context: Context, given: Arguments) -> RowMapping:
+    return artifacts.find(context.connection, given.get("artifactID"))
+
+
+def _commit(context: Context, artifact: RowMapping, given: Arguments) -> RowMapping:
     return artifacts.commit(context.connection, artifact, now=context.now)
 
 
-@_payload("UpdateArtifactPayload")
-def _update(context: Context, given: Arguments) -> RowMapping:
-    artifact = artifacts.by_id(context.connection, given.get("artifactID"))
-    return artifacts.update(context.connection, artifact, given, now=context.now)
-
-
-@_payload("DeleteArtifactPayload")
-def _delete(context: Context, given: Arguments) -> RowMapping:
-    artifact = artifacts.by_id(context.connection, given.get("artifactID"))
+def _delete(context: Context, artifact: RowMapping, given: Arguments) -> RowMapping:
     context.connection.execute(artifact_table.delete().where(artifact_table.c.id == artifact["id"]))
     return artifact
 
 
-@_payload("AliasesPayload")
-def _add_aliases(context: Context, given: Arguments) -> RowMapping:
-    artifact = artifacts.by_id(context.connection, given.get("artifactID"))
+def _add_aliases(context: Context, artifact: RowMapping, given: Arguments) -> RowMapping:
     artifacts.set_aliases(context.connection, artifact, artifacts.words(given, "aliases", "alias"))
     return artifact
 
 
-@_payload("AliasesPayload")
-def _drop_aliases(context: Context, given: Arguments) -> RowMapping:
-    artifact = artifacts.by_id(context.connection, given.get("artifactID"))
+def _drop_aliases(context: Context, artifact: RowMapping, given: Arguments) -> RowMapping:
     artifacts.drop_aliases(context.connection, artifact, artifacts.words(given, "aliases", "alias"))
     return artifact
 
 
 def _create_files(context: Context, _: Any, arguments: Arguments) -> Node:
-    wanted = input_of(arguments).get("artifactFiles")
-    if not isinstance(wanted, list) or not all(isinstance(one, dict) for one in wanted):
-        raise Fault("artifactFiles must be a list of objects")
-    nodes = []
-    for one in wanted:
-        artifact = artifacts.by_id(context.connection, one.get("artifactID"))
-        nodes.append(Node("NewArtifactFile", artifacts.add_file(context.connection, artifact, one)))
+    wanted = items(input_of(arguments), "artifactFiles", dict)
+    rows = [artifacts.add_file(context.connection, _artifact(context, one), one) for one in wanted]
+    nodes = [Node("NewArtifactFile", row) for row in rows]
     return Node("CreateArtifactFilesPayload", {"files": connection("NewArtifactFile", nodes, {})})
 
 
@@ -84,44 +72,43 @@ def _file_link(context: Context, row: RowMapping, arguments: Arguments) -> str:
 
 def _create_manifest(context: Context, _: Any, arguments: Arguments) -> Node:
     given = input_of(arguments)
-    artifact = artifacts.by_id(context.connection, given.get("artifactID"))
-    row = artifacts.create_manifest(context.connection, artifact, given)
-    return Node("ArtifactManifestPayload", {"artifactManifest": Node("ArtifactManifest", row)})
+    return _manifest(artifacts.create_manifest(context.connection, _artifact(context, given), given))
 
 
 def _update_manifest(context: Context, _: Any, arguments: Arguments) -> Node:
-    given = input_of(arguments)
-    row = artifacts.manifest(context.connection, decode_id("Manifest", given.get("artifactManifestID")))
+    number = decode_id("Manifest", input_of(arguments).get("artifactManifestID"))
+    return _manifest(needed(by_id(context.connection, manifests, number), "no such manifest"))
+
+
+def _manifest(row: RowMapping) -> Node:
     return Node("ArtifactManifestPayload", {"artifactManifest": Node("ArtifactManifest", row)})
 
 
 TYPES: Registry[Context] = {
     "Mutation": {
-        "createArtifact": _payload("CreateArtifactPayload")(artifacts.create),
+        "createArtifact": _answer("CreateArtifactPayload", artifacts.create),
         "createArtifactFiles": _create_files,
         "createArtifactManifest": _create_manifest,
         "updateArtifactManifest": _update_manifest,
-        "commitArtifact": _commit,
-        "updateArtifact": _update,
-        "deleteArtifact": _delete,
-        "useArtifact": _payload("UseArtifactPayload")(artifacts.use),
-        "addAliases": _add_aliases,
-        "deleteAliases": _drop_aliases,
+        "commitArtifact": _changed("CommitArtifactPayload", _commit),
+        "updateArtifact": _changed("UpdateArtifactPayload", artifacts.update),
+        "deleteArtifact": _changed("DeleteArtifactPayload", _delete),
+        "useArtifact": _answer("UseArtifactPayload", artifacts.use),
+        "addAliases": _changed("AliasesPayload", _add_aliases),
+        "deleteAliases": _changed("AliasesPayload", _drop_aliases),
     },
     **{
-        f"{name}Payload": {"artifact": column("artifact"), "success": column("success")}
+        f"{name}Payload": columns("artifact", "success")
         for name in ("CreateArtifact", "CommitArtifact", "UpdateArtifact", "DeleteArtifact", "UseArtifact", "Aliases")
     },
-    "CreateArtifactFilesPayload": {"files": column("files")},
-    "ArtifactManifestPayload": {"artifactManifest": column("artifactManifest")},
+    "CreateArtifactFilesPayload": columns("files"),
+    "ArtifactManifestPayload": columns("artifactManifest"),
     "NewArtifactFile": {
         "storagePath": lambda context, row, arguments: f"artifact-files/{row['id']}",
         "uploadUrl": _file_link,
-        "uploadHeaders": constant([]),
-        "uploadMultipartUrls": constant(None),
-        "artifact": lambda context, row, arguments: artifact_by_id(
-            context, None, {"id": encode_id("Artifact", row["artifact_id"])}
+        **constants(uploadHeaders=[], uploadMultipartUrls=None),
+        "artifact": lambda context, row, arguments: Node(
+            "Artifact", by_id(context.connection, artifact_table, row["artifact_id"])
         ),
     },
-    **connection_types("NewArtifactFile"),
 }

@@ -4,37 +4,27 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import RowMapping, select
+from sqlalchemy import RowMapping, Select, select
 
 from kag.server import artifacts
-from kag.server.arguments import Arguments, items
+from kag.server.arguments import Arguments, items, json_object
 from kag.server.context import Context, encode_id
 from kag.server.faults import Fault
 from kag.server.files import blob_path, media_type
 from kag.server.graphql import Node, Registry
-from kag.server.resolvers.fields import column, constant, moment
+from kag.server.resolvers.fields import column, columns, constant, constants, identifier, moments, optional
 from kag.server.resolvers.files import get_link
-from kag.server.resolvers.pages import connection, connection_types
-from kag.server.runs import json_object, run_by_id
-from kag.server.store import all_rows, first
+from kag.server.resolvers.pages import connection, listed
+from kag.server.runs import run_by_id
+from kag.server.store import first
 from kag.server.tables import artifact_uses
 from kag.server.tables import artifacts as artifact_table
 from kag.server.tables import runs as run_table
 
 
-def artifact_node(row: RowMapping | None) -> Node | None:
-    """The artifact of a row as a node, or None."""
-    return None if row is None else Node("Artifact", row)
-
-
-def identifier(kind: str) -> Any:
-    """Resolver of the opaque id of a row of this kind."""
-    return lambda context, row, arguments: encode_id(kind, row["id"])
-
-
 def sequence_of(context: Context, row: RowMapping, arguments: Arguments) -> Node:
     """The collection that an artifact belongs to."""
-    return Node("ArtifactSequence", artifacts.collection_of(context.connection, row["collection_id"]))
+    return Node("ArtifactSequence", artifacts.collection_of(context.connection, row))
 
 
 def alias_nodes(context: Context, row: RowMapping, arguments: Arguments) -> list[Node]:
@@ -43,17 +33,13 @@ def alias_nodes(context: Context, row: RowMapping, arguments: Arguments) -> list
 
 
 def file_page(context: Context, row: RowMapping, arguments: Arguments) -> Node:
-    """Uploaded files, and the references of the manifest: the client asks for both in one list."""
+    """Uploaded files, with the columns of a run's, and the manifest's references: a client asks for both at once."""
     names = items(arguments, "names", str)
-    stored = [Node("File", _with_run(one)) for one in artifacts.files_of(context.connection, row["id"])]
+    bare = {"updated_at": None, "run_id": 0}
+    stored = [Node("File", {**one, **bare}) for one in artifacts.files_of(context.connection, row["id"])]
     references = [Node("ReferenceFile", one, "File") for one in _references(context, row["id"])]
     found = sorted([*stored, *references], key=lambda node: str(node.value["name"]))
     return connection("File", [node for node in found if not names or node.value["name"] in names], arguments)
-
-
-def _with_run(row: RowMapping) -> dict[str, Any]:
-    """An uploaded file of an artifact, with the columns that a run's file has."""
-    return {**row, "updated_at": None, "run_id": 0}
 
 
 def _references(context: Context, artifact_id: int) -> list[dict[str, Any]]:
@@ -82,9 +68,16 @@ def _size(context: Context, row: RowMapping, arguments: Arguments) -> str:
     return str(sum(one["size"] for one in artifacts.files_of(context.connection, row["id"])))
 
 
-def _manifest(context: Context, row: RowMapping, arguments: Arguments) -> Node | None:
-    found = artifacts.current_manifest(context.connection, row["id"])
-    return None if found is None else Node("ArtifactManifest", found)
+def _type(context: Context, row: RowMapping, arguments: Arguments) -> Node:
+    return Node("ArtifactType", {"id": 0, "name": artifacts.collection_of(context.connection, row)["type"]})
+
+
+def _tags(context: Context, row: RowMapping, arguments: Arguments) -> list[Node]:
+    return [Node("Tag", one) for one in artifacts.tags_of(context.connection, row["id"])]
+
+
+def _manifest(context: Context, row: RowMapping, arguments: Arguments) -> RowMapping | None:
+    return artifacts.current_manifest(context.connection, row["id"])
 
 
 def _manifest_link(context: Context, row: RowMapping, arguments: Arguments) -> str:
@@ -96,72 +89,56 @@ def _manifest_url(context: Context, row: RowMapping, arguments: Arguments) -> st
     return get_link(context, row["path"], "manifest.json") if "path" in row else None
 
 
-def _used_by(context: Context, row: RowMapping, arguments: Arguments) -> Node:
-    query = select(run_table).join(artifact_uses, artifact_uses.c.run_id == run_table.c.id)
-    found = all_rows(context.connection, query.where(artifact_uses.c.artifact_id == row["id"]).order_by(run_table.c.id))
-    return connection("Run", [Node("Run", one) for one in found], arguments)
-
-
-def _created_by(context: Context, row: RowMapping, arguments: Arguments) -> Node | None:
-    return None if row["run_id"] is None else Node("Run", run_by_id(context.connection, row["run_id"]))
-
-
-def _outputs(context: Context, row: RowMapping, arguments: Arguments) -> Node:
-    where = (artifact_table.c.run_id == row["id"], artifact_table.c.state == artifacts.COMMITTED)
-    found = all_rows(context.connection, select(artifact_table).where(*where).order_by(artifact_table.c.id))
-    return connection("Artifact", [Node("Artifact", one) for one in found], arguments)
-
-
-def _inputs(context: Context, row: RowMapping, arguments: Arguments) -> Node:
-    query = select(artifact_table).join(artifact_uses, artifact_uses.c.artifact_id == artifact_table.c.id)
-    found = all_rows(context.connection, query.where(artifact_uses.c.run_id == row["id"]).order_by(artifact_table.c.id))
-    return connection("Artifact", [Node("Artifact", one) for one in found], arguments)
+def _created_by(context: Context, row: RowMapping, arguments: Arguments) -> RowMapping | None:
+    return None if row["run_id"] is None else run_by_id(context.connection, row["run_id"])
 
 
 def artifact_by_id(context: Context, _: Any, arguments: Arguments) -> Node:
     """The artifact with an opaque id."""
-    return Node("Artifact", artifacts.by_id(context.connection, arguments.get("id")))
+    return Node("Artifact", artifacts.find(context.connection, arguments.get("id")))
 
 
-def _client_id(context: Context, _: Any, arguments: Arguments) -> Node | None:
+def _client_id(context: Context, _: Any, arguments: Arguments) -> dict[str, Any] | None:
     client = str(arguments.get("clientID"))
     found = first(context.connection, select(artifact_table).where(artifact_table.c.client_id == client))
-    return None if found is None else Node("ClientIDMapping", {"serverID": encode_id("Artifact", found["id"])})
+    return None if found is None else {"serverID": encode_id("Artifact", found["id"])}
 
 
-ARTIFACT: dict[str, Any] = {
-    "id": identifier("Artifact"),
-    "artifactSequence": sequence_of,
-    "versionIndex": column("version"),
-    "artifactType": lambda context, row, arguments: Node(
-        "ArtifactType", {"id": 0, "name": artifacts.collection_of(context.connection, row["collection_id"])["type"]}
-    ),
-    "description": column("description"),
-    "metadata": column("metadata"),
-    "ttlDurationSeconds": constant(-1),
-    "ttlIsInherited": constant(False),
-    "tags": lambda context, row, arguments: [
-        Node("Tag", one) for one in artifacts.tags_of(context.connection, row["id"])
-    ],
-    "historyStep": constant(None),
-    "state": column("state"),
-    "size": _size,
-    "digest": column("digest"),
-    "digestAlgorithm": constant("MANIFEST_MD5"),
-    "commitHash": lambda context, row, arguments: f"{row['id']:020x}",
-    "fileCount": lambda context, row, arguments: len(artifacts.files_of(context.connection, row["id"])),
-    "createdAt": moment("created_at"),
-    "updatedAt": moment("updated_at"),
-    "aliases": alias_nodes,
-    "currentManifest": _manifest,
-    "files": file_page,
-    "filesByManifestEntries": _entries,
-    "usedBy": _used_by,
-    "createdBy": _created_by,
-}
+def _outputs(run: RowMapping) -> Select[Any]:
+    where = (artifact_table.c.run_id == run["id"], artifact_table.c.state == artifacts.COMMITTED)
+    return select(artifact_table).where(*where).order_by(artifact_table.c.id)
+
+
+def _inputs(run: RowMapping) -> Select[Any]:
+    query = select(artifact_table).join(artifact_uses, artifact_uses.c.artifact_id == artifact_table.c.id)
+    return query.where(artifact_uses.c.run_id == run["id"]).order_by(artifact_table.c.id)
+
+
+def _users(artifact: RowMapping) -> Select[Any]:
+    query = select(run_table).join(artifact_uses, artifact_uses.c.run_id == run_table.c.id)
+    return query.where(artifact_uses.c.artifact_id == artifact["id"]).order_by(run_table.c.id)
+
 
 TYPES: Registry[Context] = {
-    "Query": {"artifact": artifact_by_id, "clientIDMapping": _client_id},
+    "Query": {"artifact": artifact_by_id, "clientIDMapping": optional("ClientIDMapping", _client_id)},
+    "Artifact": {
+        "id": identifier("Artifact"),
+        "artifactSequence": sequence_of,
+        "artifactType": _type,
+        **columns("description", "metadata", "state", "digest", versionIndex="version"),
+        **constants(ttlDurationSeconds=-1, ttlIsInherited=False, historyStep=None, digestAlgorithm="MANIFEST_MD5"),
+        **moments(createdAt="created_at", updatedAt="updated_at"),
+        "tags": _tags,
+        "aliases": alias_nodes,
+        "size": _size,
+        "commitHash": lambda context, row, arguments: f"{row['id']:020x}",
+        "fileCount": lambda context, row, arguments: len(artifacts.files_of(context.connection, row["id"])),
+        "currentManifest": optional("ArtifactManifest", _manifest),
+        "files": file_page,
+        "filesByManifestEntries": _entries,
+        "usedBy": listed("Run", _users),
+        "createdBy": optional("Run", _created_by),
+    },
     "ArtifactManifest": {
         "id": identifier("Manifest"),
         "file": lambda context, row, arguments: Node("ManifestFile", row),
@@ -172,35 +149,19 @@ TYPES: Registry[Context] = {
         "uploadHeaders": constant([]),
         "directUrl": _manifest_url,
     },
-    "ArtifactAlias": {
-        "id": identifier("Alias"),
-        "alias": column("alias"),
-        "artifactCollection": sequence_of,
-    },
+    "ArtifactAlias": {"id": identifier("Alias"), "alias": column("alias"), "artifactCollection": sequence_of},
     "Tag": {"id": identifier("Tag"), "name": column("name")},
-    "ClientIDMapping": {"serverID": column("serverID")},
-    "Run": {"outputArtifacts": _outputs, "inputArtifacts": _inputs},
+    "ClientIDMapping": columns("serverID"),
+    "Run": {"outputArtifacts": listed("Artifact", _outputs), "inputArtifacts": listed("Artifact", _inputs)},
     "File": {
-        "displayName": column("name"),
+        **columns(displayName="name", digest="md5"),
         "storagePath": lambda context, row, arguments: f"artifact-files/{row['id']}",
-        "digest": column("md5"),
         "mimeType": lambda context, row, arguments: media_type(row["name"]),
     },
     "ReferenceFile": {
-        "id": lambda context, row, arguments: encode_id("Reference", 0),
-        "name": column("name"),
-        "displayName": column("name"),
-        "url": column("ref"),
-        "directUrl": column("ref"),
+        **columns("name", "digest", displayName="name", url="ref", directUrl="ref", md5="digest"),
+        **constants(id=encode_id("Reference", 0), storagePath=None, updatedAt=None),
         "sizeBytes": lambda context, row, arguments: str(row["size"]),
-        "storagePath": constant(None),
         "mimetype": lambda context, row, arguments: media_type(row["name"]),
-        "updatedAt": constant(None),
-        "digest": column("digest"),
-        "md5": column("digest"),
     },
-    "Artifact": ARTIFACT,
-    **connection_types("Artifact"),
-    **connection_types("ArtifactAlias"),
-    **connection_types("Tag"),
 }

@@ -9,11 +9,12 @@ from sqlalchemy import RowMapping
 from kag.server.arguments import Arguments, entity_of, input_of, items, text
 from kag.server.context import Context, decode_id, encode_id
 from kag.server.faults import Fault
-from kag.server.files import checked_path, file_count, media_type, run_files
+from kag.server.files import checked_path, media_type, run_files
 from kag.server.graphql import Node, Registry
-from kag.server.resolvers.fields import column, moment
-from kag.server.resolvers.pages import connection, connection_types
+from kag.server.resolvers.fields import columns, constant, constants, identifier, moments
+from kag.server.resolvers.pages import connection
 from kag.server.runs import run_by_path
+from kag.server.store import count
 from kag.server.tables import files as file_table
 
 
@@ -46,8 +47,8 @@ def _files(context: Context, row: RowMapping, arguments: Arguments) -> Node:
     known = {one.value["name"] for one in found}
     if arguments.get("upload") or not names:
         return connection("File", found, arguments)
-    absent = [checked_path(name) for name in names if checked_path(name) not in known]
-    return connection("File", [*found, *(Node("AbsentFile", (row, name), "File") for name in absent)], arguments)
+    absent = [{"run_id": row["id"], "name": checked_path(name)} for name in names if checked_path(name) not in known]
+    return connection("File", [*found, *(Node("AbsentFile", one, "File") for one in absent)], arguments)
 
 
 def _delete(context: Context, _: Any, arguments: Arguments) -> Node:
@@ -66,41 +67,32 @@ TYPES: Registry[Context] = {
     "Mutation": {
         "createRunFiles": _create,
         "deleteFiles": _delete,
-        "markRunFilesUploaded": lambda context, _, arguments: Node("MarkRunFilesUploadedPayload", {"success": True}),
+        "markRunFilesUploaded": constant(Node("MarkRunFilesUploadedPayload", {"success": True})),
     },
-    "CreateRunFilesPayload": {name: column(name) for name in ("runID", "uploadHeaders", "files")},
-    "FileUpload": {"name": column("name"), "uploadUrl": column("uploadUrl")},
-    "DeleteFilesPayload": {"success": column("success")},
-    "MarkRunFilesUploadedPayload": {"success": column("success")},
+    "CreateRunFilesPayload": columns("runID", "uploadHeaders", "files"),
+    "FileUpload": columns("name", "uploadUrl"),
+    "DeleteFilesPayload": columns("success"),
+    "MarkRunFilesUploadedPayload": columns("success"),
     "Run": {
         "files": _files,
-        "fileCount": lambda context, row, arguments: file_count(context.connection, row["id"]),
+        "fileCount": lambda context, row, arguments: count(
+            context.connection, file_table, file_table.c.run_id == row["id"]
+        ),
     },
     "File": {
-        "id": lambda context, row, arguments: encode_id("File", row["id"]),
-        "name": column("name"),
+        "id": identifier("File"),
+        **columns("name", "md5"),
+        **moments(updatedAt="updated_at"),
         "url": _url,
         "directUrl": lambda context, row, arguments: get_link(context, row["path"], row["name"]),
         "sizeBytes": lambda context, row, arguments: str(row["size"]),
         "mimetype": lambda context, row, arguments: media_type(row["name"]),
-        "updatedAt": moment("updated_at"),
-        "md5": column("md5"),
     },
     "AbsentFile": {
-        "id": lambda context, row, arguments: None,
-        "name": lambda context, row, arguments: row[1],
-        "url": lambda context, row, arguments: (
-            put_link(context, row[0]["id"], row[1]) if arguments.get("upload") else None
-        ),
-        "directUrl": lambda context, row, arguments: None,
-        "sizeBytes": lambda context, row, arguments: "0",
-        "mimetype": lambda context, row, arguments: media_type(row[1]),
-        "updatedAt": lambda context, row, arguments: None,
-        "md5": lambda context, row, arguments: None,
+        **columns("name"),
+        **constants(id=None, directUrl=None, sizeBytes="0", updatedAt=None, md5=None),
+        "url": lambda context, row, arguments: _url(context, row, arguments) if arguments.get("upload") else None,
+        "mimetype": lambda context, row, arguments: media_type(row["name"]),
     },
-    **connection_types("File"),
-    "FileConnection": {
-        **connection_types("File")["FileConnection"],
-        "uploadHeaders": lambda context, row, arguments: [],
-    },
+    "FileConnection": {"uploadHeaders": constant([])},
 }

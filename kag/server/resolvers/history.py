@@ -12,10 +12,10 @@ from kag.server.context import Context
 from kag.server.faults import Fault
 from kag.server.graphql import Node, Registry
 from kag.server.history import MAX_SAMPLES, is_page, page, sample, sampled_keys
-from kag.server.resolvers.fields import column
-from kag.server.resolvers.pages import connection_types, cursor_of
-from kag.server.runs import line_count, line_offset, tail
-from kag.server.store import all_rows
+from kag.server.resolvers.fields import columns, constant, constants
+from kag.server.resolvers.pages import cursor_of
+from kag.server.runs import line_offset, of_stream, tail
+from kag.server.store import all_rows, count
 from kag.server.tables import EVENTS, HISTORY, OUTPUT, lines
 
 PAGE = 500
@@ -59,14 +59,11 @@ def _tail(stream: int) -> Any:
 
 
 def _log_lines(context: Context, row: RowMapping, arguments: Arguments) -> Node:
-    where = [lines.c.run_id == row["id"], lines.c.stream == OUTPUT]
-    query = select(lines.c.line, lines.c.body).where(*where)
+    query = select(lines.c.line, lines.c.body).where(of_stream(row["id"], OUTPUT))
     last = _whole(arguments, "last", None)
     if last is not None:
-        found = list(
-            reversed(all_rows(context.connection, query.order_by(lines.c.line.desc()).limit(min(last, 10_000))))
-        )
-        more = False
+        newest = query.order_by(lines.c.line.desc()).limit(min(last, 10_000))
+        found, more = list(reversed(all_rows(context.connection, newest))), False
     else:
         first = min(max(_whole(arguments, "first", PAGE) or PAGE, 1), 10_000)
         start = cursor_of(arguments.get("after"))
@@ -84,25 +81,15 @@ TYPES: Registry[Context] = {
         "history": _history,
         "events": _events,
         "sampledHistory": _sampled,
-        "parquetHistory": lambda context, row, arguments: Node("ParquetHistory"),
+        "parquetHistory": constant(Node("ParquetHistory")),
         "historyKeys": _keys,
         "historyLineCount": lambda context, row, arguments: line_offset(context.connection, row, HISTORY),
         "eventsLineCount": lambda context, row, arguments: line_offset(context.connection, row, EVENTS),
-        "logLineCount": lambda context, row, arguments: line_count(context.connection, row["id"], OUTPUT),
+        "logLineCount": lambda context, row, arguments: count(context.connection, lines, of_stream(row["id"], OUTPUT)),
         "historyTail": _tail(HISTORY),
         "eventsTail": _tail(EVENTS),
         "logLines": _log_lines,
     },
-    "ParquetHistory": {
-        "parquetUrls": lambda context, row, arguments: [],
-        "liveData": lambda context, row, arguments: [],
-    },
-    "LogLine": {
-        "number": column("line"),
-        "line": column("body"),
-        "timestamp": lambda context, row, arguments: None,
-        "level": lambda context, row, arguments: None,
-        "label": lambda context, row, arguments: "",
-    },
-    **connection_types("LogLine"),
+    "ParquetHistory": constants(parquetUrls=[], liveData=[]),
+    "LogLine": {**columns(number="line", line="body"), **constants(timestamp=None, level=None, label="")},
 }

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
+
+from sqlalchemy import Select
 
 from kag.server.arguments import Arguments
 from kag.server.context import Context
 from kag.server.faults import Fault
-from kag.server.graphql import Node, Registry
-from kag.server.resolvers.fields import column
+from kag.server.graphql import Node, Registry, Resolver
+from kag.server.resolvers.fields import columns
+from kag.server.store import all_rows
 
 MAX_PAGE = 10_000
 
@@ -42,9 +45,30 @@ def cursor_of(text: Any) -> int:
     return int(text)
 
 
-def connection_types(kind: str) -> Registry[Context]:
-    """The registry entries of one connection."""
-    return {
-        f"{kind}Connection": {name: column(name) for name in ("edges", "pageInfo", "totalCount")},
-        f"{kind}Edge": {name: column(name) for name in ("node", "cursor")},
-    }
+def listed(kind: str, query: Callable[[Any], Select[Any]], node: str = "") -> Resolver[Context]:
+    """A resolver that gives the rows that belong to a row as a connection.
+
+    Args:
+        kind: of the connection.
+        query: of a row, for the rows that belong to it.
+        node: type of the objects in it, where it is another one.
+    """
+
+    def resolve(context: Context, row: Any, arguments: Arguments) -> Node:
+        found = all_rows(context.connection, query(row))
+        return connection(kind, [Node(node or kind, one) for one in found], arguments)
+
+    return resolve
+
+
+CONNECTIONS = (
+    *("Team", "ApiKey", "Project", "View", "Run", "LogLine", "File", "NewArtifactFile", "Sweep", "Agent", "Tag"),
+    *("Artifact", "ArtifactAlias", "ArtifactCollection", "ArtifactMembership", "ArtifactType", "VersionedArtifact"),
+)
+"""Types of objects that are listed in pages."""
+
+TYPES: Registry[Context] = {
+    **{f"{kind}Connection": columns("edges", "pageInfo", "totalCount") for kind in CONNECTIONS},
+    **{f"{kind}Edge": columns("node", "cursor") for kind in CONNECTIONS},
+    "PageInfo": columns("endCursor", "hasNextPage"),
+}

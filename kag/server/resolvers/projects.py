@@ -4,32 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import RowMapping, select
 
-from kag.server.arguments import Arguments, entity_of, input_of, required
-from kag.server.context import Context, encode_id
+from kag.server.arguments import Arguments, entity_of, input_of, json_object
+from kag.server.context import Context
 from kag.server.filters import RunView, matches, ordered
 from kag.server.graphql import Node, Registry
 from kag.server.resolvers.account import user
-from kag.server.resolvers.fields import column, constant, moment
-from kag.server.resolvers.pages import connection, connection_types
-from kag.server.runs import (
-    checked_name,
-    ensure_project,
-    find_project,
-    find_run,
-    json_object,
-    note_resume,
-    project_runs,
-    shown_state,
-)
-from kag.server.store import all_rows, first
+from kag.server.resolvers.fields import columns, constants, identifier, moments, optional
+from kag.server.resolvers.pages import connection
+from kag.server.runs import WITH_SWEEP, checked_name, ensure_project, find_project, find_run, note_resume
+from kag.server.store import all_rows, by_id, updated
 from kag.server.tables import projects as project_table
+from kag.server.tables import runs as run_table
 
 
-def _project(context: Context, _: Any, arguments: Arguments) -> Node | None:
-    row = find_project(context.connection, entity_of(context, arguments), arguments.get("name") or "uncategorized")
-    return None if row is None else Node("Project", row)
+def _project(context: Context, _: Any, arguments: Arguments) -> RowMapping | None:
+    return find_project(context.connection, entity_of(context, arguments), arguments.get("name") or "uncategorized")
 
 
 def _projects(context: Context, _: Any, arguments: Arguments) -> Node:
@@ -41,84 +32,65 @@ def _projects(context: Context, _: Any, arguments: Arguments) -> Node:
 def _upsert(context: Context, _: Any, arguments: Arguments) -> Node:
     given = input_of(arguments)
     entity = entity_of(context, given)
-    name = checked_name("project", required(given, "name"))
+    name = checked_name("project", given.get("name"))
     inserted = find_project(context.connection, entity, name) is None
     row = ensure_project(context.connection, entity, name, now=context.now)
     if given.get("description") is not None:
-        values = {"description": str(given["description"])}
-        context.connection.execute(project_table.update().where(project_table.c.id == row["id"]).values(**values))
-        row = find_project(context.connection, entity, name) or row
+        row = updated(context.connection, project_table, row["id"], {"description": str(given["description"])})
     project = Node("Project", row)
     return Node("UpsertModelPayload", {"project": project, "model": project, "inserted": inserted})
 
 
-def _run(context: Context, row: Any, arguments: Arguments) -> Node | None:
-    found = find_run(context.connection, row["id"], arguments.get("name"))
-    return None if found is None else Node("Run", found)
+def _run(context: Context, row: RowMapping, arguments: Arguments) -> RowMapping | None:
+    return find_run(context.connection, row["id"], arguments.get("name"))
 
 
-def _bucket(context: Context, row: Any, arguments: Arguments) -> Node | None:
+def _bucket(context: Context, row: RowMapping, arguments: Arguments) -> RowMapping | None:
     """The run. A client that takes a missing one for an answer means to resume it; others mean to upload files."""
-    found = find_run(context.connection, row["id"], arguments.get("name"))
-    if found is None:
-        return None
-    if arguments.get("missingOk"):
+    found = _run(context, row, arguments)
+    if found is not None and arguments.get("missingOk"):
         note_resume(context.connection, found["id"], now=context.now)
-    return Node("Run", found)
+    return found
 
 
-def selected_runs(context: Context, project_id: int, arguments: Arguments) -> list[Node]:
+def _selected(context: Context, row: RowMapping, arguments: Arguments) -> list[Node]:
     """The runs of a project that fit `filters`, in `order`."""
     expression = json_object("filters", arguments.get("filters") or "{}")
-    now, started, patience = context.now, context.started, context.settings.crashed_after
-    views = [
-        RunView(row, shown_state(row, now=now, started=started, crashed_after=patience))
-        for row in project_runs(context.connection, project_id)
-    ]
+    query = WITH_SWEEP.where(run_table.c.project_id == row["id"]).order_by(run_table.c.created_at, run_table.c.id)
+    views = [RunView(run, context.shown_state(run)) for run in all_rows(context.connection, query)]
     fitting = [view for view in views if matches(view, expression)]
     return [Node("Run", view.row) for view in ordered(fitting, arguments.get("order"))]
 
 
-def _runs(context: Context, row: Any, arguments: Arguments) -> Node:
-    return connection("Run", selected_runs(context, row["id"], arguments), arguments)
+def _runs(context: Context, row: RowMapping, arguments: Arguments) -> Node:
+    return connection("Run", _selected(context, row, arguments), arguments)
 
 
-def _run_count(context: Context, row: Any, arguments: Arguments) -> int:
-    return len(selected_runs(context, row["id"], arguments))
-
-
-def project_by_id(context: Context, number: int) -> Node:
-    """The project that a run or a sweep belongs to."""
-    row = first(context.connection, select(project_table).where(project_table.c.id == number))
-    return Node("Project", row)
+def project_of(context: Context, row: RowMapping, arguments: Arguments) -> Node:
+    """The project that a run, a sweep or a collection belongs to."""
+    return Node("Project", by_id(context.connection, project_table, row["project_id"]))
 
 
 TYPES: Registry[Context] = {
-    "Query": {"project": _project, "model": _project, "models": _projects, "projects": _projects},
+    "Query": {
+        **dict.fromkeys(("project", "model"), optional("Project", _project)),
+        **dict.fromkeys(("projects", "models"), _projects),
+    },
     "Mutation": {"upsertModel": _upsert},
-    "UpsertModelPayload": {name: column(name) for name in ("project", "model", "inserted")},
+    "UpsertModelPayload": columns("project", "model", "inserted"),
     "Project": {
-        "id": lambda context, row, arguments: encode_id("Project", row["id"]),
+        "id": identifier("Project"),
         "internalId": lambda context, row, arguments: str(row["id"]),
-        "name": column("name"),
-        "entityName": column("entity"),
+        **columns("name", "description", entityName="entity"),
         "entity": lambda context, row, arguments: Node("Entity", {"name": row["entity"]}),
-        "description": column("description"),
-        "access": constant("PRIVATE"),
-        "views": constant(None),
-        "createdAt": moment("created_at"),
-        "isBenchmark": constant(False),
-        "readOnly": constant(False),
+        **constants(access="PRIVATE", views=None, isBenchmark=False, readOnly=False, runQueues=[]),
+        **moments(createdAt="created_at"),
         "user": lambda context, row, arguments: user(context, context.user),
-        "run": _run,
-        "bucket": _bucket,
+        "run": optional("Run", _run),
+        "bucket": optional("Run", _bucket),
         "runs": _runs,
         "buckets": _runs,
-        "runCount": _run_count,
-        "runQueues": lambda context, row, arguments: [],
+        "runCount": lambda context, row, arguments: len(_selected(context, row, arguments)),
         "allViews": lambda context, row, arguments: connection("View", [], arguments),
     },
-    **connection_types("Project"),
-    **connection_types("Run"),
-    **connection_types("View"),
 }

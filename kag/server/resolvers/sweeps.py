@@ -5,18 +5,18 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from sqlalchemy import RowMapping, func, select
+from sqlalchemy import ColumnElement, RowMapping, Select, and_, select
 
-from kag.server.arguments import Arguments, entity_of, input_of
-from kag.server.context import Context, decode_id, encode_id
-from kag.server.faults import NotFound
+from kag.server.arguments import Arguments, entity_of, input_of, json_object
+from kag.server.context import Context, decode_id
+from kag.server.faults import needed
 from kag.server.graphql import Node, Registry
-from kag.server.resolvers.fields import column, constant, moment
-from kag.server.resolvers.pages import connection, connection_types
-from kag.server.resolvers.projects import project_by_id
-from kag.server.runs import find_project, json_object
-from kag.server.store import all_rows, first
-from kag.server.sweeps import by_name, create, create_agent, edit, heartbeat, sweep_of, trials_of
+from kag.server.resolvers.fields import columns, constants, identifier, moments, optional
+from kag.server.resolvers.pages import connection, listed
+from kag.server.resolvers.projects import project_of
+from kag.server.runs import find_project
+from kag.server.store import count, first
+from kag.server.sweeps import by_name, create, create_agent, edit, heartbeat, sweep_of, sweeps_of, trials_of
 from kag.server.tables import agents, attempts
 from kag.server.tables import runs as run_table
 from kag.server.tables import sweeps as sweep_table
@@ -31,9 +31,8 @@ def _upsert(context: Context, _: Any, arguments: Arguments) -> Node:
 def _create_agent(context: Context, _: Any, arguments: Arguments) -> Node:
     given = input_of(arguments)
     project = find_project(context.connection, entity_of(context, given), given.get("projectName") or "uncategorized")
-    sweep = None if project is None else by_name(context.connection, project["id"], given.get("sweep"))
-    if sweep is None:
-        raise NotFound(f"no sweep {given.get('sweep')!r} in this project")
+    found = None if project is None else by_name(context.connection, project["id"], given.get("sweep"))
+    sweep = needed(found, f"no sweep {given.get('sweep')!r} in this project")
     return Node("CreateAgentPayload", {"agent": Node("Agent", create_agent(context, sweep, given.get("host") or ""))})
 
 
@@ -48,38 +47,19 @@ def _delete(context: Context, _: Any, arguments: Arguments) -> Node:
     return Node("DeleteSweepPayload", {"success": True, "clientMutationId": None})
 
 
-def _sweep(context: Context, row: RowMapping, arguments: Arguments) -> Node | None:
-    name = arguments.get("sweepName") or arguments.get("name")
-    found = by_name(context.connection, row["id"], name)
-    return None if found is None else Node("Sweep", found)
+def _sweep(context: Context, row: RowMapping, arguments: Arguments) -> RowMapping | None:
+    return by_name(context.connection, row["id"], arguments.get("sweepName") or arguments.get("name"))
 
 
 def _sweeps(context: Context, row: RowMapping, arguments: Arguments) -> Node:
-    query = select(sweep_table).where(sweep_table.c.project_id == row["id"])
-    found = all_rows(context.connection, query.order_by(sweep_table.c.created_at.desc(), sweep_table.c.id.desc()))
+    found = sweeps_of(context.connection, row["id"])
     wanted = json_object("filters", arguments.get("filters") or "{}")
     fitting = [one for one in found if all(str(one.get(key)) == str(value) for key, value in wanted.items())]
     return connection("Sweep", [Node("Sweep", one) for one in fitting], arguments)
 
 
-def _total(context: Context, row: RowMapping, arguments: Arguments) -> int:
-    query = select(func.count()).select_from(sweep_table).where(sweep_table.c.project_id == row["id"])
-    return int(context.connection.execute(query).scalar_one())
-
-
-def _runs(context: Context, row: RowMapping, arguments: Arguments) -> Node:
-    query = select(run_table).where(run_table.c.sweep_id == row["id"])
-    found = all_rows(context.connection, query.order_by(run_table.c.created_at, run_table.c.id))
-    return connection("Run", [Node("Run", one) for one in found], arguments)
-
-
-def _run_count(context: Context, row: RowMapping, arguments: Arguments) -> int:
-    query = select(func.count()).select_from(run_table).where(run_table.c.sweep_id == row["id"])
-    return int(context.connection.execute(query).scalar_one())
-
-
-def _expected(context: Context, row: RowMapping, arguments: Arguments) -> int | None:
-    return sweep_of(row["config"]).trial_count()
+def _runs(sweep: RowMapping) -> Select[Any]:
+    return select(run_table).where(run_table.c.sweep_id == sweep["id"]).order_by(run_table.c.created_at, run_table.c.id)
 
 
 def _best_loss(context: Context, row: RowMapping, arguments: Arguments) -> float | None:
@@ -92,30 +72,22 @@ def _best_loss(context: Context, row: RowMapping, arguments: Arguments) -> float
     return min(results) if results else None
 
 
-def _agents(context: Context, row: RowMapping, arguments: Arguments) -> Node:
-    query = select(agents).where(agents.c.sweep_id == row["id"]).order_by(agents.c.id)
-    return connection("Agent", [Node("Agent", one) for one in all_rows(context.connection, query)], arguments)
+def _agents(sweep: RowMapping) -> Select[Any]:
+    return select(agents).where(agents.c.sweep_id == sweep["id"]).order_by(agents.c.id)
 
 
-def _agent(context: Context, row: RowMapping, arguments: Arguments) -> Node | None:
-    name = str(arguments.get("agentName"))
-    found = first(context.connection, select(agents).where(agents.c.sweep_id == row["id"], agents.c.name == name))
-    return None if found is None else Node("Agent", found)
+def _agent(context: Context, row: RowMapping, arguments: Arguments) -> RowMapping | None:
+    return first(context.connection, _agents(row).where(agents.c.name == str(arguments.get("agentName"))))
 
 
-def _agent_runs(context: Context, row: RowMapping, arguments: Arguments) -> Node:
-    query = (
-        select(run_table)
-        .join(attempts, (attempts.c.sweep_id == run_table.c.sweep_id) & (attempts.c.run == run_table.c.name))
-        .where(attempts.c.sweep_id == row["sweep_id"], attempts.c.agent == row["name"])
-        .order_by(run_table.c.created_at)
-    )
-    return connection("Run", [Node("Run", one) for one in all_rows(context.connection, query)], arguments)
+def _begun(agent: RowMapping) -> ColumnElement[bool]:
+    """The attempts that an agent has begun."""
+    return and_(attempts.c.sweep_id == agent["sweep_id"], attempts.c.agent == agent["name"])
 
 
-def _total_runs(context: Context, row: RowMapping, arguments: Arguments) -> int:
-    where = (attempts.c.sweep_id == row["sweep_id"], attempts.c.agent == row["name"])
-    return int(context.connection.execute(select(func.count()).select_from(attempts).where(*where)).scalar_one())
+def _agent_runs(agent: RowMapping) -> Select[Any]:
+    own = (attempts.c.sweep_id == run_table.c.sweep_id) & (attempts.c.run == run_table.c.name)
+    return select(run_table).join(attempts, own).where(_begun(agent)).order_by(run_table.c.created_at)
 
 
 def _agent_state(context: Context, row: RowMapping, arguments: Arguments) -> str:
@@ -130,44 +102,39 @@ TYPES: Registry[Context] = {
         "agentHeartbeat": _heartbeat,
         "deleteSweep": _delete,
     },
-    "UpsertSweepPayload": {name: column(name) for name in ("sweep", "configValidationWarnings")},
-    "CreateAgentPayload": {"agent": column("agent")},
-    "AgentHeartbeatPayload": {"agent": column("agent"), "commands": column("commands")},
-    "DeleteSweepPayload": {"success": column("success"), "clientMutationId": column("clientMutationId")},
-    "Project": {"sweep": _sweep, "sweeps": _sweeps, "totalSweeps": _total},
+    "UpsertSweepPayload": columns("sweep", "configValidationWarnings"),
+    "CreateAgentPayload": columns("agent"),
+    "AgentHeartbeatPayload": columns("agent", "commands"),
+    "DeleteSweepPayload": columns("success", "clientMutationId"),
+    "Project": {
+        "sweep": optional("Sweep", _sweep),
+        "sweeps": _sweeps,
+        "totalSweeps": lambda context, row, arguments: count(
+            context.connection, sweep_table, sweep_table.c.project_id == row["id"]
+        ),
+    },
     "Sweep": {
-        "id": lambda context, row, arguments: encode_id("Sweep", row["id"]),
-        "name": column("name"),
-        "displayName": column("display_name"),
+        "id": identifier("Sweep"),
+        **columns("name", "state", "description", "config", "controller", "scheduler", displayName="display_name"),
+        **constants(controllerRunName=None, earlyStopJobRunning=False),
+        **moments(createdAt="created_at", updatedAt="updated_at", heartbeatAt="updated_at"),
         "method": lambda context, row, arguments: sweep_of(row["config"]).method,
-        "state": column("state"),
-        "description": column("description"),
-        "config": column("config"),
-        "controller": column("controller"),
-        "scheduler": column("scheduler"),
-        "controllerRunName": constant(None),
-        "createdAt": moment("created_at"),
-        "updatedAt": moment("updated_at"),
-        "heartbeatAt": moment("updated_at"),
-        "earlyStopJobRunning": constant(False),
         "bestLoss": _best_loss,
-        "project": lambda context, row, arguments: project_by_id(context, row["project_id"]),
-        "runs": _runs,
-        "runCount": _run_count,
-        "runCountExpected": _expected,
-        "agents": _agents,
-        "agent": _agent,
+        "project": project_of,
+        "runs": listed("Run", _runs),
+        "runCount": lambda context, row, arguments: count(
+            context.connection, run_table, run_table.c.sweep_id == row["id"]
+        ),
+        "runCountExpected": lambda context, row, arguments: sweep_of(row["config"]).trial_count(),
+        "agents": listed("Agent", _agents),
+        "agent": optional("Agent", _agent),
     },
     "Agent": {
-        "id": lambda context, row, arguments: encode_id("Agent", row["id"]),
-        "name": column("name"),
-        "host": column("host"),
+        "id": identifier("Agent"),
+        **columns("name", "host"),
+        **moments(createdAt="created_at", heartbeatAt="heartbeat_at"),
         "state": _agent_state,
-        "totalRuns": _total_runs,
-        "createdAt": moment("created_at"),
-        "heartbeatAt": moment("heartbeat_at"),
-        "runs": _agent_runs,
+        "totalRuns": lambda context, row, arguments: count(context.connection, attempts, _begun(row)),
+        "runs": listed("Run", _agent_runs),
     },
-    **connection_types("Sweep"),
-    **connection_types("Agent"),
 }
