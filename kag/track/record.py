@@ -11,7 +11,7 @@ from datetime import UTC
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
 from kag.finding import Finding
 from kag.names import Kind, Split
@@ -24,8 +24,12 @@ SCHEMA = 2
 Moment = Annotated[AwareDatetime, AfterValidator(lambda moment: moment.astimezone(UTC))]
 """A time with its zone, kept in UTC."""
 
-Number = Annotated[float, BeforeValidator(lambda value: math.nan if value is None else value)]
-"""A measured number; JSON has no NaN, so there it is null."""
+Number = Annotated[
+    float,
+    BeforeValidator(lambda value: math.nan if value is None else value),
+    PlainSerializer(lambda value: value if math.isfinite(value) else None if math.isnan(value) else str(value)),
+]
+"""A measured number; JSON has no NaN, so there it is null, and no infinity, which is `inf` or `-inf` there."""
 
 
 class Status(StrEnum):

@@ -9,6 +9,7 @@ import pytest
 
 from kag.errors import RecordError
 from kag.track.mirror import END_KEY, START_KEY, Mirrored, by_start, epochs, record_of
+from kag.track.reading import parse_record
 from kag.track.record import RunRecord, Status
 
 START = datetime(2025, 10, 20, 17, 19, 10, tzinfo=UTC)
@@ -22,6 +23,9 @@ def test_a_foreign_run_gives_what_wandb_knows() -> None:
     assert (record.id, record.name) == ("2025-10-20_17-19-10_eager-fox-7", "eager-fox-7")
     assert record.config == {"optimizer.lr": 1e-3, "hidden": "[8, 4]", "swa.start": 20}
     assert (record.status, record.epochs_trained, record.tags) == (Status.KILLED, 10, ("a",))
+    assert math.isnan(record.metrics.pop("test/auprc"))
+    assert record.metrics == {"epoch": 9, "val/auprc": 0.3, "best": 1}
+    assert (record.found, record.stated, record.world) == (None, None, None)
     assert (record.sweep, record.wandb_id) == ("sweep1", "w1")
     first, second = record.results
     assert (first.split, first.metric, first.value) == ("val", "auprc", 0.3)
@@ -29,6 +33,15 @@ def test_a_foreign_run_gives_what_wandb_knows() -> None:
     assert {result.weights for result in record.results} == {None}
     assert not any(result.delivered for result in record.results)
     assert (record.best_epoch, record.git, record.end, record.data_digest) == (None, None, None, None)
+
+
+def test_a_script_that_counts_no_epochs_has_trained_an_unknown_number() -> None:
+    record = record_of(replace(RUN, config={"lr": 0.1, "layers": [1, {"a": 2}]}, summary={"loss": "Infinity", "t": {}}))
+    assert record.epochs_trained is None
+    assert record.metrics == {"loss": math.inf}
+    assert record.config == {"lr": 0.1, "layers": '[1, {"a": 2}]'}
+    again = parse_record(record.model_dump_json(), where="r")
+    assert again == record, "an infinite number survives its JSON"
 
 
 def test_a_run_named_like_a_run_keeps_its_id() -> None:
@@ -52,7 +65,7 @@ def begun(**changes: Any) -> RunRecord:
 
 
 def test_a_run_that_never_ended_takes_its_state_from_wandb() -> None:
-    config = {START_KEY: begun().model_dump_json(exclude={"spec"}), "epochs": 80}
+    config = {START_KEY: begun().model_dump_json(exclude={"config"}), "epochs": 80}
     record = record_of(replace(RUN, config=config, summary={"epoch": 4, "val/auprc": 0.2}))
     assert record == begun(status="killed", epochs_trained=5, config={"epochs": 80}, wandb_id="w1")
 

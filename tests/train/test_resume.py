@@ -16,6 +16,7 @@ from kag.spec import RunSpec
 from kag.track.folder import RunFolder
 from kag.track.record import RunRecord, Status
 from kag.train.recorder import EpochRecorder
+from kag.train.task import this_machine
 from kag.view.words import find_run
 from tests.train.conftest import MakeSpec, Train
 
@@ -115,6 +116,19 @@ def test_accepted_changes_are_recorded_and_hold(make_spec: MakeSpec, train: Trai
         ("epochs", 4, 6),
         ("early_stopping.patience", 2, 9),
     }
+
+
+def test_a_resume_in_another_world_says_so(make_spec: MakeSpec, train: Train, killed: Any) -> None:
+    folder = killed(make_spec(), epoch=1)
+    before = folder.read_record().world
+    with pytest.MonkeyPatch.context() as patch:
+        other = this_machine()._replace(threads=(before.threads or 0) + 1)
+        patch.setattr("kag.train.fit.this_machine", lambda: other)
+        record = train(make_spec(), resume=folder)
+    assert record.world == before.model_copy(update={"threads": other.threads})
+    assert [(change.key, change.before, change.after) for change in record.resumes[0]] == [
+        ("world.threads", before.threads, other.threads)
+    ]
 
 
 def test_a_resume_leaves_the_trained_bias_alone(make_spec: MakeSpec, train: Train, killed: Any) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import wandb
 from lightning.pytorch.loggers import WandbLogger
 
@@ -144,7 +145,10 @@ def test_the_mirror_tells_what_the_folder_tells(make_spec: MakeSpec, train: Trai
 def _config_is_flat(found: list[Any], expected: dict[str, Any]) -> None:
     (run,) = (record.run for record in found if record.WhichOneof("record_type") == "run")
     config = {"/".join(item.nested_key) or item.key: json.loads(item.value_json) for item in run.config.update}
-    assert {key: value for key, value in config.items() if key not in ("_wandb", START_KEY)} == expected
+    assert {
+        key: value for key, value in config.items() if key not in ("_wandb", START_KEY) and not key.startswith("world.")
+    } == expected
+    assert (config["world.processes"], config["world.threads"]) == (1, torch.get_num_threads())
     assert list(run.tags) == ["a", "b"]
     assert run.project == "kag"
 
