@@ -33,7 +33,7 @@ class Store:
             self.engine: Engine = _engine(url)
             metadata.create_all(self.engine)
         except (ArgumentError, NoSuchModuleError, ModuleNotFoundError, OperationalError) as error:
-            remedy = "give sqlite:///FILE or, with pip install 'kag[postgresql]', postgresql+psycopg://USER@HOST/DATABASE"
+            remedy = "give sqlite:///FILE, or postgresql+psycopg://USER@HOST/DATABASE (pip install 'kag[postgresql]')"
             raise UserError(f"cannot open the database: {error}", where=url, remedy=remedy) from error
         self._writing = threading.Lock()
 
