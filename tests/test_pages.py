@@ -17,7 +17,7 @@ from kag.finding import Severity
 from kag.spec import load_spec, preflight
 from kag.spec.keys import known_keys
 from kag.sweep import parse_sweep
-from tests.e2e.wandb_versions import newest, oldest
+from tests.e2e.wandb_versions import OLDEST, newest
 from tests.pages import EXTENDING, PAGES, README, ROOT, SWEEPS, anchors, blocks, inline, prose, renewed, said, yaml_tree
 
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
@@ -128,4 +128,4 @@ def test_the_patches_of_the_extending_page_fulfil_the_contracts(tmp_path: Path) 
 
 
 def test_the_readme_names_the_clients_that_are_tested() -> None:
-    assert f"({oldest()} to {newest()} are tested)" in README.read_text(encoding="utf-8")
+    assert f"({OLDEST} to {newest()} are tested)" in README.read_text(encoding="utf-8")

@@ -11,7 +11,11 @@ from rich.markup import escape
 
 from kag.cli import blend, changelog, data, evaluate, mine, report, runs, serve, spec, sweep, train, windows
 from kag.cli.words import WITH_OVERRIDES
-from kag.errors import KagError
+from kag.errors import KagError, UserError
+
+_TRAINING = "training needs PyTorch and Lightning: pip install 'kag[train]'"
+BEYOND = {"torch": _TRAINING, "lightning": _TRAINING, "h5py": "data files need h5py: pip install 'kag[train]'"}
+"""Packages that only an extra of kag brings, and what to say where one is missing."""
 
 app = typer.Typer(
     name="kag",
@@ -42,10 +46,21 @@ app.add_typer(serve.app, name="serve")
 def main() -> None:
     """Run a command; a `KagError` is printed and gives its exit code."""
     try:
-        app()
+        _run()
     except KagError as error:
         Console(stderr=True).print(f"[bold red]error:[/bold red] {escape(str(error))}", soft_wrap=True, highlight=False)
         sys.exit(error.exit_code)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+
+
+def _run() -> None:
+    """Run a command; commands load what they need, so an extra that is not installed shows first here."""
+    try:
+        app()
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package not in BEYOND:
+            raise
+        raise UserError(BEYOND[package]) from error

@@ -5,9 +5,9 @@ A figure is a value. `as_json` is what `static/charts.js` draws in a browser; `p
 
 from __future__ import annotations
 
-import math
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, is_dataclass
 from typing import Any, ClassVar, Literal
 
 Numbers = Sequence[float]
@@ -166,14 +166,5 @@ Figure = Chart | Heatmap | Parallel | Bars | Graph
 
 def as_json(figure: Figure) -> dict[str, Any]:
     """A figure as JSON values; numbers that are not finite become null."""
-    return {"kind": figure.kind, **_plain(figure)}
-
-
-def _plain(value: Any) -> Any:
-    if is_dataclass(value):
-        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return [_plain(item) for item in value]
-    return value
+    text = json.dumps({"kind": figure.kind, **vars(figure)}, default=lambda x: vars(x) if is_dataclass(x) else list(x))
+    return dict(json.loads(text, parse_constant=lambda _: None))

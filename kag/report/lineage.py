@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 
 from kag.changelog.entry import Entry
 from kag.report.figure import Edge, Graph, Node
-from kag.report.layers import Layout, layered
+from kag.report.layers import Place, layered
 from kag.track.record import RunRecord, Source
 
 Link = Callable[[str], str | None]
@@ -33,19 +34,18 @@ def lineage_figure(
     known = _Known(records)
     if run_id not in known.by_id:
         return None
-    edges = {(edge.source, edge.target): edge for edge in (*known.ancestry(run_id), *known.descent(run_id))}
-    compared = known.comparison(run_id)
-    if compared is not None:
-        edges.setdefault((compared.source, compared.target), compared)
+    found = (*known.comparison(run_id), *known.ancestry(run_id), *known.descent(run_id))
+    edges = {(edge.source, edge.target): edge for edge in found}
     if not edges:
         return None
-    ids = list(dict.fromkeys(end for pair in edges for end in pair))
-    layout = layered(sorted(ids, key=known.order), list(edges))
+    # Unknown runs first, then by start, which an id begins with.
+    ids = sorted({end for pair in edges for end in pair}, key=lambda run: (run in known.by_id, run))
+    layout = layered(ids, list(edges))
     return Graph(
         name=name,
         title="Lineage",
-        nodes=tuple(_node(known, run, layout, link, current=run == run_id) for run in layout.places),
-        edges=tuple(_via(edge, layout) for edge in edges.values()),
+        nodes=tuple(_node(known, run, place, link, current=run == run_id) for run, place in layout.places.items()),
+        edges=tuple(replace(edge, via=layout.via.get(pair, ())) for pair, edge in edges.items()),
     )
 
 
@@ -58,42 +58,25 @@ class _Known:
         self._by_name: dict[str, list[RunRecord]] = defaultdict(list)
         for record in ordered:
             self._by_name[record.name].append(record)
-        self._heirs: dict[str, list[Edge]] = defaultdict(list)
-        for record in ordered:
-            for edge in self._inherited(record):
-                self._heirs[edge.source].append(edge)
-
-    def order(self, run: str) -> tuple[bool, str]:
-        """Unknown runs first, then by start, which an id begins with."""
-        return run in self.by_id, run
+        self._to: dict[str, list[Edge]] = defaultdict(list)
+        self._from: dict[str, list[Edge]] = defaultdict(list)
+        for edge in (edge for record in ordered for edge in self._inherited(record)):
+            self._to[edge.target].append(edge)
+            self._from[edge.source].append(edge)
 
     def ancestry(self, run: str) -> Iterator[Edge]:
         """Every step by which weights came to a run."""
-        yield from self._walk(run, lambda record: self._inherited(record), lambda edge: edge.source)
+        return _walk(run, self._to, lambda edge: edge.source)
 
     def descent(self, run: str) -> Iterator[Edge]:
         """Every step by which weights went on from a run."""
-        yield from self._walk(run, lambda record: self._heirs[record.id], lambda edge: edge.target)
+        return _walk(run, self._from, lambda edge: edge.target)
 
-    def comparison(self, run: str) -> Edge | None:
-        """The run that this one is compared with."""
+    def comparison(self, run: str) -> Iterator[Edge]:
+        """The step from the run that this one is compared with, if there is one."""
         record = self.by_id[run]
-        if record.parent is None:
-            return None
-        parent = self._meant(record.parent, record)
-        return None if parent == run else Edge(parent, run, "compared with", dashed=True)
-
-    def _walk(
-        self, run: str, steps: Callable[[RunRecord], Sequence[Edge]], end: Callable[[Edge], str]
-    ) -> Iterator[Edge]:
-        seen, waiting = {run}, [run]
-        while waiting:
-            record = self.by_id.get(waiting.pop())
-            for edge in steps(record) if record is not None else ():
-                yield edge
-                if end(edge) not in seen:
-                    seen.add(end(edge))
-                    waiting.append(end(edge))
+        if record.parent is not None and (parent := self._meant(record.parent, record)) != run:
+            yield Edge(parent, run, "compared with", dashed=True)
 
     def _inherited(self, record: RunRecord) -> list[Edge]:
         """Where a run's weights came from; two checkpoints of one run are one step."""
@@ -118,15 +101,21 @@ def _taken(source: Source) -> str:
     return source.checkpoint or "weights"
 
 
-def _node(known: _Known, run: str, layout: Layout, link: Link, *, current: bool) -> Node:
+def _walk(run: str, steps: Mapping[str, Iterable[Edge]], end: Callable[[Edge], str]) -> Iterator[Edge]:
+    """Every edge that is reached from a run by steps of one direction."""
+    seen, waiting = {run}, [run]
+    while waiting:
+        for edge in steps.get(waiting.pop(), ()):
+            yield edge
+            if end(edge) not in seen:
+                seen.add(end(edge))
+                waiting.append(end(edge))
+
+
+def _node(known: _Known, run: str, place: Place, link: Link, *, current: bool) -> Node:
     record = known.by_id.get(run)
-    column, row = layout.places[run]
     if record is None:
-        return Node(run, f"{run}\nnot among these runs", column, row)
+        return Node(run, f"{run}\nnot among these runs", *place)
     value = Entry(record).value("val")
     told = record.status.value.replace("_", " ") if value is None else f"val AUPRC {value:.3f}"
-    return Node(run, f"{record.name}\n{record.start:%Y-%m-%d}, {told}", column, row, link(run), current)
-
-
-def _via(edge: Edge, layout: Layout) -> Edge:
-    return Edge(edge.source, edge.target, edge.label, edge.dashed, layout.via.get((edge.source, edge.target), ()))
+    return Node(run, f"{record.name}\n{record.start:%Y-%m-%d}, {told}", *place, link(run), current)

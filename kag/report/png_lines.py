@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator
 from itertools import pairwise
+from typing import Any
 
+import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm, Normalize
 from matplotlib.patches import FancyBboxPatch, PathPatch
 from matplotlib.path import Path as Curve
 
@@ -17,6 +19,7 @@ from kag.report.words import number
 
 INK, MUTED = "#16202b", "#5a6673"
 TICKS = 5
+Numbers = np.ma.MaskedArray[Any, Any]
 _FRAME, _PALE, _CURRENT = "#b8c1cb", "#f6f7f9", "#0b62a8"
 _BOX = (0.62, 0.56)
 """Width and height of a node's box, where columns and rows are 1 apart."""
@@ -29,17 +32,16 @@ def plain_text(text: str) -> str:
 
 def draw_parallel(axes: Axes, figure: Parallel) -> None:
     """One polyline a row, coloured by the last axis; where a value is missing the line has a gap."""
-    columns = [[row[place] for row in figure.rows] for place in range(len(figure.axes))]
-    scaled = [_scaled(axis, values) for axis, values in zip(figure.axes, columns, strict=True)]
-    colours = colormaps["viridis"]
-    for line in zip(*scaled, strict=True):
-        axes.plot(range(len(line)), line, color=colours(line[-1]) if math.isfinite(line[-1]) else MUTED, alpha=0.8)
-    for place, (axis, values) in enumerate(zip(figure.axes, columns, strict=True)):
+    columns = [np.ma.masked_invalid([row[place] for row in figure.rows]) for place in range(len(figure.axes))]
+    scales = [_scale(axis, values) for axis, values in zip(figure.axes, columns, strict=True)]
+    heights = np.ma.stack([scale(values) for scale, values in zip(scales, columns, strict=True)])
+    for line in heights.T:
+        axes.plot(line, color=MUTED if line[-1] is np.ma.masked else colormaps["viridis"](line[-1]), alpha=0.8)
+    for place, (axis, scale, values) in enumerate(zip(figure.axes, scales, columns, strict=True)):
         axes.axvline(place, color=MUTED, linewidth=0.8)
-        for value, height in _ticks(axis, values):
+        for text, height in _ticks(axis, scale, values):
             box = {"facecolor": "white", "edgecolor": "none", "pad": 0.8, "alpha": 0.85}
-            text = plain_text(value)
-            axes.text(place + 0.02, height, text, fontsize=7, color=INK, va="center", bbox=box)
+            axes.text(place + 0.02, height, plain_text(text), fontsize=7, color=INK, va="center", bbox=box)
     names = ["\n".join(axis.label.split(".")[-2:]) for axis in figure.axes]
     axes.set_xticks(range(len(names)), [plain_text(name) for name in names], fontsize=8)
     axes.set_yticks([])
@@ -47,34 +49,22 @@ def draw_parallel(axes: Axes, figure: Parallel) -> None:
     axes.spines[:].set_visible(False)
 
 
-def _bounds(axis: Axis, values: Sequence[float]) -> tuple[float, float]:
-    known = [_number(axis, value) for value in values if math.isfinite(value)]
-    low, high = min(known, default=0.0), max(known, default=1.0)
-    if axis.words is not None:
-        low, high = 0.0, len(axis.words) - 1.0
-    return (low, high) if high > low else (low - 0.5, low + 0.5)
+def _scale(axis: Axis, values: Numbers) -> Normalize:
+    """From values to heights between 0 and 1; a single value is in the middle."""
+    known = values.compressed() if axis.words is None else np.arange(len(axis.words))
+    low, high = (known.min(), known.max()) if known.size else (1.0, 1.0)
+    if axis.logarithmic:
+        return LogNorm(low, high) if high > low else LogNorm(low / 2, high * 2)
+    return Normalize(low, high) if high > low else Normalize(low - 0.5, high + 0.5)
 
 
-def _number(axis: Axis, value: float) -> float:
-    return math.log10(value) if axis.logarithmic else value
-
-
-def _scaled(axis: Axis, values: Sequence[float]) -> list[float]:
-    low, high = _bounds(axis, values)
-    return [(_number(axis, value) - low) / (high - low) if math.isfinite(value) else math.nan for value in values]
-
-
-def _ticks(axis: Axis, values: Sequence[float]) -> list[tuple[str, float]]:
+def _ticks(axis: Axis, scale: Normalize, values: Numbers) -> Iterator[tuple[str, float]]:
     """Texts and heights."""
-    low, high = _bounds(axis, values)
     if axis.words is not None:
-        return [(word, (place - low) / (high - low)) for place, word in enumerate(axis.words)]
-    known = sorted({value for value in values if math.isfinite(value)})
-    if len(known) <= TICKS:
-        shown = [_number(axis, value) for value in known]
-    else:
-        shown = [low + step / (TICKS - 1) * (high - low) for step in range(TICKS)]
-    return [(number(10**value if axis.logarithmic else value), (value - low) / (high - low)) for value in shown]
+        return zip(axis.words, scale(np.arange(len(axis.words))), strict=True)
+    known = np.unique(values.compressed())
+    shown = known if len(known) <= TICKS else scale.inverse(np.linspace(0, 1, TICKS))
+    return zip(map(number, shown), scale(shown), strict=True)
 
 
 def last_row(figure: Graph) -> int:

@@ -45,7 +45,7 @@ class Store:
             self.engine: Engine = _engine(url)
             metadata.create_all(self.engine)
         except (ArgumentError, NoSuchModuleError, ModuleNotFoundError, OperationalError) as error:
-            remedy = "give sqlite:///FILE or postgresql+psycopg://USER@HOST/DATABASE"
+            remedy = "give sqlite:///FILE, or postgresql+psycopg://USER@HOST/DATABASE (pip install 'kag[postgresql]')"
             raise UserError(f"cannot open the database: {error}", where=url, remedy=remedy) from error
         one_at_a_time = self.engine.dialect.name == "sqlite"
         self._writing: AbstractContextManager[Any] = threading.Lock() if one_at_a_time else nullcontext()

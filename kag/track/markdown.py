@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 from markdown_it import MarkdownIt
-from markdown_it.rules_block.table import escapedSplit
 
 from kag.errors import RecordError
 from kag.track.folder import run_id
@@ -30,6 +29,8 @@ _MOMENT = re.compile(r"(?P<day>\d{4}-\d\d-\d\d)[_T ](?P<time>\d\d[-:]\d\d[-:]\d\
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
 _NUMBER = re.compile(r"(?P<bold>\*\*)?(?P<value>[01]?\.\d+)(?(bold)\*\*)(?=\s*(?:$|[(;,]))(?P<rest>.*)", re.DOTALL)
 _CODE = re.compile(r"(?<!`)(?P<fence>`+)(?!`)(?P<code>.+?)(?<!`)(?P=fence)(?!`)")
+_LINE_END = re.compile(r"\r\n?|\n")
+_BAR = re.compile(r"(?<!\\)\|")
 _ERROR = re.compile(r"\b(?P<error>[A-Za-z_]\w*(?:Error|Exception))\b(?::\s*(?P<message>[^`)]+))?")
 _STATUS = (
     (Status.ABORTED, re.compile(r"\b(?:run|training|attempts?) (?:was )?(?:aborted|failed|crashed)\b", re.IGNORECASE)),
@@ -85,7 +86,7 @@ def rows(text: str, *, where: str) -> list[RunRecord]:
         RecordError: there is no such table, a row has another number of cells than its header, or it has no date.
     """
     found: list[RunRecord] = []
-    lines = _lines(text)
+    lines = _LINE_END.split(text)
     tables = [table for table in _tables(text) if _split(lines[table[0]]) == list(COLUMNS)]
     if not tables:
         raise RecordError("has no table of runs", where=where, remedy=f"its header must read | {' | '.join(COLUMNS)} |")
@@ -93,11 +94,6 @@ def rows(text: str, *, where: str) -> list[RunRecord]:
         place = f"{where}:{line + 1}"
         found.append(_record(_cells(lines[line], place), len(found) + 1, place))
     return found
-
-
-def _lines(text: str) -> list[str]:
-    """Lines as the parser counts them."""
-    return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
 
 
 def _tables(text: str) -> list[list[int]]:
@@ -113,7 +109,7 @@ def _tables(text: str) -> list[list[int]]:
 
 def _cells(line: str, place: str) -> list[str]:
     """Cells of a row. Where a | inside a code span makes too many of them, the span is taken as one piece."""
-    whole = _CODE.sub(lambda span: re.sub(r"(?<!\\)\|", r"\|", span[0]), line)
+    whole = _CODE.sub(lambda span: _BAR.sub(r"\\|", span[0]), line)
     cells = next((cells for cells in (_split(line), _split(whole)) if len(cells) == len(COLUMNS)), None)
     if cells is None:
         raise RecordError(
@@ -126,7 +122,7 @@ def _cells(line: str, place: str) -> list[str]:
 
 def _split(line: str) -> list[str]:
     """Cells of a line by the parser's own rule, with \\| as the | that it stands for."""
-    cells = [cell.strip() for cell in escapedSplit(line.strip())]
+    cells = [cell.strip().replace(r"\|", "|") for cell in _BAR.split(line.strip())]
     return cells[1 if cells[0] == "" else 0 : len(cells) - 1 if cells[-1] == "" else len(cells)]
 
 

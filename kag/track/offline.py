@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from datetime import UTC
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +19,9 @@ from kag.track.wandb_log import pieces
 
 Message = Any
 """A protobuf message; its classes are made at run time and have no static types."""
+
+Values = dict[tuple[str, ...], str]
+"""Nested keys and their values, which stay JSON until they are needed."""
 
 _HISTORY, _SUMMARY, _OTHER = b"\x12", b"\x1a", b"\x22\x3a\x6a"
 """What follows the number of a record that holds history, summary, or output and statistics: most of a file."""
@@ -65,56 +68,39 @@ class OfflineSource:
         return {run: sorted(files, key=_begun) for run, files in sorted(found.items())}
 
 
-@dataclass
-class _State:
-    """What the records of a run's files add up to; values are JSON until they are needed."""
-
-    run: dict[str, Any] = field(default_factory=dict)
-    config: dict[tuple[str, ...], str] = field(default_factory=dict)
-    summary: dict[tuple[str, ...], str] = field(default_factory=dict)
-    status: Status = Status.RUNNING
-
-    def begin(self) -> None:
-        """The run starts or is resumed: how it ended before is no longer how it ends."""
-        self.status = Status.RUNNING
-        self.summary.pop((mirror.END_KEY,), None)
-
-    def add(self, record: Message) -> None:
-        """Take in the next record."""
-        kind = record.WhichOneof("record_type")
-        if kind == "run":
-            _update(self.config, record.run.config)
-            start = record.run.start_time.ToDatetime(UTC)
-            self.run = {
-                "display_name": record.run.display_name,
-                "start": self.run.get("start", start),
-                "tags": tuple(record.run.tags),
-                "notes": record.run.notes,
-                "sweep": record.run.sweep_id or None,
-            }
-        elif kind == "config":
-            _update(self.config, record.config)
-        elif kind == "summary":
-            _update(self.summary, record.summary)
-        elif kind == "exit":
-            self.status = Status.ABORTED if record.exit.exit_code else Status.FINISHED
-
-
 def _mirrored(files: Iterable[Path]) -> Mirrored | None:
     """The run of these files, or None if it was killed before the first of them says which run it is."""
-    state = _State()
+    begun: list[Message] = []
+    config: Values = {}
+    summary: Values = {}
     for file in files:
-        state.begin()
+        # The run starts or is resumed: how it ended before is no longer how it ends.
+        status = Status.RUNNING
+        summary.pop((mirror.END_KEY,), None)
         for record in _records(file, skipped=_HISTORY + _OTHER):
-            state.add(record)
-    if not state.run:
+            match record.WhichOneof("record_type"):
+                case "run":
+                    begun.append(record.run)
+                    _update(config, record.run.config)
+                case "config":
+                    _update(config, record.config)
+                case "summary":
+                    _update(summary, record.summary)
+                case "exit":
+                    status = Status.ABORTED if record.exit.exit_code else Status.FINISHED
+    if not begun:
         return None
+    last = begun[-1]
     return Mirrored(
         wandb_id=file.stem.removeprefix("run-"),
-        status=state.status,
-        config=_tree(state.config),
-        summary=_tree(state.summary),
-        **state.run,
+        display_name=last.display_name,
+        start=begun[0].start_time.ToDatetime(UTC),
+        status=status,
+        config=_tree(config),
+        summary=_tree(summary),
+        tags=tuple(last.tags),
+        notes=last.notes,
+        sweep=last.sweep_id or None,
     )
 
 
@@ -128,8 +114,7 @@ def _rows(file: Path) -> Iterator[dict[str, Any]]:
 
 def _records(file: Path, *, skipped: bytes) -> Iterator[Message]:
     """Records of a file, but those whose first field behind the number is one of the skipped."""
-    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
-    from wandb.proto.wandb_internal_pb2 import Record  # type: ignore[attr-defined]
+    from kag.track.wandb_private import DecodeError, Record
 
     for piece in pieces(file.read_bytes(), where=str(file)):
         if _second_field(piece) in skipped:
@@ -148,7 +133,7 @@ def _second_field(piece: bytes) -> int:
     return piece[position + 1] if position + 1 < len(piece) else 0
 
 
-def _update(values: dict[tuple[str, ...], str], change: Message) -> None:
+def _update(values: Values, change: Message) -> None:
     for item in change.remove:
         gone = _path(item)
         for path in [path for path in values if path[: len(gone)] == gone]:
@@ -161,7 +146,7 @@ def _path(item: Message) -> tuple[str, ...]:
     return tuple(item.nested_key) or (item.key,)
 
 
-def _tree(values: Mapping[tuple[str, ...], str]) -> dict[str, Any]:
+def _tree(values: Values) -> dict[str, Any]:
     tree: dict[str, Any] = {}
     for path, value in values.items():
         part = tree

@@ -95,12 +95,11 @@ class ProjectSource:
     @contextmanager
     def _reporting(self) -> Iterator[None]:
         """Tell what the server or the client refuses as a fault of the source."""
-        from wandb.errors import Error
-        from wandb.sdk.lib.service.service_connection import WandbApiFailedError
+        from kag.track.wandb_private import REFUSED
 
         try:
             yield
-        except (Error, WandbApiFailedError, ValueError) as error:
+        except REFUSED as error:
             raise RecordError(
                 f"W&B does not give the runs: {error}",
                 where=self._where,

@@ -18,7 +18,6 @@ MAGIC = b":W&B\xe1\xbe\x00"
 _BLOCK = 32 * 1024
 _HEADER = struct.Struct("<IHB")
 _FULL, _FIRST, _MIDDLE, _LAST = 1, 2, 3, 4
-_CRC_OF_TYPE = {kind: zlib.crc32(bytes([kind])) for kind in (_FULL, _FIRST, _MIDDLE, _LAST)}
 
 
 def pieces(data: bytes, *, where: str) -> Iterator[bytes]:
@@ -34,6 +33,7 @@ def pieces(data: bytes, *, where: str) -> Iterator[bytes]:
         if MAGIC.startswith(data):
             return
         raise RecordError("is not a W&B run file of version 0", where=where)
+    view = memoryview(data)
     position = len(MAGIC)
     parts: list[bytes] = []
     while position + _HEADER.size <= len(data):
@@ -46,7 +46,7 @@ def pieces(data: bytes, *, where: str) -> Iterator[bytes]:
         if end > len(data):
             return
         part = data[begin:end]
-        if kind not in _CRC_OF_TYPE or zlib.crc32(part, _CRC_OF_TYPE[kind]) != checksum:
+        if kind not in (_FULL, _FIRST, _MIDDLE, _LAST) or zlib.crc32(view[begin - 1 : end]) != checksum:
             if not data[end:].strip(b"\0"):
                 return
             raise RecordError(f"is damaged at byte {position}", where=where)

@@ -38,10 +38,9 @@ PUBLIC_HOSTS = frozenset({"api.wandb.ai", "api.forge.coreweave.com"})
 
 def lost() -> tuple[type[Exception], ...]:
     """What the client raises when its server, its own process or its settings are at fault."""
-    from wandb.errors import Error
-    from wandb.sdk.mailbox import HandleAbandonedError, MailboxClosedError
+    from kag.track.wandb_private import LOST
 
-    return (Error, OSError, ValueError, MailboxClosedError, HandleAbandonedError)
+    return LOST
 
 
 def first_line(error: Exception) -> str:
@@ -80,10 +79,10 @@ def hosts_with_key(path: Path) -> frozenset[str]:
 
 def goes_online(mode: str) -> bool:
     """Whether a run of this mode talks to a server, by the environment and the logins of this machine."""
-    from wandb.sdk import wandb_setup
+    from kag.track.wandb_private import base_url
 
     netrc_file = Path(os.environ.get("NETRC") or Path.home() / ".netrc")
-    return is_online(mode, os.environ, wandb_setup.singleton().settings.base_url, hosts_with_key(netrc_file))
+    return is_online(mode, os.environ, base_url(), hosts_with_key(netrc_file))
 
 
 def begin(

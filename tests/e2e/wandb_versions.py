@@ -15,14 +15,17 @@ ROOT = Path(__file__).parents[2]
 CACHE = "KAG_WANDB_CLIENTS"
 """Environment variable that names the folder of the environments; else `.venv-clients` of the repository."""
 
+OLDEST = "0.21.0"
+"""The oldest client that the server is tested with; kag itself needs a newer one."""
+
 
 class NotFetched(Exception):
     """Pip could not get a client; says why."""
 
 
-def oldest() -> str:
+def lowest() -> str:
     """The oldest client that kag's own dependencies allow."""
-    return _named(ROOT / "pyproject.toml", r'"wandb>=([\d.]+)"')
+    return _named(ROOT / "pyproject.toml", r'"wandb>=([\d.]+),')
 
 
 def newest() -> str:

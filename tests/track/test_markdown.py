@@ -4,9 +4,12 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
 
 from kag.errors import RecordError
-from kag.track.markdown import COLUMNS, MarkdownSource, rows
+from kag.track.markdown import COLUMNS, MarkdownSource, _split, rows
 from kag.track.record import Failure, RunRecord, Status
 
 SEED = Path(os.environ.get("KAG_SEED", "../shared/seed")) / "MODEL_CHANGELOG_OCT2025.md"
@@ -108,6 +111,16 @@ def test_rows_of_one_name_and_time_stay_apart(tmp_path: Path) -> None:
     (tmp_path / "log.md").write_text(HEAD + "| 2025-10-15 - `a` | first | | | |\n" * 3)
     ids = [record.id for record in MarkdownSource(tmp_path / "log.md").records()]
     assert ids == [f"2025-10-15_00-00-00_a{end}" for end in ("", "-2", "-3")]
+
+
+@given(st.lists(st.text(st.sampled_from("ab|\\`* \t\xa0é-"), max_size=12), min_size=3).map("|".join))
+@example(r" a\|b | c\\| d | `e|f` \||| g |")
+def test_cells_are_those_of_the_markdown_parser(text: str) -> None:
+    line = f"|{text}"
+    cells = _split(line)
+    table = f"{'|x' * len(cells)}|\n{'|-' * len(cells)}|\n{line}"
+    tokens = MarkdownIt("commonmark").enable("table").parse(table)
+    assert [token.content for token in tokens if token.type == "inline"][len(cells) :] == cells
 
 
 def test_pipes_inside_a_cell_stay_in_it() -> None:

@@ -23,7 +23,7 @@ class File:
         self.records: list[Any] = []
 
     def add(self, kind: str) -> Any:
-        from wandb.proto.wandb_internal_pb2 import Record  # type: ignore[attr-defined]
+        from kag.track.wandb_private import Record
 
         self.records.append(Record(num=len(self.records) + 1))
         part = getattr(self.records[-1], kind)

@@ -1,0 +1,27 @@
+"""What kag needs of the wandb client that its makers do not promise to keep, all of it and in one place.
+
+A new release may move any of it, which is why pyproject.toml bounds the client from above. This loads the client:
+import it where a run, a file or a server of W&B is at hand.
+"""
+
+from __future__ import annotations
+
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+from wandb.errors import Error
+from wandb.proto.wandb_internal_pb2 import Record  # type: ignore[attr-defined]
+from wandb.sdk import wandb_setup
+from wandb.sdk.lib.service.service_connection import WandbApiFailedError
+from wandb.sdk.mailbox import HandleAbandonedError, MailboxClosedError
+
+__all__ = ["LOST", "REFUSED", "DecodeError", "Record", "base_url"]
+
+LOST: tuple[type[Exception], ...] = (Error, OSError, ValueError, MailboxClosedError, HandleAbandonedError)
+"""What a run of the client raises when its server, its own process or its settings are at fault."""
+
+REFUSED: tuple[type[Exception], ...] = (Error, ValueError, WandbApiFailedError)
+"""What a question to a server raises when the server or the client refuses it."""
+
+
+def base_url() -> str:
+    """The server that the environment and W&B's settings files name, or W&B's own."""
+    return wandb_setup.singleton().settings.base_url
