@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from pathlib import Path
 from typing import Literal
 
@@ -13,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from kag.data.sites import Sites, split_code
 from kag.errors import DataError
+from kag.track.atomic import write_atomically
 
 
 class Mined(BaseModel):
@@ -34,11 +34,9 @@ class Mined(BaseModel):
 
 
 def write_mined(path: Path, mined: Mined) -> None:
-    """Write the file in one step: a reader sees all of it or nothing."""
+    """Write the file, and its folder if that is missing."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    partial.write_text(mined.model_dump_json(indent=1) + "\n", encoding="utf-8")
-    os.replace(partial, path)
+    write_atomically(path, mined.model_dump_json(indent=1) + "\n")
 
 
 def mined_digest(path: Path) -> str:

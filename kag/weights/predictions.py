@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import secrets
 from pathlib import Path
 
 import h5py
@@ -12,7 +10,7 @@ import numpy as np
 from kag.data.sites import Sites
 from kag.errors import UserError
 from kag.names import SPLITS
-from kag.track.atomic import sync_folder
+from kag.track.atomic import atomic_path
 from kag.weights.evaluate import Predictions
 
 FORMAT = "kag-predictions"
@@ -22,7 +20,7 @@ VERSION = 1
 def write_predictions(
     path: Path, sites: Sites, predictions: Predictions, *, weights_digest: str, threshold: float | None
 ) -> None:
-    """Write one row for each scored point, all or nothing.
+    """Write one row for each scored point, by `atomic_path`.
 
     Datasets: `row` (of the data file), `protein_keys`, `residue_numbers` (of the centre), `split` (0 train, 1 val,
     2 test), `labels`, `logit`, `probability`. Attributes: `format`, `version`, `weights_digest`, `data_digest`,
@@ -38,22 +36,15 @@ def write_predictions(
     Raises:
         UserError: the file cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
     try:
-        with h5py.File(temporary, "w") as file:
+        with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
             _fill(file, sites, predictions)
             attributes = {"weights_digest": weights_digest, "data_digest": sites.digest, "data_file": sites.path.name}
             file.attrs.update({"format": FORMAT, "version": VERSION, "splits": list(SPLITS), **attributes})
             if threshold is not None:
                 file.attrs["threshold"] = threshold
-        with temporary.open("rb") as written:
-            os.fsync(written.fileno())
-        os.replace(temporary, path)
-        sync_folder(path.parent)
     except OSError as error:
         raise UserError(f"cannot be written: {error}", where=str(path)) from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _fill(file: h5py.File, sites: Sites, predictions: Predictions) -> None:
