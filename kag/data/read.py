@@ -153,7 +153,7 @@ def _table(file: LayoutFile, centres: Centres, proteins: tuple[str, ...]) -> NDA
     return residue_RD
 
 
-def _features(file: LayoutFile) -> tuple[str, ...]:
+def _features(file: LayoutFile) -> tuple[str, ...] | None:
     if not file.has(names.FEATURE_NAMES):
-        return tuple(f"column_{column}" for column in range(file.sizes["F"]))
+        return None
     return file.decode(names.FEATURE_NAMES, file.text(names.FEATURE_NAMES))

@@ -6,24 +6,17 @@ import math
 
 import torch
 
-from kag.data.sites import Sites
+from kag.data.sites import DataFacts, Sites
 from kag.data.tables import train_statistics
 from kag.model.losses import Objective
 from kag.model.network import Network
 from kag.spec.ramp import Ramp
 from kag.spec.run import RunSpec
-from kag.weights.checkpoint import DataFacts
 
 
 def data_facts(spec: RunSpec, sites: Sites) -> DataFacts:
     """What the network must know of the data."""
-    return DataFacts(
-        features=sites.columns,
-        embedding=sites.embedding,
-        neighbours=sites.neighbours,
-        max_distance=spec.data.max_distance,
-        data_digest=sites.digest,
-    )
+    return DataFacts.of(sites, spec.data.max_distance)
 
 
 def build_network(spec: RunSpec, sites: Sites) -> Network:

@@ -14,9 +14,9 @@ from kag.errors import Interrupted
 from kag.track.hold import locked
 from kag.track.record import Failure, Status
 from kag.train.console import RunConsole
-from kag.train.delivery import Delivery
 from kag.train.opening import Opening
 from kag.train.tracker import NoTracker, Tracker
+from kag.weights.choose import Delivery
 
 
 class Outcome:

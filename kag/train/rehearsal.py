@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import Parameter
 
+from kag.data.sites import DataFacts
 from kag.errors import RehearsalFailed
 from kag.model.batch import Batch, Scores
 from kag.model.branches import DRAWN, Branches, every_branch
@@ -22,7 +23,7 @@ from kag.model.network import Network
 from kag.spec.preflight import ramps
 from kag.spec.ramp import Ramp
 from kag.spec.run import RunSpec
-from kag.weights.checkpoint import DataFacts, load_network, save_weights, stored
+from kag.weights.checkpoint import load_network, save_weights, stored
 
 ALWAYS, NEVER = Ramp(start=1.0, end=1.0), Ramp(start=0.0, end=0.0)
 

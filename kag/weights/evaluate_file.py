@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
-from typing import cast
 
 import numpy as np
-import torch
 
 from kag.data.batches import evaluation_batches
 from kag.data.read import read_sites
@@ -18,17 +15,18 @@ from kag.errors import CheckpointError
 from kag.names import Split
 from kag.track.record import Result
 from kag.weights.checkpoint import StoredWeights, load_network
-from kag.weights.evaluate import Predictions, measured, results, score
+from kag.weights.evaluate import Progress, measured, results, score
+from kag.weights.given import fastest_device
 from kag.weights.predictions import write_predictions
 
 
 def evaluate_file(
     path: Path,
-    splits: Sequence[str],
+    splits: Sequence[Split],
     *,
     data: Path | None = None,
     out: Path | None = None,
-    progress: Callable[[int], None] | None = None,
+    progress: Progress = lambda points: None,
 ) -> tuple[Result, ...]:
     """Score the weights of a file.
 
@@ -44,44 +42,30 @@ def evaluate_file(
         DataError: the data is at fault.
         RunFailed: the weights have diverged.
     """
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    network, weights = load_network(path, device)
+    network, weights = load_network(path, fastest_device())
     sites = read_sites(data or Path(weights.spec.data.file))
     _require_fit(weights, sites, path)
-    tables = SiteTables.from_sites(sites, weights.data.max_distance).to(device)
-    wanted = list(dict.fromkeys(cast(Sequence[Split], splits)))
-    scored: dict[Split, Predictions] = {}
-    done = 0
-    every: list[Split] = ["val", *wanted]
-    for split in dict.fromkeys(every):
-        after = partial(_report, progress, done)
-        scored[split] = score(network, tables, evaluation_batches(sites, split), progress=after)
-        done += len(scored[split].index_N)
-    threshold = measured(scored["val"], sites, "val", samples=0).threshold
+    tables = SiteTables.from_sites(sites, weights.data.max_distance).to(fastest_device())
+    wanted = list(dict.fromkeys(splits))
+    batches = [batch for split in {"val": None, **dict.fromkeys(wanted)} for batch in evaluation_batches(sites, split)]
+    predictions = score(network, tables, batches, progress=progress)
+    threshold = measured(predictions, sites, "val", samples=0).threshold
     if out is not None:
-        parts = [scored[split] for split in wanted]
-        merged = Predictions.merged(
-            np.concatenate([part.index_N for part in parts]), np.concatenate([part.logit_N for part in parts])
-        )
-        write_predictions(out, sites, merged, weights_digest=weights.weights_digest, threshold=threshold)
+        within = predictions.within(np.concatenate([sites.index(split) for split in wanted]))
+        write_predictions(out, sites, within, weights_digest=weights.weights_digest, threshold=threshold)
     return tuple(
         row
         for split in wanted
         for row in results(
-            measured(scored[split], sites, split, threshold=threshold),
+            measured(predictions, sites, split, threshold=threshold),
             weights=None,
             weights_digest=weights.weights_digest,
             data_digest=sites.digest,
             epoch=weights.epoch,
-            selected_on="given",
+            selected_on=None,
             delivered=False,
         )
     )
-
-
-def _report(progress: Callable[[int], None] | None, before: int, scored: int) -> None:
-    if progress is not None:
-        progress(before + scored)
 
 
 def _require_fit(weights: StoredWeights, sites: Sites, path: Path) -> None:
