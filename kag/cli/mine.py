@@ -49,7 +49,6 @@ def mine(
         found = mining.mine(
             bench,
             run=given.run,
-            weights_digest=given.weights.weights_digest,
             split=where,
             top=top,
             progress=lambda done: bar.update(task, completed=done),

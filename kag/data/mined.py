@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from kag.data.sites import Sites, split_code
+from kag.data.sites import Sites
 from kag.errors import DataError
 from kag.track.atomic import write_atomically
 
@@ -88,14 +88,12 @@ def read_mined(path: Path, sites: Sites) -> NDArray[np.int64]:
     index_M = np.asarray(mined.indices, dtype=np.int64)
     if not index_M.size:
         raise DataError("the list of samples is empty", where=str(path))
-    outside_M = (index_M < 0) | (index_M >= sites.points)
-    if outside_M.any():
-        place = int(outside_M.argmax())
-        raise DataError(
-            f"row {index_M[place]} does not exist; the file has {sites.points}", where=f"{path}, indices[{place}]"
-        )
-    stray_M = sites.split_N[index_M] != split_code("train")
-    if stray_M.any():
-        place = int(stray_M.argmax())
-        raise DataError(f"row {index_M[place]} is not in the train split", where=f"{path}, indices[{place}]")
+    for known_N, problem in (
+        (np.arange(sites.points), f"does not exist; the file has {sites.points}"),
+        (sites.index("train"), "is not in the train split"),
+    ):
+        stray_M = ~np.isin(index_M, known_N)
+        if stray_M.any():
+            place = int(stray_M.argmax())
+            raise DataError(f"row {index_M[place]} {problem}", where=f"{path}, indices[{place}]")
     return index_M

@@ -62,21 +62,17 @@ def measure(
     curve = metrics.curve(logit_N, label_N)
     threshold = metrics.best_threshold(curve) if threshold is None else threshold
     _, auprc_P = metrics.protein_auprc(logit_N, label_N, protein_N)
-    at = metrics.at_threshold(curve, threshold) if threshold is not None else None
     values = {
         "auprc": metrics.auprc(curve),
         "auprc_per_protein": float(auprc_P.mean()) if len(auprc_P) else None,
         "auroc": metrics.auroc(curve),
-        "iou": at.iou if at else None,
-        "f1": at.f1 if at else None,
-        "precision": at.precision if at else None,
-        "recall": at.recall if at else None,
         "threshold": threshold,
         "loss": metrics.cross_entropy(logit_N, label_N),
+        **(metrics.at_threshold(curve, threshold) if threshold is not None else {}),
     }
     return Evaluation(
         split=split,
-        values={name: values[name] for name in METRICS},
+        values={name: values.get(name) for name in METRICS},
         intervals=_intervals(logit_N, label_N, protein_N, threshold, samples) if samples else {},
         points=len(logit_N),
         positives=curve.positives,

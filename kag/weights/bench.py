@@ -15,10 +15,9 @@ from kag.data.tables import SiteTables
 from kag.errors import CheckpointError
 from kag.model.network import Network
 from kag.names import Split
-from kag.spec import RunSpec
 from kag.stats.measure import Evaluation
 from kag.weights.average import normalised_by_batch, recompute_normalisation
-from kag.weights.checkpoint import State, StoredWeights, build_network, load_state, snapshot
+from kag.weights.checkpoint import State, StoredWeights, build_network, load_state, snapshot, stored
 from kag.weights.digest import weights_digest
 from kag.weights.evaluate import evaluate
 
@@ -64,8 +63,8 @@ class Tried:
 class Bench:
     """Tries states of one architecture on one data set."""
 
-    spec: RunSpec
-    """Says which batches of training data statistics are recomputed from."""
+    weights: StoredWeights
+    """Give the architecture, the data and the batches of it from which statistics are recomputed."""
     network: Network
     """Holds the state that was tried last."""
     sites: Sites
@@ -86,7 +85,7 @@ class Bench:
                 remedy="give the data file that the run was trained on",
             )
         tables = SiteTables.from_sites(sites, weights.data.max_distance).to(device)
-        return cls(weights.spec, build_network(weights, device), sites, tables)
+        return cls(weights, build_network(weights, device), sites, tables)
 
     def recomputed(self, state: Mapping[str, Tensor]) -> State:
         """The state with normalisation statistics that fit its weights; equal to it without BatchNorm.
@@ -95,9 +94,9 @@ class Bench:
             CheckpointError: the state does not fit the network.
         """
         load_state(self.network, state)
-        data = self.spec.data
-        batches = training_batches(self.sites, data, seed=self.spec.seed, epoch=0)
-        recompute_normalisation(self.network, self.tables, batches, share=data.grouping == "protein")
+        spec = self.weights.spec
+        batches = training_batches(self.sites, spec.data, seed=spec.seed, epoch=0)
+        recompute_normalisation(self.network, self.tables, batches, share=spec.data.grouping == "protein")
         return snapshot(self.network.state_dict())
 
     def evaluate(
@@ -121,9 +120,10 @@ class Bench:
         plain = self._variant(state)
         return Tried(plain, self._variant(self.recomputed(state)) if normalised_by_batch(self.network) else None)
 
-    def better(self, state: State, tried: Tried) -> State:
-        """The better variant of a state that was tried."""
-        return self.recomputed(state) if tried.recomputed_is_better else state
+    def better(self, state: State, tried: Tried, *, epoch: int | None) -> StoredWeights:
+        """The better variant of a state that was tried, with the spec and the data of the bench's weights."""
+        best = self.recomputed(state) if tried.recomputed_is_better else state
+        return stored(self.weights.spec, best, self.weights.data, epoch=epoch)
 
     def _variant(self, state: Mapping[str, Tensor]) -> Variant:
         return Variant(self.evaluate(state), weights_digest(state))

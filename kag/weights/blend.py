@@ -13,7 +13,7 @@ from kag.errors import CheckpointError
 from kag.spec import differences, flat
 from kag.weights.average import weighted_mean
 from kag.weights.bench import Bench, Tried, tried_facts
-from kag.weights.checkpoint import StoredWeights, state_differences, stored
+from kag.weights.checkpoint import StoredWeights, state_differences
 
 Ratios = tuple[float, ...]
 """Share of each parent; the sum is 1."""
@@ -106,9 +106,8 @@ def best_trial(trials: Sequence[Trial]) -> Trial:
 
 
 def blended(parents: Sequence[StoredWeights], trial: Trial, bench: Bench) -> StoredWeights:
-    """The weights of a trial's better variant, with the spec of the first parent."""
-    state = bench.better(weighted_mean([parent.network for parent in parents], trial.ratios), trial.tried)
-    return stored(parents[0].spec, state, parents[0].data, epoch=None)
+    """The weights of a trial's better variant, with the spec of the bench."""
+    return bench.better(weighted_mean([parent.network for parent in parents], trial.ratios), trial.tried, epoch=None)
 
 
 def trial_facts(trial: Trial) -> dict[str, Any]:

@@ -118,7 +118,7 @@ def deliver_window(
     epochs = f"epochs {window.start} to {window.last}"
     return _deliver(
         runs,
-        window_weights(sums, bench, parent.weights, window),
+        window_weights(sums, bench, window),
         bench,
         window.tried,
         name=name,

@@ -140,12 +140,12 @@ def evaluate(
 def results(
     evaluation: Evaluation,
     *,
-    weights: Kind | None,
     weights_digest: str,
     data_digest: str,
     epoch: int | None,
-    selected_on: str | None,
-    delivered: bool,
+    weights: Kind | None = None,
+    selected_on: str | None = None,
+    delivered: bool = False,
 ) -> tuple[Result, ...]:
     """The evaluation as rows of a run record; undefined metrics have no row."""
     return tuple(

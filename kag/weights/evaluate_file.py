@@ -58,12 +58,9 @@ def evaluate_file(
         for split in wanted
         for row in results(
             measured(predictions, sites, split, threshold=threshold),
-            weights=None,
             weights_digest=weights.weights_digest,
             data_digest=sites.digest,
             epoch=weights.epoch,
-            selected_on=None,
-            delivered=False,
         )
     )
 

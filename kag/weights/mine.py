@@ -42,7 +42,6 @@ def mine(
     bench: Bench,
     *,
     run: str,
-    weights_digest: str,
     split: Split = "train",
     top: int | None = None,
     progress: Progress = lambda points: None,
@@ -52,7 +51,6 @@ def mine(
     Args:
         bench: holds the weights.
         run: id of the run that the weights belong to.
-        weights_digest: of the weights.
         split: where to look; training can replay points of `train` alone.
         top: at most so many, the worst; None for all.
         progress: called after each batch of the split with the number of points scored so far.
@@ -77,7 +75,7 @@ def mine(
             split=split,
             indices=missed_M[:top].tolist(),
             run=run,
-            weights_digest=weights_digest,
+            weights_digest=bench.weights.weights_digest,
         ),
         threshold=threshold,
         positives=int(sites.label_N[predictions.index_N].sum()),

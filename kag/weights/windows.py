@@ -21,7 +21,7 @@ from kag.stats import metrics
 from kag.stats.metrics import Floats
 from kag.weights.average import RunSums
 from kag.weights.bench import Bench, Tried
-from kag.weights.checkpoint import StoredWeights, load_state, stored
+from kag.weights.checkpoint import StoredWeights, load_state
 from kag.weights.evaluate import score
 
 VERIFIED = 4
@@ -126,21 +126,14 @@ def verified(sums: RunSums, bench: Bench, window: Window) -> Window:
     return replace(window, tried=bench.tried(sums.average(window.start, window.length)))
 
 
-def window_weights(sums: RunSums, bench: Bench, like: StoredWeights, window: Window) -> StoredWeights:
+def window_weights(sums: RunSums, bench: Bench, window: Window) -> StoredWeights:
     """The weights of a verified window's better variant.
-
-    Args:
-        sums: of the run.
-        bench: of the run's weights.
-        like: any weights of the run; gives spec and data.
-        window: verified.
 
     Raises:
         CheckpointError: as `verified`.
     """
     assert window.tried is not None
-    state = bench.better(sums.average(window.start, window.length), window.tried)
-    return stored(like.spec, state, like.data, epoch=window.last)
+    return bench.better(sums.average(window.start, window.length), window.tried, epoch=window.last)
 
 
 def promising(windows: Sequence[Window], count: int | None) -> list[Window]:

@@ -8,19 +8,19 @@ import torch
 
 from kag.data.batches import evaluation_batches
 from kag.data.mined import read_mined, write_mined
-from kag.data.sites import Sites
-from kag.data.tables import SiteTables
+from kag.data.sites import DataFacts, Sites
 from kag.errors import DataError
 from kag.model.network import Network
 from kag.spec import RunSpec
 from kag.weights.bench import Bench
+from kag.weights.checkpoint import stored
 from kag.weights.evaluate import Predictions, evaluate, score
 from kag.weights.mine import false_negatives, mine
 
 
 @pytest.fixture
-def bench(spec: RunSpec, network: Network, sites: Sites, tables: SiteTables) -> Bench:
-    return Bench(spec, network, sites, tables)
+def bench(spec: RunSpec, network: Network, facts: DataFacts, sites: Sites) -> Bench:
+    return Bench.of(stored(spec, network.state_dict(), facts, epoch=0), sites)
 
 
 def test_missed_positives_come_worst_first(sites: Sites) -> None:
@@ -43,7 +43,7 @@ def test_missed_positives_come_worst_first(sites: Sites) -> None:
 
 def test_what_is_mined_can_be_replayed(tmp_path: Path, bench: Bench) -> None:
     network, sites, tables = bench.network, bench.sites, bench.tables
-    mining = mine(bench, run="2025-10-21_12-48-11_oct17", weights_digest="w" * 64)
+    mining = mine(bench, run="2025-10-21_12-48-11_oct17")
     path = tmp_path / "hard.json"
     write_mined(path, mining.mined)
     index_M = read_mined(path, sites)
@@ -56,14 +56,17 @@ def test_what_is_mined_can_be_replayed(tmp_path: Path, bench: Bench) -> None:
     found = sum(value >= threshold for row, value in logit.items() if sites.label_N[row] == 1)
     assert mining.positives == mining.missed + found
     assert len(index_M) == mining.missed
-    assert (mining.mined.run, mining.mined.weights_digest) == ("2025-10-21_12-48-11_oct17", "w" * 64)
-    top = mine(bench, run="r", weights_digest="w", top=3)
+    assert (mining.mined.run, mining.mined.weights_digest) == (
+        "2025-10-21_12-48-11_oct17",
+        bench.weights.weights_digest,
+    )
+    top = mine(bench, run="r", top=3)
     assert top.mined.indices == index_M[:3].tolist()
     assert top.missed == mining.missed
 
 
 def test_other_data_and_other_splits_are_not_replayed(tmp_path: Path, bench: Bench, sites: Sites) -> None:
-    mining = mine(bench, run="r", weights_digest="w", split="test")
+    mining = mine(bench, run="r", split="test")
     write_mined(tmp_path / "test.json", mining.mined)
     with pytest.raises(DataError, match="test split"):
         read_mined(tmp_path / "test.json", sites)
@@ -76,4 +79,4 @@ def test_nothing_missed_is_said(bench: Bench) -> None:
     with torch.no_grad():
         bench.network.classifier.logit.weight.zero_()
     with pytest.raises(DataError, match="find every positive of train"):
-        mine(bench, run="r", weights_digest="w")
+        mine(bench, run="r")

@@ -106,7 +106,7 @@ def test_the_delivered_weights_are_those_that_were_scored(
 ) -> None:
     for start, length in ((FIRST, 2), (FIRST + 1, 4)):
         window = verified(sums, bench, Window(start, length))
-        weights = window_weights(sums, bench, run[1][0], window)
+        weights = window_weights(sums, bench, window)
         assert window.tried is not None
         assert weights.weights_digest == window.tried.best.weights_digest
         assert weights.epoch == start + length - 1
