@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from kag.data.sites import Sites, split_code
+from kag.data.sites import Sites
 from kag.names import SPLITS
 
 QUANTILES = (0.0, 0.05, 0.5, 0.95, 1.0)
@@ -97,7 +97,7 @@ def summary(sites: Sites) -> Summary:
 
 
 def _split_row(sites: Sites, split: str) -> SplitRow:
-    index = np.flatnonzero(sites.split_N == split_code(split))
+    index = sites.index(split)
     return SplitRow(
         split=split,
         proteins=len(np.unique(sites.protein_N[index])),
