@@ -1,23 +1,27 @@
-"""Evaluation of a checkpoint file on any splits, with the threshold that val chooses."""
+"""Evaluation of a checkpoint file on any splits, with the threshold that val chooses, and predictions as a file."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
 
+import h5py
 import numpy as np
 
 from kag.data.batches import evaluation_batches
 from kag.data.read import read_sites
 from kag.data.sites import Sites
 from kag.data.tables import SiteTables
-from kag.errors import CheckpointError
-from kag.names import Split
+from kag.errors import CheckpointError, UserError
+from kag.names import SPLITS, Split
+from kag.track.atomic import atomic_path
 from kag.track.record import Result
 from kag.weights.checkpoint import StoredWeights, load_network
-from kag.weights.evaluate import Progress, measured, results, score
+from kag.weights.evaluate import Predictions, Progress, measured, results, score
 from kag.weights.given import fastest_device
-from kag.weights.predictions import write_predictions
+
+FORMAT = "kag-predictions"
+VERSION = 1
 
 
 def evaluate_file(
@@ -75,3 +79,48 @@ def _require_fit(weights: StoredWeights, sites: Sites, path: Path) -> None:
             f"the data has {have[0]}, {have[1]}, {have[2]}",
             where=str(path),
         )
+
+
+def write_predictions(
+    path: Path, sites: Sites, predictions: Predictions, *, weights_digest: str, threshold: float | None
+) -> None:
+    """Write one row for each scored point, by `atomic_path`.
+
+    Datasets: `row` (of the data file), `protein_keys`, `residue_numbers` (of the centre), `split` (0 train, 1 val,
+    2 test), `labels`, `logit`, `probability`. Attributes: `format`, `version`, `weights_digest`, `data_digest`,
+    `data_file`, and the logit `threshold` if one was chosen.
+
+    Args:
+        path: HDF5 file; an older one is replaced.
+        sites: the data that was scored.
+        predictions: of any splits.
+        weights_digest: of the weights that scored.
+        threshold: logit at and above which a point counts as positive.
+
+    Raises:
+        UserError: the file cannot be written.
+    """
+    try:
+        with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
+            _fill(file, sites, predictions)
+            attributes = {"weights_digest": weights_digest, "data_digest": sites.digest, "data_file": sites.path.name}
+            file.attrs.update({"format": FORMAT, "version": VERSION, "splits": list(SPLITS), **attributes})
+            if threshold is not None:
+                file.attrs["threshold"] = threshold
+    except OSError as error:
+        raise UserError(f"cannot be written: {error}", where=str(path)) from error
+
+
+def _fill(file: h5py.File, sites: Sites, predictions: Predictions) -> None:
+    index_N, logit_N = predictions.index_N, predictions.logit_N
+    columns = {
+        "row": index_N,
+        "protein_keys": np.char.encode(np.array(sites.proteins), "utf-8")[sites.protein_N[index_N]],
+        "residue_numbers": sites.residue_number_R[sites.centre_N[index_N]],
+        "split": sites.split_N[index_N],
+        "labels": sites.label_N[index_N],
+        "logit": logit_N,
+        "probability": np.exp(-np.logaddexp(0.0, -logit_N.astype(np.float64))).astype(np.float32),
+    }
+    for name, values in columns.items():
+        file.create_dataset(name, data=values, compression="gzip", shuffle=True)
