@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from decimal import Decimal, InvalidOperation
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,10 +18,10 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from kag.finding import Finding
-    from kag.track.record import RunRecord
-    from kag.weights.bench import Bench
-    from kag.weights.blend import Trial
+    from kag.weights.blend import Ratios, Trial
     from kag.weights.given import GivenWeights
+
+LARGEST_GRID = 1001
 
 
 def blend(
@@ -49,39 +51,114 @@ def blend(
 
       kag blend oct17 swa --weights 0.5,0.5
     """
-    _require_one_way(parents, ratios, weights, greedy)
+    wanted = _wanted(len(parents), ratios, weights, greedy)
 
     from datetime import UTC, datetime
 
     from rich.console import Console
+    from rich.progress import Progress
 
-    from kag.cli.mirroring import mirrored
-    from kag.weights.blend import best_trial
+    from kag.cli.made import mirrored, print_made
+    from kag.weights.blend import best_trial, greedy_soup, trial_facts, try_ratios
     from kag.weights.delivered_run import deliver_blend, named_spec
     from kag.weights.given import bench_for, given_weights
 
     console, start = Console(highlight=False, stderr=as_json), datetime.now(UTC)
     given = [given_weights(word, runs) for word in parents]
-    named_spec(given[0].weights.spec, name)
+    stored = [parent.weights for parent in given]
+    named_spec(stored[0].spec, name)
     findings = _relation(given, runs, console)
-    bench = bench_for(given[0].weights, data)
-    trials = _tried(given, ratios, weights, bench, console)
+    bench = bench_for(stored[0], data)
+    trying = greedy_soup(stored, bench) if wanted is None else try_ratios(stored, wanted, bench)
+    count = 2 * len(given) - 1 if wanted is None else len(wanted)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+        trials = tuple(bar.track(trying, total=count, description="blends"))
     best = best_trial(trials)
-    record = deliver_blend(runs, given, trials, best, bench, name=name, start=start, findings=findings)
-    record = mirrored(record, runs, given[0].weights.spec.track, console)
+    record = deliver_blend(runs, given, trials, bench, name=name, start=start, findings=findings)
+    record = mirrored(record, runs, stored[0].spec.track, console)
     if as_json:
-        typer.echo(_json(given, trials, best, record, findings))
-    else:
-        _print(console, given, trials, best, record, runs)
+        said, sources = {"run", "checkpoint", "weights_digest"}, [parent.source() for parent in given]
+        page = {
+            "parents": [source.model_dump(mode="json", include=said) for source in sources],
+            "trials": [{**trial_facts(trial), "best": trial is best} for trial in trials],
+            "findings": [finding.model_dump(mode="json") for finding in findings],
+            "run": record.id,
+            "results": [result.model_dump(mode="json") for result in record.results],
+        }
+        typer.echo(json.dumps(page, indent=2))
+        return
+    for letter, parent in zip(_letters(len(given)), given, strict=True):
+        console.print(f"{letter} = {parent.run}, {parent.checkpoint}", soft_wrap=True)
+    console.print(_table(trials, best))
+    print_made(record, runs, console)
 
 
-def _require_one_way(parents: Sequence[str], ratios: str | None, weights: str | None, greedy: bool) -> None:
-    if len(parents) < 2:
+def _wanted(parents: int, ratios: str | None, weights: str | None, greedy: bool) -> Sequence[Ratios] | None:
+    """The ratios to try; None for a greedy soup, which finds them itself."""
+    if parents < 2:
         raise UserError("a blend needs two parents or more")
     if sum((ratios is not None, weights is not None, greedy)) != 1:
         raise UserError(
             "say how to blend, in one way", remedy="give one of --ratios 0:1:0.1, --weights 0.5,0.5 and --greedy"
         )
+    if weights is not None:
+        return [shares(weights, parents)]
+    return grid(ratios, parents) if ratios is not None else None
+
+
+def grid(text: str, parents: int) -> tuple[Ratios, ...]:
+    """Ratios of a grid `low:high:step`, such as `0:1:0.1`.
+
+    The grid holds the shares of the second parent, and with more than two of every further one; the first gets the
+    rest. Combinations whose shares exceed 1 are left out.
+
+    Raises:
+        UserError: not such a grid, one outside [0, 1], or more than 1,001 combinations.
+    """
+    words = text.split(":")
+    if len(words) != 3:
+        raise _no_ratios(text, "not a grid low:high:step")
+    low, high, step = (_number(word, text) for word in words)
+    if not (0 <= low <= high <= 1 and step > 0):
+        raise _no_ratios(text, "needs 0 <= low <= high <= 1 and a step above 0")
+    count = int((high - low) / step) + 1
+    if count ** (parents - 1) > LARGEST_GRID:
+        raise _no_ratios(text, f"gives more than {LARGEST_GRID} blends")
+    combinations = product([low + step * number for number in range(count)], repeat=parents - 1)
+    return tuple((float(1 - sum(others)), *map(float, others)) for others in combinations if sum(others) <= 1)
+
+
+def shares(text: str, parents: int) -> Ratios:
+    """Ratios written out, such as `0.5,0.5`.
+
+    Raises:
+        UserError: not one number for each parent, a negative one, or a sum that is not 1.
+    """
+    numbers = [_number(word, text) for word in text.split(",")]
+    if len(numbers) != parents:
+        raise _no_ratios(text, f"{len(numbers)} shares for {parents} parents")
+    total = sum(numbers, Decimal(0))
+    if min(numbers) < 0 or abs(total - 1) > Decimal("1e-6"):
+        raise _no_ratios(text, f"shares must not be negative and must sum to 1, not {total}")
+    return tuple(map(float, numbers))
+
+
+def _number(word: str, text: str) -> Decimal:
+    try:
+        number = Decimal(word.strip())
+    except InvalidOperation:
+        number = Decimal("nan")
+    if not number.is_finite():
+        raise _no_ratios(text, f"{word.strip()!r} is not a number")
+    return number
+
+
+def _no_ratios(text: str, problem: str) -> UserError:
+    return UserError(
+        f"{text!r}: {problem}",
+        where="ratios of the blend",
+        remedy="write a grid as --ratios 0:1:0.1, or one share for each parent as --weights 0.75,0.25",
+    )
 
 
 def _relation(given: Sequence[GivenWeights], runs: Path, console: Console) -> list[Finding]:
@@ -97,83 +174,19 @@ def _relation(given: Sequence[GivenWeights], runs: Path, console: Console) -> li
     return [finding]
 
 
-def _ratios(ratios: str | None, weights: str | None, parents: int) -> Sequence[tuple[float, ...]] | None:
-    """The ratios to try; None for a greedy soup, which finds them itself."""
-    from kag.weights.blend import grid, shares
-
-    if weights is not None:
-        return [shares(weights, parents)]
-    return grid(ratios, parents) if ratios is not None else None
-
-
-def _tried(
-    given: Sequence[GivenWeights], ratios: str | None, weights: str | None, bench: Bench, console: Console
-) -> tuple[Trial, ...]:
-    from rich.progress import Progress
-
-    from kag.weights.blend import greedy_soup, try_ratios
-
-    stored = [parent.weights for parent in given]
-    chosen = _ratios(ratios, weights, len(given))
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("blends", total=len(chosen) if chosen else 2 * len(given) - 1)
-        if chosen is None:
-            return greedy_soup(stored, bench, progress=lambda _: bar.advance(task))
-        return try_ratios(stored, chosen, bench, progress=lambda _: bar.advance(task))
-
-
 def _letters(parents: int) -> list[str]:
     """A, B, C, ..., as the help calls the parents; P27, P28, ... after Z."""
     return [chr(ord("A") + place) if place < 26 else f"P{place + 1}" for place in range(parents)]
 
 
-def trials_table(parents: int, trials: Sequence[Trial], best: Trial) -> Table:
+def _table(trials: Sequence[Trial], best: Trial) -> Table:
     """Every blend with its val AUPRC, plain and recomputed; `*` marks the one that is kept."""
-    from kag.cli.tables import MISSING, plain_table, short
+    from kag.cli.made import tried_cells
+    from kag.cli.tables import plain_table
 
-    columns = (*_letters(parents), "val AUPRC", "recomputed", "digest", "")
+    columns = (*_letters(len(best.ratios)), "val AUPRC", "recomputed", "digest", "")
     table = plain_table(*columns, right=columns[:-2])
     for trial in trials:
-        recomputed = trial.recomputed.evaluation.auprc if trial.recomputed else None
-        table.add_row(
-            *(f"{ratio:.3g}" for ratio in trial.ratios),
-            f"{trial.plain.evaluation.auprc:.4f}",
-            MISSING if recomputed is None else f"{recomputed:.4f}",
-            short(trial.best.weights_digest),
-            "*" if trial is best else "",
-        )
+        ratios = (f"{ratio:.3g}" for ratio in trial.ratios)
+        table.add_row(*ratios, *tried_cells(trial.tried), "*" if trial is best else "")
     return table
-
-
-def _print(
-    console: Console, given: Sequence[GivenWeights], trials: Sequence[Trial], best: Trial, record: RunRecord, runs: Path
-) -> None:
-    from kag.cli.results import results_table
-
-    for letter, parent in zip(_letters(len(given)), given, strict=True):
-        console.print(f"{letter} = {parent.run}, {parent.checkpoint}", soft_wrap=True)
-    console.print(trials_table(len(given), trials, best))
-    console.print(results_table(f"results of {record.id}", record.results))
-    console.print(f"run folder {runs / record.id}", soft_wrap=True)
-
-
-def _json(
-    given: Sequence[GivenWeights],
-    trials: Sequence[Trial],
-    best: Trial,
-    record: RunRecord,
-    findings: Sequence[Finding],
-) -> str:
-    from kag.weights.delivered_run import trial_facts
-
-    page = {
-        "parents": [parent.source().model_dump(mode="json", include=_PARENT) for parent in given],
-        "trials": [{**trial_facts(trial), "best": trial is best} for trial in trials],
-        "findings": [finding.model_dump(mode="json") for finding in findings],
-        "run": record.id,
-        "results": [result.model_dump(mode="json") for result in record.results],
-    }
-    return json.dumps(page, indent=2)
-
-
-_PARENT = {"run", "checkpoint", "weights_digest"}

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kag.errors import UserError
+from kag.cli.words import known_splits
 
 if TYPE_CHECKING:
-    from kag.track.record import Result, RunRecord
+    from kag.track.record import Result
 
 
 def evaluate(
@@ -35,25 +36,22 @@ def evaluate(
 
       kag eval runs/2025-10-21_12-48-11_oct17/checkpoints/best.ckpt --split test --json
     """
-    from kag.names import SPLITS
-
-    splits = split or ["val"]
-    wrong = [name for name in splits if name not in SPLITS]
-    if wrong:
-        raise UserError(f"there is no split {wrong[0]!r}", nearest=", ".join(SPLITS))
+    splits = known_splits(split or ["val"])
 
     from rich.console import Console
     from rich.progress import Progress
 
     from kag.cli.results import results_json, results_table
     from kag.weights.evaluate_file import evaluate_file
-    from kag.weights.given import weights_file
+    from kag.weights.given import folder_of, weights_file
 
     console, file = Console(stderr=as_json), weights_file(weights, runs)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("scoring", total=None)
         scored = evaluate_file(file, splits, data=data, out=out, progress=lambda n: bar.update(task, completed=n))
-    results = [as_recorded(result, record_of(file)) for result in scored]
+    folder = folder_of(file)
+    recorded = folder.read_record().results if folder else ()
+    results = [as_recorded(result, recorded) for result in scored]
     if as_json:
         typer.echo(results_json(results))
     else:
@@ -62,18 +60,8 @@ def evaluate(
             console.print(f"wrote {out}", highlight=False)
 
 
-def record_of(file: Path) -> RunRecord | None:
-    """The record of the run in whose folder a file of weights lies; None if it lies elsewhere."""
-    from kag.track.folder import RunFolder
-
-    folder = RunFolder(file.absolute().parent.parent)
-    return folder.read_record() if folder.record_file.is_file() else None
-
-
-def as_recorded(result: Result, record: RunRecord | None) -> Result:
+def as_recorded(result: Result, recorded: Sequence[Result]) -> Result:
     """The result with what the run says of these weights: a file alone does not know whether they are an average."""
-    known = [one for one in record.results if one.weights_digest == result.weights_digest] if record else []
-    if not known:
-        return result.model_copy(update={"weights": None, "selected_on": None})
-    best = max(known, key=lambda one: one.delivered)
-    return result.model_copy(update={name: getattr(best, name) for name in ("weights", "selected_on", "delivered")})
+    known = (each for each in recorded if each.weights_digest == result.weights_digest)
+    said = max(known, key=lambda each: each.delivered, default=result)
+    return result.model_copy(update={name: getattr(said, name) for name in ("weights", "selected_on", "delivered")})

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from kag.cli.words import known_splits
 from kag.errors import UserError
-
-if TYPE_CHECKING:
-    from kag.weights.mine import Mining
 
 
 def mine(
@@ -32,20 +30,14 @@ def mine(
 
       kag mine oct17:best --out hard.json --top 200 --force
     """
-    from kag.names import SPLITS
-
-    if split not in SPLITS:
-        raise UserError(f"there is no split {split!r}", nearest=", ".join(SPLITS))
+    (where,) = known_splits([split])
     if out.exists() and not force:
         raise UserError("there is a file already", where=str(out), remedy="choose another name, or pass --force")
-
-    from typing import cast
 
     from rich.console import Console
     from rich.progress import Progress
 
     from kag.data.mined import write_mined
-    from kag.names import Split
     from kag.weights import mine as mining
     from kag.weights.given import bench_for, given_weights
 
@@ -55,34 +47,27 @@ def mine(
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("scoring", total=len(bench.sites.index(split)))
         found = mining.mine(
-            bench.network,
-            bench.sites,
-            bench.tables,
+            bench,
             run=given.run,
-            weights_digest=given.weights.weights_digest,
-            split=cast(Split, split),
+            split=where,
             top=top,
             progress=lambda done: bar.update(task, completed=done),
         )
     write_mined(out, found.mined)
     if as_json:
-        typer.echo(_json(found, out))
+        page = {
+            "file": str(out),
+            "run": found.mined.run,
+            "weights_digest": found.mined.weights_digest,
+            "written": len(found.mined.indices),
+            "missed": found.missed,
+            "positives": found.positives,
+            "threshold": found.threshold,
+        }
+        typer.echo(json.dumps(page, indent=2))
         return
     console.print(
         f"{found.missed} of {found.positives} positives of {split} lie below val's threshold "
         f"(logit {found.threshold:.3f}) under {given.run} ({given.weights.weights_digest[:8]})"
     )
     console.print(f"wrote the worst {len(found.mined.indices)} to {out}; replay them with data.replay.indices={out}")
-
-
-def _json(found: Mining, out: Path) -> str:
-    page = {
-        "file": str(out),
-        "run": found.mined.run,
-        "weights_digest": found.mined.weights_digest,
-        "written": len(found.mined.indices),
-        "missed": found.missed,
-        "positives": found.positives,
-        "threshold": found.threshold,
-    }
-    return json.dumps(page, indent=2)

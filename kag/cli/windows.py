@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,12 +13,11 @@ from kag.errors import UserError
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.table import Table
 
     from kag.track.record import RunRecord
     from kag.weights.average import RunSums
     from kag.weights.bench import Bench
-    from kag.weights.windows import Window, WindowMap
+    from kag.weights.windows import WindowMap
 
 SHOWN = 12
 """Windows in the table, the best ones by rank."""
@@ -52,13 +51,12 @@ def windows(
 
     from rich.console import Console
 
-    from kag.cli.mirroring import mirrored
+    from kag.cli.made import mirrored, print_made
     from kag.view.words import find_run
     from kag.weights.average import RunSums
     from kag.weights.delivered_run import deliver_window, named_spec
     from kag.weights.given import bench_for, given_weights
     from kag.weights.heatmap import write_heat_map
-    from kag.weights.windows import parse_window
 
     console, start = Console(highlight=False, stderr=as_json), datetime.now(UTC)
     folder = find_run(runs, run)
@@ -80,8 +78,24 @@ def windows(
         record = mirrored(record, runs, given.weights.spec.track, console)
     if as_json:
         typer.echo(_json(folder.id, found, record))
-    else:
-        _print(console, folder.id, found, record, runs, png)
+        return
+    _print(console, folder.id, found)
+    if png is not None:
+        console.print(f"wrote {png}", soft_wrap=True)
+    if record is not None:
+        print_made(record, runs, console)
+
+
+def parse_window(text: str) -> tuple[int, int]:
+    """Start and length out of `START:LENGTH`.
+
+    Raises:
+        UserError: it is not written so.
+    """
+    match = re.fullmatch(r"(\d+):([1-9]\d*)", text.strip())
+    if match is None:
+        raise UserError(f"{text!r} is not a window", remedy="write START:LENGTH, such as 26:6 for epochs 26 to 31")
+    return int(match[1]), int(match[2])
 
 
 def _mapped(sums: RunSums, bench: Bench, verify: int | None, console: Console) -> WindowMap:
@@ -100,68 +114,39 @@ def _mapped(sums: RunSums, bench: Bench, verify: int | None, console: Console) -
         return window_map(sums, bench, verify=verify, progress=show)
 
 
-def windows_table(shown: Sequence[Window], best: Window) -> Table:
-    """One line a window; `*` marks the best of those that were scored exactly."""
+def _print(console: Console, run: str, found: WindowMap) -> None:
+    """The best windows, one line each; `*` marks the best of those that were scored exactly."""
+    from kag.cli.made import tried_cells
     from kag.cli.tables import MISSING, plain_table
 
     columns = ("window", "epochs", "ranked by", "val AUPRC", "recomputed", "digest", "")
     table = plain_table(*columns, right=columns[2:5])
-
-    def text(value: float | None) -> str:
-        return MISSING if value is None else f"{value:.4f}"
-
-    for window in shown:
-        table.add_row(
-            f"{window.start}:{window.length}",
-            f"{window.start} to {window.last}",
-            text(window.ensemble),
-            text(window.plain.evaluation.auprc if window.plain else None),
-            text(window.recomputed.evaluation.auprc if window.recomputed else None),
-            window.best.weights_digest[:8] if window.best else MISSING,
-            "*" if (window.start, window.length) == (best.start, best.length) else "",
-        )
-    return table
-
-
-def _print(
-    console: Console, run: str, found: WindowMap, record: RunRecord | None, runs: Path, png: Path | None
-) -> None:
     ranked = sorted(found.windows, key=lambda window: -(window.ensemble or 0.0))
-    exact = list(found.verified)
-    shown = [*exact, *(window for window in ranked if window not in exact)][:SHOWN]
-    console.print(windows_table(shown, found.best))
+    for window in [*found.verified, *(window for window in ranked if window.tried is None)][:SHOWN]:
+        rank = MISSING if window.ensemble is None else f"{window.ensemble:.4f}"
+        mark = "*" if window is found.best else ""
+        table.add_row(str(window), f"{window.start} to {window.last}", rank, *tried_cells(window.tried), mark)
+    console.print(table)
     console.print(
-        f"{len(found.windows)} windows of {run}, {len(exact)} scored exactly: val chose among {found.tried} candidates",
+        f"{len(found.windows)} windows of {run}, {len(found.verified)} scored exactly: "
+        f"val chose among {found.candidates} candidates",
         soft_wrap=True,
     )
     single = found.best_epoch
     console.print(f"best single epoch {single.start}: val AUPRC {single.ensemble or 0.0:.4f}", soft_wrap=True)
-    if png is not None:
-        console.print(f"wrote {png}", soft_wrap=True)
-    if record is not None:
-        from kag.cli.results import results_table
-
-        console.print(results_table(f"results of {record.id}", record.results))
-        console.print(f"run folder {runs / record.id}", soft_wrap=True)
 
 
 def _json(run: str, found: WindowMap, record: RunRecord | None) -> str:
-    from kag.weights.delivered_run import variant_facts
+    from kag.weights.bench import tried_facts
 
     page = {
         "run": run,
-        "tried": found.tried,
-        "best": f"{found.best.start}:{found.best.length}",
+        "tried": found.candidates,
+        "best": str(found.best),
         "best_epoch": found.best_epoch.start,
         "windows": [
-            {
-                "start": window.start,
-                "length": window.length,
-                "ensemble": window.ensemble,
-                "plain": variant_facts(window.plain),
-                "recomputed": variant_facts(window.recomputed),
-            }
-            for window in found.windows
+            {"start": each.start, "length": each.length, "ensemble": each.ensemble, **tried_facts(each.tried)}
+            for each in found.windows
         ],
         "delivered": record.id if record else None,
         "results": [result.model_dump(mode="json") for result in record.results] if record else [],

@@ -1,14 +1,16 @@
-"""The words of a command line that takes overrides: the spec file, the overrides, and options that were misspelt."""
+"""The words of a command line: the spec file, its overrides, options that were misspelt, and splits."""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 import typer
 
 from kag.errors import UserError
+from kag.names import SPLITS, Split
 
 WITH_OVERRIDES = {"ignore_unknown_options": True}
 """Lets `--a.b=c`, as `wandb agent` writes overrides, pass through to the list of words."""
@@ -19,6 +21,18 @@ def split_words(words: Sequence[str]) -> tuple[Path | None, list[str]]:
     if words and "=" not in words[0] and not words[0].startswith(("{", "-")):
         return Path(words[0]), list(words[1:])
     return None, list(words)
+
+
+def known_splits(words: Sequence[str]) -> list[Split]:
+    """The splits that the words name.
+
+    Raises:
+        UserError: there is no such split.
+    """
+    for word in words:
+        if word not in SPLITS:
+            raise UserError(f"there is no split {word!r}", nearest=", ".join(SPLITS))
+    return cast(list[Split], list(words))
 
 
 def options_of(context: typer.Context) -> list[str]:

@@ -34,12 +34,6 @@ def open_layout(path: Path) -> Iterator[LayoutFile]:
     """
     try:
         file = h5py.File(path, "r")
-    except FileNotFoundError as error:
-        raise DataError(
-            "there is no such file",
-            where=str(path),
-            remedy="correct the path, or make a file with `kag data synth OUT`",
-        ) from error
     except OSError as error:
         raise _unreadable(path, error) from error
     with file:
@@ -47,6 +41,9 @@ def open_layout(path: Path) -> Iterator[LayoutFile]:
 
 
 def _unreadable(path: Path, error: OSError) -> DataError:
+    if isinstance(error, FileNotFoundError):
+        remedy = "correct the path, or make a file with `kag data synth OUT`"
+        return DataError("there is no such file", where=str(path), remedy=remedy)
     if path.is_dir():
         return DataError("this is a folder, not an HDF5 file", where=str(path))
     try:
@@ -92,9 +89,12 @@ class LayoutFile:
         """Whether an optional dataset is there."""
         return layout.name in self._objects
 
-    def shape(self, layout: Layout) -> tuple[int, ...]:
-        """Shape of a dataset."""
-        return tuple(self.sizes[letter] for letter in layout.shape)
+    def whole(self, layout: Layout) -> NDArray[Any]:
+        """A dataset of numbers, as `fill` copies it."""
+        kind = np.float32 if layout.kind == "float" else np.int32
+        array: NDArray[Any] = np.empty([self.sizes[letter] for letter in layout.shape], kind)
+        self.fill(layout, array)
+        return array
 
     def fill(self, layout: Layout, out: Numbers, *, finite: bool = False) -> None:
         """Copy a whole dataset into `out` (float32 or int32), block by block.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from pathlib import Path
 from typing import Literal
 
@@ -11,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from kag.data.sites import Sites, split_code
+from kag.data.sites import Sites
 from kag.errors import DataError
+from kag.track.atomic import write_atomically
 
 
 class Mined(BaseModel):
@@ -34,11 +34,9 @@ class Mined(BaseModel):
 
 
 def write_mined(path: Path, mined: Mined) -> None:
-    """Write the file in one step: a reader sees all of it or nothing."""
+    """Write the file, and its folder if that is missing."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    partial.write_text(mined.model_dump_json(indent=1) + "\n", encoding="utf-8")
-    os.replace(partial, path)
+    write_atomically(path, mined.model_dump_json(indent=1) + "\n")
 
 
 def mined_digest(path: Path) -> str:
@@ -90,14 +88,12 @@ def read_mined(path: Path, sites: Sites) -> NDArray[np.int64]:
     index_M = np.asarray(mined.indices, dtype=np.int64)
     if not index_M.size:
         raise DataError("the list of samples is empty", where=str(path))
-    outside_M = (index_M < 0) | (index_M >= sites.points)
-    if outside_M.any():
-        place = int(outside_M.argmax())
-        raise DataError(
-            f"row {index_M[place]} does not exist; the file has {sites.points}", where=f"{path}, indices[{place}]"
-        )
-    stray_M = sites.split_N[index_M] != split_code("train")
-    if stray_M.any():
-        place = int(stray_M.argmax())
-        raise DataError(f"row {index_M[place]} is not in the train split", where=f"{path}, indices[{place}]")
+    for known_N, problem in (
+        (np.arange(sites.points), f"does not exist; the file has {sites.points}"),
+        (sites.index("train"), "is not in the train split"),
+    ):
+        stray_M = ~np.isin(index_M, known_N)
+        if stray_M.any():
+            place = int(stray_M.argmax())
+            raise DataError(f"row {index_M[place]} {problem}", where=f"{path}, indices[{place}]")
     return index_M

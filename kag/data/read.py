@@ -29,12 +29,13 @@ def read_sites(path: Path) -> Sites:
         label_N = _labels(file, split_N)
         centres = find_centres(
             protein_N,
-            _integers(file, names.RESIDUE_NUMBERS),
+            file.whole(names.RESIDUE_NUMBERS),
             table_protein_R,
-            _integers(file, names.TABLE_NUMBERS),
+            file.whole(names.TABLE_NUMBERS),
         )
         neighbour_NK, distance_NK = _neighbours(file, centres)
-        tabular_NF = _floats(file, names.TABULAR)
+        tabular_NF = file.whole(names.TABULAR)
+        file.refuse_rows(~np.isfinite(tabular_NF), names.TABULAR, "the value is NaN or infinite")
         residue_RD = _table(file, centres, proteins)
         features = _features(file)
     compared = (tabular_NF, label_N, centres.row_N, neighbour_NK, distance_NK, protein_N, split_N, residue_RD)
@@ -54,19 +55,6 @@ def read_sites(path: Path) -> Sites:
         path=path,
         digest=content_digest(compared, proteins),
     )
-
-
-def _integers(file: LayoutFile, layout: names.Layout) -> NDArray[np.int32]:
-    array = np.empty(file.shape(layout), np.int32)
-    file.fill(layout, array)
-    return array
-
-
-def _floats(file: LayoutFile, layout: names.Layout) -> NDArray[np.float32]:
-    array = np.empty(file.shape(layout), np.float32)
-    file.fill(layout, array)
-    file.refuse_rows(~np.isfinite(array), layout, "the value is NaN or infinite")
-    return array
 
 
 def _proteins(file: LayoutFile) -> tuple[NDArray[np.int32], tuple[str, ...], NDArray[np.int32]]:
@@ -89,7 +77,7 @@ def _codes(key_N: NDArray[np.bytes_]) -> tuple[NDArray[np.bytes_], NDArray[np.in
 
 
 def _split(file: LayoutFile, protein_N: NDArray[np.int32], proteins: tuple[str, ...]) -> NDArray[np.int8]:
-    split_N = _integers(file, names.SPLIT)
+    split_N = file.whole(names.SPLIT)
     file.refuse_rows((split_N < 0) | (split_N >= len(SPLITS)), names.SPLIT, "the split is not 0, 1 or 2")
     _, first_P = np.unique(protein_N, return_index=True)
     strays_N = split_N != split_N[first_P][protein_N]
@@ -103,7 +91,7 @@ def _split(file: LayoutFile, protein_N: NDArray[np.int32], proteins: tuple[str, 
 
 
 def _labels(file: LayoutFile, split_N: NDArray[np.int8]) -> NDArray[np.uint8]:
-    label_N = _integers(file, names.LABELS)
+    label_N = file.whole(names.LABELS)
     file.refuse_rows((label_N != 0) & (label_N != 1), names.LABELS, "the label is not 0 or 1")
     for code, split in enumerate(SPLITS):
         label = label_N[split_N == code]
@@ -116,7 +104,7 @@ def _labels(file: LayoutFile, split_N: NDArray[np.int8]) -> NDArray[np.uint8]:
 
 
 def _neighbours(file: LayoutFile, centres: Centres) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    neighbour_NK = _integers(file, names.NEIGHBOURS)
+    neighbour_NK = file.whole(names.NEIGHBOURS)
     residues = file.sizes["R"]
     file.refuse_rows(
         neighbour_NK >= residues, names.NEIGHBOURS, f"the index is beyond the residue table of {residues} rows"
@@ -124,15 +112,14 @@ def _neighbours(file: LayoutFile, centres: Centres) -> tuple[NDArray[np.int32], 
     there_NK = neighbour_NK >= 0
     neighbour_NK[~there_NK] = -1
     if file.has(names.NEIGHBOUR_NUMBERS):
-        number_NK = _integers(file, names.NEIGHBOUR_NUMBERS)
+        number_NK = file.whole(names.NEIGHBOUR_NUMBERS)
         file.refuse_rows(
             there_NK & (centres.number_R[neighbour_NK] != number_NK),
             names.NEIGHBOURS,
             f"the residue number at this index of the table differs from `{names.NEIGHBOUR_NUMBERS.name}`",
         )
     there_NK &= centres.key_R[neighbour_NK] != centres.key_N[:, None]
-    distance_NK = np.empty(file.shape(names.DISTANCES), np.float32)
-    file.fill(names.DISTANCES, distance_NK)
+    distance_NK = file.whole(names.DISTANCES)
     file.refuse_rows(there_NK & ~np.isfinite(distance_NK), names.DISTANCES, "the value is NaN or infinite")
     file.refuse_rows(there_NK & (distance_NK < 0), names.DISTANCES, "the distance is negative")
     file.refuse_rows(there_NK & (distance_NK == 0), names.DISTANCES, "the distance to another residue is 0")
@@ -153,7 +140,7 @@ def _table(file: LayoutFile, centres: Centres, proteins: tuple[str, ...]) -> NDA
     return residue_RD
 
 
-def _features(file: LayoutFile) -> tuple[str, ...]:
+def _features(file: LayoutFile) -> tuple[str, ...] | None:
     if not file.has(names.FEATURE_NAMES):
-        return tuple(f"column_{column}" for column in range(file.sizes["F"]))
+        return None
     return file.decode(names.FEATURE_NAMES, file.text(names.FEATURE_NAMES))

@@ -43,8 +43,8 @@ class Sites:
     """Which distinct (centre, neighbours, distances) a point belongs to: 0 ... M-1."""
     proteins: tuple[str, ...]
     """Keys of the proteins that have points, sorted."""
-    features: tuple[str, ...]
-    """Names of the tabular columns."""
+    features: tuple[str, ...] | None
+    """Names of the tabular columns; None if the file has none."""
     path: Path
     """Where the file was."""
     digest: str
@@ -87,6 +87,28 @@ class Sites:
     def contexts(self) -> int:
         """M."""
         return int(self.context_N.max()) + 1
+
+
+@dataclass(frozen=True)
+class DataFacts:
+    """What a network must know of its data, and which data it was trained on."""
+
+    features: int
+    """Tabular columns."""
+    embedding: int
+    """Width of a residue embedding."""
+    neighbours: int
+    """Neighbours of a centre residue."""
+    max_distance: float
+    """Angstrom."""
+    data_digest: str
+    columns: tuple[str, ...] | None = None
+    """Names of the tabular columns; None if the file, or the checkpoint that states these facts, has none."""
+
+    @classmethod
+    def of(cls, sites: Sites, max_distance: float) -> DataFacts:
+        """The facts of some data, of whose neighbours those within `max_distance` (angstrom) are used."""
+        return cls(sites.columns, sites.embedding, sites.neighbours, max_distance, sites.digest, sites.features)
 
 
 def split_code(split: str) -> int:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from kag.data.sites import Sites, split_code
+from kag.data.sites import Sites
 from kag.names import SPLITS
 
 QUANTILES = (0.0, 0.05, 0.5, 0.95, 1.0)
@@ -78,6 +78,7 @@ def summary(sites: Sites) -> Summary:
     train_NF = sites.tabular_NF[sites.index("train")]
     least_F, most_F = train_NF.min(axis=0), train_NF.max(axis=0)
     widest = np.argsort(least_F - most_F, kind="stable")[:WIDEST]
+    features = sites.features or tuple(f"column_{column}" for column in range(sites.columns))
     return Summary(
         path=str(sites.path),
         digest=sites.digest,
@@ -90,13 +91,13 @@ def summary(sites: Sites) -> Summary:
         missing_share=float(1.0 - there_NK.mean()),
         adjacent_share=float((np.abs(step_NK[there_NK]) == 1).mean()) if there_NK.any() else 0.0,
         distances={f"{share:g}": float(np.quantile(distance, share)) for share in QUANTILES} if distance.size else {},
-        widest_columns=tuple(_column_row(sites.features[column], train_NF[:, column]) for column in widest),
-        constant_columns=tuple(sites.features[column] for column in np.flatnonzero(least_F == most_F)),
+        widest_columns=tuple(_column_row(features[column], train_NF[:, column]) for column in widest),
+        constant_columns=tuple(features[column] for column in np.flatnonzero(least_F == most_F)),
     )
 
 
 def _split_row(sites: Sites, split: str) -> SplitRow:
-    index = np.flatnonzero(sites.split_N == split_code(split))
+    index = sites.index(split)
     return SplitRow(
         split=split,
         proteins=len(np.unique(sites.protein_N[index])),

@@ -14,7 +14,6 @@ count more, and a model that does not see them cannot rank well. A few residues 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +26,7 @@ from scipy.spatial import cKDTree
 
 from kag.data import layout as names
 from kag.errors import DataError
+from kag.track.atomic import atomic_path
 
 SPACING = 5.1
 JITTER = 1.2
@@ -75,15 +75,10 @@ def synthesise(
     residues = max(neighbours + 1, round(points_per_protein / POINTS_PER_RESIDUE))
     recipe = _Recipe(proteins, points_per_protein, residues, embedding, neighbours, features, seed, prevalence, missing)
     _refuse_impossible(recipe)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with h5py.File(partial, "w", libver="latest") as file:
-                _write(file, recipe, on_protein)
-            os.replace(partial, path)
-        finally:
-            partial.unlink(missing_ok=True)
+        with atomic_path(path) as temporary, h5py.File(temporary, "w", libver="latest") as file:
+            _write(file, recipe, on_protein)
     except OSError as error:
         raise DataError(f"the file cannot be written: {error.strerror or error}", where=str(path)) from error
 

@@ -20,6 +20,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
+from kag.track.atomic import atomic_path, write_atomically
 from kag.track.folder import RunFolder
 
 
@@ -76,14 +77,16 @@ class SharedStates:
     def give(self, key: str, run: RunFolder) -> None:
         """Put a run into a state: its checkpoints and its history become those of the state."""
         source = self.folder / key
-        _link(source / "state.ckpt", run.last)
-        _link(source / run.best.name, run.best)
         shutil.rmtree(run.sums, ignore_errors=True)
         _link_all(source / run.sums.name, run.sums)
-        shutil.copyfile(source / "history.jsonl", run.history_file)
+        write_atomically(run.history_file, (source / "history.jsonl").read_bytes())
+        # Last what a resume begins from, as in training: killed in between, the run is where it was.
+        for name, checkpoint in ((run.best.name, run.best), ("state.ckpt", run.last)):
+            with atomic_path(checkpoint) as temporary:
+                _link(source / name, temporary)
         uses = source / "uses.json"
         count = json.loads(uses.read_text()) if uses.exists() else 0
-        uses.write_text(json.dumps(count + 1))
+        write_atomically(uses, json.dumps(count + 1))
 
     def sweep_up(self) -> None:
         """Remove what processes left that died while they stored a state."""
@@ -124,15 +127,13 @@ def _link_all(source: Path, target: Path) -> None:
 
 
 def _link(source: Path, target: Path) -> None:
-    """Make `target` the same file in one step; a copy where the two lie on different disks."""
-    temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
+    """Make `target`, which is not there yet, the same file; a copy where the two lie on different disks."""
     try:
-        os.link(source, temporary)
+        os.link(source, target)
     except OSError as error:
         if error.errno not in (errno.EXDEV, errno.EPERM, errno.ENOTSUP):
             raise
-        shutil.copyfile(source, temporary)
-    os.replace(temporary, target)
+        shutil.copyfile(source, target)
 
 
 def _size(folder: Path) -> int:

@@ -60,8 +60,6 @@ def side_masks(like_BW: Tensor, rate: float, forced: Modality | None) -> SideMas
         return None
     if forced is None:
         draw_B1 = torch.rand(like_BW.shape[0], 1, device=like_BW.device)
-        return SideMasks(
-            (draw_B1 >= rate / 2).to(like_BW.dtype), ((draw_B1 < rate / 2) | (draw_B1 >= rate)).to(like_BW.dtype)
-        )
-    zero_B1, one_B1 = like_BW.new_zeros(like_BW.shape[0], 1), like_BW.new_ones(like_BW.shape[0], 1)
-    return SideMasks(zero_B1, one_B1) if forced == "tabular" else SideMasks(one_B1, zero_B1)
+        kept = draw_B1 >= rate / 2, (draw_B1 < rate / 2) | (draw_B1 >= rate)
+        return SideMasks(*(kept_B1.to(like_BW.dtype) for kept_B1 in kept))
+    return SideMasks(*(like_BW.new_full((like_BW.shape[0], 1), forced != side) for side in ("tabular", "residue")))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -115,10 +115,7 @@ def _kept_for_backward(network: Network, batch: Batch) -> int:
             kept[storage] = (tensor, tensor.untyped_storage().nbytes())
         return tensor
 
-    def give(tensor: Any) -> Any:
-        return tensor
-
-    with torch.autograd.graph.saved_tensors_hooks(keep, give):
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         network(batch)
     return sum(size for _, size in kept.values())
 

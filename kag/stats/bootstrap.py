@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from kag.stats.interval import Interval
-from kag.stats.metrics import Array, Floats, Ints, check_scores, group_ends, protein_auprc
+from kag.stats.metrics import Array, Floats, Ints, check_scores, group_ends, overlap, protein_auprc
 
 SAMPLES = 1000
 ROWS = 2**21
@@ -24,6 +24,8 @@ def resample(proteins: int, samples: int, seed: int) -> Floats:
 
     Two models that are compared on the same proteins use the same draws, so that their difference is paired.
     """
+    if proteins == 0:
+        return np.zeros((0, samples))
     generator = np.random.default_rng(seed)
     times_SP = generator.multinomial(proteins, np.full(proteins, 1.0 / proteins), size=samples)
     return np.ascontiguousarray(times_SP.T, dtype=np.float64)
@@ -49,8 +51,6 @@ def auprc_samples(score_N: Array, label_N: Array, protein_N: Array, *, samples: 
     """
     check_scores(score_N)
     key_P, protein_N = np.unique(protein_N, return_inverse=True)
-    if len(key_P) == 0:
-        return np.full(samples, np.nan)
     weight_PS = resample(len(key_P), samples, seed)
     area_S = np.zeros(samples)
     found_S = np.zeros(samples)
@@ -84,20 +84,13 @@ def bootstrap_overlap(
 ) -> dict[str, Interval | None]:
     """95 % intervals of `iou`, `f1`, `precision` and `recall` at a fixed threshold (a logit)."""
     key_P, protein_N = np.unique(protein_N, return_inverse=True)
-    if len(key_P) == 0:
-        return dict.fromkeys(("iou", "f1", "precision", "recall"))
     weight_PS = resample(len(key_P), samples, seed)
     positive_N, predicted_N = np.asarray(label_N) != 0, score_N >= threshold
     true_S, positive_S, predicted_S = (
         np.bincount(protein_N[chosen_N], minlength=len(key_P)) @ weight_PS
         for chosen_N in (positive_N & predicted_N, positive_N, predicted_N)
     )
-    parts = {
-        "iou": (true_S, positive_S + predicted_S - true_S),
-        "f1": (2 * true_S, positive_S + predicted_S),
-        "precision": (true_S, predicted_S),
-        "recall": (true_S, positive_S),
-    }
+    parts = overlap(true_S, positive_S, predicted_S)
     return {name: interval(_share(part_S, whole_S)) for name, (part_S, whole_S) in parts.items()}
 
 

@@ -45,7 +45,6 @@ def measure(
     *,
     threshold: float | None = None,
     samples: int = bootstrap.SAMPLES,
-    seed: int = 0,
 ) -> Evaluation:
     """All metrics of a split.
 
@@ -55,8 +54,7 @@ def measure(
         label_N: 0 or 1.
         protein_N: a number for each protein.
         threshold: a logit that was chosen elsewhere (on val); None chooses the one with the best IoU here.
-        samples: resamples of the bootstrap; 0 leaves the intervals out.
-        seed: of the bootstrap; equal seeds make the intervals of two models paired.
+        samples: resamples of the bootstrap; 0 leaves the intervals out. They are the same for all models.
 
     Raises:
         RunFailed: a logit is NaN.
@@ -64,22 +62,18 @@ def measure(
     curve = metrics.curve(logit_N, label_N)
     threshold = metrics.best_threshold(curve) if threshold is None else threshold
     _, auprc_P = metrics.protein_auprc(logit_N, label_N, protein_N)
-    at = metrics.at_threshold(curve, threshold) if threshold is not None else None
     values = {
         "auprc": metrics.auprc(curve),
         "auprc_per_protein": float(auprc_P.mean()) if len(auprc_P) else None,
         "auroc": metrics.auroc(curve),
-        "iou": at.iou if at else None,
-        "f1": at.f1 if at else None,
-        "precision": at.precision if at else None,
-        "recall": at.recall if at else None,
         "threshold": threshold,
         "loss": metrics.cross_entropy(logit_N, label_N),
+        **(metrics.at_threshold(curve, threshold) if threshold is not None else {}),
     }
     return Evaluation(
         split=split,
-        values={name: values[name] for name in METRICS},
-        intervals=_intervals(logit_N, label_N, protein_N, threshold, samples, seed) if samples else {},
+        values={name: values.get(name) for name in METRICS},
+        intervals=_intervals(logit_N, label_N, protein_N, threshold, samples) if samples else {},
         points=len(logit_N),
         positives=curve.positives,
         proteins=len(np.unique(protein_N)),
@@ -87,14 +81,12 @@ def measure(
 
 
 def _intervals(
-    logit_N: Array, label_N: Array, protein_N: Array, threshold: float | None, samples: int, seed: int
+    logit_N: Array, label_N: Array, protein_N: Array, threshold: float | None, samples: int
 ) -> dict[str, Interval]:
     found = {
-        "auprc": bootstrap.bootstrap_auprc(logit_N, label_N, protein_N, samples=samples, seed=seed),
-        "auprc_per_protein": bootstrap.bootstrap_auprc_per_protein(
-            logit_N, label_N, protein_N, samples=samples, seed=seed
-        ),
+        "auprc": bootstrap.bootstrap_auprc(logit_N, label_N, protein_N, samples=samples),
+        "auprc_per_protein": bootstrap.bootstrap_auprc_per_protein(logit_N, label_N, protein_N, samples=samples),
     }
     if threshold is not None:
-        found |= bootstrap.bootstrap_overlap(logit_N, label_N, protein_N, threshold, samples=samples, seed=seed)
+        found |= bootstrap.bootstrap_overlap(logit_N, label_N, protein_N, threshold, samples=samples)
     return {name: bounds for name, bounds in found.items() if bounds is not None}

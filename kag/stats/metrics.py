@@ -10,7 +10,7 @@ leave undefined (AUPRC without a positive, precision where nothing is predicted)
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ from kag.errors import RunFailed
 Array = NDArray[Any]
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+Count = TypeVar("Count", int, Floats)
 
 
 @dataclass(frozen=True)
@@ -42,17 +43,6 @@ class Curve:
     def negatives(self) -> int:
         """Negative points in all."""
         return int(self.false_T[-1]) if len(self.false_T) else 0
-
-
-@dataclass(frozen=True)
-class Operating:
-    """Overlap of predicted and true positives at one threshold; None where it would be 0/0."""
-
-    threshold: float
-    iou: float | None
-    f1: float | None
-    precision: float | None
-    recall: float | None
 
 
 def curve(score_N: Array, label_N: Array) -> Curve:
@@ -100,18 +90,22 @@ def best_threshold(points: Curve) -> float | None:
     return float(points.threshold_T[int(np.argmax(iou_T))])
 
 
-def at_threshold(points: Curve, threshold: float) -> Operating:
-    """Metrics where every score at or above `threshold` (a logit) is predicted positive."""
-    predicted = int(np.searchsorted(-points.threshold_T, -threshold, side="right"))
-    true = int(points.true_T[predicted - 1]) if predicted else 0
-    false = int(points.false_T[predicted - 1]) if predicted else 0
-    return Operating(
-        threshold=threshold,
-        iou=_ratio(true, points.positives + false),
-        f1=_ratio(2 * true, points.positives + true + false),
-        precision=_ratio(true, true + false),
-        recall=_ratio(true, points.positives),
-    )
+def overlap(true: Count, positive: Count, predicted: Count) -> dict[str, tuple[Count, Count]]:
+    """Part and whole of `iou`, `f1`, `precision` and `recall`, from counts of points."""
+    return {
+        "iou": (true, positive + predicted - true),
+        "f1": (2 * true, positive + predicted),
+        "precision": (true, predicted),
+        "recall": (true, positive),
+    }
+
+
+def at_threshold(points: Curve, threshold: float) -> dict[str, float | None]:
+    """The `overlap` where every score at or above `threshold` (a logit) is predicted positive; None for 0/0."""
+    scores = int(np.searchsorted(-points.threshold_T, -threshold, side="right"))
+    true, false = (int(count_T[scores - 1]) if scores else 0 for count_T in (points.true_T, points.false_T))
+    parts = overlap(true, points.positives, true + false)
+    return {name: part / whole if whole else None for name, (part, whole) in parts.items()}
 
 
 def protein_auprc(score_N: Array, label_N: Array, protein_N: Array) -> tuple[Ints, Floats]:
@@ -177,7 +171,3 @@ def check_scores(score_N: Array) -> None:
             f"{missing} of {len(score_N)} logits are NaN: these weights have diverged",
             remedy="lower optimizer.lr or optimizer.schedule.max_lr, or set trainer.gradient_clip",
         )
-
-
-def _ratio(part: int, whole: int) -> float | None:
-    return part / whole if whole else None

@@ -4,30 +4,38 @@ from __future__ import annotations
 
 import os
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
-def write_atomically(path: Path, content: str | bytes) -> None:
-    """Replace a file in one step; text is written as UTF-8, line ends as they are.
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """A path beside `path` to write to: the file that lies there when the block ends replaces `path` in one step.
 
-    The data reach the disk before the name does, and the name before this returns. Two writers at once are safe: the
-    last one wins. A process killed in between leaves the old version, and at most a `.<name>.<random>.tmp` beside it.
+    The data reach the disk before the name does, and the name before the block is left. Two writers at once are safe:
+    the last one wins. An error inside leaves the old version and nothing else, a process killed inside the old version
+    and at most a `.<name>.<random>.tmp` beside it.
 
     Raises:
         OSError: the folder is missing, read-only or full; the old version is untouched.
     """
     target = Path(os.path.realpath(path))
-    data = content.encode() if isinstance(content, str) else content
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(6)}.tmp")
     try:
-        with open(temporary, "xb") as file:
-            file.write(data)
-            file.flush()
+        yield temporary
+        with temporary.open("rb") as file:
             os.fsync(file.fileno())
         os.replace(temporary, target)
     finally:
         temporary.unlink(missing_ok=True)
     sync_folder(target.parent)
+
+
+def write_atomically(path: Path, content: str | bytes) -> None:
+    """Replace a file by `atomic_path`; text is written as UTF-8, line ends as they are."""
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
 def sync_folder(folder: Path) -> None:

@@ -175,7 +175,7 @@ class Scored(_Value):
     weights_digest: str
 
 
-class Tried(_Value):
+class Candidate(_Value):
     """A blend among which val chose."""
 
     ratios: tuple[float, ...]
@@ -196,7 +196,7 @@ class Found(_Value):
     """Where its spec differs from that of the run whose weights it began with."""
     averaged_epochs: tuple[int, ...] | None = None
     """Epochs in the average; empty if averaging never started, None if none was asked for."""
-    candidates: tuple[Tried, ...] = ()
+    candidates: tuple[Candidate, ...] = ()
     """Blends among which val chose."""
     candidates_tried: int | None = None
     """Number of windows among which val chose."""

@@ -21,10 +21,10 @@ from kag.track.folder import RunFolder
 from kag.track.hold import locked
 from kag.track.record import Failure, Found, Status
 from kag.train.console import RunConsole
-from kag.train.delivery import Delivery
 from kag.train.opening import Opening, best_of
 from kag.train.task import Task
 from kag.train.tracker import NoTracker, Tracker, open_tracker
+from kag.weights.choose import Delivery
 
 
 class Outcome:

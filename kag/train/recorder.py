@@ -6,14 +6,13 @@ begins after the last epoch whose state was written and drops rows of later epoc
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 
 from kag import names
+from kag.track.atomic import atomic_path
 from kag.track.folder import RunFolder
 from kag.train.console import ProgressBar, RunConsole, epoch_line
 from kag.train.job import Job
@@ -79,7 +78,7 @@ class EpochRecorder(Checkpoint):
         """Every process takes part in collecting the state; the first one writes it and puts it in place at once."""
         self._save_as(trainer, "last")
         if self._folder is not None:
-            (self._folder.interrupted).unlink(missing_ok=True)
+            self._folder.interrupted.unlink(missing_ok=True)
 
     def save_inside_epoch(self, trainer: Trainer) -> None:
         """Write the state between two batches of one process. (Several would have to stop at the same batch.)"""
@@ -87,10 +86,8 @@ class EpochRecorder(Checkpoint):
             self._save_as(trainer, "interrupted")
 
     def _save_as(self, trainer: Trainer, name: str) -> None:
-        path = getattr(self._folder, name) if self._folder else Path(name)
-        temporary = path.with_name(f".{path.name}.part")
-        trainer.save_checkpoint(temporary, weights_only=False)
-        if self._folder is not None:
-            with temporary.open("rb") as file:
-                os.fsync(file.fileno())
-            os.replace(temporary, path)
+        if self._folder is None:
+            trainer.save_checkpoint(name, weights_only=False)
+            return
+        with atomic_path(getattr(self._folder, name)) as temporary:
+            trainer.save_checkpoint(temporary, weights_only=False)

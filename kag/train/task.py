@@ -13,12 +13,11 @@ from lightning.fabric.utilities.rank_zero import rank_zero_only
 
 from kag.data.batches import IndexVector, evaluation_batches, shard, training_batches
 from kag.data.mined import mined_digest, read_mined
-from kag.data.sites import Sites
+from kag.data.sites import DataFacts, Sites
 from kag.data.tables import SiteTables
 from kag.model.batch import Batch
 from kag.spec.run import RunSpec
 from kag.track.world import Machine, World, resolve_world
-from kag.weights.checkpoint import DataFacts
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,13 +52,7 @@ class Task:
             sites=sites,
             world=world or resolve_world(spec, this_machine()),
             tables=SiteTables.from_sites(sites, spec.data.max_distance),
-            facts=DataFacts(
-                features=sites.columns,
-                embedding=sites.embedding,
-                neighbours=sites.neighbours,
-                max_distance=spec.data.max_distance,
-                data_digest=sites.digest,
-            ),
+            facts=DataFacts.of(sites, spec.data.max_distance),
             prevalence=sites.prevalence("train"),
             replay_M=read_mined(Path(replay.indices), sites) if replay else None,
             mined_digest=mined_digest(Path(replay.indices)) if replay else None,

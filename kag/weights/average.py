@@ -6,8 +6,7 @@ Sums are float64: the difference of two large sums then still has more digits th
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from kag.data.tables import SiteTables
 from kag.errors import CheckpointError
 from kag.model.network import Network
 from kag.weights.checkpoint import State, state_differences
+from kag.weights.evaluate import evaluating
 from kag.weights.storage import load_torch, save_torch
 
 FORMAT = "kag-sums"
@@ -202,31 +202,21 @@ def recompute_normalisation(
         batches: rows of the train split.
         share: compute each distinct context once, as training did with `grouping: protein`.
     """
-    if not normalised_by_batch(network):
-        return
-    with _collecting(network), torch.no_grad():
-        for index_B in batches:
-            network(tables.gather(torch.from_numpy(index_B), share=share))
-
-
-@contextmanager
-def _collecting(network: nn.Module) -> Iterator[None]:
-    """BatchNorm in training mode with cumulative means, everything else in evaluation mode."""
-    training = [module for module in network.modules() if module.training]
     momenta = {module: module.momentum for module in network.modules() if isinstance(module, _BatchNorm)}
-    network.eval()
-    for module in momenta:
-        module.reset_running_stats()
-        module.momentum = None
-        module.train()
-    try:
-        yield
-    finally:
-        for module, momentum in momenta.items():
-            module.momentum = momentum
-            module.eval()
-        for trained in training:
-            trained.training = True
+    if not momenta:
+        return
+    with evaluating(network):
+        for module in momenta:
+            module.reset_running_stats()
+            module.momentum = None  # a cumulative mean
+            module.train()
+        try:
+            for index_B in batches:
+                network(tables.gather(torch.from_numpy(index_B), share=share))
+        finally:
+            for module, momentum in momenta.items():
+                module.momentum = momentum
+                module.eval()
 
 
 def _file(folder: Path, epoch: int) -> Path:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from kag.data.batches import IndexVector, training_batches
+from kag.data.batches import training_batches
 from kag.data.sites import Sites
 from kag.data.tables import SiteTables
 from kag.errors import CheckpointError
@@ -16,36 +17,72 @@ from kag.model.network import Network
 from kag.names import Split
 from kag.stats.measure import Evaluation
 from kag.weights.average import normalised_by_batch, recompute_normalisation
-from kag.weights.checkpoint import State, StoredWeights, build_network, load_state, snapshot
+from kag.weights.checkpoint import State, StoredWeights, build_network, load_state, snapshot, stored
 from kag.weights.digest import weights_digest
 from kag.weights.evaluate import evaluate
 
 
 @dataclass(frozen=True)
 class Variant:
-    """What one state scores, and its name."""
+    """What one state scores on val, without intervals, and its name."""
 
     evaluation: Evaluation
     weights_digest: str
+
+
+@dataclass(frozen=True)
+class Tried:
+    """A state as it is and with its normalisation statistics recomputed on training data: either can be better."""
+
+    plain: Variant
+    recomputed: Variant | None
+    """None for a network without BatchNorm."""
+
+    @property
+    def variants(self) -> tuple[Variant, ...]:
+        """One or both."""
+        return (self.plain,) if self.recomputed is None else (self.plain, self.recomputed)
+
+    @property
+    def best(self) -> Variant:
+        """The one with the higher AUPRC, the plain one if they tie."""
+        return max(self.variants, key=lambda variant: variant.evaluation.auprc)
+
+    @property
+    def auprc(self) -> float:
+        """Of the better variant."""
+        return self.best.evaluation.auprc
+
+    @property
+    def recomputed_is_better(self) -> bool:
+        """Whether the recomputed variant is the one to deliver."""
+        return self.best is not self.plain
 
 
 @dataclass(frozen=True, eq=False)
 class Bench:
     """Tries states of one architecture on one data set."""
 
+    weights: StoredWeights
+    """Give the architecture, the data and the batches of it from which statistics are recomputed."""
     network: Network
     """Holds the state that was tried last."""
     sites: Sites
     tables: SiteTables
     """On the device of the network."""
-    batches: Sequence[IndexVector]
-    """Rows of the train split, from which normalisation statistics are recomputed."""
-    share: bool
-    """Whether training computed each distinct context once."""
 
     @classmethod
-    def of(cls, weights: StoredWeights, sites: Sites, device: torch.device | str = "cpu") -> Bench:
+    def of(
+        cls,
+        weights: StoredWeights,
+        sites: Sites,
+        device: torch.device | str = "cpu",
+        tables: SiteTables | None = None,
+    ) -> Bench:
         """A bench for states like these weights.
+
+        Args:
+            tables: the data on any device, where they are made already.
 
         Raises:
             CheckpointError: the weights were trained on other data, so val may hold what they have seen.
@@ -56,19 +93,8 @@ class Bench:
                 where=str(sites.path),
                 remedy="give the data file that the run was trained on",
             )
-        spec = weights.spec
-        return cls(
-            network=build_network(weights, device),
-            sites=sites,
-            tables=SiteTables.from_sites(sites, spec.data.max_distance).to(device),
-            batches=training_batches(sites, spec.data, seed=spec.seed, epoch=0),
-            share=spec.data.grouping == "protein",
-        )
-
-    @property
-    def recomputes(self) -> bool:
-        """Whether there are statistics to recompute."""
-        return normalised_by_batch(self.network)
+        tables = tables or SiteTables.from_sites(sites, weights.data.max_distance)
+        return cls(weights, build_network(weights, device), sites, tables.to(device))
 
     def recomputed(self, state: Mapping[str, Tensor]) -> State:
         """The state with normalisation statistics that fit its weights; equal to it without BatchNorm.
@@ -77,7 +103,9 @@ class Bench:
             CheckpointError: the state does not fit the network.
         """
         load_state(self.network, state)
-        recompute_normalisation(self.network, self.tables, self.batches, share=self.share)
+        spec = self.weights.spec
+        batches = training_batches(self.sites, spec.data, seed=spec.seed, epoch=0)
+        recompute_normalisation(self.network, self.tables, batches, share=spec.data.grouping == "protein")
         return snapshot(self.network.state_dict())
 
     def evaluate(
@@ -91,6 +119,29 @@ class Bench:
         load_state(self.network, state)
         return evaluate(self.network, self.sites, self.tables, split, threshold=threshold, samples=samples)
 
-    def variant(self, state: Mapping[str, Tensor]) -> Variant:
-        """What a state scores on val, without intervals."""
+    def tried(self, state: Mapping[str, Tensor]) -> Tried:
+        """What a state scores on val, plain and recomputed.
+
+        Raises:
+            CheckpointError: the state does not fit the network.
+            RunFailed: it scores NaN.
+        """
+        plain = self._variant(state)
+        return Tried(plain, self._variant(self.recomputed(state)) if normalised_by_batch(self.network) else None)
+
+    def better(self, state: State, tried: Tried, *, epoch: int | None) -> StoredWeights:
+        """The better variant of a state that was tried, with the spec and the data of the bench's weights."""
+        best = self.recomputed(state) if tried.recomputed_is_better else state
+        return stored(self.weights.spec, best, self.weights.data, epoch=epoch)
+
+    def _variant(self, state: Mapping[str, Tensor]) -> Variant:
         return Variant(self.evaluate(state), weights_digest(state))
+
+
+def tried_facts(tried: Tried | None) -> dict[str, Any]:
+    """AUPRC on val and digest of both variants, as plain values; None for one that was not tried."""
+    variants = {"plain": tried and tried.plain, "recomputed": tried and tried.recomputed}
+    return {
+        name: variant and {"auprc": variant.evaluation.values["auprc"], "weights_digest": variant.weights_digest}
+        for name, variant in variants.items()
+    }

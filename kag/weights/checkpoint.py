@@ -7,7 +7,7 @@ are ignored here: what counts as the weights is `network` alone.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor
 
+from kag.data.sites import DataFacts
 from kag.errors import CheckpointError
 from kag.model.network import Network
 from kag.spec import RunSpec
@@ -25,21 +26,6 @@ FORMAT = "kag-checkpoint"
 VERSION = 1
 
 State = dict[str, Tensor]
-
-
-@dataclass(frozen=True)
-class DataFacts:
-    """What a network must know of its data, and which data it was trained on."""
-
-    features: int
-    """Tabular columns."""
-    embedding: int
-    """Width of a residue embedding."""
-    neighbours: int
-    """Neighbours of a centre residue."""
-    max_distance: float
-    """Angstrom."""
-    data_digest: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -202,7 +188,7 @@ def _spec(text: Any, where: str) -> RunSpec:
 
 
 def _data_facts(value: Any, where: str) -> DataFacts:
-    names = DataFacts.__dataclass_fields__.keys()
-    if not (isinstance(value, Mapping) and names <= value.keys()):
-        raise CheckpointError(f"`data` does not hold {', '.join(names)}", where=where)
-    return DataFacts(**{name: value[name] for name in names})
+    needed = [field.name for field in fields(DataFacts) if field.default is MISSING]
+    if not (isinstance(value, Mapping) and value.keys() >= set(needed)):
+        raise CheckpointError(f"`data` does not hold {', '.join(needed)}", where=where)
+    return DataFacts(**{field.name: value[field.name] for field in fields(DataFacts) if field.name in value})

@@ -1,53 +1,30 @@
 """Weights that no training made, such as a blend or a chosen window, as a run of their own.
 
 Whatever works on runs (`kag eval`, `start_from`, the change log) then works on them. The folder is made last: a fault
-before leaves nothing behind. Test is evaluated here and nowhere else, once, with val's threshold.
+before leaves nothing behind.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from kag import names
 from kag.names import Kind
 from kag.spec import Finding, RunSpec, build_spec
-from kag.stats.bootstrap import SAMPLES
 from kag.track.begin import begin
 from kag.track.folder import RunFolder
-from kag.track.record import Checkpoint, Found, Result, RunRecord, Source, Status, Tried
+from kag.track.record import Candidate, Found, RunRecord, Source, Status
 from kag.track.world import World
 from kag.weights.average import RunSums
-from kag.weights.bench import Bench, Variant
-from kag.weights.blend import Trial, blended
-from kag.weights.checkpoint import StoredWeights, save_weights
-from kag.weights.evaluate import results
+from kag.weights.bench import Bench, Tried
+from kag.weights.blend import Trial, best_trial, blended, trial_facts
+from kag.weights.checkpoint import StoredWeights
+from kag.weights.choose import choose
 from kag.weights.given import GivenWeights
-from kag.weights.windows import WindowMap, verified, window_weights
-
-NAMES = ("best", "delivered")
-"""Names under which the weights lie in the folder: those that `start_from` and `kag eval` look for by themselves."""
-
-
-@dataclass(frozen=True)
-class Making:
-    """How weights were made, for the record."""
-
-    name: str
-    """Short name of the run."""
-    start: datetime
-    """When the work began."""
-    change: str
-    """One sentence for the change log."""
-    kind: Kind
-    sources: tuple[Source, ...]
-    chosen: bool
-    """Whether val chose them among others."""
-    found: Found
-    """What else is known."""
+from kag.weights.windows import Window, WindowMap, verified, window_weights
 
 
 def named_spec(spec: RunSpec, name: str, **described: str | None) -> RunSpec:
@@ -62,94 +39,49 @@ def named_spec(spec: RunSpec, name: str, **described: str | None) -> RunSpec:
     return build_spec(spec.model_dump(mode="json"), {"name": name, **described}, title="--name")
 
 
-def deliver_run(runs: Path, weights: StoredWeights, bench: Bench, making: Making) -> RunRecord:
-    """Evaluate weights on val and once on test, and keep them as a finished run.
-
-    Args:
-        runs: folder of the run folders.
-        weights: what the run hands on; their spec and data become the run's.
-        bench: of these weights.
-        making: how they were made.
-
-    Raises:
-        SpecError: the name cannot name a run.
-        CheckpointError: the weights cannot be written.
-        RunFailed: they score NaN.
-    """
-    parent = max(making.sources, key=lambda source: source.ratio or 0.0).run
-    spec = named_spec(weights.spec, making.name, change=making.change, parent=parent)
-    weights = replace(weights, spec=spec)
-    rows = _results(weights, bench, making)
-    stored_as = {
-        name: Checkpoint(path=f"checkpoints/{name}.ckpt", weights_digest=weights.weights_digest, epoch=weights.epoch)
-        for name in NAMES
-    }
-    folder, record = begin(
-        runs,
-        spec,
-        making.found,
-        now=making.start,
-        parent=parent,
-        parent_commit=_commit(runs, parent),
-        data_digest=weights.data.data_digest,
-        world=World(device=str(bench.tables.residue_RD.device)),
-        kind="blend",
-        status=Status.FINISHED,
-        end=datetime.now(UTC),
-        sources=making.sources,
-        results=rows,
-        checkpoints=stored_as,
-    )
-    for name in NAMES:
-        save_weights(folder.checkpoints / f"{name}.ckpt", weights)
-    folder.write_record(record)
-    return record
-
-
 def deliver_blend(
     runs: Path,
     parents: Sequence[GivenWeights],
     trials: Sequence[Trial],
-    best: Trial,
     bench: Bench,
     *,
     name: str,
     start: datetime,
     findings: Sequence[Finding] = (),
 ) -> RunRecord:
-    """Keep the best of some blends as a run; every parent is in its lineage with its share.
+    """Keep the best of some blends as a finished run; every parent is in its lineage with its share.
 
     Args:
         runs: folder of the run folders.
         parents: what was blended.
-        trials: all blends that were tried, for the record.
-        best: one of them.
+        trials: all blends that were tried.
         bench: of the parents.
         name: short name of the run.
         start: when the work began.
         findings: what was noticed before.
 
     Raises:
-        SpecError, CheckpointError, RunFailed: as `deliver_run`.
+        SpecError: the name cannot name a run.
+        CheckpointError: the weights cannot be written.
+        RunFailed: they score NaN.
     """
-    tried = sum(1 + (trial.recomputed is not None) for trial in trials)
+    best = best_trial(trials)
     pairs = list(zip(parents, best.ratios, strict=True))
-    shares = " + ".join(f"{ratio:.3g} {parent.run}" for parent, ratio in pairs if ratio)
-    how = ", statistics recomputed" if best.recomputed_is_better else ""
-    making = Making(
+    return _deliver(
+        runs,
+        blended([parent.weights for parent in parents], best, bench),
+        bench,
+        best.tried,
         name=name,
         start=start,
-        change=f"Blend {shares}{how}; val chose among {tried}",
         kind="blend",
+        what="Blend " + " + ".join(f"{ratio:.3g} {parent.run}" for parent, ratio in pairs if ratio),
+        candidates=sum(len(trial.tried.variants) for trial in trials),
         sources=tuple(parent.source(ratio) for parent, ratio in pairs),
-        chosen=tried > 1,
         found=Found(
-            findings=tuple(findings),
-            candidates=tuple(Tried.model_validate(trial_facts(trial)) for trial in trials),
-            recomputed=best.recomputed_is_better,
+            findings=tuple(findings), candidates=tuple(Candidate.model_validate(trial_facts(trial)) for trial in trials)
         ),
     )
-    return deliver_run(runs, blended([parent.weights for parent in parents], best, bench), bench, making)
 
 
 def deliver_window(
@@ -163,7 +95,7 @@ def deliver_window(
     name: str,
     start: datetime,
 ) -> RunRecord:
-    """Keep the average over a window as a run; its lineage names the run and the averaged epochs.
+    """Keep the average over a window as a finished run; its lineage names the run and the averaged epochs.
 
     Args:
         runs: folder of the run folders.
@@ -177,60 +109,67 @@ def deliver_window(
 
     Raises:
         CheckpointError: the window is not covered by the stored sums.
-        SpecError, CheckpointError, RunFailed: as `deliver_run`.
+        SpecError, CheckpointError, RunFailed: as `deliver_blend`.
     """
     known = (window for window in found.verified if (window.start, window.length) == wanted)
-    window = next(known, None) or verified(sums, bench, *wanted)
-    weights = window_weights(sums, bench, parent.weights, window)
-    how = ", statistics recomputed" if window.recomputed_is_better else ""
-    making = Making(
+    window = next(known, None) or verified(sums, bench, Window(*wanted))
+    assert window.tried is not None
+    epochs = f"epochs {window.start} to {window.last}"
+    return _deliver(
+        runs,
+        window_weights(sums, bench, window),
+        bench,
+        window.tried,
         name=name,
         start=start,
-        change=f"Mean of epochs {window.start} to {window.last} of {parent.run}{how}; val chose among {found.tried}",
-        kind="averaged_recomputed" if window.recomputed_is_better else "averaged",
-        sources=(Source(run=parent.run, checkpoint=f"sums of epochs {window.start} to {window.last}", ratio=1.0),),
-        chosen=True,
-        found=Found(
-            window=f"{window.start}:{window.length}",
-            candidates_tried=found.tried,
-            recomputed=window.recomputed_is_better,
-        ),
+        kind="averaged_recomputed" if window.tried.recomputed_is_better else "averaged",
+        what=f"Mean of {epochs} of {parent.run}",
+        candidates=found.candidates,
+        sources=(Source(run=parent.run, checkpoint=f"sums of {epochs}", ratio=1.0),),
+        found=Found(window=str(window), candidates_tried=found.candidates),
     )
-    return deliver_run(runs, weights, bench, making)
 
 
-def trial_facts(trial: Trial) -> dict[str, Any]:
-    """A blend that was tried, as plain values."""
-    return {
-        "ratios": list(trial.ratios),
-        "plain": variant_facts(trial.plain),
-        "recomputed": variant_facts(trial.recomputed),
-    }
-
-
-def variant_facts(variant: Variant | None) -> dict[str, Any] | None:
-    """What a variant scores on val and its digest, as plain values; None for None."""
-    if variant is None:
-        return None
-    return {"auprc": variant.evaluation.values["auprc"], "weights_digest": variant.weights_digest}
-
-
-def _results(weights: StoredWeights, bench: Bench, making: Making) -> tuple[Result, ...]:
-    on_val = bench.evaluate(weights.network, "val", samples=SAMPLES)
-    on_test = bench.evaluate(weights.network, "test", threshold=on_val.threshold, samples=SAMPLES)
-    return tuple(
-        row
-        for evaluation in (on_val, on_test)
-        for row in results(
-            evaluation,
-            weights=making.kind,
-            weights_digest=weights.weights_digest,
-            data_digest=weights.data.data_digest,
-            epoch=weights.epoch,
-            selected_on=names.OBJECTIVE if making.chosen else "given",
-            delivered=True,
-        )
+def _deliver(
+    runs: Path,
+    weights: StoredWeights,
+    bench: Bench,
+    tried: Tried,
+    *,
+    name: str,
+    start: datetime,
+    kind: Kind,
+    what: str,
+    candidates: int,
+    sources: tuple[Source, ...],
+    found: Found,
+) -> RunRecord:
+    """The run of the better variant of what was tried; it is compared with the source of the largest share."""
+    parent = max(sources, key=lambda source: source.ratio or 0.0).run
+    how = ", statistics recomputed" if tried.recomputed_is_better else ""
+    spec = named_spec(weights.spec, name, change=f"{what}{how}; val chose among {candidates}", parent=parent)
+    selected_on = names.OBJECTIVE if candidates > 1 else "given"
+    delivery = choose({kind: replace(weights, spec=spec)}, bench, selected_on=selected_on)
+    folder, record = begin(
+        runs,
+        spec,
+        found.model_copy(update={"recomputed": tried.recomputed_is_better}),
+        now=start,
+        parent=parent,
+        parent_commit=_commit(runs, parent),
+        data_digest=weights.data.data_digest,
+        world=World(device=str(bench.tables.residue_RD.device)),
+        epochs_trained=None,
+        kind="blend",
+        status=Status.FINISHED,
+        end=datetime.now(UTC),
+        sources=sources,
+        results=delivery.results,
+        checkpoints=delivery.checkpoints,
     )
+    delivery.save(folder)
+    folder.write_record(record)
+    return record
 
 
 def _commit(runs: Path, run: str) -> str | None:

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from kag.data.batches import EVALUATION_POINTS, IndexVector, evaluation_batches
+from kag.data.batches import IndexVector, evaluation_batches
 from kag.data.sites import Sites
 from kag.data.tables import SiteTables
 from kag.errors import DataError
@@ -39,6 +39,11 @@ class Predictions:
         unique_N, first_N = np.unique(index_N, return_index=True)
         return cls(unique_N, logit_N[first_N])
 
+    def within(self, index_N: NDArray[np.int64]) -> Predictions:
+        """Those of the given rows."""
+        chosen_N = np.isin(self.index_N, index_N)
+        return Predictions(self.index_N[chosen_N], self.logit_N[chosen_N])
+
 
 @contextmanager
 def evaluating(network: nn.Module) -> Iterator[None]:
@@ -58,7 +63,7 @@ def score(
     tables: SiteTables,
     batches: Iterable[IndexVector],
     *,
-    progress: Progress | None = None,
+    progress: Progress = lambda points: None,
 ) -> Predictions:
     """Logits of the points of some batches.
 
@@ -77,11 +82,10 @@ def score(
             rows.append(batch.index_B)
             logits.append(network(batch).logit_B.float())
             done += len(index_B)
-            if progress is not None:
-                progress(done)
-        if not rows:
-            return Predictions(np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.float32))
-        return Predictions.merged(torch.cat(rows).cpu().numpy(), torch.cat(logits).cpu().numpy())
+            progress(done)
+    if not rows:
+        return Predictions(np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.float32))
+    return Predictions.merged(torch.cat(rows).cpu().numpy(), torch.cat(logits).cpu().numpy())
 
 
 def measured(
@@ -91,7 +95,6 @@ def measured(
     *,
     threshold: float | None = None,
     samples: int = bootstrap.SAMPLES,
-    seed: int = 0,
 ) -> Evaluation:
     """Metrics of predictions that cover a split; points of other splits are left out.
 
@@ -100,22 +103,12 @@ def measured(
         RunFailed: a logit is NaN.
     """
     expected_N = sites.index(split)
-    chosen_N = np.isin(predictions.index_N, expected_N)
-    if int(chosen_N.sum()) != len(expected_N):
-        raise DataError(
-            f"{len(expected_N) - int(chosen_N.sum())} of {len(expected_N)} points of {split} have no prediction",
-            where=str(sites.path),
-        )
-    index_N = predictions.index_N[chosen_N]
-    return measure(
-        split,
-        predictions.logit_N[chosen_N],
-        sites.label_N[index_N],
-        sites.protein_N[index_N],
-        threshold=threshold,
-        samples=samples,
-        seed=seed,
-    )
+    found = predictions.within(expected_N)
+    missing = len(expected_N) - len(found.index_N)
+    if missing:
+        raise DataError(f"{missing} of {len(expected_N)} points of {split} have no prediction", where=str(sites.path))
+    label_N, protein_N = sites.label_N[found.index_N], sites.protein_N[found.index_N]
+    return measure(split, found.logit_N, label_N, protein_N, threshold=threshold, samples=samples)
 
 
 def evaluate(
@@ -126,9 +119,6 @@ def evaluate(
     *,
     threshold: float | None = None,
     samples: int = bootstrap.SAMPLES,
-    seed: int = 0,
-    points: int = EVALUATION_POINTS,
-    progress: Progress | None = None,
 ) -> Evaluation:
     """Score a split and measure it.
 
@@ -139,26 +129,23 @@ def evaluate(
         split: `train`, `val` or `test`.
         threshold: the logit chosen on val; None chooses it on this split, which is only honest on val.
         samples: resamples of the bootstrap; 0 leaves the intervals out.
-        seed: of the bootstrap.
-        points: of a batch; whole proteins, so one that has more is a batch of its own.
-        progress: called after each batch with the number of points scored so far.
 
     Raises:
         RunFailed: a logit is NaN.
     """
-    predictions = score(network, tables, evaluation_batches(sites, split, points), progress=progress)
-    return measured(predictions, sites, split, threshold=threshold, samples=samples, seed=seed)
+    predictions = score(network, tables, evaluation_batches(sites, split))
+    return measured(predictions, sites, split, threshold=threshold, samples=samples)
 
 
 def results(
     evaluation: Evaluation,
     *,
-    weights: Kind | None,
     weights_digest: str,
     data_digest: str,
     epoch: int | None,
-    selected_on: str,
-    delivered: bool,
+    weights: Kind | None = None,
+    selected_on: str | None = None,
+    delivered: bool = False,
 ) -> tuple[Result, ...]:
     """The evaluation as rows of a run record; undefined metrics have no row."""
     return tuple(

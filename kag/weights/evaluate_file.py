@@ -1,34 +1,36 @@
-"""Evaluation of a checkpoint file on any splits, with the threshold that val chooses."""
+"""Evaluation of a checkpoint file on any splits, with the threshold that val chooses, and predictions as a file."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
-from typing import cast
 
+import h5py
 import numpy as np
-import torch
 
 from kag.data.batches import evaluation_batches
 from kag.data.read import read_sites
 from kag.data.sites import Sites
 from kag.data.tables import SiteTables
-from kag.errors import CheckpointError
-from kag.names import Split
+from kag.errors import CheckpointError, UserError
+from kag.names import SPLITS, Split
+from kag.track.atomic import atomic_path
 from kag.track.record import Result
 from kag.weights.checkpoint import StoredWeights, load_network
-from kag.weights.evaluate import Predictions, measured, results, score
-from kag.weights.predictions import write_predictions
+from kag.weights.evaluate import Predictions, Progress, measured, results, score
+from kag.weights.given import fastest_device
+
+FORMAT = "kag-predictions"
+VERSION = 1
 
 
 def evaluate_file(
     path: Path,
-    splits: Sequence[str],
+    splits: Sequence[Split],
     *,
     data: Path | None = None,
     out: Path | None = None,
-    progress: Callable[[int], None] | None = None,
+    progress: Progress = lambda points: None,
 ) -> tuple[Result, ...]:
     """Score the weights of a file.
 
@@ -44,44 +46,27 @@ def evaluate_file(
         DataError: the data is at fault.
         RunFailed: the weights have diverged.
     """
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    network, weights = load_network(path, device)
+    network, weights = load_network(path, fastest_device())
     sites = read_sites(data or Path(weights.spec.data.file))
     _require_fit(weights, sites, path)
-    tables = SiteTables.from_sites(sites, weights.data.max_distance).to(device)
-    wanted = list(dict.fromkeys(cast(Sequence[Split], splits)))
-    scored: dict[Split, Predictions] = {}
-    done = 0
-    every: list[Split] = ["val", *wanted]
-    for split in dict.fromkeys(every):
-        after = partial(_report, progress, done)
-        scored[split] = score(network, tables, evaluation_batches(sites, split), progress=after)
-        done += len(scored[split].index_N)
-    threshold = measured(scored["val"], sites, "val", samples=0).threshold
+    tables = SiteTables.from_sites(sites, weights.data.max_distance).to(fastest_device())
+    wanted = list(dict.fromkeys(splits))
+    batches = [batch for split in {"val": None, **dict.fromkeys(wanted)} for batch in evaluation_batches(sites, split)]
+    predictions = score(network, tables, batches, progress=progress)
+    threshold = measured(predictions, sites, "val", samples=0).threshold
     if out is not None:
-        parts = [scored[split] for split in wanted]
-        merged = Predictions.merged(
-            np.concatenate([part.index_N for part in parts]), np.concatenate([part.logit_N for part in parts])
-        )
-        write_predictions(out, sites, merged, weights_digest=weights.weights_digest, threshold=threshold)
+        within = predictions.within(np.concatenate([sites.index(split) for split in wanted]))
+        write_predictions(out, sites, within, weights_digest=weights.weights_digest, threshold=threshold)
     return tuple(
         row
         for split in wanted
         for row in results(
-            measured(scored[split], sites, split, threshold=threshold),
-            weights=None,
+            measured(predictions, sites, split, threshold=threshold),
             weights_digest=weights.weights_digest,
             data_digest=sites.digest,
             epoch=weights.epoch,
-            selected_on="given",
-            delivered=False,
         )
     )
-
-
-def _report(progress: Callable[[int], None] | None, before: int, scored: int) -> None:
-    if progress is not None:
-        progress(before + scored)
 
 
 def _require_fit(weights: StoredWeights, sites: Sites, path: Path) -> None:
@@ -94,3 +79,48 @@ def _require_fit(weights: StoredWeights, sites: Sites, path: Path) -> None:
             f"the data has {have[0]}, {have[1]}, {have[2]}",
             where=str(path),
         )
+
+
+def write_predictions(
+    path: Path, sites: Sites, predictions: Predictions, *, weights_digest: str, threshold: float | None
+) -> None:
+    """Write one row for each scored point, by `atomic_path`.
+
+    Datasets: `row` (of the data file), `protein_keys`, `residue_numbers` (of the centre), `split` (0 train, 1 val,
+    2 test), `labels`, `logit`, `probability`. Attributes: `format`, `version`, `weights_digest`, `data_digest`,
+    `data_file`, and the logit `threshold` if one was chosen.
+
+    Args:
+        path: HDF5 file; an older one is replaced.
+        sites: the data that was scored.
+        predictions: of any splits.
+        weights_digest: of the weights that scored.
+        threshold: logit at and above which a point counts as positive.
+
+    Raises:
+        UserError: the file cannot be written.
+    """
+    try:
+        with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
+            _fill(file, sites, predictions)
+            attributes = {"weights_digest": weights_digest, "data_digest": sites.digest, "data_file": sites.path.name}
+            file.attrs.update({"format": FORMAT, "version": VERSION, "splits": list(SPLITS), **attributes})
+            if threshold is not None:
+                file.attrs["threshold"] = threshold
+    except OSError as error:
+        raise UserError(f"cannot be written: {error}", where=str(path)) from error
+
+
+def _fill(file: h5py.File, sites: Sites, predictions: Predictions) -> None:
+    index_N, logit_N = predictions.index_N, predictions.logit_N
+    columns = {
+        "row": index_N,
+        "protein_keys": np.char.encode(np.array(sites.proteins), "utf-8")[sites.protein_N[index_N]],
+        "residue_numbers": sites.residue_number_R[sites.centre_N[index_N]],
+        "split": sites.split_N[index_N],
+        "labels": sites.label_N[index_N],
+        "logit": logit_N,
+        "probability": np.exp(-np.logaddexp(0.0, -logit_N.astype(np.float64))).astype(np.float32),
+    }
+    for name, values in columns.items():
+        file.create_dataset(name, data=values, compression="gzip", shuffle=True)

@@ -9,6 +9,7 @@ import torch
 
 from kag.data.read import read_sites
 from kag.errors import CheckpointError
+from kag.track.folder import RunFolder
 from kag.track.record import Source
 from kag.view.words import find_run
 from kag.weights.bench import Bench
@@ -47,9 +48,8 @@ def given_weights(word: str, runs: Path) -> GivenWeights:
         CheckpointError: the run has no such checkpoint, or the file is none.
     """
     path = weights_file(word, runs)
-    folder = path.absolute().parent.parent
-    run = folder.name if (folder / "record.json").is_file() else path.stem
-    return GivenWeights(run, path.name, read_checkpoint(path))
+    folder = folder_of(path)
+    return GivenWeights(folder.id if folder else path.stem, path.name, read_checkpoint(path))
 
 
 def weights_file(word: str, runs: Path) -> Path:
@@ -73,8 +73,14 @@ def weights_file(word: str, runs: Path) -> Path:
     )
 
 
+def folder_of(path: Path) -> RunFolder | None:
+    """The run in whose folder a file of weights lies; None if it lies elsewhere."""
+    folder = RunFolder(path.absolute().parent.parent)
+    return folder if folder.record_file.is_file() else None
+
+
 def bench_for(weights: StoredWeights, data: Path | None = None) -> Bench:
-    """A bench on the data of these weights, on the GPU if there is one.
+    """A bench on the data of these weights.
 
     Args:
         weights: any of those that are to be tried.
@@ -84,5 +90,9 @@ def bench_for(weights: StoredWeights, data: Path | None = None) -> Bench:
         DataError: the file is at fault.
         CheckpointError: it is not the data that the weights were trained on.
     """
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return Bench.of(weights, read_sites(data or Path(weights.spec.data.file)), device)
+    return Bench.of(weights, read_sites(data or Path(weights.spec.data.file)), fastest_device())
+
+
+def fastest_device() -> torch.device:
+    """The GPU if there is one."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")

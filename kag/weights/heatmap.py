@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +9,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from kag.errors import UserError
-from kag.track.atomic import write_atomically
+from kag.track.atomic import atomic_path
 from kag.weights.windows import WindowMap
 
 
@@ -35,14 +34,13 @@ def write_heat_map(path: Path, window_map: WindowMap, title: str) -> None:
     axes.scatter([w.start for w in exact], [w.length for w in exact], facecolors="none", edgecolors="black", s=60)
     if exact:
         best = window_map.best
-        label = f"best: {best.start}:{best.length}, val AUPRC {best.auprc:.4f}"
+        label = f"best: {best}, val AUPRC {best.auprc:.4f}"
         axes.scatter([best.start], [best.length], marker="*", color="red", s=160, label=label)
         axes.legend(loc="upper right")
     axes.set(xlabel="first averaged epoch", ylabel="averaged epochs", title=title)
-    picture = io.BytesIO()
-    figure.savefig(picture, format="png", dpi=120)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, picture.getvalue())
+        with atomic_path(path) as temporary:
+            figure.savefig(temporary, format="png", dpi=120)
     except OSError as error:
         raise UserError(f"cannot be written: {error.strerror}", where=str(path)) from error

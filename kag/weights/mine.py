@@ -10,10 +10,9 @@ from numpy.typing import NDArray
 from kag.data.batches import evaluation_batches
 from kag.data.mined import Mined
 from kag.data.sites import Sites
-from kag.data.tables import SiteTables
 from kag.errors import DataError
-from kag.model.network import Network
 from kag.names import Split
+from kag.weights.bench import Bench
 from kag.weights.evaluate import Predictions, Progress, evaluate, score
 
 
@@ -40,24 +39,18 @@ def false_negatives(predictions: Predictions, sites: Sites, threshold: float) ->
 
 
 def mine(
-    network: Network,
-    sites: Sites,
-    tables: SiteTables,
+    bench: Bench,
     *,
     run: str,
-    weights_digest: str,
     split: Split = "train",
     top: int | None = None,
-    progress: Progress | None = None,
+    progress: Progress = lambda points: None,
 ) -> Mining:
     """Score a split and list what the weights miss at val's threshold.
 
     Args:
-        network: on the device of the tables.
-        sites: the data.
-        tables: the same data on a device.
+        bench: holds the weights.
         run: id of the run that the weights belong to.
-        weights_digest: of the weights.
         split: where to look; training can replay points of `train` alone.
         top: at most so many, the worst; None for all.
         progress: called after each batch of the split with the number of points scored so far.
@@ -66,6 +59,7 @@ def mine(
         DataError: nothing is missed, or val has no positive to choose the threshold by.
         RunFailed: a logit is NaN.
     """
+    network, sites, tables = bench.network, bench.sites, bench.tables
     threshold = evaluate(network, sites, tables, "val", samples=0).threshold
     if threshold is None:
         raise DataError("val has no positive, so there is no threshold to miss", where=str(sites.path))
@@ -81,7 +75,7 @@ def mine(
             split=split,
             indices=missed_M[:top].tolist(),
             run=run,
-            weights_digest=weights_digest,
+            weights_digest=bench.weights.weights_digest,
         ),
         threshold=threshold,
         positives=int(sites.label_N[predictions.index_N].sum()),

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import pickle
-import secrets
 import struct
 import zipfile
 import zlib
@@ -14,27 +12,20 @@ from typing import Any
 import torch
 
 from kag.errors import CheckpointError
-from kag.track.atomic import sync_folder
+from kag.track.atomic import atomic_path
 
 
 def save_torch(path: Path, value: Any) -> None:
-    """Write a file so that a reader, or a crash at any moment, sees the old file or the new one and nothing between.
+    """Write a file by `atomic_path`.
 
     Raises:
         CheckpointError: the folder is missing, the disk is full or the path may not be written.
     """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
     try:
-        with temporary.open("wb") as file:
+        with atomic_path(path) as temporary, temporary.open("wb") as file:
             torch.save(value, file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-        sync_folder(path.parent)
     except OSError as error:
         raise CheckpointError(f"cannot be written: {error.strerror}", where=str(path)) from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def load_torch(path: Path, *, mmap: bool = False) -> dict[str, Any]:

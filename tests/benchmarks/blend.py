@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from kag.cli.blend import grid
 from kag.data.read import read_sites
 from kag.data.sites import Sites
 from kag.data.synth import synthesise
@@ -19,7 +20,7 @@ from kag.track.record import RunRecord
 from kag.train.console import RunConsole
 from kag.train.fit import fit
 from kag.weights.bench import Bench
-from kag.weights.blend import Trial, grid, try_ratios
+from kag.weights.blend import Trial, try_ratios
 from kag.weights.checkpoint import read_checkpoint
 
 ROOT = Path(__file__).parents[2]
@@ -49,8 +50,8 @@ def _pair(folder: Path, sites: Sites, kind: str, overrides: Sequence[str], seed:
         for which in range(2)
     ]
     weights = [read_checkpoint(folder / "runs" / child.id / "checkpoints" / "best.ckpt") for child in children]
-    trials = try_ratios(weights, grid("0:1:0.1", 2), Bench.of(weights[0], sites))
-    figures = " ".join(f"{trial.plain.evaluation.auprc:.3f}/{_recomputed(trial):.3f}" for trial in trials)
+    trials = tuple(try_ratios(weights, grid("0:1:0.1", 2), Bench.of(weights[0], sites)))
+    figures = " ".join(f"{trial.tried.plain.evaluation.auprc:.3f}/{_recomputed(trial):.3f}" for trial in trials)
     print(f"{kind} {seed}: {figures}", flush=True)
     return trials
 
@@ -62,20 +63,20 @@ def _train(folder: Path, name: str, *overrides: str) -> RunRecord:
 
 
 def _recomputed(trial: Trial) -> float:
-    assert trial.recomputed is not None
-    return trial.recomputed.evaluation.auprc or 0.0
+    assert trial.tried.recomputed is not None
+    return trial.tried.recomputed.evaluation.auprc or 0.0
 
 
 def _summary(kind: str, found: Sequence[tuple[Trial, ...]]) -> None:
     inner = [trial for trials in found for trial in trials[1:-1]]
     halves = [trials[len(trials) // 2] for trials in found]
     for what, some in (("inner ratios", inner), ("50/50", halves)):
-        gains = [_recomputed(trial) - (trial.plain.evaluation.auprc or 0.0) for trial in some]
+        gains = [_recomputed(trial) - (trial.tried.plain.evaluation.auprc or 0.0) for trial in some]
         no_worse = sum(gain >= 0 for gain in gains)
         mean = sum(gains) / len(gains)
         print(f"{kind}, {what}: recomputed no worse in {no_worse} of {len(gains)}, mean gain {mean:+.4f}")
     best = [
-        max(map(_recomputed, trials)) >= max(trial.plain.evaluation.auprc or 0.0 for trial in trials)
+        max(map(_recomputed, trials)) >= max(trial.tried.plain.evaluation.auprc or 0.0 for trial in trials)
         for trials in found
     ]
     print(f"{kind}, best of the grid: recomputed no worse in {sum(best)} of {len(best)}")

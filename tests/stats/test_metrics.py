@@ -40,9 +40,9 @@ def test_a_ranking_worked_out_by_hand() -> None:
     assert metrics.auroc(points) == pytest.approx(4 / 6)
     assert metrics.best_threshold(points) == 1.0
     at = metrics.at_threshold(points, 1.0)
-    assert (at.iou, at.precision, at.recall) == (3 / 4, 3 / 4, 1.0)
-    assert at.f1 == pytest.approx(6 / 7)
-    assert metrics.at_threshold(points, 2.5).iou == 1 / 4
+    assert (at["iou"], at["precision"], at["recall"]) == (3 / 4, 3 / 4, 1.0)
+    assert at["f1"] == pytest.approx(6 / 7)
+    assert metrics.at_threshold(points, 2.5)["iou"] == 1 / 4
 
 
 def test_all_tied_scores_give_the_prevalence() -> None:
@@ -80,8 +80,8 @@ def test_the_best_threshold_is_the_best_of_all(ranking: tuple[np.ndarray, np.nda
     assert best is not None
     candidates = every_threshold(score_N, label_N)
     at = metrics.at_threshold(points, best)
-    assert at.iou == pytest.approx(max(iou for iou, _ in candidates))
-    assert best == next(threshold for iou, threshold in candidates if iou == at.iou)
+    assert at["iou"] == pytest.approx(max(iou for iou, _ in candidates))
+    assert best == next(threshold for iou, threshold in candidates if iou == at["iou"])
 
 
 @given(rankings(), st.floats(-8, 8, width=32))
@@ -92,12 +92,12 @@ def test_counts_at_a_threshold_are_those_of_the_definition(
     at = metrics.at_threshold(metrics.curve(score_N, label_N), threshold)
     predicted_N, positive_N = score_N >= threshold, label_N == 1
     true = int((predicted_N & positive_N).sum())
-    assert at.recall == (true / positive_N.sum() if positive_N.any() else None)
-    assert at.precision == (true / predicted_N.sum() if predicted_N.any() else None)
+    assert at["recall"] == (true / positive_N.sum() if positive_N.any() else None)
+    assert at["precision"] == (true / predicted_N.sum() if predicted_N.any() else None)
     either = int((predicted_N | positive_N).sum())
-    assert at.iou == (true / either if either else None)
-    if at.iou is not None and at.f1 is not None:
-        assert at.f1 == pytest.approx(2 * at.iou / (1 + at.iou))
+    assert at["iou"] == (true / either if either else None)
+    if at["iou"] is not None and at["f1"] is not None:
+        assert at["f1"] == pytest.approx(2 * at["iou"] / (1 + at["iou"]))
 
 
 @given(rankings(), st.randoms())
@@ -130,7 +130,7 @@ def test_without_a_positive_nothing_is_made_up(label_N: np.ndarray) -> None:
     assert metrics.auroc(points) is None
     assert metrics.best_threshold(points) is None
     at = metrics.at_threshold(points, 100.0)
-    assert (at.iou, at.f1, at.precision, at.recall) == (None, None, None, None)
+    assert (at["iou"], at["f1"], at["precision"], at["recall"]) == (None, None, None, None)
     assert len(metrics.protein_auprc(score_N, label_N, np.zeros(len(label_N), dtype=np.int64))[0]) == 0
 
 

@@ -7,11 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from kag.data.sites import Sites, contexts
+from kag.data.sites import DataFacts, Sites, contexts
 from kag.data.tables import SiteTables, train_statistics
 from kag.model.network import Network
 from kag.spec import RunSpec, build_spec
-from kag.weights.checkpoint import DataFacts
 
 MAX_DISTANCE = 20.0
 
@@ -69,7 +68,7 @@ def tables(sites: Sites) -> SiteTables:
 
 @pytest.fixture
 def facts(sites: Sites) -> DataFacts:
-    return DataFacts(sites.columns, sites.embedding, sites.neighbours, MAX_DISTANCE, sites.digest)
+    return DataFacts.of(sites, MAX_DISTANCE)
 
 
 def make_network(spec: RunSpec, sites: Sites, seed: int) -> Network:

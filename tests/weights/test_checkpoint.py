@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -10,14 +11,13 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kag.data.sites import Sites
+from kag.data.sites import DataFacts, Sites
 from kag.data.tables import SiteTables
 from kag.errors import CheckpointError
 from kag.model.network import Network
 from kag.spec import RunSpec
 from kag.weights import checkpoint
 from kag.weights.checkpoint import (
-    DataFacts,
     build_network,
     entries,
     load_network,
@@ -93,6 +93,16 @@ def test_what_is_wrong_is_said(saved: Path, change: Callable[[dict[str, Any]], N
     assert str(saved) in str(caught.value)
 
 
+def test_the_columns_have_names_where_the_data_and_the_file_say_them(
+    saved: Path, network: Network, spec: RunSpec, facts: DataFacts, sites: Sites
+) -> None:
+    assert read_checkpoint(saved).data.columns == sites.features == ("a", "b", "c", "d")
+    save_weights(saved, stored(spec, network.state_dict(), dataclasses.replace(facts, columns=None), epoch=0))
+    assert read_checkpoint(saved).data.columns is None
+    rewrite(saved, lambda content: content["data"].pop("columns"))
+    assert read_checkpoint(saved).data == dataclasses.replace(facts, columns=None), "as older files are"
+
+
 def test_files_that_are_no_checkpoints(tmp_path: Path, saved: Path) -> None:
     (tmp_path / "text").write_text("weights")
     (tmp_path / "empty").touch()
@@ -138,7 +148,7 @@ def test_a_flipped_byte_is_found_or_harmless(saved: Path, share: float, bits: in
 
 
 def test_weights_of_another_shape_are_refused_with_the_list(network: Network, spec: RunSpec, facts: DataFacts) -> None:
-    wider = DataFacts(facts.features + 1, facts.embedding, facts.neighbours, facts.max_distance, facts.data_digest)
+    wider = dataclasses.replace(facts, features=facts.features + 1)
     state = dict(network.state_dict())
     del state["gate.dropout_rate"]
     with pytest.raises(CheckpointError) as caught:

@@ -8,12 +8,19 @@ import torch
 
 from kag.data.batches import evaluation_batches
 from kag.data.mined import read_mined, write_mined
-from kag.data.sites import Sites
-from kag.data.tables import SiteTables
+from kag.data.sites import DataFacts, Sites
 from kag.errors import DataError
 from kag.model.network import Network
+from kag.spec import RunSpec
+from kag.weights.bench import Bench
+from kag.weights.checkpoint import stored
 from kag.weights.evaluate import Predictions, evaluate, score
 from kag.weights.mine import false_negatives, mine
+
+
+@pytest.fixture
+def bench(spec: RunSpec, network: Network, facts: DataFacts, sites: Sites) -> Bench:
+    return Bench.of(stored(spec, network.state_dict(), facts, epoch=0), sites)
 
 
 def test_missed_positives_come_worst_first(sites: Sites) -> None:
@@ -34,8 +41,9 @@ def test_missed_positives_come_worst_first(sites: Sites) -> None:
     assert false_negatives(predictions, sites, 0.5).tolist() == expected
 
 
-def test_what_is_mined_can_be_replayed(tmp_path: Path, network: Network, sites: Sites, tables: SiteTables) -> None:
-    mining = mine(network, sites, tables, run="2025-10-21_12-48-11_oct17", weights_digest="w" * 64)
+def test_what_is_mined_can_be_replayed(tmp_path: Path, bench: Bench) -> None:
+    network, sites, tables = bench.network, bench.sites, bench.tables
+    mining = mine(bench, run="2025-10-21_12-48-11_oct17")
     path = tmp_path / "hard.json"
     write_mined(path, mining.mined)
     index_M = read_mined(path, sites)
@@ -48,16 +56,17 @@ def test_what_is_mined_can_be_replayed(tmp_path: Path, network: Network, sites: 
     found = sum(value >= threshold for row, value in logit.items() if sites.label_N[row] == 1)
     assert mining.positives == mining.missed + found
     assert len(index_M) == mining.missed
-    assert (mining.mined.run, mining.mined.weights_digest) == ("2025-10-21_12-48-11_oct17", "w" * 64)
-    top = mine(network, sites, tables, run="r", weights_digest="w", top=3)
+    assert (mining.mined.run, mining.mined.weights_digest) == (
+        "2025-10-21_12-48-11_oct17",
+        bench.weights.weights_digest,
+    )
+    top = mine(bench, run="r", top=3)
     assert top.mined.indices == index_M[:3].tolist()
     assert top.missed == mining.missed
 
 
-def test_other_data_and_other_splits_are_not_replayed(
-    tmp_path: Path, network: Network, sites: Sites, tables: SiteTables
-) -> None:
-    mining = mine(network, sites, tables, run="r", weights_digest="w", split="test")
+def test_other_data_and_other_splits_are_not_replayed(tmp_path: Path, bench: Bench, sites: Sites) -> None:
+    mining = mine(bench, run="r", split="test")
     write_mined(tmp_path / "test.json", mining.mined)
     with pytest.raises(DataError, match="test split"):
         read_mined(tmp_path / "test.json", sites)
@@ -66,8 +75,8 @@ def test_other_data_and_other_splits_are_not_replayed(
         read_mined(tmp_path / "other.json", sites)
 
 
-def test_nothing_missed_is_said(network: Network, sites: Sites, tables: SiteTables) -> None:
+def test_nothing_missed_is_said(bench: Bench) -> None:
     with torch.no_grad():
-        network.classifier.logit.weight.zero_()
+        bench.network.classifier.logit.weight.zero_()
     with pytest.raises(DataError, match="find every positive of train"):
-        mine(network, sites, tables, run="r", weights_digest="w")
+        mine(bench, run="r")

@@ -12,7 +12,7 @@ from kag.data.tables import SiteTables
 from kag.errors import UserError
 from kag.model.network import Network
 from kag.weights.evaluate import Predictions, score
-from kag.weights.predictions import write_predictions
+from kag.weights.evaluate_file import write_predictions
 
 
 def test_the_file_says_what_was_scored_by_which_weights_on_which_data(

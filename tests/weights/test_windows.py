@@ -8,17 +8,17 @@ import pytest
 import torch
 
 from kag.data.batches import evaluation_batches
-from kag.data.sites import Sites
+from kag.data.sites import DataFacts, Sites
 from kag.errors import CheckpointError, UserError
 from kag.model.network import Network
 from kag.spec import RunSpec
 from kag.stats import metrics
 from kag.weights.average import RunSums, add_to_sums, weighted_mean
 from kag.weights.bench import Bench
-from kag.weights.checkpoint import DataFacts, StoredWeights, build_network, snapshot, stored
+from kag.weights.checkpoint import StoredWeights, build_network, snapshot, stored
 from kag.weights.evaluate import evaluate, score
 from kag.weights.heatmap import write_heat_map
-from kag.weights.windows import Window, WindowMap, parse_window, promising, verified, window_map, window_weights
+from kag.weights.windows import Window, WindowMap, promising, verified, window_map, window_weights
 
 EPOCHS = 6
 FIRST = 2
@@ -33,7 +33,7 @@ def run(
 ) -> tuple[Path, list[StoredWeights]]:
     """Sums and weights of the epochs of a run, each a step away from the last."""
     folder = tmp_path_factory.mktemp("sums")
-    facts = DataFacts(sites.columns, sites.embedding, sites.neighbours, module_spec.data.max_distance, sites.digest)
+    facts = DataFacts.of(sites, module_spec.data.max_distance)
     network = module_network(module_spec, 0)
     generator = torch.Generator().manual_seed(1)
     states = []
@@ -79,24 +79,25 @@ def test_verified_windows_score_what_the_direct_mean_scores(
 ) -> None:
     found = window_map(sums, bench, verify=None)
     assert len(found.verified) == EPOCHS * (EPOCHS - 1) // 2
-    assert [w.auprc for w in found.verified] == sorted((w.auprc or 0.0 for w in found.verified), reverse=True)
+    assert [w.auprc for w in found.verified] == sorted((w.auprc for w in found.verified), reverse=True)
     assert found.best == found.verified[0]
     for window in found.verified[:4]:
         begin = window.start - FIRST
         inside = [weights.network for weights in run[1][begin : begin + window.length]]
         mean = weighted_mean(inside, [1 / window.length] * window.length)
         buffers = {name: inside[-1][name] for name in inside[-1] if name not in dict(bench.network.named_parameters())}
-        assert window.plain is not None
+        assert window.tried is not None
+        plain = window.tried.plain.evaluation
         direct = bench.evaluate(mean | buffers)
-        assert window.plain.evaluation.values["loss"] == pytest.approx(direct.values["loss"], abs=1e-5)
-        assert window.plain.evaluation.auprc == pytest.approx(direct.auprc, abs=1e-3)
+        assert plain.values["loss"] == pytest.approx(direct.values["loss"], abs=1e-5)
+        assert plain.auprc == pytest.approx(direct.auprc, abs=1e-3)
 
 
 def test_the_number_of_candidates_counts_everything_that_was_looked_at(sums: RunSums, bench: Bench) -> None:
     seen: dict[str, tuple[int, int]] = {}
     found = window_map(sums, bench, verify=3, progress=lambda step, done, total: seen.update({step: (done, total)}))
     assert len(found.verified) == 3
-    assert found.tried == EPOCHS * (EPOCHS + 1) // 2 + 3 * 2
+    assert found.candidates == EPOCHS * (EPOCHS + 1) // 2 + 3 * 2
     assert seen == {"epochs": (6, 6), "windows": (21, 21), "verified": (3, 3)}
 
 
@@ -104,17 +105,17 @@ def test_the_delivered_weights_are_those_that_were_scored(
     run: tuple[Path, list[StoredWeights]], sums: RunSums, bench: Bench, sites: Sites
 ) -> None:
     for start, length in ((FIRST, 2), (FIRST + 1, 4)):
-        window = verified(sums, bench, start, length)
-        weights = window_weights(sums, bench, run[1][0], window)
-        assert window.best is not None
-        assert weights.weights_digest == window.best.weights_digest
+        window = verified(sums, bench, Window(start, length))
+        weights = window_weights(sums, bench, window)
+        assert window.tried is not None
+        assert weights.weights_digest == window.tried.best.weights_digest
         assert weights.epoch == start + length - 1
-        assert evaluate(build_network(weights), sites, bench.tables, "val", samples=0) == window.best.evaluation
+        assert evaluate(build_network(weights), sites, bench.tables, "val", samples=0) == window.tried.best.evaluation
 
 
 def test_a_window_outside_the_run_is_refused(sums: RunSums, bench: Bench) -> None:
     with pytest.raises(CheckpointError, match="epochs 2 to 7 are stored"):
-        verified(sums, bench, 0, 3)
+        verified(sums, bench, Window(0, 3))
 
 
 def test_sums_of_another_network_are_refused(
@@ -133,13 +134,6 @@ def test_promising_windows_are_not_nearly_the_same() -> None:
     alike = [Window(0, 9, ensemble=0.9), Window(0, 10, ensemble=0.8)]
     assert promising(alike, 2) == alike
     assert promising(alike, 0) == []
-
-
-def test_windows_in_words() -> None:
-    assert parse_window("26:6") == (26, 6)
-    for text in ("26", "26:0", "26-6", "a:b", "-1:2", "26:6:1", ""):
-        with pytest.raises(UserError, match="START:LENGTH"):
-            parse_window(text)
 
 
 def test_the_heat_map_is_a_picture(tmp_path: Path, sums: RunSums, bench: Bench) -> None:

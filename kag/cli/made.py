@@ -1,0 +1,43 @@
+"""The run that `kag blend` or `kag windows` makes: mirrored in W&B as its parents are, and shown."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from kag.spec.run import TrackSpec
+    from kag.track.record import RunRecord
+    from kag.weights.bench import Tried
+
+
+def mirrored(record: RunRecord, runs: Path, track: TrackSpec, console: Console) -> RunRecord:
+    """Mirror a finished run; W&B's failures are printed. The record with the W&B id, if it has one now."""
+    from rich.markup import escape
+
+    from kag.track.folder import RunFolder
+    from kag.track.wandb_run import mirror_finished
+
+    def warn(text: str) -> None:
+        console.print(f"[yellow]warning:[/yellow] {escape(text)}", soft_wrap=True)
+
+    return mirror_finished(RunFolder(runs / record.id), record, track, warn)
+
+
+def tried_cells(tried: Tried | None) -> list[str]:
+    """Of a row of a table: val AUPRC plain and recomputed, and the digest of the better one."""
+    from kag.cli.tables import MISSING, short
+
+    variants = (tried.plain, tried.recomputed) if tried else (None, None)
+    auprcs = (f"{variant.evaluation.auprc:.4f}" if variant else MISSING for variant in variants)
+    return [*auprcs, short(tried.best.weights_digest if tried else None)]
+
+
+def print_made(record: RunRecord, runs: Path, console: Console) -> None:
+    """Its results, and where it lies."""
+    from kag.cli.results import results_table
+
+    console.print(results_table(f"results of {record.id}", record.results))
+    console.print(f"run folder {runs / record.id}", soft_wrap=True)

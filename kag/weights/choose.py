@@ -1,0 +1,78 @@
+"""Choose on val, test once, store: how weights come to stand for a run, whatever made them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from kag import names
+from kag.names import Kind
+from kag.stats.bootstrap import SAMPLES
+from kag.track.folder import RunFolder
+from kag.track.record import Checkpoint, Result
+from kag.weights.bench import Bench
+from kag.weights.checkpoint import StoredWeights, save_weights
+from kag.weights.evaluate import results
+
+
+@dataclass(frozen=True, eq=False)
+class Delivery:
+    """What a run hands on."""
+
+    results: tuple[Result, ...]
+    """Each candidate on val, then the chosen one on test."""
+    weights: Mapping[str, StoredWeights]
+    """By checkpoint: `best` is the first candidate, further ones are named by their kind, `delivered` is the chosen.
+
+    `start_from` and `kag eval` look for the first and the last by themselves."""
+
+    @property
+    def checkpoints(self) -> dict[str, Checkpoint]:
+        """The same for the run's record."""
+        return {
+            name: Checkpoint(path=f"checkpoints/{name}.ckpt", weights_digest=each.weights_digest, epoch=each.epoch)
+            for name, each in self.weights.items()
+        }
+
+    def save(self, folder: RunFolder) -> None:
+        """Write the checkpoints.
+
+        Raises:
+            CheckpointError: one cannot be written.
+        """
+        for name, each in self.weights.items():
+            save_weights(folder.checkpoints / f"{name}.ckpt", each)
+
+
+def choose(candidates: Mapping[Kind, StoredWeights], bench: Bench, *, selected_on: str = names.OBJECTIVE) -> Delivery:
+    """The candidate with the highest val AUPRC, the first of equals; test is evaluated once, with its val threshold.
+
+    Args:
+        candidates: the first one is what the run is known by if nothing beats it.
+        bench: of the candidates.
+        selected_on: what the record says of how they were chosen.
+
+    Raises:
+        CheckpointError: they do not fit the bench.
+        RunFailed: one scores NaN.
+    """
+    on_val = {kind: bench.evaluate(each.network, samples=SAMPLES) for kind, each in candidates.items()}
+    chosen = max(candidates, key=lambda kind: on_val[kind].auprc)
+    threshold = on_val[chosen].threshold
+    on_test = bench.evaluate(candidates[chosen].network, "test", threshold=threshold, samples=SAMPLES)
+    rows = tuple(
+        row
+        for kind, evaluation in (*on_val.items(), (chosen, on_test))
+        for row in results(
+            evaluation,
+            weights=kind,
+            weights_digest=candidates[kind].weights_digest,
+            data_digest=candidates[kind].data.data_digest,
+            epoch=candidates[kind].epoch,
+            selected_on=selected_on,
+            delivered=kind == chosen,
+        )
+    )
+    first, *others = candidates
+    named = {"best": candidates[first]} | {kind: candidates[kind] for kind in others}
+    return Delivery(rows, named | {"delivered": candidates[chosen]})
