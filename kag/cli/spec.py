@@ -49,8 +49,8 @@ def check(
 
     from kag.cli.sweep import check_sweep, is_sweep
     from kag.errors import SpecError
-    from kag.spec.load import load_spec, spec_text
-    from kag.spec.preflight import preflight
+    from kag.spec.load import read_spec, spec_text
+    from kag.spec.preflight import Facts, preflight
 
     refuse_unknown_options([str(spec_file), *(overrides or ())], options_of(context))
     console = Console(stderr=as_json)
@@ -58,10 +58,10 @@ def check(
         check_sweep(spec_file, overrides or (), as_json=as_json)
         console.print("[green]this sweep can be run[/green]")
         return
-    spec = load_spec(spec_file, overrides or ())
+    spec, retired = read_spec(spec_file, overrides or ())
     if not as_json:
         console.print(spec_text(spec), markup=False, highlight=False, soft_wrap=True)
-    findings = preflight(spec)
+    findings = preflight(spec, Facts(retired=retired))
     colours = {"error": "red", "warning": "yellow", "note": "cyan"}
     for finding in findings:
         line = f"[{colours[finding.severity]}]{finding.severity}[/] {finding.code}: {escape(finding.sentence)}"

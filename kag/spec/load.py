@@ -16,7 +16,8 @@ from kag.errors import SpecError
 from kag.spec.keys import known_keys, nearest_key
 from kag.spec.overrides import json_or_text, parse_overrides
 from kag.spec.ramp import Ramp
-from kag.spec.run import RunSpec
+from kag.spec.retired import retired_in, retired_sentence, without_retired
+from kag.spec.run import RunSpec, default_spec
 from kag.spec.text import read_yaml, yaml_text
 
 PATHS = ("data.file", "data.replay.indices")
@@ -48,19 +49,38 @@ class Violation(NamedTuple):
         return "\n".join(lines)
 
 
+class Loaded(NamedTuple):
+    """A spec as it was read."""
+
+    spec: RunSpec
+    retired: tuple[str, ...]
+    """Keys that were said and do nothing any more (`kag.spec.retired`)."""
+
+
 def load_spec(path: Path, overrides: Iterable[str] = ()) -> RunSpec:
+    """Read a spec file and apply overrides; `read_spec` for callers that do not ask what has been left out."""
+    return read_spec(path, overrides).spec
+
+
+def read_spec(path: Path, overrides: Iterable[str] = (), *, trial: bool = False) -> Loaded:
     """Read a spec file and apply overrides.
 
     Args:
-        path: YAML file.
+        path: YAML file. It may be of an older kag and have retired keys.
         overrides: `a.b=c`, `--a.b=c` or a JSON object of dotted keys.
+        trial: the overrides are those of a sweep file, which may be of an older kag too.
 
     Raises:
-        SpecError: lists every violation with line, key, value, nearest known key and remedy.
+        SpecError: lists every violation with line, key, value, nearest known key and remedy; or an override names a
+            retired key.
     """
     tree, lines = read_yaml(path)
     parsed = parse_overrides(overrides)
-    return build_spec(_resolved(tree, path.parent), _resolved_overrides(parsed), lines=lines, title=str(path))
+    refused = retired_in(parsed)
+    if refused and not trial:
+        raise SpecError(retired_sentence(refused), where="override", remedy="leave it out")
+    spec = build_spec(_resolved(tree, path.parent), _resolved(parsed, Path.cwd()), lines=lines, title=str(path))
+    return Loaded(spec, tuple(dict.fromkeys((*retired_in(tree), *refused))))
 
 
 def build_spec(
@@ -72,11 +92,13 @@ def build_spec(
 ) -> RunSpec:
     """The spec of a plain tree and of dotted overrides; `lines` and `title` say where a violation stands.
 
+    Retired keys are left out.
+
     Raises:
-        SpecError: as `load_spec`.
+        SpecError: as `read_spec`.
     """
-    overrides = overrides or {}
-    merged = _merge(_defaults(), tree)
+    overrides = without_retired(overrides or {})
+    merged = _merge(_defaults(), without_retired(tree))
     for key, value in overrides.items():
         merged = _merge(merged, _nested(key, value))
     try:
@@ -98,7 +120,7 @@ def _spec_error(violations: list[Violation], title: str) -> SpecError:
 
 
 def _defaults() -> dict[str, Any]:
-    tree = RunSpec.model_validate({"name": "default", "data": {"file": "default"}}).model_dump(mode="json")
+    tree = default_spec().model_dump(mode="json")
     del tree["name"], tree["data"]["file"]
     return tree
 
@@ -119,22 +141,11 @@ def _nested(key: str, value: Any) -> dict[str, Any]:
     return {head: _nested(rest, value) if rest else value}
 
 
-def _resolved(tree: dict[str, Any], folder: Path) -> dict[str, Any]:
-    for key in PATHS:
-        *sections, last = key.split(".")
-        part: Any = tree
-        for section in sections:
-            part = part.get(section) if isinstance(part, dict) else None
-        if isinstance(part, dict) and isinstance(part.get(last), str):
-            part[last] = _absolute(part[last], folder)
-    return tree
-
-
-def _resolved_overrides(overrides: dict[str, Any]) -> dict[str, Any]:
-    return {
-        key: _absolute(value, Path.cwd()) if key in PATHS and isinstance(value, str) else value
-        for key, value in overrides.items()
-    }
+def _resolved(value: Any, folder: Path, key: str = "") -> Any:
+    """A tree, nested or with dotted keys, whose paths are seen from a folder."""
+    if isinstance(value, Mapping):
+        return {name: _resolved(inner, folder, f"{key}.{name}".removeprefix(".")) for name, inner in value.items()}
+    return _absolute(value, folder) if key in PATHS and isinstance(value, str) else value
 
 
 def _absolute(path: str, folder: Path) -> str:

@@ -49,7 +49,6 @@ class SiteBatches(LightningDataModule):
         reached = self.trainer.current_epoch if self.trainer is not None else 0
         return index_loader(
             lambda epoch: self.of_epoch(epoch, rank=rank, world=world),
-            workers=self._spec.data.workers,
             start=max(self.start, (reached, 0)),
         )
 
@@ -58,7 +57,7 @@ class SiteBatches(LightningDataModule):
         rank, world = self._process()
         points = min(EVALUATION_POINTS, -(-len(self._sites.index("val")) // world))
         batches = shard(evaluation_batches(self._sites, "val", points), rank, world, even=False)
-        return index_loader(lambda _: batches or [np.empty(0, np.int64)], workers=self._spec.data.workers)
+        return index_loader(lambda _: batches or [np.empty(0, np.int64)])
 
     def on_after_batch_transfer(self, batch: Tensor, dataloader_idx: int) -> Batch:
         """Gather the batch on its device."""

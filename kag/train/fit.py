@@ -50,6 +50,7 @@ def fit(
     resume: RunFolder | None = None,
     accept: Sequence[str] = (),
     share: ShareOptions | None = None,
+    retired: tuple[str, ...] = (),
     console: RunConsole | None = None,
 ) -> RunRecord:
     """Train, evaluate and record one run.
@@ -60,6 +61,7 @@ def fit(
         resume: a killed run to continue instead of starting a new one.
         accept: keys in which `spec` may differ from the resumed run's.
         share: folder of states that runs with a common beginning share.
+        retired: keys that were said and do nothing any more; preflight says so.
         console: where to print.
 
     Raises:
@@ -73,7 +75,8 @@ def fit(
     console = (console if process_rank() == 0 else None) or RunConsole(quiet=process_rank() != 0)
     sites = read_sites(Path(spec.data.file))
     earlier = earlier_runs(runs, console)
-    findings = require_sound(spec, Facts(sibling_best_epochs=best_epochs(earlier, sites.digest)), console)
+    facts = Facts(sibling_best_epochs=best_epochs(earlier, sites.digest), retired=retired)
+    findings = require_sound(spec, facts, console)
     require_memory_for_weights(spec, sites)
     start = None if resume else find_start(spec, runs)
     batches, signals = SiteBatches(spec, sites), SignalWatch()

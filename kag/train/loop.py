@@ -125,7 +125,7 @@ def build_trainer(spec: RunSpec, callbacks: list[Callback]) -> Trainer:
     return Trainer(
         accelerator="auto",
         devices=trainer.devices,
-        strategy=trainer.strategy,
+        strategy="auto",
         precision=trainer.precision,
         max_epochs=spec.last_epoch + 1,
         gradient_clip_val=trainer.gradient_clip or None,
