@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -106,7 +107,9 @@ def build_spec(
     except ValidationError as error:
         # Pydantic does not count faulty items, and calls a list of nothing else too short as well.
         details = [detail for detail in error.errors() if detail["type"] != "too_short" or not detail["input"]]
-        raise _spec_error([_violation(detail, overrides, lines or {}) for detail in details], title) from None
+        raise SpecError(
+            problem_list([_violation(each, overrides, lines or {}) for each in details]), where=title
+        ) from None
 
 
 def spec_text(spec: RunSpec) -> str:
@@ -114,9 +117,21 @@ def spec_text(spec: RunSpec) -> str:
     return yaml_text(spec.model_dump(mode="json"))
 
 
-def _spec_error(violations: list[Violation], title: str) -> SpecError:
-    count = f"{len(violations)} problem" + ("s" if len(violations) > 1 else "")
-    return SpecError("\n".join([count, *(f"  {violation}" for violation in violations)]), where=title)
+def problem_list(problems: Sequence[object]) -> str:
+    """How many there are, then one a line."""
+    return "\n  ".join([f"{len(problems)} problem{'s' if len(problems) > 1 else ''}", *map(str, problems)])
+
+
+def shortened(value: Any, limit: int = 80) -> str:
+    """A value as JSON, cut where it is too long for a line."""
+    text = json.dumps(value, default=str)
+    return text if len(text) <= limit else text[: limit - 3] + "..."
+
+
+def sentence_of(detail: ErrorDetails) -> str:
+    """What pydantic has to say, as the end of a line of ours."""
+    text = detail["msg"].removeprefix("Value error, ")
+    return text[0].lower() + text[1:]
 
 
 def _defaults() -> dict[str, Any]:
@@ -158,7 +173,7 @@ def _violation(detail: ErrorDetails, overrides: Mapping[str, Any], lines: Mappin
     return Violation(
         key=key,
         problem="missing" if missing else "unknown key" if unknown else _sentence(detail, key),
-        value="" if missing else _short(detail["input"]),
+        value="" if missing else shortened(detail["input"]),
         where=_where(key, overrides, lines),
         nearest=nearest_key(key) if unknown and key not in known_keys() else None,
         remedy=f"add `{key}: ...`" if missing else _remedy(detail, key),
@@ -178,21 +193,18 @@ def _sentence(detail: ErrorDetails, key: str) -> str:
     if detail["type"] == "literal_error" and key in _UNIONS:
         return f"must be {_UNIONS[key]}"
     if detail["type"] == "model_type":
-        return f"must be {_article(detail)} section"
-    text = detail["msg"].removeprefix("Value error, ")
-    return (text[0].lower() + text[1:]).replace("a valid tuple", "a list").replace("tuple", "list")
-
-
-def _article(detail: ErrorDetails) -> str:
-    return "a number or a" if detail.get("ctx", {}).get("class_name") == Ramp.__name__ else "a"
+        return f"must be a {'number or a ' if detail['ctx']['class_name'] == Ramp.__name__ else ''}section"
+    return sentence_of(detail).replace("a valid tuple", "a list").replace("tuple", "list")
 
 
 def _remedy(detail: ErrorDetails, key: str) -> str | None:
     if detail["type"] == "extra_forbidden":
         return f"write it nested: {_flow(key)}" if key in known_keys() else "remove it, or use the known key"
-    if detail["type"] in ("float_type", "int_type", "bool_type") and _is_quoted(detail["input"]):
+    value = detail["input"]
+    quoted = isinstance(value, str) and isinstance(json_or_text(value), (int, float))
+    if detail["type"] in ("float_type", "int_type", "bool_type") and quoted:
         return "remove the quotes"
-    if detail["type"] == "string_type" and isinstance(detail["input"], (int, float, date)):
+    if detail["type"] == "string_type" and isinstance(value, (int, float, date)):
         return "put it in quotes"
     if detail["type"] == "model_type" and key in known_keys():
         inner = [known.rsplit(".", 1)[-1] for known in known_keys() if known.rpartition(".")[0] == key]
@@ -205,23 +217,14 @@ def _flow(key: str) -> str:
     return f"{head}: {{{_flow(rest)}}}" if rest else f"{head}: ..."
 
 
-def _is_quoted(value: Any) -> bool:
-    return isinstance(value, str) and isinstance(json_or_text(value), (int, float))
-
-
 def _where(key: str, overrides: Mapping[str, Any], lines: Mapping[str, int]) -> str:
-    if any(key == name or key.startswith(f"{name}.") for name in overrides):
+    """Where a key was said, or else the innermost section around it."""
+    sections = list(accumulate(key.split("."), "{}.{}".format))
+    if any(section in overrides for section in sections):
         return "override"
-    prefix = key
-    while prefix:
-        if any(name == prefix or name.startswith(f"{prefix}.") for name in overrides):
+    for section in reversed(sections):
+        if any(name.startswith(f"{section}.") for name in overrides):
             return "override"
-        if prefix in lines:
-            return f"line {lines[prefix]}"
-        prefix = prefix.rpartition(".")[0]
+        if section in lines:
+            return f"line {lines[section]}"
     return ""
-
-
-def _short(value: Any, limit: int = 80) -> str:
-    text = json.dumps(value, default=str)
-    return text if len(text) <= limit else text[: limit - 3] + "..."

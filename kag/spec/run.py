@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Discriminator, Field, Tag
 
@@ -47,14 +47,10 @@ class DataSpec(Part):
     """Extra passes over mined samples, or null."""
 
 
-def _kind(value: Any) -> str:
-    return "auto" if isinstance(value, str) else "ramp"
-
-
-PosWeight = Annotated[
-    Annotated[Literal["auto"], Tag("auto")] | Annotated[NotNegativeRamp, Tag("ramp")],
-    Discriminator(_kind),
-]
+_Auto = Annotated[Literal["auto"], Tag("auto")]
+_AUTO_OR_GIVEN = Discriminator(lambda value: "auto" if isinstance(value, str) else "given")
+PosWeight = Annotated[_Auto | Annotated[NotNegativeRamp, Tag("given")], _AUTO_OR_GIVEN]
+Devices = Annotated[_Auto | Annotated[Count, Tag("given")], _AUTO_OR_GIVEN]
 
 
 class WarmupSpec(Part):
@@ -150,12 +146,6 @@ class StartFromSpec(Part):
     """`best`, `last`, or a file of that run."""
     keep: Literal["weights", "everything"] = "weights"
     """Weights only, or optimizer, schedules and counters too."""
-
-
-Devices = Annotated[
-    Annotated[Literal["auto"], Tag("auto")] | Annotated[Count, Tag("count")],
-    Discriminator(lambda value: "auto" if isinstance(value, str) else "count"),
-]
 
 
 class TrainerSpec(Part):
