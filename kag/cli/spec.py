@@ -48,6 +48,7 @@ def check(
     from rich.markup import escape
 
     from kag.cli.sweep import check_sweep, is_sweep
+    from kag.cli.sweep_tables import SEVERITIES
     from kag.errors import SpecError
     from kag.spec.load import read_spec, spec_text
     from kag.spec.preflight import Facts, preflight
@@ -62,9 +63,8 @@ def check(
     if not as_json:
         console.print(spec_text(spec), markup=False, highlight=False, soft_wrap=True)
     findings = preflight(spec, Facts(retired=retired))
-    colours = {"error": "red", "warning": "yellow", "note": "cyan"}
     for finding in findings:
-        line = f"[{colours[finding.severity]}]{finding.severity}[/] {finding.code}: {escape(finding.sentence)}"
+        line = f"[{SEVERITIES[finding.severity]}]{finding.severity}[/] {finding.code}: {escape(finding.sentence)}"
         console.print(line, highlight=False, soft_wrap=True)
     if as_json:
         told = [finding.model_dump(mode="json") for finding in findings]

@@ -11,7 +11,7 @@ from kag.changelog.entry import Entry
 from kag.report.words import setting
 from kag.spec.flat import DESCRIPTIVE
 from kag.sweep import Sweep, Trial, TrialState, parse_sweep
-from kag.sweep.objective import objective
+from kag.sweep.check import objective
 from kag.track.record import Result, RunRecord, Scalar, Status
 
 LISTED = 8
