@@ -66,7 +66,9 @@ def sweep(
     looked = look(file)
     console.print(plan_table(looked.plan))
     looked.refuse()
-    looked.require_data()
+    if looked.data is not None and not looked.data.is_file():
+        remedy = "correct data.file in the base spec, or name it in the sweep's command: data.file=FILE"
+        raise DataError("there is no such file, which every trial would read", where=str(looked.data), remedy=remedy)
     with interruptible() as check, connected(runs) as tracking:
         opened = open_sweep(looked.sweep, file, tracking, runs, new=new)
         console.print(opened.said, markup=False)
@@ -112,19 +114,6 @@ class Looked(NamedTuple):
     plan: Plan
     data: Path | None
     """File that every trial reads; None where that is a parameter."""
-
-    def require_data(self) -> None:
-        """Let no sweep begin of which every trial would fail at once.
-
-        Raises:
-            DataError: there is no data file.
-        """
-        if self.data is not None and not self.data.is_file():
-            raise DataError(
-                "there is no such file, which every trial would read",
-                where=str(self.data),
-                remedy="correct data.file in the base spec, or name it in the sweep's command: data.file=FILE",
-            )
 
     def refuse(self) -> None:
         """Let no sweep begin whose points preflight refuses.

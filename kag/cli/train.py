@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from kag.forks.sharing import ShareOptions
     from kag.spec.load import Loaded
     from kag.track.folder import RunFolder
-    from kag.view.words import find_run
 
 
 def train(
@@ -60,6 +59,7 @@ def train(
       kag train runs/specs/sites.yaml swa.start=5 swa.window=2 --share runs/shared --part-at 4,5,6
     """
     from kag.spec.load import read_spec
+    from kag.view.words import find_run
 
     refuse_unknown_options(words or [], options_of(context))
     spec_file, overrides = split_words(words or [])

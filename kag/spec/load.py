@@ -28,28 +28,6 @@ _UNIONS = {"loss.pos_weight": "'auto', a number or a ramp", "trainer.devices": "
 """Keys whose type pydantic picks by a tag, which then stands in the place of an error, and what they take."""
 
 
-class Violation(NamedTuple):
-    """One thing that is wrong with a spec."""
-
-    key: str
-    problem: str
-    value: str = ""
-    """The offending value as JSON, or empty for a key that is missing."""
-    where: str = ""
-    """`line 12`, `override`, or empty for a key that is missing."""
-    nearest: str | None = None
-    remedy: str | None = None
-
-    def __str__(self) -> str:
-        value = f" = {self.value}" if self.value else ""
-        lines = [f"{self.where + ': ' if self.where else ''}{self.key}{value}: {self.problem}"]
-        if self.nearest:
-            lines.append(f"    nearest known key: {self.nearest}")
-        if self.remedy:
-            lines.append(f"    remedy: {self.remedy}")
-        return "\n".join(lines)
-
-
 class Loaded(NamedTuple):
     """A spec as it was read."""
 
@@ -107,9 +85,8 @@ def build_spec(
     except ValidationError as error:
         # Pydantic does not count faulty items, and calls a list of nothing else too short as well.
         details = [detail for detail in error.errors() if detail["type"] != "too_short" or not detail["input"]]
-        raise SpecError(
-            problem_list([_violation(each, overrides, lines or {}) for each in details]), where=title
-        ) from None
+        violations = [_violation(detail, overrides, lines or {}) for detail in details]
+        raise SpecError(problem_list(violations), where=title) from None
 
 
 def spec_text(spec: RunSpec) -> str:
@@ -117,9 +94,9 @@ def spec_text(spec: RunSpec) -> str:
     return yaml_text(spec.model_dump(mode="json"))
 
 
-def problem_list(problems: Sequence[object]) -> str:
+def problem_list(problems: Sequence[str]) -> str:
     """How many there are, then one a line."""
-    return "\n  ".join([f"{len(problems)} problem{'s' if len(problems) > 1 else ''}", *map(str, problems)])
+    return "\n  ".join([f"{len(problems)} problem{'s' if len(problems) > 1 else ''}", *problems])
 
 
 def shortened(value: Any, limit: int = 80) -> str:
@@ -167,17 +144,18 @@ def _absolute(path: str, folder: Path) -> str:
     return path if not path or "\0" in path else os.path.realpath(folder / os.path.expanduser(path))
 
 
-def _violation(detail: ErrorDetails, overrides: Mapping[str, Any], lines: Mapping[str, int]) -> Violation:
+def _violation(detail: ErrorDetails, overrides: Mapping[str, Any], lines: Mapping[str, int]) -> str:
+    """One thing that is wrong: where, key, value and problem; below them the nearest known key and the remedy."""
     key = _key(detail["loc"])
     missing, unknown = detail["type"] == "missing", detail["type"] == "extra_forbidden"
-    return Violation(
-        key=key,
-        problem="missing" if missing else "unknown key" if unknown else _sentence(detail, key),
-        value="" if missing else shortened(detail["input"]),
-        where=_where(key, overrides, lines),
-        nearest=nearest_key(key) if unknown and key not in known_keys() else None,
-        remedy=f"add `{key}: ...`" if missing else _remedy(detail, key),
-    )
+    problem = "missing" if missing else "unknown key" if unknown else _sentence(detail, key)
+    value = "" if missing else f" = {shortened(detail['input'])}"
+    nearest = nearest_key(key) if unknown and key not in known_keys() else None
+    remedy = f"add `{key}: ...`" if missing else _remedy(detail, key)
+    told = [f"{_where(key, overrides, lines)}{key}{value}: {problem}"]
+    told += [f"    nearest known key: {nearest}"] if nearest else []
+    told += [f"    remedy: {remedy}"] if remedy else []
+    return "\n".join(told)
 
 
 def _key(place: tuple[int | str, ...]) -> str:
@@ -218,13 +196,13 @@ def _flow(key: str) -> str:
 
 
 def _where(key: str, overrides: Mapping[str, Any], lines: Mapping[str, int]) -> str:
-    """Where a key was said, or else the innermost section around it."""
+    """Where a key was said, or else the innermost section around it: `line 12: `, `override: `, or empty."""
     sections = list(accumulate(key.split("."), "{}.{}".format))
     if any(section in overrides for section in sections):
-        return "override"
+        return "override: "
     for section in reversed(sections):
         if any(name.startswith(f"{section}.") for name in overrides):
-            return "override"
+            return "override: "
         if section in lines:
-            return f"line {lines[section]}"
+            return f"line {lines[section]}: "
     return ""

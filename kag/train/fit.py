@@ -69,14 +69,12 @@ def fit(
         RunFailed: the run began and did not end well; its record says why.
     """
     if share is not None and spec.trainer.devices not in ("auto", 1):
-        raise SpecError(
-            "forks are for runs of one process", where="trainer.devices", remedy="leave --share out, or use one device"
-        )
+        remedy = "leave --share out, or use one device"
+        raise SpecError("forks are for runs of one process", where="trainer.devices", remedy=remedy)
     console = (console if process_rank() == 0 else None) or RunConsole(quiet=process_rank() != 0)
     sites = read_sites(Path(spec.data.file))
     earlier = earlier_runs(runs, console)
-    facts = Facts(sibling_best_epochs=best_epochs(earlier, sites.digest), retired=retired)
-    findings = require_sound(spec, facts, console)
+    findings = require_sound(spec, best_epochs(earlier, sites.digest), retired, console)
     require_memory_for_weights(spec, sites)
     start = None if resume else find_start(spec, runs)
     batches, signals = SiteBatches(spec, sites), SignalWatch()
@@ -112,13 +110,15 @@ def process_rank() -> int:
     return int(getattr(rank_zero_only, "rank", None) or 0)
 
 
-def require_sound(spec: RunSpec, facts: Facts, console: RunConsole) -> list[Finding]:
+def require_sound(
+    spec: RunSpec, sibling_best_epochs: tuple[int, ...], retired: tuple[str, ...], console: RunConsole
+) -> list[Finding]:
     """Print what preflight has to say, and go on only without errors.
 
     Raises:
         SpecError: lists the errors.
     """
-    findings = preflight(spec, facts)
+    findings = preflight(spec, Facts(sibling_best_epochs=sibling_best_epochs, retired=retired))
     errors = [finding.sentence for finding in findings if finding.severity is Severity.ERROR]
     if errors:
         raise SpecError("\n  ".join([f"{len(errors)} preflight error(s):", *errors]), where=spec.name)
