@@ -6,7 +6,7 @@
 #   sbatch --array=0-7 sweeps/slurm.sh entity/project/id
 #
 # Run it in the folder that holds runs/ and sweeps/, on a file system that all nodes see. With `--gpus=4` a trial may
-# use four GPUs by itself: trainer.devices=4 trainer.strategy=ddp in its spec.
+# use four GPUs by itself: trainer.devices=4 in its spec.
 #SBATCH --job-name=kag-agent
 #SBATCH --array=0-3
 #SBATCH --ntasks=1

@@ -48,9 +48,10 @@ def check(
     from rich.markup import escape
 
     from kag.cli.sweep import check_sweep, is_sweep
+    from kag.cli.sweep_tables import SEVERITIES
     from kag.errors import SpecError
-    from kag.spec.load import load_spec, spec_text
-    from kag.spec.preflight import preflight
+    from kag.spec.load import read_spec, spec_text
+    from kag.spec.preflight import Facts, preflight
 
     refuse_unknown_options([str(spec_file), *(overrides or ())], options_of(context))
     console = Console(stderr=as_json)
@@ -58,13 +59,12 @@ def check(
         check_sweep(spec_file, overrides or (), as_json=as_json)
         console.print("[green]this sweep can be run[/green]")
         return
-    spec = load_spec(spec_file, overrides or ())
+    spec, retired = read_spec(spec_file, overrides or ())
     if not as_json:
         console.print(spec_text(spec), markup=False, highlight=False, soft_wrap=True)
-    findings = preflight(spec)
-    colours = {"error": "red", "warning": "yellow", "note": "cyan"}
+    findings = preflight(spec, Facts(retired=retired))
     for finding in findings:
-        line = f"[{colours[finding.severity]}]{finding.severity}[/] {finding.code}: {escape(finding.sentence)}"
+        line = f"[{SEVERITIES[finding.severity]}]{finding.severity}[/] {finding.code}: {escape(finding.sentence)}"
         console.print(line, highlight=False, soft_wrap=True)
     if as_json:
         told = [finding.model_dump(mode="json") for finding in findings]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
@@ -16,11 +17,9 @@ from kag.cli.sweep_tables import plan_table, progress_line, progress_table, resu
 from kag.errors import DataError, RunFailed, SweepError, UserError
 
 if TYPE_CHECKING:
-    from kag.cli.sweep_agents import Agent
     from kag.cli.sweep_result import SweepResult
     from kag.sweep import Sweep
     from kag.sweep.plan import Plan
-    from kag.sweep.progress import Progress
 
 POLL_SECONDS = 2.0
 WIDE = 10_000
@@ -67,7 +66,9 @@ def sweep(
     looked = look(file)
     console.print(plan_table(looked.plan))
     looked.refuse()
-    looked.require_data()
+    if looked.data is not None and not looked.data.is_file():
+        remedy = "correct data.file in the base spec, or name it in the sweep's command: data.file=FILE"
+        raise DataError("there is no such file, which every trial would read", where=str(looked.data), remedy=remedy)
     with interruptible() as check, connected(runs) as tracking:
         opened = open_sweep(looked.sweep, file, tracking, runs, new=new)
         console.print(opened.said, markup=False)
@@ -114,26 +115,13 @@ class Looked(NamedTuple):
     data: Path | None
     """File that every trial reads; None where that is a parameter."""
 
-    def require_data(self) -> None:
-        """Let no sweep begin of which every trial would fail at once.
-
-        Raises:
-            DataError: there is no data file.
-        """
-        if self.data is not None and not self.data.is_file():
-            raise DataError(
-                "there is no such file, which every trial would read",
-                where=str(self.data),
-                remedy="correct data.file in the base spec, or name it in the sweep's command: data.file=FILE",
-            )
-
     def refuse(self) -> None:
         """Let no sweep begin whose points preflight refuses.
 
         Raises:
             SweepError: some are.
         """
-        errors = [finding for finding in self.plan.findings if finding.severity.value == "error"]
+        errors = [finding for finding in self.plan.findings if finding.severity == "error"]
         if errors:
             listed = [f"{one.code} at {one.points} of {self.plan.points} points: {one.example}" for one in errors]
             text = "\n  ".join(["kag train would refuse some trials", *listed])
@@ -146,20 +134,22 @@ def look(file: Path) -> Looked:
     Raises:
         SweepError: it breaks W&B's schema, names no base spec, or breaks what that allows.
     """
-    from kag.spec import load_spec
+    from kag.spec import Facts
+    from kag.spec.load import problem_list, read_spec
+    from kag.spec.retired import retired_in
     from kag.sweep import read_sweep, violations
     from kag.sweep.command import train_command
     from kag.sweep.plan import plan
 
     parsed = read_sweep(file)
-    command = train_command(parsed, where=str(file))
-    base = load_spec(Path(command.spec), command.overrides)
+    command, leaves = train_command(parsed, where=str(file)), parsed.leaves()
+    base, retired = read_spec(Path(command.spec), command.overrides, trial=True)
     problems = violations(parsed, base)
     if problems:
-        count = f"{len(problems)} problem" + ("s" if len(problems) > 1 else "")
-        raise SweepError("\n  ".join([count, *problems]), where=str(file))
-    data = None if "data.file" in parsed.leaves() else Path(base.data.file)
-    return Looked(file, parsed, plan(parsed, base, command), data)
+        raise SweepError(problem_list(problems), where=str(file))
+    facts = Facts(retired=tuple(dict.fromkeys((*retired, *retired_in(leaves)))))
+    data = None if "data.file" in leaves else Path(base.data.file)
+    return Looked(file, parsed, plan(parsed, base, command, facts), data)
 
 
 def _run(
@@ -179,37 +169,21 @@ def _run(
     from kag.sweep.progress import progress
 
     before = sum(trial.state.over for trial in trials_of(sweep, path))
-    begun = time.monotonic()
-
-    def moment() -> Progress:
-        check()
-        epochs = epochs_of(records_of(path.rsplit("/", 1)[-1], runs))
-        seconds = time.monotonic() - begun
-        return progress(sweep, trials_of(sweep, path), epochs, ended_before=before, seconds=seconds)
-
-    with running_agents(path, environment, shares_of(agents, count)) as started:
-        if console.is_terminal:
-            _watch_live(started, path, moment, console)
-        else:
-            _watch_in_lines(started, moment, console)
-
-
-def _watch_live(agents: Sequence[Agent], path: str, moment: Callable[[], Progress], console: Console) -> None:
-    with Live(console=console, auto_refresh=False, transient=True) as live:
-        while any(agent.alive for agent in agents):
-            live.update(progress_table(path, moment()), refresh=True)
-            time.sleep(POLL_SECONDS)
-
-
-def _watch_in_lines(agents: Sequence[Agent], moment: Callable[[], Progress], console: Console) -> None:
-    """A line whenever a trial has ended: a log is no place for a table that redraws itself."""
-    ended = -1
-    while any(agent.alive for agent in agents):
-        now = moment()
-        if now.ended != ended:
-            console.print(progress_line(now), soft_wrap=True)
+    begun, ended = time.monotonic(), -1
+    # A log is no place for a table that redraws itself: there a line comes whenever a trial has ended.
+    live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
+    with running_agents(path, environment, shares_of(agents, count)) as started, live or nullcontext():
+        while any(agent.alive for agent in started):
+            check()
+            epochs = epochs_of(records_of(path.rsplit("/", 1)[-1], runs))
+            seconds = time.monotonic() - begun
+            now = progress(sweep, trials_of(sweep, path), epochs, ended_before=before, seconds=seconds)
+            if live is not None:
+                live.update(progress_table(path, now), refresh=True)
+            elif now.ended != ended:
+                console.print(progress_line(now), soft_wrap=True)
             ended = now.ended
-        time.sleep(POLL_SECONDS)
+            time.sleep(POLL_SECONDS)
 
 
 def _print(result: SweepResult, console: Console, *, as_json: bool) -> None:

@@ -117,10 +117,10 @@ def patch_digests(records: Sequence[RunRecord], runs: Path) -> dict[str, str]:
 
 def write_best(sweep: Sweep, leader: Trial, file: Path) -> None:
     """Write the base spec with the command's overrides and the best trial's values."""
-    from kag.spec import load_spec, spec_text
+    from kag.spec.load import read_spec, spec_text
     from kag.sweep.command import train_command
 
     command = train_command(sweep)
-    spec = load_spec(Path(command.spec), [*command.overrides, json.dumps(leader.params)])
+    spec, _ = read_spec(Path(command.spec), [*command.overrides, json.dumps(leader.params)], trial=True)
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(spec_text(spec), encoding="utf-8")

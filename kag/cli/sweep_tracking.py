@@ -68,11 +68,9 @@ def open_sweep(sweep: Sweep, file: Path, tracking: Tracking, runs: Path, *, new:
     content = json.dumps([tracking.name, _tree(file)], sort_keys=True)
     digest = hashlib.sha256(content.encode()).hexdigest()
     known = kept(runs)
-    if digest in known and not new:
-        path = known[digest]
-        state = state_of(path)
-        if state not in (None, "CANCELED"):
-            return _continued(sweep, path, state, tracking)
+    earlier = on_server(known[digest]) if digest in known and not new else None
+    if earlier is not None and earlier.state.upper() != "CANCELED":
+        return _continued(sweep, known[digest], earlier.state.upper(), tracking)
     import wandb
 
     entity, project = sweep.entity or wandb.Api().default_entity, sweep.project or "kag"
@@ -91,23 +89,17 @@ def _continued(sweep: Sweep, path: str, state: str | None, tracking: Tracking) -
     if state == "PAUSED":
         _resume(path, tracking)
         return Opened(path, False, f"continuing sweep {path}, which was paused")
+    from kag.sweep import TrialState
     from kag.sweep.suggest import target_reached
 
-    trials = trials_of(sweep, path)
-    missing = _missing(sweep, trials)
+    trials, expected = trials_of(sweep, path), sweep.trial_count()
+    good = sum(trial.state in (TrialState.FINISHED, TrialState.STOPPED) for trial in trials)
+    missing = None if expected is None else max(expected - good, 0)
     if missing == 0 or target_reached(sweep, trials):
         return Opened(path, True, f"sweep {path} has been run to its end; --new runs it again")
     _resume(path, tracking)
     what = "which was stopped" if missing is None else f"{missing} of its points have failed or never ran: trying again"
     return Opened(path, False, f"continuing sweep {path}, {what}")
-
-
-def _missing(sweep: Sweep, trials: list[Trial]) -> int | None:
-    from kag.sweep import TrialState
-
-    expected = sweep.trial_count()
-    good = sum(trial.state in (TrialState.FINISHED, TrialState.STOPPED) for trial in trials)
-    return None if expected is None else max(expected - good, 0)
 
 
 def _resume(path: str, tracking: Tracking) -> None:
@@ -147,15 +139,14 @@ def find_path(identifier: str, known: Mapping[str, str]) -> str:
     return found
 
 
-def state_of(path: str) -> str | None:
-    """State of a sweep, or None if the server does not have it."""
+def on_server(path: str) -> Any:
+    """The client's object of a sweep, or None if the server does not have it."""
     import wandb
 
     try:
-        found: Any = wandb.Api().sweep(path)  # type: ignore[no-untyped-call]
+        return wandb.Api().sweep(path)  # type: ignore[no-untyped-call]
     except (ValueError, wandb.errors.CommError):
         return None
-    return str(found.state).upper()
 
 
 def sweep_on_server(path: str) -> Sweep:
@@ -164,14 +155,11 @@ def sweep_on_server(path: str) -> Sweep:
     Raises:
         UserError: there is none.
     """
-    import wandb
-
     from kag.sweep import parse_sweep
 
-    try:
-        found: Any = wandb.Api().sweep(path)  # type: ignore[no-untyped-call]
-    except (ValueError, wandb.errors.CommError) as error:
-        raise UserError(f"the server has no sweep {path}", remedy="kag sweep SWEEP.yaml makes one") from error
+    found = on_server(path)
+    if found is None:
+        raise UserError(f"the server has no sweep {path}", remedy="kag sweep SWEEP.yaml makes one")
     return parse_sweep(found.config, title=path)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,7 +14,7 @@ from kag.errors import UserError
 
 if TYPE_CHECKING:
     from kag.forks.sharing import ShareOptions
-    from kag.spec.run import RunSpec
+    from kag.spec.load import Loaded
     from kag.track.folder import RunFolder
 
 
@@ -57,7 +58,7 @@ def train(
 
       kag train runs/specs/sites.yaml swa.start=5 swa.window=2 --share runs/shared --part-at 4,5,6
     """
-    from kag.spec.load import load_spec
+    from kag.spec.load import read_spec
     from kag.view.words import find_run
 
     refuse_unknown_options(words or [], options_of(context))
@@ -70,16 +71,17 @@ def train(
     if share is None and (part_at or share_max is not None):
         raise UserError("--part-at and --share-max go with --share")
     points = _epochs(part_at)
-    spec = load_spec(spec_file or (folder.spec_file if folder else Path()), overrides)
+    trial = "WANDB_SWEEP_ID" in os.environ
+    loaded = read_spec(spec_file or (folder.spec_file if folder else Path()), overrides, trial=trial)
 
     from kag.forks.sharing import ShareOptions
 
     options = ShareOptions(share, points, None if share_max is None else int(share_max * 1e9)) if share else None
-    _train(spec, runs, folder, accept or (), options, as_json=as_json)
+    _train(loaded, runs, folder, accept or (), options, as_json=as_json)
 
 
 def _train(
-    spec: RunSpec,
+    loaded: Loaded,
     runs: Path,
     resume: RunFolder | None,
     accept: Sequence[str],
@@ -96,7 +98,8 @@ def _train(
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
     console = RunConsole(stderr=as_json)
-    record = fit(spec, runs=runs, resume=resume, accept=accept, share=share, console=console)
+    spec, retired = loaded
+    record = fit(spec, runs=runs, resume=resume, accept=accept, share=share, retired=retired, console=console)
     if as_json:
         typer.echo(record.model_dump_json(indent=2))
         return

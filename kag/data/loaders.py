@@ -1,4 +1,4 @@
-"""A torch `DataLoader` over index vectors: what it yields does not depend on the number of workers."""
+"""A torch `DataLoader` over index vectors, which are drawn in the process itself: there is nothing to load."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ class EpochSampler(Sampler[IndexVector]):
 
 
 class _Indices(Dataset[Tensor]):
-    """Hands an index vector on as a tensor; holds no data, so that workers inherit no file and no table."""
+    """Hands an index vector on as a tensor."""
 
     def __getitem__(self, index_B: IndexVector) -> Tensor:
         return torch.from_numpy(index_B)
 
 
 def index_loader(
-    batches: Callable[[int], Sequence[IndexVector]], *, workers: int = 0, start: tuple[int, int] = (0, 0)
+    batches: Callable[[int], Sequence[IndexVector]], *, start: tuple[int, int] = (0, 0)
 ) -> DataLoader[Tensor]:
     """A loader of int64 index vectors, shape (B,). Its `sampler` is an `EpochSampler`.
 
@@ -55,7 +55,5 @@ def index_loader(
         _Indices(),
         batch_size=None,
         sampler=EpochSampler(batches, start),
-        num_workers=workers,
         generator=torch.Generator(),
-        persistent_workers=workers > 0,
     )

@@ -10,7 +10,7 @@ from kag.report.figure import Chart, Line
 from kag.report.run_figures import EPOCH_AXIS
 from kag.report.series import Rows, by_epoch, line
 from kag.report.words import MISSING, settings
-from kag.spec.flat import DESCRIPTIVE, EXECUTION
+from kag.spec.flat import DESCRIPTIVE
 from kag.track.record import RunRecord
 
 _VAL_LOSS = names.evaluation("val", "loss")
@@ -71,7 +71,7 @@ def differing_settings(records: Sequence[RunRecord]) -> tuple[Setting, ...]:
 
     A record of a hand-kept log knows some settings only: what it does not know is no difference.
     """
-    keys = dict.fromkeys(key for record in records for key in record.config if key not in DESCRIPTIVE + EXECUTION)
+    keys = dict.fromkeys(key for record in records for key in record.config if key not in DESCRIPTIVE)
     return tuple(
         Setting(key, settings([record.config.get(key, MISSING) for record in records]))
         for key in keys

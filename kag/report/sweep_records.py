@@ -9,9 +9,9 @@ from typing import Any
 from kag import names
 from kag.changelog.entry import Entry
 from kag.report.words import setting
-from kag.spec.flat import DESCRIPTIVE, EXECUTION
+from kag.spec.flat import DESCRIPTIVE
 from kag.sweep import Sweep, Trial, TrialState, parse_sweep
-from kag.sweep.objective import objective
+from kag.sweep.check import objective
 from kag.track.record import Result, RunRecord, Scalar, Status
 
 LISTED = 8
@@ -48,8 +48,7 @@ def search_of(records: Sequence[RunRecord]) -> Search:
 
     One over averaging alone is judged by the averages, if any run has one, every other by what the runs deliver.
     """
-    skipped = DESCRIPTIVE + EXECUTION
-    keys = dict.fromkeys(key for record in records for key in record.config if key not in skipped)
+    keys = dict.fromkeys(key for record in records for key in record.config if key not in DESCRIPTIVE)
     columns = {key: [record.config.get(key) for record in records] for key in keys}
     varied = {key: values for key, values in columns.items() if len({(type(v), v) for v in values}) > 1}
     averaging = objective(varied) != names.OBJECTIVE

@@ -14,9 +14,6 @@ Scalar = str | int | float | bool | None
 DESCRIPTIVE = ("name", "change", "parent", "data.file", "track.project", "track.entity", "track.mode", "track.tags")
 """Keys that describe a run and cannot change a number in it; the data is known by its own digest."""
 
-EXECUTION = ("data.workers",)
-"""Keys that say how the work is carried out; a test holds that results do not depend on them."""
-
 
 def flat(spec: RunSpec) -> dict[str, Scalar]:
     """Dotted key -> value. A list is its JSON text, an absent section is one None, a constant ramp is one number."""
@@ -36,7 +33,7 @@ def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Scalar]:
 
 def digest(spec: RunSpec) -> str:
     """SHA-256 of everything in the spec that can change a number of the run."""
-    leaves = {key: value for key, value in flat(spec).items() if key not in DESCRIPTIVE + EXECUTION}
+    leaves = {key: value for key, value in flat(spec).items() if key not in DESCRIPTIVE}
     return hashlib.sha256(json.dumps(leaves, sort_keys=True).encode()).hexdigest()
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,7 +17,8 @@ from kag.errors import SpecError
 from kag.spec.keys import known_keys, nearest_key
 from kag.spec.overrides import json_or_text, parse_overrides
 from kag.spec.ramp import Ramp
-from kag.spec.run import RunSpec
+from kag.spec.retired import retired_in, retired_sentence, without_retired
+from kag.spec.run import RunSpec, default_spec
 from kag.spec.text import read_yaml, yaml_text
 
 PATHS = ("data.file", "data.replay.indices")
@@ -26,41 +28,38 @@ _UNIONS = {"loss.pos_weight": "'auto', a number or a ramp", "trainer.devices": "
 """Keys whose type pydantic picks by a tag, which then stands in the place of an error, and what they take."""
 
 
-class Violation(NamedTuple):
-    """One thing that is wrong with a spec."""
+class Loaded(NamedTuple):
+    """A spec as it was read."""
 
-    key: str
-    problem: str
-    value: str = ""
-    """The offending value as JSON, or empty for a key that is missing."""
-    where: str = ""
-    """`line 12`, `override`, or empty for a key that is missing."""
-    nearest: str | None = None
-    remedy: str | None = None
-
-    def __str__(self) -> str:
-        value = f" = {self.value}" if self.value else ""
-        lines = [f"{self.where + ': ' if self.where else ''}{self.key}{value}: {self.problem}"]
-        if self.nearest:
-            lines.append(f"    nearest known key: {self.nearest}")
-        if self.remedy:
-            lines.append(f"    remedy: {self.remedy}")
-        return "\n".join(lines)
+    spec: RunSpec
+    retired: tuple[str, ...]
+    """Keys that were said and do nothing any more (`kag.spec.retired`)."""
 
 
 def load_spec(path: Path, overrides: Iterable[str] = ()) -> RunSpec:
+    """Read a spec file and apply overrides; `read_spec` for callers that do not ask what has been left out."""
+    return read_spec(path, overrides).spec
+
+
+def read_spec(path: Path, overrides: Iterable[str] = (), *, trial: bool = False) -> Loaded:
     """Read a spec file and apply overrides.
 
     Args:
-        path: YAML file.
+        path: YAML file. It may be of an older kag and have retired keys.
         overrides: `a.b=c`, `--a.b=c` or a JSON object of dotted keys.
+        trial: the overrides are those of a sweep file, which may be of an older kag too.
 
     Raises:
-        SpecError: lists every violation with line, key, value, nearest known key and remedy.
+        SpecError: lists every violation with line, key, value, nearest known key and remedy; or an override names a
+            retired key.
     """
     tree, lines = read_yaml(path)
     parsed = parse_overrides(overrides)
-    return build_spec(_resolved(tree, path.parent), _resolved_overrides(parsed), lines=lines, title=str(path))
+    refused = retired_in(parsed)
+    if refused and not trial:
+        raise SpecError(retired_sentence(refused), where="override", remedy="leave it out")
+    spec = build_spec(_resolved(tree, path.parent), _resolved(parsed, Path.cwd()), lines=lines, title=str(path))
+    return Loaded(spec, tuple(dict.fromkeys((*retired_in(tree), *refused))))
 
 
 def build_spec(
@@ -72,11 +71,13 @@ def build_spec(
 ) -> RunSpec:
     """The spec of a plain tree and of dotted overrides; `lines` and `title` say where a violation stands.
 
+    Retired keys are left out.
+
     Raises:
-        SpecError: as `load_spec`.
+        SpecError: as `read_spec`.
     """
-    overrides = overrides or {}
-    merged = _merge(_defaults(), tree)
+    overrides = without_retired(overrides or {})
+    merged = _merge(_defaults(), without_retired(tree))
     for key, value in overrides.items():
         merged = _merge(merged, _nested(key, value))
     try:
@@ -84,7 +85,8 @@ def build_spec(
     except ValidationError as error:
         # Pydantic does not count faulty items, and calls a list of nothing else too short as well.
         details = [detail for detail in error.errors() if detail["type"] != "too_short" or not detail["input"]]
-        raise _spec_error([_violation(detail, overrides, lines or {}) for detail in details], title) from None
+        violations = [_violation(detail, overrides, lines or {}) for detail in details]
+        raise SpecError(problem_list(violations), where=title) from None
 
 
 def spec_text(spec: RunSpec) -> str:
@@ -92,13 +94,25 @@ def spec_text(spec: RunSpec) -> str:
     return yaml_text(spec.model_dump(mode="json"))
 
 
-def _spec_error(violations: list[Violation], title: str) -> SpecError:
-    count = f"{len(violations)} problem" + ("s" if len(violations) > 1 else "")
-    return SpecError("\n".join([count, *(f"  {violation}" for violation in violations)]), where=title)
+def problem_list(problems: Sequence[str]) -> str:
+    """How many there are, then one a line."""
+    return "\n  ".join([f"{len(problems)} problem{'s' if len(problems) > 1 else ''}", *problems])
+
+
+def shortened(value: Any, limit: int = 80) -> str:
+    """A value as JSON, cut where it is too long for a line."""
+    text = json.dumps(value, default=str)
+    return text if len(text) <= limit else text[: limit - 3] + "..."
+
+
+def sentence_of(detail: ErrorDetails) -> str:
+    """What pydantic has to say, as the end of a line of ours."""
+    text = detail["msg"].removeprefix("Value error, ")
+    return text[0].lower() + text[1:]
 
 
 def _defaults() -> dict[str, Any]:
-    tree = RunSpec.model_validate({"name": "default", "data": {"file": "default"}}).model_dump(mode="json")
+    tree = default_spec().model_dump(mode="json")
     del tree["name"], tree["data"]["file"]
     return tree
 
@@ -119,39 +133,29 @@ def _nested(key: str, value: Any) -> dict[str, Any]:
     return {head: _nested(rest, value) if rest else value}
 
 
-def _resolved(tree: dict[str, Any], folder: Path) -> dict[str, Any]:
-    for key in PATHS:
-        *sections, last = key.split(".")
-        part: Any = tree
-        for section in sections:
-            part = part.get(section) if isinstance(part, dict) else None
-        if isinstance(part, dict) and isinstance(part.get(last), str):
-            part[last] = _absolute(part[last], folder)
-    return tree
-
-
-def _resolved_overrides(overrides: dict[str, Any]) -> dict[str, Any]:
-    return {
-        key: _absolute(value, Path.cwd()) if key in PATHS and isinstance(value, str) else value
-        for key, value in overrides.items()
-    }
+def _resolved(value: Any, folder: Path, key: str = "") -> Any:
+    """A tree, nested or with dotted keys, whose paths are seen from a folder."""
+    if isinstance(value, Mapping):
+        return {name: _resolved(inner, folder, f"{key}.{name}".removeprefix(".")) for name, inner in value.items()}
+    return _absolute(value, folder) if key in PATHS and isinstance(value, str) else value
 
 
 def _absolute(path: str, folder: Path) -> str:
     return path if not path or "\0" in path else os.path.realpath(folder / os.path.expanduser(path))
 
 
-def _violation(detail: ErrorDetails, overrides: Mapping[str, Any], lines: Mapping[str, int]) -> Violation:
+def _violation(detail: ErrorDetails, overrides: Mapping[str, Any], lines: Mapping[str, int]) -> str:
+    """One thing that is wrong: where, key, value and problem; below them the nearest known key and the remedy."""
     key = _key(detail["loc"])
     missing, unknown = detail["type"] == "missing", detail["type"] == "extra_forbidden"
-    return Violation(
-        key=key,
-        problem="missing" if missing else "unknown key" if unknown else _sentence(detail, key),
-        value="" if missing else _short(detail["input"]),
-        where=_where(key, overrides, lines),
-        nearest=nearest_key(key) if unknown and key not in known_keys() else None,
-        remedy=f"add `{key}: ...`" if missing else _remedy(detail, key),
-    )
+    problem = "missing" if missing else "unknown key" if unknown else _sentence(detail, key)
+    value = "" if missing else f" = {shortened(detail['input'])}"
+    nearest = nearest_key(key) if unknown and key not in known_keys() else None
+    remedy = f"add `{key}: ...`" if missing else _remedy(detail, key)
+    told = [f"{_where(key, overrides, lines)}{key}{value}: {problem}"]
+    told += [f"    nearest known key: {nearest}"] if nearest else []
+    told += [f"    remedy: {remedy}"] if remedy else []
+    return "\n".join(told)
 
 
 def _key(place: tuple[int | str, ...]) -> str:
@@ -167,21 +171,18 @@ def _sentence(detail: ErrorDetails, key: str) -> str:
     if detail["type"] == "literal_error" and key in _UNIONS:
         return f"must be {_UNIONS[key]}"
     if detail["type"] == "model_type":
-        return f"must be {_article(detail)} section"
-    text = detail["msg"].removeprefix("Value error, ")
-    return (text[0].lower() + text[1:]).replace("a valid tuple", "a list").replace("tuple", "list")
-
-
-def _article(detail: ErrorDetails) -> str:
-    return "a number or a" if detail.get("ctx", {}).get("class_name") == Ramp.__name__ else "a"
+        return f"must be a {'number or a ' if detail['ctx']['class_name'] == Ramp.__name__ else ''}section"
+    return sentence_of(detail).replace("a valid tuple", "a list").replace("tuple", "list")
 
 
 def _remedy(detail: ErrorDetails, key: str) -> str | None:
     if detail["type"] == "extra_forbidden":
         return f"write it nested: {_flow(key)}" if key in known_keys() else "remove it, or use the known key"
-    if detail["type"] in ("float_type", "int_type", "bool_type") and _is_quoted(detail["input"]):
+    value = detail["input"]
+    quoted = isinstance(value, str) and isinstance(json_or_text(value), (int, float))
+    if detail["type"] in ("float_type", "int_type", "bool_type") and quoted:
         return "remove the quotes"
-    if detail["type"] == "string_type" and isinstance(detail["input"], (int, float, date)):
+    if detail["type"] == "string_type" and isinstance(value, (int, float, date)):
         return "put it in quotes"
     if detail["type"] == "model_type" and key in known_keys():
         inner = [known.rsplit(".", 1)[-1] for known in known_keys() if known.rpartition(".")[0] == key]
@@ -194,23 +195,14 @@ def _flow(key: str) -> str:
     return f"{head}: {{{_flow(rest)}}}" if rest else f"{head}: ..."
 
 
-def _is_quoted(value: Any) -> bool:
-    return isinstance(value, str) and isinstance(json_or_text(value), (int, float))
-
-
 def _where(key: str, overrides: Mapping[str, Any], lines: Mapping[str, int]) -> str:
-    if any(key == name or key.startswith(f"{name}.") for name in overrides):
-        return "override"
-    prefix = key
-    while prefix:
-        if any(name == prefix or name.startswith(f"{prefix}.") for name in overrides):
-            return "override"
-        if prefix in lines:
-            return f"line {lines[prefix]}"
-        prefix = prefix.rpartition(".")[0]
+    """Where a key was said, or else the innermost section around it: `line 12: `, `override: `, or empty."""
+    sections = list(accumulate(key.split("."), "{}.{}".format))
+    if any(section in overrides for section in sections):
+        return "override: "
+    for section in reversed(sections):
+        if any(name.startswith(f"{section}.") for name in overrides):
+            return "override: "
+        if section in lines:
+            return f"line {lines[section]}: "
     return ""
-
-
-def _short(value: Any, limit: int = 80) -> str:
-    text = json.dumps(value, default=str)
-    return text if len(text) <= limit else text[: limit - 3] + "..."

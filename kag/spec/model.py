@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from kag.spec.part import LISTED, Count, NotNegative, Part, Positive, Rate, Share
+from kag.spec.part import LISTED, Count, Part, Positive, Rate, Share
 from kag.spec.ramp import Ramp
 
 
@@ -128,16 +128,3 @@ class ModelSpec(Part):
     gate: GateSpec = GateSpec()
     auxiliary: AuxiliarySpec | None = AuxiliarySpec()
     """Neighbour-only auxiliary head, or null."""
-
-
-__all__ = [
-    "AttentionSpec",
-    "AuxiliarySpec",
-    "GateDropoutSpec",
-    "GateSpec",
-    "ModelSpec",
-    "NotNegative",
-    "NotNegativeRamp",
-    "PenaltySpec",
-    "PeriodicSpec",
-]

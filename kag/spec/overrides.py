@@ -37,35 +37,30 @@ def parse_overrides(words: Iterable[str]) -> dict[str, Any]:
 
 def _pairs(word: str) -> Iterator[tuple[str, Any]]:
     if word.lstrip().startswith("{"):
-        yield from _object(word)
-        return
+        return _leaves(_object(word), "")
     key, sign, text = word.removeprefix("--").partition("=")
     if not sign:
         raise _unreadable(word)
-    yield from _leaves({key.strip(): json_or_text(text)}, "")
+    return _leaves({key.strip(): json_or_text(text)}, "")
+
+
+def _object(word: str) -> dict[str, Any]:
+    try:
+        return dict(json.loads(word))
+    except json.JSONDecodeError as error:
+        what = f"the override {_shortened(word)} is not a JSON object: {error.msg}"
+        raise SpecError(what, where=f"column {error.colno}") from error
+    except RecursionError as error:
+        raise _unreadable(word) from error
 
 
 def _unreadable(word: str) -> SpecError:
-    return SpecError(
-        f"cannot read the override {_shortened(word)}",
-        remedy="write key=value, --key=value, or one JSON object of dotted keys",
-    )
+    remedy = "write key=value, --key=value, or one JSON object of dotted keys"
+    return SpecError(f"cannot read the override {_shortened(word)}", remedy=remedy)
 
 
 def _shortened(word: str) -> str:
     return repr(word if len(word) <= 80 else word[:77] + "...")
-
-
-def _object(word: str) -> Iterator[tuple[str, Any]]:
-    try:
-        tree = json.loads(word)
-    except json.JSONDecodeError as error:
-        raise SpecError(
-            f"the override {_shortened(word)} is not a JSON object: {error.msg}", where=f"column {error.colno}"
-        ) from error
-    except RecursionError as error:
-        raise _unreadable(word) from error
-    yield from _leaves(tree, "")
 
 
 def _leaves(tree: dict[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:

@@ -11,8 +11,8 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from kag.spec.flat import DESCRIPTIVE, EXECUTION, flatten
-from kag.spec.preflight import ramps
+from kag.spec.flat import DESCRIPTIVE, flatten
+from kag.spec.ramp import ramps
 from kag.spec.run import RunSpec
 
 
@@ -55,4 +55,4 @@ def _prefix(spec: RunSpec, epoch: int) -> dict[str, Any]:
     for key, ramp in ramps(spec).items():
         leaves = {name: value for name, value in leaves.items() if name != key and not name.startswith(f"{key}.")}
         leaves[key] = [ramp.at(number) for number in range(epoch)]
-    return {key: value for key, value in leaves.items() if key not in DESCRIPTIVE + EXECUTION}
+    return {key: value for key, value in leaves.items() if key not in DESCRIPTIVE}

@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterator
 
 from pydantic import BaseModel, ConfigDict
 
-from kag.finding import Evidence, Finding, Severity
-from kag.spec.ramp import Ramp
-from kag.spec.run import RunSpec
+from kag.finding import Evidence, Finding, Severity, error, note, warning
+from kag.spec.flat import flat
+from kag.spec.ramp import ramps
+from kag.spec.retired import retired_sentence
+from kag.spec.run import RunSpec, default_spec
 from kag.spec.schedule import learning_rate, peak_epoch
-
-ERROR, WARNING, NOTE = Severity.ERROR, Severity.WARNING, Severity.NOTE
 
 
 class Facts(BaseModel):
@@ -26,6 +26,8 @@ class Facts(BaseModel):
 
     sibling_best_epochs: tuple[int, ...] = ()
     """Best epochs of earlier runs on the same data."""
+    retired: tuple[str, ...] = ()
+    """Retired keys that the files and words say from which the spec was read."""
 
 
 Rule = Callable[[RunSpec, Facts], Iterator[Finding]]
@@ -37,19 +39,10 @@ def preflight(spec: RunSpec, facts: Facts | None = None) -> list[Finding]:
     return sorted(found, key=lambda finding: list(Severity).index(finding.severity))
 
 
-def ramps(spec: RunSpec) -> dict[str, Ramp]:
-    """Dotted key -> ramp, for every value of the spec that may change over epochs."""
-    gate, auxiliary = spec.model.gate, spec.model.auxiliary
-    found = {
-        "model.gate.penalty.weight": gate.penalty.weight,
-        "model.gate.dropout.rate": gate.dropout.rate,
-        "model.gate.context_scale": gate.context_scale,
-    }
-    if auxiliary is not None:
-        found["model.auxiliary.weight"] = auxiliary.weight
-    if isinstance(spec.loss.pos_weight, Ramp):
-        found["loss.pos_weight"] = spec.loss.pos_weight
-    return found
+def retired_keys(_: RunSpec, facts: Facts) -> Iterator[Finding]:
+    """A key that was dropped since it does nothing any more."""
+    if facts.retired:
+        yield warning("retired_key", retired_sentence(facts.retired), keys=", ".join(facts.retired))
 
 
 def heads_divide_width(spec: RunSpec, _: Facts) -> Iterator[Finding]:
@@ -57,68 +50,43 @@ def heads_divide_width(spec: RunSpec, _: Facts) -> Iterator[Finding]:
     heads, width = spec.model.attention.heads, spec.model.attention.width
     if width % heads:
         near = width - width % heads
-        yield Finding(
-            code="heads_divide_width",
-            severity=ERROR,
-            sentence=f"model.attention.heads = {heads} does not divide model.attention.width = {width}; "
-            f"the nearest widths are {near} and {near + heads}",
-            evidence={"heads": heads, "width": width},
+        sentence = (
+            f"model.attention.heads = {heads} does not divide model.attention.width = {width}; "
+            f"the nearest widths are {near} and {near + heads}"
         )
+        yield error("heads_divide_width", sentence, heads=heads, width=width)
 
 
 def one_cycle_rises(spec: RunSpec, _: Facts) -> Iterator[Finding]:
     """The one-cycle goes up from `lr` to `max_lr`."""
     schedule, lr = spec.optimizer.schedule, spec.optimizer.lr
     if schedule.kind == "one_cycle" and schedule.max_lr < lr:
-        yield Finding(
-            code="one_cycle_falls",
-            severity=ERROR,
-            sentence=f"optimizer.schedule.max_lr = {schedule.max_lr:g} lies below optimizer.lr = {lr:g}, "
-            "where the one-cycle starts",
-            evidence={"max_lr": schedule.max_lr, "lr": lr},
-        )
+        below = f"optimizer.schedule.max_lr = {schedule.max_lr:g} lies below optimizer.lr = {lr:g}"
+        yield error("one_cycle_falls", f"{below}, where the one-cycle starts", max_lr=schedule.max_lr, lr=lr)
 
 
 def warm_up_ends(spec: RunSpec, _: Facts) -> Iterator[Finding]:
     """A warm-up leaves epochs for the loss it warms up."""
-    warmup = spec.loss.warmup
+    warmup, kind, epochs = spec.loss.warmup, spec.loss.kind, spec.last_epoch + 1
     if warmup is None:
         return
-    if warmup.epochs > spec.last_epoch:
-        yield Finding(
-            code="warmup_too_long",
-            severity=ERROR,
-            sentence=f"loss.warmup.epochs = {warmup.epochs} leaves no epoch for loss.kind = {spec.loss.kind}: "
-            f"the run has {spec.last_epoch + 1}",
-            evidence={"warmup": warmup.epochs, "epochs": spec.last_epoch + 1},
-        )
-    if warmup.kind == spec.loss.kind:
-        yield Finding(
-            code="warmup_without_effect",
-            severity=WARNING,
-            sentence=f"loss.warmup.kind is the same as loss.kind ({spec.loss.kind}): the warm-up changes nothing",
-        )
+    if warmup.epochs >= epochs:
+        sentence = f"loss.warmup.epochs = {warmup.epochs} leaves no epoch for loss.kind = {kind}: the run has {epochs}"
+        yield error("warmup_too_long", sentence, warmup=warmup.epochs, epochs=epochs)
+    if warmup.kind == kind:
+        sentence = f"loss.warmup.kind is the same as loss.kind ({kind}): the warm-up changes nothing"
+        yield warning("warmup_without_effect", sentence)
 
 
 def ramps_end(spec: RunSpec, _: Facts) -> Iterator[Finding]:
     """A ramp reaches its end before averaging starts, or at least before the run ends."""
     for key, ramp in ramps(spec).items():
         if spec.swa is not None and ramp.epochs > spec.swa.start:
-            yield Finding(
-                code="ramp_past_swa_start",
-                severity=WARNING,
-                sentence=f"{key} still changes until epoch {ramp.epochs}, "
-                f"but averaging starts at epoch {spec.swa.start}",
-                evidence={"ramp_end": ramp.epochs, "swa_start": spec.swa.start},
-            )
+            sentence = f"{key} still changes until epoch {ramp.epochs}, but averaging starts at epoch {spec.swa.start}"
+            yield warning("ramp_past_swa_start", sentence, ramp_end=ramp.epochs, swa_start=spec.swa.start)
         elif ramp.epochs > spec.last_epoch:
-            yield Finding(
-                code="ramp_past_end",
-                severity=WARNING,
-                sentence=f"{key} would reach {ramp.end:g} at epoch {ramp.epochs}, "
-                f"but the last epoch is {spec.last_epoch}",
-                evidence={"ramp_end": ramp.epochs, "last_epoch": spec.last_epoch},
-            )
+            sentence = f"{key} would reach {ramp.end:g} at epoch {ramp.epochs}, but the last epoch is {spec.last_epoch}"
+            yield warning("ramp_past_end", sentence, ramp_end=ramp.epochs, last_epoch=spec.last_epoch)
 
 
 def swa_window_fits(spec: RunSpec, _: Facts) -> Iterator[Finding]:
@@ -126,81 +94,52 @@ def swa_window_fits(spec: RunSpec, _: Facts) -> Iterator[Finding]:
     if spec.swa is None:
         return
     first, last = spec.swa.start, spec.swa.end - 1
+    averaged = f"epoch {first}" if first == last else f"epochs {first} to {last}"
     numbers: Evidence = {"start": first, "window": spec.swa.window, "epochs": spec.epochs}
     if spec.swa.end > spec.epochs:
-        yield Finding(
-            code="swa_past_end",
-            severity=ERROR,
-            sentence=f"swa would average {_epochs(first, last)}, "
-            f"but the last of {spec.epochs} epochs is {spec.epochs - 1}",
-            evidence=numbers,
-        )
+        sentence = f"swa would average {averaged}, but the last of {spec.epochs} epochs is {spec.epochs - 1}"
+        yield error("swa_past_end", sentence, **numbers)
     else:
-        yield Finding(
-            code="swa_window",
-            severity=NOTE,
-            sentence=f"swa averages {_epochs(first, last)} (counted from 0); the run ends with epoch {last}",
-            evidence=numbers,
-        )
-
-
-def _epochs(first: int, last: int) -> str:
-    return f"epoch {first}" if first == last else f"epochs {first} to {last}"
+        sentence = f"swa averages {averaged} (counted from 0); the run ends with epoch {last}"
+        yield note("swa_window", sentence, **numbers)
 
 
 def swa_reachable(spec: RunSpec, facts: Facts) -> Iterator[Finding]:
     """Early stopping lets the run reach the window: a new best is needed at epoch `start - patience` or later."""
     if spec.swa is None or spec.early_stopping is None or spec.swa.start <= spec.early_stopping.patience:
         return
-    needed = spec.swa.start - spec.early_stopping.patience
-    early = [epoch for epoch in facts.sibling_best_epochs if epoch < needed]
-    history = f"; {len(early)} of {len(facts.sibling_best_epochs)} earlier runs peaked before that" if early else ""
-    yield Finding(
-        code="swa_unreachable",
-        severity=WARNING,
-        sentence=f"with patience {spec.early_stopping.patience} averaging at epoch {spec.swa.start} begins only "
-        f"if val AUPRC still rises at epoch {needed} or later{history}",
-        evidence={
-            "needed": needed,
-            "patience": spec.early_stopping.patience,
-            "start": spec.swa.start,
-            "early": len(early),
-        },
+    start, patience = spec.swa.start, spec.early_stopping.patience
+    needed = start - patience
+    early = sum(epoch < needed for epoch in facts.sibling_best_epochs)
+    history = f"; {early} of {len(facts.sibling_best_epochs)} earlier runs peaked before that" if early else ""
+    sentence = (
+        f"with patience {patience} averaging at epoch {start} begins only "
+        f"if val AUPRC still rises at epoch {needed} or later{history}"
     )
+    yield warning("swa_unreachable", sentence, needed=needed, patience=patience, start=start, early=early)
 
 
 def swa_learning_rate(spec: RunSpec, _: Facts) -> Iterator[Finding]:
     """Averaging wants a learning rate that has come down: neither near its peak at `start` nor raised by `swa.lr`."""
     if spec.swa is None or spec.swa.start >= spec.epochs:
         return
-    bare = spec.model_copy(update={"swa": None})
-    at_start = learning_rate(bare, spec.swa.start)
+    swa, bare = spec.swa, spec.model_copy(update={"swa": None})
+    at_start = learning_rate(bare, swa.start)
     peak = max(learning_rate(bare, epoch) for epoch in range(spec.epochs))
-    numbers: Evidence = {"lr_at_start": at_start, "peak": peak, "swa_lr": spec.swa.lr}
+    numbers: Evidence = {"lr_at_start": at_start, "peak": peak, "swa_lr": swa.lr}
     if spec.optimizer.schedule.kind != "constant" and at_start > 0.5 * peak:
-        yield Finding(
-            code="swa_lr_near_peak",
-            severity=WARNING,
-            sentence=f"at epoch {spec.swa.start} the learning rate is still {at_start:.2g}, "
-            f"{at_start / peak:.0%} of its peak {peak:.2g}",
-            evidence=numbers,
+        share = f"{at_start / peak:.0%} of its peak {peak:.2g}"
+        sentence = f"at epoch {swa.start} the learning rate is still {at_start:.2g}, {share}"
+        yield warning("swa_lr_near_peak", sentence, **numbers)
+    if swa.lr > at_start:
+        sentence = f"swa.lr = {swa.lr:.2g} raises the learning rate, which is {at_start:.2g} at epoch {swa.start}"
+        yield warning("swa_raises_lr", sentence, **numbers)
+    if swa.anneal_epochs >= swa.window:
+        sentence = (
+            f"swa.anneal_epochs = {swa.anneal_epochs} is not shorter than the window of "
+            f"{swa.window} epoch{'s' if swa.window > 1 else ''}: the learning rate changes throughout"
         )
-    if spec.swa.lr > at_start:
-        yield Finding(
-            code="swa_raises_lr",
-            severity=WARNING,
-            sentence=f"swa.lr = {spec.swa.lr:.2g} raises the learning rate, "
-            f"which is {at_start:.2g} at epoch {spec.swa.start}",
-            evidence=numbers,
-        )
-    if spec.swa.anneal_epochs >= spec.swa.window:
-        yield Finding(
-            code="swa_anneal_outlasts_window",
-            severity=NOTE,
-            sentence=f"swa.anneal_epochs = {spec.swa.anneal_epochs} is not shorter than the window of "
-            f"{spec.swa.window} epoch{'s' if spec.swa.window > 1 else ''}: the learning rate changes throughout",
-            evidence={"anneal": spec.swa.anneal_epochs, "window": spec.swa.window},
-        )
+        yield note("swa_anneal_outlasts_window", sentence, anneal=swa.anneal_epochs, window=swa.window)
 
 
 def stopping_before_peak(spec: RunSpec, _: Facts) -> Iterator[Finding]:
@@ -209,34 +148,25 @@ def stopping_before_peak(spec: RunSpec, _: Facts) -> Iterator[Finding]:
         return
     peak, patience = peak_epoch(spec), spec.early_stopping.patience
     if patience < peak:
-        yield Finding(
-            code="patience_before_lr_peak",
-            severity=NOTE,
-            sentence=f"patience {patience} can end the run before the learning rate peaks at epoch {peak:.0f}",
-            evidence={"patience": patience, "peak_epoch": peak},
-        )
+        sentence = f"patience {patience} can end the run before the learning rate peaks at epoch {peak:.0f}"
+        yield note("patience_before_lr_peak", sentence, patience=patience, peak_epoch=peak)
 
 
 def gate_can_move(spec: RunSpec, _: Facts) -> Iterator[Finding]:
     """Penalty, clamp and kind of the gate do not work against each other."""
     gate = spec.model.gate
-    if gate.kind == "fixed" and gate.penalty.weight.bounds()[1] > 0:
-        yield Finding(
-            code="penalty_without_gate",
-            severity=ERROR,
-            sentence="model.gate.kind = fixed has no parameter that model.gate.penalty could move; set its weight to 0",
-        )
+    penalised = gate.penalty.weight.bounds()[1] > 0
+    if gate.kind == "fixed" and penalised:
+        sentence = "model.gate.kind = fixed has no parameter that model.gate.penalty could move; set its weight to 0"
+        yield error("penalty_without_gate", sentence)
     if gate.clamp is None:
         return
     low, high = gate.clamp
-    for key, value in (("penalty.target", gate.penalty.target), ("initial", gate.initial)):
-        if not low < value < high and not (key == "penalty.target" and gate.penalty.weight.bounds()[1] == 0):
-            yield Finding(
-                code="gate_outside_clamp",
-                severity=WARNING,
-                sentence=f"model.gate.{key} = {value:g} does not lie inside the clamp {low:g} to {high:g}",
-                evidence={"value": value, "low": low, "high": high},
-            )
+    pulled = [("penalty.target", gate.penalty.target)] if penalised else []
+    for key, value in (*pulled, ("initial", gate.initial)):
+        if not low < value < high:
+            sentence = f"model.gate.{key} = {value:g} does not lie inside the clamp {low:g} to {high:g}"
+            yield warning("gate_outside_clamp", sentence, value=value, low=low, high=high)
 
 
 def replay_fits(spec: RunSpec, _: Facts) -> Iterator[Finding]:
@@ -245,56 +175,41 @@ def replay_fits(spec: RunSpec, _: Facts) -> Iterator[Finding]:
     if replay is None:
         return
     if replay.length > replay.period:
-        yield Finding(
-            code="replay_longer_than_period",
-            severity=ERROR,
-            sentence=f"data.replay.length = {replay.length} does not fit into data.replay.period = {replay.period}",
-        )
+        sentence = f"data.replay.length = {replay.length} does not fit into data.replay.period = {replay.period}"
+        yield error("replay_longer_than_period", sentence)
     if not any(replay.active(epoch) for epoch in range(spec.last_epoch + 1)):
-        yield Finding(
-            code="replay_never_active",
-            severity=WARNING,
-            sentence=f"no epoch from 0 to {spec.last_epoch} replays anything",
-        )
+        yield warning("replay_never_active", f"no epoch from 0 to {spec.last_epoch} replays anything")
     elif spec.swa is not None and any(replay.active(epoch) for epoch in range(spec.swa.start, spec.swa.end)):
-        yield Finding(
-            code="replay_inside_swa",
-            severity=WARNING,
-            sentence="replay is active inside the averaging window; "
-            f"data.replay.until = {spec.swa.start} would end it before",
-        )
+        until = f"data.replay.until = {spec.swa.start} would end it before"
+        yield warning("replay_inside_swa", f"replay is active inside the averaging window; {until}")
 
 
 def settings_without_effect(spec: RunSpec, _: Facts) -> Iterator[Finding]:
     """A key that was set although another key switches it off."""
     for key, reason in _inert(spec):
-        sentence = f"{key} has no effect: {reason}"
-        yield Finding(code="no_effect", severity=WARNING, sentence=sentence, evidence={"key": key})
+        yield warning("no_effect", f"{key} has no effect: {reason}", key=key)
 
 
 def _inert(spec: RunSpec) -> Iterator[tuple[str, str]]:
-    default = RunSpec.model_validate({"name": "default", "data": {"file": "default"}})
     schedule, loss, gate = spec.optimizer.schedule, spec.loss, spec.model.gate
     losses = {loss.kind, loss.warmup.kind if loss.warmup else loss.kind}
-    if schedule.kind != "one_cycle":
-        for field in ("max_lr", "pct_start"):
-            if getattr(schedule, field) != getattr(default.optimizer.schedule, field):
-                yield f"optimizer.schedule.{field}", f"optimizer.schedule.kind is {schedule.kind}"
-    if loss.gamma != default.loss.gamma and losses == {"bce"}:
-        yield "loss.gamma", "only the focal and the asymmetric loss have it"
-    if loss.margin != default.loss.margin and "asymmetric" not in losses:
-        yield "loss.margin", "only the asymmetric loss has it"
-    if gate.penalty.target != default.model.gate.penalty.target and gate.penalty.weight.bounds()[1] == 0:
-        yield "model.gate.penalty.target", "model.gate.penalty.weight is 0"
-    if gate.dropout.target != default.model.gate.dropout.target and gate.dropout.rate.bounds()[1] == 0:
-        yield "model.gate.dropout.target", "model.gate.dropout.rate is 0"
-    if gate.kind == "fixed" and gate.temperature != default.model.gate.temperature:
-        yield "model.gate.temperature", "model.gate.kind is fixed"
+    off = {
+        "optimizer.schedule.max_lr": schedule.kind != "one_cycle" and f"optimizer.schedule.kind is {schedule.kind}",
+        "optimizer.schedule.pct_start": schedule.kind != "one_cycle" and f"optimizer.schedule.kind is {schedule.kind}",
+        "loss.gamma": losses == {"bce"} and "only the focal and the asymmetric loss have it",
+        "loss.margin": "asymmetric" not in losses and "only the asymmetric loss has it",
+        "model.gate.penalty.target": gate.penalty.weight.bounds()[1] == 0 and "model.gate.penalty.weight is 0",
+        "model.gate.dropout.target": gate.dropout.rate.bounds()[1] == 0 and "model.gate.dropout.rate is 0",
+        "model.gate.temperature": gate.kind == "fixed" and "model.gate.kind is fixed",
+    }
+    known, defaults = flat(spec), flat(default_spec())
+    yield from ((key, reason) for key, reason in off.items() if reason and known[key] != defaults[key])
     if gate.context_scale.bounds()[1] == 0:
         yield "every key of model.attention", "model.gate.context_scale is 0"
 
 
 RULES: tuple[Rule, ...] = (
+    retired_keys,
     heads_divide_width,
     one_cycle_rises,
     warm_up_ends,

@@ -77,6 +77,17 @@ class Ramp(Part):
         return min(self.start, self.end), max(self.start, self.end)
 
 
+def ramps(part: Part, prefix: str = "") -> dict[str, Ramp]:
+    """Dotted key -> ramp, for every value inside a part that may change over epochs."""
+    found: dict[str, Ramp] = {}
+    for name, value in part:
+        if isinstance(value, Ramp):
+            found[f"{prefix}{name}"] = value
+        elif isinstance(value, Part):
+            found |= ramps(value, f"{prefix}{name}.")
+    return found
+
+
 def _faulty(value: dict[str, Any]) -> dict[str, Any]:
     """What a constant may not have either: kept, so that validation still reports it."""
     length, shape = value.get("epochs", 0), value.get("shape", "linear")

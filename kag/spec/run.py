@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Discriminator, Field, Tag
 
@@ -45,18 +45,12 @@ class DataSpec(Part):
     """Angstrom; farther or missing neighbours count as this far and are masked."""
     replay: ReplaySpec | None = None
     """Extra passes over mined samples, or null."""
-    workers: Ordinal = 0
-    """Loader processes; results do not depend on it."""
 
 
-def _kind(value: Any) -> str:
-    return "auto" if isinstance(value, str) else "ramp"
-
-
-PosWeight = Annotated[
-    Annotated[Literal["auto"], Tag("auto")] | Annotated[NotNegativeRamp, Tag("ramp")],
-    Discriminator(_kind),
-]
+_Auto = Annotated[Literal["auto"], Tag("auto")]
+_AUTO_OR_GIVEN = Discriminator(lambda value: "auto" if isinstance(value, str) else "given")
+PosWeight = Annotated[_Auto | Annotated[NotNegativeRamp, Tag("given")], _AUTO_OR_GIVEN]
+Devices = Annotated[_Auto | Annotated[Count, Tag("given")], _AUTO_OR_GIVEN]
 
 
 class WarmupSpec(Part):
@@ -89,8 +83,6 @@ class LossSpec(Part):
     def kind_at(self, epoch: float) -> str:
         """Name of the loss in an epoch, counted from 0."""
         return self.warmup.kind if self.warmup is not None and self.warms_up(epoch) else self.kind
-
-    """Another loss for the first epochs, or null."""
 
 
 class ScheduleSpec(Part):
@@ -156,19 +148,11 @@ class StartFromSpec(Part):
     """Weights only, or optimizer, schedules and counters too."""
 
 
-Devices = Annotated[
-    Annotated[Literal["auto"], Tag("auto")] | Annotated[Count, Tag("count")],
-    Discriminator(lambda value: "auto" if isinstance(value, str) else "count"),
-]
-
-
 class TrainerSpec(Part):
     """How Lightning runs it."""
 
     devices: Devices = 1
-    """Processes, one a device."""
-    strategy: Literal["auto", "ddp"] = "auto"
-    """`ddp` for more than one process."""
+    """Processes, one a device; `auto` takes every device of the machine."""
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
     """Number format; gate and heads stay in 32 bits under mixed precision."""
     gradient_clip: NotNegative = 0.5
@@ -228,3 +212,8 @@ class RunSpec(Part):
     def last_epoch(self) -> int:
         """The epoch, counted from 0, with which the run ends at the latest."""
         return (self.swa.end if self.swa else self.epochs) - 1
+
+
+def default_spec() -> RunSpec:
+    """Every default; the two keys without one hold a word."""
+    return RunSpec(name="default", data=DataSpec(file="default"))

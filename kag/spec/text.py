@@ -136,15 +136,7 @@ def _lines(path: Path, node: Node, prefix: str = "") -> dict[str, int]:
 
 
 def yaml_text(tree: dict[str, Any]) -> str:
-    """The tree as YAML text, keys in the order given; `read_yaml` gives the same tree back."""
+    """A tree of plain mappings and lists as YAML text, keys in the order given; `read_yaml` gives it back."""
     stream = io.StringIO()
-    _yaml().dump(_plain(tree), stream)
+    _yaml().dump(tree, stream)
     return stream.getvalue()
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    return value

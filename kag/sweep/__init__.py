@@ -6,10 +6,10 @@ Everything here is a function of values: no network, no clock, no torch.
 from kag.sweep.check import violations
 from kag.sweep.config import Metric, Params, Sweep
 from kag.sweep.load import parse_sweep, read_sweep
-from kag.sweep.step import Command, Limits, SweepState, step
+from kag.sweep.step import Command, SweepState, step
 from kag.sweep.stop import stop
 from kag.sweep.suggest import suggest
-from kag.sweep.trial import Trial, TrialId, TrialState
+from kag.sweep.trial import Limits, Trial, TrialId, TrialState
 
 __all__ = [
     "Command",

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Collection, Iterator
 
 from kag import names
 from kag.errors import SpecError
 from kag.spec import RunSpec, build_spec
 from kag.spec.keys import known_keys, nearest_key
 from kag.spec.overrides import json_or_text
+from kag.spec.retired import RETIRED
 from kag.sweep.config import Nested, Sweep
 from kag.sweep.distribution import Distribution
+from kag.sweep.load import nearest
 
 AS_WORDS = ("${args_no_hyphens}", "${args}")
 AS_JSON = "${args_json}"
@@ -37,10 +38,6 @@ def violations(sweep: Sweep, base_spec: RunSpec) -> list[str]:
     ]
 
 
-def _with(base_spec: RunSpec, point: dict[str, Any]) -> RunSpec:
-    return build_spec(base_spec.model_dump(mode="json"), point)
-
-
 def logged_metrics() -> tuple[str, ...]:
     """Keys that a run logs and a sweep can be judged by."""
     splits = [names.evaluation(split, metric) for split in names.SPLITS for metric in names.METRICS]
@@ -48,15 +45,22 @@ def logged_metrics() -> tuple[str, ...]:
     return tuple(dict.fromkeys([*splits, *(names.averaged(key) for key in splits), *constants]))
 
 
+def objective(keys: Collection[str]) -> str:
+    """The logged metric that tells trials apart which differ in these settings of the run spec.
+
+    A run delivers its best single epoch where that beats the average of its weights. Runs that differ in their
+    averaging alone then all deliver the same epoch, and only the averages themselves say which window is better.
+    """
+    only_averaging = bool(keys) and all(key.split(".")[0] == "swa" for key in keys)
+    return names.averaged(names.OBJECTIVE) if only_averaging else names.OBJECTIVE
+
+
 def _metric(sweep: Sweep) -> Iterator[str]:
     if sweep.metric is None:
         return
     name, goal = sweep.metric.name, sweep.metric.goal
     if name not in logged_metrics():
-        from difflib import get_close_matches
-
-        near = get_close_matches(name, logged_metrics(), n=1, cutoff=0.3)
-        yield f"metric.name = {name}: no run logs it" + (f"; nearest known: {near[0]}" if near else "")
+        yield f"metric.name = {name}: no run logs it{nearest(name, logged_metrics(), cutoff=0.3)}"
         return
     last = name.rsplit("/", 1)[-1]
     if last in RAISED and goal != "maximize":
@@ -107,11 +111,11 @@ def _nesting(sweep: Sweep) -> Iterator[str]:
 
 def _parameters(sweep: Sweep, base_spec: RunSpec) -> Iterator[str]:
     for key, leaf in sweep.leaves().items():
-        if key not in known_keys():
+        if key in known_keys():
+            yield from _values(key, leaf, sweep, base_spec)
+        elif key not in RETIRED:
             near = nearest_key(key)
             yield f"parameters.{key}: no such spec key" + (f"; nearest known: {near}" if near else "")
-        else:
-            yield from _values(key, leaf, sweep, base_spec)
 
 
 def _values(key: str, leaf: Distribution, sweep: Sweep, base_spec: RunSpec) -> Iterator[str]:
@@ -119,10 +123,9 @@ def _values(key: str, leaf: Distribution, sweep: Sweep, base_spec: RunSpec) -> I
     others = {other: known.value(0.5) for other, known in sweep.leaves().items() if other in known_keys()}
     for value in leaf.extremes():
         try:
-            _with(base_spec, {**others, key: value})
+            build_spec(base_spec.model_dump(mode="json"), {**others, key: value})
         except SpecError as error:
-            problems = [
-                line.strip() for line in error.what.splitlines()[1:] if line.strip().startswith(("override", key))
-            ]
-            detail = next((line for line in problems if key in line), problems[0] if problems else error.what)
+            lines = [line.strip() for line in error.what.splitlines()[1:]]
+            problems = [line for line in lines if line.startswith(("override", key))]
+            detail = next((line for line in problems if key in line), (*problems, error.what)[0])
             yield f"parameters.{key}: {value!r} builds no valid run ({detail})"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from argparse import ArgumentParser
 from typing import NamedTuple
 
 from kag.errors import SweepError
 from kag.sweep.config import Sweep
 
-REMEDY = "write [..., kag, train, runs/specs/NAME.yaml, ..., ${args_no_hyphens}]"
+OPTIONS = ("--runs", "--share", "--part-at", "--share-max")
+"""Options of `kag train` that take a value."""
 
 
 class TrainCommand(NamedTuple):
@@ -32,28 +33,14 @@ def train_command(sweep: Sweep, where: str = "command") -> TrainCommand:
     words = [str(word) for word in sweep.command or ()]
     specs = [place for place, word in enumerate(words) if word.endswith((".yaml", ".yml")) and "=" not in word]
     if len(specs) != 1:
-        raise SweepError("the command must name one run spec", where=where, remedy=REMEDY)
-    options, rest = _options(words[specs[0] + 1 :])
-    epochs = [word.strip() for word in options.get("part-at", "").split(",") if word.strip()]
+        remedy = "write [..., kag, train, runs/specs/NAME.yaml, ..., ${args_no_hyphens}]"
+        raise SweepError("the command must name one run spec", where=where, remedy=remedy)
+    parser = ArgumentParser(allow_abbrev=False, add_help=False)
+    for option in OPTIONS:
+        parser.add_argument(option, nargs="?", default="", const="")
+    options, rest = parser.parse_known_args(words[specs[0] + 1 :])
+    epochs = [word.strip() for word in options.part_at.split(",") if word.strip()]
     if not all(word.isdigit() for word in epochs):
-        raise SweepError(f"--part-at {options['part-at']!r} is not a list of epochs", where=where)
+        raise SweepError(f"--part-at {options.part_at!r} is not a list of epochs", where=where)
     overrides = tuple(word for word in rest if "=" in word)
-    return TrainCommand(words[specs[0]], overrides, options.get("share"), tuple(int(word) for word in epochs))
-
-
-OPTIONS = ("runs", "share", "part-at", "share-max")
-"""Options of `kag train` that take a value."""
-
-
-def _options(words: Sequence[str]) -> tuple[dict[str, str], list[str]]:
-    """Options with their values, `--name value` or `--name=value`, and the other words."""
-    options: dict[str, str] = {}
-    rest: list[str] = []
-    following: Iterator[str] = iter(words)
-    for word in following:
-        name, sign, value = word.removeprefix("--").partition("=")
-        if word.startswith("--") and name in OPTIONS:
-            options[name] = value if sign else next(following, "")
-        else:
-            rest.append(word)
-    return options, rest
+    return TrainCommand(words[specs[0]], overrides, options.share or None, tuple(int(word) for word in epochs))

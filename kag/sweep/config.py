@@ -2,77 +2,76 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
-from kag.sweep.distribution import Beta, Bounded, Categorical, Constant, Distribution, IntUniform, Normal, Weighted
+from kag.sweep.distribution import (
+    Beta,
+    Bounded,
+    Categorical,
+    Constant,
+    Distribution,
+    IntUniform,
+    Normal,
+    Section,
+    Weighted,
+)
 
 Params = dict[str, Any]
 """One point: dotted key -> value. Nested parameters are flat here; `Sweep.arguments` nests them again."""
 
-FAMILIES: dict[str, str] = {
-    "constant": "constant",
-    "categorical": "categorical",
-    "categorical_w_probabilities": "weighted",
-    "int_uniform": "int_uniform",
-    **{f"{q}{name}": "bounded" for q in ("", "q_") for name in ("uniform", "log_uniform", "log_uniform_values")},
-    **dict.fromkeys(("inv_log_uniform", "inv_log_uniform_values"), "bounded"),
-    **{f"{q}{name}": "normal" for q in ("", "q_") for name in ("normal", "log_normal")},
-    **{f"{q}beta": "beta" for q in ("", "q_")},
-}
+_KINDS = (Constant, Categorical, Weighted, IntUniform, Bounded, Normal, Beta)
+FAMILIES = {name: kind.__name__ for kind in _KINDS for name in get_args(kind.model_fields["distribution"].annotation)}
 """Name of a distribution -> the class that reads it."""
 
 
 def _family(value: Any) -> str | None:
     """Which kind of parameter a mapping describes; the rules of the client where no distribution is named."""
-    if isinstance(value, (Distribution, Nested)):
-        return "nested" if isinstance(value, Nested) else FAMILIES[getattr(value, "distribution", "constant")]
+    if isinstance(value, Section):
+        return type(value).__name__
     if not isinstance(value, Mapping):
         return None
     if "parameters" in value:
-        return "nested"
+        return "Nested"
     if "distribution" in value:
         name = value["distribution"]
         return FAMILIES.get(name, f"no distribution {name}") if isinstance(name, str) else None
     if "value" in value:
-        return "constant"
+        return "Constant"
     if "values" in value:
-        return "weighted" if "probabilities" in value else "categorical"
+        return "Weighted" if "probabilities" in value else "Categorical"
     if "min" not in value or "max" not in value:
         return None
     whole = [isinstance(value[key], int) for key in ("min", "max")]
-    return "int_uniform" if all(whole) else "bounded" if not any(whole) else "ambiguous"
+    return "IntUniform" if all(whole) else "Bounded" if not any(whole) else "ambiguous"
 
 
 Parameter = Annotated[
-    Annotated[Constant, Tag("constant")]
-    | Annotated[Categorical, Tag("categorical")]
-    | Annotated[Weighted, Tag("weighted")]
-    | Annotated[IntUniform, Tag("int_uniform")]
-    | Annotated[Bounded, Tag("bounded")]
-    | Annotated[Normal, Tag("normal")]
-    | Annotated[Beta, Tag("beta")]
-    | Annotated["Nested", Tag("nested")],
+    Annotated[Constant, Tag("Constant")]
+    | Annotated[Categorical, Tag("Categorical")]
+    | Annotated[Weighted, Tag("Weighted")]
+    | Annotated[IntUniform, Tag("IntUniform")]
+    | Annotated[Bounded, Tag("Bounded")]
+    | Annotated[Normal, Tag("Normal")]
+    | Annotated[Beta, Tag("Beta")]
+    | Annotated["Nested", Tag("Nested")],
     Discriminator(_family),
 ]
 
 ParameterName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]*$")]
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
-
-
-class Nested(_Section):
+class Nested(Section):
     """Parameters inside a parameter."""
 
     parameters: Annotated[dict[ParameterName, Parameter], Field(min_length=1)]
 
 
-class Metric(_Section):
+class Metric(Section):
     """What the search improves."""
 
     name: str
@@ -82,12 +81,12 @@ class Metric(_Section):
     impute: Literal["latest", "best", "worst"] = "worst"
     impute_while_running: Literal["latest", "best", "worst", "false"] = "false"
 
-    def better(self, value: float, than: float) -> bool:
-        """Whether a value is at least as good as another."""
-        return value >= than if self.goal == "maximize" else value <= than
+    def loss(self, value: float) -> float:
+        """The value, turned so that smaller is better."""
+        return -value if self.goal == "maximize" else value
 
 
-class Hyperband(_Section):
+class Hyperband(Section):
     """Early termination at bands of iterations; an iteration is one logged value of the metric."""
 
     type: Literal["hyperband"]
@@ -121,13 +120,13 @@ class Hyperband(_Section):
         return sorted({band for band in found if band < longest})
 
 
-class Controller(_Section):
+class Controller(Section):
     """Who suggests: kag's server takes the place of W&B's."""
 
     type: Literal["cloud", "local"]
 
 
-class Sweep(_Section):
+class Sweep(Section):
     """A sweep file."""
 
     method: Literal["grid", "random", "bayes"]
@@ -176,6 +175,12 @@ class Sweep(_Section):
         if self.method != "grid":
             return None
         return math.prod(len(leaf.levels() or ()) for leaf in self.leaves().values())
+
+    def grid(self) -> Iterator[Params]:
+        """The points of a grid, in the order in which they are given out."""
+        leaves = self.leaves()
+        for values in itertools.product(*(leaf.levels() or () for leaf in leaves.values())):
+            yield dict(zip(leaves, values, strict=True))
 
     def trial_count(self) -> int | None:
         """Number of trials, or None for a search without end."""

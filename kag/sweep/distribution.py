@@ -7,8 +7,10 @@ distribution that W&B documents under the same name, and a model-based sampler s
 from __future__ import annotations
 
 import math
+from bisect import bisect
 from collections.abc import Callable
 from decimal import Decimal
+from itertools import accumulate
 from statistics import NormalDist
 from typing import Annotated, Any, Literal
 
@@ -23,10 +25,14 @@ LEVELS_MAX = 100_000
 Number = Annotated[int, Field(strict=True)] | Annotated[float, Field(strict=True, allow_inf_nan=False)]
 
 
-class Distribution(BaseModel):
-    """What all of them share."""
+class Section(BaseModel):
+    """A section of a sweep file: frozen, no unknown keys, strict types."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class Distribution(Section):
+    """What all of them share."""
 
     def value(self, share: float) -> Any:
         """The quantile of a share in [0, 1]."""
@@ -64,22 +70,14 @@ class Constant(Distribution):
         return self.levels()
 
 
-def _index(values: tuple[Any, ...], value: Any) -> int:
-    """Position by value and type: 1, 1.0 and True are three values."""
-    return next(i for i, known in enumerate(values) if type(known) is type(value) and known == value)
+class Listed(Distribution):
+    """Listed values."""
 
-
-class Categorical(Distribution):
-    """Listed values, all alike."""
-
-    distribution: Literal["categorical"] = "categorical"
     values: Annotated[tuple[Any, ...], Field(min_length=1, strict=False)]
 
-    def value(self, share: float) -> Any:
-        return self.values[min(int(share * len(self.values)), len(self.values) - 1)]
-
-    def share(self, value: Any) -> float:
-        return (_index(self.values, value) + 0.5) / len(self.values)
+    def index(self, value: Any) -> int:
+        """Position by value and type: 1, 1.0 and True are three values."""
+        return next(i for i, known in enumerate(self.values) if type(known) is type(value) and known == value)
 
     def levels(self) -> tuple[Any, ...]:
         return self.values
@@ -88,11 +86,22 @@ class Categorical(Distribution):
         return self.values
 
 
-class Weighted(Distribution):
+class Categorical(Listed):
+    """Listed values, all alike."""
+
+    distribution: Literal["categorical"] = "categorical"
+
+    def value(self, share: float) -> Any:
+        return self.values[min(int(share * len(self.values)), len(self.values) - 1)]
+
+    def share(self, value: Any) -> float:
+        return (self.index(value) + 0.5) / len(self.values)
+
+
+class Weighted(Listed):
     """Listed values with a probability each."""
 
     distribution: Literal["categorical_w_probabilities"] = "categorical_w_probabilities"
-    values: Annotated[tuple[Any, ...], Field(min_length=1, strict=False)]
     probabilities: Annotated[tuple[Annotated[Number, Field(ge=0)], ...], Field(min_length=1, strict=False)]
 
     @model_validator(mode="after")
@@ -104,23 +113,12 @@ class Weighted(Distribution):
         return self
 
     def value(self, share: float) -> Any:
-        passed = 0.0
-        possible = [(v, p) for v, p in zip(self.values, self.probabilities, strict=True) if p > 0]
-        for value, probability in possible:
-            passed += probability
-            if share < passed:
-                return value
-        return possible[-1][0]
+        passed = list(accumulate(self.probabilities))
+        return self.values[bisect(passed, min(share, math.nextafter(passed[-1], 0.0)))]
 
     def share(self, value: Any) -> float:
-        index = _index(self.values, value)
+        index = self.index(value)
         return sum(self.probabilities[:index]) + self.probabilities[index] / 2
-
-    def levels(self) -> tuple[Any, ...]:
-        return self.values
-
-    def extremes(self) -> tuple[Any, ...]:
-        return self.values
 
 
 class IntUniform(Distribution):
@@ -240,8 +238,8 @@ class Bounded(Stepped):
     def share(self, value: Any) -> float:
         low, high = self._ends()
         _, back = self._scale()
-        tiny = math.exp(min(low, -high, high, -low)) if "log" in self.distribution else -math.inf
-        return min(max((back(max(value, tiny)) - low) / (high - low), 0.0), 1.0)
+        smallest, largest = self._bounds()
+        return min(max((back(min(max(value, smallest), largest)) - low) / (high - low), 0.0), 1.0)
 
     def levels(self) -> tuple[float, ...] | None:
         step = self.step()

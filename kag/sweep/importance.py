@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections.abc import Sequence
 
 from kag.sweep.config import Sweep
 from kag.sweep.suggest import observed_study
-from kag.sweep.trial import Trial, TrialState
+from kag.sweep.trial import Trial
 
 FEWEST = 4
 """Below this many finished trials no importance is stated."""
@@ -16,18 +15,17 @@ FEWEST = 4
 
 def best(sweep: Sweep, trials: Sequence[Trial]) -> Trial | None:
     """The finished trial with the best result, or None."""
-    done = [t for t in trials if t.state is TrialState.FINISHED and t.result is not None and math.isfinite(t.result)]
-    if not done or sweep.metric is None:
+    metric, done = sweep.metric, [trial for trial in trials if trial.counts]
+    if metric is None:
         return None
-    sign = -1.0 if sweep.metric.goal == "maximize" else 1.0
-    return min(done, key=lambda trial: (sign * (trial.result or 0.0), trial.id))
+    return min(done, key=lambda trial: (metric.loss(trial.result or 0.0), trial.id), default=None)
 
 
 def importance(sweep: Sweep, trials: Sequence[Trial]) -> dict[str, float]:
     """Parameter -> share of importance (PED-ANOVA, arXiv 2304.10255), largest first; empty where nothing tells."""
     import optuna
 
-    done = [t for t in trials if t.state is TrialState.FINISHED and t.result is not None and math.isfinite(t.result)]
+    done = [trial for trial in trials if trial.counts]
     varied = list(sweep.varied())
     if len(done) < FEWEST or sweep.metric is None or not varied:
         return {}

@@ -7,8 +7,6 @@ reported, since the run would get another type than the file seems to give.
 from __future__ import annotations
 
 import difflib
-import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,8 +16,10 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from kag.errors import SpecError, SweepError
+from kag.spec.load import problem_list, sentence_of, shortened
 from kag.spec.text import read_yaml
-from kag.sweep.config import FAMILIES, Controller, Hyperband, Metric, Sweep
+from kag.sweep.config import FAMILIES, Controller, Hyperband, Metric, Nested, Sweep
+from kag.sweep.distribution import Beta, Bounded, Constant, Normal, Weighted
 
 
 def parse_sweep(tree: Any, *, lines: Mapping[str, int] | None = None, title: str = "sweep") -> Sweep:
@@ -34,7 +34,7 @@ def parse_sweep(tree: Any, *, lines: Mapping[str, int] | None = None, title: str
         return Sweep.model_validate(tree)
     except ValidationError as error:
         problems = [_line(detail, lines or {}) for detail in error.errors()]
-        raise SweepError("\n  ".join([_count(problems), *problems]), where=title) from None
+        raise SweepError(problem_list(problems), where=title) from None
 
 
 def read_sweep(path: Path) -> Sweep:
@@ -51,12 +51,8 @@ def read_sweep(path: Path) -> Sweep:
     tree = yaml.safe_load(path.read_text(encoding="utf-8"))
     differing = list(_read_otherwise(strict_tree, tree, "", lines))
     if differing:
-        raise SweepError("\n  ".join([_count(differing), *differing]), where=str(path))
+        raise SweepError(problem_list(differing), where=str(path))
     return parse_sweep(tree, lines=lines, title=str(path))
-
-
-def _count(problems: list[str]) -> str:
-    return f"{len(problems)} problem" + ("s" if len(problems) != 1 else "")
 
 
 def _read_otherwise(modern: Any, client: Any, key: str, lines: Mapping[str, int]) -> Iterator[str]:
@@ -78,12 +74,8 @@ def _line(detail: ErrorDetails, lines: Mapping[str, int]) -> str:
     words = _words(detail["loc"])
     key = ".".join(words)
     where = f"line {lines[key]}: " if key in lines else ""
-    missing = detail["type"] == "missing"
-    value = (
-        ""
-        if missing or not key or isinstance(detail["input"], (Mapping, BaseModel))
-        else f" = {_short(detail['input'])}"
-    )
+    unsaid = detail["type"] == "missing" or not key or isinstance(detail["input"], (Mapping, BaseModel))
+    value = "" if unsaid else f" = {shortened(detail['input'])}"
     return f"{where}{key}{value}: {_sentence(detail, words)}".removeprefix(": ")
 
 
@@ -91,7 +83,7 @@ def _words(place: Sequence[str | int]) -> list[str]:
     """A place without what the types add to it: the family behind a parameter's name, and `[key]`."""
     words: list[str] = []
     for position, word in enumerate(place):
-        tagged = position >= 2 and place[position - 2] == "parameters" and word in (*FAMILIES.values(), "nested")
+        tagged = position >= 2 and place[position - 2] == "parameters" and word in (*FAMILIES.values(), Nested.__name__)
         if not tagged and word != "[key]":
             words.append(str(word))
     return words
@@ -101,19 +93,18 @@ def _sentence(detail: ErrorDetails, words: list[str]) -> str:
     if detail["type"] == "missing":
         return "missing"
     if detail["type"] == "extra_forbidden":
-        return f"unknown key{_nearest(words[-1], _known(words))}"
+        return f"unknown key{nearest(words[-1], _known(words))}"
     if detail["type"] == "union_tag_invalid":
         tag = str(detail["ctx"]["tag"])
         if tag == "ambiguous":
             return "one bound is whole and one is not: write both with a dot, both without, or name the distribution"
         name = tag.removeprefix("no distribution ")
-        return f"no distribution {name!r}{_nearest(name, tuple(FAMILIES))}"
+        return f"no distribution {name!r}{nearest(name, tuple(FAMILIES))}"
     if detail["type"] == "union_tag_not_found":
         return "needs `value`, `values`, `min` and `max`, or a `distribution`"
-    text = detail["msg"].removeprefix("Value error, ")
-    if detail["type"] == "literal_error" and words and words[-1] == "method" and detail["input"] == "custom":
-        text += "; a custom method needs its own scheduler process, which no kag command starts"
-    return re.sub(r"^[A-Z]", lambda match: match[0].lower(), text)
+    custom = detail["type"] == "literal_error" and words[-1:] == ["method"] and detail["input"] == "custom"
+    remark = "; a custom method needs its own scheduler process, which no kag command starts" if custom else ""
+    return sentence_of(detail) + remark
 
 
 def _known(words: list[str]) -> tuple[str, ...]:
@@ -122,27 +113,11 @@ def _known(words: list[str]) -> tuple[str, ...]:
         return tuple(Sweep.model_fields)
     if words[0] in sections:
         return tuple(sections[words[0]].model_fields)
-    return (
-        "distribution",
-        "value",
-        "values",
-        "probabilities",
-        "min",
-        "max",
-        "q",
-        "mu",
-        "sigma",
-        "a",
-        "b",
-        "parameters",
-    )
+    kinds = (Constant, Weighted, Bounded, Normal, Beta, Nested)
+    return tuple(field.alias or name for kind in kinds for name, field in kind.model_fields.items())
 
 
-def _nearest(word: str, known: tuple[str, ...]) -> str:
-    found = difflib.get_close_matches(word, known, n=1, cutoff=0.4)
+def nearest(word: str, known: tuple[str, ...], cutoff: float = 0.4) -> str:
+    """The word that was probably meant, as the end of a sentence; empty if none is like it."""
+    found = difflib.get_close_matches(word, known, n=1, cutoff=cutoff)
     return f"; nearest known: {found[0]}" if found else ""
-
-
-def _short(value: Any, limit: int = 80) -> str:
-    text = json.dumps(value, default=str)
-    return text if len(text) <= limit else text[: limit - 3] + "..."

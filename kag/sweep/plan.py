@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from collections import ChainMap, Counter
+from collections.abc import Iterable, Iterator, Sequence
 
 from pydantic import BaseModel, ConfigDict
 
 from kag import names
 from kag.errors import SpecError
-from kag.finding import Finding, Severity
-from kag.spec import RunSpec, build_spec, preflight
+from kag.finding import Severity
+from kag.spec import Facts, RunSpec, build_spec, preflight
 from kag.spec.prefix import part_points, prefix_digest
+from kag.sweep.check import objective
 from kag.sweep.command import TrainCommand
 from kag.sweep.config import Params, Sweep
-from kag.sweep.objective import objective
 from kag.sweep.trial import point_digest
 
 MOST_POINTS = 2000
@@ -65,11 +65,18 @@ class Plan(BaseModel):
         return sum(finding.severity is Severity.ERROR for finding in self.findings)
 
 
-def plan(sweep: Sweep, base: RunSpec, command: TrainCommand) -> Plan:
-    """Look at a sound sweep: at every point of a grid, else at a sample with both extremes of every range."""
+def plan(sweep: Sweep, base: RunSpec, command: TrainCommand, facts: Facts | None = None) -> Plan:
+    """Look at a sound sweep: at every point of a grid, else at a sample with both extremes of every range.
+
+    Args:
+        sweep: the sweep.
+        base: the spec that its command names, with the command's own overrides.
+        command: its command.
+        facts: for preflight.
+    """
     trials = sweep.trial_count()
     complete = sweep.method == "grid" and trials is not None and trials <= MOST_POINTS
-    points = list(_grid(sweep, trials or 0)) if complete else sample(sweep)
+    points = list(itertools.islice(sweep.grid(), trials)) if complete else sample(sweep)
     specs, refused = _built(base, points)
     lengths = [spec.last_epoch + 1 for spec in specs]
     return Plan(
@@ -80,7 +87,7 @@ def plan(sweep: Sweep, base: RunSpec, command: TrainCommand) -> Plan:
         epochs=sum(lengths) if complete else None if trials is None else trials * max(lengths, default=0),
         epochs_forked=forked_epochs(specs, command.part_at) if complete else None,
         shares=command.share is not None,
-        findings=(*refused, *_ranked((*_undecided(sweep, len(points)), *_summed(specs)))),
+        findings=(*refused, *_ranked((*_undecided(sweep, len(points)), *_summed(specs, facts)))),
     )
 
 
@@ -119,13 +126,6 @@ def forked_epochs(specs: Sequence[RunSpec], part_at: Sequence[int]) -> int:
     return trained
 
 
-def _grid(sweep: Sweep, count: int) -> Iterator[Params]:
-    """The first points of a grid, in the order in which they are given out."""
-    leaves = sweep.leaves()
-    for values in itertools.islice(itertools.product(*(leaf.levels() or () for leaf in leaves.values())), count):
-        yield dict(zip(leaves, values, strict=True))
-
-
 def _built(base: RunSpec, points: Sequence[Params]) -> tuple[list[RunSpec], list[FindingCount]]:
     """The specs of the points. Values that are valid one by one may not be valid together: those points are counted."""
     tree = base.model_dump(mode="json")
@@ -154,15 +154,12 @@ def _undecided(sweep: Sweep, points: int) -> Iterator[FindingCount]:
         )
 
 
-def _summed(specs: Sequence[RunSpec]) -> Iterator[FindingCount]:
-    found: dict[str, list[Finding]] = {}
-    for spec in specs:
-        # A code that comes twice for one point still is one point.
-        once: Mapping[str, Any] = {finding.code: finding for finding in reversed(preflight(spec))}
-        for code, finding in once.items():
-            found.setdefault(code, []).append(finding)
-    for code, of in found.items():
-        yield FindingCount(code=code, severity=of[0].severity, points=len(of), example=of[0].sentence)
+def _summed(specs: Sequence[RunSpec], facts: Facts | None) -> Iterator[FindingCount]:
+    # A code that comes twice for one point still is one point.
+    found = [{finding.code: finding for finding in reversed(preflight(spec, facts))} for spec in specs]
+    points = Counter(code for once in found for code in once)
+    for code, first in ChainMap(*found).items():
+        yield FindingCount(code=code, severity=first.severity, points=points[code], example=first.sentence)
 
 
 def _ranked(counts: Iterable[FindingCount]) -> list[FindingCount]:

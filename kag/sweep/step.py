@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Literal, NamedTuple
 
@@ -10,8 +10,6 @@ from kag.sweep.config import Params, Sweep
 from kag.sweep.stop import stop
 from kag.sweep.suggest import suggest
 from kag.sweep.trial import Limits, Trial, TrialState, fail, finish, lapse, lose, renew, take
-
-__all__ = ["Command", "Limits", "Outcome", "Step", "SweepState", "absorb", "run_of", "step"]
 
 
 class SweepState(StrEnum):
@@ -115,7 +113,6 @@ def step(
     now: float,
     seed: int,
     limits: Limits,
-    propose: Callable[[Sweep, Sequence[Trial], int], Params | None] = suggest,
 ) -> Step:
     """One heartbeat.
 
@@ -129,7 +126,6 @@ def step(
         now: seconds since the epoch.
         seed: of the search.
         limits: how patient to be.
-        propose: gives the next point.
     """
     kept = [_reported(trial, agent, running, now=now, limits=limits) for trial in trials]
     doomed = stop(sweep, kept) if state in (SweepState.RUNNING, SweepState.PAUSED) else set()
@@ -141,7 +137,7 @@ def step(
         current = {trial.run: trial for trial in kept}
         stops = [Command("stop", name) for name in sorted(running) if _unwanted(current.get(name))]
         return Step(kept, stops, over=False)
-    return _idle(sweep, state, kept, sweep_id=sweep_id, agent=agent, now=now, seed=seed, limits=limits, propose=propose)
+    return _idle(sweep, state, kept, sweep_id=sweep_id, agent=agent, now=now, seed=seed, limits=limits)
 
 
 def _unwanted(trial: Trial | None) -> bool:
@@ -170,7 +166,6 @@ def _idle(
     now: float,
     seed: int,
     limits: Limits,
-    propose: Callable[[Sweep, Sequence[Trial], int], Params | None],
 ) -> Step:
     """The agent runs nothing: give it a point, let it wait, or send it home."""
     if state in (SweepState.FINISHED, SweepState.CANCELED):
@@ -182,7 +177,7 @@ def _idle(
         trials = [fail(trial, limits) if trial.id == unheard.id else trial for trial in trials]
     if state is SweepState.PAUSED:
         return Step(trials, [], over=False)
-    chosen = _chosen(sweep, trials, seed, propose)
+    chosen = _chosen(sweep, trials, seed)
     if chosen is None:
         over = all(trial.state.over for trial in trials)
         return Step(trials, [Command("exit")] if over else [], over=over)
@@ -192,9 +187,7 @@ def _idle(
     return Step(after, [Command("run", run, taken.params)], over=False)
 
 
-def _chosen(
-    sweep: Sweep, trials: list[Trial], seed: int, propose: Callable[[Sweep, Sequence[Trial], int], Params | None]
-) -> Trial | None:
+def _chosen(sweep: Sweep, trials: list[Trial], seed: int) -> Trial | None:
     """A point that lost its agent, else a new one, else one that has failed.
 
     What made a point fail may be gone by then: a file that was being edited, a full disk. A search without end has no
@@ -205,7 +198,7 @@ def _chosen(
     first = next((trial for trial in free if endless or not trial.failures), None)
     if first is not None:
         return first
-    params = propose(sweep, trials, seed)
+    params = suggest(sweep, trials, seed)
     if params is not None:
         return Trial(id=len(trials), params=params)
     return min(free, key=lambda trial: trial.failures, default=None)

@@ -15,17 +15,14 @@ def stop(sweep: Sweep, trials: Sequence[Trial]) -> set[TrialId]:
     At band b (an iteration, counted from 0) all trials with more than b values are ranked by their value at b; the
     threshold is the value at position floor(n / eta). A running trial is judged at the last band that it has passed.
     """
-    if sweep.early_terminate is None or sweep.metric is None:
+    rule, metric = sweep.early_terminate, sweep.metric
+    if rule is None or metric is None:
         return set()
-    sign = -1.0 if sweep.metric.goal == "maximize" else 1.0
-    losses = {trial.id: [sign * value for value in trial.history if math.isfinite(value)] for trial in trials}
-    bands = sweep.early_terminate.bands(max((len(loss) for loss in losses.values()), default=0))
-    thresholds = {band: _threshold(list(losses.values()), band, sweep.early_terminate.eta) for band in bands}
-    return {
-        trial.id
-        for trial in trials
-        if trial.state is TrialState.LEASED and _hopeless(losses[trial.id], thresholds, sweep.early_terminate)
-    }
+    losses = {trial.id: [metric.loss(value) for value in trial.history if math.isfinite(value)] for trial in trials}
+    bands = rule.bands(max((len(loss) for loss in losses.values()), default=0))
+    thresholds = {band: _threshold(list(losses.values()), band, rule.eta) for band in bands}
+    running = [trial.id for trial in trials if trial.state is TrialState.LEASED]
+    return {number for number in running if _hopeless(losses[number], thresholds, rule)}
 
 
 def _threshold(losses: list[list[float]], band: int, eta: float) -> float:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
@@ -89,6 +90,11 @@ class Trial(BaseModel):
         """The value that the trial is judged by."""
         return self.value if self.value is not None else (self.history[-1] if self.history else None)
 
+    @property
+    def counts(self) -> bool:
+        """Whether it came to its end with a number."""
+        return self.state is TrialState.FINISHED and self.result is not None and math.isfinite(self.result)
+
 
 def point_digest(params: Mapping[str, Any]) -> str:
     """Canonical hash of a point: keys sorted, values with their JSON type, so 1, 1.0, "1" and true are four points."""
@@ -97,20 +103,16 @@ def point_digest(params: Mapping[str, Any]) -> str:
 
 def take(trial: Trial, *, agent: str, run: str, now: float, limits: Limits) -> Trial:
     """The free trial goes to an agent."""
-    return trial.model_copy(
-        update={
-            "state": TrialState.LEASED,
-            "agent": agent,
-            "run": run,
-            "attempt": trial.attempt + 1,
-            "confirmed": False,
-            "ended": False,
-            "resent": False,
-            "stopping": False,
-            "history": (),
-            "value": None,
-            "lease_until": now + limits.lease,
-        }
+    return Trial(
+        id=trial.id,
+        params=trial.params,
+        state=TrialState.LEASED,
+        run=run,
+        agent=agent,
+        attempt=trial.attempt + 1,
+        failures=trial.failures,
+        losses=trial.losses,
+        lease_until=now + limits.lease,
     )
 
 

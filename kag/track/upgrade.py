@@ -6,12 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 from kag.spec.flat import Scalar
+from kag.spec.retired import without_retired
 from kag.track.record import Stated
 
 Json = dict[str, Any]
-
-RETIRED = ("data.workers", "trainer.strategy")
-"""Keys that did nothing to a run of kag's own; a hand-kept log states what another program was told."""
 
 
 def upgraded(content: Json, to: int) -> Json:
@@ -29,7 +27,8 @@ def from_1(content: Json) -> Json:
     if content.get("kind") == "imported":
         parts: Json = {"stated": _stated(facts), "config": spec}
     else:
-        config = {key: value for key, value in spec.items() if key not in RETIRED}
+        # What did nothing to a run of kag's own is gone; a hand-kept log states what another program was told.
+        config = without_retired(spec)
         parts = {"found": _found(facts, content.get("spec_digest")), "config": config}
         if world := _world(config, environment):
             parts["world"] = world

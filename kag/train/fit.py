@@ -46,6 +46,7 @@ def fit(
     resume: RunFolder | None = None,
     accept: Sequence[str] = (),
     share: ShareOptions | None = None,
+    retired: tuple[str, ...] = (),
     console: RunConsole | None = None,
 ) -> RunRecord:
     """Train, evaluate and record one run.
@@ -56,6 +57,7 @@ def fit(
         resume: a killed run to continue instead of starting a new one.
         accept: keys in which `spec` may differ from the resumed run's.
         share: folder of states that runs with a common beginning share.
+        retired: keys that were said and do nothing any more; preflight says so.
         console: where to print.
 
     Raises:
@@ -68,7 +70,9 @@ def fit(
     console = (console if first else None) or RunConsole(quiet=not first)
     task = Task.of(spec, read_sites(Path(spec.data.file)), world)
     earlier = earlier_runs(runs, console)
-    findings = require_sound(task, Facts(sibling_best_epochs=best_epochs(earlier, task.sites.digest)), console)
+    findings = require_sound(
+        task, Facts(sibling_best_epochs=best_epochs(earlier, task.sites.digest), retired=retired), console
+    )
     start, signals = None if resume else find_start(task, runs), SignalWatch()
     loop = Loop(task, start, signals, console)
     job = loop.fresh_job()

@@ -19,8 +19,7 @@ from kag.model.batch import Batch, Scores
 from kag.model.branches import DRAWN, Branches, every_branch
 from kag.model.losses import Losses, Objective
 from kag.model.network import Network
-from kag.spec.preflight import ramps
-from kag.spec.ramp import Ramp
+from kag.spec.ramp import Ramp, ramps
 from kag.spec.run import RunSpec
 from kag.train.task import Task
 from kag.weights.checkpoint import load_network, save_weights, stored

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from kag.errors import CheckpointError
 from kag.model.network import Network
-from kag.spec.flat import DESCRIPTIVE, EXECUTION, differences, flat
+from kag.spec.flat import DESCRIPTIVE, differences, flat
 from kag.spec.run import RunSpec, StartFromSpec
 from kag.track.folder import RunFolder
 from kag.track.record import Change, Source
@@ -72,7 +72,7 @@ def changed_keys(stored: RunSpec, spec: RunSpec) -> tuple[Change, ...]:
     return tuple(
         Change(key=key, before=before, after=after)
         for key, (before, after) in differences(flat(stored), flat(spec)).items()
-        if key not in DESCRIPTIVE + EXECUTION
+        if key not in DESCRIPTIVE
     )
 
 

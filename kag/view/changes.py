@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import PurePath
 
-from kag.spec.flat import DESCRIPTIVE, EXECUTION, Scalar
+from kag.spec.flat import DESCRIPTIVE, Scalar
 from kag.spec.load import PATHS
 from kag.track.record import Change, RunRecord
 from kag.track.world import World
@@ -34,7 +34,7 @@ _RAMP = ("start", "end", "epochs", "shape")
 def diff(before: RunRecord, after: RunRecord) -> tuple[Change, ...]:
     """Keys on which two runs differ, in the order of the spec, ramps and sections as one value each.
 
-    Keys that describe a run or say how the work is carried out are left aside. A record of a hand-kept log knows some
+    Keys that describe a run are left aside. A record of a hand-kept log knows some
     settings only: what one side does not know is no change.
     """
     changes = compare(before.config, after.config, partial="imported" in (before.kind, after.kind))
@@ -124,7 +124,7 @@ def _grouped(spec: Mapping[str, Scalar], word: Word) -> dict[str, Scalar]:
         name, _, last = key.rpartition(".")
         if last in _RAMP and all(f"{name}.{part}" in spec for part in _RAMP[:3]):
             found[name] = _ramp(spec, name, word)
-        elif key not in DESCRIPTIVE + EXECUTION:
+        elif key not in DESCRIPTIVE:
             found[key] = PurePath(value).name if key in PATHS and isinstance(value, str) else value
     return found
 

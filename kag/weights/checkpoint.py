@@ -6,19 +6,20 @@ are ignored here: what counts as the weights is `network` alone.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import ValidationError
 from torch import Tensor
 
 from kag.data.sites import DataFacts
 from kag.errors import CheckpointError
 from kag.model.network import Network
 from kag.spec import RunSpec
+from kag.spec.retired import without_retired
 from kag.weights.digest import weights_digest
 from kag.weights.storage import load_torch, save_torch
 
@@ -182,8 +183,8 @@ def _form(tensor: Tensor) -> str:
 
 def _spec(text: Any, where: str) -> RunSpec:
     try:
-        return RunSpec.model_validate_json(text)
-    except (ValidationError, TypeError) as error:
+        return RunSpec.model_validate(without_retired(json.loads(text)))
+    except (ValueError, TypeError) as error:
         raise CheckpointError(f"its spec cannot be read: {error}", where=where) from error
 
 

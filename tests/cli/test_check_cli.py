@@ -42,6 +42,19 @@ def test_without_rehearsal_it_needs_no_data(kag: Any) -> None:
     assert done.out.splitlines()[-1] == "this spec can be trained"
 
 
+def test_keys_that_do_nothing_any_more_are_a_finding(kag: Any) -> None:
+    spec = Path("spec.yaml")
+    spec.write_text(spec.read_text().replace("batch_size: 100", "batch_size: 100, workers: 2"))
+    done = kag("check", "spec.yaml", "--no-rehearsal")
+    assert done.code == 0, done.error
+    assert "warning retired_key: data.workers does nothing any more: " in done.out
+    assert "workers:" not in done.out
+    refused = kag("check", "spec.yaml", "trainer.strategy=ddp", "--no-rehearsal")
+    assert refused.code == 2
+    assert "override: trainer.strategy does nothing any more" in refused.error
+    assert "leave it out" in refused.error
+
+
 def test_it_says_what_a_run_costs_and_rehearses_it(kag: Any, synthetic_file: Path) -> None:
     done = kag("check", "spec.yaml", "trainer.accumulate=2")
     assert done.code == 0, done.error

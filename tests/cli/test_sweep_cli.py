@@ -87,6 +87,20 @@ def test_overrides_of_the_command_count(workplace: Path) -> None:
         call("check", "sweeps/swa_window.yaml")
 
 
+def test_keys_that_do_nothing_any_more_are_read_and_told(workplace: Path, stand_in: Stand) -> None:
+    """In the sweep's parameters, in its command and in its base spec."""
+    sweep, base = workplace / "sweeps" / "swa_window.yaml", workplace / "runs" / "specs" / "demo.yaml"
+    text = sweep.read_text().replace("parameters:\n", "parameters:\n  data.workers: {values: [0, 2]}\n")
+    sweep.write_text(text.replace("track.mode=auto", "track.mode=auto, trainer.strategy=ddp"))
+    base.write_text(f"{base.read_text()}trainer: {{strategy: ddp}}\n")
+    printed = " ".join(call("check", "sweeps/swa_window.yaml").split())
+    assert "warning 40 of 40 retired_key trainer.strategy and data.workers do nothing any more" in printed
+    leader = trial(0, FINISHED, 0.4)
+    stand_in(leader.model_copy(update={"params": leader.params | {"data.workers": 2}}))
+    call("sweep", "sweeps/swa_window.yaml")
+    assert "workers" not in (workplace / "runs" / "specs" / "planned" / "sweep_abc.yaml").read_text()
+
+
 Stand = Callable[..., None]
 
 

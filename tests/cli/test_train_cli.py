@@ -112,3 +112,18 @@ def test_a_mistake_is_one_message(kag: Any, words: list[str], says: str) -> None
     assert says in done.error
     assert done.error.count("error:") == 1
     assert not Path("runs").exists()
+
+
+def test_a_trial_takes_what_an_old_sweep_says_and_a_person_is_told(kag: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = ["train", "spec.yaml", "epochs=1", "--data.workers=2"]
+    refused = kag(*words)
+    assert refused.code == 2
+    assert "data.workers does nothing any more" in refused.error
+    assert not Path("runs").exists()
+    monkeypatch.setenv("WANDB_SWEEP_ID", "5wee9")
+    done = kag(*words)
+    assert done.code == 0, done.error
+    assert "data.workers does nothing any more" in done.out + done.error
+    findings = find_run(Path("runs"), "small").read_record().facts["findings"]
+    (told,) = [finding for finding in findings if finding["code"] == "retired_key"]
+    assert (told["severity"], told["evidence"]) == ("warning", {"keys": "data.workers"})

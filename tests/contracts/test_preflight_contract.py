@@ -43,6 +43,19 @@ def replay(**changes: Any) -> Overrides:
 
 
 CASES: dict[str, Case] = {
+    "retired_keys": Case(
+        (
+            Fires(
+                "retired_key",
+                WARNING,
+                {},
+                {"keys": "data.workers, trainer.strategy"},
+                "data.workers and trainer.strategy do nothing any more: ",
+                Facts(retired=("data.workers", "trainer.strategy")),
+            ),
+        ),
+        ({},),
+    ),
     "heads_divide_width": Case(
         (
             Fires(

@@ -31,7 +31,7 @@ early_stopping: null
 model:
   hidden: [8]
   attention: {{heads: 2, layers: 1, width: 8, feedforward: 8}}
-trainer: {{devices: 2, strategy: ddp}}
+trainer: {{devices: 2}}
 """
 SWEEP = """
 program: kag

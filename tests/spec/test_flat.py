@@ -11,7 +11,7 @@ from valid_specs import specs
 
 from kag.errors import SpecError
 from kag.spec import RunSpec, build_spec, differences, digest, flat
-from kag.spec.flat import DESCRIPTIVE, EXECUTION, Scalar
+from kag.spec.flat import DESCRIPTIVE, Scalar
 from kag.spec.keys import known_keys
 
 FULL: dict[str, Any] = {
@@ -38,7 +38,6 @@ WORDS = {
     "shape": ["step", "linear"],
     "checkpoint": ["last"],
     "keep": ["everything"],
-    "strategy": ["ddp"],
     "precision": ["bf16-mixed"],
     "mode": ["offline"],
 }
@@ -77,11 +76,11 @@ def test_the_full_spec_has_every_known_key() -> None:
 def test_the_digest_knows_every_key_but_those_that_only_describe(key: str) -> None:
     spec = changed(key)
     assert set(differences(LEAVES, flat(spec))) == {key}
-    assert (digest(spec) == digest(SPEC)) == (key in DESCRIPTIVE + EXECUTION)
+    assert (digest(spec) == digest(SPEC)) == (key in DESCRIPTIVE)
 
 
 def test_what_describes_is_a_key() -> None:
-    assert set(DESCRIPTIVE + EXECUTION) <= set(LEAVES)
+    assert set(DESCRIPTIVE) <= set(LEAVES)
 
 
 @pytest.mark.parametrize("section", ["swa", "early_stopping", "model.auxiliary", "loss.warmup", "data.replay"])
@@ -106,7 +105,7 @@ def test_the_digest_does_not_depend_on_how_a_spec_is_written() -> None:
 
 @given(specs, specs)
 def test_equal_digests_mean_equal_settings(first: RunSpec, second: RunSpec) -> None:
-    changes = set(differences(flat(first), flat(second))) - set(DESCRIPTIVE + EXECUTION)
+    changes = set(differences(flat(first), flat(second))) - set(DESCRIPTIVE)
     assert (digest(first) == digest(second)) == (not changes)
 
 

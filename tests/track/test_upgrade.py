@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from kag.errors import RecordError
+from kag.spec.retired import RETIRED
 from kag.track.reading import parse_record
 from kag.track.record import SCHEMA, RunRecord
-from kag.track.upgrade import RETIRED, UPGRADES
+from kag.track.upgrade import UPGRADES
 from tests.conftest import ROOT
 
 OLD = Path(__file__).parent / "records_1"

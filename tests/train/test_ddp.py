@@ -37,7 +37,7 @@ def folder(make_spec: MakeSpec, tmp_path_factory: pytest.TempPathFactory) -> Run
     place = tmp_path_factory.mktemp("ddp")
     spec = make_spec(**{"swa": WINDOW, "data.batch_size": 32, "model.modality_dropout": 0.3})
     (place / "spec.yaml").write_text(spec_text(spec))
-    command = [sys.executable, SCRIPT, "train", "spec.yaml", "trainer.devices=2", "trainer.strategy=ddp"]
+    command = [sys.executable, SCRIPT, "train", "spec.yaml", "trainer.devices=2"]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, cwd=place, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -109,7 +109,7 @@ def test_too_few_processes_are_refused(make_spec: MakeSpec, tmp_path: Path) -> N
     (tmp_path / "spec.yaml").write_text(spec_text(make_spec()))
     slurm = {"SLURM_NTASKS": "1", "SLURM_PROCID": "0", "SLURM_LOCALID": "0", "SLURM_NODEID": "0", "SLURM_JOB_ID": "7"}
     environment = os.environ | slurm | {"SLURM_JOB_NAME": "train", "SLURM_NNODES": "1", "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, SCRIPT, "train", "spec.yaml", "trainer.devices=2", "trainer.strategy=ddp"]
+    command = [sys.executable, SCRIPT, "train", "spec.yaml", "trainer.devices=2"]
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "trainer.devices asks for 2 processes, 1 run" in done.stderr

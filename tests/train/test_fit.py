@@ -91,7 +91,7 @@ def test_best_weights_keep_the_schedule_of_their_epoch(make_spec: MakeSpec, trai
 
 
 def test_equal_specs_give_equal_runs(make_spec: MakeSpec, train: Train, runs: Path) -> None:
-    first, second = train(make_spec()), train(make_spec(**{"data.workers": 2}))
+    first, second = train(make_spec()), train(make_spec())
     assert first.results == second.results
     assert first.checkpoints == second.checkpoints
     rows = [RunFolder(runs / record.id).history() for record in (first, second)]

@@ -23,7 +23,7 @@ from tests.train.test_resume import numbers, rows
     [
         (0, 0, {}),
         (2, 1, {}),
-        (3, 0, {"data.workers": 2}),
+        (3, 0, {}),
         (1, 1, {"trainer.accumulate": 2}),
         (3, 1, {"swa.start": 2, "swa.window": 2}),
     ],

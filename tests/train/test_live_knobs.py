@@ -2,7 +2,7 @@
 
 Most fields are tried without a trainer: batches, learning rates, and the losses, gradients and weights of two
 optimizer steps at three epochs. Fields that act through the trainer are tried in short runs. What only describes a run
-is listed by `kag.spec.flat.DESCRIPTIVE`, what only says how the work is carried out by `EXECUTION`.
+is listed by `kag.spec.flat.DESCRIPTIVE`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from kag.data.sites import Sites
 from kag.data.synth import synthesise
 from kag.forks.sharing import NoSharing
 from kag.spec import RunSpec, build_spec, flat
-from kag.spec.flat import DESCRIPTIVE, EXECUTION
+from kag.spec.flat import DESCRIPTIVE
 from kag.spec.schedule import learning_rate
 from kag.track.folder import RunFolder
 from kag.train.build import build_network, build_objective
@@ -99,14 +99,14 @@ THROUGH_A_RUN = {
 }
 """Fields whose effect shows in a run only, with settings that make the run show it."""
 
-IN_THE_TRAINER = {"trainer.devices", "trainer.strategy", "trainer.compile"}
+IN_THE_TRAINER = {"trainer.devices", "trainer.compile"}
 """Fields that say where the work is done: they must reach Lightning (or torch)."""
 
 SHAPES = ("linear", "cosine", "step")
 
 
 def _key_is_descriptive(key: str) -> bool:
-    return key in DESCRIPTIVE + EXECUTION
+    return key in DESCRIPTIVE
 
 
 def _full(data: Path, **overrides: Any) -> RunSpec:
@@ -275,8 +275,8 @@ def _spec(data: Path, overrides: dict[str, Any]) -> RunSpec:
     return build_spec(TINY, {"data.file": str(data), **base, **overrides, "name": "child"})
 
 
-def test_devices_and_strategy_reach_lightning(data: Path, sites: Sites) -> None:
-    trainer = build_trainer(Task.of(_full(data, **{"trainer.devices": 2, "trainer.strategy": "ddp"}), sites), [])
+def test_several_devices_train_as_plain_ddp(data: Path, sites: Sites) -> None:
+    trainer = build_trainer(Task.of(_full(data, **{"trainer.devices": 2}), sites), [])
     assert trainer.num_devices == 2
     assert type(trainer.strategy).__name__ == "DDPStrategy"
     assert build_trainer(Task.of(_full(data), sites), []).num_devices == 1

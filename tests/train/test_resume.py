@@ -13,6 +13,7 @@ from kag.data.mined import Mined, write_mined
 from kag.data.sites import Sites
 from kag.errors import RecordError, SpecError
 from kag.spec import RunSpec
+from kag.spec.load import read_spec
 from kag.track.folder import RunFolder
 from kag.track.record import RunRecord, Status
 from kag.train.recorder import EpochRecorder
@@ -69,6 +70,21 @@ def test_a_resumed_run_equals_the_uninterrupted_one(
     assert rows(folder) == rows(RunFolder(tmp_path / "whole" / whole.id))
     assert numbers(resumed) == numbers(whole)
     assert resumed.resumes == ((),)
+
+
+def test_a_run_folder_with_keys_that_do_nothing_any_more_is_resumed(
+    make_spec: MakeSpec, train: Train, killed: Any
+) -> None:
+    spec = make_spec()
+    folder = killed(spec, epoch=1)
+    text = folder.spec_file.read_text()
+    assert "\ntrainer:\n" in text
+    folder.spec_file.write_text(text.replace("\ntrainer:\n", "\ntrainer:\n  strategy: ddp\n"))
+    loaded, retired = read_spec(folder.spec_file)
+    assert (loaded, retired) == (spec, ("trainer.strategy",))
+    record = train(loaded, resume=folder, retired=retired)
+    assert (record.status, record.resumes) == (Status.FINISHED, ((),))
+    assert folder.spec_file.read_text() == text, "the folder's copy has lost them"
 
 
 @pytest.mark.parametrize("epoch", [1, 2])

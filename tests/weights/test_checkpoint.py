@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -59,6 +60,13 @@ def test_the_network_comes_back_with_the_same_scores(
 def test_keys_that_training_adds_are_left_alone(saved: Path, network: Network) -> None:
     rewrite(saved, lambda content: content.update(state_dict=network.state_dict(), optimizer_states=[{"step": 3}]))
     assert read_checkpoint(saved).epoch == 4
+
+
+def test_a_spec_with_keys_that_do_nothing_any_more_is_read(saved: Path, spec: RunSpec) -> None:
+    old = spec.model_dump(mode="json")
+    old["data"]["workers"], old["trainer"]["strategy"] = 2, "ddp"
+    rewrite(saved, lambda content: content.update(spec=json.dumps(old)))
+    assert read_checkpoint(saved).spec == spec
 
 
 def test_weights_that_both_sides_hold_are_stored_once(
