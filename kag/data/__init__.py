@@ -1,1 +1,1 @@
-"""HDF5 file -> `Sites` (arrays) -> batches of indices. Only `tables` and `loaders` need torch."""
+"""HDF5 file -> `Sites` (arrays) -> batches of indices. Only `tables` and `epochs` need torch."""

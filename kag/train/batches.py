@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 from lightning.pytorch import LightningDataModule
 from torch import Tensor
-from torch.utils.data import DataLoader
 
 from kag.data.batches import EVALUATION_POINTS, evaluation_batches, shard
-from kag.data.loaders import index_loader
+from kag.data.epochs import EpochBatches
 from kag.model.batch import Batch
 from kag.train.task import Task
 
@@ -30,21 +29,21 @@ class SiteBatches(LightningDataModule):
         self._tables = task.tables
         self._start = start
 
-    def train_dataloader(self) -> DataLoader[Tensor]:
+    def train_dataloader(self) -> EpochBatches:
         """Training batches, from `start` on: after a resume Lightning names the epoch only once drawing has begun."""
         rank, _ = self._process()
         reached = self.trainer.current_epoch if self.trainer is not None else 0
-        return index_loader(
+        return EpochBatches(
             lambda epoch: self._task.training_batches(epoch, rank), start=max(self._start, (reached, 0))
         )
 
-    def val_dataloader(self) -> DataLoader[Tensor]:
+    def val_dataloader(self) -> EpochBatches:
         """Whole proteins, each on one process; one without a protein gets an empty batch, so that it takes part."""
         rank, world = self._process()
         sites = self._task.sites
         points = min(EVALUATION_POINTS, -(-len(sites.index("val")) // world))
         batches = shard(evaluation_batches(sites, "val", points), rank, world, even=False)
-        return index_loader(lambda _: batches or [np.empty(0, np.int64)])
+        return EpochBatches(lambda _: batches or [np.empty(0, np.int64)])
 
     def on_after_batch_transfer(self, batch: Tensor, dataloader_idx: int) -> Batch:
         """Gather the batch on its device."""

@@ -84,8 +84,6 @@ class Loop:
             job.network.compile()
         batches = SiteBatches(self.task, position_in(state))
         with warnings.catch_warnings():
-            # The loader hands out row numbers: workers would have nothing to do.
-            warnings.filterwarnings("ignore", message=".*does not have many workers")
             # It does know where to go on: `SiteBatches` is told.
             warnings.filterwarnings("ignore", message=".*your dataloader is not resumable")
             # Lightning 2.6 asks torch's tree specs in a way that torch 2.13 deprecates.

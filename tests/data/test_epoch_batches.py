@@ -7,7 +7,7 @@ import torch
 from small_sites import small_sites
 
 from kag.data.batches import IndexVector, training_batches
-from kag.data.loaders import EpochSampler, index_loader
+from kag.data.epochs import EpochBatches
 from kag.data.tables import SiteTables
 from kag.spec.run import DataSpec
 
@@ -19,8 +19,7 @@ def batches_of(epoch: int) -> list[IndexVector]:
 
 
 def epochs(count: int) -> list[list[list[int]]]:
-    loader = index_loader(batches_of)
-    assert isinstance(loader.sampler, EpochSampler)
+    loader = EpochBatches(batches_of)
     seen = []
     for epoch in range(count):
         loader.sampler.set_epoch(epoch)
@@ -44,7 +43,7 @@ def test_the_global_random_state_is_left_alone() -> None:
 
 def test_what_comes_out_can_be_gathered() -> None:
     tables = SiteTables.from_sites(SITES, 30.0)
-    points = [point for index_B in index_loader(batches_of) for point in tables.gather(index_B, share=True).index_B]
+    points = [point for index_B in EpochBatches(batches_of) for point in tables.gather(index_B, share=True).index_B]
     assert sorted(int(point) for point in points) == SITES.index("train").tolist()
 
 
@@ -58,7 +57,7 @@ def test_an_epoch_is_computed_once() -> None:
 
         return batches
 
-    loader = index_loader(counting(batches_of))
+    loader = EpochBatches(counting(batches_of))
     loader.sampler.set_epoch(3)
     assert len(loader) == len(list(loader))
     assert np.array_equal(asked, [0, 3])
