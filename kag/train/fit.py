@@ -76,6 +76,8 @@ def fit(
     start, signals = None if resume else find_start(task, runs), SignalWatch()
     loop = Loop(task, start, signals, console)
     job = loop.fresh_job()
+    if start is not None:
+        console.print(str(start))
     opening = (
         open_run(task, runs, resume, accept, earlier, start, findings) if first else follow_run(task, resume, start)
     )

@@ -5,6 +5,7 @@ All processes have one; those that are not the first have no folder and write no
 
 from __future__ import annotations
 
+import os
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
@@ -20,10 +21,11 @@ from kag.forks.states import Segment
 from kag.track.folder import RunFolder
 from kag.track.hold import locked
 from kag.track.record import Failure, Found, Status
+from kag.track.wandb_run import begin
 from kag.train.console import RunConsole
 from kag.train.opening import Opening, best_of
 from kag.train.task import Task
-from kag.train.tracker import NoTracker, Tracker, open_tracker
+from kag.train.tracker import Tracker
 from kag.weights.choose import Delivery
 
 
@@ -37,7 +39,7 @@ class Outcome:
         """History at the beginning."""
         self.state = opening.state
         """Lightning checkpoint to continue from."""
-        self._tracker: Tracker = NoTracker()
+        self._tracker = Tracker(None, console.warn)
         self._console = console
         self._lock = locked(opening.folder) if opening.folder else nullcontext()
         if opening.folder:
@@ -67,8 +69,10 @@ class Outcome:
     def begin_mirror(self, task: Task) -> None:
         """Begin the run in W&B, as far as that can be reached."""
         if self.folder:
-            self._tracker, wandb_id = open_tracker(task.spec, self.folder, self.record, self._console)
-            self.update(wandb_id=wandb_id)
+            known = os.environ.get("WANDB_RUN_ID") or self.record.wandb_id
+            run = begin(self.folder, self.record, task.spec.track, self._console.warn, wandb_id=known)
+            self._tracker = Tracker(run, self._console.warn)
+            self.update(wandb_id=None if run is None else str(run.id))
 
     def history(self) -> list[dict[str, float]]:
         """Rows so far."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,6 +35,11 @@ class Start:
             CheckpointError: they do not fit; all differences are listed.
         """
         load_state(network, self.weights.network)
+
+    def __str__(self) -> str:
+        """What a run begins with, and where its spec differs from that of the run that lends its weights."""
+        first = f"starts from {self.source.run}, {self.source.checkpoint} ({self.weights.weights_digest[:8]})"
+        return "\n".join([first, *(f"  {one.key} {one.before} -> {one.after}" for one in self.changes)])
 
 
 def find_start(task: Task, runs: Path) -> Start | None:
@@ -90,12 +94,3 @@ def checkpoint_file(folder: RunFolder, start: StartFromSpec) -> Path:
         there = ", ".join(sorted(file.name for file in folder.checkpoints.glob("*.ckpt"))) or "none"
         raise CheckpointError(f"run {folder.id} has no checkpoint {start.checkpoint!r}", nearest=there)
     return path
-
-
-def announce(start: Start | None, say: Callable[[str], None]) -> None:
-    """Say what a run begins with and where its spec differs from that of the run that lends its weights."""
-    if start is None:
-        return
-    say(f"starts from {start.source.run}, {start.source.checkpoint} ({start.weights.weights_digest[:8]})")
-    for change in start.changes:
-        say(f"  {change.key} {change.before} -> {change.after}")

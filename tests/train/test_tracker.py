@@ -16,7 +16,6 @@ from typing import Any
 import pytest
 import torch
 import wandb
-from lightning.pytorch.loggers import WandbLogger
 
 from kag import names
 from kag.spec import flat
@@ -227,11 +226,11 @@ def test_a_lost_mirror_is_told_once(
 ) -> None:
     calls: list[int] = []
 
-    def lost(self: WandbLogger, metrics: dict[str, float], step: int | None = None) -> None:
+    def lost(self: wandb.Run, row: dict[str, float]) -> None:
         calls.append(len(calls))
         raise error
 
-    monkeypatch.setattr(WandbLogger, "log_metrics", lost)
+    monkeypatch.setattr(wandb.Run, "log", lost)
     record = train(make_spec(**OFFLINE))
     folder = find_run(runs, "tiny")
     assert record.status is Status.FINISHED
