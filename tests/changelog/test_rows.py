@@ -123,6 +123,15 @@ def test_key_changes_are_the_sentence_then_the_diff() -> None:
     assert cells[1][1] == "softer | gate; <code>gate.temperature 1 -&gt; 1.5</code>"
 
 
+def test_another_world_is_a_key_change() -> None:
+    one = {"processes": 1, "threads": 2, "effective_batch": 64}
+    before = run_record(0, config={"seed": 1}, world=one)
+    after = run_record(1, parent=before.id, config={"seed": 1}, world={**one, "processes": 2, "effective_batch": 128})
+    assert cells_of(before, after)[1][1] == (
+        "<code>world.processes 1 -&gt; 2; world.effective_batch 64 -&gt; 128</code>"
+    )
+
+
 def test_a_sweep_is_one_row_with_its_best_trial_and_the_others_folded() -> None:
     trials = [run_record(n, f"t{n}", val=value, sweep="s1") for n, value in enumerate([0.2, 0.4, 0.3])]
     failed = run_record(5, "t5", sweep="s1", status=Status.ABORTED)

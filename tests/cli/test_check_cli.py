@@ -58,6 +58,8 @@ def test_keys_that_do_nothing_any_more_are_a_finding(kag: Any) -> None:
 def test_it_says_what_a_run_costs_and_rehearses_it(kag: Any, synthetic_file: Path) -> None:
     done = kag("check", "spec.yaml", "trainer.accumulate=2")
     assert done.code == 0, done.error
+    assert "world              1 process, " in done.out
+    assert ", 32-true, 200 points an optimizer step, " in done.out
     shown = dict(re.findall(r"^([a-zA-Z][\w ]*?)  +(\S.*)$", done.out, re.MULTILINE))
     sites, spec = read_sites(synthetic_file), load_spec(Path("spec.yaml"))
     points = len(sites.index("train"))
