@@ -129,17 +129,18 @@ def _letters(parents: int) -> list[str]:
 
 def trials_table(parents: int, trials: Sequence[Trial], best: Trial) -> Table:
     """Every blend with its val AUPRC, plain and recomputed; `*` marks the one that is kept."""
-    from kag.cli.tables import MISSING, plain_table, short
+    from kag.cli.tables import plain_table
+    from kag.text import digest, number, three_decimals
 
     columns = (*_letters(parents), "val AUPRC", "recomputed", "digest", "")
     table = plain_table(*columns, right=columns[:-2])
     for trial in trials:
         recomputed = trial.recomputed.evaluation.auprc if trial.recomputed else None
         table.add_row(
-            *(f"{ratio:.3g}" for ratio in trial.ratios),
-            f"{trial.plain.evaluation.auprc:.4f}",
-            MISSING if recomputed is None else f"{recomputed:.4f}",
-            short(trial.best.weights_digest),
+            *map(number, trial.ratios),
+            three_decimals(trial.plain.evaluation.auprc),
+            three_decimals(recomputed),
+            digest(trial.best.weights_digest),
             "*" if trial is best else "",
         )
     return table

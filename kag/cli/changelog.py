@@ -124,6 +124,7 @@ def doctor(
     from kag.changelog.collect import collect
     from kag.changelog.diagnose import diagnose
     from kag.changelog.repository import Repository
+    from kag.text import fact
     from kag.track.folders import FolderSource
     from kag.view.words import find_run
 
@@ -138,7 +139,7 @@ def doctor(
     for finding in findings:
         console.print(f"[{colours[finding.severity]}]{finding.severity}[/] {finding.code}: {escape(finding.sentence)}")
         for name, value in finding.evidence.items():
-            console.print(f"    {name} = {'unknown' if value is None else escape(str(value))}")
+            console.print(f"    {name} = {escape(fact(value))}")
     if not findings:
         console.print(f"no rule has anything to say about {folder.id}")
 

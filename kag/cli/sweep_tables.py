@@ -10,6 +10,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from kag.cli.tables import plain_table
+from kag.text import MISSING, duration
+from kag.view.results import measured
 
 if TYPE_CHECKING:
     from kag.cli.sweep_result import SweepResult
@@ -97,15 +99,13 @@ def trial_words(now: Progress) -> str:
 def best_words(now: Progress) -> str:
     """The best value and its point."""
     if now.best is None or now.best.result is None:
-        return "-"
-    return f"{now.best.result:.4f}  {escape(json.dumps(now.best.params))}"
+        return MISSING
+    return f"{measured(now.metric, now.best.result)}  {escape(json.dumps(now.best.params))}"
 
 
 def left_words(seconds: float | None) -> str:
     """About how long."""
-    if seconds is None:
-        return "-"
-    return f"about {seconds:.0f} s" if seconds < 90 else f"about {seconds / 60:.0f} min"
+    return MISSING if seconds is None else f"about {duration(seconds)}"
 
 
 def epoch_words(epochs: Epochs) -> str:

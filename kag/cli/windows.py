@@ -102,22 +102,20 @@ def _mapped(sums: RunSums, bench: Bench, verify: int | None, console: Console) -
 
 def windows_table(shown: Sequence[Window], best: Window) -> Table:
     """One line a window; `*` marks the best of those that were scored exactly."""
-    from kag.cli.tables import MISSING, plain_table
+    from kag.cli.tables import plain_table
+    from kag.text import digest, three_decimals
 
     columns = ("window", "epochs", "ranked by", "val AUPRC", "recomputed", "digest", "")
     table = plain_table(*columns, right=columns[2:5])
-
-    def text(value: float | None) -> str:
-        return MISSING if value is None else f"{value:.4f}"
 
     for window in shown:
         table.add_row(
             f"{window.start}:{window.length}",
             f"{window.start} to {window.last}",
-            text(window.ensemble),
-            text(window.plain.evaluation.auprc if window.plain else None),
-            text(window.recomputed.evaluation.auprc if window.recomputed else None),
-            window.best.weights_digest[:8] if window.best else MISSING,
+            three_decimals(window.ensemble),
+            three_decimals(window.plain.evaluation.auprc if window.plain else None),
+            three_decimals(window.recomputed.evaluation.auprc if window.recomputed else None),
+            digest(window.best.weights_digest if window.best else None),
             "*" if (window.start, window.length) == (best.start, best.length) else "",
         )
     return table
@@ -126,6 +124,8 @@ def windows_table(shown: Sequence[Window], best: Window) -> Table:
 def _print(
     console: Console, run: str, found: WindowMap, record: RunRecord | None, runs: Path, png: Path | None
 ) -> None:
+    from kag.text import three_decimals
+
     ranked = sorted(found.windows, key=lambda window: -(window.ensemble or 0.0))
     exact = list(found.verified)
     shown = [*exact, *(window for window in ranked if window not in exact)][:SHOWN]
@@ -135,7 +135,7 @@ def _print(
         soft_wrap=True,
     )
     single = found.best_epoch
-    console.print(f"best single epoch {single.start}: val AUPRC {single.ensemble or 0.0:.4f}", soft_wrap=True)
+    console.print(f"best single epoch {single.start}: val AUPRC {three_decimals(single.ensemble)}", soft_wrap=True)
     if png is not None:
         console.print(f"wrote {png}", soft_wrap=True)
     if record is not None:

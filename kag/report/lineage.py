@@ -8,7 +8,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from kag.changelog.entry import Entry
 from kag.report.figure import Edge, Graph, Node
 from kag.report.layers import Layout, layered
+from kag.text import number, three_decimals
 from kag.track.record import RunRecord, Source
+from kag.view.words import NamedRuns
 
 Link = Callable[[str], str | None]
 """Run id -> address of its page, or None."""
@@ -53,13 +55,10 @@ class _Known:
     """Runs by id and by name, and who took weights from whom."""
 
     def __init__(self, records: Iterable[RunRecord]) -> None:
-        ordered = sorted(records, key=lambda record: (record.start, record.id))
-        self.by_id = {record.id: record for record in ordered}
-        self._by_name: dict[str, list[RunRecord]] = defaultdict(list)
-        for record in ordered:
-            self._by_name[record.name].append(record)
+        self._named = NamedRuns(records)
+        self.by_id = self._named.by_id
         self._heirs: dict[str, list[Edge]] = defaultdict(list)
-        for record in ordered:
+        for record in self.by_id.values():
             for edge in self._inherited(record):
                 self._heirs[edge.source].append(edge)
 
@@ -104,15 +103,13 @@ class _Known:
 
     def _meant(self, word: str, record: RunRecord) -> str:
         """The id that a word stands for: an id, or the newest earlier run of that name; else the word itself."""
-        if word in self.by_id:
-            return word
-        earlier = [one.id for one in self._by_name.get(word, ()) if (one.start, one.id) < (record.start, record.id)]
-        return earlier[-1] if earlier else word
+        meant = self._named.meant(word, before=record)
+        return meant.id if meant else word
 
 
 def _taken(source: Source) -> str:
     if source.ratio is not None:
-        return f"share {source.ratio:.3g}"
+        return f"share {number(source.ratio)}"
     if source.epochs is not None:
         return f"{source.epochs} epoch{'' if source.epochs == 1 else 's'} shared"
     return source.checkpoint or "weights"
@@ -124,7 +121,7 @@ def _node(known: _Known, run: str, layout: Layout, link: Link, *, current: bool)
     if record is None:
         return Node(run, f"{run}\nnot among these runs", column, row)
     value = Entry(record).value("val")
-    told = record.status.value.replace("_", " ") if value is None else f"val AUPRC {value:.3f}"
+    told = record.status.value.replace("_", " ") if value is None else f"val AUPRC {three_decimals(value)}"
     return Node(run, f"{record.name}\n{record.start:%Y-%m-%d}, {told}", column, row, link(run), current)
 
 

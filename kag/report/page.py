@@ -17,7 +17,8 @@ from kag.report.figure import Figure, as_json
 from kag.report.markup import markdown, templates, with_code
 from kag.report.sections import Report
 from kag.report.thin import thinned
-from kag.report.words import evidence, interval, metric
+from kag.text import digest, fact
+from kag.view.results import interval, measured
 
 STYLES = (*assets.STYLES, "report.css")
 
@@ -51,9 +52,10 @@ def _environment() -> Environment:
         "figure_json": lambda figure: json.dumps(as_json(thinned(figure)), separators=(",", ":"), allow_nan=False),
         "markdown": markdown,
         "with_code": with_code,
-        "metric": metric,
+        "measured": lambda result: measured(result.metric, result.value),
         "interval": interval,
-        "evidence": evidence,
+        "fact": fact,
+        "digest": digest,
         "wide": _is_wide,
     }
     return environment

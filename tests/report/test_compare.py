@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 from kag import names
-from kag.report.compare import Setting, compare_figures, differing_settings, labels
+from kag.report.compare import compare_figures
+from kag.view.changes import Setting, differing_settings
+from kag.view.words import labels
 from tests.changelog.run_logs import run_record
 
 AVERAGED = names.averaged(names.OBJECTIVE)
