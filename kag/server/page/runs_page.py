@@ -80,8 +80,8 @@ class _Frame(NamedTuple):
         }
 
     def _row(self, run: Held) -> list[Any]:
-        """Id, run id or display name, name, state, start, seconds, user, tags, sweep, note; then seconds as text, and of
-        the chosen columns the texts, None where a value is its own, and the values.
+        """Id, run id or display name, name, state, start, seconds, user, tags, sweep, note; then seconds as text, and
+        of the chosen columns the texts, None where a value is its own, and the values.
         """
         note = body(run.row["notes"] or "")
         values = [cell(run, column) for column in self.columns]

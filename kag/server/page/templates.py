@@ -9,6 +9,7 @@ from jinja2 import Environment
 from markupsafe import Markup
 
 from kag import text
+from kag.changelog.parts import Text, joined
 from kag.report.assets import SCRIPTS
 from kag.report.markup import templates, with_code
 from kag.server.page.assets import Assets
@@ -29,6 +30,7 @@ def environment(assets: Assets) -> Environment:
         "moment": moment,
         "brief": brief,
         "code": with_code,
+        "pieces": pieces,
         "dotted": dotted,
         "script_data": lambda value: Markup(script_data(value)),
         "segment": segment,
@@ -55,6 +57,11 @@ def dotted(key: str) -> Markup:
 def brief(value: str, most: int = SHOWN_TEXT) -> str:
     """A text in a table; a long one is cut."""
     return value if len(value) <= most else f"{value[:most]}…"
+
+
+def pieces(parts: Text) -> Markup:
+    """A text of the change log."""
+    return Markup(joined(parts, with_code, Markup('<code class="changes">{}</code>').format))
 
 
 def moment(seconds: float | datetime | None) -> Markup:
