@@ -9,6 +9,7 @@ import json
 import math
 from collections.abc import Sequence
 from decimal import ROUND_HALF_UP, Decimal
+from typing import NamedTuple
 
 MISSING = "-"
 """What stands where there is nothing, or nobody knows."""
@@ -22,8 +23,16 @@ SETTING_DIGITS = 6
 LARGE = 1e6
 """From here on, and below 0.0001, a number has an exponent."""
 
-_RAMP = ("start", "end", "epochs")
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
+
+
+class RampValue(NamedTuple):
+    """A ramp as one value; its parts are named as in the spec."""
+
+    start: object
+    end: object
+    epochs: object
+    shape: object = "linear"
 
 
 def three_decimals(value: float | None) -> str:
@@ -58,11 +67,11 @@ def setting(value: object, digits: int | None = SETTING_DIGITS) -> str:
         return "none"
     if isinstance(value, float) and digits is not None and math.isfinite(value):
         return number(value, digits)
-    if isinstance(value, dict) and {*value, "shape"} == {*_RAMP, "shape"}:
-        start, end, epochs = (setting(value[part], digits) for part in _RAMP)
-        return (
-            f"{start} to {end} in {epochs}{f' {shape}' if (shape := value.get('shape', 'linear')) != 'linear' else ''}"
-        )
+    if isinstance(value, dict) and {*value, "shape"} == {*RampValue._fields}:
+        value = RampValue(**value)
+    if isinstance(value, RampValue):
+        start, end, epochs = (setting(part, digits) for part in value[:3])
+        return f"{start} to {end} in {epochs}{'' if value.shape == 'linear' else f' {value.shape}'}"
     return json.dumps(value, ensure_ascii=False) if isinstance(value, (bool, list, dict)) else str(value)
 
 

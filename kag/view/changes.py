@@ -7,19 +7,21 @@ comes or goes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import PurePath
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from kag.spec.flat import DESCRIPTIVE, EXECUTION, Scalar, flat
 from kag.spec.load import PATHS
 from kag.spec.run import RunSpec
-from kag.text import MISSING, SETTING_DIGITS, digest, setting
+from kag.text import MISSING, RampValue, column, digest, setting
 from kag.track.record import Change, RunRecord
 from kag.track.world import World
 
 Flat = Mapping[str, Scalar]
-Sides = tuple[dict[str, Scalar], dict[str, Scalar]]
+Value = Scalar | RampValue
+Grouped = Mapping[str, Value]
+V = TypeVar("V")
 
 SHOWN = 12
 """Changes that a cell lists."""
@@ -33,7 +35,7 @@ _FOLLOWS = {
 }
 """Setting -> what of the world follows from it alone; any other one may change the number of steps."""
 
-_RAMP = ("start", "end", "epochs", "shape")
+_RAMP = RampValue._fields
 
 _OWN = ("name", "change", "parent", "data.file")
 """Keys without a default, or told elsewhere."""
@@ -74,9 +76,14 @@ def compare(before: Flat, after: Flat, *, partial: bool = False) -> tuple[Change
     Args:
         partial: what one side does not have is unknown, and no change.
     """
-    near = _near(before, after)
-    brief, exact = (dict(_changes(near, partial, digits)) for digits in (SETTING_DIGITS, None))
-    return tuple(brief.get(key, change) for key, change in exact.items())
+    old, new = map(_grouped, _near(before, after))
+    pairs = {key: (_value(key, old), _value(key, new)) for key in _keys(old, new)}
+    unknown = [key for key in pairs if any(key not in side and not _inside(key, side) for side in (old, new))]
+    return tuple(
+        _change(key, before, after)
+        for key, (before, after) in pairs.items()
+        if before != after and not (partial and key in unknown)
+    )
 
 
 def phrase(changes: Iterable[Change], shown: int = SHOWN) -> str:
@@ -86,11 +93,11 @@ def phrase(changes: Iterable[Change], shown: int = SHOWN) -> str:
 
 def change_texts(change: Change) -> tuple[str, str]:
     """Both sides of a change, in few digits where these tell them apart."""
-    brief = setting(change.before), setting(change.after)
-    return brief if brief[0] != brief[1] else (setting(change.before, None), setting(change.after, None))
+    before, after = column((change.before, change.after))
+    return before, after
 
 
-def varied(sides: Sequence[Flat], *, partial: Sequence[bool] | bool = False) -> dict[str, list[Scalar]]:
+def varied(sides: Sequence[Mapping[str, V]], *, partial: Sequence[bool] | bool = False) -> dict[str, list[V | None]]:
     """Key -> value on each side, for every key on which flat specs differ, in their order; None where one has none.
 
     Args:
@@ -113,14 +120,14 @@ def differing_settings(records: Sequence[RunRecord]) -> tuple[Setting, ...]:
     What only describes a run is left aside. What an imported run, or a world, does not know is no difference, and what
     of the world follows from a setting that differs is not told again.
     """
-    exact, brief = ([_grouped(record.config, digits) for record in records] for digits in (None, SETTING_DIGITS))
+    configs = [_grouped(record.config) for record in records]
     worlds = [_world(record.world) for record in records]
     data = [{"data": digest(record.data_digest)} if record.data_digest else {} for record in records]
-    settings = varied(exact, partial=[record.kind == "imported" for record in records])
+    settings = varied(configs, partial=[record.kind == "imported" for record in records])
     told = _follows(settings)
     keys = [*settings, *(key for key in varied(worlds, partial=True) if key not in told), *varied(data, partial=True)]
-    whole, few = ([{**a, **b, **c} for a, b, c in zip(side, worlds, data, strict=True)] for side in (exact, brief))
-    return tuple(Setting(key, _texts(key, few, whole)) for key in keys)
+    sides = [{**a, **b, **c} for a, b, c in zip(configs, worlds, data, strict=True)]
+    return tuple(Setting(key, column([side.get(key, MISSING) for side in sides])) for key in keys)
 
 
 def settings_apart(records: Sequence[RunRecord]) -> dict[str, str]:
@@ -134,15 +141,9 @@ def settings_apart(records: Sequence[RunRecord]) -> dict[str, str]:
 
 def beside_defaults(config: Flat) -> tuple[Change, ...]:
     """The settings that are not the defaults; of another program, which has none, all."""
-    defaults, own = (
-        _grouped(side, SETTING_DIGITS, _OWN)
-        for side in (flat(RunSpec.model_validate({"name": "default", "data": {"file": "default"}})), config)
-    )
-    return tuple(
-        Change(key=key, before=defaults.get(key), after=value)
-        for key, value in own.items()
-        if (type(value), value) != (type(defaults.get(key)), defaults.get(key))
-    )
+    defaults = _grouped(flat(RunSpec.model_validate({"name": "default", "data": {"file": "default"}})), _OWN)
+    own = _grouped(config, _OWN)
+    return tuple(_change(key, before, own[key]) for key, (before, _) in varied([defaults, own]).items() if key in own)
 
 
 def _listed(parts: Sequence[str], between: str, shown: int = SHOWN) -> str:
@@ -162,53 +163,36 @@ def _follows(settings: Iterable[str]) -> set[str]:
     return {follows for key in settings for follows in _FOLLOWS.get(key, ("world.optimizer_steps",))}
 
 
-def _texts(key: str, *sides: Sequence[Flat]) -> tuple[str, ...]:
-    """The values of a key, in few digits where these tell them apart."""
-    brief, exact = (
-        tuple(setting(side[key], digits) if key in side else MISSING for side in found)
-        for found, digits in zip(sides, (SETTING_DIGITS, None), strict=True)
+def _change(key: str, before: Value, after: Value) -> Change:
+    """A change; a ramp is its text, in few digits where these tell both sides apart."""
+    old, new = column((before, after))
+    return Change(
+        key=key,
+        before=old if isinstance(before, RampValue) else before,
+        after=new if isinstance(after, RampValue) else after,
     )
-    return brief if len(set(brief)) == len(set(exact)) else exact
 
 
-def _changes(near: Sides, partial: bool, digits: int | None) -> Iterator[tuple[str, Change]]:
-    old, new = _apart(*(_grouped(side, digits) for side in near))
-    for key in _keys(old, new):
-        before, after = _value(key, old, digits), _value(key, new, digits)
-        if before != after and not (partial and _unknown(key, old, new)):
-            yield key, Change(key=key, before=before, after=after)
-
-
-def _near(before: Flat, after: Flat) -> Sides:
+def _near(before: Flat, after: Flat) -> tuple[Flat, Flat]:
     """Both sides without the sections in which they agree."""
     sections = {key.rpartition(".")[0] for key, _ in before.items() ^ after.items()}
     near = [{key: side[key] for key in side if key.rpartition(".")[0] in sections} for side in (before, after)]
     return near[0], near[1]
 
 
-def _apart(old: dict[str, Scalar], new: dict[str, Scalar]) -> Sides:
-    """Both sides without the keys on which they agree: nearly all of them, nearly always."""
-    same = {key for key in old.keys() & new.keys() if old[key] == new[key]}
-    return {key: old[key] for key in old if key not in same}, {key: new[key] for key in new if key not in same}
-
-
-def _grouped(spec: Flat, digits: int | None, skipped: Sequence[str] = DESCRIPTIVE + EXECUTION) -> dict[str, Scalar]:
-    """Flat spec with each ramp as one text, and of a path its last part: where a file lies changes nothing."""
-    found: dict[str, Scalar] = {}
+def _grouped(spec: Flat, skipped: Sequence[str] = DESCRIPTIVE + EXECUTION) -> dict[str, Value]:
+    """Flat spec with each ramp as one value, and of a path its last part: where a file lies changes nothing."""
+    found: dict[str, Value] = {}
     for key, value in spec.items():
         name, _, last = key.rpartition(".")
         if last in _RAMP and all(f"{name}.{part}" in spec for part in _RAMP[:3]):
-            found[name] = _ramp(spec, name, digits)
+            found[name] = RampValue(*(spec[f"{name}.{part}"] for part in _RAMP if f"{name}.{part}" in spec))
         elif key not in skipped:
             found[key] = PurePath(value).name if key in PATHS and isinstance(value, str) else value
     return found
 
 
-def _ramp(spec: Flat, name: str, digits: int | None) -> str:
-    return setting({part: spec[f"{name}.{part}"] for part in _RAMP if f"{name}.{part}" in spec}, digits)
-
-
-def _keys(old: Flat, new: Flat) -> list[str]:
+def _keys(old: Grouped, new: Grouped) -> list[str]:
     """Keys of both, a section that only one side has as the one key that the other side has for it."""
     absent = {
         key for side, other in ((old, new), (new, old)) for key in side if side[key] is None and _inside(key, other)
@@ -217,21 +201,14 @@ def _keys(old: Flat, new: Flat) -> list[str]:
     return list(dict.fromkeys(next((name for name in absent if key.startswith(f"{name}.")), key) for key in every))
 
 
-def _inside(key: str, side: Flat) -> list[str]:
+def _inside(key: str, side: Grouped) -> list[str]:
     return [inner for inner in side if inner.startswith(f"{key}.")]
 
 
-def _value(key: str, side: Flat, digits: int | None) -> Scalar:
+def _value(key: str, side: Grouped) -> Value:
     """A value; of a section the values inside, without those that are off."""
     inner = _inside(key, side)
     if key in side or not inner:
         return side.get(key)
-    return ", ".join(
-        f"{name.removeprefix(f'{key}.')} {setting(side[name], digits)}"
-        for name in inner
-        if side[name] not in (None, False)
-    )
-
-
-def _unknown(key: str, old: Flat, new: Flat) -> bool:
-    return any(key not in side and not _inside(key, side) for side in (old, new))
+    on = [name for name in inner if side[name] not in (None, False)]
+    return ", ".join(f"{name.removeprefix(f'{key}.')} {setting(side[name])}" for name in on)
