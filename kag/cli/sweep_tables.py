@@ -9,7 +9,7 @@ from rich.console import Group
 from rich.markup import escape
 from rich.table import Table
 
-from kag.cli.tables import plain_table
+from kag.cli.tables import plain_table, severity
 from kag.text import MISSING, duration
 from kag.view.results import measured
 
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from kag.cli.sweep_result import SweepResult
     from kag.sweep.plan import Plan
     from kag.sweep.progress import Epochs, Progress
-
-SEVERITIES = {"error": "red", "warning": "yellow", "note": "cyan"}
 
 WORDS = {
     "finished": "green",
@@ -45,9 +43,8 @@ def plan_table(plan: Plan) -> Group:
     if plan.findings:
         findings = plain_table("preflight", "points", "finding", "for example", right=("points",))
         for finding in plan.findings:
-            colour = SEVERITIES[finding.severity.value]
             findings.add_row(
-                f"[{colour}]{finding.severity.value}[/]",
+                severity(finding.severity),
                 f"{finding.points} of {plan.points}",
                 finding.code,
                 escape(finding.example),

@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from kag import names
+from kag.finding import Finding, Severity
 from kag.text import age, fact
 from kag.track.record import Result, RunRecord, Scalar, Status
 from kag.view import tables as view
@@ -28,6 +29,7 @@ _COLOURS = {
     Status.ABORTED: "red",
     Status.KILLED: "red",
 }
+_SEVERITIES = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.NOTE: "cyan"}
 _BARS = "▁▂▃▄▅▆▇█"
 
 
@@ -122,6 +124,16 @@ def _results(records: Sequence[RunRecord]) -> dict[str, list[Result | None]]:
     found = [delivered(record) for record in records]
     keys = [names.evaluation(split, metric) for split in names.SPLITS for metric in names.METRICS]
     return {key: [one.get(key) for one in found] for key in keys if any(key in one for one in found)}
+
+
+def severity(value: Severity) -> str:
+    """How bad a finding is, in its colour."""
+    return f"[{_SEVERITIES[value]}]{value.value}[/]"
+
+
+def finding_line(finding: Finding) -> str:
+    """What a rule says, on one line."""
+    return f"{severity(finding.severity)} {finding.code}: {escape(finding.sentence)}"
 
 
 def cell_text(cell: Cell) -> str:

@@ -13,12 +13,13 @@ from markupsafe import Markup
 
 from kag import __version__
 from kag.report import assets
-from kag.report.figure import Figure, as_json
+from kag.report.figure import as_json
 from kag.report.markup import markdown, templates, with_code
 from kag.report.sections import Report
 from kag.report.thin import thinned
 from kag.text import digest, fact
 from kag.view.results import interval, measured
+from kag.view.tables import details, facts, results_table
 
 STYLES = (*assets.STYLES, "report.css")
 
@@ -56,13 +57,12 @@ def _environment() -> Environment:
         "interval": interval,
         "fact": fact,
         "digest": digest,
-        "wide": _is_wide,
+        "facts": facts,
+        "details": details,
+        "results_table": results_table,
+        "wide": lambda figure: figure.kind in _WIDE,
     }
     return environment
-
-
-def _is_wide(figure: Figure) -> bool:
-    return figure.kind in _WIDE
 
 
 def _policy(scripts: Sequence[str], styles: Sequence[str]) -> str:

@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from kag.finding import Finding
 from kag.report.compare import compare_figures
 from kag.report.figure import Figure
 from kag.report.lineage import lineage_figure
@@ -26,31 +25,22 @@ OVERLAID = 12
 
 
 @dataclass(frozen=True)
-class Headline:
-    """A number that a reader looks for first."""
-
-    name: str
-    result: Result
-
-
-@dataclass(frozen=True)
 class RunSection:
     """One run."""
 
     anchor: str
-    record: RunRecord
-    facts: dict[str, str]
-    headlines: tuple[Headline, ...]
-    findings: tuple[Finding, ...]
+    run: ReportedRun
+    headlines: dict[str, Result]
+    """Numbers that a reader looks for first."""
     figures: tuple[Figure, ...]
     lineage: Figure | None
-    results: Table
     changes: Table
     changes_title: str
-    weights: Table
-    more: dict[str, Table]
-    """Title -> what else the record holds."""
-    notes: str
+
+    @property
+    def record(self) -> RunRecord:
+        """Its record."""
+        return self.run.record
 
 
 @dataclass(frozen=True)
@@ -62,8 +52,8 @@ class Comparison:
     summary: str
     figures: tuple[Figure, ...]
     runs: Table
-    settings: Table
-    settings_title: str
+    settings: Table | None = None
+    """On which the runs differ."""
 
 
 @dataclass(frozen=True)
@@ -107,8 +97,6 @@ def report_of_sweep(
         f"judged by val AUPRC of the {search.judged_by} weights.",
         figures=sweep_figures(search.sweep, search.trials) if search.sweep else (),
         runs=trials_table(trials, search),
-        settings=Table((), ()),
-        settings_title="",
     )
     several = (comparison(best, title=f"The best {len(best)} trials"),) if len(best) > 1 else ()
     return Report(f"Sweep {identifier}", _sections(best[:1], tuple(known)), (overview, *several))
@@ -141,7 +129,6 @@ def comparison(runs: Sequence[ReportedRun], title: str = "Comparison") -> Compar
         figures=compare_figures(shown),
         runs=tables.runs_table(records, called=dict(zip((record.id for record in records), called, strict=True))),
         settings=tables.settings_table(records, called),
-        settings_title="Settings on which they differ",
     )
 
 
@@ -157,21 +144,16 @@ def _sections(runs: Sequence[ReportedRun], known: Sequence[RunRecord]) -> tuple[
 def _section(run: ReportedRun, anchor: str, lineage: Figure | None) -> RunSection:
     record, parent = run.record, run.parent
     found = {split: auprc(record, split) for split in ("val", "test")}
-    more = tables.details(record)
+    if parent:
+        title, changes = f"Settings that differ from the parent {parent.id}", diff(parent, record)
+    else:
+        title, changes = "Settings beside the defaults", beside_defaults(record.config)
     return RunSection(
         anchor=anchor,
-        record=record,
-        facts=tables.facts(record),
-        headlines=tuple(Headline(f"{split} AUPRC", result) for split, result in found.items() if result is not None),
-        findings=run.findings,
+        run=run,
+        headlines={f"{split} AUPRC": result for split, result in found.items() if result is not None},
         figures=run_figures(record, run.rows),
         lineage=lineage,
-        results=tables.results_table(record.results),
-        changes=tables.changes_table(diff(parent, record), "parent")
-        if parent
-        else tables.changes_table(beside_defaults(record.config), "default"),
-        changes_title=f"Settings that differ from the parent {parent.id}" if parent else "Settings beside the defaults",
-        weights=more.pop("Weights"),
-        more=more,
-        notes=run.notes,
+        changes=tables.changes_table(changes, "parent" if parent else "default"),
+        changes_title=title,
     )
