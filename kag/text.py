@@ -90,9 +90,9 @@ def column(values: Sequence[object], digits: int = SETTING_DIGITS) -> tuple[str,
 
 def digits_apart(values: Sequence[object], digits: int = SETTING_DIGITS) -> int | None:
     """Significant digits with which no two different values look alike, at least `digits`; None for all of them."""
-    exact = {setting(value, None) for value in values}
-    counts = (count for count in (digits, SETTING_DIGITS) if len({setting(v, count) for v in values}) == len(exact))
-    return next(counts, None)
+    exact = {setting(value, None): value for value in values}
+    tries = ((count, {setting(value, count) for value in exact.values()}) for count in (digits, SETTING_DIGITS))
+    return next((count for count, brief in tries if len(brief) == len(exact)), None)
 
 
 def duration(seconds: float) -> str:

@@ -15,7 +15,7 @@ from kag.text import age, fact
 from kag.track.record import Result, RunRecord, Scalar, Status
 from kag.view import tables as view
 from kag.view.changes import varied
-from kag.view.results import delivered, measured
+from kag.view.results import measured, side_by_side
 from kag.view.tables import Cell, result_cell
 
 LISTED = ("run", "status", "epochs", "best epoch", "val AUPRC", "test AUPRC", "parent", "tags")
@@ -46,7 +46,7 @@ def comparison(records: Sequence[RunRecord]) -> dict[str, dict[str, list[Scalar]
     partial = [record.kind == "imported" for record in records]
     settings = varied([record.config for record in records], partial=partial)
     world = varied([record.world.flat() if record.world else {} for record in records], partial=True)
-    return {"settings": settings | world, "results": _results(records)}
+    return {"settings": settings | world, "results": side_by_side(records)}
 
 
 def comparison_table(records: Sequence[RunRecord]) -> Table:
@@ -56,7 +56,7 @@ def comparison_table(records: Sequence[RunRecord]) -> Table:
     table.add_row("status", *(status(record.status) for record in records))
     table.add_row("epochs", *(fact(record.epochs_trained) for record in records))
     table.add_row("best epoch", *(fact(record.best_epoch) for record in records))
-    for key, found in _results(records).items():
+    for key, found in side_by_side(records).items():
         table.add_row(key, *(cell_text(result_cell(result)) for result in found))
     return table
 
@@ -118,12 +118,6 @@ def plain_table(*columns: str, right: Sequence[str] = ()) -> Table:
 def status(value: Status) -> str:
     """A status in its colour."""
     return f"[{_COLOURS[value]}]{value.value}[/]"
-
-
-def _results(records: Sequence[RunRecord]) -> dict[str, list[Result | None]]:
-    found = [delivered(record) for record in records]
-    keys = [names.evaluation(split, metric) for split in names.SPLITS for metric in names.METRICS]
-    return {key: [one.get(key) for one in found] for key in keys if any(key in one for one in found)}
 
 
 def severity(value: Severity) -> str:

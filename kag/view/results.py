@@ -45,6 +45,15 @@ def delivered(record: RunRecord) -> dict[str, Result]:
     return {names.evaluation(result.split, result.metric): result for result in kept}
 
 
+def side_by_side(records: Sequence[RunRecord]) -> dict[str, list[Result | None]]:
+    """`val/auprc` -> result of each run's delivered weights, for everything that any of them has."""
+    found = [delivered(record) for record in records]
+    known = {key for one in found for key in one}
+    ordered = [names.evaluation(split, metric) for split in names.SPLITS for metric in names.METRICS]
+    keys = [*(key for key in ordered if key in known), *sorted(known - set(ordered))]
+    return {key: [one.get(key) for one in found] for key in keys}
+
+
 def auprc(record: RunRecord, split: str) -> Result | None:
     """The AUPRC that a run is judged by on a split; None if it was not measured or is no number."""
     found = delivered(record).get(names.evaluation(split, "auprc"))

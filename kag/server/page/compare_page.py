@@ -15,9 +15,8 @@ from kag.server.page.held import Held
 from kag.server.page.records import epochs_of, history
 from kag.server.page.site import Shelf, Site
 from kag.server.page.visit import Visit
-from kag.track.record import RunRecord
 from kag.view.changes import differing_settings
-from kag.view.results import delivered, measured_column
+from kag.view.results import measured_column, side_by_side
 from kag.view.words import labels
 
 MOST = 20
@@ -49,17 +48,13 @@ def compare(site: Site, visit: Visit) -> Response:
         chosen=chosen,
         labels=called,
         others=[run for run in reversed(shelf.runs) if run not in chosen],
-        results=results(records),
+        results={
+            key: measured_column(key, [one.value if one else None for one in found])
+            for key, found in side_by_side(records).items()
+        },
         settings=dict(differing_settings(records)),
         figures=[drawn(figure) for figure in _figures(chosen, dict(zip(called, rows, strict=True)))],
     )
-
-
-def results(records: Sequence[RunRecord]) -> dict[str, tuple[str, ...]]:
-    """`val/auprc` -> text of every run, for the numbers of the delivered weights that any has."""
-    found = [delivered(record) for record in records]
-    keys = dict.fromkeys(key for one in found for key in one)
-    return {key: measured_column(key, [one[key].value if key in one else None for one in found]) for key in keys}
 
 
 def _figures(chosen: Sequence[Held], logged: Mapping[str, Sequence[dict[str, Any]]]) -> Sequence[Figure]:
