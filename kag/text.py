@@ -1,18 +1,136 @@
-"""How the change log writes a number."""
+"""How a fact is written, whatever shows it: a terminal, the change log, a report or the page.
+
+Numbers are rounded on their decimal text, a half up, as on paper. JSON holds the raw value and none of these texts.
+"""
 
 from __future__ import annotations
 
+import json
 import math
+from collections.abc import Sequence
 from decimal import ROUND_HALF_UP, Decimal
+from typing import NamedTuple
 
 MISSING = "-"
-"""What stands where there is no number."""
+"""What stands where there is nothing, or nobody knows."""
 
-_STEP = Decimal("0.001")
+DIGITS = 3
+"""Significant digits of a measured number of unknown kind."""
+
+SETTING_DIGITS = 6
+"""Significant digits of a setting, unless fewer than all would make different ones look alike."""
+
+LARGE = 1e6
+"""From here on, and below 0.0001, a number has an exponent."""
+
+_UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
+
+
+class RampValue(NamedTuple):
+    """A ramp as one value; its parts are named as in the spec."""
+
+    start: object
+    end: object
+    epochs: object
+    shape: object = "linear"
 
 
 def three_decimals(value: float | None) -> str:
-    """A metric with three decimals, a half rounded up as on paper; `-` for none and for NaN."""
+    """A metric between 0 and 1; `-` for none and for what is not finite."""
     if value is None or not math.isfinite(value):
         return MISSING
-    return str(Decimal(repr(value)).quantize(_STEP, ROUND_HALF_UP))
+    return str(_rounded(value, 3)) if abs(value) < LARGE else number(value)
+
+
+def number(value: float | None, digits: int = DIGITS) -> str:
+    """A number of unknown kind: `0.302`, `1235`, `1.23e+06`, `2e-05`; `-` for none and NaN.
+
+    It has so many significant digits, and below a million all of those before the point; a whole number has all.
+    """
+    if value is None or math.isnan(value):
+        return MISSING
+    if isinstance(value, int) or math.isinf(value):
+        return str(value)
+    places = digits - 1 - Decimal(repr(float(value))).adjusted()
+    rounded = float(_rounded(value, max(places, 0) if abs(value) < LARGE else places))
+    return f"{rounded:.15g}" if 1e-4 <= abs(rounded) < LARGE else f"{rounded:.{digits}g}"
+
+
+def setting(value: object, digits: int | None = SETTING_DIGITS) -> str:
+    """A setting as the spec writes it: `auto`, `0.0002`, `0.3 to 0.05 in 15 cosine`; `none` for one that is off.
+
+    Args:
+        value: a word, a number, true or false, or a list or mapping, which is written as JSON unless it is a ramp.
+        digits: significant digits of a number, or None for all.
+    """
+    if value is None:
+        return "none"
+    if isinstance(value, float) and digits is not None and math.isfinite(value):
+        return number(value, digits)
+    if isinstance(value, dict) and {*value, "shape"} == {*RampValue._fields}:
+        value = RampValue(**value)
+    if isinstance(value, RampValue):
+        start, end, epochs = (setting(part, digits) for part in value[:3])
+        return f"{start} to {end} in {epochs}{'' if value.shape == 'linear' else f' {value.shape}'}"
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, (bool, list, dict)) else str(value)
+
+
+def fact(value: object) -> str:
+    """A fact of unknown kind: a number in three significant digits, anything else as a setting; `-` for none."""
+    if value is None or isinstance(value, float):
+        return number(value)
+    return setting(value)
+
+
+def column(values: Sequence[object], digits: int = SETTING_DIGITS) -> tuple[str, ...]:
+    """Values side by side, all by one rule; see `digits_apart`."""
+    count = digits_apart(values, digits)
+    return tuple(setting(value, count) for value in values)
+
+
+def digits_apart(values: Sequence[object], digits: int = SETTING_DIGITS) -> int | None:
+    """Significant digits with which no two different values look alike, at least `digits`; None for all of them."""
+    exact = {setting(value, None): value for value in values}
+    tries = ((count, {setting(value, count) for value in exact.values()}) for count in (digits, SETTING_DIGITS))
+    return next((count for count, brief in tries if len(brief) == len(exact)), None)
+
+
+def duration(seconds: float) -> str:
+    """`48 s`, `3 min 05 s`, `1 h 05 min`, `2 d 03 h`."""
+    minutes, rest = divmod(max(0, round(seconds)), 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    if days:
+        return f"{days} d {hours:02} h"
+    if hours:
+        return f"{hours} h {minutes:02} min"
+    return f"{minutes} min {rest:02} s" if minutes else f"{rest} s"
+
+
+def age(seconds: float) -> str:
+    """`5 s ago`, `3 min ago`, `2 h ago`, `4 d ago`."""
+    whole = max(0, int(seconds))
+    for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if whole >= length:
+            return f"{whole // length} {unit} ago"
+    return f"{whole} s ago"
+
+
+def size(count: int) -> str:
+    """Bytes in a unit that leaves few digits: `512 B`, `1.5 KiB`, `2.0 GiB`."""
+    power = min(max(count.bit_length() - 1, 0) // 10, len(_UNITS) - 1)
+    return f"{_rounded(count / 1024**power, 1):,} {_UNITS[power]}" if power else f"{count} B"
+
+
+def digest(value: str | None) -> str:
+    """A digest, cut short."""
+    return value[:12] if value else MISSING
+
+
+def commit(value: str) -> str:
+    """The id of a commit, cut short."""
+    return value[:10]
+
+
+def _rounded(value: float, places: int) -> Decimal:
+    return Decimal(repr(float(value))).quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP)

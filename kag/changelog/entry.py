@@ -11,6 +11,8 @@ from functools import cached_property
 from kag.finding import Finding
 from kag.names import SPLITS
 from kag.track.record import Course, Result, RunRecord
+from kag.view.results import headline
+from kag.view.words import NamedRuns
 
 _AVERAGE = ("val", "auprc", "averaged")
 
@@ -49,9 +51,8 @@ class Entry:
         return next((one for one in found if math.isfinite(one.value)), None)
 
     @cached_property
-    def _auprc(self) -> dict[str, Result]:
-        found = {split: self.record.headline(split) for split in SPLITS}
-        return {split: result for split, result in found.items() if result is not None}
+    def _auprc(self) -> dict[str, Result | None]:
+        return {split: headline(self.record, split) for split in SPLITS}
 
 
 @dataclass(frozen=True)
@@ -75,12 +76,8 @@ class Siblings:
         """
         if word is None:
             return None
-        named = (
-            entry
-            for entry in reversed(self._by_name.get(word, ()))
-            if before is None or (entry.record.start, entry.id) < (before.record.start, before.id)
-        )
-        return self.by_id.get(word) or next(named, None)
+        found = self._named.meant(word, before=before.record if before else None)
+        return self.by_id[found.id] if found else None
 
     def parent(self, entry: Entry) -> Entry | None:
         """The run that this one is compared with, if it is known."""
@@ -117,11 +114,8 @@ class Siblings:
         return found
 
     @cached_property
-    def _by_name(self) -> dict[str, list[Entry]]:
-        found: dict[str, list[Entry]] = {}
-        for entry in self.entries:
-            found.setdefault(entry.record.name, []).append(entry)
-        return found
+    def _named(self) -> NamedRuns:
+        return NamedRuns(entry.record for entry in self.entries)
 
     @cached_property
     def _best_before(self) -> dict[str, Entry | None]:

@@ -11,12 +11,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from kag.changelog.cells import body
-from kag.changelog.entry import Entry
-from kag.changelog.markdown import status_word, test_value
+from kag.changelog.parts import joined, parts_of, sentences
 from kag.changelog.table import Row
-from kag.text import MISSING, three_decimals
 from kag.track.markdown import COLUMNS
-from kag.view.changes import phrase
 
 _PAGE = """<!DOCTYPE html>
 <html lang="en">
@@ -53,7 +50,7 @@ def as_csv(rows: Sequence[Row]) -> str:
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow([*COLUMNS, "Note"])
-    writer.writerows([*_texts(row), body(row.entry.notes)] for row in rows)
+    writer.writerows(map(_csv_row, rows))
     return file.getvalue()
 
 
@@ -88,54 +85,25 @@ def _plain(row: Row) -> dict[str, Any]:
     }
 
 
-def _texts(row: Row) -> list[str]:
-    """The five columns as plain text."""
-    return [
-        _date_and_run(row),
-        _key_changes(row),
-        _files(row.entry),
-        three_decimals(row.entry.value("val")),
-        _test_and_notes(row),
-    ]
-
-
-def _date_and_run(row: Row) -> str:
-    record = row.entry.record
-    sweep = f", best of {len(row.trials) + 1} trials of sweep {record.sweep}" if record.sweep else ""
-    searched = row.searched.get(record.id)
-    return f"{record.start:%Y-%m-%d} – {record.id}{sweep}{f': {searched}' if searched else ''}"
-
-
-def _key_changes(row: Row) -> str:
-    return "; ".join(part for part in (body(row.entry.record.change or ""), phrase(row.changes)) if part) or MISSING
-
-
-def _files(entry: Entry) -> str:
-    record = entry.record
-    if record.git is None:
-        return ", ".join(record.files_touched or ()) or (MISSING if record.kind == "imported" else "outside git")
-    return ", ".join(f"{file}*" if file in record.git.uncommitted else file for file in record.git.touched) or "none"
-
-
-def _test_and_notes(row: Row) -> str:
-    sentences = [status_word(row.entry), *(finding.sentence for finding in row.findings)]
-    return "; ".join([test_value(row), *(sentence for sentence in sentences if sentence)])
+def _csv_row(row: Row) -> list[str]:
+    parts = parts_of(row)
+    texts = ("".join(text) for text in (parts.date_and_run, parts.key_changes, parts.files))
+    return [*texts, parts.val, "; ".join([parts.test, *sentences(row, parts)]), parts.note]
 
 
 def _html_row(row: Row) -> str:
-    *texts, _ = _texts(row)
-    cells = [_marked(text) for text in texts]
-    cells[3] = f"<strong>{cells[3]}</strong>" if row.new_best else cells[3]
+    parts = parts_of(row)
+    cells = [joined(text, _marked, _code) for text in (parts.date_and_run, parts.key_changes, parts.files)]
     said = "".join(f'<div class="{finding.severity}">{_marked(finding.sentence)}</div>' for finding in row.findings)
-    status, note = html.escape(status_word(row.entry)), _marked(body(row.entry.notes))
-    trials = "".join(
-        f"<li>{html.escape(trial.id)} {three_decimals(trial.value('val'))} {html.escape(row.searched[trial.id])}</li>"
-        for trial in row.trials
-    )
+    more = "".join(f"<div>{text}</div>" for text in (html.escape(parts.status), _marked(parts.note)) if text)
+    trials = "".join(f"<li>{html.escape(one.run)} {one.val} {html.escape(one.searched)}</li>" for one in parts.trials)
     folded = f"<details><summary>{len(row.trials)} other trials</summary><ul>{trials}</ul></details>" if trials else ""
-    parts = [test_value(row), *(f"<div>{text}</div>" for text in (status, note) if text)]
-    cells.append("".join([*parts[:1], said, *parts[1:], folded]))
-    return "<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>\n"
+    val = f"<strong>{parts.val}</strong>" if row.new_best else parts.val
+    return "<tr>" + "".join(f"<td>{cell}</td>" for cell in (*cells, val, parts.test + said + more + folded)) + "</tr>\n"
+
+
+def _code(text: str) -> str:
+    return f"<code>{html.escape(text)}</code>"
 
 
 def _marked(text: str) -> str:

@@ -15,14 +15,9 @@ from dataclasses import dataclass
 
 from kag.changelog.cells import body, escape, keep_pipes
 from kag.changelog.entry import Entry
+from kag.changelog.parts import FILES_SHOWN, Trial, joined, parts_of, sentences
 from kag.changelog.table import Row
-from kag.text import MISSING, three_decimals
 from kag.track.markdown import COLUMNS
-from kag.track.record import Status
-from kag.view.changes import phrase
-
-FILES_SHOWN = 8
-"""Files that a cell lists."""
 
 _MARK = re.compile(r"<!-- note (?P<run>[0-9a-f]{12}) (?P<generated>[0-9a-f]{12}) (?P<note>[0-9a-f]{12}) -->")
 _PIPE = re.compile(r"(?<!\\)\|")
@@ -100,20 +95,11 @@ def verbatim_line(entry: Entry) -> str | None:
 
 def generated_cells(row: Row) -> tuple[str, ...]:
     """The five cells without the note."""
-    return (_date_and_run(row), _key_changes(row), _files_touched(row.entry), _val(row), _test_and_notes(row))
-
-
-def test_value(row: Row) -> str:
-    """The test number, or `-`; a val number that was typed as test is not repeated as one."""
-    return MISSING if row.says("val_typed_as_test") else three_decimals(row.entry.value("test"))
-
-
-def status_word(entry: Entry) -> str:
-    """How the run stands, where it delivered nothing and no rule says it."""
-    status = entry.record.status
-    if status in (Status.PLANNED, Status.RUNNING):
-        return str(status)
-    return f"killed after {entry.record.epochs_done} epochs" if status is Status.KILLED else ""
+    parts = parts_of(row, files=FILES_SHOWN)
+    texts = (joined(text, escape, _code) for text in (parts.date_and_run, parts.key_changes, parts.files))
+    said = "; ".join([parts.test, *map(escape, sentences(row, parts))])
+    val = f"**{parts.val}**" if row.new_best else parts.val
+    return (*texts, val, " ".join(part for part in (said, _trials(parts.trials)) if part))
 
 
 def _split(text: str) -> tuple[str, ...]:
@@ -126,69 +112,21 @@ def _cells_digest(cells: Sequence[str]) -> str:
     return digest("\n".join(cells).replace(r"\|", "|"))
 
 
-def _date_and_run(row: Row) -> str:
-    record = row.entry.record
-    sweep = f", best of {len(row.trials) + 1} trials of sweep {escape(f'`{record.sweep}`')}" if record.sweep else ""
-    searched = row.searched.get(record.id)
-    found = f": {escape(f'`{searched}`')}" if searched else ""
-    return f"{record.start:%Y-%m-%d} – {escape(f'`{record.id}`')}{sweep}{found}"
+def _code(text: str) -> str:
+    return escape(f"`{text}`")
 
 
-def _key_changes(row: Row) -> str:
-    changes = phrase(row.changes)
-    parts = [escape(body(row.entry.record.change or "")), escape(f"`{changes}`") if changes else ""]
-    return "; ".join(part for part in parts if part) or MISSING
-
-
-def _files_touched(entry: Entry) -> str:
-    record = entry.record
-    if record.git is None:
-        stated = record.files_touched
-        return _files(stated, ()) if stated else MISSING if record.kind == "imported" else "outside git"
-    if record.git.touched:
-        return _files(record.git.touched, record.git.uncommitted)
-    return "none" if record.git.since else f"none; commit `{record.git.commit[:10]}`"
-
-
-def _files(touched: Sequence[str], uncommitted: Sequence[str]) -> str:
-    committed = [file for file in touched if file not in uncommitted]
-    parts = [_names(committed), f"uncommitted: {_names(uncommitted)}" if uncommitted else ""]
-    return "; ".join(part for part in parts if part)
-
-
-def _names(files: Sequence[str]) -> str:
-    rest = len(files) - FILES_SHOWN
-    listed = ", ".join(escape(f"`{file}`") for file in files[:FILES_SHOWN])
-    return f"{listed} and {rest} more" if rest > 0 else listed
-
-
-def _val(row: Row) -> str:
-    number = three_decimals(row.entry.value("val"))
-    return f"**{number}**" if row.new_best else number
-
-
-def _test_and_notes(row: Row) -> str:
-    sentences = [status_word(row.entry), *(finding.sentence for finding in row.findings)]
-    said = "; ".join(escape(sentence) for sentence in sentences if sentence)
-    return " ".join(part for part in (f"{test_value(row)}{';' if said else ''}", said, _trials(row)) if part)
-
-
-def _trials(row: Row) -> str:
+def _trials(trials: Sequence[Trial]) -> str:
     """The other trials of a sweep, folded, each with its val AUPRC, its settings and what a person wrote."""
-    if not row.trials:
+    if not trials:
         return ""
-    lines = [_trial(trial, row.searched[trial.id]) for trial in row.trials]
+    lines = [
+        " ".join(
+            part for part in (f"`{one.run}`", one.val, f"`{one.searched}`" if one.searched else "", one.note) if part
+        )
+        for one in trials
+    ]
     return f"<details><summary>{len(lines)} other trials</summary>{'<br>'.join(map(escape, lines))}</details>"
-
-
-def _trial(trial: Entry, settings: str) -> str:
-    parts = (
-        f"`{trial.id}`",
-        three_decimals(trial.value("val")),
-        f"`{settings}`" if settings else "",
-        body(trial.notes),
-    )
-    return " ".join(part for part in parts if part)
 
 
 def _as_listed(row: Row) -> tuple[bool, int]:

@@ -16,6 +16,7 @@ from kag.changelog.schema import key_changes, spec_keys
 from kag.changelog.table import planned
 from kag.spec.flat import Scalar, flat
 from kag.spec.load import load_spec
+from kag.text import commit as short
 from kag.view.changes import compare, phrase
 
 SPEC = "kag/spec"
@@ -51,7 +52,7 @@ def structure(siblings: Siblings, repository: Repository) -> str:
     parts = [_part("Spec keys", _schema_lines(commits, stands_on[0], repository))]
     for folder, title in GROUPS.items():
         touching = [commit for commit in commits if any(file.startswith(f"{folder}/") for file in commit.files)]
-        lines = [f"{commit.day} `{commit.id[:10]}` {escape(commit.subject)}" for commit in touching[-SHOWN:]]
+        lines = [f"{commit.day} `{short(commit.id)}` {escape(commit.subject)}" for commit in touching[-SHOWN:]]
         parts.append(_part(f"{title} (`{folder}`)", lines))
     return "\n\n".join(part for part in parts if part) or "Nothing between the runs' commits."
 
@@ -101,7 +102,7 @@ def _schema_lines(commits: Iterable[Commit], first: str, repository: Repository)
         if any(file.startswith(f"{SPEC}/") for file in commit.files):
             after = _keys(commit.id, repository)
             if changes := key_changes(before, after):
-                yield f"{commit.day} `{commit.id[:10]}` {escape('; '.join(changes))}"
+                yield f"{commit.day} `{short(commit.id)}` {escape('; '.join(changes))}"
             before = after
 
 

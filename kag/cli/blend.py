@@ -183,10 +183,10 @@ def _table(trials: Sequence[Trial], best: Trial) -> Table:
     """Every blend with its val AUPRC, plain and recomputed; `*` marks the one that is kept."""
     from kag.cli.made import tried_cells
     from kag.cli.tables import plain_table
+    from kag.text import number
 
     columns = (*_letters(len(best.ratios)), "val AUPRC", "recomputed", "digest", "")
     table = plain_table(*columns, right=columns[:-2])
     for trial in trials:
-        ratios = (f"{ratio:.3g}" for ratio in trial.ratios)
-        table.add_row(*ratios, *tried_cells(trial.tried), "*" if trial is best else "")
+        table.add_row(*map(number, trial.ratios), *tried_cells(trial.tried), "*" if trial is best else "")
     return table

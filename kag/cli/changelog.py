@@ -124,6 +124,8 @@ def doctor(
     from kag.changelog.collect import collect
     from kag.changelog.diagnose import diagnose
     from kag.changelog.repository import Repository
+    from kag.cli.tables import finding_line
+    from kag.text import fact
     from kag.track.folders import FolderSource
     from kag.view.words import find_run
 
@@ -134,11 +136,10 @@ def doctor(
         typer.echo(json.dumps([finding.model_dump(mode="json") for finding in findings], indent=2))
         return
     console = Console(highlight=False, soft_wrap=True)
-    colours = {"error": "red", "warning": "yellow", "note": "cyan"}
     for finding in findings:
-        console.print(f"[{colours[finding.severity]}]{finding.severity}[/] {finding.code}: {escape(finding.sentence)}")
+        console.print(finding_line(finding))
         for name, value in finding.evidence.items():
-            console.print(f"    {name} = {'unknown' if value is None else escape(str(value))}")
+            console.print(f"    {name} = {escape(fact(value))}")
     if not findings:
         console.print(f"no rule has anything to say about {folder.id}")
 

@@ -105,11 +105,13 @@ def _splits(found: Summary) -> Table:
 def _columns(found: Summary) -> Table:
     from rich.table import Table
 
+    from kag.text import number
+
     table = Table("column", title=f"widest of {found.columns} tabular columns (train)")
     for heading in ("minimum", "median", "maximum", "skew"):
         table.add_column(heading, justify="right")
     for row in found.widest_columns:
-        table.add_row(row.column, *(f"{value:.4g}" for value in (row.minimum, row.median, row.maximum, row.skew)))
+        table.add_row(row.column, *map(number, (row.minimum, row.median, row.maximum, row.skew)))
     return table
 
 

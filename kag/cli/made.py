@@ -28,11 +28,11 @@ def mirrored(record: RunRecord, runs: Path, track: TrackSpec, console: Console) 
 
 def tried_cells(tried: Tried | None) -> list[str]:
     """Of a row of a table: val AUPRC plain and recomputed, and the digest of the better one."""
-    from kag.cli.tables import MISSING, short
+    from kag.text import digest, three_decimals
 
     variants = (tried.plain, tried.recomputed) if tried else (None, None)
-    auprcs = (f"{variant.evaluation.auprc:.4f}" if variant else MISSING for variant in variants)
-    return [*auprcs, short(tried.best.weights_digest if tried else None)]
+    auprcs = (three_decimals(variant.evaluation.auprc if variant else None) for variant in variants)
+    return [*auprcs, digest(tried.best.weights_digest if tried else None)]
 
 
 def print_made(record: RunRecord, runs: Path, console: Console) -> None:

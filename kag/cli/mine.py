@@ -38,6 +38,7 @@ def mine(
     from rich.progress import Progress
 
     from kag.data.mined import write_mined
+    from kag.text import digest, number
     from kag.weights import mine as mining
     from kag.weights.given import bench_for, given_weights
 
@@ -68,6 +69,6 @@ def mine(
         return
     console.print(
         f"{found.missed} of {found.positives} positives of {split} lie below val's threshold "
-        f"(logit {found.threshold:.3f}) under {given.run} ({given.weights.weights_digest[:8]})"
+        f"(logit {number(found.threshold)}) under {given.run} ({digest(given.weights.weights_digest)})"
     )
     console.print(f"wrote the worst {len(found.mined.indices)} to {out}; replay them with data.replay.indices={out}")

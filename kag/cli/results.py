@@ -7,7 +7,11 @@ from collections.abc import Sequence
 
 from rich.table import Table
 
+from kag.cli.tables import cell_text
+from kag.text import MISSING, digest, fact
 from kag.track.record import Result
+from kag.view.results import by_weights
+from kag.view.tables import result_cell
 
 
 def results_json(results: Sequence[Result]) -> str:
@@ -17,33 +21,18 @@ def results_json(results: Sequence[Result]) -> str:
 
 def results_table(title: str, results: Sequence[Result]) -> Table:
     """One line for each set of weights and split; `*` marks the delivered weights."""
-    # The widest line has 78 characters: it fits a terminal of 80.
+    # The widest line has 79 characters: it fits a terminal of 80.
     table = Table(title=title, title_justify="left", box=None, padding=(0, 1, 0, 0), pad_edge=False)
-    for column in ("weights", "epoch", "split", "AUPRC", "95 % CI", "per protein", "IoU", "digest"):
-        table.add_column(column, justify="left" if column in ("weights", "split", "digest") else "right", no_wrap=True)
-    groups: dict[tuple[str | None, str, str | None], dict[str, Result]] = {}
-    for result in results:
-        groups.setdefault((result.weights, result.split, result.weights_digest), {})[result.metric] = result
-    for (weights, split, digest), found in groups.items():
-        table.add_row(*_cells(weights, split, digest, found))
+    for column in ("weights", "epoch", "split", "AUPRC, 95 % CI", "per\nprot.", "IoU", "digest"):
+        left = column in ("weights", "split", "AUPRC, 95 % CI", "digest")
+        table.add_column(column, justify="left" if left else "right", no_wrap=True)
+    for first, found in by_weights(results):
+        table.add_row(
+            f"{'*' if first.delivered else ' '} {first.weights or MISSING}",
+            fact(first.epoch),
+            first.split,
+            cell_text(result_cell(found.get("auprc"))),
+            *(result_cell(found.get(metric)).text for metric in ("auprc_per_protein", "iou")),
+            digest(first.weights_digest),
+        )
     return table
-
-
-def _cells(weights: str | None, split: str, digest: str | None, found: dict[str, Result]) -> list[str]:
-    some = next(iter(found.values()))
-    auprc = found.get("auprc")
-    interval = "-" if auprc is None or auprc.ci_low is None else f"{auprc.ci_low:.3f}-{auprc.ci_high:.3f}"
-    return [
-        f"{'*' if some.delivered else ' '} {weights or '-'}",
-        "-" if some.epoch is None else str(some.epoch),
-        split,
-        _number(auprc),
-        interval,
-        _number(found.get("auprc_per_protein")),
-        _number(found.get("iou")),
-        (digest or "-")[:8],
-    ]
-
-
-def _number(result: Result | None) -> str:
-    return "-" if result is None else f"{result.value:.3f}"

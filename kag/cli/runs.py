@@ -92,8 +92,7 @@ def compare(
         raise typer.BadParameter("name two runs or more")
     records = [find_run(runs, word).read_record() for word in run]
     if as_json:
-        settings, results = tables.comparison(records)
-        page = {"runs": [record.id for record in records], "settings": settings, "results": results}
+        page = {"runs": [record.id for record in records], **tables.comparison(records)}
         typer.echo(TypeAdapter(Mapping[str, object]).dump_json(page, indent=2))
     else:
         _console().print(tables.comparison_table(records))

@@ -45,10 +45,9 @@ def check(
       kag check sweeps/swa_window.yaml
     """
     from rich.console import Console
-    from rich.markup import escape
 
     from kag.cli.sweep import check_sweep, is_sweep
-    from kag.cli.sweep_tables import SEVERITIES
+    from kag.cli.tables import finding_line
     from kag.errors import SpecError
     from kag.spec.load import read_spec, spec_text
     from kag.spec.preflight import Facts, preflight
@@ -64,8 +63,7 @@ def check(
         console.print(spec_text(spec), markup=False, highlight=False, soft_wrap=True)
     findings = preflight(spec, Facts(retired=retired))
     for finding in findings:
-        line = f"[{SEVERITIES[finding.severity]}]{finding.severity}[/] {finding.code}: {escape(finding.sentence)}"
-        console.print(line, highlight=False, soft_wrap=True)
+        console.print(finding_line(finding), highlight=False, soft_wrap=True)
     if as_json:
         told = [finding.model_dump(mode="json") for finding in findings]
         typer.echo(json.dumps({"spec": spec.model_dump(mode="json"), "findings": told}, indent=2))

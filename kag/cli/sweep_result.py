@@ -99,11 +99,13 @@ def reasons(failed: Sequence[Trial], records: Sequence[RunRecord]) -> dict[str, 
 
 def changed_files(records: Sequence[RunRecord], patches: Mapping[str, str]) -> tuple[str, ...]:
     """Files that may not have been the same for all runs of a sweep: its results then are not of one program."""
+    from kag.text import commit as short
+
     states = {(record.git.commit, patches.get(record.id)) for record in records if record.git is not None}
     if len(states) < 2:
         return ()
     files = {file for record in records if record.git is not None for file in record.git.uncommitted}
-    commits = {commit[:10] for commit, _ in states}
+    commits = {short(commit) for commit, _ in states}
     return (*sorted(files), *(f"commit {commit}" for commit in sorted(commits) if len(commits) > 1))
 
 

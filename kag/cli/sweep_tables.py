@@ -10,14 +10,14 @@ from rich.console import Group
 from rich.markup import escape
 from rich.table import Table
 
-from kag.cli.tables import MISSING, plain_table
+from kag.cli.tables import plain_table, severity
+from kag.text import MISSING, duration
+from kag.view.results import measured
 
 if TYPE_CHECKING:
     from kag.cli.sweep_result import SweepResult
     from kag.sweep.plan import Plan
     from kag.sweep.progress import Progress
-
-SEVERITIES = {"error": "red", "warning": "yellow", "note": "cyan"}
 
 STATES = {
     "finished": "[green]finished[/]",
@@ -41,8 +41,8 @@ def plan_table(plan: Plan) -> Group:
     }
     findings = plain_table("preflight", "points", "finding", "for example", right=("points",))
     for finding in plan.findings:
-        severity = f"[{SEVERITIES[finding.severity]}]{finding.severity}[/]"
-        findings.add_row(severity, f"{finding.points} of {plan.points}", finding.code, escape(finding.example))
+        points = f"{finding.points} of {plan.points}"
+        findings.add_row(severity(finding.severity), points, finding.code, escape(finding.example))
     return _group(_facts(rows), findings)
 
 
@@ -75,13 +75,11 @@ def _trials(now: Progress) -> str:
 def _best(now: Progress) -> str:
     if now.best is None or now.best.result is None:
         return MISSING
-    return f"{now.best.result:.4f}  {escape(json.dumps(now.best.params))}"
+    return f"{measured(now.metric, now.best.result)}  {escape(json.dumps(now.best.params))}"
 
 
 def _left(now: Progress) -> str:
-    if now.seconds_left is None:
-        return MISSING
-    return f"about {now.seconds_left:.0f} s" if now.seconds_left < 90 else f"about {now.seconds_left / 60:.0f} min"
+    return MISSING if now.seconds_left is None else f"about {duration(now.seconds_left)}"
 
 
 def _epochs(now: Progress) -> str:

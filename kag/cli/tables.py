@@ -1,19 +1,25 @@
-"""Tables of runs: records and histories in, rich tables out. Nothing here reads a file or the clock."""
+"""Tables of runs on a terminal. Nothing here reads a file or the clock."""
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from rich.markup import escape
 from rich.table import Table
 
 from kag import names
+from kag.finding import Finding, Severity
+from kag.text import age, fact
 from kag.track.record import Result, RunRecord, Scalar, Status
+from kag.view import tables as view
+from kag.view.changes import varied
+from kag.view.results import measured, side_by_side
+from kag.view.tables import Cell, result_cell
 
-MISSING = "-"
+LISTED = ("run", "status", "epochs", "best epoch", "val AUPRC", "test AUPRC", "parent", "tags")
+"""Columns of a list of runs."""
 
 _COLOURS = {
     Status.PLANNED: "blue",
@@ -23,96 +29,48 @@ _COLOURS = {
     Status.ABORTED: "red",
     Status.KILLED: "red",
 }
+_SEVERITIES = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.NOTE: "cyan"}
 _BARS = "▁▂▃▄▅▆▇█"
 
 
 def run_list(records: Sequence[RunRecord]) -> Table:
     """One row a run."""
-    columns = ("run", "status", "epochs", "best epoch", "val AUPRC", "test AUPRC", "parent", "tags")
-    table = plain_table(*columns, right=columns[2:6])
-    for record in records:
-        table.add_row(
-            escape(record.id),
-            status(record.status),
-            text(record.epochs_trained),
-            text(record.best_epoch),
-            with_interval(headline(record, "val")),
-            with_interval(headline(record, "test")),
-            escape(record.parent or MISSING),
-            escape(", ".join(record.tags)),
-        )
+    table = plain_table(*LISTED, right=LISTED[2:6])
+    for record, (run, _, *cells) in zip(records, view.runs_table(records, LISTED).rows, strict=True):
+        table.add_row(cell_text(run), status(record.status), *map(cell_text, cells))
     return table
 
 
-def headline(record: RunRecord, split: str) -> Result | None:
-    """AUPRC of the delivered weights; of a hand-kept log, which does not say whose weights, what it states."""
-    stated = [r for r in record.results if r.weights is None and (r.split, r.metric) == (split, "auprc")]
-    return record.result(split, "auprc") or (stated[-1] if stated else None)
-
-
-def comparison(records: Sequence[RunRecord]) -> tuple[dict[str, list[Scalar]], dict[str, list[Result | None]]]:
-    """Settings on which the runs differ, and every metric of their delivered weights, a value a run."""
-    keys = dict.fromkeys(key for record in records for key in record.config)
-    settings = {key: [record.config.get(key) for record in records] for key in keys}
-    metrics = [(split, metric) for split in names.SPLITS for metric in names.METRICS]
-    results = {
-        names.evaluation(split, metric): [record.result(split, metric) for record in records]
-        for split, metric in metrics
-    }
-    return (
-        {key: values for key, values in settings.items() if len({(type(value), value) for value in values}) > 1},
-        {key: found for key, found in results.items() if any(found)},
-    )
+def comparison(records: Sequence[RunRecord]) -> dict[str, dict[str, list[Scalar]] | dict[str, list[Result | None]]]:
+    """Raw values of the settings and of the facts of the world that differ, and results of the delivered weights."""
+    partial = [record.kind == "imported" for record in records]
+    settings = varied([record.config for record in records], partial=partial)
+    world = varied([record.world.flat() if record.world else {} for record in records], partial=True)
+    return {"settings": settings | world, "results": side_by_side(records)}
 
 
 def comparison_table(records: Sequence[RunRecord]) -> Table:
     """Differing settings, then metrics; a column a run."""
-    settings, results = comparison(records)
-    table = plain_table("", *(record.id for record in records))
-    for key, values in settings.items():
-        cells = (
-            setting(value) if key in record.config else MISSING for record, value in zip(records, values, strict=True)
-        )
-        table.add_row(escape(key), *cells)
+    table = printed(view.settings_table(records, [record.id for record in records]))
     table.add_section()
     table.add_row("status", *(status(record.status) for record in records))
-    table.add_row("epochs", *(text(record.epochs_trained) for record in records))
-    table.add_row("best epoch", *(text(record.best_epoch) for record in records))
-    for key, found in results.items():
-        table.add_row(key, *(with_interval(result) for result in found))
-    return table
-
-
-def results_table(results: Sequence[Result]) -> Table:
-    """Every result with what it belongs to."""
-    columns = ("split", "metric", "value", "95 % interval", "weights", "digest", "data", "epoch", "selected on", "")
-    table = plain_table(*columns, right=("value", "epoch"))
-    for r in results:
-        table.add_row(
-            r.split,
-            escape(r.metric),
-            number(r.value),
-            interval(r),
-            r.weights or MISSING,
-            short(r.weights_digest),
-            short(r.data_digest),
-            text(r.epoch),
-            escape(r.selected_on or MISSING),
-            "delivered" if r.delivered else "",
-        )
+    table.add_row("epochs", *(fact(record.epochs_trained) for record in records))
+    table.add_row("best epoch", *(fact(record.best_epoch) for record in records))
+    for key, found in side_by_side(records).items():
+        table.add_row(key, *(cell_text(result_cell(result)) for result in found))
     return table
 
 
 def history_table(rows: Sequence[Mapping[str, float]]) -> Table:
     """A key a row: its course, its first and last value, its bounds."""
     table = plain_table(
-        "history", "course", "first", "last", "lowest", "highest", right=("first", "last", "lowest", "highest")
+        "key", "course", "first", "last", "lowest", "highest", right=("first", "last", "lowest", "highest")
     )
     for key in dict.fromkeys(key for row in rows for key in row if key != names.EPOCH):
         values = [row.get(key, math.nan) for row in rows]
         known = [value for value in values if not math.isnan(value)]
-        figures = (known[0], known[-1], min(known), max(known)) if known else (math.nan,) * 4
-        table.add_row(escape(key), sparkline(values), *(number(figure) for figure in figures))
+        figures = (known[0], known[-1], min(known), max(known)) if known else (None,) * 4
+        table.add_row(escape(key), sparkline(values), *(measured(key, figure) for figure in figures))
     return table
 
 
@@ -121,14 +79,12 @@ def progress_table(lines: Sequence[tuple[RunRecord, Mapping[str, float], datetim
     columns = ("run", "status", "epochs", "val AUPRC", "alpha", "entropy", "lr", "last written")
     table = plain_table(*columns, right=columns[2:])
     for record, row, written in lines:
-        total = record.config.get("epochs")
-        shown = (names.OBJECTIVE, names.ALPHA_MEAN, names.ENTROPY, names.LR)
         table.add_row(
             escape(record.id),
             status(record.status),
-            f"{int(row[names.EPOCH]) + 1 if names.EPOCH in row else 0}/{text(total)}",
-            *(number(row[key]) if key in row else MISSING for key in shown),
-            ago(now - written),
+            f"{int(row[names.EPOCH]) + 1 if names.EPOCH in row else 0}/{fact(record.config.get('epochs'))}",
+            *(measured(key, row.get(key)) for key in (names.OBJECTIVE, names.ALPHA_MEAN, names.ENTROPY, names.LR)),
+            age((now - written).total_seconds()),
         )
     return table
 
@@ -141,6 +97,14 @@ def sparkline(values: Sequence[float], width: int = 40) -> str:
     low, high = (min(finite), max(finite)) if finite else (0.0, 0.0)
     scale = (len(_BARS) - 1) / (high - low) if high > low else 0.0
     return "".join(_BARS[round((value - low) * scale)] if math.isfinite(value) else " " for value in picked)
+
+
+def printed(table: view.Table) -> Table:
+    """A table in the house's look."""
+    made = plain_table(*table.columns)
+    for row in table.rows:
+        made.add_row(*map(cell_text, row))
+    return made
 
 
 def plain_table(*columns: str, right: Sequence[str] = ()) -> Table:
@@ -156,45 +120,16 @@ def status(value: Status) -> str:
     return f"[{_COLOURS[value]}]{value.value}[/]"
 
 
-def text(value: Scalar) -> str:
-    """A fact; an unknown one is `-`."""
-    return MISSING if value is None else setting(value)
+def severity(value: Severity) -> str:
+    """How bad a finding is, in its colour."""
+    return f"[{_SEVERITIES[value]}]{value.value}[/]"
 
 
-def setting(value: Scalar) -> str:
-    """A setting as the spec writes it."""
-    return escape(value if isinstance(value, str) else json.dumps(value))
+def finding_line(finding: Finding) -> str:
+    """What a rule says, on one line."""
+    return f"{severity(finding.severity)} {finding.code}: {escape(finding.sentence)}"
 
 
-def number(value: float) -> str:
-    """Four significant digits."""
-    return MISSING if math.isnan(value) else f"{value:.4g}"
-
-
-def with_interval(result: Result | None) -> str:
-    """`0.472 [0.451, 0.493]`."""
-    if result is None:
-        return MISSING
-    bounds = interval(result)
-    return f"{result.value:.3f}" + ("" if bounds == MISSING else f" {bounds}")
-
-
-def interval(result: Result) -> str:
-    """The 95 % interval, or `-`."""
-    if result.ci_low is None or result.ci_high is None:
-        return MISSING
-    return escape(f"[{result.ci_low:.3f}, {result.ci_high:.3f}]")
-
-
-def short(digest: str | None) -> str:
-    """The first characters of a digest."""
-    return digest[:8] if digest else MISSING
-
-
-def ago(age: timedelta) -> str:
-    """`5 s ago`, `3 min ago`, `2 h ago`, `4 d ago`."""
-    seconds = max(int(age.total_seconds()), 0)
-    for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60)):
-        if seconds >= length:
-            return f"{seconds // length} {unit} ago"
-    return f"{seconds} s ago"
+def cell_text(cell: Cell) -> str:
+    """A cell on one line."""
+    return escape(f"{cell.text} {cell.under}".strip())

@@ -117,14 +117,14 @@ def _mapped(sums: RunSums, bench: Bench, verify: int | None, console: Console) -
 def _print(console: Console, run: str, found: WindowMap) -> None:
     """The best windows, one line each; `*` marks the best of those that were scored exactly."""
     from kag.cli.made import tried_cells
-    from kag.cli.tables import MISSING, plain_table
+    from kag.cli.tables import plain_table
+    from kag.text import three_decimals
 
     columns = ("window", "epochs", "ranked by", "val AUPRC", "recomputed", "digest", "")
     table = plain_table(*columns, right=columns[2:5])
     ranked = sorted(found.windows, key=lambda window: -(window.ensemble or 0.0))
     for window in [*found.verified, *(window for window in ranked if window.tried is None)][:SHOWN]:
-        rank = MISSING if window.ensemble is None else f"{window.ensemble:.4f}"
-        mark = "*" if window is found.best else ""
+        mark, rank = "*" if window is found.best else "", three_decimals(window.ensemble)
         table.add_row(str(window), f"{window.start} to {window.last}", rank, *tried_cells(window.tried), mark)
     console.print(table)
     console.print(
@@ -133,7 +133,7 @@ def _print(console: Console, run: str, found: WindowMap) -> None:
         soft_wrap=True,
     )
     single = found.best_epoch
-    console.print(f"best single epoch {single.start}: val AUPRC {single.ensemble or 0.0:.4f}", soft_wrap=True)
+    console.print(f"best single epoch {single.start}: val AUPRC {three_decimals(single.ensemble)}", soft_wrap=True)
 
 
 def _json(run: str, found: WindowMap, record: RunRecord | None) -> str:

@@ -13,6 +13,7 @@ from kag.names import METRICS
 from kag.stats.interval import Interval
 from kag.track.record import Change, Result, RunRecord
 from kag.view.changes import diff
+from kag.view.results import headline
 
 COMPARED = ("val", "test")
 
@@ -74,7 +75,7 @@ class Comparison:
 
     def difference(self, split: str, metric: str = "auprc") -> Difference | None:
         """A number that both have; None where one lacks it or they are not comparable."""
-        before, after = self.before.headline(split, metric), self.after.headline(split, metric)
+        before, after = headline(self.before, split, metric), headline(self.after, split, metric)
         if before is None or after is None or self.reason is not None:
             return None
         return Difference(split, metric, before, after)

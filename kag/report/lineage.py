@@ -9,7 +9,9 @@ from dataclasses import replace
 from kag.changelog.entry import Entry
 from kag.report.figure import Edge, Graph, Node
 from kag.report.layers import Place, layered
+from kag.text import number, three_decimals
 from kag.track.record import RunRecord, Source
+from kag.view.words import NamedRuns
 
 Link = Callable[[str], str | None]
 """Run id -> address of its page, or None."""
@@ -53,14 +55,11 @@ class _Known:
     """Runs by id and by name, and who took weights from whom."""
 
     def __init__(self, records: Iterable[RunRecord]) -> None:
-        ordered = sorted(records, key=lambda record: (record.start, record.id))
-        self.by_id = {record.id: record for record in ordered}
-        self._by_name: dict[str, list[RunRecord]] = defaultdict(list)
-        for record in ordered:
-            self._by_name[record.name].append(record)
+        self._named = NamedRuns(records)
+        self.by_id = self._named.by_id
         self._to: dict[str, list[Edge]] = defaultdict(list)
         self._from: dict[str, list[Edge]] = defaultdict(list)
-        for edge in (edge for record in ordered for edge in self._inherited(record)):
+        for edge in (edge for record in self.by_id.values() for edge in self._inherited(record)):
             self._to[edge.target].append(edge)
             self._from[edge.source].append(edge)
 
@@ -87,15 +86,13 @@ class _Known:
 
     def _meant(self, word: str, record: RunRecord) -> str:
         """The id that a word stands for: an id, or the newest earlier run of that name; else the word itself."""
-        if word in self.by_id:
-            return word
-        earlier = [one.id for one in self._by_name.get(word, ()) if (one.start, one.id) < (record.start, record.id)]
-        return earlier[-1] if earlier else word
+        meant = self._named.meant(word, before=record)
+        return meant.id if meant else word
 
 
 def _taken(source: Source) -> str:
     if source.ratio is not None:
-        return f"share {source.ratio:.3g}"
+        return f"share {number(source.ratio)}"
     if source.epochs is not None:
         return f"{source.epochs} epoch{'' if source.epochs == 1 else 's'} shared"
     return source.checkpoint or "weights"
@@ -117,5 +114,5 @@ def _node(known: _Known, run: str, place: Place, link: Link, *, current: bool) -
     if record is None:
         return Node(run, f"{run}\nnot among these runs", *place)
     value = Entry(record).value("val")
-    told = record.status.value.replace("_", " ") if value is None else f"val AUPRC {value:.3f}"
+    told = record.status.value.replace("_", " ") if value is None else f"val AUPRC {three_decimals(value)}"
     return Node(run, f"{record.name}\n{record.start:%Y-%m-%d}, {told}", *place, link(run), current)

@@ -13,11 +13,13 @@ from markupsafe import Markup
 
 from kag import __version__
 from kag.report import assets
-from kag.report.figure import Figure, as_json
+from kag.report.figure import as_json
 from kag.report.markup import markdown, templates, with_code
 from kag.report.sections import Report
 from kag.report.thin import thinned
-from kag.report.words import evidence, interval, metric
+from kag.text import digest, fact
+from kag.view.results import interval, measured
+from kag.view.tables import details, facts, results_table
 
 STYLES = (*assets.STYLES, "report.css")
 
@@ -51,16 +53,16 @@ def _environment() -> Environment:
         "figure_json": lambda figure: json.dumps(as_json(thinned(figure)), separators=(",", ":"), allow_nan=False),
         "markdown": markdown,
         "with_code": with_code,
-        "metric": metric,
+        "measured": lambda result: measured(result.metric, result.value),
         "interval": interval,
-        "evidence": evidence,
-        "wide": _is_wide,
+        "fact": fact,
+        "digest": digest,
+        "facts": facts,
+        "details": details,
+        "results_table": results_table,
+        "wide": lambda figure: figure.kind in _WIDE,
     }
     return environment
-
-
-def _is_wide(figure: Figure) -> bool:
-    return figure.kind in _WIDE
 
 
 def _policy(scripts: Sequence[str], styles: Sequence[str]) -> str:

@@ -14,7 +14,8 @@ from matplotlib.ticker import MaxNLocator
 
 from kag.report.figure import Bars, Chart, Figure, Graph, Heatmap, Line, Parallel
 from kag.report.png_lines import INK, MUTED, draw_graph, draw_parallel, last_row, plain_text
-from kag.report.words import number
+from kag.text import number
+from kag.view.results import measured
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#b0578d", "#9a6a00", "#3aa0d8", "#4a4f57")
 """Told apart by people who do not see red or green as others do."""
@@ -133,7 +134,9 @@ def _heatmap(axes: Axes, figure: Heatmap) -> None:
         for (row, column), value in np.ndenumerate(values):
             if value == value:
                 colour = "black" if value > middle else "white"
-                axes.text(column, row, number(value), ha="center", va="center", fontsize=8, color=colour)
+                axes.text(
+                    column, row, measured(figure.value_label, value), ha="center", va="center", fontsize=8, color=colour
+                )
     if figure.marked is not None:
         row, column = figure.marked
         axes.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, fill=False, edgecolor="#d55e00", linewidth=2.5))

@@ -15,7 +15,7 @@ from matplotlib.patches import FancyBboxPatch, PathPatch
 from matplotlib.path import Path as Curve
 
 from kag.report.figure import Axis, Edge, Graph, Node, Parallel
-from kag.report.words import number
+from kag.text import number
 
 INK, MUTED = "#16202b", "#5a6673"
 TICKS = 5

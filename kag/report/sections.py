@@ -6,29 +6,22 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from kag.changelog.entry import Entry
-from kag.finding import Finding
-from kag.report import tables
-from kag.report.compare import compare_figures, differing_settings, labels
+from kag.report.compare import compare_figures
 from kag.report.figure import Figure
 from kag.report.lineage import lineage_figure
 from kag.report.reading import ReportedRun
 from kag.report.run_figures import run_figures
 from kag.report.sweep_figures import sweep_figures
-from kag.report.sweep_records import search_of
-from kag.report.tables import Cell, Table
-from kag.track.record import Result, RunRecord, told
+from kag.report.sweep_records import search_of, trials_table
+from kag.track.record import Result, RunRecord
+from kag.view import tables
+from kag.view.changes import beside_defaults, diff
+from kag.view.results import headline
+from kag.view.tables import Table
+from kag.view.words import labels
 
 OVERLAID = 12
 """Runs whose curves are drawn over one another; more of them cannot be told apart."""
-
-
-@dataclass(frozen=True)
-class Headline:
-    """A number that a reader looks for first."""
-
-    name: str
-    result: Result
 
 
 @dataclass(frozen=True)
@@ -36,20 +29,18 @@ class RunSection:
     """One run."""
 
     anchor: str
-    record: RunRecord
-    facts: dict[str, str]
-    headlines: tuple[Headline, ...]
-    findings: tuple[Finding, ...]
+    run: ReportedRun
+    headlines: dict[str, Result]
+    """Numbers that a reader looks for first."""
     figures: tuple[Figure, ...]
     lineage: Figure | None
-    results: Table
     changes: Table
     changes_title: str
-    checkpoints: Table
-    settings: Table
-    more: dict[str, Table]
-    """Title -> what else the record holds."""
-    notes: str
+
+    @property
+    def record(self) -> RunRecord:
+        """Its record."""
+        return self.run.record
 
 
 @dataclass(frozen=True)
@@ -61,8 +52,8 @@ class Comparison:
     summary: str
     figures: tuple[Figure, ...]
     runs: Table
-    settings: Table
-    settings_title: str
+    settings: Table | None = None
+    """On which the runs differ."""
 
 
 @dataclass(frozen=True)
@@ -105,9 +96,7 @@ def report_of_sweep(
         summary=f"{len(trials)} trials over {', '.join(parameters) or 'no parameter on which they differ'}; "
         f"judged by val AUPRC of the {search.judged_by} weights.",
         figures=sweep_figures(search.sweep, search.trials) if search.sweep else (),
-        runs=tables.trials_table(trials, search),
-        settings=Table((), ()),
-        settings_title="",
+        runs=trials_table(trials, search),
     )
     several = (comparison(best, title=f"The best {len(best)} trials"),) if len(best) > 1 else ()
     return Report(f"Sweep {identifier}", _sections(best[:1], tuple(known)), (overview, *several))
@@ -131,18 +120,15 @@ def comparison(runs: Sequence[ReportedRun], title: str = "Comparison") -> Compar
     """Curves over one another, and the settings on which the runs differ."""
     records = [run.record for run in runs]
     called = labels(records)
-    shown = {called[run.record.id]: run.rows for run in runs[:OVERLAID]}
+    shown = {label: run.rows for label, run in zip(called[:OVERLAID], runs, strict=False)}
     left_out = f" The charts show the first {OVERLAID}." if len(runs) > OVERLAID else ""
-    settings = differing_settings(records)
-    rows = tuple((Cell(one.key), *map(Cell, one.values)) for one in settings)
     return Comparison(
         title=title,
         anchor="comparison",
         summary=f"{len(runs)} runs; each has one colour in all charts, averaged weights are dashed.{left_out}",
         figures=compare_figures(shown),
-        runs=tables.runs_table(records, called),
-        settings=Table(("setting", *called.values()), rows),
-        settings_title="Settings on which they differ",
+        runs=tables.runs_table(records, called=dict(zip((record.id for record in records), called, strict=True))),
+        settings=tables.settings_table(records, called),
     )
 
 
@@ -157,26 +143,17 @@ def _sections(runs: Sequence[ReportedRun], known: Sequence[RunRecord]) -> tuple[
 
 def _section(run: ReportedRun, anchor: str, lineage: Figure | None) -> RunSection:
     record, parent = run.record, run.parent
-    found = {split: Entry(record).auprc(split) for split in ("val", "test")}
+    found = {split: headline(record, split) for split in ("val", "test")}
+    if parent:
+        title, changes = f"Settings that differ from the parent {parent.id}", diff(parent, record)
+    else:
+        title, changes = "Settings beside the defaults", beside_defaults(record.config)
     return RunSection(
         anchor=anchor,
-        record=record,
-        facts=tables.facts(record),
-        headlines=tuple(Headline(f"{split} AUPRC", result) for split, result in found.items() if result is not None),
-        findings=run.findings,
+        run=run,
+        headlines={f"{split} AUPRC": result for split, result in found.items() if result is not None},
         figures=run_figures(record, run.rows),
         lineage=lineage,
-        results=tables.results_table(record.results),
-        changes=tables.parent_changes(parent, record) if parent else tables.default_changes(record),
-        changes_title=f"Settings that differ from the parent {parent.id}" if parent else "Settings beside the defaults",
-        checkpoints=tables.checkpoints_table(record),
-        settings=tables.pairs_table(record.config, ("setting", "value")),
-        more={
-            "Environment": tables.pairs_table(record.environment, ("what", "value")),
-            "World": tables.pairs_table(told(record.world), ("what", "value")),
-            "Preflight": tables.preflight_table(record),
-            "Found by kag": tables.pairs_table(told(record.found), ("what", "value")),
-            "Stated by a person": tables.pairs_table(told(record.stated), ("what", "value")),
-        },
-        notes=run.notes,
+        changes=tables.changes_table(changes, "parent" if parent else "default"),
+        changes_title=title,
     )

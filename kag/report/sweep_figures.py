@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -11,6 +10,7 @@ from kag.report.figure import Axis, Bars, Chart, Figure, Heatmap, Line, Mark, Pa
 from kag.sweep import Metric, Sweep, Trial, TrialState
 from kag.sweep.distribution import Distribution
 from kag.sweep.importance import importance
+from kag.text import setting
 
 START, WINDOW = "swa.start", "swa.window"
 
@@ -83,7 +83,7 @@ def _axis(key: str, leaf: Distribution, trials: Sequence[Trial]) -> Axis:
     if all(map(_is_number, values)):
         return Axis(key, logarithmic=_logarithmic(leaf, values))
     listed = leaf.levels() or ()
-    return Axis(key, words=tuple(dict.fromkeys(map(_word, (*listed, *values)))))
+    return Axis(key, words=tuple(dict.fromkeys(setting(value, None) for value in (*listed, *values))))
 
 
 def _logarithmic(leaf: Distribution, values: Sequence[Any]) -> bool:
@@ -94,17 +94,13 @@ def _logarithmic(leaf: Distribution, values: Sequence[Any]) -> bool:
 
 def _coordinate(axis: Axis, value: Any) -> float:
     if axis.words is not None:
-        return axis.words.index(_word(value))
+        return axis.words.index(setting(value, None))
     number: float = value
     return number
 
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _word(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _window_map(metric: Metric, trials: Sequence[Trial]) -> Heatmap:

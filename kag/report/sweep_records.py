@@ -8,11 +8,14 @@ from typing import Any
 
 from kag import names
 from kag.changelog.entry import Entry
-from kag.report.words import setting
 from kag.spec.flat import DESCRIPTIVE
 from kag.sweep import Sweep, Trial, TrialState, parse_sweep
 from kag.sweep.check import objective
+from kag.text import MISSING, column, setting
 from kag.track.record import Result, RunRecord, Scalar, Status
+from kag.view.changes import varied
+from kag.view.results import headline
+from kag.view.tables import Cell, Table, result_cell
 
 LISTED = 8
 """Distinct numbers up to which a parameter counts as listed, and not as a range."""
@@ -48,19 +51,32 @@ def search_of(records: Sequence[RunRecord]) -> Search:
 
     One over averaging alone is judged by the averages, if any run has one, every other by what the runs deliver.
     """
-    keys = dict.fromkeys(key for record in records for key in record.config if key not in DESCRIPTIVE)
-    columns = {key: [record.config.get(key) for record in records] for key in keys}
-    varied = {key: values for key, values in columns.items() if len({(type(v), v) for v in values}) > 1}
-    averaging = objective(varied) != names.OBJECTIVE
+    keys = {k: v for k, v in varied([one.config for one in records]).items() if k not in DESCRIPTIVE}
+    averaging = objective(keys) != names.OBJECTIVE
     averages = _best_first(records, lambda record: Entry(record).average) if averaging else {}
-    results = averages or _best_first(records, lambda record: Entry(record).auprc("val"))
+    results = averages or _best_first(records, lambda record: headline(record, "val"))
     metric = names.averaged(names.OBJECTIVE) if averages else names.OBJECTIVE
     return Search(
-        sweep=_sweep(metric, varied) if varied else None,
-        trials=tuple(_trial(number, record, varied, results) for number, record in enumerate(records)),
+        sweep=_sweep(metric, keys) if keys else None,
+        trials=tuple(_trial(number, record, keys, results) for number, record in enumerate(records)),
         judged_by="averaged" if averages else "delivered",
         results=results,
     )
+
+
+def trials_table(records: Sequence[RunRecord], search: Search) -> Table:
+    """One row a trial of a sweep, the best first, what it set each parameter to, and what it is judged by."""
+    place = {run: number for number, run in enumerate(search.results)}
+    ordered = sorted(records, key=lambda record: place.get(record.id, len(place)))
+    parameters = list(search.sweep.leaves()) if search.sweep else []
+    columns = [column([record.config.get(key, MISSING) for record in ordered]) for key in parameters]
+    delivered = search.judged_by == "delivered"
+    rows = []
+    for record, *settings in zip(ordered, *columns, strict=True):
+        found = [search.results.get(record.id), *([] if delivered else [headline(record, "val")])]
+        rows.append((*map(Cell, (record.id, record.status.value, *settings)), *map(result_cell, found)))
+    judged = ("val AUPRC",) if delivered else ("val AUPRC, averaged", "val AUPRC, delivered")
+    return Table(("run", "status", *parameters, *judged), tuple(rows), words=2)
 
 
 def _best_first(records: Sequence[RunRecord], judge: Callable[[RunRecord], Result | None]) -> dict[str, Result]:

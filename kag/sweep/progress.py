@@ -43,6 +43,8 @@ class Progress(NamedTuple):
     seconds_left: float | None
     """None while nothing tells."""
     epochs: Epochs
+    metric: str = ""
+    """What the best one is judged by."""
 
     @property
     def ended(self) -> int:
@@ -100,4 +102,5 @@ def progress(
     ended = sum(count for state, count in states.items() if state.over)
     fresh = ended - ended_before
     left = seconds / fresh * (expected - ended) if expected is not None and fresh > 0 else None
-    return Progress(expected, dict(states), best(sweep, told(sweep, trials)), left, epochs)
+    metric = sweep.metric.name if sweep.metric else ""
+    return Progress(expected, dict(states), best(sweep, told(sweep, trials)), left, epochs, metric)

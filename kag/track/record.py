@@ -272,15 +272,6 @@ class RunRecord(_Value):
         """Epochs that are known to be trained."""
         return self.epochs_trained or 0
 
-    def headline(self, split: str, metric: str = "auprc") -> Result | None:
-        """A number of the delivered weights; of whatever weights, where a source does not know which were delivered.
-
-        None if it was not measured or is no number.
-        """
-        known = any(result.delivered for result in self.results)
-        found = [r for r in self.results if (r.split, r.metric) == (split, metric) and (r.delivered or not known)]
-        return found[-1] if found and math.isfinite(found[-1].value) else None
-
     def result(self, split: str, metric: str) -> Result | None:
         """The delivered weights' result, or None."""
         found = [r for r in self.results if r.delivered and (r.split, r.metric) == (split, metric)]

@@ -13,6 +13,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from kag import names
+from kag.view.results import measured
 
 COLUMNS = (
     ("loss", names.TRAIN_LOSS),
@@ -57,14 +58,10 @@ class RunConsole:
 
 def epoch_line(row: Mapping[str, float], best: bool) -> str:
     """One line about an epoch."""
-    values = "  ".join(f"{title} {_number(row[key])}" for title, key in COLUMNS if key in row)
+    values = "  ".join(f"{title} {measured(key, row[key])}" for title, key in COLUMNS if key in row)
     averaged = row.get(names.averaged(names.OBJECTIVE))
-    window = f"  averaged {_number(averaged)}" if averaged is not None else ""
+    window = f"  averaged {measured(names.OBJECTIVE, averaged)}" if averaged is not None else ""
     return f"epoch {int(row[names.EPOCH]):3d}  {values}{window}{'  best so far' if best else ''}"
-
-
-def _number(value: float) -> str:
-    return f"{value:.3f}" if 0.001 <= abs(value) < 1000 or value == 0 else f"{value:.2e}"
 
 
 class ProgressBar(Callback):
@@ -99,7 +96,7 @@ class ProgressBar(Callback):
     def show(self, row: Mapping[str, float]) -> None:
         """Put the figures of a finished epoch beside the bar."""
         if self._task is not None:
-            figures = "  ".join(f"{title} {_number(row[key])}" for title, key in COLUMNS[1:5] if key in row)
+            figures = "  ".join(f"{title} {measured(key, row[key])}" for title, key in COLUMNS[1:5] if key in row)
             self._progress.update(self._task, figures=figures)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

@@ -10,6 +10,7 @@ from kag.data.read import read_sites
 from kag.data.sites import Sites
 from kag.model.size import flops_per_sample, parameters
 from kag.spec.run import RunSpec
+from kag.text import digest, size
 from kag.train.build import build_network, build_objective
 from kag.train.memory import require_memory
 from kag.train.rehearsal import rehearse
@@ -41,21 +42,17 @@ def estimate(spec: RunSpec) -> Iterator[str]:
     yield f"run                {epochs} epochs, {sum(batches):,} batches, about {_teraflop(flops, sites, epochs)}"
     yield f"world              {task.world}"
     most = "at most " if task.share else ""
-    yield f"expected memory    {most}{_mib(memory.total)}, {_mib(memory.tables)} of it data tables"
+    yield f"expected memory    {most}{size(memory.total)}, {size(memory.tables)} of it data tables"
     for sentence in rehearse(task, network, build_objective(task), *task.first_batches()):
         yield f"rehearsal          {sentence}"
 
 
 def _data_line(sites: Sites) -> str:
     counts = ", ".join(f"{split} {len(sites.index(split)):,}" for split in ("train", "val", "test"))
-    size = f"{len(sites.proteins):,} proteins, {sites.points:,} points ({counts})"
-    return f"data               {size}, digest {sites.digest[:12]}"
+    extent = f"{len(sites.proteins):,} proteins, {sites.points:,} points ({counts})"
+    return f"data               {extent}, digest {digest(sites.digest)}"
 
 
 def _teraflop(flops: int, sites: Sites, epochs: int) -> str:
     total = BACKWARD * flops * len(sites.index("train")) * epochs
     return f"{total / 1e12:,.1f} TFLOP"
-
-
-def _mib(size: int) -> str:
-    return f"{size / 2**20:,.0f} MiB"

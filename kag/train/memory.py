@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import torch
 
+from kag import text
 from kag.data.sites import Sites
 from kag.errors import SpecError
 from kag.model.size import shape_network, training_memory
@@ -80,7 +81,7 @@ def _refuse(task: Task, size: int) -> None:
     need = size + LIBRARIES
     if need > have:
         raise SpecError(
-            f"training needs about {_gib(need)}, {where} has {_gib(have)}",
+            f"training needs about {text.size(need)}, {where} has {text.size(have)}",
             where=task.spec.name,
             remedy="a smaller model.attention.width, model.hidden or data.batch_size; `kag check` shows the figures",
         )
@@ -96,7 +97,3 @@ def machine_memory() -> tuple[int, str]:
 
 def _table_bytes(sites: Sites) -> int:
     return sites.residue_RD.nbytes + sites.tabular_NF.nbytes + sites.neighbour_NK.nbytes + sites.distance_NK.nbytes
-
-
-def _gib(size: int) -> str:
-    return f"{size / 2**30:,.1f} GiB"

@@ -1,20 +1,27 @@
-"""What changed against the parent: `gate.penalty.weight 0.02 -> 0.15; gate.temperature 1 -> 1.5`.
+"""What changed against the parent: `gate.penalty.weight 0.02 -> 0.15; gate.temperature 1 -> 1.5`; and what differs
+among several runs, or from the defaults.
 
-The words are the keys of the spec, `model.` left out. A ramp is one value, and so is a section that comes or goes.
+The words are the keys of the spec, `model.` left out. A ramp is one value, and against a parent so is a section that
+comes or goes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import PurePath
+from typing import NamedTuple, TypeVar
 
-from kag.spec.flat import DESCRIPTIVE, Scalar
+from kag.spec.flat import DESCRIPTIVE, Scalar, flat
 from kag.spec.load import PATHS
+from kag.spec.run import default_spec
+from kag.text import MISSING, RampValue, column, digest, setting
 from kag.track.record import Change, RunRecord
 from kag.track.world import World
 
-Sides = tuple[dict[str, Scalar], dict[str, Scalar]]
-Word = Callable[[Scalar], str]
+Flat = Mapping[str, Scalar]
+Value = Scalar | RampValue
+Grouped = Mapping[str, Value]
+V = TypeVar("V")
 
 SHOWN = 12
 """Changes that a cell lists."""
@@ -28,7 +35,18 @@ _FOLLOWS = {
 }
 """Setting -> what of the world follows from it alone; any other one may change the number of steps."""
 
-_RAMP = ("start", "end", "epochs", "shape")
+_RAMP = RampValue._fields
+
+_OWN = ("name", "change", "parent", "data.file")
+"""Keys without a default, or told elsewhere."""
+
+
+class Setting(NamedTuple):
+    """A key on which runs differ."""
+
+    key: str
+    values: tuple[str, ...]
+    """In the words of the spec, one a run; `-` where a run has no such key."""
 
 
 def diff(before: RunRecord, after: RunRecord) -> tuple[Change, ...]:
@@ -40,102 +58,141 @@ def diff(before: RunRecord, after: RunRecord) -> tuple[Change, ...]:
     changes = compare(before.config, after.config, partial="imported" in (before.kind, after.kind))
     changes = (*changes, *world_changes(before.world, after.world, changes))
     if before.data_digest and after.data_digest and before.data_digest != after.data_digest:
-        changes = (*changes, Change(key="data", before=before.data_digest[:12], after=after.data_digest[:12]))
+        data = Change(key="data", before=digest(before.data_digest), after=digest(after.data_digest))
+        changes = (*changes, data)
     return changes
 
 
 def world_changes(before: World | None, after: World | None, settings: Iterable[Change]) -> tuple[Change, ...]:
     """Where two worlds differ, as far as both are known, and the differing settings do not say it already."""
-    if before is None or after is None:
-        return ()
-    told = {follows for change in settings for follows in _FOLLOWS.get(change.key, ("world.optimizer_steps",))}
-    changes = compare(before.flat(), after.flat(), partial=True)
+    told = _follows(change.key for change in settings)
+    changes = compare(_world(before), _world(after), partial=True)
     return tuple(change for change in changes if change.key not in told)
 
 
-def compare(before: Mapping[str, Scalar], after: Mapping[str, Scalar], *, partial: bool = False) -> tuple[Change, ...]:
+def compare(before: Flat, after: Flat, *, partial: bool = False) -> tuple[Change, ...]:
     """Keys on which two flat specs differ; see `diff`. Texts hold numbers in few digits where these tell them apart.
 
     Args:
         partial: what one side does not have is unknown, and no change.
     """
-    near = _near(before, after)
-    brief, exact = (dict(_changes(near, partial, word)) for word in (_word, _exact))
-    return tuple(brief.get(key, change) for key, change in exact.items())
+    old, new = map(_grouped, _near(before, after))
+    pairs = {key: (_value(key, old), _value(key, new)) for key in _keys(old, new)}
+    unknown = [key for key in pairs if any(key not in side and not _inside(key, side) for side in (old, new))]
+    return tuple(
+        _change(key, before, after)
+        for key, (before, after) in pairs.items()
+        if before != after and not (partial and key in unknown)
+    )
 
 
 def phrase(changes: Iterable[Change], shown: int = SHOWN) -> str:
     """The changes in one line; the last words count those that are not listed."""
-    listed = [f"{change.key.removeprefix('model.')} {' -> '.join(_words(change))}" for change in changes]
-    rest = len(listed) - shown
-    return "; ".join([*listed[:shown], *([f"and {rest} more"] if rest > 0 else [])])
+    return _listed([f"{_short(change.key)} {' -> '.join(change_texts(change))}" for change in changes], "; ", shown)
+
+
+def change_texts(change: Change) -> tuple[str, str]:
+    """Both sides of a change, in few digits where these tell them apart."""
+    before, after = column((change.before, change.after))
+    return before, after
+
+
+def varied(sides: Sequence[Mapping[str, V]], *, partial: Sequence[bool] | bool = False) -> dict[str, list[V | None]]:
+    """Key -> value on each side, for every key on which flat specs differ, in their order; None where one has none.
+
+    Args:
+        sides: the specs.
+        partial: whether what a side does not have is unknown there, and no difference; one for all or one a side.
+    """
+    known = [not partial] * len(sides) if isinstance(partial, bool) else [not one for one in partial]
+    found = {}
+    for key in dict.fromkeys(key for side in sides for key in side):
+        values = [side.get(key) for side in sides]
+        told = zip(values, sides, known, strict=True)
+        if len({(type(value), value) for value, side, whole in told if whole or key in side}) > 1:
+            found[key] = values
+    return found
+
+
+def differing_settings(records: Sequence[RunRecord]) -> tuple[Setting, ...]:
+    """Keys on which the runs differ, each ramp as one value, in the order of the spec; then world and data.
+
+    What only describes a run is left aside. What an imported run, or a world, does not know is no difference, and what
+    of the world follows from a setting that differs is not told again.
+    """
+    configs = [_grouped(record.config) for record in records]
+    worlds = [_world(record.world) for record in records]
+    data = [{"data": digest(record.data_digest)} if record.data_digest else {} for record in records]
+    settings = varied(configs, partial=[record.kind == "imported" for record in records])
+    told = _follows(settings)
+    keys = [*settings, *(key for key in varied(worlds, partial=True) if key not in told), *varied(data, partial=True)]
+    sides = [{**a, **b, **c} for a, b, c in zip(configs, worlds, data, strict=True)]
+    return tuple(Setting(key, column([side.get(key, MISSING) for side in sides])) for key in keys)
 
 
 def settings_apart(records: Sequence[RunRecord]) -> dict[str, str]:
-    """Run id -> the settings on which these runs differ, as that run has them: `swa.start 7, swa.window 2`.
-
-    Numbers have few digits where these tell the runs apart, as in `compare`.
-    """
-    brief, exact = (_told_apart(records, word) for word in (_word, _exact))
-    return brief if len(set(brief.values())) == len(set(exact.values())) else exact
-
-
-def _told_apart(records: Sequence[RunRecord], word: Word) -> dict[str, str]:
-    sides = [_grouped(record.config, word) for record in records]
-    every = dict.fromkeys(key for side in sides for key in side)
-    keys = [key for key in every if len({(type(side.get(key)), side.get(key)) for side in sides}) > 1]
-    rest = f" and {len(keys) - SHOWN} more" if len(keys) > SHOWN else ""
+    """Run id -> the settings on which these runs differ, as that run has them: `swa.start 7, swa.window 2`."""
+    rows = differing_settings(records)
     return {
-        record.id: ", ".join(f"{key.removeprefix('model.')} {word(side.get(key))}" for key in keys[:SHOWN]) + rest
-        for record, side in zip(records, sides, strict=True)
+        record.id: _listed([f"{_short(row.key)} {row.values[place]}" for row in rows], ", ")
+        for place, record in enumerate(records)
     }
 
 
-def _words(change: Change) -> tuple[str, str]:
-    brief = _word(change.before), _word(change.after)
-    return brief if brief[0] != brief[1] else (_exact(change.before), _exact(change.after))
+def beside_defaults(config: Flat) -> tuple[Change, ...]:
+    """The settings that are not the defaults; of another program, which has none, all."""
+    defaults = _grouped(flat(default_spec()), _OWN)
+    own = _grouped(config, _OWN)
+    return tuple(_change(key, before, own[key]) for key, (before, _) in varied([defaults, own]).items() if key in own)
 
 
-def _changes(near: Sides, partial: bool, word: Word) -> Iterator[tuple[str, Change]]:
-    old, new = _apart(*(_grouped(side, word) for side in near))
-    for key in _keys(old, new):
-        before, after = _value(key, old, word), _value(key, new, word)
-        if before != after and not (partial and _unknown(key, old, new)):
-            yield key, Change(key=key, before=before, after=after)
+def _listed(parts: Sequence[str], between: str, shown: int = SHOWN) -> str:
+    rest = len(parts) - shown
+    return between.join([*parts[:shown], *([f"and {rest} more"] if rest > 0 else [])])
 
 
-def _near(before: Mapping[str, Scalar], after: Mapping[str, Scalar]) -> Sides:
+def _short(key: str) -> str:
+    return key.removeprefix("model.")
+
+
+def _world(world: World | None) -> dict[str, Scalar]:
+    return world.flat() if world else {}
+
+
+def _follows(settings: Iterable[str]) -> set[str]:
+    return {follows for key in settings for follows in _FOLLOWS.get(key, ("world.optimizer_steps",))}
+
+
+def _change(key: str, before: Value, after: Value) -> Change:
+    """A change; a ramp is its text, in few digits where these tell both sides apart."""
+    old, new = column((before, after))
+    return Change(
+        key=key,
+        before=old if isinstance(before, RampValue) else before,
+        after=new if isinstance(after, RampValue) else after,
+    )
+
+
+def _near(before: Flat, after: Flat) -> tuple[Flat, Flat]:
     """Both sides without the sections in which they agree."""
     sections = {key.rpartition(".")[0] for key, _ in before.items() ^ after.items()}
     near = [{key: side[key] for key in side if key.rpartition(".")[0] in sections} for side in (before, after)]
     return near[0], near[1]
 
 
-def _apart(old: dict[str, Scalar], new: dict[str, Scalar]) -> Sides:
-    """Both sides without the keys on which they agree: nearly all of them, nearly always."""
-    same = {key for key in old.keys() & new.keys() if old[key] == new[key]}
-    return {key: old[key] for key in old if key not in same}, {key: new[key] for key in new if key not in same}
-
-
-def _grouped(spec: Mapping[str, Scalar], word: Word) -> dict[str, Scalar]:
-    """Flat spec with each ramp as one text, and of a path its last part: where a file lies changes nothing."""
-    found: dict[str, Scalar] = {}
+def _grouped(spec: Flat, skipped: Sequence[str] = DESCRIPTIVE) -> dict[str, Value]:
+    """Flat spec with each ramp as one value, and of a path its last part: where a file lies changes nothing."""
+    found: dict[str, Value] = {}
     for key, value in spec.items():
         name, _, last = key.rpartition(".")
         if last in _RAMP and all(f"{name}.{part}" in spec for part in _RAMP[:3]):
-            found[name] = _ramp(spec, name, word)
-        elif key not in DESCRIPTIVE:
+            found[name] = RampValue(*(spec[f"{name}.{part}"] for part in _RAMP if f"{name}.{part}" in spec))
+        elif key not in skipped:
             found[key] = PurePath(value).name if key in PATHS and isinstance(value, str) else value
     return found
 
 
-def _ramp(spec: Mapping[str, Scalar], name: str, word: Word) -> str:
-    start, end, epochs = (word(spec[f"{name}.{part}"]) for part in _RAMP[:3])
-    shape = spec.get(f"{name}.shape", "linear")
-    return f"{start} to {end} in {epochs}{'' if shape == 'linear' else f' {shape}'}"
-
-
-def _keys(old: Mapping[str, Scalar], new: Mapping[str, Scalar]) -> list[str]:
+def _keys(old: Grouped, new: Grouped) -> list[str]:
     """Keys of both, a section that only one side has as the one key that the other side has for it."""
     absent = {
         key for side, other in ((old, new), (new, old)) for key in side if side[key] is None and _inside(key, other)
@@ -144,31 +201,14 @@ def _keys(old: Mapping[str, Scalar], new: Mapping[str, Scalar]) -> list[str]:
     return list(dict.fromkeys(next((name for name in absent if key.startswith(f"{name}.")), key) for key in every))
 
 
-def _inside(key: str, side: Mapping[str, Scalar]) -> list[str]:
+def _inside(key: str, side: Grouped) -> list[str]:
     return [inner for inner in side if inner.startswith(f"{key}.")]
 
 
-def _value(key: str, side: Mapping[str, Scalar], word: Word) -> Scalar:
+def _value(key: str, side: Grouped) -> Value:
     """A value; of a section the values inside, without those that are off."""
     inner = _inside(key, side)
     if key in side or not inner:
         return side.get(key)
-    return ", ".join(
-        f"{name.removeprefix(f'{key}.')} {word(side[name])}" for name in inner if side[name] not in (None, False)
-    )
-
-
-def _unknown(key: str, old: Mapping[str, Scalar], new: Mapping[str, Scalar]) -> bool:
-    return any(key not in side and not _inside(key, side) for side in (old, new))
-
-
-def _word(value: Scalar) -> str:
-    return f"{value:g}" if isinstance(value, float) else _exact(value)
-
-
-def _exact(value: Scalar) -> str:
-    if value is None:
-        return "none"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return str(value)
+    on = [name for name in inner if side[name] not in (None, False)]
+    return ", ".join(f"{name.removeprefix(f'{key}.')} {setting(side[name])}" for name in on)

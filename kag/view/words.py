@@ -1,15 +1,72 @@
-"""Which run a person means by a word."""
+"""Runs and words: which run a word means, and by what word runs are told apart."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
 from pathlib import Path
 
 from kag.errors import RecordError
 from kag.track.folder import RunFolder
+from kag.track.mirror import short_name
+from kag.track.record import RunRecord
+from kag.view.changes import differing_settings
 
 _SHOWN = 5
+
+TOLD = 3
+"""Settings that a run can be called by, where names do not tell runs apart."""
+
+
+class NamedRuns:
+    """Runs by the words that records name them with: an id, or a name, which several can have.
+
+    Nobody can be asked what such a word means. A person can: `choose` refuses one that stands for several runs.
+
+    Args:
+        records: the runs, in any order.
+    """
+
+    def __init__(self, records: Iterable[RunRecord]) -> None:
+        ordered = sorted(records, key=begun)
+        self.by_id = {record.id: record for record in ordered}
+        self._by_name: defaultdict[str, list[RunRecord]] = defaultdict(list)
+        for record in ordered:
+            self._by_name[record.name].append(record)
+
+    def meant(self, word: str, *, before: RunRecord | None = None) -> RunRecord | None:
+        """The run with this id, or the newest of this name; None if there is none.
+
+        Args:
+            before: where a name could mean this run or a later one, an earlier one is meant.
+        """
+        named = (one for one in reversed(self._by_name.get(word, ())) if before is None or begun(one) < begun(before))
+        return self.by_id.get(word) or next(named, None)
+
+
+def begun(record: RunRecord) -> tuple[datetime, str]:
+    """What puts runs in order: the start, then the id."""
+    return record.start, record.id
+
+
+def labels(records: Sequence[RunRecord], shown: Sequence[str] | None = None) -> tuple[str, ...]:
+    """What each run is called beside the others: the name, what is set differently, or the id, as it tells all apart.
+
+    Args:
+        records: the runs.
+        shown: names to try first, one a run, in place of those of the records.
+    """
+    apart = differing_settings(records)
+    told = [
+        ", ".join(f"{one.key.rpartition('.')[2]} {one.values[place]}" for one in apart) for place in range(len(records))
+    ]
+    names = shown if shown is not None else [record.name for record in records]
+    for words in (names, told if len(apart) <= TOLD else []):
+        if len(set(words)) == len(records):
+            return tuple(words)
+    return tuple(record.id for record in records)
 
 
 def find_run(runs: Path, word: str) -> RunFolder:
@@ -57,7 +114,7 @@ def choose(word: str, ids: Sequence[str], *, where: str) -> str:
 
 def nearest(word: str, ids: Sequence[str]) -> list[str]:
     """The ids most like a word, by id or by name (the part after the start time), best first."""
-    by_name = {run: run.split("_", 2)[-1] for run in ids}
+    by_name = {run: short_name(run) for run in ids}
     close_names = set(difflib.get_close_matches(word, list(by_name.values()), n=_SHOWN, cutoff=0.5))
     named = [run for run, name in by_name.items() if name in close_names]
     alike = difflib.get_close_matches(word, ids, n=_SHOWN, cutoff=0.4)

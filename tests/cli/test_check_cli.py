@@ -69,7 +69,7 @@ def test_it_says_what_a_run_costs_and_rehearses_it(kag: Any, synthetic_file: Pat
     assert shown["run"].startswith(f"3 epochs, {3 * batches} batches")
     assert f"train {points:,}" in shown["data"]
     assert re.fullmatch(r"[\d,]+ forward, about [\d,]+ in training", shown["FLOPs per sample"])
-    assert re.fullmatch(r"[\d,]+ MiB, [\d,]+ MiB of it data tables", shown["expected memory"])
+    assert re.fullmatch(r"[\d.]+ [KMG]iB, [\d.]+ [KMG]iB of it data tables", shown["expected memory"])
     rehearsal = [line for line in done.out.splitlines() if line.startswith("rehearsal ")]
     assert len(rehearsal) == 6
     assert any("every parameter gets a gradient" in line for line in rehearsal)
@@ -106,7 +106,7 @@ def test_a_failing_rehearsal_ends_with_code_1(kag: Any, monkeypatch: pytest.Monk
 def test_what_does_not_fit_the_machine_is_refused_before_it_is_built(kag: Any, grouping: str) -> None:
     done = kag("check", "spec.yaml", "model.attention.width=900000", f"data.grouping={grouping}")
     assert done.code == 2
-    assert re.search(r"training needs about [\d,.]+ GiB, .+ has [\d,.]+ GiB", done.error)
+    assert re.search(r"training needs about [\d,.]+ [GT]iB, .+ has [\d,.]+ [GT]iB", done.error)
     assert "model.attention.width" in done.error
 
 

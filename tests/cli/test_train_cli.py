@@ -9,7 +9,9 @@ import pytest
 from small_spec import SMALL
 
 from kag.spec import build_spec, load_spec, spec_text
+from kag.text import three_decimals
 from kag.track.record import Status
+from kag.view.results import interval
 from kag.view.words import find_run
 
 
@@ -33,9 +35,9 @@ def test_a_run_from_one_command(kag: Any) -> None:
     objective = record.result("val", "auprc")
     assert objective is not None
     assert objective.weights_digest is not None
-    assert f"{objective.value:.3f}" in val
-    assert f"{objective.ci_low:.3f}-{objective.ci_high:.3f}" in val
-    assert objective.weights_digest[:8] in val
+    assert three_decimals(objective.value) in val
+    assert interval(objective) in " ".join(val)
+    assert objective.weights_digest[:12] in val
     assert lines[-1].startswith(f"run folder runs/{record.id}; ")
     assert f"kag runs show {record.id}" in lines[-1]
     assert "GPU available" not in done.out + done.error
@@ -124,6 +126,6 @@ def test_a_trial_takes_what_an_old_sweep_says_and_a_person_is_told(kag: Any, mon
     done = kag(*words)
     assert done.code == 0, done.error
     assert "data.workers does nothing any more" in done.out + done.error
-    findings = find_run(Path("runs"), "small").read_record().facts["findings"]
-    (told,) = [finding for finding in findings if finding["code"] == "retired_key"]
-    assert (told["severity"], told["evidence"]) == ("warning", {"keys": "data.workers"})
+    findings = find_run(Path("runs"), "small").read_record().preflight
+    (told,) = [finding for finding in findings if finding.code == "retired_key"]
+    assert (told.severity, told.evidence) == ("warning", {"keys": "data.workers"})

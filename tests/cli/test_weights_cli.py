@@ -15,6 +15,7 @@ from kag.changelog.collect import collect
 from kag.changelog.diagnose import diagnose
 from kag.cli.main import app
 from kag.spec import build_spec
+from kag.text import three_decimals
 from kag.track.folder import RunFolder
 from kag.track.folders import FolderSource
 from kag.track.record import Result, RunRecord, Source, Status
@@ -188,8 +189,8 @@ def test_both_variants_of_every_blend_are_shown(tuned: RunRecord, replayed: RunR
     assert len(record.found.candidates) == 3
     for candidate in record.found.candidates:
         line = next(line for line in done.out.splitlines() if line.split()[:1] == [f"{candidate.ratios[0]:.3g}"])
-        assert f"{candidate.plain.auprc:.4f}" in line
-        assert f"{candidate.recomputed.auprc:.4f}" in line
+        assert three_decimals(candidate.plain.auprc) in line
+        assert three_decimals(candidate.recomputed.auprc) in line
 
 
 def test_runs_of_different_shape_are_refused_with_the_list(

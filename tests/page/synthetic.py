@@ -44,6 +44,13 @@ def add_runs(store: Store, count: int, *, project: str = "many", epochs: int = 2
             parent = record.id
 
 
+def add_record(store: Store, record: RunRecord, *, project: str) -> None:
+    """A run of kag with this record and no history."""
+    with store.write() as connection:
+        owner = ensure_project(connection, "kag", project, now=BEGIN)["id"]
+        connection.execute(run_table.insert(), _run(owner, 0, record, record.config, [{}]) | {"name": record.name})
+
+
 def add_script_run(store: Store, rows: int, *, name: str = "script", title: str = "a script", **more: Any) -> None:
     """A finished run of any script, with so many rows of losses."""
     logged = [_script_row(step) for step in range(rows)]

@@ -274,7 +274,7 @@ def test_a_sweep_has_pictures_trials_and_buttons(site: Any, browser: Browser) ->
     wait_for(browser, "document.getElementById('figures').dataset.drawn === '4'")
     assert browser.execute_script("return document.querySelectorAll('#figures figure:has(canvas)').length") == 4
     results = [one.text for one in browser.find_elements(By.CSS_SELECTOR, "#trials tbody td:nth-child(3)")]
-    assert results == [*sorted(results[:-1], reverse=True), "–"]
+    assert results == [*sorted(results[:-1], reverse=True), "-"]
     browser.find_element(By.XPATH, "//button[text()='Pause']").click()
     wait_for(browser, "document.querySelector('#progress .state')?.textContent === 'paused'")
     search_state = 'query($n: String!){project(name:"searched"){sweep(sweepName:$n){state}}}'

@@ -21,9 +21,10 @@ from kag.server.page.columns import chosen
 from kag.server.page.curves import POINTS, curves, drawn, overlaid
 from kag.server.page.held import Project
 from kag.server.page.records import Diagnoses, Ledger
-from kag.server.page.templates import decimal, duration, number, size
 from kag.server.tables import lines
+from kag.text import MISSING, duration, number, size
 from kag.track.mirror import START_KEY
+from kag.view.results import measured
 from tests.page.conftest import token_of
 from tests.page.searching import search, start
 from tests.page.synthetic import add_runs, add_script_run
@@ -138,7 +139,7 @@ def test_after_a_run_was_deleted_everything_is_told_anew(many: Any) -> None:
 def test_a_run_page_tells_results_with_their_weights_and_the_changes(many: Any) -> None:
     page = many.browse("/kag/many/runs/00000004").text.replace("<wbr>", "")
     assert "2025-10-09_10-53-20_run0004" in page
-    assert '<span class="figure">0.3965</span>' in page
+    assert '<span class="figure">0.396</span>' in page
     assert f'title="{4:064x}"' in page
     assert re.search(r"model.gate.temperature.*?1.25</td><td class=\"after\">1.5</td>", page)
     assert "/kag/many/compare?runs=00000003,00000004" in page
@@ -241,7 +242,7 @@ def test_runs_that_look_alike_are_compared_all_the_same(many: Any) -> None:
 def test_a_record_that_cannot_be_read_is_said_and_the_run_is_shown(many: Any) -> None:
     query = text("update runs set summary = replace(summary, :old, :new) where name = '00000006'")
     with many.store.write() as connection:
-        connection.execute(query, {"old": r"schema_version\":1", "new": r"schema_version\":99"})
+        connection.execute(query, {"old": r"schema_version\":2", "new": r"schema_version\":99"})
     findings = many.fetch("/kag/many/runs/00000006/findings.json").json()["findings"]
     assert "kag left a record with this run that cannot be read" in findings
     assert many.browse("/kag/many/runs/00000006").status_code == 200
@@ -401,11 +402,11 @@ def test_default_columns_of_no_runs_are_none() -> None:
 @pytest.mark.parametrize(
     ("written", "wanted"),
     [
-        (number(0.1234567), "0.12346"), (number(3), "3"), (number(None), "–"), (number(float("nan")), "nan"),
-        (decimal(0.5), "0.5000"), (decimal(1e-7), "1e-07"), (decimal(None), "–"),
+        (number(0.1234567), "0.123"), (number(3), "3"), (number(None), MISSING), (number(float("nan")), MISSING),
+        (measured("val/auprc", 0.5), "0.500"), (measured("loss", 1e-7), "1e-07"), (measured("loss", None), MISSING),
         (duration(12.4), "12 s"), (duration(200), "3 min 20 s"), (duration(3900), "1 h 05 min"),
         (duration(90000), "1 d 01 h"), (duration(-1), "0 s"),
-        (size(999), "999 B"), (size(1500), "1.5 kB"), (size(3 * 10**15), "3000.0 TB"),
+        (size(999), "999 B"), (size(1536), "1.5 KiB"), (size(3000 * 2**40), "3,000.0 TiB"),
         (str(with_code("a `<b>` c")), "a <code>&lt;b&gt;</code> c"),
         (str(with_code("<i>`")), "&lt;i&gt;`"),
     ],

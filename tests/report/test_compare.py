@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 from kag import names
-from kag.report.compare import Setting, compare_figures, differing_settings, labels
+from kag.report.compare import compare_figures
+from kag.view.changes import Setting, differing_settings
+from kag.view.words import labels
 from tests.changelog.run_logs import run_record
 
 AVERAGED = names.averaged(names.OBJECTIVE)
@@ -29,20 +31,20 @@ def test_settings_on_which_runs_differ() -> None:
     )
     assert differing_settings([first, second]) == (
         Setting("seed", ("1", "1.0")),
-        Setting("swa.start", ("–", "3")),
+        Setting("swa.start", ("-", "3")),
     )
     assert differing_settings([first]) == ()
 
 
 def test_runs_are_called_by_what_tells_them_apart() -> None:
     first, second = run_record(0, "a", config={"seed": 1}), run_record(1, "b", config={"seed": 2})
-    assert labels([first, second]) == {first.id: "a", second.id: "b"}
+    assert labels([first, second]) == ("a", "b")
     trials = [run_record(n, "t", config={"swa.start": 4, "swa.window": n, "swa.lr": 0.1 * n}) for n in (1, 2)]
-    assert list(labels(trials).values()) == ["window 1, lr 0.1", "window 2, lr 0.2"]
+    assert labels(trials) == ("window 1, lr 0.1", "window 2, lr 0.2")
     twins = [run_record(n, "t", config={"seed": 1}) for n in (1, 2)]
-    assert labels(twins) == {one.id: one.id for one in twins}
+    assert labels(twins) == tuple(one.id for one in twins)
     apart = [run_record(n, "t", config={f"key{i}": n for i in range(4)}) for n in (1, 2)]
-    assert labels(apart) == {one.id: one.id for one in apart}
+    assert labels(apart) == tuple(one.id for one in apart)
 
 
 def test_small_differences_keep_their_digits() -> None:

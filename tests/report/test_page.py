@@ -77,7 +77,7 @@ def test_every_text_of_a_run_is_text() -> None:
 
 def test_numbers_stand_beside_the_digest_of_their_weights() -> None:
     text = page_of(reported()).text
-    for part in ("0.5000", "0.400 to 0.600", DIGEST[:12], "cdcdcdcdcdcd", "alpha = 0.3333", "2025-11-01 12:00"):
+    for part in ("0.500", "[0.400, 0.600]", DIGEST[:12], "cdcdcdcdcdcd", "alpha = 0.333", "2025-11-01 12:00"):
         assert part in text
 
 
@@ -143,8 +143,8 @@ def test_a_sweep_over_averaging_lists_the_averages_beside_what_was_delivered() -
     assert overview.summary.endswith("judged by val AUPRC of the averaged weights.")
     assert overview.runs.columns[-2:] == ("val AUPRC, averaged", "val AUPRC, delivered")
     assert [[cell.text for cell in row[-2:]] for row in overview.runs.rows] == [
-        ["0.4000", "0.5000"],
-        ["0.3000", "0.5000"],
+        ["0.400", "0.500"],
+        ["0.300", "0.500"],
     ]
 
 

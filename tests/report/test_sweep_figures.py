@@ -92,7 +92,7 @@ def test_parallel_axes_are_numbers_logarithms_or_words() -> None:
     ]
     found = named(sweep_figures(space, trials))["parallel"]
     assert isinstance(found, Parallel)
-    words = ("auto", "10.0", '{"start": 50.0, "end": 20.0, "epochs": 15}')
+    words = ("auto", "10.0", "50.0 to 20.0 in 15")
     assert found.axes == (
         Axis("loss.pos_weight", words=words),
         Axis("model.dropout"),
@@ -175,7 +175,7 @@ def test_many_numbers_make_a_range_and_a_missing_section_a_word() -> None:
     figures = named(sweep_figures(space, trials))
     parallel = figures["parallel"]
     assert isinstance(parallel, Parallel)
-    assert parallel.axes[1] == Axis("swa.start", words=("2", "null"))
+    assert parallel.axes[1] == Axis("swa.start", words=("2", "none"))
     assert isinstance(figures["windows"], Heatmap)
     assert figures["windows"].values == ((0.5,),)
 

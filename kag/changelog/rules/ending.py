@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from kag.changelog.entry import Entry, Siblings
 from kag.changelog.logged import Logged
 from kag.finding import Finding, error, note
-from kag.text import three_decimals
+from kag.text import commit, three_decimals
 from kag.track.record import Status
 
 
@@ -23,7 +23,7 @@ def aborted(entry: Entry, siblings: Siblings) -> Iterator[Finding]:
     fix = siblings.fixes.get((record.git.commit, file)) if record.git and file else None
     where = f" in `{failure.where}`" if failure.where else ""
     after = f" after {record.epochs_trained} epochs" if record.epochs_trained else ""
-    fixed = f"; the next commit to touch that file is `{fix[:10]}`" if fix else ""
+    fixed = f"; the next commit to touch that file is `{commit(fix)}`" if fix else ""
     yield error(
         "aborted",
         f"aborted by {failure.error}{where}{after}{fixed}",

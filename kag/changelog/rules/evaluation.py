@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from kag.changelog.entry import Entry, Siblings
 from kag.compare.comparison import compare
 from kag.finding import Finding, error, note, warning
+from kag.text import digest as short
 from kag.text import three_decimals
 
 APART = 0.05
@@ -132,7 +133,7 @@ def _tested(entry: Entry, siblings: Siblings) -> tuple[str, str] | None:
     if not own or digest in own:
         return None
     owner = siblings.of_weights(digest)
-    return (owner.id, f"those of `{owner.id}`") if owner else (digest, f"none of this run's ({digest[:12]})")
+    return (owner.id, f"those of `{owner.id}`") if owner else (digest, f"none of this run's ({short(digest)})")
 
 
 def _withheld(entry: Entry) -> bool:

@@ -114,7 +114,7 @@ const kagCurves = (() => {
   function readout(figure, items) {
     const shown = items.filter((item) => item.seriesName && item.value.slice(1).every((value) => value !== null));
     const lines = shown.map((item) => {
-      const values = item.value.slice(1).map(number).join(" to ");
+      const values = item.value.slice(1).map((value) => number(value)).join(" to ");
       return `${item.marker}${plain(item.seriesName)}  ${values}`;
     });
     return [`${plain(figure.x_label)} ${number(items[0].axisValue)}`, ...lines].join("\n");

@@ -4,22 +4,18 @@
 
    Names of runs are text that a stranger may have written: they are never HTML, and never a template of ECharts. */
 const kagDrawing = (() => {
-  const MISSING = "–";
+  const MISSING = "-";
 
-  function number(value) {
+  function number(value, digits = 4) {
     if (value === null || value === undefined || Number.isNaN(value)) return MISSING;
     const size = Math.abs(value);
     if (Number.isInteger(value) && size < 1e6) return String(value);
-    const rounded = Number(value.toPrecision(4));
+    const rounded = Number(value.toPrecision(digits));
     return size !== 0 && (size < 1e-3 || size >= 1e6) ? rounded.toExponential() : String(rounded);
   }
 
   /* A tick is round in the scale of its axis: more digits are noise of the machine, fewer would make neighbours alike. */
-  function tick(value) {
-    const size = Math.abs(value);
-    const round = Number(value.toPrecision(10));
-    return size !== 0 && (size < 1e-3 || size >= 1e6) ? round.toExponential() : String(round);
-  }
+  const tick = (value) => number(value, 10);
 
   // Rich text of ECharts reads `{style|text}`; a space of no width after the brace keeps the text as it is.
   const plain = (text) => text.replaceAll("{", "{\u200b");

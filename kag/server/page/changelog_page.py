@@ -8,14 +8,12 @@ from urllib.parse import urlencode
 
 from starlette.responses import Response
 
-from kag.changelog.cells import body
-from kag.changelog.markdown import status_word, test_value
+from kag.changelog.parts import FILES_SHOWN, parts_of
 from kag.changelog.table import Choice, Row, table
 from kag.server.faults import Fault
 from kag.server.page.site import Shelf, Site
 from kag.server.page.templates import path_of
 from kag.server.page.visit import Visit
-from kag.view.changes import phrase
 
 SHOWN = 250
 """Rows that are shown unless all are asked for."""
@@ -65,29 +63,13 @@ def _day(text: str | None) -> date | None:
 
 
 def _shown(row: Row, shelf: Shelf, words: dict[str, str]) -> dict[str, Any]:
-    record = row.entry.record
+    parts = parts_of(row, files=FILES_SHOWN)
     return {
-        "record": record,
-        "link": path_of(*shelf.names, "runs", words[row.entry.id]),
-        "changes": phrase(row.changes),
-        "change": body(record.change or ""),
-        "files": list(record.files_touched or ()),
-        "uncommitted": list(record.git.uncommitted) if record.git else [],
-        "outside_git": record.git is None and record.kind != "imported",
-        "val": row.entry.value("val"),
-        "test": test_value(row),
-        "new_best": row.new_best,
-        "status": status_word(row.entry),
-        "findings": row.findings,
-        "note": body(row.entry.notes),
-        "trials": [
-            {
-                "id": one.id,
-                "link": path_of(*shelf.names, "runs", words[one.id]),
-                "val": one.value("val"),
-                "searched": row.searched[one.id],
-            }
-            for one in row.trials
-        ],
-        "searched": row.searched.get(record.id, ""),
+        "row": row,
+        "record": row.entry.record,
+        "parts": parts,
+        "searched": row.searched.get(row.entry.id, ""),
+        "links": {
+            one: path_of(*shelf.names, "runs", words[one]) for one in (row.entry.id, *(t.run for t in parts.trials))
+        },
     }

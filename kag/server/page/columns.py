@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
 from kag import names
 from kag.server.page.held import Held
 from kag.server.page.templates import SHOWN_TEXT
 from kag.spec.flat import DESCRIPTIVE
+from kag.text import MISSING, setting
 from kag.track.record import Scalar
+from kag.view.changes import varied
+from kag.view.results import measured
 
 MOST = 24
 """Columns that are shown at once."""
@@ -77,6 +80,13 @@ def default(runs: Sequence[Held]) -> list[Column]:
     return [*_results(runs[-NEWEST:]), *_settings(runs[-NEWEST:])]
 
 
+def text_of(column: Column, value: Scalar, digits: int | None) -> str:
+    """A value as the table shows it; `digits` are those of a setting, with which its column tells all values apart."""
+    if column.kind == "summary":
+        return measured(column.key, value)
+    return MISSING if value is None else setting(value, digits)
+
+
 def cell(run: Held, column: Column) -> Scalar:
     """The value of a run in a column; long texts are cut, and what is no finite number is a word."""
     value = _value(run, column)
@@ -104,21 +114,16 @@ def _results(runs: Sequence[Held]) -> list[Column]:
 
 def _settings(runs: Sequence[Held]) -> list[Column]:
     """Settings with more than one value, those first that split the runs into few, even groups."""
-    values: defaultdict[str, Counter[Scalar]] = defaultdict(Counter)
-    for run in runs:
-        for key, value in run.config.items():
-            if key not in DESCRIPTIVE and len(str(value)) <= WIDE:
-                values[key][value] += 1
-    varied = {key: counts for key, counts in values.items() if len(counts) > 1}
-    return [Column("config", key) for key in sorted(varied, key=lambda key: (-_spread(varied[key], len(runs)), key))][
-        :SETTINGS
-    ]
+    found = varied([run.config for run in runs], partial=True)
+    told = [key for key, values in found.items() if key not in DESCRIPTIVE and max(map(len, map(str, values))) <= WIDE]
+    return [Column("config", key) for key in sorted(told, key=lambda key: (-_spread(found[key]), key))[:SETTINGS]]
 
 
-def _spread(counts: Mapping[Scalar, int], total: int) -> float:
+def _spread(values: Sequence[Scalar]) -> float:
     """Share of runs that do not have the commonest value; words that every run has alone are names, not settings."""
-    words = all(isinstance(value, str) for value in counts)
-    return 0.0 if words and len(counts) > max(2, total // 2) else 1.0 - max(counts.values()) / total
+    counts = Counter(values)
+    words = all(isinstance(value, str) for value in counts if value is not None)
+    return 0.0 if words and len(counts) > max(2, len(values) // 2) else 1.0 - max(counts.values()) / len(values)
 
 
 def _is_number(value: Scalar) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from kag.report.compare import compare_figures, differing_settings, labels
+from kag.report.compare import compare_figures
 from kag.report.figure import Figure
 from kag.server.faults import Fault
 from kag.server.page.curves import drawn, overlaid
@@ -15,7 +15,9 @@ from kag.server.page.held import Held
 from kag.server.page.records import epochs_of, history
 from kag.server.page.site import Shelf, Site
 from kag.server.page.visit import Visit
-from kag.track.record import RunRecord
+from kag.view.changes import differing_settings
+from kag.view.results import measured_column, side_by_side
+from kag.view.words import labels
 
 MOST = 20
 """Runs that are compared at once."""
@@ -37,7 +39,7 @@ def compare(site: Site, visit: Visit) -> Response:
         rows = [history(connection, run) for run in chosen]
     ledger = shelf.ledger()
     records = [ledger.record(run) for run in chosen]
-    called = _called(chosen, records)
+    called = labels(records, [run.short for run in chosen])
     return site.page(
         "compare.html",
         visit,
@@ -46,23 +48,13 @@ def compare(site: Site, visit: Visit) -> Response:
         chosen=chosen,
         labels=called,
         others=[run for run in reversed(shelf.runs) if run not in chosen],
-        results=results(records),
-        settings={one.key: one.values for one in differing_settings(records)},
+        results={
+            key: measured_column(key, [one.value if one else None for one in found])
+            for key, found in side_by_side(records).items()
+        },
+        settings=dict(differing_settings(records)),
         figures=[drawn(figure) for figure in _figures(chosen, dict(zip(called, rows, strict=True)))],
     )
-
-
-def results(records: Sequence[RunRecord]) -> dict[str, list[float | None]]:
-    """`split metric` -> value of every run, for the numbers of the delivered weights that any has."""
-    found = [_delivered(record) for record in records]
-    return {key: [values.get(key) for values in found] for key in dict.fromkeys(key for one in found for key in one)}
-
-
-def _delivered(record: RunRecord) -> dict[str, float]:
-    known = any(result.delivered for result in record.results)
-    return {
-        f"{result.split} {result.metric}": result.value for result in record.results if result.delivered or not known
-    }
 
 
 def _figures(chosen: Sequence[Held], logged: Mapping[str, Sequence[dict[str, Any]]]) -> Sequence[Figure]:
@@ -71,9 +63,3 @@ def _figures(chosen: Sequence[Held], logged: Mapping[str, Sequence[dict[str, Any
             {label: epochs_of(run, logged[label]) for label, run in zip(logged, chosen, strict=True)}
         )
     return overlaid(logged)
-
-
-def _called(runs: Sequence[Held], records: Sequence[RunRecord]) -> list[str]:
-    """Display names are free text, which the names in records are not."""
-    shown = [run.short for run in runs]
-    return shown if len(set(shown)) == len(shown) else list(labels(records).values())

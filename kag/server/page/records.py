@@ -18,6 +18,7 @@ from kag.server.history import page
 from kag.server.page.held import Held, parsed
 from kag.track.mirror import epochs, in_order
 from kag.track.record import RunRecord
+from kag.view.words import NamedRuns
 
 MOST_ROWS = 100_000
 """Rows of a history that are read."""
@@ -60,9 +61,7 @@ class Ledger:
 
     def parent(self, record: RunRecord) -> RunRecord | None:
         """The run that a run is compared with, if the project has it."""
-        siblings = Siblings(tuple(Entry(one) for one in self.records.values()))
-        found = siblings.parent(siblings.by_id[record.id])
-        return found.record if found else None
+        return NamedRuns(self.records.values()).meant(record.parent, before=record) if record.parent else None
 
     @cached_property
     def _ids(self) -> dict[str, str]:

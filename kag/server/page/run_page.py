@@ -18,7 +18,6 @@ from kag.server.page.curves import curves, drawn
 from kag.server.page.held import Held
 from kag.server.page.records import epochs_of, history
 from kag.server.page.responses import data, moved, nothing_new
-from kag.server.page.results import measured, metrics
 from kag.server.page.site import Shelf, Site
 from kag.server.page.templates import path_of
 from kag.server.page.visit import Visit
@@ -26,7 +25,8 @@ from kag.server.resolvers.files import get_link
 from kag.server.runs import edit_run, find_run, tail
 from kag.server.tables import OUTPUT
 from kag.track.record import RunRecord
-from kag.view.changes import diff
+from kag.view.changes import change_texts, diff
+from kag.view.results import by_weights, metrics_of
 
 LOG_LINES = 200
 """Lines of the console that are shown."""
@@ -54,7 +54,7 @@ def run(site: Site, visit: Visit) -> Response:
         record=record,
         parent=parent,
         parent_run=ledger.runs[parent.id] if parent else None,
-        changes=diff(parent, record) if parent else (),
+        changes={one.key: change_texts(one) for one in diff(parent, record)} if parent else {},
         files=files,
         notes_digest=_digest(found.row["notes"] or ""),
         facts=site.text("facts.html", run=found, record=record),
@@ -126,8 +126,8 @@ def write_notes(site: Site, visit: Visit) -> Response:
 
 
 def _results(site: Site, found: Held, record: RunRecord) -> str:
-    columns = measured(record.results)
-    return site.text("results.html", run=found, record=record, columns=columns, metrics=metrics(columns))
+    columns = by_weights(record.results)
+    return site.text("results.html", run=found, record=record, columns=columns, metrics=metrics_of(columns))
 
 
 def _figures(found: Held, record: RunRecord, rows: Sequence[dict[str, Any]]) -> Sequence[Figure]:

@@ -23,6 +23,8 @@ from kag.server.tables import agents
 from kag.sweep import Sweep, SweepState, Trial
 from kag.sweep.importance import best
 from kag.sweep.trial import point_digest
+from kag.text import MISSING, column
+from kag.view.results import measured_column
 
 ACTIONS = {
     "pause": SweepState.PAUSED,
@@ -149,8 +151,18 @@ def _answer(shelf: Shelf, parsed: Sweep, tried: Sequence[Trial], *, version: str
         "metric": parsed.metric.name if parsed.metric else None,
         "goal": parsed.metric.goal if parsed.metric else None,
         "keys": list(parsed.varied()),
-        "trials": [_shown(trial, known[trial.run].short if trial.run in known else None, parsed) for trial in tried],
+        "trials": [
+            _shown(trial, known[trial.run].short if trial.run in known else None, parsed) | {"texts": texts}
+            for trial, texts in zip(tried, _texts(parsed, tried), strict=True)
+        ],
     }
+
+
+def _texts(parsed: Sweep, tried: Sequence[Trial]) -> list[tuple[str, ...]]:
+    """Result and parameters of every trial, each column by one rule."""
+    results = measured_column(parsed.metric.name if parsed.metric else "", [trial.result for trial in tried])
+    params = [column([trial.params.get(key, MISSING) for trial in tried]) for key in parsed.varied()]
+    return list(zip(results, *params, strict=True))
 
 
 def _shown(trial: Trial, title: str | None, parsed: Sweep) -> dict[str, Any]:

@@ -1,6 +1,4 @@
-/* What tables share: how a value is written, how two values are ordered, how an element is made. */
-
-const MISSING = "–";
+/* What tables share: how two values are ordered, how an element is made. The server writes what they show. */
 
 /* An element whose children are text or elements; nothing here is ever read as HTML. */
 export function make(name, attributes = {}, ...children) {
@@ -10,38 +8,6 @@ export function make(name, attributes = {}, ...children) {
   }
   element.append(...children);
   return element;
-}
-
-export function number(value) {
-  const size = Math.abs(value);
-  if (Number.isInteger(value) && size < 1e9) return String(value);
-  return size !== 0 && (size < 1e-3 || size >= 1e6) ? Number(value.toPrecision(3)).toExponential() : String(Number(value.toPrecision(5)));
-}
-
-/* How a column writes its numbers: with the same decimals where few are enough, so that the eye can compare them. */
-export function writer(values) {
-  const MOST = 4;
-  const numbers = values.filter((value) => typeof value === "number");
-  const sizes = numbers.map(Math.abs).filter((size) => size > 0);
-  const decimals = highest([0, ...numbers.map(places)]);
-  const even = sizes.length > 0 && lowest(sizes) >= 1e-3 && highest(sizes) < 1e4 && decimals > 0;
-  return (value) => {
-    if (value === null || value === undefined) return MISSING;
-    if (typeof value !== "number") return String(value);
-    return even ? value.toFixed(Math.min(decimals, MOST)) : number(value);
-  };
-}
-
-const places = (value) => String(Number(value.toPrecision(4))).split(".")[1]?.length ?? 0;
-const lowest = (values) => values.reduce((low, value) => Math.min(low, value), Infinity);
-const highest = (values) => values.reduce((high, value) => Math.max(high, value), -Infinity);
-
-export function span(seconds) {
-  const [minutes, hours, days] = [Math.floor(seconds / 60), Math.floor(seconds / 3600), Math.floor(seconds / 86400)];
-  const two = (part) => String(part).padStart(2, "0");
-  if (days > 0) return `${days} d ${two(hours % 24)} h`;
-  if (hours > 0) return `${hours} h ${two(minutes % 60)} min`;
-  return minutes > 0 ? `${minutes} min ${two(seconds % 60)} s` : `${seconds} s`;
 }
 
 export const numeric = (values) => values.filter((value) => typeof value === "number").length * 2 > values.filter(

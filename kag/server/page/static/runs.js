@@ -1,6 +1,6 @@
 /* The table of runs: sorted, filtered and kept up to date here; what it shows stands in the address. */
 
-import { fill, heads, make, numeric, order, span, writer } from "./cells.js";
+import { fill, heads, make, numeric, order } from "./cells.js";
 import { choose } from "./chooser.js";
 import { test } from "./filter.js";
 import { ask, poll } from "./live.js";
@@ -17,7 +17,6 @@ const runs = new Map();
 const elements = new Map();
 const chosen = new Set();
 let columns = [];
-let writers = [];
 let seen = "";
 let current = [];
 let sort = address.get("sort") ?? "-started";
@@ -35,9 +34,9 @@ function take(answer) {
   }
   seen = answer.seen;
   const stale = new Map();
-  for (const [id, title, name, state, started, seconds, user, tags, sweep, note, values] of answer.runs) {
-    const hay = [id, title, state, user, ...tags, sweep ?? "", note, ...values.map(String)].join("\n").toLowerCase();
-    runs.set(id, { id, title, name, state, started, seconds, user, tags, sweep, note, values, hay });
+  for (const [id, title, name, state, started, seconds, user, tags, sweep, note, took, texts, values] of answer.runs) {
+    const hay = [id, title, state, user, ...tags, sweep, note, ...texts, ...values].join("\n").toLowerCase();
+    runs.set(id, { id, title, name, state, started, seconds, user, tags, sweep, note, took, texts, values, hay });
     stale.set(id, elements.get(id));
     elements.delete(id);
   }
@@ -54,9 +53,6 @@ function prepare() {
   const all = [...runs.values()];
   const any = (value) => all.some((run) => value(run));
   columns.forEach((column, i) => { column.numeric = numeric(all.map((run) => run.values[i])); });
-  const before = writers;
-  writers = columns.map((_column, i) => writer(all.map((run) => run.values[i])));
-  if (before.length !== writers.length) elements.clear();
   optional.tags = any((run) => run.tags.length);
   optional.sweep = any((run) => run.sweep);
   optional.note = any((run) => run.note);
@@ -109,14 +105,14 @@ function element(run) {
   const box = make("input", { type: "checkbox", "aria-label": `Choose ${run.title}`, value: run.id });
   box.checked = chosen.has(run.id);
   const values = run.values.map((value, i) => make("td", { class: columns[i].numeric ? "num" : null,
-    title: typeof value === "string" ? value : null }, writers[i](value)));
+    title: value }, run.texts[i] ?? value));
   const row = make("tr", { class: chosen.has(run.id) ? "chosen" : null, "data-id": run.id },
     make("th", { class: "name", scope: "row", title: run.title }, box,
       make("a", { href: `${path}/runs/${encodeURIComponent(run.id)}` }, run.name)),
     make("td", {}, make("span", { class: `state ${run.state}` }, run.state)),
     ...values,
     make("td", { class: "num" }, clock(new Date(1000 * run.started))),
-    make("td", { class: "num" }, span(run.seconds)),
+    make("td", { class: "num" }, run.took),
     make("td", {}, run.user));
   if (optional.tags) row.append(make("td", {}, ...run.tags.flatMap((tag) => [make("span", { class: "tag" }, tag), " "])));
   if (optional.sweep) {

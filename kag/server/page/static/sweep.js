@@ -1,6 +1,6 @@
 /* A sweep: its pictures and trials, again while it searches. */
 
-import { fill, heads, make, numeric, order, writer } from "./cells.js";
+import { fill, heads, make, numeric, order } from "./cells.js";
 import { draw } from "./figures.js";
 import { ask, poll } from "./live.js";
 
@@ -14,16 +14,16 @@ function columns() {
   const params = answer.keys.map((key, i) => {
     const values = answer.trials.map((trial) => trial.params[i]);
     return { key: `param ${i}`, label: key.replace(/^model\./, ""), title: key, numeric: numeric(values),
-      value: (trial) => trial.params[i], write: writer(values) };
+      value: (trial) => trial.params[i], text: (trial) => trial.texts[i + 1] };
   });
-  const write = writer(answer.trials.map((trial) => trial.result));
   return [
-    { key: "id", label: "Trial", numeric: true, value: (trial) => trial.id, write: String },
+    { key: "id", label: "Trial", numeric: true, value: (trial) => trial.id },
     { key: "state", label: "State", value: (trial) => trial.state },
-    { key: "result", label: answer.metric ?? "Result", numeric: true, value: (trial) => trial.result, write },
+    { key: "result", label: answer.metric ?? "Result", numeric: true, value: (trial) => trial.result,
+      text: (trial) => trial.texts[0] },
     ...params,
     ...(answer.trials.some((trial) => trial.steps > 0)
-      ? [{ key: "steps", label: "Values", numeric: true, value: (trial) => trial.steps, write: String }] : []),
+      ? [{ key: "steps", label: "Values", numeric: true, value: (trial) => trial.steps }] : []),
     { key: "run", label: "Run", value: (trial) => trial.title },
   ];
 }
@@ -35,11 +35,11 @@ function row(trial, shown) {
       return make("td", {}, make("span", { class: `state ${trial.state}` }, words[trial.state] ?? trial.state));
     }
     if (column.key === "run") {
-      const link = trial.run === null ? "–"
+      const link = trial.run === null ? "-"
         : make("a", { href: `${path}/runs/${encodeURIComponent(trial.run)}` }, trial.title);
       return make("td", {}, link);
     }
-    return make("td", { class: column.numeric ? "num" : null }, column.write(column.value(trial)));
+    return make("td", { class: column.numeric ? "num" : null }, (column.text ?? column.value)(trial));
   }));
 }
 

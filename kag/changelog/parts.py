@@ -1,0 +1,122 @@
+"""What a row says, cell by cell, as pieces that markdown, CSV, HTML and the page only decorate."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
+
+from kag.changelog.cells import body
+from kag.changelog.entry import Entry
+from kag.changelog.table import Row
+from kag.text import MISSING, commit, three_decimals
+from kag.track.record import Status
+from kag.view.changes import phrase
+
+FILES_SHOWN = 8
+"""Files that a cell lists where it lists not all."""
+
+
+class Code(str):
+    """A piece that is code: the id of a run, a file, settings."""
+
+
+Text = tuple[str, ...]
+"""Pieces to be joined: a `Code`, or plain text, in which a person may have written marks of their own."""
+
+
+class Trial(NamedTuple):
+    """Another trial of a sweep."""
+
+    run: str
+    val: str
+    searched: str
+    """What it has set otherwise than the others."""
+    note: str
+
+
+class Parts(NamedTuple):
+    """A row of the table."""
+
+    date_and_run: Text
+    key_changes: Text
+    files: Text
+    val: str
+    test: str
+    """`-` too for a val number that was typed as test: it is not repeated as one."""
+    status: str
+    """How the run stands, where it delivered nothing and no rule says it; else empty."""
+    note: str
+    trials: tuple[Trial, ...]
+    """The other trials of the sweep, best first."""
+
+
+def parts_of(row: Row, *, files: int | None = None) -> Parts:
+    """The parts of a row; `files` is how many files are listed, None for all."""
+    entry = row.entry
+    return Parts(
+        date_and_run=tuple(_date_and_run(row)),
+        key_changes=_key_changes(row),
+        files=_files_touched(entry, files),
+        val=three_decimals(entry.value("val")),
+        test=MISSING if row.says("val_typed_as_test") else three_decimals(entry.value("test")),
+        status=_status_word(entry),
+        note=body(entry.notes),
+        trials=tuple(
+            Trial(one.id, three_decimals(one.value("val")), row.searched[one.id], body(one.notes)) for one in row.trials
+        ),
+    )
+
+
+def sentences(row: Row, parts: Parts) -> list[str]:
+    """What there is to say of a run: how it stands, then its findings."""
+    return [sentence for sentence in (parts.status, *(finding.sentence for finding in row.findings)) if sentence]
+
+
+def joined(text: Text, plain: Callable[[str], str], code: Callable[[str], str]) -> str:
+    """A text whose pieces are decorated, each by its kind."""
+    return "".join(code(piece) if isinstance(piece, Code) else plain(piece) for piece in text)
+
+
+def _date_and_run(row: Row) -> Iterable[str]:
+    record = row.entry.record
+    yield f"{record.start:%Y-%m-%d} – "
+    yield Code(record.id)
+    if record.sweep:
+        yield f", best of {len(row.trials) + 1} trials of sweep "
+        yield Code(record.sweep)
+    if searched := row.searched.get(record.id):
+        yield ": "
+        yield Code(searched)
+
+
+def _key_changes(row: Row) -> Text:
+    found = (body(row.entry.record.change or ""), Code(phrase(row.changes)))
+    return _between([(piece,) for piece in found if piece], "; ") or (MISSING,)
+
+
+def _files_touched(entry: Entry, most: int | None) -> Text:
+    record = entry.record
+    if record.git is None:
+        return _files(record.files_touched or (), most) or (MISSING if record.kind == "imported" else "outside git",)
+    if not record.git.touched:
+        return ("none",) if record.git.since else ("none; commit ", Code(commit(record.git.commit)))
+    uncommitted = _files(record.git.uncommitted, most)
+    committed = _files([file for file in record.git.touched if file not in record.git.uncommitted], most)
+    return _between([part for part in (committed, uncommitted and ("uncommitted: ", *uncommitted)) if part], "; ")
+
+
+def _files(files: Sequence[str], most: int | None) -> Text:
+    listed = _between([(Code(file),) for file in files[:most]], ", ")
+    rest = 0 if most is None else len(files) - most
+    return (*listed, f" and {rest} more") if rest > 0 else listed
+
+
+def _between(texts: Sequence[Text], sign: str) -> Text:
+    return tuple(piece for place, text in enumerate(texts) for piece in ((sign, *text) if place else text))
+
+
+def _status_word(entry: Entry) -> str:
+    status = entry.record.status
+    if status in (Status.PLANNED, Status.RUNNING):
+        return str(status)
+    return f"killed after {entry.record.epochs_done} epochs" if status is Status.KILLED else ""

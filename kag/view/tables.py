@@ -1,0 +1,183 @@
+"""Tables of runs as values: a terminal prints them, a report makes HTML of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from kag.text import MISSING, commit, digest, duration, fact, number, setting
+from kag.track.record import Change, Result, RunRecord, Source, told
+from kag.view.changes import change_texts, differing_settings
+from kag.view.results import by_weights, headline, interval, measured, metrics_of
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A text; what stands under it is smaller, and `full` is what it is short for."""
+
+    text: str
+    under: str = ""
+    full: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of cells; columns after the first `words` ones hold numbers."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    words: int = 99
+
+
+_OF_RUN: dict[str, Callable[[RunRecord], Cell]] = {
+    "run": lambda record: Cell(record.id),
+    "status": lambda record: Cell(record.status.value),
+    "epochs": lambda record: Cell(fact(record.epochs_trained)),
+    "best epoch": lambda record: Cell(fact(record.best_epoch)),
+    "val AUPRC": lambda record: result_cell(headline(record, "val")),
+    "test AUPRC": lambda record: result_cell(headline(record, "test")),
+    "digest of weights": lambda record: _digest(
+        getattr(headline(record, "val") or headline(record, "test"), "weights_digest", None)
+    ),
+    "parent": lambda record: Cell(record.parent or MISSING),
+    "tags": lambda record: Cell(", ".join(record.tags)),
+}
+
+RUN_COLUMNS = tuple(_OF_RUN)
+"""What `runs_table` can show."""
+
+
+def runs_table(
+    records: Sequence[RunRecord], columns: Sequence[str] = RUN_COLUMNS, called: Mapping[str, str] | None = None
+) -> Table:
+    """One row a run, with the AUPRC of its delivered weights, or what a hand-kept log states.
+
+    Args:
+        records: the runs.
+        columns: some of `RUN_COLUMNS`, `run` first.
+        called: run id -> what its curves are called.
+    """
+    rows = [[_OF_RUN[column](record) for column in columns] for record in records]
+    for record, row in zip(records, rows, strict=True):
+        word = (called or {}).get(record.id, record.id)
+        row[0] = Cell(record.id, under="" if word in (record.id, record.name) else word)
+    return Table(tuple(columns), tuple(map(tuple, rows)))
+
+
+def results_table(results: Sequence[Result]) -> Table:
+    """One column for each split and set of weights, with the digests of weights and data; a row a metric."""
+    groups = by_weights(results)
+    owners = [group.first for group in groups]
+    head = {
+        "weights": [Cell(r.weights or "unknown", under="delivered" if r.delivered else "") for r in owners],
+        "digest of weights": [_digest(r.weights_digest) for r in owners],
+        "digest of data": [_digest(r.data_digest) for r in owners],
+        "epoch": [Cell(fact(r.epoch)) for r in owners],
+        "chosen by": [Cell(r.selected_on or MISSING) for r in owners],
+    }
+    body = {name: [result_cell(group.numbers.get(name)) for group in groups] for name in metrics_of(groups)}
+    rows = ((Cell(name), *cells) for name, cells in {**head, **body}.items() if owners)
+    return Table(("", *(r.split for r in owners)), tuple(rows), words=1)
+
+
+def settings_table(records: Sequence[RunRecord], called: Sequence[str]) -> Table:
+    """The settings on which runs differ, a column a run.
+
+    Args:
+        records: the runs.
+        called: what heads the column of each.
+    """
+    rows = ((Cell(one.key), *map(Cell, one.values)) for one in differing_settings(records))
+    return Table(("setting", *called), tuple(rows))
+
+
+def changes_table(changes: Iterable[Change], before: str) -> Table:
+    """Settings that differ from something else's, the parent's or the defaults."""
+    rows = ((Cell(change.key), *map(Cell, change_texts(change))) for change in changes)
+    return Table(("setting", before, "this run"), tuple(rows))
+
+
+def pairs_table(values: Mapping[str, object], *, name: str = "what", text: Callable[[object], str] = fact) -> Table:
+    """Names and values; what is empty is left out."""
+    known = {key: value for key, value in values.items() if value not in ("", [], ())}
+    return Table((name, "value"), tuple((Cell(key), Cell(text(value))) for key, value in known.items()))
+
+
+def details(record: RunRecord) -> dict[str, Table]:
+    """Title -> what else a record holds; a part that has nothing to say has no rows."""
+    git = record.git
+    code = {"uncommitted": ", ".join(git.uncommitted), "touched since parent": ", ".join(git.touched)} if git else {}
+    return {
+        "Weights": _checkpoints(record),
+        "Resumed with": pairs_table(dict(_resumes(record)), name="attempt"),
+        "Code": pairs_table({"commit": git.commit, **code} if git else {}),
+        "World": pairs_table(told(record.world)),
+        "Environment": pairs_table(record.environment),
+        "Preflight": _preflight(record),
+        "Found by kag": pairs_table(told(record.found)),
+        "Stated by a person": pairs_table(told(record.stated)),
+        "All settings": pairs_table(record.config, name="setting", text=setting),
+    }
+
+
+def facts(record: RunRecord) -> dict[str, str]:
+    """What stands at the top of a run; what is unknown is left out."""
+    git, spec_digest = record.git, record.found.spec_digest if record.found else None
+    known = {
+        "kind": "" if record.kind == "train" else record.kind,
+        "start": f"{record.start:%Y-%m-%d %H:%M:%S} UTC",
+        "duration": duration((record.end - record.start).total_seconds()) if record.end else "",
+        "epochs": "" if record.epochs_trained is None else str(record.epochs_trained),
+        "best epoch": "" if record.best_epoch is None else str(record.best_epoch),
+        "parent": record.parent,
+        "weights from": "; ".join(map(_source, record.sources)),
+        "sweep": record.sweep,
+        "tags": ", ".join(record.tags),
+        "W&B id": record.wandb_id,
+        "commit": commit(git.commit) + (" with uncommitted changes" if git.dirty else "") if git else "",
+        "world": str(record.world or ""),
+        "digest of the spec": digest(spec_digest) if spec_digest else "",
+        "digest of the data": digest(record.data_digest) if record.data_digest else "",
+        "resumed": f"{len(record.resumes)} times" if record.resumes else "",
+    }
+    return {name: value for name, value in known.items() if value}
+
+
+def result_cell(result: Result | None) -> Cell:
+    """A number with its interval."""
+    if result is None:
+        return Cell(MISSING)
+    bounds = interval(result)
+    return Cell(measured(result.metric, result.value), under="" if bounds == MISSING else bounds)
+
+
+def _digest(value: str | None) -> Cell:
+    return Cell(digest(value), full=value or "")
+
+
+def _checkpoints(record: RunRecord) -> Table:
+    rows = (
+        (Cell(name), Cell(kept.path), _digest(kept.weights_digest), Cell(fact(kept.epoch)))
+        for name, kept in record.checkpoints.items()
+    )
+    return Table(("name", "file", "digest of weights", "epoch"), tuple(rows))
+
+
+def _preflight(record: RunRecord) -> Table:
+    rows = ((Cell(one.severity.value), Cell(one.code), Cell(one.sentence)) for one in record.preflight)
+    return Table(("severity", "rule", "what it says"), tuple(rows))
+
+
+def _resumes(record: RunRecord) -> Iterable[tuple[str, str]]:
+    for attempt, changes in enumerate(record.resumes, start=1):
+        accepted = [f"{change.key} {' -> '.join(change_texts(change))}" for change in changes]
+        yield str(attempt), "; ".join(accepted) or "the same spec"
+
+
+def _source(source: Source) -> str:
+    parts = [source.run, source.checkpoint, source.weights_digest and digest(source.weights_digest)]
+    if source.ratio is not None:
+        parts.append(f"share {number(source.ratio)}")
+    if source.epochs is not None:
+        parts.append(f"{source.epochs} epochs inherited")
+    return ", ".join(part for part in parts if part)
