@@ -1,7 +1,8 @@
 """GraphQL as far as the client needs it: parse the document, walk the selection, ask the registry for each field.
 
-A registry maps type -> field -> resolver. A field that it lacks answers null, and its path is reported: that list is
-all that it takes to see what a new client asks for. Arguments and fragments follow the language; there is no validation
+A registry maps type -> field -> resolver. An object of a type that it lacks is plain: its fields are the items of its
+value. Any other field that it lacks answers null, and its path is reported: that list is all that it takes to see what
+a new client asks for. Arguments and fragments follow the language; there is no validation
 against a schema, because the registry is no full schema.
 """
 
@@ -142,13 +143,17 @@ class _Execution(Generic[C]):
         name = nodes[0].name.value
         if name == "__typename":
             return node.shown or node.type
-        resolver = self.registry.get(node.type, {}).get(name)
         here = (*path, name)
-        if resolver is None:
+        resolvers = self.registry.get(node.type)
+        if resolvers is not None and name in resolvers:
+            value = resolvers[name](self.context, node.value, self.arguments(nodes[0]))
+        elif resolvers is None and name in node.value:
+            value = node.value[name]
+        else:
             self.unknown.append(".".join((node.type, *here)))
             return None
         selections = [one.selection_set for one in nodes if one.selection_set is not None]
-        return self.complete(resolver(self.context, node.value, self.arguments(nodes[0])), selections, here)
+        return self.complete(value, selections, here)
 
     def complete(self, value: Any, selections: list[ast.SelectionSetNode], path: tuple[str, ...]) -> Any:
         if isinstance(value, Node):

@@ -17,7 +17,7 @@ from kag.server.context import Context, decode_id
 from kag.server.faults import Fault, needed
 from kag.server.history import metric_values, reach
 from kag.server.runs import ensure_project
-from kag.server.store import all_rows, first, inserted, updated, upsert
+from kag.server.store import all_rows, count, find, inserted, updated, upsert
 from kag.server.tables import agents, attempts, runs, sweeps, trials
 from kag.sweep import Command, Sweep, SweepState, Trial, TrialState, parse_sweep, step
 from kag.sweep.step import Outcome, absorb
@@ -95,8 +95,8 @@ def edit(context: Context, number: int, given: Mapping[str, Any]) -> RowMapping:
             _save(context.connection, row, known, [reopen(trial) for trial in known])
     if given.get("config"):
         old, new = sweep_of(row["config"]), sweep_of(given["config"])
-        begun = first(context.connection, select(trials.c.number).where(trials.c.sweep_id == number))
-        if begun is not None and (old.parameters != new.parameters or old.method != new.method):
+        begun = count(context.connection, trials, sweep_id=number) > 0
+        if begun and (old.parameters != new.parameters or old.method != new.method):
             raise Fault("the parameters and the method of a sweep are fixed once it has a trial; make a new sweep")
         changes["config"] = given["config"]
     changes |= {column: text(given, name) for name, column in TEXTS.items() if given.get(name) is not None}
@@ -116,13 +116,12 @@ def by_id(connection: Connection, number: int, *, lock: bool = False) -> RowMapp
     Raises:
         NotFound: there is none.
     """
-    query = select(sweeps).where(sweeps.c.id == number)
-    return needed(first(connection, query.with_for_update() if lock else query), "no such sweep")
+    return needed(find(connection, sweeps, lock=lock, id=number), "no such sweep")
 
 
 def by_name(connection: Connection, project_id: int, name: Any) -> RowMapping | None:
     """The sweep of a project, or None."""
-    return first(connection, select(sweeps).where(sweeps.c.project_id == project_id, sweeps.c.name == str(name)))
+    return find(connection, sweeps, project_id=project_id, name=str(name))
 
 
 def sweeps_of(connection: Connection, project_id: int) -> Sequence[RowMapping]:
@@ -156,8 +155,7 @@ def heartbeat(context: Context, given: Mapping[str, Any]) -> tuple[RowMapping, l
         NotFound: the agent or its sweep is gone; the client then ends.
     """
     connection, now = context.connection, context.now
-    query = select(agents).where(agents.c.id == decode_id("Agent", given.get("id")))
-    agent = needed(first(connection, query), "no such agent")
+    agent = needed(find(connection, agents, id=decode_id("Agent", given.get("id"))), "no such agent")
     row = by_id(connection, agent["sweep_id"], lock=True)
     connection.execute(agents.update().where(agents.c.id == agent["id"]).values(heartbeat_at=now))
     sweep = sweep_of(row["config"])

@@ -36,8 +36,8 @@ def introspection(joined: Registry[Context]) -> Resolver[Context]:
 
     def answer(context: Context, _: Any, arguments: Arguments) -> Node:
         name = arguments.get("name")
-        found = [Node("IntrospectedField", {"name": field}) for field in joined.get(str(name), ())]
-        return Node("Introspected", {"name": name, "fields": found})
+        found = [Node("IntrospectedField", {"name": field, "args": []}) for field in joined.get(str(name), ())]
+        return Node("Introspected", {"name": name, "fields": found, "inputFields": [], "enumValues": []})
 
     return answer
 
@@ -56,18 +56,14 @@ TYPES: Registry[Context] = {
         "apiKeys": constant(connection("ApiKey", [], {})),
         "teams": _teams,
     },
-    "Team": columns("name"),
     "ServerInfo": constants(
         features=[Node("ServerFeature", {"name": name, "isEnabled": True}) for name in FEATURES],
         cliVersionInfo={"max_cli_version": "99.0.0"},
         latestLocalVersionInfo=None,
     ),
-    "ServerFeature": columns("name", "isEnabled"),
     "Entity": {
         **columns("name"),
         **constants(id=encode_id("Entity", 1), isTeam=True, available=False, readOnly=False, defaultAccess="PRIVATE"),
         **constants(organization=None, user=None, xxhashDigestsEnabled=False, members=[]),
     },
-    "Introspected": {**columns("name", "fields"), **constants(inputFields=[], enumValues=[])},
-    "IntrospectedField": {**columns("name"), **constants(args=[])},
 }
