@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Any
 
 from sqlalchemy.exc import DBAPIError, OperationalError
@@ -21,7 +22,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kag.server import graphql
 from kag.server.body import chunks, read_json
-from kag.server.context import Context, Settings
+from kag.server.context import Settings
 from kag.server.faults import Fault, NotFound
 from kag.server.files import attach, blob_path, drop_unnamed, media_type, receive
 from kag.server.filestream import ingest
@@ -57,26 +58,15 @@ def sharing_writer(request: Request) -> str:
 
 
 class Server:
-    """The handlers, with what they share.
+    """The handlers of the client's protocol, with what they share."""
 
-    Args:
-        store: the database.
-        settings: how to behave.
-        clock: seconds since the epoch.
-    """
-
-    def __init__(self, store: Store, settings: Settings, clock: Callable[[], float] = time.time) -> None:
-        self.store = store
-        self.settings = settings
-        self.clock = clock
-        self.started = clock()
+    def __init__(self, site: Site) -> None:
+        self.site = site
+        self.store = site.store
+        self.settings = site.settings
+        self.clock = site.clock
         self.registry = registry()
         self.reported: set[str] = set()
-        with store.write() as connection:
-            self.secret = signing_secret(connection)
-        self.site = Site.of(store, settings, self.secret, self.started)
-        settings.files.mkdir(parents=True, exist_ok=True)
-        drop_unnamed(store, settings.files)
 
     def routes(self) -> list[Route]:
         """Everything that is served."""
@@ -86,16 +76,12 @@ class Server:
             Route("/storage/{token}/{name:path}", self.upload, methods=["PUT"]),
             Route("/storage/{token}/{name:path}", self.download, methods=["GET"]),
             Route("/healthz", self.healthz, methods=["GET"]),
-            *page_routes(self.site, self.clock),
+            *page_routes(self.site),
         ]
 
-    async def missing(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """What has no address."""
-        raise NotFound("there is no such page")
-
-    async def healthz(self, request: Request) -> Response:
+    def healthz(self, request: Request) -> Response:
         """Whether the database answers."""
-        await run_in_threadpool(self.site.user_of, None)
+        self.site.user_of(None)
         return JSONResponse({"ok": True})
 
     async def query(self, request: Request) -> Response:
@@ -105,28 +91,24 @@ class Server:
         query, variables = body.get("query"), body.get("variables") or {}
         if not isinstance(query, str) or not isinstance(variables, dict):
             raise Fault("a GraphQL request needs a query, and variables as an object")
-        answer = await run_in_threadpool(self._execute, request, user, query, variables, body.get("operationName"))
-        payload: dict[str, Any] = {"data": answer.data}
-        return JSONResponse(payload | ({"errors": answer.errors} if answer.errors else {}))
+        name = body.get("operationName")
+        return JSONResponse(await run_in_threadpool(self._execute, request, user, query, variables, name))
 
-    def _execute(self, request: Request, user: str, query: str, variables: dict[str, Any], name: Any) -> graphql.Answer:
+    def _execute(self, request: Request, user: str, query: str, variables: dict[str, Any], name: Any) -> dict[str, Any]:
         document = graphql.parsed(query)
         operation = graphql.operation_of(document, name)
         transaction = self.store.write if graphql.writes(operation, WRITING) else self.store.read
         with transaction() as connection:
-            links, writer = self.site.links(request), sharing_writer(request)
-            context = Context(connection, self.settings, links, user, self.clock(), self.started, writer)
-            answer = graphql.execute(
-                self.registry, document, operation, variables, context, strict=self.settings.strict
-            )
-            self._report(answer.unknown)
-            return answer
-
-    def _report(self, unknown: list[str]) -> None:
-        for path in unknown:
+            context = self.site.asked(connection, request, user, self.clock(), sharing_writer(request))
+            data, unknown = graphql.execute(self.registry, document, operation, variables, context)
+        for path in dict.fromkeys(unknown):
             if path not in self.reported:
-                self.reported.add(path)
                 log.warning("unknown GraphQL field %s", path)
+        self.reported.update(unknown)
+        if self.settings.strict and unknown:
+            errors = [{"message": f"unknown field {path}", "path": path.split(".")} for path in unknown]
+            return {"data": None, "errors": errors}
+        return {"data": data}
 
     async def file_stream(self, request: Request) -> Response:
         """What a run logs."""
@@ -149,14 +131,11 @@ class Server:
         return Response(status_code=200)
 
     def _attach(self, claim: dict[str, Any], blob: dict[str, Any]) -> None:
-        kept = False
-        try:
+        with ExitStack() as undo:
+            undo.callback(blob_path(self.settings.files, blob["path"]).unlink, missing_ok=True)
             with self.store.write() as connection:
                 replaced = attach(connection, claim, blob, now=self.clock())
-            kept = True
-        finally:
-            if not kept:
-                blob_path(self.settings.files, blob["path"]).unlink(missing_ok=True)
+            undo.pop_all()
         if replaced is not None:
             blob_path(self.settings.files, replaced).unlink(missing_ok=True)
 
@@ -169,7 +148,7 @@ class Server:
         return FileResponse(path, media_type=media_type(str(claim["name"])), headers=DOWNLOAD)
 
     def _claim(self, request: Request, what: str) -> dict[str, Any]:
-        claim = claim_of(self.secret, request.path_params["token"], now=self.clock())
+        claim = claim_of(self.site.secret, request.path_params["token"], now=self.clock())
         if claim["do"] != what:
             raise Fault("this link is for something else", status=403)
         return claim
@@ -240,7 +219,21 @@ class Boundary:
         return self._refusal(scope, what, 429 if busy or isinstance(error, OSError) else 400)
 
 
+async def _missing(scope: Scope, receive: Receive, send: Send) -> None:
+    raise NotFound("there is no such page")
+
+
 def make_app(store: Store, settings: Settings, clock: Callable[[], float] = time.time) -> ASGIApp:
-    """The application."""
-    server = Server(store, settings, clock)
-    return Boundary(Router(routes=server.routes(), default=server.missing), server.site)
+    """The application.
+
+    Args:
+        store: the database.
+        settings: how to behave.
+        clock: seconds since the epoch.
+    """
+    with store.write() as connection:
+        secret = signing_secret(connection)
+    settings.files.mkdir(parents=True, exist_ok=True)
+    drop_unnamed(store, settings.files)
+    site = Site(store, settings, secret, clock)
+    return Boundary(Router(routes=Server(site).routes(), default=_missing), site)

@@ -36,15 +36,6 @@ class Node:
     """Type that the client sees, where the registry tells apart what GraphQL does not."""
 
 
-@dataclass
-class Answer:
-    """What goes back, and what the registry did not know."""
-
-    data: dict[str, Any] | None
-    errors: list[dict[str, Any]] = field(default_factory=list)
-    unknown: list[str] = field(default_factory=list)
-
-
 def parsed(text: str) -> ast.DocumentNode:
     """The document.
 
@@ -89,10 +80,8 @@ def execute(
     operation: ast.OperationDefinitionNode,
     variables: Mapping[str, Any],
     context: C,
-    *,
-    strict: bool,
-) -> Answer:
-    """Answer an operation.
+) -> tuple[dict[str, Any], list[str]]:
+    """Answer an operation: the data, and the paths of the fields that the registry does not know.
 
     Args:
         registry: type -> field -> resolver.
@@ -100,7 +89,6 @@ def execute(
         operation: one of the document's.
         variables: as sent; defaults of the operation are added.
         context: handed to every resolver.
-        strict: answer unknown fields with an error, not with null alone.
     """
     fragments = {node.name.value: node for node in document.definitions if isinstance(node, ast.FragmentDefinitionNode)}
     given: dict[str, Any] = {}
@@ -113,13 +101,9 @@ def execute(
     run = _Execution(registry, fragments, given, context)
     root = Node("Mutation" if operation.operation.value == "mutation" else "Query")
     try:
-        data = run.object(root, [operation.selection_set], ())
+        return run.object(root, [operation.selection_set], ()), run.unknown
     except RecursionError as error:
         raise Fault("malformed GraphQL: nested too deeply") from error
-    if strict and run.unknown:
-        errors = [{"message": f"unknown field {path}", "path": path.split(".")} for path in run.unknown]
-        return Answer(None, errors, run.unknown)
-    return Answer(data, [], run.unknown)
 
 
 @dataclass

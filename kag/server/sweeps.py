@@ -71,8 +71,7 @@ def create(context: Context, given: Mapping[str, Any]) -> RowMapping:
         **{column: text(given, name) for name, column in TEXTS.items()},
         "scheduler": text(given, "scheduler"),
         "seed": secrets.randbits(31),
-        "created_at": context.now,
-        "updated_at": context.now,
+        **dict.fromkeys(("created_at", "updated_at"), context.now),
     }
     return inserted(context.connection, sweeps, row)
 
@@ -126,7 +125,7 @@ def by_name(connection: Connection, project_id: int, name: Any) -> RowMapping | 
 
 def sweeps_of(connection: Connection, project_id: int) -> Sequence[RowMapping]:
     """The sweeps of a project, the newest first."""
-    query = select(sweeps).where(sweeps.c.project_id == project_id)
+    query = select(sweeps).filter_by(project_id=project_id)
     return all_rows(connection, query.order_by(sweeps.c.created_at.desc(), sweeps.c.id.desc()))
 
 
@@ -138,14 +137,9 @@ def trials_of(connection: Connection, sweep_id: int) -> list[Trial]:
 
 def create_agent(context: Context, sweep: RowMapping, host: Any) -> RowMapping:
     """A new agent."""
-    row = {
-        "sweep_id": sweep["id"],
-        "name": secrets.token_hex(4),
-        "host": str(host)[:256],
-        "created_at": context.now,
-        "heartbeat_at": context.now,
-    }
-    return inserted(context.connection, agents, row)
+    row = {"sweep_id": sweep["id"], "name": secrets.token_hex(4), "host": str(host)[:256]}
+    times = dict.fromkeys(("created_at", "heartbeat_at"), context.now)
+    return inserted(context.connection, agents, row | times)
 
 
 def heartbeat(context: Context, given: Mapping[str, Any]) -> tuple[RowMapping, list[dict[str, Any]]]:
@@ -157,7 +151,7 @@ def heartbeat(context: Context, given: Mapping[str, Any]) -> tuple[RowMapping, l
     connection, now = context.connection, context.now
     agent = needed(find(connection, agents, id=decode_id("Agent", given.get("id"))), "no such agent")
     row = by_id(connection, agent["sweep_id"], lock=True)
-    connection.execute(agents.update().where(agents.c.id == agent["id"]).values(heartbeat_at=now))
+    connection.execute(agents.update().filter_by(id=agent["id"]).values(heartbeat_at=now))
     sweep = sweep_of(row["config"])
     state = SweepState.RUNNING if row["state"] == SweepState.PENDING else SweepState(row["state"])
     before = trials_of(connection, row["id"])
@@ -177,7 +171,7 @@ def heartbeat(context: Context, given: Mapping[str, Any]) -> tuple[RowMapping, l
     if result.over and state is SweepState.RUNNING:
         state = SweepState.FINISHED
     if state.value != row["state"]:
-        connection.execute(sweeps.update().where(sweeps.c.id == row["id"]).values(state=state.value, updated_at=now))
+        connection.execute(sweeps.update().filter_by(id=row["id"]).values(state=state.value, updated_at=now))
     return agent, [_command(sweep, command) for command in result.commands]
 
 
@@ -208,11 +202,8 @@ def _with_facts(context: Context, row: RowMapping, sweep: Sweep, known: Sequence
 
 
 def _outcome(run: RowMapping) -> Outcome:
-    if run["state"] == "finished":
-        return Outcome.FINISHED
-    if run["state"] == "running":
-        return Outcome.RUNNING
-    return Outcome.INTERRUPTED if run["exit_code"] in BY_SIGNAL else Outcome.FAILED
+    otherwise = Outcome.INTERRUPTED if run["exit_code"] in BY_SIGNAL else Outcome.FAILED
+    return {"finished": Outcome.FINISHED, "running": Outcome.RUNNING}.get(run["state"], otherwise)
 
 
 def _measured(connection: Connection, sweep: Sweep, trial: Trial, run: RowMapping | None) -> dict[str, Any]:
