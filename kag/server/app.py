@@ -62,9 +62,6 @@ class Server:
 
     def __init__(self, site: Site) -> None:
         self.site = site
-        self.store = site.store
-        self.settings = site.settings
-        self.clock = site.clock
         self.registry = registry()
         self.reported: set[str] = set()
 
@@ -87,7 +84,7 @@ class Server:
     async def query(self, request: Request) -> Response:
         """One GraphQL operation in one transaction."""
         user = await self._authenticated(request)
-        body = await read_json(request, limit=self.settings.max_body)
+        body = await read_json(request, limit=self.site.settings.max_body)
         query, variables = body.get("query"), body.get("variables") or {}
         if not isinstance(query, str) or not isinstance(variables, dict):
             raise Fault("a GraphQL request needs a query, and variables as an object")
@@ -97,15 +94,15 @@ class Server:
     def _execute(self, request: Request, user: str, query: str, variables: dict[str, Any], name: Any) -> dict[str, Any]:
         document = graphql.parsed(query)
         operation = graphql.operation_of(document, name)
-        transaction = self.store.write if graphql.writes(operation, WRITING) else self.store.read
+        transaction = self.site.store.write if graphql.writes(operation, WRITING) else self.site.store.read
         with transaction() as connection:
-            context = self.site.asked(connection, request, user, self.clock(), sharing_writer(request))
+            context = self.site.asked(connection, request, user, self.site.clock(), sharing_writer(request))
             data, unknown = graphql.execute(self.registry, document, operation, variables, context)
         for path in dict.fromkeys(unknown):
             if path not in self.reported:
                 log.warning("unknown GraphQL field %s", path)
         self.reported.update(unknown)
-        if self.settings.strict and unknown:
+        if self.site.settings.strict and unknown:
             errors = [{"message": f"unknown field {path}", "path": path.split(".")} for path in unknown]
             return {"data": None, "errors": errors}
         return {"data": data}
@@ -113,49 +110,48 @@ class Server:
     async def file_stream(self, request: Request) -> Response:
         """What a run logs."""
         await self._authenticated(request)
-        body = await read_json(request, limit=self.settings.max_body)
+        body = await read_json(request, limit=self.site.settings.max_body)
         return JSONResponse(await run_in_threadpool(self._ingest, request, body))
 
     def _ingest(self, request: Request, body: dict[str, Any]) -> dict[str, Any]:
         path = request.path_params
-        with self.store.write() as connection:
+        with self.site.store.write() as connection:
             run = run_by_path(connection, path["entity"], path["project"], path["run"], lock=True)
-            return ingest(connection, run, body, now=self.clock(), writer=sharing_writer(request))
+            return ingest(connection, run, body, now=self.site.clock(), writer=sharing_writer(request))
 
     async def upload(self, request: Request) -> Response:
         """A file, by a signed link."""
         claim = self._claim(request, "put")
-        limit = self.settings.max_upload
-        blob = await receive(self.settings.files, chunks(request, limit=limit), limit=limit)
+        limit = self.site.settings.max_upload
+        blob = await receive(self.site.settings.files, chunks(request, limit=limit), limit=limit)
         await run_in_threadpool(self._attach, claim, blob)
         return Response(status_code=200)
 
     def _attach(self, claim: dict[str, Any], blob: dict[str, Any]) -> None:
         with ExitStack() as undo:
-            undo.callback(blob_path(self.settings.files, blob["path"]).unlink, missing_ok=True)
-            with self.store.write() as connection:
-                replaced = attach(connection, claim, blob, now=self.clock())
+            undo.callback(blob_path(self.site.settings.files, blob["path"]).unlink, missing_ok=True)
+            with self.site.store.write() as connection:
+                replaced = attach(connection, claim, blob, now=self.site.clock())
             undo.pop_all()
         if replaced is not None:
-            blob_path(self.settings.files, replaced).unlink(missing_ok=True)
+            blob_path(self.site.settings.files, replaced).unlink(missing_ok=True)
 
-    async def download(self, request: Request) -> Response:
+    def download(self, request: Request) -> Response:
         """A file, by a signed link."""
         claim = self._claim(request, "get")
-        path = blob_path(self.settings.files, str(claim["blob"]))
+        path = blob_path(self.site.settings.files, str(claim["blob"]))
         if not path.is_file():
             raise NotFound("this file is gone")
         return FileResponse(path, media_type=media_type(str(claim["name"])), headers=DOWNLOAD)
 
     def _claim(self, request: Request, what: str) -> dict[str, Any]:
-        claim = claim_of(self.site.secret, request.path_params["token"], now=self.clock())
+        claim = claim_of(self.site.secret, request.path_params["token"], now=self.site.clock())
         if claim["do"] != what:
             raise Fault("this link is for something else", status=403)
         return claim
 
     async def _authenticated(self, request: Request) -> str:
-        key = key_of_header(request.headers.get("authorization"))
-        user = await run_in_threadpool(self.site.user_of, key)
+        user = await run_in_threadpool(self.site.user_of, key_of_header(request.headers.get("authorization")))
         if user is None:
             raise Fault("an API key is needed: `kag serve key new NAME` makes one", status=401)
         return user

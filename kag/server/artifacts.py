@@ -34,11 +34,7 @@ def words(given: Mapping[str, Any], name: str, key: str) -> list[str]:
 
 
 def find(connection: Connection, identifier: Any) -> RowMapping:
-    """The artifact of an id, or of the id that the client chose.
-
-    Raises:
-        NotFound: there is none.
-    """
+    """The artifact of an id, or of the id that the client chose; else NotFound."""
     found = find_row(connection, artifacts, client_id=str(identifier))
     found = found or find_row(connection, artifacts, id=decode_id("Artifact", identifier))
     return needed(found, "no such artifact")
@@ -148,13 +144,14 @@ def current_manifest(connection: Connection, artifact_id: int) -> RowMapping | N
     return first(connection, query)
 
 
-def commit(connection: Connection, artifact: RowMapping, *, now: float) -> RowMapping:
+def commit(context: Context, artifact: RowMapping, given: Mapping[str, Any]) -> RowMapping:
     """All files are there: the version gets its number, and the name `latest`."""
     if artifact["state"] == COMMITTED:
         return artifact
+    connection = context.connection
     last = highest(connection, artifacts.c.version, artifacts.c.collection_id == artifact["collection_id"])
     set_aliases(connection, artifact, ["latest"])
-    values = {"state": COMMITTED, "version": last + 1, "updated_at": now}
+    values = {"state": COMMITTED, "version": last + 1, "updated_at": context.now}
     return updated(connection, artifacts, artifact["id"], values)
 
 

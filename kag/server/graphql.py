@@ -130,7 +130,7 @@ class _Execution(Generic[C]):
         here = (*path, name)
         resolvers = self.registry.get(node.type)
         if resolvers is not None and name in resolvers:
-            value = resolvers[name](self.context, node.value, self.arguments(nodes[0]))
+            value = resolvers[name](self.context, node.value, self.values(nodes[0].arguments))
         elif resolvers is None and name in node.value:
             value = node.value[name]
         else:
@@ -168,18 +168,14 @@ class _Execution(Generic[C]):
 
     def is_included(self, selection: ast.SelectionNode) -> bool:
         conditions = [one for one in selection.directives or () if one.name.value in ("include", "skip")]
-        return all(bool(self.arguments(one).get("if")) is (one.name.value == "include") for one in conditions)
+        return all(bool(self.values(one.arguments).get("if")) is (one.name.value == "include") for one in conditions)
 
-    def arguments(self, node: ast.FieldNode | ast.DirectiveNode) -> dict[str, Any]:
-        return self.values(node.arguments or ())
-
-    def values(self, named: Sequence[ast.ArgumentNode | ast.ObjectFieldNode]) -> dict[str, Any]:
+    def values(self, named: Sequence[ast.ArgumentNode | ast.ObjectFieldNode] | None) -> dict[str, Any]:
         """What has a value by name; what is bound to a variable that was not sent is absent."""
-        given = {one.name.value: one.value for one in named}
         return {
-            name: self.literal(value)
-            for name, value in given.items()
-            if not isinstance(value, ast.VariableNode) or value.name.value in self.variables
+            one.name.value: self.literal(one.value)
+            for one in named or ()
+            if not isinstance(one.value, ast.VariableNode) or one.value.name.value in self.variables
         }
 
     def literal(self, node: ast.ValueNode) -> Any:

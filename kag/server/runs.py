@@ -66,20 +66,12 @@ def find_run_by_path(
 
 
 def run_by_id(connection: Connection, number: int) -> RowMapping:
-    """The run.
-
-    Raises:
-        NotFound: there is none.
-    """
+    """The run, or NotFound."""
     return needed(find(connection, runs, id=number), "no such run")
 
 
 def run_by_path(connection: Connection, entity: str, project: Any, name: Any, *, lock: bool = False) -> RowMapping:
-    """The run; `lock` keeps others from changing it until the transaction ends.
-
-    Raises:
-        NotFound: there is none.
-    """
+    """The run, or NotFound; `lock` as for `find_run`."""
     found = find_run_by_path(connection, entity, project, name, lock=lock)
     return needed(found, f"no run {entity}/{project}/{name}")
 

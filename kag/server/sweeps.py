@@ -110,11 +110,7 @@ def _state(name: Any) -> SweepState:
 
 
 def by_id(connection: Connection, number: int, *, lock: bool = False) -> RowMapping:
-    """The sweep.
-
-    Raises:
-        NotFound: there is none.
-    """
+    """The sweep, or NotFound; `lock` as for `find`."""
     return needed(find(connection, sweeps, lock=lock, id=number), "no such sweep")
 
 

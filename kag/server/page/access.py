@@ -83,7 +83,7 @@ def _login_form(site: Site, request: Request, after: str, *, wrong: str | None =
 
 
 def _session(site: Site, request: Request, now: float) -> Session | None:
-    session = site.sessions.read(request.cookies.get(_cookie(request, "session")), now=now)
+    session = site.sessions.read(request.cookies.get(_cookie(request, "session"), ""), now=now)
     if session is None:
         return None
     with site.store.read() as connection:

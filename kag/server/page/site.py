@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from kag.server.context import Context, Patience, Settings
-from kag.server.faults import NotFound
+from kag.server.faults import needed
 from kag.server.keys import name_of_key
 from kag.server.links import Links
 from kag.server.page.assets import Assets
@@ -100,11 +100,7 @@ class Shelf:
 
     @classmethod
     def of(cls, site: Site, connection: Connection, visit: Visit, *, thorough: bool = False) -> Shelf:
-        """The project that an address names; `thorough` as for `Project.runs`.
-
-        Raises:
-            NotFound: there is none.
-        """
+        """The project that an address names, or NotFound; `thorough` as for `Project.runs`."""
         row = visit.project(connection)
         watched = site.watched(row["id"])
         runs, epoch = watched.project.runs(connection, now=visit.now, thorough=thorough)
@@ -121,15 +117,9 @@ class Shelf:
         return path_of(*self.names)
 
     def run(self, name: str) -> Held:
-        """The run of W&B's id, or of a run id.
-
-        Raises:
-            NotFound: there is none.
-        """
+        """The newest run of W&B's id, else of a run id, else NotFound."""
         named = [run for run in self.runs if run.name == name] or [run for run in self.runs if run.title == name]
-        if named:
-            return named[-1]
-        raise NotFound(f"no run {name!r} in {'/'.join(self.names)}")
+        return needed(named[-1] if named else None, f"no run {name!r} in {'/'.join(self.names)}")
 
     def address(self, run: Held) -> str:
         """The address of a run."""

@@ -37,10 +37,6 @@ def _artifact(context: Context, given: Arguments) -> RowMapping:
     return artifacts.find(context.connection, given.get("artifactID"))
 
 
-def _commit(context: Context, artifact: RowMapping, given: Arguments) -> RowMapping:
-    return artifacts.commit(context.connection, artifact, now=context.now)
-
-
 def _delete(context: Context, artifact: RowMapping, given: Arguments) -> RowMapping:
     context.connection.execute(artifact_table.delete().filter_by(id=artifact["id"]))
     return artifact
@@ -88,7 +84,7 @@ TYPES: Registry[Context] = {
         "createArtifactFiles": _create_files,
         "createArtifactManifest": _create_manifest,
         "updateArtifactManifest": _update_manifest,
-        "commitArtifact": _changed("CommitArtifactPayload", _commit),
+        "commitArtifact": _changed("CommitArtifactPayload", artifacts.commit),
         "updateArtifact": _changed("UpdateArtifactPayload", artifacts.update),
         "deleteArtifact": _changed("DeleteArtifactPayload", _delete),
         "useArtifact": _answer("UseArtifactPayload", artifacts.use),

@@ -31,11 +31,7 @@ def connection(kind: str, nodes: Sequence[Node], arguments: Arguments) -> Node:
 
 
 def cursor_of(text: Any) -> int:
-    """The position of a cursor.
-
-    Raises:
-        Fault: it is none.
-    """
+    """The position of a cursor; a Fault if it is none of ours."""
     if not text:
         return 0
     if not isinstance(text, str) or not text.isdecimal() or len(text) > 9:
