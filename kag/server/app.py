@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Any
 
 from sqlalchemy.exc import DBAPIError, OperationalError
@@ -21,7 +22,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kag.server import graphql
 from kag.server.body import chunks, read_json
-from kag.server.context import Context, Settings
+from kag.server.context import Settings
 from kag.server.faults import Fault, NotFound
 from kag.server.files import attach, blob_path, drop_unnamed, media_type, receive
 from kag.server.filestream import ingest
@@ -57,26 +58,12 @@ def sharing_writer(request: Request) -> str:
 
 
 class Server:
-    """The handlers, with what they share.
+    """The handlers of the client's protocol, with what they share."""
 
-    Args:
-        store: the database.
-        settings: how to behave.
-        clock: seconds since the epoch.
-    """
-
-    def __init__(self, store: Store, settings: Settings, clock: Callable[[], float] = time.time) -> None:
-        self.store = store
-        self.settings = settings
-        self.clock = clock
-        self.started = clock()
+    def __init__(self, site: Site) -> None:
+        self.site = site
         self.registry = registry()
         self.reported: set[str] = set()
-        with store.write() as connection:
-            self.secret = signing_secret(connection)
-        self.site = Site.of(store, settings, self.secret, self.started)
-        settings.files.mkdir(parents=True, exist_ok=True)
-        drop_unnamed(store, settings.files)
 
     def routes(self) -> list[Route]:
         """Everything that is served."""
@@ -86,97 +73,85 @@ class Server:
             Route("/storage/{token}/{name:path}", self.upload, methods=["PUT"]),
             Route("/storage/{token}/{name:path}", self.download, methods=["GET"]),
             Route("/healthz", self.healthz, methods=["GET"]),
-            *page_routes(self.site, self.clock),
+            *page_routes(self.site),
         ]
 
-    async def missing(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """What has no address."""
-        raise NotFound("there is no such page")
-
-    async def healthz(self, request: Request) -> Response:
+    def healthz(self, request: Request) -> Response:
         """Whether the database answers."""
-        await run_in_threadpool(self.site.user_of, None)
+        self.site.user_of(None)
         return JSONResponse({"ok": True})
 
     async def query(self, request: Request) -> Response:
         """One GraphQL operation in one transaction."""
         user = await self._authenticated(request)
-        body = await read_json(request, limit=self.settings.max_body)
+        body = await read_json(request, limit=self.site.settings.max_body)
         query, variables = body.get("query"), body.get("variables") or {}
         if not isinstance(query, str) or not isinstance(variables, dict):
             raise Fault("a GraphQL request needs a query, and variables as an object")
-        answer = await run_in_threadpool(self._execute, request, user, query, variables, body.get("operationName"))
-        payload: dict[str, Any] = {"data": answer.data}
-        return JSONResponse(payload | ({"errors": answer.errors} if answer.errors else {}))
+        name = body.get("operationName")
+        return JSONResponse(await run_in_threadpool(self._execute, request, user, query, variables, name))
 
-    def _execute(self, request: Request, user: str, query: str, variables: dict[str, Any], name: Any) -> graphql.Answer:
+    def _execute(self, request: Request, user: str, query: str, variables: dict[str, Any], name: Any) -> dict[str, Any]:
         document = graphql.parsed(query)
         operation = graphql.operation_of(document, name)
-        transaction = self.store.write if graphql.writes(operation, WRITING) else self.store.read
+        transaction = self.site.store.write if graphql.writes(operation, WRITING) else self.site.store.read
         with transaction() as connection:
-            links, writer = self.site.links(request), sharing_writer(request)
-            context = Context(connection, self.settings, links, user, self.clock(), self.started, writer)
-            answer = graphql.execute(
-                self.registry, document, operation, variables, context, strict=self.settings.strict
-            )
-            self._report(answer.unknown)
-            return answer
-
-    def _report(self, unknown: list[str]) -> None:
-        for path in unknown:
+            context = self.site.asked(connection, request, user, self.site.clock(), sharing_writer(request))
+            data, unknown = graphql.execute(self.registry, document, operation, variables, context)
+        for path in dict.fromkeys(unknown):
             if path not in self.reported:
-                self.reported.add(path)
                 log.warning("unknown GraphQL field %s", path)
+        self.reported.update(unknown)
+        if self.site.settings.strict and unknown:
+            errors = [{"message": f"unknown field {path}", "path": path.split(".")} for path in unknown]
+            return {"data": None, "errors": errors}
+        return {"data": data}
 
     async def file_stream(self, request: Request) -> Response:
         """What a run logs."""
         await self._authenticated(request)
-        body = await read_json(request, limit=self.settings.max_body)
+        body = await read_json(request, limit=self.site.settings.max_body)
         return JSONResponse(await run_in_threadpool(self._ingest, request, body))
 
     def _ingest(self, request: Request, body: dict[str, Any]) -> dict[str, Any]:
         path = request.path_params
-        with self.store.write() as connection:
+        with self.site.store.write() as connection:
             run = run_by_path(connection, path["entity"], path["project"], path["run"], lock=True)
-            return ingest(connection, run, body, now=self.clock(), writer=sharing_writer(request))
+            return ingest(connection, run, body, now=self.site.clock(), writer=sharing_writer(request))
 
     async def upload(self, request: Request) -> Response:
         """A file, by a signed link."""
         claim = self._claim(request, "put")
-        limit = self.settings.max_upload
-        blob = await receive(self.settings.files, chunks(request, limit=limit), limit=limit)
+        limit = self.site.settings.max_upload
+        blob = await receive(self.site.settings.files, chunks(request, limit=limit), limit=limit)
         await run_in_threadpool(self._attach, claim, blob)
         return Response(status_code=200)
 
     def _attach(self, claim: dict[str, Any], blob: dict[str, Any]) -> None:
-        kept = False
-        try:
-            with self.store.write() as connection:
-                replaced = attach(connection, claim, blob, now=self.clock())
-            kept = True
-        finally:
-            if not kept:
-                blob_path(self.settings.files, blob["path"]).unlink(missing_ok=True)
+        with ExitStack() as undo:
+            undo.callback(blob_path(self.site.settings.files, blob["path"]).unlink, missing_ok=True)
+            with self.site.store.write() as connection:
+                replaced = attach(connection, claim, blob, now=self.site.clock())
+            undo.pop_all()
         if replaced is not None:
-            blob_path(self.settings.files, replaced).unlink(missing_ok=True)
+            blob_path(self.site.settings.files, replaced).unlink(missing_ok=True)
 
-    async def download(self, request: Request) -> Response:
+    def download(self, request: Request) -> Response:
         """A file, by a signed link."""
         claim = self._claim(request, "get")
-        path = blob_path(self.settings.files, str(claim["blob"]))
+        path = blob_path(self.site.settings.files, str(claim["blob"]))
         if not path.is_file():
             raise NotFound("this file is gone")
         return FileResponse(path, media_type=media_type(str(claim["name"])), headers=DOWNLOAD)
 
     def _claim(self, request: Request, what: str) -> dict[str, Any]:
-        claim = claim_of(self.secret, request.path_params["token"], now=self.clock())
+        claim = claim_of(self.site.secret, request.path_params["token"], now=self.site.clock())
         if claim["do"] != what:
             raise Fault("this link is for something else", status=403)
         return claim
 
     async def _authenticated(self, request: Request) -> str:
-        key = key_of_header(request.headers.get("authorization"))
-        user = await run_in_threadpool(self.site.user_of, key)
+        user = await run_in_threadpool(self.site.user_of, key_of_header(request.headers.get("authorization")))
         if user is None:
             raise Fault("an API key is needed: `kag serve key new NAME` makes one", status=401)
         return user
@@ -240,7 +215,21 @@ class Boundary:
         return self._refusal(scope, what, 429 if busy or isinstance(error, OSError) else 400)
 
 
+async def _missing(scope: Scope, receive: Receive, send: Send) -> None:
+    raise NotFound("there is no such page")
+
+
 def make_app(store: Store, settings: Settings, clock: Callable[[], float] = time.time) -> ASGIApp:
-    """The application."""
-    server = Server(store, settings, clock)
-    return Boundary(Router(routes=server.routes(), default=server.missing), server.site)
+    """The application.
+
+    Args:
+        store: the database.
+        settings: how to behave.
+        clock: seconds since the epoch.
+    """
+    with store.write() as connection:
+        secret = signing_secret(connection)
+    settings.files.mkdir(parents=True, exist_ok=True)
+    drop_unnamed(store, settings.files)
+    site = Site(store, settings, secret, clock)
+    return Boundary(Router(routes=Server(site).routes(), default=_missing), site)

@@ -14,11 +14,7 @@ T = TypeVar("T")
 
 
 def items(given: Mapping[str, Any], name: str, kind: type[T]) -> list[T]:
-    """A list argument whose items are all of one kind; empty if it is absent or null.
-
-    Raises:
-        Fault: it is something else.
-    """
+    """A list argument whose items are all of one kind; empty if it is absent or null, a Fault if it is no such list."""
     found = given.get(name)
     if found is None:
         return []
@@ -28,11 +24,7 @@ def items(given: Mapping[str, Any], name: str, kind: type[T]) -> list[T]:
 
 
 def text(given: Mapping[str, Any], name: str) -> str | None:
-    """A text argument; None if it is absent or null.
-
-    Raises:
-        Fault: it is something else.
-    """
+    """A text argument; None if it is absent or null, a Fault if it is something else."""
     found = given.get(name)
     if found is not None and not isinstance(found, str):
         raise Fault(f"{name} must be a text")
@@ -40,11 +32,7 @@ def text(given: Mapping[str, Any], name: str) -> str | None:
 
 
 def json_object(what: str, text: Any) -> dict[str, Any]:
-    """A JSON object from its text.
-
-    Raises:
-        Fault: it is none.
-    """
+    """A JSON object from its text, or a Fault."""
     try:
         value = json.loads(text)
     except (ValueError, TypeError, RecursionError) as error:
@@ -55,11 +43,7 @@ def json_object(what: str, text: Any) -> dict[str, Any]:
 
 
 def input_of(arguments: Arguments) -> Arguments:
-    """The `input` of a mutation.
-
-    Raises:
-        Fault: it is missing.
-    """
+    """The `input` of a mutation, or a Fault."""
     given = arguments.get("input")
     if not isinstance(given, dict):
         raise Fault("input is missing")
@@ -67,11 +51,7 @@ def input_of(arguments: Arguments) -> Arguments:
 
 
 def entity_of(context: Context, arguments: Arguments) -> str:
-    """The entity that a request means.
-
-    Raises:
-        Fault: it is no text.
-    """
+    """The entity that a request means; a Fault if it is no text."""
     entity = arguments.get("entityName") or arguments.get("entity") or context.settings.entity
     if not isinstance(entity, str):
         raise Fault("an entity is a text")

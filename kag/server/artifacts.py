@@ -12,7 +12,8 @@ from kag.server.context import Context, decode_id
 from kag.server.faults import Fault, needed
 from kag.server.files import checked_path
 from kag.server.runs import checked_name, ensure_project, find_run, find_run_by_path
-from kag.server.store import all_rows, by_id, first, highest, inserted, updated, upsert
+from kag.server.store import all_rows, first, highest, inserted, updated, upsert
+from kag.server.store import find as find_row
 from kag.server.tables import (
     aliases,
     artifact_files,
@@ -33,24 +34,20 @@ def words(given: Mapping[str, Any], name: str, key: str) -> list[str]:
 
 
 def find(connection: Connection, identifier: Any) -> RowMapping:
-    """The artifact of an id, or of the id that the client chose.
-
-    Raises:
-        NotFound: there is none.
-    """
-    found = first(connection, select(artifacts).where(artifacts.c.client_id == str(identifier)))
-    return needed(found or by_id(connection, artifacts, decode_id("Artifact", identifier)), "no such artifact")
+    """The artifact of an id, or of the id that the client chose; else NotFound."""
+    found = find_row(connection, artifacts, client_id=str(identifier))
+    found = found or find_row(connection, artifacts, id=decode_id("Artifact", identifier))
+    return needed(found, "no such artifact")
 
 
 def collection_of(connection: Connection, artifact: RowMapping) -> RowMapping:
     """The collection that a version is in."""
-    return needed(by_id(connection, collections, artifact["collection_id"]), "no such collection")
+    return needed(find_row(connection, collections, id=artifact["collection_id"]), "no such collection")
 
 
 def find_collection(connection: Connection, project_id: int, name: Any) -> RowMapping | None:
     """A collection by name, or None."""
-    query = select(collections).where(collections.c.project_id == project_id, collections.c.name == str(name))
-    return first(connection, query)
+    return find_row(connection, collections, project_id=project_id, name=str(name))
 
 
 def create(context: Context, given: Mapping[str, Any]) -> RowMapping:
@@ -59,24 +56,18 @@ def create(context: Context, given: Mapping[str, Any]) -> RowMapping:
     entity = text(given, "entityName") or context.settings.entity
     project = ensure_project(connection, entity, given.get("projectName"), now=now)
     collection = _ensure_collection(connection, project["id"], given, now)
-    same = select(artifacts).where(
-        artifacts.c.collection_id == collection["id"],
-        artifacts.c.digest == str(given.get("digest")),
-        artifacts.c.state == COMMITTED,
-    )
-    found = first(connection, same)
+    digest = str(given.get("digest"))
+    found = find_row(connection, artifacts, collection_id=collection["id"], digest=digest, state=COMMITTED)
     if found is None:
         run = find_run(connection, project["id"], given.get("runName"))
         row = {
             "collection_id": collection["id"],
-            "digest": str(given.get("digest"))[:256],
+            "digest": digest[:256],
             "state": PENDING,
-            "description": text(given, "description"),
-            "metadata": text(given, "metadata"),
+            **{name: text(given, name) for name in ("description", "metadata")},
             "client_id": text(given, "clientID"),
             "run_id": None if run is None else run["id"],
-            "created_at": now,
-            "updated_at": now,
+            **dict.fromkeys(("created_at", "updated_at"), now),
         }
         found = inserted(connection, artifacts, row)
     set_aliases(connection, found, words(given, "aliases", "alias"))
@@ -108,7 +99,7 @@ def set_aliases(connection: Connection, artifact: RowMapping, names: Sequence[st
 
 def drop_aliases(connection: Connection, artifact: RowMapping, names: Sequence[str]) -> None:
     """Remove names of this version."""
-    connection.execute(aliases.delete().where(aliases.c.artifact_id == artifact["id"], aliases.c.alias.in_(names)))
+    connection.execute(aliases.delete().filter_by(artifact_id=artifact["id"]).where(aliases.c.alias.in_(names)))
 
 
 def set_tags(connection: Connection, artifact_id: int, names: Sequence[str]) -> None:
@@ -117,23 +108,12 @@ def set_tags(connection: Connection, artifact_id: int, names: Sequence[str]) -> 
     upsert(connection, artifact_tags, rows, key=["artifact_id", "name"], update=[])
 
 
-def aliases_of(connection: Connection, artifact_id: int) -> Sequence[RowMapping]:
-    """The names of a version."""
-    return all_rows(connection, select(aliases).where(aliases.c.artifact_id == artifact_id).order_by(aliases.c.id))
-
-
-def tags_of(connection: Connection, artifact_id: int) -> Sequence[RowMapping]:
-    """The tags of a version."""
-    query = select(artifact_tags).where(artifact_tags.c.artifact_id == artifact_id)
-    return all_rows(connection, query.order_by(artifact_tags.c.id))
-
-
 def add_file(connection: Connection, artifact: RowMapping, given: Mapping[str, Any]) -> RowMapping:
     """A file that the client is about to upload."""
     row = {"artifact_id": artifact["id"], "name": checked_path(given.get("name")), "md5": str(given.get("md5"))[:256]}
     upsert(connection, artifact_files, [row], key=["artifact_id", "name"], update=["md5"])
-    where = (artifact_files.c.artifact_id == artifact["id"], artifact_files.c.name == row["name"])
-    return needed(first(connection, select(artifact_files).where(*where)), "the file vanished")
+    found = find_row(connection, artifact_files, artifact_id=artifact["id"], name=row["name"])
+    return needed(found, "the file vanished")
 
 
 def files_of(connection: Connection, artifact_id: int) -> Sequence[RowMapping]:
@@ -164,40 +144,34 @@ def current_manifest(connection: Connection, artifact_id: int) -> RowMapping | N
     return first(connection, query)
 
 
-def commit(connection: Connection, artifact: RowMapping, *, now: float) -> RowMapping:
+def commit(context: Context, artifact: RowMapping, given: Mapping[str, Any]) -> RowMapping:
     """All files are there: the version gets its number, and the name `latest`."""
     if artifact["state"] == COMMITTED:
         return artifact
+    connection = context.connection
     last = highest(connection, artifacts.c.version, artifacts.c.collection_id == artifact["collection_id"])
     set_aliases(connection, artifact, ["latest"])
-    values = {"state": COMMITTED, "version": last + 1, "updated_at": now}
+    values = {"state": COMMITTED, "version": last + 1, "updated_at": context.now}
     return updated(connection, artifacts, artifact["id"], values)
-
-
-def latest(connection: Connection, collection_id: int) -> RowMapping | None:
-    """The newest committed version."""
-    where = (artifacts.c.collection_id == collection_id, artifacts.c.state == COMMITTED)
-    return first(connection, select(artifacts).where(*where).order_by(artifacts.c.version.desc()))
 
 
 def named(connection: Connection, collection_id: int, word: str) -> RowMapping | None:
     """A version by alias, `v3`, or digest."""
-    own = select(artifacts).where(artifacts.c.collection_id == collection_id)
-    alias = select(aliases.c.artifact_id).where(aliases.c.collection_id == collection_id, aliases.c.alias == word)
-    found = first(connection, select(artifacts).where(artifacts.c.id.in_(alias)))
+    alias = find_row(connection, aliases, collection_id=collection_id, alias=word)
+    found = None if alias is None else find_row(connection, artifacts, id=alias["artifact_id"])
     if found is None and word.startswith("v") and word[1:].isdecimal() and len(word) < 10:
-        found = first(connection, own.where(artifacts.c.version == int(word[1:])))
-    return found or first(connection, own.where(artifacts.c.digest == word))
+        found = find_row(connection, artifacts, collection_id=collection_id, version=int(word[1:]))
+    return found or find_row(connection, artifacts, collection_id=collection_id, digest=word)
 
 
-def by_path(connection: Connection, project_id: int, name: Any) -> tuple[RowMapping, RowMapping] | None:
-    """Collection and version of `collection:alias`."""
+def by_path(connection: Connection, project_id: int, name: Any) -> dict[str, RowMapping] | None:
+    """`collection` and `artifact`, the version, of `collection:alias`."""
     words = str(name).rsplit("/", 1)[-1].split(":", 1)
     collection = find_collection(connection, project_id, words[0])
     if collection is None:
         return None
     found = named(connection, collection["id"], words[1] if len(words) > 1 else "latest")
-    return None if found is None else (collection, found)
+    return None if found is None else {"collection": collection, "artifact": found}
 
 
 def use(context: Context, given: Mapping[str, Any]) -> RowMapping:
@@ -217,7 +191,7 @@ def update(context: Context, artifact: RowMapping, given: Mapping[str, Any]) -> 
     changes = {name: text(given, name) for name in ("description", "metadata") if given.get(name) is not None}
     set_tags(connection, number, words(given, "tagsToAdd", "tagName"))
     gone = artifact_tags.c.name.in_(words(given, "tagsToDelete", "tagName"))
-    connection.execute(artifact_tags.delete().where(artifact_tags.c.artifact_id == number, gone))
+    connection.execute(artifact_tags.delete().filter_by(artifact_id=number).where(gone))
     set_aliases(connection, artifact, words(given, "aliasesToAdd", "alias"))
     drop_aliases(connection, artifact, words(given, "aliasesToDelete", "alias"))
     return updated(connection, artifacts, number, {**changes, "updated_at": context.now})

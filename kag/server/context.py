@@ -77,11 +77,7 @@ def encode_id(kind: str, number: int) -> str:
 
 
 def decode_id(kind: str, text: object) -> int:
-    """The row of an id.
-
-    Raises:
-        Fault: it is no id of this kind.
-    """
+    """The row of an id; a Fault if it is no id of this kind."""
     try:
         found, _, number = base64.b64decode(str(text).encode(), validate=True).decode().partition(":")
         if found == kind and number.isdecimal() and len(number) < 12:

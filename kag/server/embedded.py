@@ -40,11 +40,9 @@ def embedded_server(folder: Path, *, now: float) -> Iterator[dict[str, str]]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    words = ["--port", str(port), "--db", database, "--files", str(folder / "files")]
+    words = [sys.executable, "-c", _SERVE, "--port", str(port), "--db", database, "--files", str(folder / "files")]
     with (folder / "server.log").open("ab") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-c", _SERVE, *words], stdout=log, stderr=log, start_new_session=True
-        )
+        process = subprocess.Popen(words, stdout=log, stderr=log, start_new_session=True)
     url = f"http://127.0.0.1:{port}"
     try:
         _wait(process, url, folder / "server.log")

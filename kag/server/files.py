@@ -15,12 +15,9 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, select, union_all
 
-from kag.server.faults import Fault
-from kag.server.store import Store, all_rows, first, inserted_id, upsert
+from kag.server.faults import Fault, needed
+from kag.server.store import Store, all_rows, find, inserted_id, upsert
 from kag.server.tables import artifact_files, blobs, files, manifests
-
-_NAMING = (files, artifact_files, manifests)
-"""Tables whose rows name a blob."""
 
 
 def checked_path(name: Any) -> str:
@@ -74,37 +71,33 @@ def blob_path(folder: Path, path: str) -> Path:
 def attach(connection: Connection, claim: dict[str, Any], blob: dict[str, Any], *, now: float) -> str | None:
     """Give an uploaded blob the name that its link claims; the path of a blob that it replaces comes back."""
     if claim["to"] == "run":
-        key = (files.c.run_id == claim["id"], files.c.name == claim["name"])
-        old = first(connection, select(files.c.blob_id).where(*key))
+        old = find(connection, files, run_id=claim["id"], name=claim["name"])
         row = {"run_id": claim["id"], "name": claim["name"], "blob_id": inserted_id(connection, blobs, blob)}
-        upsert(
-            connection, files, [{**row, "updated_at": now}], key=["run_id", "name"], update=["blob_id", "updated_at"]
-        )
+        row["updated_at"] = now
+        upsert(connection, files, [row], key=["run_id", "name"], update=["blob_id", "updated_at"])
         return _drop(connection, None if old is None else old["blob_id"])
     table = manifests if claim["to"] == "manifest" else artifact_files
-    found = first(connection, select(table.c.blob_id).where(table.c.id == claim["id"]))
-    if found is None:
-        raise Fault("what this link belongs to is gone", status=404)
-    values = {"blob_id": inserted_id(connection, blobs, blob)}
-    connection.execute(table.update().where(table.c.id == claim["id"]).values(**values))
+    found = needed(find(connection, table, id=claim["id"]), "what this link belongs to is gone")
+    connection.execute(table.update().filter_by(id=claim["id"]).values(blob_id=inserted_id(connection, blobs, blob)))
     return _drop(connection, found["blob_id"])
 
 
 def _drop(connection: Connection, blob_id: int | None) -> str | None:
     if blob_id is None:
         return None
-    row = first(connection, select(blobs.c.path).where(blobs.c.id == blob_id))
-    connection.execute(blobs.delete().where(blobs.c.id == blob_id))
+    row = find(connection, blobs, id=blob_id)
+    connection.execute(blobs.delete().filter_by(id=blob_id))
     return None if row is None else str(row["path"])
 
 
 def drop_unnamed(store: Store, folder: Path) -> int:
     """Remove blobs that no run and no artifact names any more (deleted runs leave them); how many there were."""
-    named = union_all(*(select(table.c.blob_id).where(table.c.blob_id.isnot(None)) for table in _NAMING))
+    columns = (files.c.blob_id, artifact_files.c.blob_id, manifests.c.blob_id)
+    named = union_all(*(select(column).where(column.isnot(None)) for column in columns))
     with store.write() as connection:
         gone = all_rows(connection, select(blobs.c.id, blobs.c.path).where(blobs.c.id.notin_(named)))
         for row in gone:
-            connection.execute(blobs.delete().where(blobs.c.id == row["id"]))
+            connection.execute(blobs.delete().filter_by(id=row["id"]))
     for row in gone:
         blob_path(folder, row["path"]).unlink(missing_ok=True)
     return len(gone)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from typing import Any, TypeVar
+from typing import Any
 
 from sqlalchemy import Connection, RowMapping, select
 
@@ -24,12 +24,10 @@ _KEY = ("run_id", "stream", "writer", "line")
 def ingest(
     connection: Connection, run: RowMapping, body: Mapping[str, Any], *, now: float, writer: str = ""
 ) -> dict[str, Any]:
-    """Take in one request of a run; what the client is told comes back.
+    """Take in one request of a run, whose row is locked; what the client is told comes back.
 
     Args:
         connection: a transaction that writes.
-        run: its row, locked.
-        body: the request.
         now: seconds since the epoch.
         writer: which of the clients that share the run sends this; "" if it is one client's alone.
 
@@ -75,18 +73,11 @@ def _ended(run: RowMapping, exit_code: Any) -> dict[str, Any]:
 
 def told_to_stop(connection: Connection, run: RowMapping) -> bool:
     """Whether a run should end: somebody said so, or its point has gone to another attempt."""
-    return bool(run["should_stop"]) or _superseded(connection, run)
-
-
-def _superseded(connection: Connection, run: RowMapping) -> bool:
-    if run["sweep_id"] is None:
-        return False
-    query = (
-        select(trials.c.run)
-        .join(attempts, (attempts.c.sweep_id == trials.c.sweep_id) & (attempts.c.number == trials.c.number))
-        .where(attempts.c.sweep_id == run["sweep_id"], attempts.c.run == run["name"])
-    )
-    row = first(connection, query)
+    if run["should_stop"] or run["sweep_id"] is None:
+        return bool(run["should_stop"])
+    point = (attempts.c.sweep_id == trials.c.sweep_id) & (attempts.c.number == trials.c.number)
+    own = (attempts.c.sweep_id == run["sweep_id"], attempts.c.run == run["name"])
+    row = first(connection, select(trials.c.run).join(attempts, point).where(*own))
     return row is not None and row["run"] != run["name"]
 
 
@@ -120,15 +111,15 @@ def _store(
         _row(run, stream, writer, offset + i, _step(row, offset + i), line)
         for i, (row, line) in enumerate(zip(parsed, content, strict=True))
     ]
+    logged = list(zip(rows, parsed, strict=True))
     if stream == HISTORY:
-        copies = _copies(connection, run["id"], rows, parsed)
-        rows, parsed = _without(rows, copies), _without(parsed, copies)
-    upsert(connection, lines, rows, key=_KEY, update=["step", "body"])
-    fresh = [row for line, row in zip(rows, parsed, strict=True) if line["line"] >= known]
+        logged = _without_copies(connection, run["id"], logged)
+    upsert(connection, lines, [row for row, _ in logged], key=_KEY, update=["step", "body"])
+    fresh = [values for row, values in logged if row["line"] >= known]
     if stream != HISTORY or not fresh:
         return {}
     keys = {} if over else json.loads(run["history_keys"])
-    return {"history_keys": json.dumps(with_keys(keys, fresh, max(row["step"] for row in rows)))}
+    return {"history_keys": json.dumps(with_keys(keys, fresh, max(row["step"] for row, _ in logged)))}
 
 
 def _numbered(
@@ -155,35 +146,32 @@ def _numbered(
     return numbered
 
 
-def _copies(connection: Connection, run_id: int, rows: list[dict[str, Any]], parsed: list[dict[str, Any]]) -> set[int]:
-    """Positions of rows that the run has already at another line: `wandb sync` of a run that was killed while online.
+Logged = list[tuple[dict[str, Any], dict[str, Any]]]
+"""Rows of `lines`, each with the values that it holds."""
+
+
+def _without_copies(connection: Connection, run_id: int, logged: Logged) -> Logged:
+    """Without what the run has already at another line: `wandb sync` of a run that was killed while online.
 
     A row is the same if step and time are; only steps that do not go on from the last one are looked up.
     """
     history = of_stream(run_id, HISTORY)
     last = highest(connection, lines.c.step, history)
-    steps = {row["step"] for row in rows if row["step"] <= last}
+    steps = {row["step"] for row, _ in logged if row["step"] <= last}
     if not steps:
-        return set()
+        return logged
     between = lines.c.step.between(min(steps), max(steps))
     query = select(lines.c.writer, lines.c.line, lines.c.step, lines.c.body).where(history, between)
     held = {
         (found["step"], json.loads(found["body"]).get("_timestamp")): (found["writer"], found["line"])
         for found in all_rows(connection, query)
     }
-    copies = set()
-    for position, (row, values) in enumerate(zip(rows, parsed, strict=True)):
-        place = held.get((row["step"], values.get("_timestamp")))
-        if "_timestamp" in values and place is not None and place != (row["writer"], row["line"]):
-            copies.add(position)
-    return copies
 
+    def is_copy(row: dict[str, Any], values: dict[str, Any]) -> bool:
+        place = (row["writer"], row["line"])
+        return "_timestamp" in values and held.get((row["step"], values["_timestamp"]), place) != place
 
-T = TypeVar("T")
-
-
-def _without(items: list[T], positions: set[int]) -> list[T]:
-    return [item for position, item in enumerate(items) if position not in positions]
+    return [pair for pair in logged if not is_copy(*pair)]
 
 
 def _row(run: RowMapping, stream: int, writer: str, line: int, step: int, body: str) -> dict[str, Any]:
@@ -205,9 +193,8 @@ def with_keys(keys: dict[str, Any], rows: list[dict[str, Any]], last_step: int) 
             kind = _kind(value)
             counted = next((one for one in entry["typeCounts"] if one["type"] == kind), None)
             if counted is None:
-                entry["typeCounts"].append({"type": kind, "count": 1})
-            else:
-                counted["count"] += 1
+                entry["typeCounts"].append(counted := {"type": kind, "count": 0})
+            counted["count"] += 1
     return {"keys": known, "lastStep": max(last_step, keys.get("lastStep", -1)), "sets": []}
 
 

@@ -1,7 +1,8 @@
 """GraphQL as far as the client needs it: parse the document, walk the selection, ask the registry for each field.
 
-A registry maps type -> field -> resolver. A field that it lacks answers null, and its path is reported: that list is
-all that it takes to see what a new client asks for. Arguments and fragments follow the language; there is no validation
+A registry maps type -> field -> resolver. An object of a type that it lacks is plain: its fields are the items of its
+value. Any other field that it lacks answers null, and its path is reported: that list is all that it takes to see what
+a new client asks for. Arguments and fragments follow the language; there is no validation
 against a schema, because the registry is no full schema.
 """
 
@@ -33,15 +34,6 @@ class Node:
     value: Any = None
     shown: str | None = None
     """Type that the client sees, where the registry tells apart what GraphQL does not."""
-
-
-@dataclass
-class Answer:
-    """What goes back, and what the registry did not know."""
-
-    data: dict[str, Any] | None
-    errors: list[dict[str, Any]] = field(default_factory=list)
-    unknown: list[str] = field(default_factory=list)
 
 
 def parsed(text: str) -> ast.DocumentNode:
@@ -88,10 +80,8 @@ def execute(
     operation: ast.OperationDefinitionNode,
     variables: Mapping[str, Any],
     context: C,
-    *,
-    strict: bool,
-) -> Answer:
-    """Answer an operation.
+) -> tuple[dict[str, Any], list[str]]:
+    """Answer an operation: the data, and the paths of the fields that the registry does not know.
 
     Args:
         registry: type -> field -> resolver.
@@ -99,7 +89,6 @@ def execute(
         operation: one of the document's.
         variables: as sent; defaults of the operation are added.
         context: handed to every resolver.
-        strict: answer unknown fields with an error, not with null alone.
     """
     fragments = {node.name.value: node for node in document.definitions if isinstance(node, ast.FragmentDefinitionNode)}
     given: dict[str, Any] = {}
@@ -112,13 +101,9 @@ def execute(
     run = _Execution(registry, fragments, given, context)
     root = Node("Mutation" if operation.operation.value == "mutation" else "Query")
     try:
-        data = run.object(root, [operation.selection_set], ())
+        return run.object(root, [operation.selection_set], ()), run.unknown
     except RecursionError as error:
         raise Fault("malformed GraphQL: nested too deeply") from error
-    if strict and run.unknown:
-        errors = [{"message": f"unknown field {path}", "path": path.split(".")} for path in run.unknown]
-        return Answer(None, errors, run.unknown)
-    return Answer(data, [], run.unknown)
 
 
 @dataclass
@@ -142,13 +127,17 @@ class _Execution(Generic[C]):
         name = nodes[0].name.value
         if name == "__typename":
             return node.shown or node.type
-        resolver = self.registry.get(node.type, {}).get(name)
         here = (*path, name)
-        if resolver is None:
+        resolvers = self.registry.get(node.type)
+        if resolvers is not None and name in resolvers:
+            value = resolvers[name](self.context, node.value, self.values(nodes[0].arguments))
+        elif resolvers is None and name in node.value:
+            value = node.value[name]
+        else:
             self.unknown.append(".".join((node.type, *here)))
             return None
         selections = [one.selection_set for one in nodes if one.selection_set is not None]
-        return self.complete(resolver(self.context, node.value, self.arguments(nodes[0])), selections, here)
+        return self.complete(value, selections, here)
 
     def complete(self, value: Any, selections: list[ast.SelectionSetNode], path: tuple[str, ...]) -> Any:
         if isinstance(value, Node):
@@ -179,18 +168,14 @@ class _Execution(Generic[C]):
 
     def is_included(self, selection: ast.SelectionNode) -> bool:
         conditions = [one for one in selection.directives or () if one.name.value in ("include", "skip")]
-        return all(bool(self.arguments(one).get("if")) is (one.name.value == "include") for one in conditions)
+        return all(bool(self.values(one.arguments).get("if")) is (one.name.value == "include") for one in conditions)
 
-    def arguments(self, node: ast.FieldNode | ast.DirectiveNode) -> dict[str, Any]:
-        return self.values(node.arguments or ())
-
-    def values(self, named: Sequence[ast.ArgumentNode | ast.ObjectFieldNode]) -> dict[str, Any]:
+    def values(self, named: Sequence[ast.ArgumentNode | ast.ObjectFieldNode] | None) -> dict[str, Any]:
         """What has a value by name; what is bound to a variable that was not sent is absent."""
-        given = {one.name.value: one.value for one in named}
         return {
-            name: self.literal(value)
-            for name, value in given.items()
-            if not isinstance(value, ast.VariableNode) or value.name.value in self.variables
+            one.name.value: self.literal(one.value)
+            for one in named or ()
+            if not isinstance(one.value, ast.VariableNode) or one.value.name.value in self.variables
         }
 
     def literal(self, node: ast.ValueNode) -> Any:

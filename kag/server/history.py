@@ -92,13 +92,8 @@ def _bound(value: Any) -> int | None:
 
 
 def _chosen(row: Mapping[str, Any], keys: Sequence[str]) -> dict[str, Any] | None:
-    chosen = {}
-    for key in keys:
-        found, value = reach(row, key)
-        if not found:
-            return None
-        chosen[key] = value
-    return chosen
+    reached = {key: reach(row, key) for key in keys}
+    return {key: value for key, (_, value) in reached.items()} if all(found for found, _ in reached.values()) else None
 
 
 def reach(tree: Any, key: str) -> tuple[bool, Any]:
@@ -108,13 +103,9 @@ def reach(tree: Any, key: str) -> tuple[bool, Any]:
     if key in tree:
         return True, tree[key]
     words = key.split(".")
-    for cut in range(1, len(words)):
-        head = ".".join(words[:cut])
-        if head in tree:
-            found, value = reach(tree[head], ".".join(words[cut:]))
-            if found:
-                return True, value
-    return False, None
+    heads = ((".".join(words[:cut]), cut) for cut in range(1, len(words)))
+    reached = (reach(tree[head], ".".join(words[cut:])) for head, cut in heads if head in tree)
+    return next((one for one in reached if one[0]), (False, None))
 
 
 def metric_values(connection: Connection, run_id: int, metric: str) -> tuple[float, ...]:

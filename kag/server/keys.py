@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from sqlalchemy import Connection, RowMapping, select
 
 from kag.errors import UserError
-from kag.server.store import all_rows, count, upsert
+from kag.server.store import all_rows, count, find, upsert
 from kag.server.tables import api_keys, secrets
 
 KEY_BYTES = 20
@@ -30,7 +30,7 @@ def new_key(connection: Connection, name: str, *, now: float) -> str:
     """
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name):
         raise UserError(f"{name!r} is no name for a key", remedy="use 1 to 64 letters, digits, '.', '_' or '-'")
-    if count(connection, api_keys, api_keys.c.name == name):
+    if count(connection, api_keys, name=name):
         raise UserError(f"there is a key {name!r} already", remedy="choose another name; a revoked name stays taken")
     key = random_source.token_hex(KEY_BYTES)
     connection.execute(api_keys.insert().values(name=name, digest=_digest(key), created_at=now))
@@ -49,8 +49,8 @@ def revoke_key(connection: Connection, name: str, *, now: float) -> None:
     Raises:
         UserError: there is no such key, or it is revoked.
     """
-    open_keys = (api_keys.c.name == name, api_keys.c.revoked_at.is_(None))
-    if connection.execute(api_keys.update().where(*open_keys).values(revoked_at=now)).rowcount != 1:
+    revoking = api_keys.update().filter_by(name=name, revoked_at=None).values(revoked_at=now)
+    if connection.execute(revoking).rowcount != 1:
         raise UserError(f"no key {name!r} is in force", remedy="`kag serve key list` shows all keys")
 
 
@@ -70,19 +70,17 @@ def key_of_header(header: str | None) -> str | None:
 
 def name_of_key(connection: Connection, key: str | None) -> str | None:
     """Who a key belongs to, or None if it opens nothing."""
-    if not key:
-        return None
-    query = select(api_keys.c.name).where(api_keys.c.digest == _digest(key), api_keys.c.revoked_at.is_(None))
-    return connection.execute(query).scalar()
+    found = find(connection, api_keys, digest=_digest(key), revoked_at=None) if key else None
+    return None if found is None else str(found["name"])
 
 
 def is_in_force(connection: Connection, name: str) -> bool:
     """Whether a key of this name opens anything; names are never given twice."""
-    return count(connection, api_keys, api_keys.c.name == name, api_keys.c.revoked_at.is_(None)) > 0
+    return count(connection, api_keys, name=name, revoked_at=None) > 0
 
 
 def signing_secret(connection: Connection) -> bytes:
     """The secret that file links are signed with; made on first use, then the same for every server of the database."""
     fresh = random_source.token_hex(32)
     upsert(connection, secrets, [{"name": "links", "value": fresh}], key=["name"], update=[])
-    return bytes.fromhex(connection.execute(select(secrets.c.value).where(secrets.c.name == "links")).scalar_one())
+    return bytes.fromhex(connection.execute(select(secrets.c.value).filter_by(name="links")).scalar_one())

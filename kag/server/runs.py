@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Connection, RowMapping, select
 from kag.server.arguments import items, json_object, text
 from kag.server.context import Context
 from kag.server.faults import Fault, needed
-from kag.server.store import by_id, first, highest, inserted, updated, upsert
+from kag.server.store import find, highest, inserted, updated, upsert
 from kag.server.tables import EVENTS, HISTORY, OUTPUT, lines, projects, runs, sweeps
 
 RESUME_WINDOW = 600.0
@@ -41,7 +41,7 @@ def checked_name(kind: str, name: Any) -> str:
 
 def find_project(connection: Connection, entity: str, name: Any) -> RowMapping | None:
     """The project, or None."""
-    return first(connection, select(projects).where(projects.c.entity == entity, projects.c.name == str(name)))
+    return find(connection, projects, entity=entity, name=str(name))
 
 
 def ensure_project(connection: Connection, entity: str, name: Any, *, now: float) -> RowMapping:
@@ -54,8 +54,7 @@ def ensure_project(connection: Connection, entity: str, name: Any, *, now: float
 
 def find_run(connection: Connection, project_id: int, name: Any, *, lock: bool = False) -> RowMapping | None:
     """The run, or None; `lock` keeps others from changing it until the transaction ends."""
-    query = select(runs).where(runs.c.project_id == project_id, runs.c.name == str(name))
-    return first(connection, query.with_for_update() if lock else query)
+    return find(connection, runs, lock=lock, project_id=project_id, name=str(name))
 
 
 def find_run_by_path(
@@ -67,35 +66,22 @@ def find_run_by_path(
 
 
 def run_by_id(connection: Connection, number: int) -> RowMapping:
-    """The run.
-
-    Raises:
-        NotFound: there is none.
-    """
-    return needed(by_id(connection, runs, number), "no such run")
+    """The run, or NotFound."""
+    return needed(find(connection, runs, id=number), "no such run")
 
 
 def run_by_path(connection: Connection, entity: str, project: Any, name: Any, *, lock: bool = False) -> RowMapping:
-    """The run; `lock` keeps others from changing it until the transaction ends.
-
-    Raises:
-        NotFound: there is none.
-    """
+    """The run, or NotFound; `lock` as for `find_run`."""
     found = find_run_by_path(connection, entity, project, name, lock=lock)
     return needed(found, f"no run {entity}/{project}/{name}")
 
 
-FIELDS = {
+FIELDS = {name: name for name in ("description", "notes", "host", "commit", "config")} | {
     "displayName": "display_name",
-    "description": "description",
-    "notes": "notes",
     "groupName": "group_name",
     "jobType": "job_type",
-    "host": "host",
     "jobProgram": "program",
     "jobRepo": "repo",
-    "commit": "commit",
-    "config": "config",
     "summaryMetrics": "summary",
 }
 """Fields of an upsertBucket input -> columns."""
@@ -129,7 +115,8 @@ def start_run(context: Context, project: RowMapping, given: Mapping[str, Any]) -
     name = checked_name("run", given.get("name") or secrets.token_hex(4))
     changes = changes_of(given)
     if given.get("sweep"):
-        changes["sweep_id"] = _sweep_of(connection, project["id"], given["sweep"])
+        sweep = find(connection, sweeps, project_id=project["id"], name=str(given["sweep"]))
+        changes["sweep_id"] = None if sweep is None else sweep["id"]
     old = find_run(connection, project["id"], name, lock=True)
     if old is None:
         row = {
@@ -162,14 +149,9 @@ def _first_state(given: Mapping[str, Any]) -> str:
     return state
 
 
-def _sweep_of(connection: Connection, project_id: int, name: Any) -> int | None:
-    query = select(sweeps.c.id).where(sweeps.c.name == str(name), sweeps.c.project_id == project_id)
-    return connection.execute(query).scalar()
-
-
 def note_resume(connection: Connection, number: int, *, now: float) -> None:
     """A client has asked what there is to resume: it is about to come back."""
-    connection.execute(runs.update().where(runs.c.id == number).values(resume_asked_at=now))
+    connection.execute(runs.update().filter_by(id=number).values(resume_asked_at=now))
 
 
 def edit_run(connection: Connection, number: int, given: Mapping[str, Any]) -> RowMapping:

@@ -13,10 +13,8 @@ from kag.errors import UserError
 
 def is_loopback(host: str) -> bool:
     """Whether an address is reachable from this machine only."""
-    if host == "localhost":
-        return True
     try:
-        return ipaddress.ip_address(host).is_loopback
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
 
@@ -42,8 +40,8 @@ def serve(app: ASGIApp, *, host: str, port: int, certificate: Path | None = None
         app,
         host=host,
         port=port,
-        ssl_certfile=None if certificate is None else str(certificate),
-        ssl_keyfile=None if key is None else str(key),
+        ssl_certfile=certificate,
+        ssl_keyfile=key,
         log_level="warning",
         timeout_keep_alive=75,
         server_header=False,

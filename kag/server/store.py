@@ -114,14 +114,16 @@ def all_rows(connection: Connection, query: Select[Any]) -> Sequence[RowMapping]
     return connection.execute(query).mappings().all()
 
 
-def by_id(connection: Connection, table: Table, number: int) -> RowMapping | None:
-    """The row with an id, or None."""
-    return first(connection, select(table).where(table.c.id == number))
+def find(connection: Connection, table: Table, *, lock: bool = False, **values: Any) -> RowMapping | None:
+    """The row with these values, or None; `lock` keeps others from changing it until the transaction ends."""
+    query = select(table).filter_by(**values)
+    return first(connection, query.with_for_update() if lock else query)
 
 
-def count(connection: Connection, table: Table, *where: ColumnElement[bool]) -> int:
-    """Number of rows that fit."""
-    return int(connection.execute(select(func.count()).select_from(table).where(*where)).scalar_one())
+def count(connection: Connection, table: Table, *where: ColumnElement[bool], **values: Any) -> int:
+    """Number of rows that fit and have these values."""
+    query = select(func.count()).select_from(table).where(*where).filter_by(**values)
+    return int(connection.execute(query).scalar_one())
 
 
 def highest(connection: Connection, column: Column[int], *where: ColumnElement[bool]) -> int:
@@ -141,10 +143,10 @@ def inserted_id(connection: Connection, table: Table, values: Mapping[str, Any])
 def inserted(connection: Connection, table: Table, values: Mapping[str, Any]) -> RowMapping:
     """Insert one row; all of it, with its id."""
     number = inserted_id(connection, table, values)
-    return connection.execute(select(table).where(table.c.id == number)).mappings().one()
+    return connection.execute(select(table).filter_by(id=number)).mappings().one()
 
 
 def updated(connection: Connection, table: Table, number: int, values: Mapping[str, Any]) -> RowMapping:
     """Change columns of the row with an id, which must be there; the row as it is then."""
-    connection.execute(table.update().where(table.c.id == number).values(**values))
-    return connection.execute(select(table).where(table.c.id == number)).mappings().one()
+    connection.execute(table.update().filter_by(id=number).values(**values))
+    return connection.execute(select(table).filter_by(id=number)).mappings().one()

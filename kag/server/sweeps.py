@@ -17,7 +17,7 @@ from kag.server.context import Context, decode_id
 from kag.server.faults import Fault, needed
 from kag.server.history import metric_values, reach
 from kag.server.runs import ensure_project
-from kag.server.store import all_rows, first, inserted, updated, upsert
+from kag.server.store import all_rows, count, find, inserted, updated, upsert
 from kag.server.tables import agents, attempts, runs, sweeps, trials
 from kag.sweep import Command, Sweep, SweepState, Trial, TrialState, parse_sweep, step
 from kag.sweep.step import Outcome, absorb
@@ -71,8 +71,7 @@ def create(context: Context, given: Mapping[str, Any]) -> RowMapping:
         **{column: text(given, name) for name, column in TEXTS.items()},
         "scheduler": text(given, "scheduler"),
         "seed": secrets.randbits(31),
-        "created_at": context.now,
-        "updated_at": context.now,
+        **dict.fromkeys(("created_at", "updated_at"), context.now),
     }
     return inserted(context.connection, sweeps, row)
 
@@ -95,8 +94,8 @@ def edit(context: Context, number: int, given: Mapping[str, Any]) -> RowMapping:
             _save(context.connection, row, known, [reopen(trial) for trial in known])
     if given.get("config"):
         old, new = sweep_of(row["config"]), sweep_of(given["config"])
-        begun = first(context.connection, select(trials.c.number).where(trials.c.sweep_id == number))
-        if begun is not None and (old.parameters != new.parameters or old.method != new.method):
+        begun = count(context.connection, trials, sweep_id=number) > 0
+        if begun and (old.parameters != new.parameters or old.method != new.method):
             raise Fault("the parameters and the method of a sweep are fixed once it has a trial; make a new sweep")
         changes["config"] = given["config"]
     changes |= {column: text(given, name) for name, column in TEXTS.items() if given.get(name) is not None}
@@ -111,23 +110,18 @@ def _state(name: Any) -> SweepState:
 
 
 def by_id(connection: Connection, number: int, *, lock: bool = False) -> RowMapping:
-    """The sweep.
-
-    Raises:
-        NotFound: there is none.
-    """
-    query = select(sweeps).where(sweeps.c.id == number)
-    return needed(first(connection, query.with_for_update() if lock else query), "no such sweep")
+    """The sweep, or NotFound; `lock` as for `find`."""
+    return needed(find(connection, sweeps, lock=lock, id=number), "no such sweep")
 
 
 def by_name(connection: Connection, project_id: int, name: Any) -> RowMapping | None:
     """The sweep of a project, or None."""
-    return first(connection, select(sweeps).where(sweeps.c.project_id == project_id, sweeps.c.name == str(name)))
+    return find(connection, sweeps, project_id=project_id, name=str(name))
 
 
 def sweeps_of(connection: Connection, project_id: int) -> Sequence[RowMapping]:
     """The sweeps of a project, the newest first."""
-    query = select(sweeps).where(sweeps.c.project_id == project_id)
+    query = select(sweeps).filter_by(project_id=project_id)
     return all_rows(connection, query.order_by(sweeps.c.created_at.desc(), sweeps.c.id.desc()))
 
 
@@ -139,14 +133,9 @@ def trials_of(connection: Connection, sweep_id: int) -> list[Trial]:
 
 def create_agent(context: Context, sweep: RowMapping, host: Any) -> RowMapping:
     """A new agent."""
-    row = {
-        "sweep_id": sweep["id"],
-        "name": secrets.token_hex(4),
-        "host": str(host)[:256],
-        "created_at": context.now,
-        "heartbeat_at": context.now,
-    }
-    return inserted(context.connection, agents, row)
+    row = {"sweep_id": sweep["id"], "name": secrets.token_hex(4), "host": str(host)[:256]}
+    times = dict.fromkeys(("created_at", "heartbeat_at"), context.now)
+    return inserted(context.connection, agents, row | times)
 
 
 def heartbeat(context: Context, given: Mapping[str, Any]) -> tuple[RowMapping, list[dict[str, Any]]]:
@@ -156,10 +145,9 @@ def heartbeat(context: Context, given: Mapping[str, Any]) -> tuple[RowMapping, l
         NotFound: the agent or its sweep is gone; the client then ends.
     """
     connection, now = context.connection, context.now
-    query = select(agents).where(agents.c.id == decode_id("Agent", given.get("id")))
-    agent = needed(first(connection, query), "no such agent")
+    agent = needed(find(connection, agents, id=decode_id("Agent", given.get("id"))), "no such agent")
     row = by_id(connection, agent["sweep_id"], lock=True)
-    connection.execute(agents.update().where(agents.c.id == agent["id"]).values(heartbeat_at=now))
+    connection.execute(agents.update().filter_by(id=agent["id"]).values(heartbeat_at=now))
     sweep = sweep_of(row["config"])
     state = SweepState.RUNNING if row["state"] == SweepState.PENDING else SweepState(row["state"])
     before = trials_of(connection, row["id"])
@@ -179,7 +167,7 @@ def heartbeat(context: Context, given: Mapping[str, Any]) -> tuple[RowMapping, l
     if result.over and state is SweepState.RUNNING:
         state = SweepState.FINISHED
     if state.value != row["state"]:
-        connection.execute(sweeps.update().where(sweeps.c.id == row["id"]).values(state=state.value, updated_at=now))
+        connection.execute(sweeps.update().filter_by(id=row["id"]).values(state=state.value, updated_at=now))
     return agent, [_command(sweep, command) for command in result.commands]
 
 
@@ -210,11 +198,8 @@ def _with_facts(context: Context, row: RowMapping, sweep: Sweep, known: Sequence
 
 
 def _outcome(run: RowMapping) -> Outcome:
-    if run["state"] == "finished":
-        return Outcome.FINISHED
-    if run["state"] == "running":
-        return Outcome.RUNNING
-    return Outcome.INTERRUPTED if run["exit_code"] in BY_SIGNAL else Outcome.FAILED
+    otherwise = Outcome.INTERRUPTED if run["exit_code"] in BY_SIGNAL else Outcome.FAILED
+    return {"finished": Outcome.FINISHED, "running": Outcome.RUNNING}.get(run["state"], otherwise)
 
 
 def _measured(connection: Connection, sweep: Sweep, trial: Trial, run: RowMapping | None) -> dict[str, Any]:

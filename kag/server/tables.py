@@ -29,9 +29,14 @@ _key = partial(_part_of, primary_key=True)
 _needed = partial(sa.Column, nullable=False)
 
 
-def _texts(*names: str) -> list[sa.Column[str]]:
-    """Texts that a row may lack."""
-    return [sa.Column(name, sa.Text) for name in names]
+def _texts(*names: str, nullable: bool = True) -> list[sa.Column[str]]:
+    """Texts of any length."""
+    return [sa.Column(name, sa.Text, nullable=nullable) for name in names]
+
+
+def _words(**lengths: int) -> list[sa.Column[str]]:
+    """Texts that every row has, by the letters that they may have at most."""
+    return [_needed(name, sa.String(length)) for name, length in lengths.items()]
 
 
 def _times(*names: str) -> list[sa.Column[float]]:
@@ -50,8 +55,7 @@ secrets = _table("secrets", sa.Column("name", sa.String(64), primary_key=True), 
 
 projects = _numbered(
     "projects",
-    _needed("entity", sa.String(128)),
-    _needed("name", sa.String(128)),
+    *_words(entity=128, name=128),
     *_texts("description"),
     *_times("created_at"),
     sa.UniqueConstraint("entity", "name"),
@@ -71,18 +75,11 @@ sweeps = _numbered(
 runs = _numbered(
     "runs",
     _owner("projects", "project_id"),
-    _needed("name", sa.String(128)),
+    *_words(name=128),
     sa.Column("sweep_id", sa.Integer, sa.ForeignKey("sweeps.id", ondelete="SET NULL"), index=True),
-    _needed("display_name", sa.Text),
-    *_texts("description", "notes"),
-    _needed("config", sa.Text),
-    _needed("summary", sa.Text),
-    _needed("history_keys", sa.Text),
-    *_texts("group_name", "job_type"),
-    _needed("tags", sa.Text),
-    _needed("user", sa.String(128)),
-    *_texts("host", "program", "repo", "commit"),
-    _needed("state", sa.String(16)),
+    *_texts("display_name", "config", "summary", "history_keys", "tags", nullable=False),
+    *_texts("description", "notes", "group_name", "job_type", "host", "program", "repo", "commit"),
+    *_words(user=128, state=16),
     sa.Column("exit_code", sa.Integer),
     _needed("should_stop", sa.Boolean),
     _needed("restarted", sa.SmallInteger),
@@ -134,8 +131,7 @@ trials = _table(
     "trials",
     _key("sweeps", "sweep_id"),
     sa.Column("number", sa.Integer, primary_key=True),
-    _needed("digest", sa.String(64)),
-    _needed("state", sa.String(16)),
+    *_words(digest=64, state=16),
     sa.Column("run", sa.String(128), index=True),
     _needed("body", sa.Text),
 )
@@ -151,8 +147,7 @@ attempts = _table(
 collections = _numbered(
     "collections",
     _owner("projects", "project_id"),
-    _needed("type", sa.String(128)),
-    _needed("name", sa.String(256)),
+    *_words(type=128, name=256),
     *_times("created_at"),
     sa.UniqueConstraint("project_id", "name"),
 )
@@ -161,8 +156,7 @@ artifacts = _numbered(
     "artifacts",
     _owner("collections", "collection_id"),
     sa.Column("version", sa.Integer),
-    _needed("digest", sa.String(256)),
-    _needed("state", sa.String(16)),
+    *_words(digest=256, state=16),
     *_texts("description", "metadata"),
     sa.Column("client_id", sa.String(256), index=True),
     sa.Column("run_id", sa.Integer, sa.ForeignKey("runs.id", ondelete="SET NULL")),
@@ -187,16 +181,14 @@ artifact_tags = _numbered(
 manifests = _numbered(
     "manifests",
     _owner("artifacts", "artifact_id"),
-    _needed("name", sa.String(256)),
-    _needed("digest", sa.String(256)),
+    *_words(name=256, digest=256),
     sa.Column("blob_id", sa.Integer, sa.ForeignKey("blobs.id")),
 )
 
 artifact_files = _numbered(
     "artifact_files",
     _owner("artifacts", "artifact_id"),
-    _needed("name", sa.String(1024)),
-    _needed("md5", sa.String(256)),
+    *_words(name=1024, md5=256),
     sa.Column("blob_id", sa.Integer, sa.ForeignKey("blobs.id")),
     sa.UniqueConstraint("artifact_id", "name"),
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from urllib.parse import quote
 
 from starlette.concurrency import run_in_threadpool
@@ -18,56 +18,42 @@ from kag.server.page.site import Site
 from kag.server.page.visit import Visit, check_origin, check_token, form_of
 
 Handler = Callable[[Site, Visit], Response]
-Endpoint = Callable[[Request], Awaitable[Response]]
 
 
-def guarded(site: Site, handler: Handler, clock: Callable[[], float]) -> Endpoint:
-    """A handler behind the log-in; a form reaches it only with the token of this log-in."""
-
-    async def endpoint(request: Request) -> Response:
-        now = clock()
-        session = await run_in_threadpool(_session, site, request, now)
-        if session is None:
-            raise Fault("log in with an API key", status=401)
-        form: dict[str, str] = {}
-        if request.method == "POST":
-            check_origin(request)
-            form = await form_of(request)
-            check_token(form, session.csrf)
-        return await run_in_threadpool(handler, site, Visit(request, session, form, now))
-
-    return endpoint
-
-
-def login_page(site: Site) -> Endpoint:
-    """The form."""
-
-    async def endpoint(request: Request) -> Response:
-        return _login_form(site, request, request.query_params.get("next", "/"))
-
-    return endpoint
-
-
-def log_in(site: Site, clock: Callable[[], float]) -> Endpoint:
-    """Take a key and give a cookie."""
-
-    async def endpoint(request: Request) -> Response:
+async def guarded(site: Site, handler: Handler, request: Request) -> Response:
+    """The answer of a handler behind the log-in; a form reaches it only with the token of this log-in."""
+    now = site.clock()
+    session = await run_in_threadpool(_session, site, request, now)
+    if session is None:
+        raise Fault("log in with an API key", status=401)
+    form: dict[str, str] = {}
+    if request.method == "POST":
         check_origin(request)
         form = await form_of(request)
-        check_token(form, site.sessions.form_token(request.cookies.get(_cookie(request, "form"), "")))
-        now, address = clock(), request.client.host if request.client else ""
-        site.attempts.check(address, now=now)
-        user = await run_in_threadpool(site.user_of, form.get("key", "").strip())
-        if user is None:
-            site.attempts.note(address, now=now)
-            wrong = "This key opens nothing here."
-            return _login_form(site, request, form.get("next", "/"), wrong=wrong)
-        answer = moved(local(form.get("next", "/")))
-        _set(answer, request, "session", site.sessions.open(user, now=now), lifetime=LIFETIME)
-        answer.delete_cookie(_cookie(request, "form"), path="/login", httponly=True, samesite="strict")
-        return answer
+        check_token(form, session.csrf)
+    return await run_in_threadpool(handler, site, Visit(request, session, form, now))
 
-    return endpoint
+
+async def login_page(site: Site, request: Request) -> Response:
+    """The form."""
+    return _login_form(site, request, request.query_params.get("next", "/"))
+
+
+async def log_in(site: Site, request: Request) -> Response:
+    """Take a key and give a cookie."""
+    check_origin(request)
+    form = await form_of(request)
+    check_token(form, site.sessions.form_token(request.cookies.get(_cookie(request, "form"), "")))
+    now, address = site.clock(), request.client.host if request.client else ""
+    site.attempts.check(address, now=now)
+    user = await run_in_threadpool(site.user_of, form.get("key", "").strip())
+    if user is None:
+        site.attempts.note(address, now=now)
+        return _login_form(site, request, form.get("next", "/"), wrong="This key opens nothing here.")
+    answer = moved(local(form.get("next", "/")))
+    _set(answer, request, "session", site.sessions.open(user, now=now), ttl=LIFETIME)
+    answer.delete_cookie(_cookie(request, "form"), path="/login", httponly=True, samesite="strict")
+    return answer
 
 
 def log_out(site: Site, visit: Visit) -> Response:
@@ -97,7 +83,7 @@ def _login_form(site: Site, request: Request, after: str, *, wrong: str | None =
 
 
 def _session(site: Site, request: Request, now: float) -> Session | None:
-    session = site.sessions.read(request.cookies.get(_cookie(request, "session")), now=now)
+    session = site.sessions.read(request.cookies.get(_cookie(request, "session"), ""), now=now)
     if session is None:
         return None
     with site.store.read() as connection:
@@ -110,15 +96,6 @@ def _cookie(request: Request, what: str) -> str:
     return f"kag_{what}_{port}"
 
 
-def _set(
-    answer: Response, request: Request, what: str, value: str, *, path: str = "/", lifetime: int | None = None
-) -> None:
-    answer.set_cookie(
-        _cookie(request, what),
-        value,
-        max_age=lifetime,
-        path=path,
-        secure=request.url.scheme == "https",
-        httponly=True,
-        samesite="strict",
-    )
+def _set(answer: Response, request: Request, what: str, value: str, path: str = "/", ttl: int | None = None) -> None:
+    name, secure = _cookie(request, what), request.url.scheme == "https"
+    answer.set_cookie(name, value, ttl, path=path, secure=secure, httponly=True, samesite="strict")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
+from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 
 from kag.server.faults import NotFound
@@ -43,13 +44,14 @@ class Assets:
         """
         return f"/static/{self.version}/{self.paths[name].name}"
 
-    def response(self, version: str, name: str) -> Response:
+    async def response(self, request: Request) -> Response:
         """A file; another version than the installed one is never given under its name.
 
         Raises:
             NotFound: no such file, or not in this version.
         """
+        name = request.path_params["name"]
         path = self.paths.get(name)
-        if path is None or version != self.version:
+        if path is None or request.path_params["version"] != self.version:
             raise NotFound(f"no file {name!r} in this version of the page")
         return FileResponse(path, media_type=KINDS[path.suffix], headers={**HEADERS, "Cache-Control": KEPT})

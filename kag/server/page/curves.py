@@ -31,12 +31,14 @@ def curves(rows: Sequence[Mapping[str, Any]]) -> list[Chart]:
     """Charts of every logged number; what has one name in several sections (`train/loss`, `val/loss`) is in one."""
     numbers = [dict(_numbers(row)) for row in rows]
     axis = next((key for key in _AXES if rows and all(key in row for row in numbers)), _STEP)
-    keys = sorted({key for row in numbers for key in row} - {*_AXES, _STEP})
     groups: dict[str, list[str]] = {}
-    for key in keys:
+    for key in sorted({key for row in numbers for key in row} - {*_AXES, _STEP}):
         groups.setdefault(key.rpartition("/")[2], []).append(key)
-    charts = [_chart(name, keys, numbers, axis) for name, members in groups.items() for keys in _split(members)]
-    return charts[:CHARTS]
+    return [
+        _chart(name, keys[begin : begin + LINES], numbers, axis)
+        for name, keys in groups.items()
+        for begin in range(0, len(keys), LINES)
+    ][:CHARTS]
 
 
 def overlaid(runs: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[Chart]:
@@ -53,11 +55,6 @@ def _overlay(key: str, drawn: Sequence[tuple[str, Mapping[str, tuple[Chart, Line
     found = [(place, title, *lines[key]) for place, (title, lines) in enumerate(drawn) if key in lines]
     lines = tuple(replace(line, label=title, colour=place) for place, title, _, line in found)
     return replace(found[0][2], name=key, title=key, lines=lines)
-
-
-def _split(members: list[str]) -> Iterator[list[str]]:
-    for begin in range(0, len(members), LINES):
-        yield members[begin : begin + LINES]
 
 
 def _chart(name: str, keys: list[str], rows: Sequence[Mapping[str, float]], axis: str) -> Chart:

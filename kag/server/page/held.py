@@ -9,10 +9,11 @@ from __future__ import annotations
 import json
 import secrets
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
+from itertools import chain
 from typing import Any
 
 from pydantic_core import from_json
@@ -182,26 +183,20 @@ class Project:
                 self.epoch = secrets.token_hex(4)
             stale = [number for number, row in found.items() if self._is_stale(row, now, thorough)]
             self._serial += 1 if stale else 0
-            for row in _rows(connection, stale):
-                version, state = _version(found[row["id"]]), self._state(row, now)
+            chunks = (stale[begin : begin + CHUNK] for begin in range(0, len(stale), CHUNK))
+            read = (all_rows(connection, WITH_SWEEP.where(runs.c.id.in_(chunk))) for chunk in chunks)
+            for row in chain.from_iterable(read):
+                version, state = _version(found[row["id"]]), self.patience.shown_state(row, now=now)
                 self._held[row["id"]] = Held(row["id"], version, self._serial, row, state)
             self._held = {number: self._held[number] for number in found if number in self._held}
             return list(self._held.values()), self.epoch
 
     def _is_stale(self, row: RowMapping, now: float, thorough: bool) -> bool:
         held = self._held.get(row["id"])
-        if held is None or held.version != _version(row) or held.state != self._state(row, now):
+        if held is None or held.version != _version(row) or held.state != self.patience.shown_state(row, now=now):
             return True
         return thorough and any(held.row[name] != row[name] for name in ("config", "summary"))
-
-    def _state(self, row: RowMapping, now: float) -> str:
-        return self.patience.shown_state(row, now=now)
 
 
 def _version(row: RowMapping) -> tuple[Any, ...]:
     return tuple(row[column.name] for column in _WATCHED)
-
-
-def _rows(connection: Connection, numbers: Sequence[int]) -> Iterator[RowMapping]:
-    for begin in range(0, len(numbers), CHUNK):
-        yield from all_rows(connection, WITH_SWEEP.where(runs.c.id.in_(numbers[begin : begin + CHUNK])))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from functools import partial
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -34,18 +34,14 @@ POST = {
 }
 
 
-def routes(site: Site, clock: Callable[[], float]) -> list[Route]:
+def routes(site: Site) -> list[Route]:
     """Everything of the page."""
-
-    async def asset(request: Request) -> Response:
-        return site.assets.response(request.path_params["version"], request.path_params["name"])
-
     return [
-        Route("/login", access.login_page(site), methods=["GET"]),
-        Route("/login", access.log_in(site, clock), methods=["POST"]),
-        Route("/static/{version}/{name}", asset, methods=["GET"]),
-        *(Route(path, access.guarded(site, handler, clock), methods=["POST"]) for path, handler in POST.items()),
-        *(Route(path, access.guarded(site, handler, clock), methods=["GET"]) for path, handler in GET.items()),
+        Route("/login", partial(access.login_page, site), methods=["GET"]),
+        Route("/login", partial(access.log_in, site), methods=["POST"]),
+        Route("/static/{version}/{name}", site.assets.response, methods=["GET"]),
+        *(Route(path, partial(access.guarded, site, handler), methods=["POST"]) for path, handler in POST.items()),
+        *(Route(path, partial(access.guarded, site, handler), methods=["GET"]) for path, handler in GET.items()),
     ]
 
 

@@ -35,22 +35,17 @@ class Session:
 
 @dataclass(frozen=True)
 class Sessions:
-    """Makes and reads log-ins.
-
-    Args:
-        secret: the server's; what is signed here is valid for nothing else, and the other way round.
-    """
+    """Makes and reads log-ins."""
 
     secret: bytes
+    """The server's; what is signed here is valid for nothing else, and the other way round."""
 
     def open(self, user: str, *, now: float) -> str:
         """The value of a cookie."""
         return token_of(self._key("session"), {"user": user}, until=now + LIFETIME)
 
-    def read(self, cookie: str | None, *, now: float) -> Session | None:
-        """The log-in of a cookie, or None if there is none, it was not made here, or it has expired."""
-        if not cookie:
-            return None
+    def read(self, cookie: str, *, now: float) -> Session | None:
+        """The log-in of a cookie, or None if it was not made here or has expired."""
         try:
             claim = claim_of(self._key("session"), cookie, now=now)
         except Fault:

@@ -2,61 +2,63 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
-from jinja2 import Environment
 from markupsafe import Markup
 from sqlalchemy import Connection, RowMapping
 from starlette.requests import Request
 from starlette.responses import Response
 
 from kag.server.context import Context, Patience, Settings
-from kag.server.faults import NotFound
+from kag.server.faults import needed
 from kag.server.keys import name_of_key
 from kag.server.links import Links
 from kag.server.page.assets import Assets
-from kag.server.page.held import Held
-from kag.server.page.records import Ledger
+from kag.server.page.held import Held, Project
+from kag.server.page.records import Diagnoses, Ledger
 from kag.server.page.responses import html
 from kag.server.page.session import Attempts, Sessions
 from kag.server.page.templates import environment, path_of
 from kag.server.page.visit import Visit
-from kag.server.page.watched import Projects, Watched
 from kag.server.store import Store
+
+PROJECTS = 8
+"""Projects that are held: those that were looked at last."""
 
 
 @dataclass(frozen=True)
+class Watched:
+    """One project, with what is held of it."""
+
+    project: Project
+    diagnoses: Diagnoses = field(default_factory=Diagnoses)
+
+
 class Site:
-    """The page of one server."""
+    """The page of one server.
 
-    store: Store
-    settings: Settings
-    secret: bytes
-    started: float
-    """When the server started, in seconds since the epoch."""
-    sessions: Sessions
-    attempts: Attempts
-    assets: Assets
-    templates: Environment
-    projects: Projects
+    Args:
+        store: the database.
+        settings: how the server behaves.
+        secret: signs links and log-ins.
+        clock: seconds since the epoch.
+    """
 
-    @classmethod
-    def of(cls, store: Store, settings: Settings, secret: bytes, started: float) -> Site:
-        """The page of a server."""
-        assets = Assets.installed()
-        return cls(
-            store=store,
-            settings=settings,
-            secret=secret,
-            started=started,
-            sessions=Sessions(secret),
-            attempts=Attempts(),
-            assets=assets,
-            templates=environment(assets),
-            projects=Projects(Patience(started, settings.crashed_after)),
-        )
+    def __init__(self, store: Store, settings: Settings, secret: bytes, clock: Callable[[], float]) -> None:
+        self.store = store
+        self.settings = settings
+        self.secret = secret
+        self.clock = clock
+        self.started = clock()
+        self.sessions = Sessions(secret)
+        self.attempts = Attempts()
+        self.assets = Assets.installed()
+        self.templates = environment(self.assets)
+        patience = Patience(self.started, settings.crashed_after)
+        self.watched = lru_cache(maxsize=PROJECTS)(lambda number: Watched(Project(number, patience)))
 
     def user_of(self, key: str | None) -> str | None:
         """Who a key belongs to, or None if it opens nothing."""
@@ -72,13 +74,13 @@ class Site:
         return html(self.text(template, session=visit.session, **values))
 
     def context(self, connection: Connection, visit: Visit) -> Context:
-        """The request as the resolvers of the protocol see it."""
-        links = self.links(visit.request)
-        return Context(connection, self.settings, links, visit.session.user, visit.now, self.started)
+        """A request of the page as the resolvers of the protocol see it."""
+        return self.asked(connection, visit.request, visit.session.user, visit.now)
 
-    def links(self, request: Request) -> Links:
-        """Links to files of the server, as whoever sends a request sees it."""
-        return Links(self.secret, base_of(request))
+    def asked(self, connection: Connection, request: Request, user: str, now: float, writer: str = "") -> Context:
+        """A request as the resolvers of the protocol see it."""
+        links = Links(self.secret, base_of(request))
+        return Context(connection, self.settings, links, user, now, self.started, writer)
 
 
 def base_of(request: Request) -> str:
@@ -98,13 +100,9 @@ class Shelf:
 
     @classmethod
     def of(cls, site: Site, connection: Connection, visit: Visit, *, thorough: bool = False) -> Shelf:
-        """The project that an address names; `thorough` as for `Project.runs`.
-
-        Raises:
-            NotFound: there is none.
-        """
+        """The project that an address names, or NotFound; `thorough` as for `Project.runs`."""
         row = visit.project(connection)
-        watched = site.projects.of(row["id"])
+        watched = site.watched(row["id"])
         runs, epoch = watched.project.runs(connection, now=visit.now, thorough=thorough)
         return cls(row, watched, runs, epoch)
 
@@ -119,15 +117,9 @@ class Shelf:
         return path_of(*self.names)
 
     def run(self, name: str) -> Held:
-        """The run of W&B's id, or of a run id.
-
-        Raises:
-            NotFound: there is none.
-        """
+        """The newest run of W&B's id, else of a run id, else NotFound."""
         named = [run for run in self.runs if run.name == name] or [run for run in self.runs if run.title == name]
-        if named:
-            return named[-1]
-        raise NotFound(f"no run {name!r} in {'/'.join(self.names)}")
+        return needed(named[-1] if named else None, f"no run {name!r} in {'/'.join(self.names)}")
 
     def address(self, run: Held) -> str:
         """The address of a run."""

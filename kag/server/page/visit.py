@@ -53,11 +53,7 @@ class Visit:
         return dict(self.request.query_params)
 
     def project(self, connection: Connection) -> RowMapping:
-        """The project.
-
-        Raises:
-            NotFound: there is none.
-        """
+        """The project, or NotFound."""
         return needed(find_project(connection, self.entity, self.name), f"no project {self.entity}/{self.name}")
 
 

@@ -11,21 +11,19 @@ from kag.server.resolvers import (
     collections,
     files,
     history,
-    pages,
     projects,
     runs,
     sweeps,
 )
 
-_MODULES = (account, pages, projects, runs, history, files, sweeps, artifacts, artifact_changes, collections)
+_MODULES = (account, projects, runs, history, files, sweeps, artifacts, artifact_changes, collections)
 
 
 def registry() -> Registry[Context]:
     """Type -> field -> resolver, of all modules."""
     joined: dict[str, dict[str, Resolver[Context]]] = {}
-    parts: list[Registry[Context]] = [module.TYPES for module in _MODULES]
-    for part in parts:
-        for type_name, fields in part.items():
+    for module in _MODULES:
+        for type_name, fields in module.TYPES.items():
             known = joined.setdefault(type_name, {})
             twice = known.keys() & fields.keys()
             if twice:

@@ -14,17 +14,9 @@ FEATURES = ("FILESTREAM_GZIP", "SWEEPS_QUERY_FILTERING", "MARK_RUN_FILES_UPLOADE
 """Features of newer servers that this one has; the client takes its older ways for all others."""
 
 
-def _viewer(context: Context, _: Any, arguments: Arguments) -> Node:
-    return user(context, context.user)
-
-
 def user(context: Context, name: str) -> Node:
     """A person or machine with a key."""
     return Node("User", {"name": name, "entity": context.settings.entity})
-
-
-def _teams(context: Context, row: Any, arguments: Arguments) -> Node:
-    return connection("Team", [Node("Team", {"name": context.settings.entity})], {})
 
 
 def _entity(context: Context, _: Any, arguments: Arguments) -> Node:
@@ -36,15 +28,15 @@ def introspection(joined: Registry[Context]) -> Resolver[Context]:
 
     def answer(context: Context, _: Any, arguments: Arguments) -> Node:
         name = arguments.get("name")
-        found = [Node("IntrospectedField", {"name": field}) for field in joined.get(str(name), ())]
-        return Node("Introspected", {"name": name, "fields": found})
+        found = [Node("IntrospectedField", {"name": field, "args": []}) for field in joined.get(str(name), ())]
+        return Node("Introspected", {"name": name, "fields": found, "inputFields": [], "enumValues": []})
 
     return answer
 
 
 TYPES: Registry[Context] = {
     "Query": {
-        "viewer": _viewer,
+        "viewer": lambda context, row, arguments: user(context, context.user),
         "serverInfo": constant(Node("ServerInfo")),
         "entity": _entity,
         "organization": constant(None),
@@ -54,20 +46,16 @@ TYPES: Registry[Context] = {
         **constants(id=encode_id("User", 1), admin=False, flags="{}", deletedAt=None, organizations=[]),
         "email": lambda context, row, arguments: f"{row['name']}@localhost",
         "apiKeys": constant(connection("ApiKey", [], {})),
-        "teams": _teams,
+        "teams": lambda context, row, arguments: connection("Team", [Node("Team", {"name": row["entity"]})], {}),
     },
-    "Team": columns("name"),
     "ServerInfo": constants(
         features=[Node("ServerFeature", {"name": name, "isEnabled": True}) for name in FEATURES],
         cliVersionInfo={"max_cli_version": "99.0.0"},
         latestLocalVersionInfo=None,
     ),
-    "ServerFeature": columns("name", "isEnabled"),
     "Entity": {
         **columns("name"),
         **constants(id=encode_id("Entity", 1), isTeam=True, available=False, readOnly=False, defaultAccess="PRIVATE"),
         **constants(organization=None, user=None, xxhashDigestsEnabled=False, members=[]),
     },
-    "Introspected": {**columns("name", "fields"), **constants(inputFields=[], enumValues=[])},
-    "IntrospectedField": {**columns("name"), **constants(args=[])},
 }

@@ -12,13 +12,11 @@ from kag.server.arguments import Arguments, input_of, items
 from kag.server.context import Context, decode_id
 from kag.server.faults import needed
 from kag.server.graphql import Node, Registry, Resolver
-from kag.server.resolvers.fields import columns, constants
+from kag.server.resolvers.fields import constants
 from kag.server.resolvers.pages import connection
-from kag.server.store import by_id
+from kag.server.store import find
 from kag.server.tables import artifacts as artifact_table
 from kag.server.tables import manifests
-
-Change = Callable[[Context, RowMapping, Arguments], RowMapping]
 
 
 def _answer(kind: str, change: Callable[[Context, Arguments], RowMapping]) -> Resolver[Context]:
@@ -30,7 +28,7 @@ def _answer(kind: str, change: Callable[[Context, Arguments], RowMapping]) -> Re
     return resolve
 
 
-def _changed(kind: str, change: Change) -> Resolver[Context]:
+def _changed(kind: str, change: Callable[[Context, RowMapping, Arguments], RowMapping]) -> Resolver[Context]:
     """A resolver that finds an artifact, lets a function change it and answers with it."""
     return _answer(kind, lambda context, given: change(context, _artifact(context, given), given))
 
@@ -39,12 +37,8 @@ def _artifact(context: Context, given: Arguments) -> RowMapping:
     return artifacts.find(context.connection, given.get("artifactID"))
 
 
-def _commit(context: Context, artifact: RowMapping, given: Arguments) -> RowMapping:
-    return artifacts.commit(context.connection, artifact, now=context.now)
-
-
 def _delete(context: Context, artifact: RowMapping, given: Arguments) -> RowMapping:
-    context.connection.execute(artifact_table.delete().where(artifact_table.c.id == artifact["id"]))
+    context.connection.execute(artifact_table.delete().filter_by(id=artifact["id"]))
     return artifact
 
 
@@ -77,7 +71,7 @@ def _create_manifest(context: Context, _: Any, arguments: Arguments) -> Node:
 
 def _update_manifest(context: Context, _: Any, arguments: Arguments) -> Node:
     number = decode_id("Manifest", input_of(arguments).get("artifactManifestID"))
-    return _manifest(needed(by_id(context.connection, manifests, number), "no such manifest"))
+    return _manifest(needed(find(context.connection, manifests, id=number), "no such manifest"))
 
 
 def _manifest(row: RowMapping) -> Node:
@@ -90,25 +84,19 @@ TYPES: Registry[Context] = {
         "createArtifactFiles": _create_files,
         "createArtifactManifest": _create_manifest,
         "updateArtifactManifest": _update_manifest,
-        "commitArtifact": _changed("CommitArtifactPayload", _commit),
+        "commitArtifact": _changed("CommitArtifactPayload", artifacts.commit),
         "updateArtifact": _changed("UpdateArtifactPayload", artifacts.update),
         "deleteArtifact": _changed("DeleteArtifactPayload", _delete),
         "useArtifact": _answer("UseArtifactPayload", artifacts.use),
         "addAliases": _changed("AliasesPayload", _add_aliases),
         "deleteAliases": _changed("AliasesPayload", _drop_aliases),
     },
-    **{
-        f"{name}Payload": columns("artifact", "success")
-        for name in ("CreateArtifact", "CommitArtifact", "UpdateArtifact", "DeleteArtifact", "UseArtifact", "Aliases")
-    },
-    "CreateArtifactFilesPayload": columns("files"),
-    "ArtifactManifestPayload": columns("artifactManifest"),
     "NewArtifactFile": {
         "storagePath": lambda context, row, arguments: f"artifact-files/{row['id']}",
         "uploadUrl": _file_link,
         **constants(uploadHeaders=[], uploadMultipartUrls=None),
         "artifact": lambda context, row, arguments: Node(
-            "Artifact", by_id(context.connection, artifact_table, row["artifact_id"])
+            "Artifact", find(context.connection, artifact_table, id=row["artifact_id"])
         ),
     },
 }

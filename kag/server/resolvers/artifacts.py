@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import RowMapping, Select, select
+from sqlalchemy import RowMapping, Select, Table, select
 
 from kag.server import artifacts
 from kag.server.arguments import Arguments, items, json_object
 from kag.server.context import Context, encode_id
 from kag.server.faults import Fault
 from kag.server.files import blob_path, media_type
-from kag.server.graphql import Node, Registry
+from kag.server.graphql import Node, Registry, Resolver
 from kag.server.resolvers.fields import column, columns, constant, constants, identifier, moments, optional
 from kag.server.resolvers.files import get_link
 from kag.server.resolvers.pages import connection, listed
 from kag.server.runs import run_by_id
-from kag.server.store import first
-from kag.server.tables import artifact_uses
+from kag.server.store import all_rows, find
+from kag.server.tables import aliases, artifact_tags, artifact_uses
 from kag.server.tables import artifacts as artifact_table
 from kag.server.tables import runs as run_table
 
@@ -27,9 +27,18 @@ def sequence_of(context: Context, row: RowMapping, arguments: Arguments) -> Node
     return Node("ArtifactSequence", artifacts.collection_of(context.connection, row))
 
 
-def alias_nodes(context: Context, row: RowMapping, arguments: Arguments) -> list[Node]:
-    """Names that point to an artifact: `latest`, `v3`, ..."""
-    return [Node("ArtifactAlias", one) for one in artifacts.aliases_of(context.connection, row["id"])]
+def _named(kind: str, table: Table) -> Resolver[Context]:
+    """A resolver that gives the rows of a table that belong to an artifact, in order."""
+
+    def resolve(context: Context, row: Any, arguments: Arguments) -> list[Node]:
+        query = select(table).filter_by(artifact_id=row["id"]).order_by(table.c.id)
+        return [Node(kind, one) for one in all_rows(context.connection, query)]
+
+    return resolve
+
+
+alias_nodes = _named("ArtifactAlias", aliases)
+"""Names that point to an artifact: `latest`, `v3`, ..."""
 
 
 def file_page(context: Context, row: RowMapping, arguments: Arguments) -> Node:
@@ -69,11 +78,7 @@ def _size(context: Context, row: RowMapping, arguments: Arguments) -> str:
 
 
 def _type(context: Context, row: RowMapping, arguments: Arguments) -> Node:
-    return Node("ArtifactType", {"id": 0, "name": artifacts.collection_of(context.connection, row)["type"]})
-
-
-def _tags(context: Context, row: RowMapping, arguments: Arguments) -> list[Node]:
-    return [Node("Tag", one) for one in artifacts.tags_of(context.connection, row["id"])]
+    return Node("ArtifactType", {"id": 0, "type": artifacts.collection_of(context.connection, row)["type"]})
 
 
 def _manifest(context: Context, row: RowMapping, arguments: Arguments) -> RowMapping | None:
@@ -100,13 +105,12 @@ def artifact_by_id(context: Context, _: Any, arguments: Arguments) -> Node:
 
 def _client_id(context: Context, _: Any, arguments: Arguments) -> dict[str, Any] | None:
     client = str(arguments.get("clientID"))
-    found = first(context.connection, select(artifact_table).where(artifact_table.c.client_id == client))
+    found = find(context.connection, artifact_table, client_id=client)
     return None if found is None else {"serverID": encode_id("Artifact", found["id"])}
 
 
 def _outputs(run: RowMapping) -> Select[Any]:
-    where = (artifact_table.c.run_id == run["id"], artifact_table.c.state == artifacts.COMMITTED)
-    return select(artifact_table).where(*where).order_by(artifact_table.c.id)
+    return select(artifact_table).filter_by(run_id=run["id"], state=artifacts.COMMITTED).order_by(artifact_table.c.id)
 
 
 def _inputs(run: RowMapping) -> Select[Any]:
@@ -128,7 +132,7 @@ TYPES: Registry[Context] = {
         **columns("description", "metadata", "state", "digest", versionIndex="version"),
         **constants(ttlDurationSeconds=-1, ttlIsInherited=False, historyStep=None, digestAlgorithm="MANIFEST_MD5"),
         **moments(createdAt="created_at", updatedAt="updated_at"),
-        "tags": _tags,
+        "tags": _named("Tag", artifact_tags),
         "aliases": alias_nodes,
         "size": _size,
         "commitHash": lambda context, row, arguments: f"{row['id']:020x}",
@@ -151,7 +155,6 @@ TYPES: Registry[Context] = {
     },
     "ArtifactAlias": {"id": identifier("Alias"), "alias": column("alias"), "artifactCollection": sequence_of},
     "Tag": {"id": identifier("Tag"), "name": column("name")},
-    "ClientIDMapping": columns("serverID"),
     "Run": {"outputArtifacts": listed("Artifact", _outputs), "inputArtifacts": listed("Artifact", _inputs)},
     "File": {
         **columns(displayName="name", digest="md5"),

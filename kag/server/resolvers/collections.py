@@ -15,14 +15,13 @@ from kag.server.resolvers.artifacts import alias_nodes, file_page
 from kag.server.resolvers.fields import column, columns, constants, identifier, moments, optional, time_text
 from kag.server.resolvers.pages import connection, listed
 from kag.server.resolvers.projects import project_of
-from kag.server.store import all_rows
+from kag.server.store import all_rows, first
 from kag.server.tables import artifacts as artifact_table
 from kag.server.tables import collections as collection_table
 
 
 def _membership(context: Context, row: RowMapping, arguments: Arguments) -> dict[str, RowMapping] | None:
-    found = artifacts.by_path(context.connection, row["id"], arguments.get("name"))
-    return None if found is None else {"collection": found[0], "artifact": found[1]}
+    return artifacts.by_path(context.connection, row["id"], arguments.get("name"))
 
 
 def _membership_by_alias(context: Context, row: RowMapping, arguments: Arguments) -> dict[str, RowMapping] | None:
@@ -30,52 +29,42 @@ def _membership_by_alias(context: Context, row: RowMapping, arguments: Arguments
     return None if found is None else {"collection": row, "artifact": found}
 
 
-def _artifact(context: Context, row: RowMapping, arguments: Arguments) -> RowMapping | None:
+def _is_of(owner: Mapping[str, Any], collection: RowMapping) -> bool:
+    """Whether a collection belongs to an owner in its project: the project itself, or one type of artifacts in it."""
+    return owner.get("type") in (None, collection["type"])
+
+
+def _artifact(context: Context, row: Mapping[str, Any], arguments: Arguments) -> RowMapping | None:
     found = artifacts.by_path(context.connection, row["id"], arguments.get("name"))
-    return None if found is None else found[1]
+    return found["artifact"] if found is not None and _is_of(row, found["collection"]) else None
 
 
-def _artifact_of_type(context: Context, row: dict[str, Any], arguments: Arguments) -> RowMapping | None:
-    found = artifacts.by_path(context.connection, row["id"], arguments.get("name"))
-    return None if found is None or found[0]["type"] != row["name"] else found[1]
-
-
-def _collection(context: Context, row: RowMapping, arguments: Arguments) -> RowMapping | None:
-    return artifacts.find_collection(context.connection, row["id"], arguments.get("name"))
-
-
-def _collection_of_type(context: Context, row: dict[str, Any], arguments: Arguments) -> RowMapping | None:
+def _collection(context: Context, row: Mapping[str, Any], arguments: Arguments) -> RowMapping | None:
     found = artifacts.find_collection(context.connection, row["id"], arguments.get("name"))
-    return None if found is None or found["type"] != row["name"] else found
+    return found if found is not None and _is_of(row, found) else None
 
 
-def _collections(project: Mapping[str, Any]) -> Select[Any]:
-    return (
-        select(collection_table).where(collection_table.c.project_id == project["id"]).order_by(collection_table.c.id)
-    )
-
-
-def _collections_of_type(type_of_project: dict[str, Any]) -> Select[Any]:
-    return _collections(type_of_project).where(collection_table.c.type == type_of_project["name"])
+def _collections(owner: Mapping[str, Any]) -> Select[Any]:
+    type_of_owner = {"type": owner["type"]} if "type" in owner else {}
+    return select(collection_table).filter_by(project_id=owner["id"], **type_of_owner).order_by(collection_table.c.id)
 
 
 def _types(context: Context, row: RowMapping) -> list[Node]:
-    query = select(collection_table.c.type).where(collection_table.c.project_id == row["id"]).distinct()
-    found = context.connection.execute(query.order_by("type")).scalars()
-    return [Node("ArtifactType", {"id": row["id"], "name": name}) for name in found]
+    query = select(collection_table.c.type).filter_by(project_id=row["id"]).distinct().order_by("type")
+    return [Node("ArtifactType", {**one, "id": row["id"]}) for one in all_rows(context.connection, query)]
 
 
 def _type(context: Context, row: RowMapping, arguments: Arguments) -> Node | None:
-    return next((one for one in _types(context, row) if one.value["name"] == arguments.get("name")), None)
+    return next((one for one in _types(context, row) if one.value["type"] == arguments.get("name")), None)
 
 
 def _versions(collection: RowMapping) -> Select[Any]:
-    where = (artifact_table.c.collection_id == collection["id"], artifact_table.c.state == artifacts.COMMITTED)
-    return select(artifact_table).where(*where).order_by(artifact_table.c.version.desc())
+    committed = select(artifact_table).filter_by(collection_id=collection["id"], state=artifacts.COMMITTED)
+    return committed.order_by(artifact_table.c.version.desc())
 
 
 def _all_aliases(context: Context, row: RowMapping, arguments: Arguments) -> Node:
-    versions = all_rows(context.connection, select(artifact_table).where(artifact_table.c.collection_id == row["id"]))
+    versions = all_rows(context.connection, select(artifact_table).filter_by(collection_id=row["id"]))
     found = [one for version in versions for one in alias_nodes(context, version, {})]
     return connection("ArtifactAlias", found, arguments)
 
@@ -99,12 +88,11 @@ TYPES: Registry[Context] = {
     },
     "ArtifactType": {
         "id": identifier("ArtifactType"),
-        "name": column("name"),
+        "name": column("type"),
         **constants(description=None, createdAt="1970-01-01T00:00:00Z"),
-        "artifactCollections": listed("ArtifactCollection", _collections_of_type, "ArtifactSequence"),
-        "artifactCollection": optional("ArtifactSequence", _collection_of_type),
-        "artifactSequence": optional("ArtifactSequence", _collection_of_type),
-        "artifact": optional("Artifact", _artifact_of_type),
+        "artifactCollections": listed("ArtifactCollection", _collections, "ArtifactSequence"),
+        **dict.fromkeys(("artifactCollection", "artifactSequence"), optional("ArtifactSequence", _collection)),
+        "artifact": optional("Artifact", _artifact),
     },
     "Project": {
         "artifact": optional("Artifact", _artifact),
@@ -121,12 +109,15 @@ TYPES: Registry[Context] = {
         **constants(description=None, state="READY", digestAlgorithm="MANIFEST_MD5"),
         **moments(createdAt="created_at", updatedAt="created_at"),
         "project": project_of,
-        "defaultArtifactType": lambda context, row, arguments: Node("ArtifactType", {"id": 0, "name": row["type"]}),
-        "latestArtifact": optional("Artifact", lambda context, row, _: artifacts.latest(context.connection, row["id"])),
+        "defaultArtifactType": lambda context, row, arguments: Node("ArtifactType", {"id": 0, "type": row["type"]}),
+        "latestArtifact": optional("Artifact", lambda context, row, _: first(context.connection, _versions(row))),
         "artifactMembership": optional("ArtifactCollectionMembership", _membership_by_alias),
         "artifacts": listed("VersionedArtifact", _versions, "Artifact"),
         "aliases": _all_aliases,
         "tags": lambda context, row, arguments: connection("Tag", [], arguments),
     },
-    "VersionedArtifactEdge": {"version": lambda context, row, arguments: f"v{row['node'].value['version']}"},
+    "VersionedArtifactEdge": {
+        **columns("node", "cursor"),
+        "version": lambda context, row, arguments: f"v{row['node'].value['version']}",
+    },
 }

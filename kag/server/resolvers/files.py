@@ -69,15 +69,9 @@ TYPES: Registry[Context] = {
         "deleteFiles": _delete,
         "markRunFilesUploaded": constant(Node("MarkRunFilesUploadedPayload", {"success": True})),
     },
-    "CreateRunFilesPayload": columns("runID", "uploadHeaders", "files"),
-    "FileUpload": columns("name", "uploadUrl"),
-    "DeleteFilesPayload": columns("success"),
-    "MarkRunFilesUploadedPayload": columns("success"),
     "Run": {
         "files": _files,
-        "fileCount": lambda context, row, arguments: count(
-            context.connection, file_table, file_table.c.run_id == row["id"]
-        ),
+        "fileCount": lambda context, row, arguments: count(context.connection, file_table, run_id=row["id"]),
     },
     "File": {
         "id": identifier("File"),
@@ -94,5 +88,5 @@ TYPES: Registry[Context] = {
         "url": lambda context, row, arguments: _url(context, row, arguments) if arguments.get("upload") else None,
         "mimetype": lambda context, row, arguments: media_type(row["name"]),
     },
-    "FileConnection": {"uploadHeaders": constant([])},
+    "FileConnection": {**columns("edges", "pageInfo", "totalCount"), **constants(uploadHeaders=[])},
 }

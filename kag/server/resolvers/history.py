@@ -44,10 +44,9 @@ def _events(context: Context, row: RowMapping, arguments: Arguments) -> list[str
 
 
 def _sampled(context: Context, row: RowMapping, arguments: Arguments) -> list[Any]:
-    specs = arguments.get("specs") or []
-    return [
-        sampled_keys(context.connection, row["id"], spec) for spec in (specs if isinstance(specs, list) else [specs])
-    ]
+    given = arguments.get("specs") or []
+    specs = given if isinstance(given, list) else [given]
+    return [sampled_keys(context.connection, row["id"], spec) for spec in specs]
 
 
 def _keys(context: Context, row: RowMapping, arguments: Arguments) -> Any:
@@ -81,7 +80,7 @@ TYPES: Registry[Context] = {
         "history": _history,
         "events": _events,
         "sampledHistory": _sampled,
-        "parquetHistory": constant(Node("ParquetHistory")),
+        "parquetHistory": constant(Node("ParquetHistory", {"parquetUrls": [], "liveData": []})),
         "historyKeys": _keys,
         "historyLineCount": lambda context, row, arguments: line_offset(context.connection, row, HISTORY),
         "eventsLineCount": lambda context, row, arguments: line_offset(context.connection, row, EVENTS),
@@ -90,6 +89,5 @@ TYPES: Registry[Context] = {
         "eventsTail": _tail(EVENTS),
         "logLines": _log_lines,
     },
-    "ParquetHistory": constants(parquetUrls=[], liveData=[]),
     "LogLine": {**columns(number="line", line="body"), **constants(timestamp=None, level=None, label="")},
 }

@@ -10,8 +10,7 @@ from sqlalchemy import Select
 from kag.server.arguments import Arguments
 from kag.server.context import Context
 from kag.server.faults import Fault
-from kag.server.graphql import Node, Registry, Resolver
-from kag.server.resolvers.fields import columns
+from kag.server.graphql import Node, Resolver
 from kag.server.store import all_rows
 
 MAX_PAGE = 10_000
@@ -24,20 +23,15 @@ def connection(kind: str, nodes: Sequence[Node], arguments: Arguments) -> Node:
     if first is not None and (not isinstance(first, int) or not 0 <= first <= MAX_PAGE):
         raise Fault(f"`first` must be a whole number up to {MAX_PAGE}")
     end = len(nodes) if first is None else min(start + first, len(nodes))
-    edges = [
-        Node(f"{kind}Edge", {"node": node, "cursor": str(start + i + 1)}) for i, node in enumerate(nodes[start:end])
-    ]
+    shown = enumerate(nodes[start:end], start + 1)
+    edges = [Node(f"{kind}Edge", {"node": node, "cursor": str(position)}) for position, node in shown]
     page = {"endCursor": str(max(start, end)), "hasNextPage": end < len(nodes)}
     value = {"edges": edges, "pageInfo": Node("PageInfo", page), "totalCount": len(nodes)}
     return Node(f"{kind}Connection", value)
 
 
 def cursor_of(text: Any) -> int:
-    """The position of a cursor.
-
-    Raises:
-        Fault: it is none.
-    """
+    """The position of a cursor; a Fault if it is none of ours."""
     if not text:
         return 0
     if not isinstance(text, str) or not text.isdecimal() or len(text) > 9:
@@ -59,16 +53,3 @@ def listed(kind: str, query: Callable[[Any], Select[Any]], node: str = "") -> Re
         return connection(kind, [Node(node or kind, one) for one in found], arguments)
 
     return resolve
-
-
-CONNECTIONS = (
-    *("Team", "ApiKey", "Project", "View", "Run", "LogLine", "File", "NewArtifactFile", "Sweep", "Agent", "Tag"),
-    *("Artifact", "ArtifactAlias", "ArtifactCollection", "ArtifactMembership", "ArtifactType", "VersionedArtifact"),
-)
-"""Types of objects that are listed in pages."""
-
-TYPES: Registry[Context] = {
-    **{f"{kind}Connection": columns("edges", "pageInfo", "totalCount") for kind in CONNECTIONS},
-    **{f"{kind}Edge": columns("node", "cursor") for kind in CONNECTIONS},
-    "PageInfo": columns("endCursor", "hasNextPage"),
-}

@@ -14,7 +14,7 @@ from kag.server.resolvers.account import user
 from kag.server.resolvers.fields import columns, constants, identifier, moments, optional
 from kag.server.resolvers.pages import connection
 from kag.server.runs import WITH_SWEEP, checked_name, ensure_project, find_project, find_run, note_resume
-from kag.server.store import all_rows, by_id, updated
+from kag.server.store import all_rows, find, updated
 from kag.server.tables import projects as project_table
 from kag.server.tables import runs as run_table
 
@@ -24,7 +24,7 @@ def _project(context: Context, _: Any, arguments: Arguments) -> RowMapping | Non
 
 
 def _projects(context: Context, _: Any, arguments: Arguments) -> Node:
-    query = select(project_table).where(project_table.c.entity == entity_of(context, arguments))
+    query = select(project_table).filter_by(entity=entity_of(context, arguments))
     rows = all_rows(context.connection, query.order_by(project_table.c.created_at.desc()))
     return connection("Project", [Node("Project", row) for row in rows], arguments)
 
@@ -68,7 +68,7 @@ def _runs(context: Context, row: RowMapping, arguments: Arguments) -> Node:
 
 def project_of(context: Context, row: RowMapping, arguments: Arguments) -> Node:
     """The project that a run, a sweep or a collection belongs to."""
-    return Node("Project", by_id(context.connection, project_table, row["project_id"]))
+    return Node("Project", find(context.connection, project_table, id=row["project_id"]))
 
 
 TYPES: Registry[Context] = {
@@ -77,7 +77,6 @@ TYPES: Registry[Context] = {
         **dict.fromkeys(("projects", "models"), _projects),
     },
     "Mutation": {"upsertModel": _upsert},
-    "UpsertModelPayload": columns("project", "model", "inserted"),
     "Project": {
         "id": identifier("Project"),
         "internalId": lambda context, row, arguments: str(row["id"]),

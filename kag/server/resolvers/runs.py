@@ -13,7 +13,7 @@ from kag.server.faults import Fault
 from kag.server.filestream import told_to_stop
 from kag.server.graphql import Node, Registry
 from kag.server.resolvers.account import user
-from kag.server.resolvers.fields import columns, constant, constants, identifier, moments
+from kag.server.resolvers.fields import columns, constants, identifier, moments
 from kag.server.resolvers.projects import project_of
 from kag.server.runs import edit_run, ensure_project, find_run_by_path, run_by_id, start_run, tail
 from kag.server.tables import EVENTS
@@ -29,18 +29,19 @@ def _upsert(context: Context, _: Any, arguments: Arguments) -> Node:
         entity = entity_of(context, given)
         project = ensure_project(context.connection, entity, given.get("modelName"), now=context.now)
         row, inserted = start_run(context, project, given)
-    return Node("UpsertBucketPayload", {"bucket": Node("Run", row), "inserted": inserted})
+    settings = Node("ServerSettings", {"serverMessages": []})
+    return Node("UpsertBucketPayload", {"bucket": Node("Run", row), "inserted": inserted, "serverSettings": settings})
 
 
 def _delete(context: Context, _: Any, arguments: Arguments) -> Node:
     number = decode_id("Run", input_of(arguments).get("id"))
-    context.connection.execute(run_table.delete().where(run_table.c.id == number))
+    context.connection.execute(run_table.delete().filter_by(id=number))
     return Node("DeleteRunPayload", {"clientMutationId": None, "success": True})
 
 
 def _stop(context: Context, _: Any, arguments: Arguments) -> Node:
     number = run_by_id(context.connection, decode_id("Run", input_of(arguments).get("id")))["id"]
-    context.connection.execute(run_table.update().where(run_table.c.id == number).values(should_stop=True))
+    context.connection.execute(run_table.update().filter_by(id=number).values(should_stop=True))
     return Node("StopRunPayload", {"clientMutationId": None, "success": True})
 
 
@@ -53,16 +54,12 @@ def _update_state(context: Context, _: Any, arguments: Arguments) -> Node:
     state = str(given.get("state"))
     if row["sweep_id"] is not None or context.shown_state(row) not in _TRANSITIONS.get(state, ()):
         raise Fault(f"this run cannot become {state}")
-    context.connection.execute(run_table.update().where(run_table.c.id == row["id"]).values(state=state))
+    context.connection.execute(run_table.update().filter_by(id=row["id"]).values(state=state))
     return Node("UpdateRunStatePayload", {"success": True})
 
 
-def _shown(context: Context, row: RowMapping, arguments: Arguments) -> str:
-    return context.shown_state(row)
-
-
 def _sweep_name(context: Context, row: RowMapping, arguments: Arguments) -> str | None:
-    return context.connection.execute(select(sweep_table.c.name).where(sweep_table.c.id == row["sweep_id"])).scalar()
+    return context.connection.execute(select(sweep_table.c.name).filter_by(id=row["sweep_id"])).scalar()
 
 
 def _system_metrics(context: Context, row: RowMapping, arguments: Arguments) -> str:
@@ -80,9 +77,8 @@ def _wandb_config(context: Context, row: RowMapping, arguments: Arguments) -> st
 
 def _alert(context: Context, _: Any, arguments: Arguments) -> Node:
     given = input_of(arguments)
-    found = find_run_by_path(
-        context.connection, entity_of(context, given), given.get("projectName"), given.get("runName")
-    )
+    entity = entity_of(context, given)
+    found = find_run_by_path(context.connection, entity, given.get("projectName"), given.get("runName"))
     return Node("NotifyScriptableRunAlertPayload", {"success": found is not None})
 
 
@@ -94,12 +90,6 @@ TYPES: Registry[Context] = {
         "updateRunState": _update_state,
         "notifyScriptableRunAlert": _alert,
     },
-    "UpsertBucketPayload": {**columns("bucket", "inserted"), "serverSettings": constant(Node("ServerSettings"))},
-    "ServerSettings": {"serverMessages": constant([])},
-    "DeleteRunPayload": columns("clientMutationId", "success"),
-    "StopRunPayload": columns("clientMutationId", "success"),
-    "UpdateRunStatePayload": columns("success"),
-    "NotifyScriptableRunAlertPayload": columns("success"),
     "Run": {
         "id": identifier("Run"),
         **columns("name", "description", "notes", "config", "commit", "host", "repo"),
@@ -111,7 +101,7 @@ TYPES: Registry[Context] = {
         "systemMetrics": _system_metrics,
         "wandbConfig": _wandb_config,
         "tags": lambda context, row, arguments: json.loads(row["tags"]),
-        "state": _shown,
+        "state": lambda context, row, arguments: context.shown_state(row),
         "running": lambda context, row, arguments: context.shown_state(row) == "running",
         "failed": lambda context, row, arguments: context.shown_state(row) in ("failed", "crashed"),
         "stopped": lambda context, row, arguments: told_to_stop(context.connection, row),

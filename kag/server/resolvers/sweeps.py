@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from sqlalchemy import ColumnElement, RowMapping, Select, and_, select
+from sqlalchemy import RowMapping, Select, select
 
 from kag.server.arguments import Arguments, entity_of, input_of, json_object
 from kag.server.context import Context, decode_id
@@ -15,7 +15,7 @@ from kag.server.resolvers.fields import columns, constants, identifier, moments,
 from kag.server.resolvers.pages import connection, listed
 from kag.server.resolvers.projects import project_of
 from kag.server.runs import find_project
-from kag.server.store import count, first
+from kag.server.store import count, find
 from kag.server.sweeps import by_name, create, create_agent, edit, heartbeat, sweep_of, sweeps_of, trials_of
 from kag.server.tables import agents, attempts
 from kag.server.tables import runs as run_table
@@ -43,7 +43,7 @@ def _heartbeat(context: Context, _: Any, arguments: Arguments) -> Node:
 
 def _delete(context: Context, _: Any, arguments: Arguments) -> Node:
     number = decode_id("Sweep", input_of(arguments).get("id"))
-    context.connection.execute(sweep_table.delete().where(sweep_table.c.id == number))
+    context.connection.execute(sweep_table.delete().filter_by(id=number))
     return Node("DeleteSweepPayload", {"success": True, "clientMutationId": None})
 
 
@@ -59,7 +59,7 @@ def _sweeps(context: Context, row: RowMapping, arguments: Arguments) -> Node:
 
 
 def _runs(sweep: RowMapping) -> Select[Any]:
-    return select(run_table).where(run_table.c.sweep_id == sweep["id"]).order_by(run_table.c.created_at, run_table.c.id)
+    return select(run_table).filter_by(sweep_id=sweep["id"]).order_by(run_table.c.created_at, run_table.c.id)
 
 
 def _best_loss(context: Context, row: RowMapping, arguments: Arguments) -> float | None:
@@ -73,21 +73,21 @@ def _best_loss(context: Context, row: RowMapping, arguments: Arguments) -> float
 
 
 def _agents(sweep: RowMapping) -> Select[Any]:
-    return select(agents).where(agents.c.sweep_id == sweep["id"]).order_by(agents.c.id)
+    return select(agents).filter_by(sweep_id=sweep["id"]).order_by(agents.c.id)
 
 
 def _agent(context: Context, row: RowMapping, arguments: Arguments) -> RowMapping | None:
-    return first(context.connection, _agents(row).where(agents.c.name == str(arguments.get("agentName"))))
-
-
-def _begun(agent: RowMapping) -> ColumnElement[bool]:
-    """The attempts that an agent has begun."""
-    return and_(attempts.c.sweep_id == agent["sweep_id"], attempts.c.agent == agent["name"])
+    return find(context.connection, agents, sweep_id=row["id"], name=str(arguments.get("agentName")))
 
 
 def _agent_runs(agent: RowMapping) -> Select[Any]:
     own = (attempts.c.sweep_id == run_table.c.sweep_id) & (attempts.c.run == run_table.c.name)
-    return select(run_table).join(attempts, own).where(_begun(agent)).order_by(run_table.c.created_at)
+    begun = (attempts.c.sweep_id == agent["sweep_id"], attempts.c.agent == agent["name"])
+    return select(run_table).join(attempts, own).where(*begun).order_by(run_table.c.created_at)
+
+
+def _agent_run_count(context: Context, row: RowMapping, arguments: Arguments) -> int:
+    return count(context.connection, attempts, sweep_id=row["sweep_id"], agent=row["name"])
 
 
 def _agent_state(context: Context, row: RowMapping, arguments: Arguments) -> str:
@@ -102,16 +102,10 @@ TYPES: Registry[Context] = {
         "agentHeartbeat": _heartbeat,
         "deleteSweep": _delete,
     },
-    "UpsertSweepPayload": columns("sweep", "configValidationWarnings"),
-    "CreateAgentPayload": columns("agent"),
-    "AgentHeartbeatPayload": columns("agent", "commands"),
-    "DeleteSweepPayload": columns("success", "clientMutationId"),
     "Project": {
         "sweep": optional("Sweep", _sweep),
         "sweeps": _sweeps,
-        "totalSweeps": lambda context, row, arguments: count(
-            context.connection, sweep_table, sweep_table.c.project_id == row["id"]
-        ),
+        "totalSweeps": lambda context, row, arguments: count(context.connection, sweep_table, project_id=row["id"]),
     },
     "Sweep": {
         "id": identifier("Sweep"),
@@ -122,9 +116,7 @@ TYPES: Registry[Context] = {
         "bestLoss": _best_loss,
         "project": project_of,
         "runs": listed("Run", _runs),
-        "runCount": lambda context, row, arguments: count(
-            context.connection, run_table, run_table.c.sweep_id == row["id"]
-        ),
+        "runCount": lambda context, row, arguments: count(context.connection, run_table, sweep_id=row["id"]),
         "runCountExpected": lambda context, row, arguments: sweep_of(row["config"]).trial_count(),
         "agents": listed("Agent", _agents),
         "agent": optional("Agent", _agent),
@@ -134,7 +126,7 @@ TYPES: Registry[Context] = {
         **columns("name", "host"),
         **moments(createdAt="created_at", heartbeatAt="heartbeat_at"),
         "state": _agent_state,
-        "totalRuns": lambda context, row, arguments: count(context.connection, attempts, _begun(row)),
+        "totalRuns": _agent_run_count,
         "runs": listed("Run", _agent_runs),
     },
 }
