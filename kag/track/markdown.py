@@ -75,7 +75,7 @@ def rows(text: str, *, where: str) -> list[RunRecord]:
         raise RecordError("has no table of runs", where=where, remedy=f"its header must read | {' | '.join(COLUMNS)} |")
     for line in (line for table in tables for line in table[1:]):
         place = f"{where}:{line + 1}"
-        found.append(_record(_cells(lines[line], place), len(found) + 1, place))
+        found.append(_record(lines[line].strip(), len(found) + 1, place))
     return found
 
 
@@ -109,8 +109,8 @@ def _split(line: str) -> list[str]:
     return cells[1 if cells[0] == "" else 0 : len(cells) - 1 if cells[-1] == "" else len(cells)]
 
 
-def _record(cells: Sequence[str], number: int, place: str) -> RunRecord:
-    first, change, files, val, test = cells
+def _record(line: str, number: int, place: str) -> RunRecord:
+    first, change, files, val, test = cells = _cells(line, place)
     names = [span["code"].strip() for span in _CODE.finditer(first)]
     start, precision = _start(names, first, place)
     name = _name(names, first)
@@ -127,6 +127,7 @@ def _record(cells: Sequence[str], number: int, place: str) -> RunRecord:
         results=tuple(results),
         stated=Stated(
             cells=dict(zip(COLUMNS, cells, strict=True)),
+            as_written=line if any("|" in cell for cell in cells) else None,
             files_touched=tuple(span["code"].strip() for span in _CODE.finditer(files)),
             row=number,
             start_known_to=precision,
