@@ -8,7 +8,6 @@ from kag.changelog.write import write_note
 from kag.errors import RecordError
 from kag.track.folder import RunFolder
 from kag.track.markdown import MarkdownSource
-from kag.track.record import RunRecord
 
 
 def import_rows(file: Path, runs: Path) -> tuple[list[str], list[str]]:
@@ -25,7 +24,13 @@ def import_rows(file: Path, runs: Path) -> tuple[list[str], list[str]]:
     records = list(source.records())
     known = [record for record in records if (runs / record.id / "record.json").exists()]
     for record in known:
-        _require_same(RunFolder(runs / record.id), record, file)
+        folder = RunFolder(runs / record.id)
+        if folder.read_record() != record:
+            raise RecordError(
+                f"run {folder.id} is there already, with another record than the row of {file}",
+                where=str(folder.path),
+                remedy="import into another folder, or move this run away",
+            )
     made = [record for record in records if record not in known]
     for record in made:
         folder = RunFolder(runs / record.id)
@@ -33,12 +38,3 @@ def import_rows(file: Path, runs: Path) -> tuple[list[str], list[str]]:
         write_note(folder, source.notes(record.id))
         folder.write_record(record)
     return [record.id for record in made], [record.id for record in known]
-
-
-def _require_same(folder: RunFolder, record: RunRecord, file: Path) -> None:
-    if folder.read_record() != record:
-        raise RecordError(
-            f"run {folder.id} is there already, with another record than the row of {file}",
-            where=str(folder.path),
-            remedy="import into another folder, or move this run away",
-        )
