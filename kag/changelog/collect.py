@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 
-from kag.changelog.cache import Cache, Item, Version, run_version
+from kag.changelog.cache import Item, Version, keep_items, read_items, version_of
 from kag.changelog.diagnose import entry_of
 from kag.changelog.entry import Entry, Siblings
 from kag.changelog.logged import Logged
@@ -42,16 +42,16 @@ def _entries(source: RunSource) -> Iterator[Entry]:
 def _of_folders(source: FolderSource) -> Iterator[Entry]:
     records = list(source.records())
     folders = {record.id: RunFolder(source.runs / record.id) for record in records}
-    versions = {run: run_version(folder) for run, folder in folders.items()}
-    cache = Cache.read(source.runs)
-    items = {run: item for run, version in versions.items() if (item := cache.get(run, version)) is not None}
+    versions = {run: version_of(folder.record_file, folder.history_file) for run, folder in folders.items()}
+    before = read_items(source.runs)
+    items = {run: before[run] for run in folders if run in before and before[run].version == versions[run]}
     unread = [run for run in folders if run not in items]
     items |= zip(unread, _read([folders[run] for run in unread], [versions[run] for run in unread]), strict=True)
     for record in records:
         item = items[record.id]
-        cache.keep(record.id, item)
         yield Entry(record, item.course, item.findings, folders[record.id].notes())
-    cache.write()
+    if items != before:
+        keep_items(source.runs, items)
 
 
 def _read(folders: Sequence[RunFolder], versions: Sequence[Version]) -> Iterator[Item]:
@@ -65,7 +65,8 @@ def _read(folders: Sequence[RunFolder], versions: Sequence[Version]) -> Iterator
 
 
 def _item(folder: RunFolder, version: Version) -> Item:
-    return Item.of(version, entry_of(Logged(folder.read_record(), folder.history())))
+    entry = entry_of(Logged(folder.read_record(), folder.history()))
+    return Item(version=version, course=entry.course, findings=entry.findings)
 
 
 def _fixes(records: list[RunRecord], repository: Repository) -> dict[tuple[str, str], str]:

@@ -7,13 +7,7 @@ from pathlib import Path
 from kag.changelog.write import write_note
 from kag.errors import RecordError
 from kag.track.folder import RunFolder
-from kag.track.markdown import COLUMNS, MarkdownSource, rows
-from kag.track.reading import read_text
-from kag.track.record import RunRecord, Stated
-
-Cells = tuple[str, ...]
-
-_HEAD = f"| {' | '.join(COLUMNS)} |\n|{'---|' * len(COLUMNS)}\n"
+from kag.track.markdown import MarkdownSource
 
 
 def import_rows(file: Path, runs: Path) -> tuple[list[str], list[str]]:
@@ -26,11 +20,17 @@ def import_rows(file: Path, runs: Path) -> tuple[list[str], list[str]]:
         RecordError: the file holds no change log, or a run of the same id is there with another record; nothing is
             written then.
     """
-    source, written = MarkdownSource(file), _as_written(read_text(file))
-    records = [_with_line(record, written) for record in source.records()]
+    source = MarkdownSource(file)
+    records = list(source.records())
     known = [record for record in records if (runs / record.id / "record.json").exists()]
     for record in known:
-        _require_same(RunFolder(runs / record.id), record, file)
+        folder = RunFolder(runs / record.id)
+        if folder.read_record() != record:
+            raise RecordError(
+                f"run {folder.id} is there already, with another record than the row of {file}",
+                where=str(folder.path),
+                remedy="import into another folder, or move this run away",
+            )
     made = [record for record in records if record not in known]
     for record in made:
         folder = RunFolder(runs / record.id)
@@ -38,41 +38,3 @@ def import_rows(file: Path, runs: Path) -> tuple[list[str], list[str]]:
         write_note(folder, source.notes(record.id))
         folder.write_record(record)
     return [record.id for record in made], [record.id for record in known]
-
-
-def _as_written(text: str) -> dict[Cells, str]:
-    """Cells -> the line they stand on, for every row of every table in a text."""
-    found: dict[Cells, str] = {}
-    for line in text.splitlines():
-        try:
-            (record,) = rows(f"{_HEAD}{line.strip()}\n", where="")
-        except (RecordError, ValueError):
-            continue
-        found[_cells(record)] = line.strip()
-    return found
-
-
-def _with_line(record: RunRecord, written: dict[Cells, str]) -> RunRecord:
-    """The record with its line, where the cells alone do not tell which pipes were escaped."""
-    line = written.get(_cells(record))
-    if line is None or not any("|" in cell for cell in _cells(record)):
-        return record
-    return record.model_copy(update={"stated": _stated(record).model_copy(update={"as_written": line})})
-
-
-def _cells(record: RunRecord) -> Cells:
-    return tuple(_stated(record).cells.values())
-
-
-def _stated(record: RunRecord) -> Stated:
-    assert record.stated is not None, "every row of a log states something"
-    return record.stated
-
-
-def _require_same(folder: RunFolder, record: RunRecord, file: Path) -> None:
-    if folder.read_record() != record:
-        raise RecordError(
-            f"run {folder.id} is there already, with another record than the row of {file}",
-            where=str(folder.path),
-            remedy="import into another folder, or move this run away",
-        )

@@ -11,6 +11,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from statistics import fmean
 from typing import Literal
 
 from kag import names
@@ -30,17 +31,11 @@ class Logged:
     @cached_property
     def course(self) -> Course:
         """Best and last epoch by val AUPRC; what a hand-kept log states where there is no history."""
-        epochs, values = self.series(names.OBJECTIVE)
+        (epochs, values), alpha = self.series(names.OBJECTIVE), self.end(names.ALPHA_MEAN)
         if not values:
-            return self.stated.course.model_copy(update={"alpha": self.end(names.ALPHA_MEAN)})
+            return self.stated.course.model_copy(update={"alpha": alpha})
         best = max(range(len(values)), key=values.__getitem__)
-        return Course(
-            best=values[best],
-            best_epoch=epochs[best],
-            last=values[-1],
-            last_epoch=epochs[-1],
-            alpha=self.end(names.ALPHA_MEAN),
-        )
+        return Course(best=values[best], best_epoch=epochs[best], last=values[-1], last_epoch=epochs[-1], alpha=alpha)
 
     def series(self, key: str) -> tuple[list[int], list[float]]:
         """Epochs and values of a metric, those left out where it is missing or not finite."""
@@ -59,13 +54,11 @@ class Logged:
 
     def end(self, key: str) -> float | None:
         """Mean over the last third, or as stated; None if unknown."""
-        thirds = self.thirds(key)
-        return mean(thirds[1]) if thirds else self._observed("end", key)
+        return self._mean("end", key)
 
     def start(self, key: str) -> float | None:
         """Mean over the first third, or as stated; None if unknown."""
-        thirds = self.thirds(key)
-        return mean(thirds[0]) if thirds else self._observed("start", key)
+        return self._mean("start", key)
 
     def at(self, epoch: int | None) -> Mapping[str, float]:
         """The row of an epoch, what is not finite left out; empty if there is none."""
@@ -90,15 +83,12 @@ class Logged:
         """What `series` has worked out so far; a dozen rules ask for the same few metrics."""
         return {}
 
-    def _observed(self, when: Literal["start", "end"], key: str) -> float | None:
+    def _mean(self, when: Literal["start", "end"], key: str) -> float | None:
+        if thirds := self.thirds(key):
+            return fmean(thirds[0] if when == "start" else thirds[1])
         return self.stated.observed.get(when, {}).get(key)
 
     @property
     def stated(self) -> Stated:
         """What a person stated; nothing for a run that was not imported."""
         return self.record.stated or Stated()
-
-
-def mean(values: Sequence[float]) -> float:
-    """Arithmetic mean."""
-    return math.fsum(values) / len(values)

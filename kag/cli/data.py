@@ -85,33 +85,30 @@ def synth(
 
 
 def _splits(found: Summary) -> Table:
-    from rich.table import Table
-
-    table = Table("split", title=found.path)
-    for heading in ("proteins", "points", "positives", "prevalence", "centre residues", "contexts"):
-        table.add_column(heading, justify="right")
+    headings = ("split", "proteins", "points", "positives", "prevalence", "centre residues", "contexts")
+    table = _table(found.path, *headings)
     for row in found.splits:
-        counts = (row.proteins, row.points, row.positives)
-        table.add_row(
-            row.split,
-            *(f"{count:,}" for count in counts),
-            f"{row.prevalence:.2%}",
-            f"{row.residues:,}",
-            f"{row.contexts:,}",
-        )
+        counts = [f"{count:,}" for count in (row.proteins, row.points, row.positives, row.residues, row.contexts)]
+        table.add_row(row.split, *counts[:3], f"{row.prevalence:.2%}", *counts[3:])
     return table
 
 
 def _columns(found: Summary) -> Table:
-    from rich.table import Table
-
     from kag.text import number
 
-    table = Table("column", title=f"widest of {found.columns} tabular columns (train)")
-    for heading in ("minimum", "median", "maximum", "skew"):
-        table.add_column(heading, justify="right")
+    title = f"widest of {found.columns} tabular columns (train)"
+    table = _table(title, "column", "minimum", "median", "maximum", "skew")
     for row in found.widest_columns:
         table.add_row(row.column, *map(number, (row.minimum, row.median, row.maximum, row.skew)))
+    return table
+
+
+def _table(title: str, first: str, *figures: str) -> Table:
+    from rich.table import Table
+
+    table = Table(first, title=title)
+    for heading in figures:
+        table.add_column(heading, justify="right")
     return table
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Annotated
 
@@ -49,6 +50,8 @@ def serve(
     """
     if context.invoked_subcommand is not None:
         return
+    from sqlalchemy.engine import make_url
+
     from kag.server.app import make_app
     from kag.server.context import Settings
     from kag.server.serve import check_address
@@ -64,10 +67,10 @@ def serve(
         limits=Limits(lease=lease, failures=failures),
     )
     store = _store(db)
-    scheme = "https" if tls_cert else "http"
-    typer.echo(f"serving on {scheme}://{host}:{port}, database {_without_password(db)}, files in {files}")
-    typer.echo(f"  page: {scheme}://{host}:{port}/ (log in with an API key)")
-    typer.echo(f"  export WANDB_BASE_URL={scheme}://{host}:{port} WANDB_API_KEY=<from `kag serve key new NAME`>")
+    address = f"{'https' if tls_cert else 'http'}://{host}:{port}"
+    typer.echo(f"serving on {address}, database {make_url(db).render_as_string(hide_password=True)}, files in {files}")
+    typer.echo(f"  page: {address}/ (log in with an API key)")
+    typer.echo(f"  export WANDB_BASE_URL={address} WANDB_API_KEY=<from `kag serve key new NAME`>")
     run_server(make_app(store, settings), host=host, port=port, certificate=tls_cert, key=tls_key)
 
 
@@ -83,12 +86,6 @@ def _store(db: str):  # type: ignore[no-untyped-def]  # the type would import SQ
     return Store(db)
 
 
-def _without_password(db: str) -> str:
-    from sqlalchemy.engine import make_url
-
-    return make_url(db).render_as_string(hide_password=True)
-
-
 @key_app.command("new")
 def key_new(
     name: Annotated[str, typer.Argument(help="Who will use it.")], db: Database = DEFAULT_DB, as_json: Json = False
@@ -99,8 +96,6 @@ def key_new(
 
       kag serve key new laptop
     """
-    import time
-
     from kag.server.keys import new_key
 
     with _store(db).write() as connection:
@@ -146,8 +141,6 @@ def key_revoke(
 
       kag serve key revoke laptop
     """
-    import time
-
     from kag.server.keys import revoke_key
 
     with _store(db).write() as connection:

@@ -1,19 +1,25 @@
-"""How the folder of a run begins: its spec, the state of the code, and its first record."""
+"""How the folder of a run begins: its spec, the state of the code and of the machine, and its first record."""
 
 from __future__ import annotations
 
+import os
+import platform
+import socket
 from datetime import datetime
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from kag.errors import RecordError
 from kag.spec.flat import digest, flat
 from kag.spec.load import spec_text
 from kag.spec.run import RunSpec
 from kag.track.atomic import write_atomically
-from kag.track.environment import environment
 from kag.track.folder import RunFolder
 from kag.track.git import dirty_patch, git_facts
-from kag.track.record import Found, RunRecord, Status
+from kag.track.record import Found, RunRecord, Scalar, Status
+
+_PACKAGES = ("kag", "torch", "lightning", "wandb", "numpy", "h5py", "pydantic", "torchmetrics", "scipy", "optuna")
 
 
 def begin(
@@ -23,7 +29,6 @@ def begin(
     *,
     now: datetime,
     parent: str | None,
-    parent_commit: str | None,
     **fields: Any,
 ) -> tuple[RunFolder, RunRecord]:
     """Make the folder of a run, with its spec and the uncommitted changes of the code; the record is not yet written.
@@ -34,7 +39,6 @@ def begin(
         found: what is known before it begins; the digest of the spec is added.
         now: when the run began.
         parent: run that it is compared with.
-        parent_commit: commit of the parent, if known.
         fields: other fields of the record.
 
     Raises:
@@ -43,7 +47,7 @@ def begin(
     folder = RunFolder.create(runs, spec.name, now)
     folder.checkpoints.mkdir()
     write_atomically(folder.spec_file, spec_text(spec))
-    git = git_facts(Path.cwd(), parent_commit=parent_commit)
+    git = git_facts(Path.cwd(), parent_commit=_commit(runs, parent) if parent else None)
     patch = dirty_patch(Path.cwd()) if git and git.dirty else b""
     if patch:
         write_atomically(folder.patch_file, patch)
@@ -57,8 +61,35 @@ def begin(
         config=flat(spec),
         parent=parent,
         git=git,
-        environment=environment(),
+        environment=_environment(),
         epochs_trained=0,
         found=found.model_copy(update={"spec_digest": digest(spec)}),
     )
     return folder, record.model_copy(update=fields)
+
+
+def _commit(runs: Path, run: str) -> str | None:
+    """Commit that a run of this folder stands on; None where no record of it can be read."""
+    try:
+        git = RunFolder(runs / run).read_record().git
+    except RecordError:
+        return None
+    return git.commit if git else None
+
+
+def _environment() -> dict[str, Scalar]:
+    """Facts of the machine and versions of the packages, none of them imported; one that is not installed is None."""
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "hostname": socket.gethostname(),
+        "cpus": os.cpu_count(),
+        **{f"package.{name}": _version(name) for name in _PACKAGES},
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,10 +28,47 @@ def run_id(name: str, start: datetime) -> str:
 
 
 @dataclass(frozen=True)
+class _Inside:
+    """Attribute of a run folder: a path inside it."""
+
+    relative: str
+
+    def __get__(self, folder: RunFolder, _: type[RunFolder]) -> Path:
+        return folder.path / self.relative
+
+
+@dataclass(frozen=True)
 class RunFolder:
     """A run on disk."""
 
     path: Path
+
+    spec_file = _Inside("spec.yaml")
+    """Resolved spec, complete and reloadable."""
+    record_file = _Inside("record.json")
+    """The run's record."""
+    history_file = _Inside("history.jsonl")
+    """One line an epoch."""
+    notes_file = _Inside("notes.md")
+    """What a person wrote."""
+    console_file = _Inside("console.log")
+    """What the run printed."""
+    lock_file = _Inside(".lock")
+    """Held by the process that trains the run."""
+    patch_file = _Inside("uncommitted.patch")
+    """Uncommitted changes of the code that ran; absent if there were none."""
+    checkpoints = _Inside("checkpoints")
+    """Folder of weights."""
+    best = _Inside("checkpoints/best.ckpt")
+    """Weights of the best epoch so far."""
+    last = _Inside("checkpoints/last.ckpt")
+    """State of training after the last finished epoch."""
+    interrupted = _Inside("checkpoints/interrupted.ckpt")
+    """State of training where a signal ended the run inside an epoch; absent if none did."""
+    sums = _Inside("checkpoints/sums")
+    """Running sums of the epoch weights; absent unless they are kept."""
+    wandb = _Inside("wandb")
+    """Folder of W&B's files."""
 
     @classmethod
     def create(cls, runs: Path, name: str, start: datetime) -> RunFolder:
@@ -53,13 +91,11 @@ class RunFolder:
         attempt = 1
         while True:
             path = runs / (first if attempt == 1 else f"{first}-{attempt}")
-            try:
+            with suppress(FileExistsError):
                 path.mkdir()
-            except FileExistsError:
-                attempt += 1
-                continue
-            sync_folder(runs)
-            return cls(path)
+                sync_folder(runs)
+                return cls(path)
+            attempt += 1
 
     @classmethod
     def all(cls, runs: Path) -> list[RunFolder]:
@@ -74,71 +110,6 @@ class RunFolder:
     def id(self) -> str:
         """The run id, which is the folder's name."""
         return self.path.name
-
-    @property
-    def spec_file(self) -> Path:
-        """Resolved spec, complete and reloadable."""
-        return self.path / "spec.yaml"
-
-    @property
-    def record_file(self) -> Path:
-        """The run's record."""
-        return self.path / "record.json"
-
-    @property
-    def history_file(self) -> Path:
-        """One line an epoch."""
-        return self.path / "history.jsonl"
-
-    @property
-    def notes_file(self) -> Path:
-        """What a person wrote."""
-        return self.path / "notes.md"
-
-    @property
-    def console_file(self) -> Path:
-        """What the run printed."""
-        return self.path / "console.log"
-
-    @property
-    def lock_file(self) -> Path:
-        """Held by the process that trains the run."""
-        return self.path / ".lock"
-
-    @property
-    def patch_file(self) -> Path:
-        """Uncommitted changes of the code that ran; absent if there were none."""
-        return self.path / "uncommitted.patch"
-
-    @property
-    def checkpoints(self) -> Path:
-        """Folder of weights."""
-        return self.path / "checkpoints"
-
-    @property
-    def best(self) -> Path:
-        """Weights of the best epoch so far."""
-        return self.checkpoints / "best.ckpt"
-
-    @property
-    def last(self) -> Path:
-        """State of training after the last finished epoch."""
-        return self.checkpoints / "last.ckpt"
-
-    @property
-    def interrupted(self) -> Path:
-        """State of training where a signal ended the run inside an epoch; absent if none did."""
-        return self.checkpoints / "interrupted.ckpt"
-
-    @property
-    def sums(self) -> Path:
-        """Running sums of the epoch weights; absent unless they are kept."""
-        return self.checkpoints / "sums"
-
-    @property
-    def wandb(self) -> Path:
-        """Folder of W&B's files."""
-        return self.path / "wandb"
 
     def read_record(self) -> RunRecord:
         """The record.

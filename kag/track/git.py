@@ -47,11 +47,9 @@ def git_facts(folder: Path, *, parent_commit: str | None) -> GitFacts | None:
         top = _top(folder)
         if top is None or (commit := _commit(top, "HEAD")) is None:
             return None
-        uncommitted = _uncommitted(top)
+        uncommitted = sorted({*_changed(top, "HEAD"), *_untracked(top)})
         since = _commit(top, parent_commit) if parent_commit else None
-        changed = (
-            _paths(run_git(top, "diff", "--name-only", "--no-renames", "-z", since, commit, *_CODE)) if since else []
-        )
+        changed = _changed(top, since, commit) if since else []
     except GitFailed as failed:
         _LOG.warning("the run is recorded without its commit: %s", failed)
         return None
@@ -74,10 +72,9 @@ def dirty_patch(folder: Path) -> bytes:
         top = _top(folder)
         if top is None or _commit(top, "HEAD") is None:
             return b""
-        # An editor's scratch file may be gone by now.
-        untracked = [path for path in _untracked(top) if os.path.lexists(top / path)]
-        large = [path for path in untracked if _size(top / path) > _LARGEST_IN_PATCH]
-        patch = _patch(top, [path for path in untracked if path not in large])
+        sizes = {path: size for path in _untracked(top) if (size := _size(top / path)) is not None}
+        large = [path for path, size in sizes.items() if size > _LARGEST_IN_PATCH]
+        patch = _patch(top, [path for path in sizes if path not in large])
     except GitFailed as failed:
         _LOG.warning("the run is recorded without its uncommitted changes: %s", failed)
         return b""
@@ -87,7 +84,7 @@ def dirty_patch(folder: Path) -> bytes:
 def _top(folder: Path) -> Path | None:
     """Top of the working tree, or None outside a repository."""
     try:
-        return Path(os.fsdecode(run_git(folder, "rev-parse", "--show-toplevel").removesuffix(b"\n")))
+        return _asked_path(folder, "--show-toplevel")
     except GitFailed as failed:
         if "not a git repository" in str(failed):
             return None
@@ -97,34 +94,33 @@ def _top(folder: Path) -> Path | None:
 def _commit(top: Path, name: str) -> str | None:
     """Full id of a commit, or None if the repository has none of that name."""
     try:
-        return (
-            run_git(top, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}").decode().strip()
-        )
+        said = run_git(top, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
     except GitFailed:
         return None
+    return said.decode().strip()
 
 
-def _uncommitted(top: Path) -> list[str]:
-    """Tracked files that differ from HEAD, and untracked ones that git does not ignore; sorted."""
-    changed = _paths(run_git(top, "diff", "--name-only", "--no-renames", "-z", "HEAD", *_CODE))
-    return sorted({*changed, *_untracked(top)})
+def _changed(top: Path, *commits: str) -> list[str]:
+    """Files that differ between two commits, or between one and the working tree, untracked ones left out."""
+    return _paths(run_git(top, "diff", "--name-only", "--no-renames", "-z", *commits, *_CODE))
 
 
 def _untracked(top: Path) -> list[str]:
+    """Untracked files that git does not ignore."""
     return _paths(run_git(top, "ls-files", "--others", "--exclude-standard", "-z", *_CODE))
 
 
-def _size(path: Path) -> int:
-    """Bytes of a file that may vanish at any moment; then 0."""
+def _size(path: Path) -> int | None:
+    """Bytes of a file, or None if it has vanished since git saw it, as an editor's scratch file may."""
     try:
         return path.lstat().st_size
     except FileNotFoundError:
-        return 0
+        return None
 
 
 def _patch(top: Path, added: Sequence[str]) -> bytes:
     """From HEAD to the working tree. A copy of the index hears of the untracked files; git's own stays as it is."""
-    index = top / os.fsdecode(run_git(top, "rev-parse", "--git-path", "index").removesuffix(b"\n"))
+    index = top / _asked_path(top, "--git-path", "index")
     with tempfile.TemporaryDirectory() as scratch:
         environment = {"GIT_INDEX_FILE": os.path.join(scratch, "index")}
         if index.exists():
@@ -135,6 +131,10 @@ def _patch(top: Path, added: Sequence[str]) -> bytes:
             run_git(top, "add", "--intent-to-add", *from_input, environment=environment, typed=names)
         plain = ("--no-ext-diff", "--no-textconv", "--no-color", "--src-prefix=a/", "--dst-prefix=b/")
         return run_git(top, "diff", "--binary", *plain, "HEAD", *_CODE, environment=environment)
+
+
+def _asked_path(folder: Path, *words: str) -> Path:
+    return Path(os.fsdecode(run_git(folder, "rev-parse", *words).removesuffix(b"\n")))
 
 
 def _paths(output: bytes) -> list[str]:

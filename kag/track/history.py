@@ -19,13 +19,12 @@ from kag import names
 from kag.errors import RecordError
 from kag.track.atomic import sync_folder, write_atomically
 
-_INFINITE = {"Infinity": math.inf, "-Infinity": -math.inf}
+_SPECIAL: dict[str | None, float] = {None: math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
+_WORDS = {value: word for word, value in _SPECIAL.items() if word}
 
 
 def read(path: Path) -> list[dict[str, float]]:
     """Every finished row; see `RunFolder.history`."""
-    if not path.exists():
-        return []
     return [row for _, row in _rows(path)]
 
 
@@ -52,7 +51,7 @@ def truncate(path: Path, first_epoch_to_drop: int) -> None:
 
 
 def _rows(path: Path) -> Iterator[tuple[bytes, dict[str, float]]]:
-    *lines, _unfinished = path.read_bytes().split(b"\n")
+    *lines, _unfinished = (path.read_bytes() if path.exists() else b"").split(b"\n")
     for number, line in enumerate(lines, start=1):
         yield line, _parse(line, where=f"{path}:{number}")
 
@@ -70,20 +69,14 @@ def _parse(line: bytes, *, where: str) -> dict[str, float]:
 
 
 def _to_json(value: float) -> float | str | None:
-    if math.isfinite(value):
-        return value
-    if math.isnan(value):
-        return None
-    return "Infinity" if value > 0 else "-Infinity"
+    return value if math.isfinite(value) else _WORDS.get(value)
 
 
 def _from_json(value: Any, key: str, where: str) -> float:
-    if value is None:
-        return math.nan
     if isinstance(value, (int, float)):
         return value
-    if isinstance(value, str) and value in _INFINITE:
-        return _INFINITE[value]
+    if (value is None or isinstance(value, str)) and value in _SPECIAL:
+        return _SPECIAL[value]
     raise RecordError(f"{key} is {value!r}, which is not a number", where=where)
 
 

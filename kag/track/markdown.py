@@ -7,7 +7,7 @@ counts only where a cell begins with it. Whose weights it belongs to, the settin
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -20,6 +20,7 @@ from kag.errors import RecordError
 from kag.track.folder import run_id
 from kag.track.reading import read_text
 from kag.track.record import Failure, Result, RunRecord, Stated, Status
+from kag.track.source import Known, WholeSource
 
 COLUMNS = ("Date & Run", "Key Changes", "Files Touched", "Val AUPRC", "Test AUPRC / Notes")
 """The header that makes a table a change log, and the keys of `stated.cells`."""
@@ -41,42 +42,24 @@ _STATUS = (
 
 
 @dataclass(frozen=True)
-class MarkdownSource:
-    """The rows of a change log, as records of the kind `imported`."""
+class MarkdownSource(WholeSource):
+    """The rows of a change log, as records of the kind `imported`; the last column without its number is the notes."""
 
     file: Path
 
-    def records(self) -> Iterator[RunRecord]:
-        """Every row; see `RunSource.records`."""
-        yield from self._runs.values()
-
-    def history(self, run_id: str) -> list[dict[str, float]]:
-        """Empty: a log has no history; see `RunSource.history`."""
-        self._run(run_id)
-        return []
-
-    def notes(self, run_id: str) -> str:
-        """What the last column says besides its number; see `RunSource.notes`."""
-        stated = self._run(run_id).stated
-        cell = stated.cells[COLUMNS[-1]] if stated else ""
-        number = _NUMBER.match(cell)
-        note = number["rest"].strip().lstrip(",; ") if number else str(cell)
-        return "" if note.translate(_HYPHENS) == "-" else note
-
-    def _run(self, run_id: str) -> RunRecord:
-        if run_id not in self._runs:
-            raise RecordError(f"no run {run_id!r}", where=str(self.file))
-        return self._runs[run_id]
+    def __str__(self) -> str:
+        return str(self.file)
 
     @cached_property
-    def _runs(self) -> dict[str, RunRecord]:
-        found: dict[str, RunRecord] = {}
-        for record in rows(read_text(self.file), where=str(self.file)):
+    def runs(self) -> dict[str, Known]:
+        """Every row; see `WholeSource.runs`."""
+        found: dict[str, Known] = {}
+        for record in rows(read_text(self.file), where=str(self)):
             distinct, count = record.id, 2
             while distinct in found:
                 distinct, count = f"{record.id}-{count}", count + 1
-            found[distinct] = record.model_copy(update={"id": distinct})
-        return dict(sorted(found.items(), key=lambda pair: (pair[1].start, pair[0])))
+            found[distinct] = Known(record.model_copy(update={"id": distinct}), _notes(record))
+        return dict(sorted(found.items(), key=lambda pair: (pair[1].record.start, pair[0])))
 
 
 def rows(text: str, *, where: str) -> list[RunRecord]:
@@ -92,7 +75,7 @@ def rows(text: str, *, where: str) -> list[RunRecord]:
         raise RecordError("has no table of runs", where=where, remedy=f"its header must read | {' | '.join(COLUMNS)} |")
     for line in (line for table in tables for line in table[1:]):
         place = f"{where}:{line + 1}"
-        found.append(_record(_cells(lines[line], place), len(found) + 1, place))
+        found.append(_record(lines[line].strip(), len(found) + 1, place))
     return found
 
 
@@ -126,8 +109,8 @@ def _split(line: str) -> list[str]:
     return cells[1 if cells[0] == "" else 0 : len(cells) - 1 if cells[-1] == "" else len(cells)]
 
 
-def _record(cells: Sequence[str], number: int, place: str) -> RunRecord:
-    first, change, files, val, test = cells
+def _record(line: str, number: int, place: str) -> RunRecord:
+    first, change, files, val, test = cells = _cells(line, place)
     names = [span["code"].strip() for span in _CODE.finditer(first)]
     start, precision = _start(names, first, place)
     name = _name(names, first)
@@ -144,6 +127,7 @@ def _record(cells: Sequence[str], number: int, place: str) -> RunRecord:
         results=tuple(results),
         stated=Stated(
             cells=dict(zip(COLUMNS, cells, strict=True)),
+            as_written=line if any("|" in cell for cell in cells) else None,
             files_touched=tuple(span["code"].strip() for span in _CODE.finditer(files)),
             row=number,
             start_known_to=precision,
@@ -180,6 +164,14 @@ def _result(split: str, cell: str) -> Result | None:
     found = _NUMBER.match(cell)
     values: dict[str, Any] = {"split": split, "metric": "auprc", "weights": None}
     return Result.model_validate({**values, "value": float(found["value"])}) if found else None
+
+
+def _notes(record: RunRecord) -> str:
+    """What the last column says besides its number."""
+    cell = record.stated.cells[COLUMNS[-1]] if record.stated else ""
+    number = _NUMBER.match(cell)
+    note = number["rest"].strip().lstrip(",; ") if number else cell
+    return "" if note.translate(_HYPHENS) == "-" else note
 
 
 def _status(cells: Sequence[str]) -> Status:

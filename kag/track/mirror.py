@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from kag import names
@@ -18,6 +19,7 @@ from kag.spec.flat import flatten
 from kag.track.folder import run_id
 from kag.track.reading import parse_record
 from kag.track.record import Result, RunRecord, Scalar, Status
+from kag.track.source import Known
 
 START_KEY = "kag.record"
 """Config key of the record as the run began."""
@@ -66,17 +68,22 @@ def record_of(run: Mirrored) -> RunRecord:
     return _foreign(run)
 
 
-def by_start(runs: Iterable[Mirrored]) -> dict[str, tuple[RunRecord, Mirrored]]:
-    """Record and run by run id, in the order of start time. Foreign runs that would share an id get their W&B id too.
+def known_runs(runs: Iterable[Mirrored], logged: Callable[[str], Iterable[Mapping[str, Any]]]) -> dict[str, Known]:
+    """The runs of a source, by run id; `logged` reads the rows of a W&B id, when they are asked for.
 
     Raises:
         RecordError: as `record_of`.
     """
-    return in_order((record_of(run), run) for run in runs)
+
+    def history(run: Mirrored) -> list[dict[str, float]]:
+        return epochs(logged(run.wandb_id), by_kag=run.by_kag)
+
+    found = in_order((record_of(run), run) for run in runs)
+    return {run_id: Known(record, run.notes, partial(history, run)) for run_id, (record, run) in found.items()}
 
 
 def in_order(pairs: Iterable[tuple[RunRecord, Mirrored]]) -> dict[str, tuple[RunRecord, Mirrored]]:
-    """Records that are read already, as `by_start` gives them."""
+    """Record and run by run id, in the order of start time. Foreign runs that would share an id get the W&B id too."""
     found: dict[str, tuple[RunRecord, Mirrored]] = {}
     for record, run in sorted(pairs, key=lambda pair: (pair[0].start, pair[0].id, pair[1].wandb_id)):
         distinct = f"{record.id}-{run.wandb_id}" if record.id in found else record.id

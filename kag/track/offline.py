@@ -8,13 +8,15 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from kag.errors import RecordError
 from kag.track import mirror
 from kag.track.mirror import Mirrored
-from kag.track.record import RunRecord, Status
+from kag.track.record import Status
+from kag.track.source import Known, WholeSource
 from kag.track.wandb_log import pieces
 
 Message = Any
@@ -28,40 +30,25 @@ _HISTORY, _SUMMARY, _OTHER = b"\x12", b"\x1a", b"\x22\x3a\x6a"
 
 
 @dataclass(frozen=True)
-class OfflineSource:
+class OfflineSource(WholeSource):
     """Every `run-*.wandb` below a folder. A run that was resumed has several files and is one run."""
 
     folder: Path
 
-    def records(self) -> Iterator[RunRecord]:
-        """Every run; see `RunSource.records`."""
-        yield from (record for record, _ in self._runs.values())
-
-    def history(self, run_id: str) -> list[dict[str, float]]:
-        """Rows of a run; see `RunSource.history`."""
-        run = self._run(run_id)
-        rows = (row for file in self._files[run.wandb_id] for row in _rows(file))
-        return mirror.epochs(rows, by_kag=run.by_kag)
-
-    def notes(self, run_id: str) -> str:
-        """Notes of a run; see `RunSource.notes`."""
-        return self._run(run_id).notes
-
-    def _run(self, run_id: str) -> Mirrored:
-        if run_id not in self._runs:
-            raise RecordError(f"no run {run_id!r}", where=f"offline:{self.folder}")
-        return self._runs[run_id][1]
+    def __str__(self) -> str:
+        return f"offline:{self.folder}"
 
     @cached_property
-    def _runs(self) -> dict[str, tuple[RunRecord, Mirrored]]:
-        whole = (_mirrored(files) for files in self._files.values())
-        return mirror.by_start(run for run in whole if run is not None)
+    def runs(self) -> dict[str, Known]:
+        """Every run; see `WholeSource.runs`."""
+        files = self._files()
+        whole = (run for run in map(_mirrored, files.values()) if run is not None)
+        return mirror.known_runs(whole, lambda wandb_id: chain.from_iterable(map(_rows, files[wandb_id])))
 
-    @cached_property
     def _files(self) -> dict[str, list[Path]]:
         """Files of each W&B run, in the order of its resumes: their folders are `[offline-]run-<time>-<id>`."""
         if not self.folder.is_dir():
-            raise RecordError("there is no such folder of W&B files", where=f"offline:{self.folder}")
+            raise RecordError("there is no such folder of W&B files", where=str(self))
         found: defaultdict[str, list[Path]] = defaultdict(list)
         for file in self.folder.rglob("run-*.wandb"):
             found[file.stem.removeprefix("run-")].append(file)

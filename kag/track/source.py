@@ -10,9 +10,11 @@ What a source cannot know is None in the record, never a guess.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator
+from functools import cached_property
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from kag.errors import RecordError
 from kag.track.record import RunRecord
@@ -41,6 +43,41 @@ class RunSource(Protocol):
         Raises:
             RecordError: no such run.
         """
+
+
+class Known(NamedTuple):
+    """A run of a source that is read as a whole."""
+
+    record: RunRecord
+    notes: str = ""
+    history: Callable[[], list[dict[str, float]]] = list
+    """Reads the history; without one, that of a source that has none."""
+
+
+class WholeSource(ABC):
+    """A source that reads every record at once, and once; as text, it is where the runs are."""
+
+    @cached_property
+    @abstractmethod
+    def runs(self) -> dict[str, Known]:
+        """Every run by its id, in the order of `records`."""
+
+    def records(self) -> Iterator[RunRecord]:
+        """Every run; see `RunSource.records`."""
+        yield from (known.record for known in self.runs.values())
+
+    def history(self, run_id: str) -> list[dict[str, float]]:
+        """Rows of a run; see `RunSource.history`."""
+        return self._run(run_id).history()
+
+    def notes(self, run_id: str) -> str:
+        """Notes of a run; see `RunSource.notes`."""
+        return self._run(run_id).notes
+
+    def _run(self, run_id: str) -> Known:
+        if run_id not in self.runs:
+            raise RecordError(f"no run {run_id!r}", where=str(self))
+        return self.runs[run_id]
 
 
 def open_source(word: str) -> RunSource:

@@ -13,7 +13,8 @@ from typing import Any
 from kag.errors import RecordError
 from kag.track import mirror
 from kag.track.mirror import Mirrored
-from kag.track.record import RunRecord, Status
+from kag.track.record import Status
+from kag.track.source import Known, WholeSource
 
 _TIMEOUT = 30
 """Seconds for one request."""
@@ -35,7 +36,7 @@ STATUS = {
 
 
 @dataclass(frozen=True)
-class ProjectSource:
+class ProjectSource(WholeSource):
     """The runs of a project, asked once. Histories are asked when needed, every row of them."""
 
     entity: str | None
@@ -54,43 +55,24 @@ class ProjectSource:
         entity, _, project = place.rpartition("/")
         return cls(entity or None, project)
 
-    def records(self) -> Iterator[RunRecord]:
-        """Every run; see `RunSource.records`."""
-        yield from (record for record, _ in self._runs.values())
-
-    def history(self, run_id: str) -> list[dict[str, float]]:
-        """Rows of a run; see `RunSource.history`."""
-        run = self._run(run_id)
-        with self._reporting():
-            rows = list(self._answers[run.wandb_id].scan_history(use_cache=False))
-        return mirror.epochs(rows, by_kag=run.by_kag)
-
-    def notes(self, run_id: str) -> str:
-        """Notes of a run; see `RunSource.notes`."""
-        return self._run(run_id).notes
-
-    def _run(self, run_id: str) -> Mirrored:
-        if run_id not in self._runs:
-            raise RecordError(f"no run {run_id!r}", where=self._where)
-        return self._runs[run_id][1]
+    def __str__(self) -> str:
+        return f"wandb:{self.entity}/{self.project}" if self.entity else f"wandb:{self.project}"
 
     @cached_property
-    def _runs(self) -> dict[str, tuple[RunRecord, Mirrored]]:
-        return mirror.by_start(_mirrored(answer) for answer in self._answers.values())
-
-    @cached_property
-    def _answers(self) -> dict[str, Any]:
-        """W&B's run objects by W&B id."""
+    def runs(self) -> dict[str, Known]:
+        """Every run; see `WholeSource.runs`."""
         import wandb
 
         with self._reporting():
             api = wandb.Api(timeout=_TIMEOUT)
             path = f"{self.entity or api.default_entity}/{self.project}"
-            return {answer.id: answer for answer in api.runs(path, per_page=_PAGE, lazy=False)}
+            answers = {answer.id: answer for answer in api.runs(path, per_page=_PAGE, lazy=False)}
 
-    @property
-    def _where(self) -> str:
-        return f"wandb:{self.entity}/{self.project}" if self.entity else f"wandb:{self.project}"
+        def logged(wandb_id: str) -> list[dict[str, Any]]:
+            with self._reporting():
+                return list(answers[wandb_id].scan_history(use_cache=False))
+
+        return mirror.known_runs(map(_mirrored, answers.values()), logged)
 
     @contextmanager
     def _reporting(self) -> Iterator[None]:
@@ -102,7 +84,7 @@ class ProjectSource:
         except REFUSED as error:
             raise RecordError(
                 f"W&B does not give the runs: {error}",
-                where=self._where,
+                where=str(self),
                 remedy="check the name, WANDB_BASE_URL and WANDB_API_KEY; offline:DIR reads without a server",
             ) from None
 

@@ -18,7 +18,8 @@ from kag import names
 from kag.spec.run import TrackSpec
 from kag.track.folder import RunFolder
 from kag.track.mirror import END_KEY, START_KEY
-from kag.track.record import RunRecord, Scalar, Status
+from kag.track.record import RunRecord, Status
+from kag.track.world import World
 
 if TYPE_CHECKING:
     from wandb import Run
@@ -168,10 +169,6 @@ def final_row(record: RunRecord) -> dict[str, float]:
     return {names.EPOCH: float(record.epochs_done - 1)} | row if row and record.epochs_done else row
 
 
-def _world(record: RunRecord) -> dict[str, Scalar]:
-    return record.world.flat() if record.world else {}
-
-
 def _files(folder: RunFolder) -> list[Path]:
     return list(folder.wandb.glob("run-*/run-*.wandb"))
 
@@ -189,7 +186,7 @@ def _begun(folder: RunFolder, record: RunRecord, track: TrackSpec, wandb_id: str
         dir=str(folder.path),
         mode="offline" if offline else "online",
         resume="allow",
-        config={**record.config, **_world(record), START_KEY: record.model_dump_json()},
+        config={**record.config, **(record.world or World()).flat(), START_KEY: record.model_dump_json()},
         settings=wandb.Settings(
             init_timeout=INIT_TIMEOUT,
             finish_timeout=FINISH_TIMEOUT,

@@ -77,7 +77,6 @@ def new_run(
     """
     spec = task.spec
     parent = spec.parent or (start.source.run if start else default_parent(earlier, spec.name, task.sites.digest))
-    commits = {record.id: record.git.commit for record in earlier if record.git}
     found = Found(
         findings=tuple(findings), mined_digest=task.mined_digest, changes_from_source=start.changes if start else ()
     )
@@ -87,7 +86,6 @@ def new_run(
         found,
         now=datetime.now(UTC),
         parent=parent,
-        parent_commit=commits.get(parent or ""),
         data_digest=task.sites.digest,
         world=task.world,
         sources=(start.source,) if start else (),

@@ -15,7 +15,6 @@ from kag import names
 from kag.names import Kind
 from kag.spec import Finding, RunSpec, build_spec
 from kag.track.begin import begin
-from kag.track.folder import RunFolder
 from kag.track.record import Candidate, Found, RunRecord, Source, Status
 from kag.track.world import World
 from kag.weights.average import RunSums
@@ -156,7 +155,6 @@ def _deliver(
         found.model_copy(update={"recomputed": tried.recomputed_is_better}),
         now=start,
         parent=parent,
-        parent_commit=_commit(runs, parent),
         data_digest=weights.data.data_digest,
         world=World(device=str(bench.tables.residue_RD.device)),
         epochs_trained=None,
@@ -170,10 +168,3 @@ def _deliver(
     delivery.save(folder)
     folder.write_record(record)
     return record
-
-
-def _commit(runs: Path, run: str) -> str | None:
-    """Commit that a run of this folder stands on, if it is known."""
-    folder = RunFolder(runs / run)
-    git = folder.read_record().git if folder.record_file.is_file() else None
-    return git.commit if git else None

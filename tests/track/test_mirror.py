@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from kag.errors import RecordError
-from kag.track.mirror import END_KEY, START_KEY, Mirrored, by_start, epochs, record_of
+from kag.track.mirror import END_KEY, START_KEY, Mirrored, epochs, in_order, record_of
 from kag.track.reading import parse_record
 from kag.track.record import RunRecord, Status
 
@@ -54,7 +54,7 @@ def test_a_run_without_usable_name_is_called_by_its_wandb_id() -> None:
 
 
 def test_foreign_runs_of_one_name_and_second_stay_apart() -> None:
-    found = by_start([replace(RUN, wandb_id="w2"), RUN])
+    found = in_order((record_of(run), run) for run in (replace(RUN, wandb_id="w2"), RUN))
     assert list(found) == ["2025-10-20_17-19-10_eager-fox-7", "2025-10-20_17-19-10_eager-fox-7-w2"]
     assert [record.id for record, _ in found.values()] == list(found)
 

@@ -35,12 +35,8 @@ def entropy_collapsed(run: Logged) -> Iterator[Finding]:
     first, last = run.start(names.ENTROPY), run.end(names.ENTROPY)
     if last is not None and last < COLLAPSED:
         since = "" if first is None else f", from {first:.2f}"
-        yield warning(
-            "entropy_collapsed",
-            f"attention entropy collapsed to {last:.2f} of its maximum{since}",
-            first=first,
-            last=last,
-        )
+        said = f"attention entropy collapsed to {last:.2f} of its maximum{since}"
+        yield warning("entropy_collapsed", said, first=first, last=last)
 
 
 def context_norm_ratio(run: Logged) -> Iterator[Finding]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from kag import names
 from kag.changelog.logged import Logged
@@ -21,13 +21,8 @@ def swa_never_started(run: Logged) -> Iterator[Finding]:
         return
     last = run.course.last_epoch
     ended = "" if last is None else f"; the run ended with epoch {last}"
-    yield warning(
-        "swa_never_started",
-        f"averaging never started: it was to begin at epoch {start:g}{ended}",
-        swa_start=start,
-        last_epoch=last,
-        averaged_epochs=0,
-    )
+    said = f"averaging never started: it was to begin at epoch {start:g}{ended}"
+    yield warning("swa_never_started", said, swa_start=start, last_epoch=last, averaged_epochs=0)
 
 
 def swa_window(run: Logged) -> Iterator[Finding]:
@@ -39,20 +34,10 @@ def swa_window(run: Logged) -> Iterator[Finding]:
     window = run.number("swa.window")
     short = "" if window is None or len(averaged) >= window else f", not the {window:g} of the spec"
     make = warning if short else note
-    yield make(
-        "swa_window",
-        f"averaged {_epochs_of(averaged)}{short}",
-        first=averaged[0],
-        last=averaged[-1],
-        averaged_epochs=len(averaged),
-        window=window,
-    )
-
-
-def _epochs_of(averaged: Sequence[float]) -> str:
-    if len(averaged) == 1:
-        return f"1 epoch, {averaged[0]}"
-    return f"{len(averaged)} epochs, {averaged[0]} to {averaged[-1]}"
+    count, first, last = len(averaged), averaged[0], averaged[-1]
+    epochs_of = f"1 epoch, {first}" if count == 1 else f"{count} epochs, {first} to {last}"
+    said = f"averaged {epochs_of}{short}"
+    yield make("swa_window", said, first=first, last=last, averaged_epochs=count, window=window)
 
 
 def average_below_snapshot(run: Logged) -> Iterator[Finding]:
@@ -60,15 +45,10 @@ def average_below_snapshot(run: Logged) -> Iterator[Finding]:
     raw = _best(run.record, ("raw",))
     average = _best(run.record, AVERAGED)
     if raw is not None and average is not None and average.value < raw.value:
-        at = "" if raw.epoch is None else f" of epoch {raw.epoch}"
-        yield note(
-            "average_below_snapshot",
-            f"on val the averaged weights reach {three_decimals(average.value)}, "
-            f"the snapshot{at} {three_decimals(raw.value)}",
-            averaged=average.value,
-            raw=raw.value,
-            raw_epoch=raw.epoch,
-        )
+        snapshot = "the snapshot" if raw.epoch is None else f"the snapshot of epoch {raw.epoch}"
+        reached, highest = three_decimals(average.value), three_decimals(raw.value)
+        said = f"on val the averaged weights reach {reached}, {snapshot} {highest}"
+        yield note("average_below_snapshot", said, averaged=average.value, raw=raw.value, raw_epoch=raw.epoch)
 
 
 def _averaged_epochs(run: Logged) -> int | None:

@@ -36,15 +36,9 @@ def peaked_early(run: Logged) -> Iterator[Finding]:
         return
     epochs = course.last_epoch + 1
     if course.best_epoch < EARLY * epochs and course.last_epoch - course.best_epoch >= FEWEST_AFTER:
-        at_best = ""
-        if not _fell(course):
-            values = _values(run.at(course.best_epoch))
-            at_best = f" ({values})" if values else ""
-        yield note(
-            "peaked_early",
-            f"peaked early, at epoch {course.best_epoch} of 0 to {course.last_epoch}{at_best}",
-            **_evidence(run),
-        )
+        at_best = "" if _fell(course) else _place(None, run.at(course.best_epoch))
+        said = f"peaked early, at epoch {course.best_epoch} of 0 to {course.last_epoch}{at_best}"
+        yield note("peaked_early", said, **_evidence(run))
 
 
 def late_drift(run: Logged) -> Iterator[Finding]:
@@ -75,22 +69,15 @@ def _from_best_to_last(run: Logged) -> str:
 
 
 def _place(epoch: int | None, row: Mapping[str, float]) -> str:
-    words = [*([] if epoch is None else [f"epoch {epoch}"]), *([_values(row)] if _values(row) else [])]
+    """The epoch, if it is to be named, and what the schedules set in its row."""
+    words = [] if epoch is None else [f"epoch {epoch}"]
+    words += [f"{word} {row[key]:.2g}" for key, word in SCHEDULES.items() if key in row]
     return f" ({', '.join(words)})" if words else ""
-
-
-def _values(row: Mapping[str, float]) -> str:
-    return ", ".join(f"{word} {row[key]:.2g}" for key, word in SCHEDULES.items() if key in row)
 
 
 def _evidence(run: Logged) -> Evidence:
     course = run.course
-    found: Evidence = {
-        "best": course.best,
-        "best_epoch": course.best_epoch,
-        "last": course.last,
-        "last_epoch": course.last_epoch,
-    }
+    found: Evidence = course.model_dump(exclude={"alpha"})
     for when, epoch in (("best", course.best_epoch), ("last", course.last_epoch)):
         row = run.at(epoch)
         found |= {f"{key}_at_{when}": row[key] for key in SCHEDULES if key in row}

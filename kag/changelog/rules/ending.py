@@ -49,10 +49,5 @@ def best_to_date(entry: Entry, siblings: Siblings) -> Iterator[Finding]:
         return
     highest = before.value("val")
     if highest is not None and value > highest:
-        yield note(
-            "best_to_date",
-            f"best val AUPRC to date ({three_decimals(highest)} before)",
-            value=value,
-            before=highest,
-            run_before=before.id,
-        )
+        said = f"best val AUPRC to date ({three_decimals(highest)} before)"
+        yield note("best_to_date", said, value=value, before=highest, run_before=before.id)

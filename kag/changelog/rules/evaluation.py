@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from kag.changelog.entry import Entry, Siblings
 from kag.compare.comparison import compare
-from kag.finding import Finding, error, note, warning
+from kag.finding import Evidence, Finding, error, note, warning
 from kag.text import digest as short
 from kag.text import three_decimals
 
@@ -21,12 +21,8 @@ def test_of_other_weights(entry: Entry, siblings: Siblings) -> Iterator[Finding]
     found = _tested(entry, siblings)
     if found is not None:
         run, what = found
-        yield error(
-            "test_of_other_weights",
-            f"the test number belongs to other weights: {what}",
-            test=entry.value("test"),
-            weights_of=run,
-        )
+        said = f"the test number belongs to other weights: {what}"
+        yield error("test_of_other_weights", said, test=entry.value("test"), weights_of=run)
 
 
 def test_equals_other_run(entry: Entry, siblings: Siblings) -> Iterator[Finding]:
@@ -35,26 +31,17 @@ def test_equals_other_run(entry: Entry, siblings: Siblings) -> Iterator[Finding]
         if other.id == entry.id:
             return
         if (_measured(entry) and _measured(other)) or _related(entry, other, siblings):
-            yield warning(
-                "test_equals_other_run",
-                f"the test number is that of `{other.id}`",
-                test=entry.value("test"),
-                other=other.id,
-            )
+            said = f"the test number is that of `{other.id}`"
+            yield warning("test_equals_other_run", said, test=entry.value("test"), other=other.id)
             return
 
 
 def selected_on_test(entry: Entry, _: Siblings) -> Iterator[Finding]:
     """The weights were chosen by looking at the test set."""
-    for result in entry.record.results:
-        if (result.selected_on or "").startswith("test/"):
-            yield error(
-                "selected_on_test",
-                f"selected on {result.selected_on}: the test number is no estimate for unseen proteins",
-                test=entry.value("test"),
-                selected_on=result.selected_on,
-            )
-            return
+    chosen_on = (result.selected_on or "" for result in entry.record.results)
+    if on_test := next((chosen for chosen in chosen_on if chosen.startswith("test/")), None):
+        said = f"selected on {on_test}: the test number is no estimate for unseen proteins"
+        yield error("selected_on_test", said, test=entry.value("test"), selected_on=on_test)
 
 
 def val_typed_as_test(entry: Entry, _: Siblings) -> Iterator[Finding]:
@@ -64,12 +51,8 @@ def val_typed_as_test(entry: Entry, _: Siblings) -> Iterator[Finding]:
         return
     for word, value in (("last", course.last), ("best", course.best)):
         if value is not None and round(value, TYPED_DECIMALS) == round(test.value, TYPED_DECIMALS):
-            yield error(
-                "val_typed_as_test",
-                f"the {three_decimals(test.value)} in the test cell is the {word} val AUPRC of this run",
-                stated_as_test=test.value,
-                val=value,
-            )
+            said = f"the {three_decimals(test.value)} in the test cell is the {word} val AUPRC of this run"
+            yield error("val_typed_as_test", said, stated_as_test=test.value, val=value)
             return
 
 
@@ -83,16 +66,11 @@ def not_distinguishable(entry: Entry, siblings: Siblings) -> Iterator[Finding]:
         if found is None:
             continue
         if (width := found.inside) is not None:
-            own, other = found.after.value, found.before.value
-            yield note(
-                "not_distinguishable",
-                f"{found.split} AUPRC {three_decimals(own)} against {three_decimals(other)} of the parent: "
-                f"not distinguishable (95 % interval {three_decimals(width.low)} to {three_decimals(width.high)})",
-                value=own,
-                parent=other,
-                ci_low=width.low,
-                ci_high=width.high,
-            )
+            values = (found.after.value, found.before.value, width.low, width.high)
+            own, other, low, high = map(three_decimals, values)
+            said = f"{found.split} AUPRC {own} against {other} of the parent: not distinguishable"
+            numbers: Evidence = dict(zip(("value", "parent", "ci_low", "ci_high"), values, strict=True))
+            yield note("not_distinguishable", f"{said} (95 % interval {low} to {high})", **numbers)
         if found.measured:
             return
 
@@ -108,12 +86,8 @@ def val_test_disagree(entry: Entry, siblings: Siblings) -> Iterator[Finding]:
         return
     on_val, on_test = (0.0 if one.inside else one.change for one in (val, test))
     if abs(on_val - on_test) > APART:
-        yield warning(
-            "val_test_disagree",
-            f"against the parent val AUPRC changed by {val.change:+.3f}, test AUPRC by {test.change:+.3f}",
-            val_change=val.change,
-            test_change=test.change,
-        )
+        said = f"against the parent val AUPRC changed by {val.change:+.3f}, test AUPRC by {test.change:+.3f}"
+        yield warning("val_test_disagree", said, val_change=val.change, test_change=test.change)
 
 
 def _tested(entry: Entry, siblings: Siblings) -> tuple[str, str] | None:

@@ -47,12 +47,8 @@ def gate_drifting(run: Logged) -> Iterator[Finding]:
         return
     first, last = thirds[1][0], thirds[1][-1]
     if abs(last - first) >= DRIFT:
-        yield warning(
-            "gate_drifting",
-            f"alpha was still moving at the end, from {first:.2f} to {last:.2f} over the last third",
-            first=first,
-            last=last,
-        )
+        said = f"alpha was still moving at the end, from {first:.2f} to {last:.2f} over the last third"
+        yield warning("gate_drifting", said, first=first, last=last)
 
 
 def gate_saturated(run: Logged) -> Iterator[Finding]:
@@ -69,13 +65,8 @@ def gate_at_clamp(run: Logged) -> Iterator[Finding]:
     if edge is not None:
         alpha, share = run.end(names.ALPHA_MEAN), run.end(names.SATURATED_SHARE)
         points = "" if share is None else f", {share:.0%} of the points on an edge"
-        yield warning(
-            "gate_at_clamp",
-            f"alpha {alpha:.2f} lies on the clamp's edge {edge:g}{points}",
-            alpha=alpha,
-            share=share,
-            edge=edge,
-        )
+        said = f"alpha {alpha:.2f} lies on the clamp's edge {edge:g}{points}"
+        yield warning("gate_at_clamp", said, alpha=alpha, share=share, edge=edge)
 
 
 def penalty_inert(run: Logged) -> Iterator[Finding]:
@@ -87,35 +78,23 @@ def penalty_inert(run: Logged) -> Iterator[Finding]:
     before, after = None if begun is None else abs(begun - target), abs(ended - target)
     if (after > FAR) if before is None else (after >= before and after > DRIFT):
         since = "" if begun is None else f", from {begun:.2f}"
-        yield warning(
-            "penalty_inert",
-            f"with a penalty of up to {weight:g} towards {target:g} alpha ended at {ended:.2f}{since}",
-            weight=weight,
-            target=target,
-            first=begun,
-            last=ended,
-        )
+        said = f"with a penalty of up to {weight:g} towards {target:g} alpha ended at {ended:.2f}{since}"
+        yield warning("penalty_inert", said, weight=weight, target=target, first=begun, last=ended)
 
 
 def penalty_without_effect(entry: Entry, siblings: Siblings) -> Iterator[Finding]:
     """Another penalty weight than the parent's, the same alpha."""
     parent = siblings.parent(entry)
-    if parent is None or entry.course.alpha is None or parent.course.alpha is None:
+    if parent is None:
         return
+    alpha, before = entry.course.alpha, parent.course.alpha
     own, other = _largest_weight(Logged(entry.record)), _largest_weight(Logged(parent.record))
-    if own is None or other is None or own == other:
+    if alpha is None or before is None or own is None or other is None or own == other:
         return
     low, high = sorted((own, other))
-    same = abs(entry.course.alpha - parent.course.alpha) <= SAME_ALPHA
-    if same and (low == 0 or high / low >= CHANGED_PENALTY):
-        yield warning(
-            "penalty_without_effect",
-            f"the penalty weight went from {other:g} to {own:g}, alpha stayed at {entry.course.alpha:.2f}",
-            before=other,
-            after=own,
-            alpha_before=parent.course.alpha,
-            alpha=entry.course.alpha,
-        )
+    if abs(alpha - before) <= SAME_ALPHA and (low == 0 or high / low >= CHANGED_PENALTY):
+        said = f"the penalty weight went from {other:g} to {own:g}, alpha stayed at {alpha:.2f}"
+        yield warning("penalty_without_effect", said, before=other, after=own, alpha_before=before, alpha=alpha)
 
 
 def _saturated(run: Logged) -> bool:

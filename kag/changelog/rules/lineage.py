@@ -19,34 +19,22 @@ def resume_changed_spec(run: Logged) -> Iterator[Finding]:
     """A resume went on with other settings."""
     changes = [change for resume in run.record.resumes for change in resume]
     if changes:
-        yield warning(
-            "resume_changed_spec",
-            f"settings changed at a resume: {phrase(changes, SHOWN)}",
-            changes=len(changes),
-            resumes=len(run.record.resumes),
-        )
+        said = f"settings changed at a resume: {phrase(changes, SHOWN)}"
+        yield warning("resume_changed_spec", said, changes=len(changes), resumes=len(run.record.resumes))
 
 
 def patience_restored(run: Logged) -> Iterator[Finding]:
     """Early stopping did not work with the patience of the spec."""
     patience = run.number("early_stopping.patience")
-    restored = run.stated.restored.get("early_stopping.patience")
-    if restored is not None and patience is not None and restored != patience:
-        yield warning(
-            "patience_restored",
-            f"early stopping worked with patience {restored:g} out of the checkpoint, not with {patience:g} as set",
-            patience=patience,
-            worked_with=restored,
-        )
+    if patience is None:
         return
-    waited = _waited(run)
-    if patience is not None and waited is not None and waited < patience:
-        yield warning(
-            "patience_restored",
-            f"the run was stopped after {waited} epochs without a rise, not after {patience:g} as set",
-            patience=patience,
-            worked_with=waited,
-        )
+    restored, waited = run.stated.restored.get("early_stopping.patience"), _waited(run)
+    if restored is not None and restored != patience:
+        said = f"early stopping worked with patience {restored:g} out of the checkpoint, not with {patience:g} as set"
+        yield warning("patience_restored", said, patience=patience, worked_with=restored)
+    elif waited is not None and waited < patience:
+        said = f"the run was stopped after {waited} epochs without a rise, not after {patience:g} as set"
+        yield warning("patience_restored", said, patience=patience, worked_with=waited)
 
 
 def unknown_parent(entry: Entry, siblings: Siblings) -> Iterator[Finding]:
@@ -55,23 +43,16 @@ def unknown_parent(entry: Entry, siblings: Siblings) -> Iterator[Finding]:
     named += [entry.record.parent] if entry.record.parent else []
     missing = list(dict.fromkeys(run for run in named if siblings.find(run, before=entry) is None))
     if missing:
-        yield warning(
-            "unknown_parent",
-            f"no record of {', '.join(f'`{run}`' for run in missing)}, which this run comes from",
-            missing=", ".join(missing),
-        )
+        said = f"no record of {', '.join(f'`{run}`' for run in missing)}, which this run comes from"
+        yield warning("unknown_parent", said, missing=", ".join(missing))
 
 
 def row_order(entry: Entry, siblings: Siblings) -> Iterator[Finding]:
     """The hand-kept log lists this run below one that started later."""
     above = siblings.listed_before(entry)
     if above is not None and above.record.start > entry.record.start:
-        yield note(
-            "row_order",
-            f"the log it was imported from lists it below `{above.id}`, which started later",
-            row=entry.record.stated.row if entry.record.stated else None,
-            above=above.id,
-        )
+        said = f"the log it was imported from lists it below `{above.id}`, which started later"
+        yield note("row_order", said, row=entry.record.stated.row if entry.record.stated else None, above=above.id)
 
 
 def _waited(run: Logged) -> int | None:
