@@ -22,6 +22,8 @@ COLOURS = ("#0072b2", "#d55e00", "#009e73", "#b0578d", "#9a6a00", "#3aa0d8", "#4
 DOTS_PER_INCH = 160
 WRITTEN_CELLS = 120
 """Cells of a heat map up to which each has its value written in it."""
+NAMED_CELLS = 24
+"""Columns or rows of a heat map up to which each has its name; of more, every second one, or third, ..."""
 _GRID = "#dfe4ea"
 
 
@@ -126,14 +128,17 @@ def _heatmap(axes: Axes, figure: Heatmap) -> None:
     values = np.array(figure.values, dtype=float)
     image = axes.imshow(values, origin="lower", aspect="auto", cmap="viridis")
     axes.figure.colorbar(image, ax=axes, label=plain_text(figure.value_label))
-    axes.set_xticks(range(len(figure.x)), figure.x)
-    axes.set_yticks(range(len(figure.y)), figure.y)
+    for set_ticks, words in ((axes.set_xticks, figure.x), (axes.set_yticks, figure.y)):
+        step = -(-len(words) // NAMED_CELLS)
+        set_ticks(range(0, len(words), step), words[::step])
     if values.size <= WRITTEN_CELLS:
         middle = float(np.nanmin(values) + 0.55 * (np.nanmax(values) - np.nanmin(values)))
         for (row, column), value in np.ndenumerate(values):
             if value == value:
                 colour = "black" if value > middle else "white"
                 axes.text(column, row, number(value), ha="center", va="center", fontsize=8, color=colour)
+    for row, column in figure.circled:
+        axes.scatter([column], [row], s=40, facecolors="none", edgecolors="black")
     if figure.marked is not None:
         row, column = figure.marked
         axes.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, fill=False, edgecolor="#d55e00", linewidth=2.5))

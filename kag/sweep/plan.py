@@ -69,10 +69,7 @@ def plan(sweep: Sweep, base: RunSpec, command: TrainCommand, facts: Facts | None
     """Look at a sound sweep: at every point of a grid, else at a sample with both extremes of every range.
 
     Args:
-        sweep: the sweep.
         base: the spec that its command names, with the command's own overrides.
-        command: its command.
-        facts: for preflight.
     """
     trials = sweep.trial_count()
     complete = sweep.method == "grid" and trials is not None and trials <= MOST_POINTS
