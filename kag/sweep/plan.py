@@ -60,9 +60,9 @@ class Plan(BaseModel):
     """Errors first."""
 
     @property
-    def errors(self) -> int:
-        """Kinds of errors."""
-        return sum(finding.severity is Severity.ERROR for finding in self.findings)
+    def errors(self) -> list[FindingCount]:
+        """What no run may begin with."""
+        return [finding for finding in self.findings if finding.severity is Severity.ERROR]
 
 
 def plan(sweep: Sweep, base: RunSpec, command: TrainCommand, facts: Facts | None = None) -> Plan:

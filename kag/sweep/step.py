@@ -56,12 +56,7 @@ def run_of(sweep_id: str, trial: int, attempt: int) -> str:
 
 
 def absorb(
-    trials: Sequence[Trial],
-    outcomes: Mapping[str, Outcome],
-    seen: Mapping[str, float],
-    *,
-    now: float,
-    limits: Limits,
+    trials: Sequence[Trial], outcomes: Mapping[str, Outcome], seen: Mapping[str, float], *, now: float, limits: Limits
 ) -> list[Trial]:
     """Take in what the runs themselves report: their outcomes, and when (seconds since the epoch) they were seen."""
     return [_absorbed(trial, outcomes, seen, now=now, limits=limits) for trial in trials]

@@ -60,11 +60,7 @@ def evaluating(network: nn.Module) -> Iterator[None]:
 
 
 def score(
-    network: Network,
-    tables: SiteTables,
-    batches: Iterable[IndexVector],
-    *,
-    progress: Progress = lambda points: None,
+    network: Network, tables: SiteTables, batches: Iterable[IndexVector], *, progress: Progress = lambda points: None
 ) -> Predictions:
     """Logits of the points of some batches.
 
