@@ -111,7 +111,7 @@ def parse_window(text: str) -> tuple[int, int]:
 
 
 def window_figure(found: WindowMap, title: str) -> Heatmap:
-    """The map: colour is the ranking, circles are exactly scored windows, a frame is around the best of them."""
+    """The map: colour is the ranking, frames are around exactly scored windows, a bold one around the best of them."""
     from kag.report.figure import Heatmap
 
     starts, lengths = (sorted({getattr(each, side) for each in found.windows}) for side in ("start", "length"))
@@ -122,12 +122,12 @@ def window_figure(found: WindowMap, title: str) -> Heatmap:
         title=title + (f"; best {found.best}, val AUPRC {found.best.auprc:.4f}" if exact else ""),
         x_label="first averaged epoch",
         y_label="averaged epochs",
-        value_label="val AUPRC of the mean logits of the window's epochs",
+        value_label="val AUPRC of the mean logits of its epochs",
         x=tuple(map(str, starts)),
         y=tuple(map(str, lengths)),
         values=tuple(tuple(ranks.get((y, x), math.nan) for x in starts) for y in lengths),
         marked=exact[0] if exact else None,
-        circled=exact,
+        framed=exact,
     )
 
 

@@ -87,7 +87,7 @@ class Heatmap:
     """One tuple a row of `y`."""
     marked: tuple[int, int] | None = None
     """Row and column of the best cell."""
-    circled: tuple[tuple[int, int], ...] = ()
+    framed: tuple[tuple[int, int], ...] = ()
     """Those of further cells to point out, on paper alone."""
 
 

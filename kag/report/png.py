@@ -137,8 +137,7 @@ def _heatmap(axes: Axes, figure: Heatmap) -> None:
             if value == value:
                 colour = "black" if value > middle else "white"
                 axes.text(column, row, number(value), ha="center", va="center", fontsize=8, color=colour)
-    for row, column in figure.circled:
-        axes.scatter([column], [row], s=40, facecolors="none", edgecolors="black")
-    if figure.marked is not None:
-        row, column = figure.marked
-        axes.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, fill=False, edgecolor="#d55e00", linewidth=2.5))
+    for row, column in (*figure.framed, *([figure.marked] if figure.marked else ())):
+        width = 2.5 if (row, column) == figure.marked else 1.0
+        frame = Rectangle((column - 0.5, row - 0.5), 1, 1, fill=False, edgecolor="#d55e00", linewidth=width)
+        axes.add_patch(frame)

@@ -66,9 +66,8 @@ def run_figures(record: RunRecord, rows: Rows) -> tuple[Chart, ...]:
 
 def best_mark(record: RunRecord) -> tuple[Mark, ...]:
     """The best epoch, where the record knows it."""
-    if record.best_epoch is None:
-        return ()
-    return (Mark(x=record.best_epoch, label=f"best epoch {record.best_epoch}"),)
+    epoch = record.best_epoch
+    return () if epoch is None else (Mark(x=epoch, label=f"best epoch {epoch}"),)
 
 
 def window_span(spec: Mapping[str, Scalar]) -> tuple[Span, ...]:

@@ -141,7 +141,7 @@ def test_promising_windows_are_not_nearly_the_same() -> None:
 def test_the_map_is_a_figure(sums: RunSums, bench: Bench) -> None:
     found = window_map(sums, bench, verify=2)
     figure = window_figure(found, "run")
-    assert set(figure.circled) == {(w.length - 1, w.start - FIRST) for w in found.verified}
+    assert set(figure.framed) == {(w.length - 1, w.start - FIRST) for w in found.verified}
     assert figure.marked == (found.best.length - 1, found.best.start - FIRST)
     assert figure.values[1][0] == next(w.ensemble for w in found.windows if str(w) == f"{FIRST}:2")
     assert math.isnan(figure.values[1][EPOCHS - 1]), "no window of two epochs begins with the last one"
