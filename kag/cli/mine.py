@@ -48,11 +48,7 @@ def mine(
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("scoring", total=len(bench.sites.index(split)))
         found = mining.mine(
-            bench,
-            run=given.run,
-            split=where,
-            top=top,
-            progress=lambda done: bar.update(task, completed=done),
+            bench, run=given.run, split=where, top=top, progress=lambda done: bar.update(task, completed=done)
         )
     write_mined(out, found.mined)
     if as_json:

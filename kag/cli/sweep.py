@@ -17,6 +17,7 @@ from kag.cli.sweep_tables import plan_table, progress_line, progress_table, resu
 from kag.errors import DataError, RunFailed, SweepError, UserError
 
 if TYPE_CHECKING:
+    from kag.cli.sweep_agents import Agents
     from kag.cli.sweep_result import SweepResult
     from kag.sweep import Sweep
     from kag.sweep.plan import Plan
@@ -49,7 +50,7 @@ def sweep(
 
       kag sweep show 1a2b3c4d
     """
-    from kag.cli.sweep_agents import interruptible, last_error
+    from kag.cli.sweep_agents import interruptible, last_error, log_of, running_agents, shares_of
     from kag.cli.sweep_result import read_result
     from kag.cli.sweep_tracking import connected, find_path, kept, open_sweep, sweep_on_server, trials_of
 
@@ -73,11 +74,13 @@ def sweep(
         opened = open_sweep(looked.sweep, file, tracking, runs, new=new)
         console.print(opened.said, markup=False)
         if not opened.over:
-            _run(looked.sweep, opened.path, tracking.environment, runs, agents, count, console, check)
+            shares = shares_of(agents, count)
+            with running_agents(opened.path, tracking.environment, shares) as started:
+                _watch(looked.sweep, opened.path, runs, started, console, check)
         result = read_result(looked.sweep, opened.path, trials_of(looked.sweep, opened.path), runs)
     _print(result, console, as_json=as_json)
     if result.progress.succeeded == 0:
-        logs = Path(os.environ.get("WANDB_DIR", ".")) / "wandb" / f"agent-{opened.path.rsplit('/', 1)[-1]}-0.log"
+        logs = log_of(opened.path, 0, os.environ)
         raise RunFailed(
             "no trial of the sweep has finished" + last_error(logs), where=str(logs), remedy="the log has the rest"
         )
@@ -121,9 +124,8 @@ class Looked(NamedTuple):
         Raises:
             SweepError: some are.
         """
-        errors = [finding for finding in self.plan.findings if finding.severity == "error"]
-        if errors:
-            listed = [f"{one.code} at {one.points} of {self.plan.points} points: {one.example}" for one in errors]
+        listed = [f"{one.code} at {one.points} of {self.plan.points} points: {one.example}" for one in self.plan.errors]
+        if listed:
             text = "\n  ".join(["kag train would refuse some trials", *listed])
             raise SweepError(text, where=str(self.file), remedy="narrow the ranges, or change the base spec")
 
@@ -152,18 +154,8 @@ def look(file: Path) -> Looked:
     return Looked(file, parsed, plan(parsed, base, command, facts), data)
 
 
-def _run(
-    sweep: Sweep,
-    path: str,
-    environment: dict[str, str],
-    runs: Path,
-    agents: int,
-    count: int | None,
-    console: Console,
-    check: Callable[[], None],
-) -> None:
-    """Run agents until all have ended, and show how the sweep stands."""
-    from kag.cli.sweep_agents import running_agents, shares_of
+def _watch(sweep: Sweep, path: str, runs: Path, agents: Agents, console: Console, check: Callable[[], None]) -> None:
+    """Show how the sweep stands until all agents have ended."""
     from kag.cli.sweep_result import epochs_of, records_of
     from kag.cli.sweep_tracking import trials_of
     from kag.sweep.progress import progress
@@ -172,8 +164,8 @@ def _run(
     begun, ended = time.monotonic(), -1
     # A log is no place for a table that redraws itself: there a line comes whenever a trial has ended.
     live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
-    with running_agents(path, environment, shares_of(agents, count)) as started, live or nullcontext():
-        while any(agent.alive for agent in started):
+    with live or nullcontext():
+        while any(agent.poll() is None for agent in agents):
             check()
             epochs = epochs_of(records_of(path.rsplit("/", 1)[-1], runs))
             seconds = time.monotonic() - begun

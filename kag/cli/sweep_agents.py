@@ -5,14 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from subprocess import Popen
 from types import FrameType
-from typing import NamedTuple
 
 from kag.errors import Interrupted
 
@@ -22,17 +21,8 @@ NOTICE_SECONDS = 1.0
 END_SECONDS = 60.0
 """A trial that was told to end saves its state and ends after its batch, or after the validation that is going on."""
 
-
-class Agent(NamedTuple):
-    """A running `wandb agent`. It leads a session of its own, to which all that it starts belongs."""
-
-    process: subprocess.Popen[bytes]
-    log: Path
-
-    @property
-    def alive(self) -> bool:
-        """Whether it runs."""
-        return self.process.poll() is None
+Agents = Sequence[Popen[bytes]]
+"""Running `wandb agent`s. Each leads a session of its own, to which all that it starts belongs."""
 
 
 @contextmanager
@@ -70,7 +60,7 @@ def interruptible() -> Iterator[Callable[[], None]]:
 
 
 @contextmanager
-def running_agents(path: str, environment: Mapping[str, str], shares: Sequence[int | None]) -> Iterator[list[Agent]]:
+def running_agents(path: str, environment: Mapping[str, str], shares: Sequence[int | None]) -> Iterator[Agents]:
     """Run agents inside the block; whoever still runs at its end is ended with its trial.
 
     Args:
@@ -78,7 +68,7 @@ def running_agents(path: str, environment: Mapping[str, str], shares: Sequence[i
         environment: how they reach the server.
         shares: how many trials each one may start; None is no limit.
     """
-    agents: list[Agent] = []
+    agents: list[Popen[bytes]] = []
     try:
         for number, share in enumerate(shares):
             extra = environment_of(number, len(shares), environment, graphics(environment), cores())
@@ -123,16 +113,15 @@ def environment_of(
     return own
 
 
-def _start(path: str, environment: Mapping[str, str], number: int, count: int | None) -> Agent:
+def _start(path: str, environment: Mapping[str, str], number: int, count: int | None) -> Popen[bytes]:
     words = [sys.executable, "-m", "wandb", "agent", *(["--count", str(count)] if count else []), path]
-    log = Path(environment.get("WANDB_DIR", ".")) / "wandb" / f"agent-{path.rsplit('/', 1)[-1]}-{number}.log"
+    log = log_of(path, number, environment)
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as output:
-        process = subprocess.Popen(words, env=environment, stdout=output, stderr=output, start_new_session=True)
-    return Agent(process, log)
+        return Popen(words, env=environment, stdout=output, stderr=output, start_new_session=True)
 
 
-def end(agents: Sequence[Agent]) -> None:
+def end(agents: Agents) -> None:
     """End agents and what they run.
 
     An agent that gets SIGINT waits for its trial; at the second one it sends SIGTERM to it, on which `kag train` saves
@@ -140,15 +129,19 @@ def end(agents: Sequence[Agent]) -> None:
     """
     for _ in range(2):
         for agent in agents:
-            if agent.alive:
-                agent.process.send_signal(signal.SIGINT)
+            agent.send_signal(signal.SIGINT)  # to nobody if it has ended
         _wait(agents, NOTICE_SECONDS)
     _wait(agents, END_SECONDS)
     for agent in agents:
-        for process in session(agent.process.pid):
+        for process in session(agent.pid):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(process, signal.SIGKILL)
-        agent.process.wait()
+        agent.wait()
+
+
+def log_of(path: str, number: int, environment: Mapping[str, str]) -> Path:
+    """Where an agent of a sweep writes what it says."""
+    return Path(environment.get("WANDB_DIR", ".")) / "wandb" / f"agent-{path.rsplit('/', 1)[-1]}-{number}.log"
 
 
 def last_error(log: Path) -> str:
@@ -158,9 +151,9 @@ def last_error(log: Path) -> str:
     return f"; the last one said: {said[-1]}" if said else ""
 
 
-def _wait(agents: Sequence[Agent], seconds: float) -> None:
+def _wait(agents: Agents, seconds: float) -> None:
     deadline = time.monotonic() + seconds
-    while any(agent.alive for agent in agents) and time.monotonic() < deadline:
+    while any(agent.poll() is None for agent in agents) and time.monotonic() < deadline:
         time.sleep(0.05)
 
 

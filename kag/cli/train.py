@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from kag.cli.words import options_of, refuse_unknown_options, split_words
 from kag.errors import UserError
-
-if TYPE_CHECKING:
-    from kag.forks.sharing import ShareOptions
-    from kag.spec.load import Loaded
-    from kag.track.folder import RunFolder
 
 
 def train(
@@ -72,34 +66,20 @@ def train(
         raise UserError("--part-at and --share-max go with --share")
     points = _epochs(part_at)
     trial = "WANDB_SWEEP_ID" in os.environ
-    loaded = read_spec(spec_file or (folder.spec_file if folder else Path()), overrides, trial=trial)
+    spec, retired = read_spec(spec_file or (folder.spec_file if folder else Path()), overrides, trial=trial)
 
-    from kag.forks.sharing import ShareOptions
-
-    options = ShareOptions(share, points, None if share_max is None else int(share_max * 1e9)) if share else None
-    _train(loaded, runs, folder, accept or (), options, as_json=as_json)
-
-
-def _train(
-    loaded: Loaded,
-    runs: Path,
-    resume: RunFolder | None,
-    accept: Sequence[str],
-    share: ShareOptions | None,
-    *,
-    as_json: bool,
-) -> None:
     import logging
 
     from kag.cli.results import results_table
+    from kag.forks.sharing import ShareOptions
     from kag.train.console import RunConsole
     from kag.train.fit import fit
 
+    options = ShareOptions(share, points, None if share_max is None else int(share_max * 1e9)) if share else None
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
     console = RunConsole(stderr=as_json)
-    spec, retired = loaded
-    record = fit(spec, runs=runs, resume=resume, accept=accept, share=share, retired=retired, console=console)
+    record = fit(spec, runs=runs, resume=folder, accept=accept or (), share=options, retired=retired, console=console)
     if as_json:
         typer.echo(record.model_dump_json(indent=2))
         return

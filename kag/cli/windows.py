@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,17 +11,20 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kag.errors import UserError
+from kag.track.atomic import write_atomically
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from kag.report.figure import Heatmap
     from kag.track.record import RunRecord
-    from kag.weights.average import RunSums
-    from kag.weights.bench import Bench
     from kag.weights.windows import WindowMap
 
 SHOWN = 12
 """Windows in the table, the best ones by rank."""
+
+STEPS = ("epochs", "windows", "verified")
+"""Of the work, as it reports on itself."""
 
 
 def windows(
@@ -50,13 +54,14 @@ def windows(
     from datetime import UTC, datetime
 
     from rich.console import Console
+    from rich.progress import Progress
 
     from kag.cli.made import mirrored, print_made
     from kag.view.words import find_run
     from kag.weights.average import RunSums
     from kag.weights.delivered_run import deliver_window, named_spec
     from kag.weights.given import bench_for, given_weights
-    from kag.weights.heatmap import write_heat_map
+    from kag.weights.windows import window_map
 
     console, start = Console(highlight=False, stderr=as_json), datetime.now(UTC)
     folder = find_run(runs, run)
@@ -69,9 +74,16 @@ def windows(
         named_spec(given.weights.spec, name)
         sums.average(*wanted)
     bench = bench_for(given.weights, data)
-    found = _mapped(sums, bench, verify or None, console)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+        tasks = {step: bar.add_task(step, total=None) for step in STEPS}
+        found = window_map(
+            sums,
+            bench,
+            verify=verify or None,
+            progress=lambda step, done, total: bar.update(tasks[step], completed=done, total=total),
+        )
     if png is not None:
-        write_heat_map(png, found, f"averaging windows of {folder.id}")
+        _draw(png, window_figure(found, f"averaging windows of {folder.id}"))
     record = None
     if wanted and name:
         record = deliver_window(runs, given, sums, wanted, found, bench, name=name, start=start)
@@ -98,20 +110,35 @@ def parse_window(text: str) -> tuple[int, int]:
     return int(match[1]), int(match[2])
 
 
-def _mapped(sums: RunSums, bench: Bench, verify: int | None, console: Console) -> WindowMap:
-    from rich.progress import Progress, TaskID
+def window_figure(found: WindowMap, title: str) -> Heatmap:
+    """The map: colour is the ranking, frames are around exactly scored windows, a bold one around the best of them."""
+    from kag.report.figure import Heatmap
 
-    from kag.weights.windows import window_map
+    starts, lengths = (sorted({getattr(each, side) for each in found.windows}) for side in ("start", "length"))
+    ranks = {(each.length, each.start): each.ensemble for each in found.windows if each.ensemble is not None}
+    exact = tuple((lengths.index(each.length), starts.index(each.start)) for each in found.verified)
+    return Heatmap(
+        name="windows",
+        title=title + (f"; best {found.best}, val AUPRC {found.best.auprc:.4f}" if exact else ""),
+        x_label="first averaged epoch",
+        y_label="averaged epochs",
+        value_label="val AUPRC of the mean logits of its epochs",
+        x=tuple(map(str, starts)),
+        y=tuple(map(str, lengths)),
+        values=tuple(tuple(ranks.get((y, x), math.nan) for x in starts) for y in lengths),
+        marked=exact[0] if exact else None,
+        framed=exact,
+    )
 
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
-        tasks: dict[str, TaskID] = {}
 
-        def show(step: str, done: int, total: int) -> None:
-            if step not in tasks:
-                tasks[step] = bar.add_task(step, total=total)
-            bar.update(tasks[step], completed=done)
+def _draw(path: Path, figure: Heatmap) -> None:
+    from kag.report.png import png
 
-        return window_map(sums, bench, verify=verify, progress=show)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, png(figure))
+    except OSError as error:
+        raise UserError(f"cannot be written: {error.strerror}", where=str(path)) from error
 
 
 def _print(console: Console, run: str, found: WindowMap) -> None:

@@ -18,13 +18,7 @@ EVALUATION_POINTS = 2048
 
 
 def training_batches(
-    sites: Sites,
-    data: DataSpec,
-    *,
-    seed: int,
-    epoch: int,
-    replay_M: IndexVector | None = None,
-    world: int = 1,
+    sites: Sites, data: DataSpec, *, seed: int, epoch: int, replay_M: IndexVector | None = None, world: int = 1
 ) -> list[IndexVector]:
     """Batches of one epoch over the train split, for all processes together.
 

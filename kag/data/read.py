@@ -28,10 +28,7 @@ def read_sites(path: Path) -> Sites:
         split_N = _split(file, protein_N, proteins)
         label_N = _labels(file, split_N)
         centres = find_centres(
-            protein_N,
-            file.whole(names.RESIDUE_NUMBERS),
-            table_protein_R,
-            file.whole(names.TABLE_NUMBERS),
+            protein_N, file.whole(names.RESIDUE_NUMBERS), table_protein_R, file.whole(names.TABLE_NUMBERS)
         )
         neighbour_NK, distance_NK = _neighbours(file, centres)
         tabular_NF = file.whole(names.TABULAR)

@@ -51,8 +51,14 @@ class Sites:
     """SHA-256 of what training depends on; compression, chunks and path do not change it."""
 
     def index(self, split: str) -> NDArray[np.int64]:
-        """Rows of the points of `train`, `val` or `test`, ascending."""
-        return np.flatnonzero(self.split_N == split_code(split))
+        """Rows of the points of `train`, `val` or `test`, ascending.
+
+        Raises:
+            DataError: there is no such split.
+        """
+        if split not in SPLITS:
+            raise DataError(f"there is no split `{split}`", nearest=", ".join(SPLITS))
+        return np.flatnonzero(self.split_N == SPLITS.index(split))
 
     def prevalence(self, split: str) -> float:
         """Share of positive points of a split."""
@@ -109,17 +115,6 @@ class DataFacts:
     def of(cls, sites: Sites, max_distance: float) -> DataFacts:
         """The facts of some data, of whose neighbours those within `max_distance` (angstrom) are used."""
         return cls(sites.columns, sites.embedding, sites.neighbours, max_distance, sites.digest, sites.features)
-
-
-def split_code(split: str) -> int:
-    """Number of a split in the file.
-
-    Raises:
-        DataError: there is no such split.
-    """
-    if split not in SPLITS:
-        raise DataError(f"there is no split `{split}`", nearest=", ".join(SPLITS))
-    return SPLITS.index(split)
 
 
 def contexts(

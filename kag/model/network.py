@@ -97,7 +97,6 @@ class Network(nn.Module):
         """Score a batch.
 
         Args:
-            batch: points and their contexts.
             forced: stochastic branches that all points take instead of drawing lots; for the rehearsal.
         """
         tabular_BW = self.tabular_encoder(self.tabular_input(batch.tabular_BF))

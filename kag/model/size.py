@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypedDict, Unpack
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +16,14 @@ Precision = Literal["32-true", "bf16-mixed", "16-mixed", "64-true"]
 
 PROBE_POINTS = 4
 """Points of the batch of shapes; what is counted is linear in it."""
+
+
+class Sizes(TypedDict):
+    """What a network must know of its data: tabular columns, width of an embedding, neighbours of a residue."""
+
+    features: int
+    embedding: int
+    neighbours: int
 
 
 class Memory(NamedTuple):
@@ -41,29 +49,23 @@ def parameters(network: nn.Module) -> int:
     return sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)
 
 
-def shape_network(spec: ModelSpec, *, features: int, embedding: int, neighbours: int) -> Network:
+def shape_network(spec: ModelSpec, **sizes: Unpack[Sizes]) -> Network:
     """The network without storage: it knows every shape and no value."""
     with torch.device("meta"):
-        return Network(spec, features=features, embedding=embedding, neighbours=neighbours, max_distance=1.0)
+        return Network(spec, **sizes, max_distance=1.0)
 
 
-def flops_per_sample(spec: ModelSpec, *, features: int, embedding: int, neighbours: int) -> int:
+def flops_per_sample(spec: ModelSpec, **sizes: Unpack[Sizes]) -> int:
     """Floating-point operations of the forward pass of one point with a context of its own (2 per multiply-add)."""
-    network = shape_network(spec, features=features, embedding=embedding, neighbours=neighbours).eval()
+    network = shape_network(spec, **sizes).eval()
     with FlopCounterMode(display=False) as counter, torch.no_grad():
-        network(_shape_batch(features, embedding, neighbours))
+        network(_shape_batch(**sizes))
     flops: int = counter.get_total_flops()
     return flops // PROBE_POINTS
 
 
 def training_memory(
-    spec: ModelSpec,
-    *,
-    features: int,
-    embedding: int,
-    neighbours: int,
-    batch_size: int,
-    precision: Precision = "32-true",
+    spec: ModelSpec, *, batch_size: int, precision: Precision = "32-true", **sizes: Unpack[Sizes]
 ) -> Memory:
     """Bytes of a training step, all points with contexts of their own.
 
@@ -72,8 +74,8 @@ def training_memory(
     has a 16-bit copy. Not counted: the residue table, temporary tensors inside one operation (a few of the largest
     activation), what the allocator and the libraries hold. Expect a process to need this plus about 1 GiB.
     """
-    network = shape_network(spec, features=features, embedding=embedding, neighbours=neighbours).train()
-    batch = _shape_batch(features, embedding, neighbours)
+    network = shape_network(spec, **sizes).train()
+    batch = _shape_batch(**sizes)
     weights = sum(_bytes(tensor) for tensor in network.parameters())
     buffers = sum(_bytes(tensor) for tensor in network.buffers())
     kept = _kept_for_backward(network, batch) * batch_size // PROBE_POINTS

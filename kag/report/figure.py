@@ -87,6 +87,8 @@ class Heatmap:
     """One tuple a row of `y`."""
     marked: tuple[int, int] | None = None
     """Row and column of the best cell."""
+    framed: tuple[tuple[int, int], ...] = ()
+    """Those of further cells to point out, on paper alone."""
 
 
 @dataclass(frozen=True)

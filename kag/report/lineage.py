@@ -24,19 +24,15 @@ def lineage_figure(
 
     Runs that no record knows appear with the word that names them.
 
-    Args:
-        records: every run that may belong to it.
-        run_id: the run in the middle.
-        link: address of a run's page.
-        name: name of the figure.
-
     Returns:
         The graph, or None for an unknown run or one that stands alone.
     """
     known = _Known(records)
     if run_id not in known.by_id:
         return None
-    found = (*known.comparison(run_id), *known.ancestry(run_id), *known.descent(run_id))
+    ancestry = _walk(run_id, known.steps_to, lambda edge: edge.source)
+    descent = _walk(run_id, known.steps_from, lambda edge: edge.target)
+    found = (*known.comparison(run_id), *ancestry, *descent)
     edges = {(edge.source, edge.target): edge for edge in found}
     if not edges:
         return None
@@ -57,19 +53,11 @@ class _Known:
     def __init__(self, records: Iterable[RunRecord]) -> None:
         self._named = NamedRuns(records)
         self.by_id = self._named.by_id
-        self._to: dict[str, list[Edge]] = defaultdict(list)
-        self._from: dict[str, list[Edge]] = defaultdict(list)
+        self.steps_to: dict[str, list[Edge]] = defaultdict(list)
+        self.steps_from: dict[str, list[Edge]] = defaultdict(list)
         for edge in (edge for record in self.by_id.values() for edge in self._inherited(record)):
-            self._to[edge.target].append(edge)
-            self._from[edge.source].append(edge)
-
-    def ancestry(self, run: str) -> Iterator[Edge]:
-        """Every step by which weights came to a run."""
-        return _walk(run, self._to, lambda edge: edge.source)
-
-    def descent(self, run: str) -> Iterator[Edge]:
-        """Every step by which weights went on from a run."""
-        return _walk(run, self._from, lambda edge: edge.target)
+            self.steps_to[edge.target].append(edge)
+            self.steps_from[edge.source].append(edge)
 
     def comparison(self, run: str) -> Iterator[Edge]:
         """The step from the run that this one is compared with, if there is one."""

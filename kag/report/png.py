@@ -23,6 +23,8 @@ COLOURS = ("#0072b2", "#d55e00", "#009e73", "#b0578d", "#9a6a00", "#3aa0d8", "#4
 DOTS_PER_INCH = 160
 WRITTEN_CELLS = 120
 """Cells of a heat map up to which each has its value written in it."""
+NAMED_CELLS = 24
+"""Columns or rows of a heat map up to which each has its name; of more, every second one, or third, ..."""
 _GRID = "#dfe4ea"
 
 
@@ -127,16 +129,17 @@ def _heatmap(axes: Axes, figure: Heatmap) -> None:
     values = np.array(figure.values, dtype=float)
     image = axes.imshow(values, origin="lower", aspect="auto", cmap="viridis")
     axes.figure.colorbar(image, ax=axes, label=plain_text(figure.value_label))
-    axes.set_xticks(range(len(figure.x)), figure.x)
-    axes.set_yticks(range(len(figure.y)), figure.y)
+    for set_ticks, words in ((axes.set_xticks, figure.x), (axes.set_yticks, figure.y)):
+        step = -(-len(words) // NAMED_CELLS)
+        set_ticks(range(0, len(words), step), words[::step])
     if values.size <= WRITTEN_CELLS:
         middle = float(np.nanmin(values) + 0.55 * (np.nanmax(values) - np.nanmin(values)))
         for (row, column), value in np.ndenumerate(values):
             if value == value:
                 colour = "black" if value > middle else "white"
-                axes.text(
-                    column, row, measured(figure.value_label, value), ha="center", va="center", fontsize=8, color=colour
-                )
-    if figure.marked is not None:
-        row, column = figure.marked
-        axes.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, fill=False, edgecolor="#d55e00", linewidth=2.5))
+                text = measured(figure.value_label, value)
+                axes.text(column, row, text, ha="center", va="center", fontsize=8, color=colour)
+    for row, column in (*figure.framed, *([figure.marked] if figure.marked else ())):
+        width = 2.5 if (row, column) == figure.marked else 1.0
+        frame = Rectangle((column - 0.5, row - 0.5), 1, 1, fill=False, edgecolor="#d55e00", linewidth=width)
+        axes.add_patch(frame)

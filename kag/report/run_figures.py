@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from kag import names
 from kag.report.figure import Band, Chart, Line, Mark, Span
@@ -16,37 +17,26 @@ EPOCH_AXIS = "epoch"
 
 _LAYER = re.compile(re.escape(names.entropy_layer(0)).replace("0", r"(\d+)"))
 
-Curves = Sequence[tuple[str, str, bool]]
-"""Key, label, dashed."""
+Curves = Mapping[str, str]
+"""Key -> label."""
 
-_VAL_LOSS = names.evaluation("val", "loss")
+_AUPRC, _LOSS = names.OBJECTIVE, names.evaluation("val", "loss")
+
+_DASHED = (names.averaged(_AUPRC), names.averaged(_LOSS), names.ALPHA_MEAN)
+"""Curves that only go with another one."""
 
 _CHARTS: tuple[tuple[str, str, str, Curves], ...] = (
-    (
-        "auprc",
-        "Validation AUPRC",
-        "AUPRC",
-        ((names.OBJECTIVE, "raw", False), (names.averaged(names.OBJECTIVE), "averaged", True)),
-    ),
-    (
-        "losses",
-        "Losses",
-        "loss",
-        (
-            (names.TRAIN_LOSS, "train", False),
-            (_VAL_LOSS, "val", False),
-            (names.averaged(_VAL_LOSS), "val, averaged", True),
-        ),
-    ),
+    ("auprc", "Validation AUPRC", "AUPRC", {_AUPRC: "raw", names.averaged(_AUPRC): "averaged"}),
+    ("losses", "Losses", "loss", {names.TRAIN_LOSS: "train", _LOSS: "val", names.averaged(_LOSS): "val, averaged"}),
     (
         "loss_parts",
         "Parts of the training loss",
         "loss",
-        (
-            (names.TRAIN_LOSS_MAIN, "main", False),
-            (names.TRAIN_LOSS_PENALTY, "gate penalty", False),
-            (names.TRAIN_LOSS_AUXILIARY, "auxiliary", False),
-        ),
+        {
+            names.TRAIN_LOSS_MAIN: "main",
+            names.TRAIN_LOSS_PENALTY: "gate penalty",
+            names.TRAIN_LOSS_AUXILIARY: "auxiliary",
+        },
     ),
 )
 _SCHEDULES: tuple[tuple[str, str, str, Curves], ...] = (
@@ -54,37 +44,30 @@ _SCHEDULES: tuple[tuple[str, str, str, Curves], ...] = (
         "schedules",
         "Schedules of gate and auxiliary head",
         "value",
-        (
-            (names.PENALTY_WEIGHT, "penalty weight", False),
-            (names.DROPOUT_RATE, "gate dropout rate", False),
-            (names.CONTEXT_SCALE, "context scale", False),
-            (names.AUXILIARY_WEIGHT, "auxiliary weight", False),
-        ),
+        {
+            names.PENALTY_WEIGHT: "penalty weight",
+            names.DROPOUT_RATE: "gate dropout rate",
+            names.CONTEXT_SCALE: "context scale",
+            names.AUXILIARY_WEIGHT: "auxiliary weight",
+        },
     ),
-    ("lr", "Learning rate", "learning rate", ((names.LR, "learning rate", False),)),
+    ("lr", "Learning rate", "learning rate", {names.LR: "learning rate"}),
 )
 
 
 def run_figures(record: RunRecord, rows: Rows) -> tuple[Chart, ...]:
-    """Charts of a run's history; what was not logged is left out.
-
-    Args:
-        record: the run; its spec says which epochs are averaged.
-        rows: its history, in any order.
-    """
+    """Charts of a run's history (its rows in any order); what was not logged is left out."""
     known = by_epoch(rows)
     marks, spans = best_mark(record), window_span(record.config)
-    curves = [_chart(known, *words, marks, spans) for words in _CHARTS]
-    schedules = [_chart(known, *words, marks, spans) for words in _SCHEDULES]
-    every = [*curves, _alpha(record, known, marks, spans), _entropy(known, marks, spans), *schedules]
-    return tuple(chart for chart in every if chart.lines or chart.bands)
+    every = [*(_chart(known, *words) for words in _CHARTS), _alpha(record, known), _entropy(known)]
+    every += [_chart(known, *words) for words in _SCHEDULES]
+    return tuple(replace(chart, marks=marks, spans=spans) for chart in every if chart.lines or chart.bands)
 
 
 def best_mark(record: RunRecord) -> tuple[Mark, ...]:
     """The best epoch, where the record knows it."""
-    if record.best_epoch is None:
-        return ()
-    return (Mark(x=record.best_epoch, label=f"best epoch {record.best_epoch}"),)
+    epoch = record.best_epoch
+    return () if epoch is None else (Mark(x=epoch, label=f"best epoch {epoch}"),)
 
 
 def window_span(spec: Mapping[str, Scalar]) -> tuple[Span, ...]:
@@ -96,30 +79,19 @@ def window_span(spec: Mapping[str, Scalar]) -> tuple[Span, ...]:
     return (Span(start=start - 0.5, end=last + 0.5, label=f"SWA {start}" + (f" to {last}" if last > start else "")),)
 
 
-def _chart(
-    rows: Rows,
-    name: str,
-    title: str,
-    y_label: str,
-    curves: Curves,
-    marks: tuple[Mark, ...],
-    spans: tuple[Span, ...],
-) -> Chart:
-    found = (line(rows, key, label, dashed=dashed) for key, label, dashed in curves)
-    lines = tuple(one for one in found if one is not None)
-    return Chart(name, title, "epoch", y_label, lines, marks=marks, spans=spans, axis=EPOCH_AXIS)
+def _chart(rows: Rows, name: str, title: str, y_label: str, curves: Curves) -> Chart:
+    found = (line(rows, key, label, dashed=key in _DASHED) for key, label in curves.items())
+    return Chart(name, title, "epoch", y_label, tuple(one for one in found if one is not None), axis=EPOCH_AXIS)
 
 
-def _alpha(record: RunRecord, rows: Rows, marks: tuple[Mark, ...], spans: tuple[Span, ...]) -> Chart:
+def _alpha(record: RunRecord, rows: Rows) -> Chart:
+    curves = {names.ALPHA_P50: "median", names.ALPHA_MEAN: "mean"}
+    chart = _chart(rows, "alpha", "Gate alpha (share of the centre)", "alpha", curves)
     low, high = (series_values(rows, key) for key in (names.ALPHA_P05, names.ALPHA_P95))
     known = any(a == a and b == b for a, b in zip(low, high, strict=True))
     bands = (Band("5 % to 95 %", epochs(rows), low, high),) if known else ()
-    curves = ((names.ALPHA_P50, "median", False), (names.ALPHA_MEAN, "mean", True))
-    lines = [one for key, label, dashed in curves if (one := line(rows, key, label, dashed=dashed)) is not None]
-    if lines:
-        lines += _target(record.config, lines[0])
-    title = "Gate alpha (share of the centre)"
-    return Chart("alpha", title, "epoch", "alpha", tuple(lines), bands, marks, spans, EPOCH_AXIS)
+    target = _target(record.config, chart.lines[0]) if chart.lines else ()
+    return replace(chart, lines=(*chart.lines, *target), bands=bands)
 
 
 def _target(spec: Mapping[str, Scalar], over: Line) -> Iterator[Line]:
@@ -128,10 +100,9 @@ def _target(spec: Mapping[str, Scalar], over: Line) -> Iterator[Line]:
         yield Line("penalty target", over.x, (float(target),) * len(over.x), dashed=True)
 
 
-def _entropy(rows: Rows, marks: tuple[Mark, ...], spans: tuple[Span, ...]) -> Chart:
+def _entropy(rows: Rows) -> Chart:
     layers = sorted({int(found[1]) for row in rows for key in row if (found := _LAYER.fullmatch(key))})
-    curves = [(names.entropy_layer(layer), f"layer {layer}", False) for layer in layers]
-    if len(layers) != 1:
-        curves.append((names.ENTROPY, "mean", bool(layers)))
-    title = "Attention entropy (1 is uniform)"
-    return _chart(rows, "entropy", title, "entropy", curves, marks, spans)
+    curves = {names.entropy_layer(layer): f"layer {layer}" for layer in layers}
+    chart = _chart(rows, "entropy", "Attention entropy (1 is uniform)", "entropy", curves)
+    mean = None if len(layers) == 1 else line(rows, names.ENTROPY, "mean", dashed=bool(layers))
+    return replace(chart, lines=(*chart.lines, mean)) if mean else chart

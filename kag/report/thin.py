@@ -16,7 +16,6 @@ def thinned(figure: Figure, points: int = POINTS) -> Figure:
     """The same figure; of each stretch of a longer curve the lowest and the highest point remain, and a gap.
 
     Args:
-        figure: any figure; only charts have curves.
         points: points that a curve may have; a shorter one stays as it is.
     """
     if not isinstance(figure, Chart):

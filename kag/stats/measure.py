@@ -49,8 +49,6 @@ def measure(
     """All metrics of a split.
 
     Args:
-        split: what the points are.
-        logit_N: raw logits.
         label_N: 0 or 1.
         protein_N: a number for each protein.
         threshold: a logit that was chosen elsewhere (on val); None chooses the one with the best IoU here.

@@ -23,12 +23,7 @@ RAISED = ("auprc", "auprc_per_protein", "auroc", "iou", "f1", "precision", "reca
 
 
 def violations(sweep: Sweep, base_spec: RunSpec) -> list[str]:
-    """Everything that would go wrong, in the order of the file; empty if nothing would.
-
-    Args:
-        sweep: the sweep.
-        base_spec: the spec that its command names, with the command's own overrides.
-    """
+    """Everything that would go wrong, in the order of the file, on a base spec with the command's own overrides."""
     return [
         *_metric(sweep),
         *_command(sweep),

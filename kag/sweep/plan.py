@@ -60,19 +60,16 @@ class Plan(BaseModel):
     """Errors first."""
 
     @property
-    def errors(self) -> int:
-        """Kinds of errors."""
-        return sum(finding.severity is Severity.ERROR for finding in self.findings)
+    def errors(self) -> list[FindingCount]:
+        """What no run may begin with."""
+        return [finding for finding in self.findings if finding.severity is Severity.ERROR]
 
 
 def plan(sweep: Sweep, base: RunSpec, command: TrainCommand, facts: Facts | None = None) -> Plan:
     """Look at a sound sweep: at every point of a grid, else at a sample with both extremes of every range.
 
     Args:
-        sweep: the sweep.
         base: the spec that its command names, with the command's own overrides.
-        command: its command.
-        facts: for preflight.
     """
     trials = sweep.trial_count()
     complete = sweep.method == "grid" and trials is not None and trials <= MOST_POINTS

@@ -91,11 +91,8 @@ def progress(
     """Where a sweep stands.
 
     Args:
-        sweep: the sweep.
         trials: one a point.
-        epochs: of its runs.
-        ended_before: trials that had ended when the clock started.
-        seconds: on that clock.
+        ended_before: trials that had ended when the clock of `seconds` started.
     """
     expected = sweep.trial_count()
     states = Counter(trial.state for trial in trials)

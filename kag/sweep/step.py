@@ -56,22 +56,9 @@ def run_of(sweep_id: str, trial: int, attempt: int) -> str:
 
 
 def absorb(
-    trials: Sequence[Trial],
-    outcomes: Mapping[str, Outcome],
-    seen: Mapping[str, float],
-    *,
-    now: float,
-    limits: Limits,
+    trials: Sequence[Trial], outcomes: Mapping[str, Outcome], seen: Mapping[str, float], *, now: float, limits: Limits
 ) -> list[Trial]:
-    """Take in what the runs themselves report.
-
-    Args:
-        trials: the trials of the sweep.
-        outcomes: run -> its outcome.
-        seen: run -> seconds since the epoch of its last sign of life.
-        now: seconds since the epoch.
-        limits: how patient to be.
-    """
+    """Take in what the runs themselves report: their outcomes, and when (seconds since the epoch) they were seen."""
     return [_absorbed(trial, outcomes, seen, now=now, limits=limits) for trial in trials]
 
 
@@ -117,15 +104,10 @@ def step(
     """One heartbeat.
 
     Args:
-        sweep: the sweep.
-        state: its state.
-        trials: its trials, after `absorb`.
-        sweep_id: its id, part of the names of its runs.
-        agent: who reports.
+        trials: of the sweep, after `absorb`.
+        sweep_id: part of the names of its runs.
         running: runs that the agent says it runs.
         now: seconds since the epoch.
-        seed: of the search.
-        limits: how patient to be.
     """
     kept = [_reported(trial, agent, running, now=now, limits=limits) for trial in trials]
     doomed = stop(sweep, kept) if state in (SweepState.RUNNING, SweepState.PAUSED) else set()
@@ -172,7 +154,11 @@ def _idle(
         return Step(trials, [Command("exit")], over=True)
     unheard = next((t for t in trials if t.state is TrialState.LEASED and t.agent == agent), None)
     if unheard is not None and not unheard.resent:
-        return _send_again(unheard, trials, now=now, limits=limits)
+        # The answer was lost, or its run died at once. The same run is sent once more, so a lost answer runs nothing
+        # twice; if that one is not heard of either, the attempt counts as failed.
+        again = unheard.model_copy(update={"resent": True, "lease_until": now + limits.lease})
+        after = [again if trial.id == again.id else trial for trial in trials]
+        return Step(after, [Command("run", again.run, again.params)], over=False)
     if unheard is not None:
         trials = [fail(trial, limits) if trial.id == unheard.id else trial for trial in trials]
     if state is SweepState.PAUSED:
@@ -202,14 +188,3 @@ def _chosen(sweep: Sweep, trials: list[Trial], seed: int) -> Trial | None:
     if params is not None:
         return Trial(id=len(trials), params=params)
     return min(free, key=lambda trial: trial.failures, default=None)
-
-
-def _send_again(unheard: Trial, trials: list[Trial], *, now: float, limits: Limits) -> Step:
-    """The agent does not run what it was given, and the run never reported: the answer was lost, or it died at once.
-
-    The same run is sent once more, so a lost answer runs nothing twice; if that one is not heard of either, the attempt
-    counts as failed.
-    """
-    again = unheard.model_copy(update={"resent": True, "lease_until": now + limits.lease})
-    after = [again if trial.id == again.id else trial for trial in trials]
-    return Step(after, [Command("run", again.run, again.params)], over=False)

@@ -22,7 +22,6 @@ def suggest(sweep: Sweep, trials: Sequence[Trial], seed: int) -> Params | None:
     """The point after these trials, or None if the search is at its end.
 
     Args:
-        sweep: the sweep.
         trials: every trial so far, running ones included.
         seed: with the same trials it gives the same point.
     """

@@ -198,7 +198,6 @@ def recompute_normalisation(
 
     Args:
         network: on the device of the tables; its mode is restored.
-        tables: the data on that device.
         batches: rows of the train split.
         share: compute each distinct context once, as training did with `grouping: protein`.
     """

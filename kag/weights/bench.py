@@ -73,11 +73,7 @@ class Bench:
 
     @classmethod
     def of(
-        cls,
-        weights: StoredWeights,
-        sites: Sites,
-        device: torch.device | str = "cpu",
-        tables: SiteTables | None = None,
+        cls, weights: StoredWeights, sites: Sites, device: torch.device | str = "cpu", tables: SiteTables | None = None
     ) -> Bench:
         """A bench for states like these weights.
 

@@ -49,7 +49,6 @@ def choose(candidates: Mapping[Kind, StoredWeights], bench: Bench, *, selected_o
 
     Args:
         candidates: the first one is what the run is known by if nothing beats it.
-        bench: of the candidates.
         selected_on: what the record says of how they were chosen.
 
     Raises:

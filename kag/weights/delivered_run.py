@@ -23,7 +23,7 @@ from kag.weights.blend import Trial, best_trial, blended, trial_facts
 from kag.weights.checkpoint import StoredWeights
 from kag.weights.choose import choose
 from kag.weights.given import GivenWeights
-from kag.weights.windows import Window, WindowMap, verified, window_weights
+from kag.weights.windows import Window, WindowMap, verified
 
 
 def named_spec(spec: RunSpec, name: str, **described: str | None) -> RunSpec:
@@ -51,11 +51,7 @@ def deliver_blend(
     """Keep the best of some blends as a finished run; every parent is in its lineage with its share.
 
     Args:
-        runs: folder of the run folders.
-        parents: what was blended.
         trials: all blends that were tried.
-        bench: of the parents.
-        name: short name of the run.
         start: when the work began.
         findings: what was noticed before.
 
@@ -97,14 +93,9 @@ def deliver_window(
     """Keep the average over a window as a finished run; its lineage names the run and the averaged epochs.
 
     Args:
-        runs: folder of the run folders.
         parent: any weights of the run whose epochs were averaged.
-        sums: of that run.
         wanted: start and length of the window.
         found: the map from which the window was picked.
-        bench: of the run.
-        name: short name of the run.
-        start: when the work began.
 
     Raises:
         CheckpointError: the window is not covered by the stored sums.
@@ -116,7 +107,7 @@ def deliver_window(
     epochs = f"epochs {window.start} to {window.last}"
     return _deliver(
         runs,
-        window_weights(sums, bench, window),
+        bench.better(sums.average(*wanted), window.tried, epoch=window.last),
         bench,
         window.tried,
         name=name,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,7 +17,7 @@ from kag.data.sites import Sites
 from kag.data.tables import SiteTables
 from kag.errors import DataError
 from kag.model.network import Network
-from kag.names import Kind, Split
+from kag.names import Split
 from kag.stats import bootstrap
 from kag.stats.measure import Evaluation, measure
 from kag.track.record import Result
@@ -59,19 +60,13 @@ def evaluating(network: nn.Module) -> Iterator[None]:
 
 
 def score(
-    network: Network,
-    tables: SiteTables,
-    batches: Iterable[IndexVector],
-    *,
-    progress: Progress = lambda points: None,
+    network: Network, tables: SiteTables, batches: Iterable[IndexVector], *, progress: Progress = lambda points: None
 ) -> Predictions:
     """Logits of the points of some batches.
 
     Args:
         network: on the device of the tables; its mode is restored.
-        tables: the data on that device.
         batches: rows of the file, as `evaluation_batches` gives them.
-        progress: called after each batch with the number of points scored so far.
     """
     rows: list[Tensor] = []
     logits: list[Tensor] = []
@@ -124,9 +119,6 @@ def evaluate(
 
     Args:
         network: on the device of the tables.
-        sites: the data.
-        tables: the same data on a device.
-        split: `train`, `val` or `test`.
         threshold: the logit chosen on val; None chooses it on this split, which is only honest on val.
         samples: resamples of the bootstrap; 0 leaves the intervals out.
 
@@ -137,17 +129,8 @@ def evaluate(
     return measured(predictions, sites, split, threshold=threshold, samples=samples)
 
 
-def results(
-    evaluation: Evaluation,
-    *,
-    weights_digest: str,
-    data_digest: str,
-    epoch: int | None,
-    weights: Kind | None = None,
-    selected_on: str | None = None,
-    delivered: bool = False,
-) -> tuple[Result, ...]:
-    """The evaluation as rows of a run record; undefined metrics have no row."""
+def results(evaluation: Evaluation, **facts: Any) -> tuple[Result, ...]:
+    """The evaluation as rows of a run record, with further fields of theirs; undefined metrics have no row."""
     return tuple(
         Result(
             split=evaluation.split,
@@ -155,12 +138,7 @@ def results(
             value=value,
             ci_low=evaluation.intervals[name].low if name in evaluation.intervals else None,
             ci_high=evaluation.intervals[name].high if name in evaluation.intervals else None,
-            weights=weights,
-            weights_digest=weights_digest,
-            data_digest=data_digest,
-            epoch=epoch,
-            selected_on=selected_on,
-            delivered=delivered,
+            **facts,
         )
         for name, value in evaluation.values.items()
         if value is not None

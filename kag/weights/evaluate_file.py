@@ -35,11 +35,9 @@ def evaluate_file(
     """Score the weights of a file.
 
     Args:
-        path: kag checkpoint.
         splits: what to report; val is scored in any case, for the threshold.
         data: HDF5 file; the default is the one that the weights' spec names.
         out: HDF5 file for the predictions of the splits.
-        progress: called with the number of points scored so far.
 
     Raises:
         CheckpointError: the file is not a checkpoint, or does not fit the data.
@@ -89,13 +87,6 @@ def write_predictions(
     Datasets: `row` (of the data file), `protein_keys`, `residue_numbers` (of the centre), `split` (0 train, 1 val,
     2 test), `labels`, `logit`, `probability`. Attributes: `format`, `version`, `weights_digest`, `data_digest`,
     `data_file`, and the logit `threshold` if one was chosen.
-
-    Args:
-        path: HDF5 file; an older one is replaced.
-        sites: the data that was scored.
-        predictions: of any splits.
-        weights_digest: of the weights that scored.
-        threshold: logit at and above which a point counts as positive.
 
     Raises:
         UserError: the file cannot be written.

@@ -39,10 +39,6 @@ class GivenWeights:
 def given_weights(word: str, runs: Path) -> GivenWeights:
     """Read the weights that a word means: `RUN` (what it delivered), `RUN:CHECKPOINT` (such as `swa:best`) or a file.
 
-    Args:
-        word: as a person typed it.
-        runs: folder of the run folders.
-
     Raises:
         RecordError: no run fits, or more than one does.
         CheckpointError: the run has no such checkpoint, or the file is none.
@@ -83,7 +79,6 @@ def bench_for(weights: StoredWeights, data: Path | None = None) -> Bench:
     """A bench on the data of these weights.
 
     Args:
-        weights: any of those that are to be tried.
         data: where the data file lies now; the default is where the weights' spec says.
 
     Raises:

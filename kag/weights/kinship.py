@@ -12,7 +12,6 @@ def origins(weights: Source, records: Mapping[str, RunRecord]) -> frozenset[str]
     """Run ids and weights digests that weights came from, over any number of steps, their own included.
 
     Args:
-        weights: run and digest.
         records: by run id; a run that is not among them is an origin without origins.
     """
     runs: set[str] = set()
@@ -28,12 +27,7 @@ def origins(weights: Source, records: Mapping[str, RunRecord]) -> frozenset[str]
 
 
 def unrelated(parents: Sequence[Source], records: Mapping[str, RunRecord]) -> Finding | None:
-    """What to say of a blend whose parents have no common origin; None if each has one with the first.
-
-    Args:
-        parents: run and digest of each.
-        records: by run id.
-    """
+    """What to say of a blend whose parents have no common origin; None if each has one with the first."""
     first = origins(parents[0], records)
     strangers = sorted({parent.run for parent in parents if first.isdisjoint(origins(parent, records))})
     if not strangers:

@@ -39,21 +39,14 @@ def false_negatives(predictions: Predictions, sites: Sites, threshold: float) ->
 
 
 def mine(
-    bench: Bench,
-    *,
-    run: str,
-    split: Split = "train",
-    top: int | None = None,
-    progress: Progress = lambda points: None,
+    bench: Bench, *, run: str, split: Split = "train", top: int | None = None, progress: Progress = lambda points: None
 ) -> Mining:
     """Score a split and list what the weights miss at val's threshold.
 
     Args:
-        bench: holds the weights.
         run: id of the run that the weights belong to.
         split: where to look; training can replay points of `train` alone.
         top: at most so many, the worst; None for all.
-        progress: called after each batch of the split with the number of points scored so far.
 
     Raises:
         DataError: nothing is missed, or val has no positive to choose the threshold by.

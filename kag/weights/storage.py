@@ -34,7 +34,6 @@ def load_torch(path: Path, *, mmap: bool = False) -> dict[str, Any]:
     Checksums of the archive are compared before anything is unpickled, so a damaged file is known as one.
 
     Args:
-        path: the file.
         mmap: leave the tensors on the disk until they are used.
 
     Raises:

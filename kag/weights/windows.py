@@ -21,7 +21,7 @@ from kag.stats import metrics
 from kag.stats.metrics import Floats
 from kag.weights.average import RunSums
 from kag.weights.bench import Bench, Tried
-from kag.weights.checkpoint import StoredWeights, load_state
+from kag.weights.checkpoint import load_state
 from kag.weights.evaluate import score
 
 VERIFIED = 4
@@ -32,10 +32,6 @@ NEARLY_THE_SAME = 0.7
 
 Progress = Callable[[str, int, int], None]
 """Called with the step (`epochs`, `windows` or `verified`), what is done of it and what there is to do."""
-
-
-def _silent(step: str, done: int, total: int) -> None:
-    """Report to nobody."""
 
 
 @dataclass(frozen=True)
@@ -94,15 +90,12 @@ class WindowMap:
 
 
 def window_map(
-    sums: RunSums, bench: Bench, *, verify: int | None = VERIFIED, progress: Progress = _silent
+    sums: RunSums, bench: Bench, *, verify: int | None = VERIFIED, progress: Progress = lambda step, done, total: None
 ) -> WindowMap:
     """Rank every window of a run on val and score the most promising ones exactly.
 
     Args:
-        sums: of the run.
-        bench: of the run's weights.
         verify: how many windows of two epochs or more to score exactly; None for all of them.
-        progress: called after each step.
 
     Raises:
         CheckpointError: the sums are those of another network.
@@ -124,16 +117,6 @@ def verified(sums: RunSums, bench: Bench, window: Window) -> Window:
         RunFailed: its weights have diverged.
     """
     return replace(window, tried=bench.tried(sums.average(window.start, window.length)))
-
-
-def window_weights(sums: RunSums, bench: Bench, window: Window) -> StoredWeights:
-    """The weights of a verified window's better variant.
-
-    Raises:
-        CheckpointError: as `verified`.
-    """
-    assert window.tried is not None
-    return bench.better(sums.average(window.start, window.length), window.tried, epoch=window.last)
 
 
 def promising(windows: Sequence[Window], count: int | None) -> list[Window]:

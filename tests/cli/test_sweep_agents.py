@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from kag.cli import sweep_agents
-from kag.cli.sweep_agents import Agent, end, environment_of, graphics, interruptible, session, shares_of
+from kag.cli.sweep_agents import end, environment_of, graphics, interruptible, session, shares_of
 from kag.errors import Interrupted
 from tests.e2e.tracking import until
 
@@ -76,11 +76,11 @@ time.sleep(600)
 """
 
 
-def start(code: str, marker: Path) -> Agent:
+def start(code: str, marker: Path) -> subprocess.Popen[bytes]:
     words = [sys.executable, "-c", code, str(marker)]
     process = subprocess.Popen(words, start_new_session=True)
     until(marker.exists, what="the process")
-    return Agent(process, marker)
+    return process
 
 
 def test_an_agent_that_will_not_end_is_killed_with_all_that_it_started(
@@ -89,11 +89,11 @@ def test_an_agent_that_will_not_end_is_killed_with_all_that_it_started(
     monkeypatch.setattr(sweep_agents, "NOTICE_SECONDS", 0.1)
     monkeypatch.setattr(sweep_agents, "END_SECONDS", 0.1)
     agent = start(STUBBORN, tmp_path / "begun")
-    members = session(agent.process.pid)
+    members = session(agent.pid)
     assert len(members) == 2
     end([agent])
-    assert agent.process.returncode == -signal.SIGKILL
-    until(lambda: session(agent.process.pid) == [], what="the end of the child")
+    assert agent.returncode == -signal.SIGKILL
+    until(lambda: session(agent.pid) == [], what="the end of the child")
 
 
 POLITE = """
@@ -112,4 +112,4 @@ def test_an_agent_gets_two_signals_and_time_to_end(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(sweep_agents, "NOTICE_SECONDS", 0.3)
     agent = start(POLITE, tmp_path / "begun")
     end([agent])
-    assert (agent.process.returncode, (tmp_path / "begun").read_text()) == (0, "2")
+    assert (agent.returncode, (tmp_path / "begun").read_text()) == (0, "2")

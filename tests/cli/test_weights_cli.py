@@ -269,13 +269,15 @@ def test_mining_keeps_the_worst_and_replaces_nothing_unasked(
     assert json.loads(out.read_text())["indices"][:2] == mined["indices"]
 
 
-def test_a_window_is_mapped_drawn_and_delivered(replayed: RunRecord, runs: Path, tmp_path: Path) -> None:
+def test_a_window_is_mapped_drawn_and_delivered(replayed: RunRecord, runs: Path, tmp_path: Path, kag: Kag) -> None:
     picture = tmp_path / "figures" / "windows.png"
     page = kag_json("windows", replayed.id, "--png", picture, "--deliver", "1:2", "--runs", runs)
     assert [(each["start"], each["length"]) for each in page["windows"]] == [
         (start, length) for start in range(4) for length in range(1, 5 - start)
     ]
     assert picture.read_bytes().startswith(b"\x89PNG")
+    refused = kag("windows", replayed.id, "--png", picture / "inside.png", "--runs", runs)
+    assert (refused.code, "cannot be written" in refused.err) == (2, True)
     record = find_run(runs, page["delivered"]).read_record()
     assert record.name == "window-1-2"
     assert record.found.window == "1:2"

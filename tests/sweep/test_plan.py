@@ -89,7 +89,7 @@ def test_findings_are_summed_up_with_the_number_of_points() -> None:
     past = next(finding for finding in found.findings if finding.code == "swa_past_end")
     assert (past.severity, past.points) == (Severity.ERROR, 1)
     assert "average epochs 16 to 21" in past.example
-    assert found.errors == 1
+    assert len(found.errors) == 1
     assert found.findings[0] == past, "errors come first"
 
 

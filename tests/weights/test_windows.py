@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,18 +8,19 @@ import numpy as np
 import pytest
 import torch
 
+from kag.cli.windows import window_figure
 from kag.data.batches import evaluation_batches
 from kag.data.sites import DataFacts, Sites
-from kag.errors import CheckpointError, UserError
+from kag.errors import CheckpointError
 from kag.model.network import Network
+from kag.report.png import png
 from kag.spec import RunSpec
 from kag.stats import metrics
 from kag.weights.average import RunSums, add_to_sums, weighted_mean
 from kag.weights.bench import Bench
 from kag.weights.checkpoint import StoredWeights, build_network, snapshot, stored
 from kag.weights.evaluate import evaluate, score
-from kag.weights.heatmap import write_heat_map
-from kag.weights.windows import Window, WindowMap, promising, verified, window_map, window_weights
+from kag.weights.windows import Window, WindowMap, promising, verified, window_map
 
 EPOCHS = 6
 FIRST = 2
@@ -106,8 +108,8 @@ def test_the_delivered_weights_are_those_that_were_scored(
 ) -> None:
     for start, length in ((FIRST, 2), (FIRST + 1, 4)):
         window = verified(sums, bench, Window(start, length))
-        weights = window_weights(sums, bench, window)
         assert window.tried is not None
+        weights = bench.better(sums.average(start, length), window.tried, epoch=window.last)
         assert weights.weights_digest == window.tried.best.weights_digest
         assert weights.epoch == start + length - 1
         assert evaluate(build_network(weights), sites, bench.tables, "val", samples=0) == window.tried.best.evaluation
@@ -136,13 +138,12 @@ def test_promising_windows_are_not_nearly_the_same() -> None:
     assert promising(alike, 0) == []
 
 
-def test_the_heat_map_is_a_picture(tmp_path: Path, sums: RunSums, bench: Bench) -> None:
+def test_the_map_is_a_figure(sums: RunSums, bench: Bench) -> None:
     found = window_map(sums, bench, verify=2)
-    path = tmp_path / "windows.png"
-    write_heat_map(path, found, "run")
-    assert path.read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
+    figure = window_figure(found, "run")
+    assert set(figure.framed) == {(w.length - 1, w.start - FIRST) for w in found.verified}
+    assert figure.marked == (found.best.length - 1, found.best.start - FIRST)
+    assert figure.values[1][0] == next(w.ensemble for w in found.windows if str(w) == f"{FIRST}:2")
+    assert math.isnan(figure.values[1][EPOCHS - 1]), "no window of two epochs begins with the last one"
     unverified = WindowMap(tuple(Window(w.start, w.length, ensemble=w.ensemble) for w in found.windows))
-    write_heat_map(tmp_path / "plain.png", unverified, "run")
-    assert (tmp_path / "plain.png").read_bytes() != path.read_bytes()
-    with pytest.raises(UserError, match="cannot be written"):
-        write_heat_map(path / "windows.png", found, "run")
+    assert png(window_figure(unverified, "run")) != png(figure)
