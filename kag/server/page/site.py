@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
+from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from jinja2 import Environment
@@ -16,14 +18,46 @@ from kag.server.context import Context, Settings
 from kag.server.faults import NotFound
 from kag.server.links import Links
 from kag.server.page.assets import Assets
-from kag.server.page.held import Held, Patience
-from kag.server.page.records import Ledger
+from kag.server.page.held import Held, Patience, Project
+from kag.server.page.records import Diagnoses, Ledger
 from kag.server.page.responses import html
 from kag.server.page.session import Attempts, Sessions
 from kag.server.page.templates import environment, path_of
 from kag.server.page.visit import Visit
-from kag.server.page.watched import Projects, Watched
 from kag.server.store import Store
+
+PROJECTS = 8
+"""Projects that are held."""
+
+
+@dataclass(frozen=True)
+class Watched:
+    """One project."""
+
+    project: Project
+    diagnoses: Diagnoses = field(default_factory=Diagnoses)
+
+
+class Projects:
+    """The projects that were looked at last.
+
+    Args:
+        patience: when a silent run counts as crashed.
+    """
+
+    def __init__(self, patience: Patience) -> None:
+        self.patience = patience
+        self._kept: OrderedDict[int, Watched] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def of(self, number: int) -> Watched:
+        """The project of a row."""
+        with self._lock:
+            watched = self._kept.pop(number, None) or Watched(Project(number, self.patience))
+            self._kept[number] = watched
+            while len(self._kept) > PROJECTS:
+                self._kept.popitem(last=False)
+            return watched
 
 
 @dataclass(frozen=True)
