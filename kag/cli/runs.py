@@ -76,9 +76,7 @@ def show(
         page = {"record": record, "history": history, "notes": notes}
         typer.echo(TypeAdapter(Mapping[str, object]).dump_json(page, indent=2))
     else:
-        from kag.cli.run_page import run_page
-
-        _console().print(run_page(record, history, notes))
+        _console().print(tables.run_page(record, history, notes))
 
 
 @app.command(epilog="Example: kag runs compare oct16 oct17 oct17-swa")

@@ -1,11 +1,12 @@
-"""Tables of runs on a terminal. Nothing here reads a file or the clock."""
+"""Runs on a terminal: tables, and the page of one run. Nothing here reads a file or the clock."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
+from rich.console import Group, RenderableType
 from rich.markup import escape
 from rich.table import Table
 
@@ -14,7 +15,7 @@ from kag.finding import Finding, Severity
 from kag.text import age, fact
 from kag.track.record import Result, RunRecord, Scalar, Status
 from kag.view import tables as view
-from kag.view.changes import varied
+from kag.view.changes import beside_defaults, varied
 from kag.view.results import measured, side_by_side
 from kag.view.tables import Cell, result_cell
 
@@ -59,6 +60,14 @@ def comparison_table(records: Sequence[RunRecord]) -> Table:
     for key, found in side_by_side(records).items():
         table.add_row(key, *(cell_text(result_cell(result)) for result in found))
     return table
+
+
+def run_page(record: RunRecord, history: Sequence[Mapping[str, float]], notes: str) -> Group:
+    """The page; a part that has nothing to say is left out."""
+    parts: list[RenderableType] = [_head(record)]
+    for title, part in _parts(record, history, notes):
+        parts += ["", f"[bold]{title}[/]", part]
+    return Group(*parts)
 
 
 def history_table(rows: Sequence[Mapping[str, float]]) -> Table:
@@ -133,3 +142,34 @@ def finding_line(finding: Finding) -> str:
 def cell_text(cell: Cell) -> str:
     """A cell on one line."""
     return escape(f"{cell.text} {cell.under}".strip())
+
+
+def _head(record: RunRecord) -> Table:
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_row("run", escape(record.id))
+    table.add_row("status", status(record.status))
+    if record.change:
+        table.add_row("change", escape(record.change))
+    for name, value in view.facts(record).items():
+        table.add_row(name, escape(value))
+    return table
+
+
+def _parts(
+    record: RunRecord, history: Sequence[Mapping[str, float]], notes: str
+) -> Iterator[tuple[str, RenderableType]]:
+    if record.failure:
+        failure = record.failure
+        place = f" ({failure.where})" if failure.where else ""
+        yield "Failure", f"[red]{escape(f'{failure.error}: {failure.message}{place}')}[/]"
+    if changes := beside_defaults(record.config):
+        yield "Settings beside the defaults", printed(view.changes_table(changes, "default"))
+    if record.results:
+        yield "Results", printed(view.results_table(record.results))
+    if history:
+        yield "Course", history_table(history)
+    for title, table in view.details(record).items():
+        if table.rows and title != "All settings":
+            yield title, printed(table)
+    if notes.strip():
+        yield "Notes", escape(notes.strip())

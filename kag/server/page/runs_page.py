@@ -16,7 +16,6 @@ from kag.server.page.site import Shelf, Site
 from kag.server.page.templates import brief
 from kag.server.page.visit import Visit
 from kag.text import digits_apart, duration
-from kag.track.record import Scalar
 
 SHOWN_NOTE = 120
 """Letters of a note in the table."""
@@ -99,11 +98,6 @@ class _Frame(NamedTuple):
             run.row["sweep_name"],
             brief(note, SHOWN_NOTE),
             duration(run.seconds),
-            [None if _is_own(text, value) else text for text, value in zip(written, values, strict=True)],
+            [None if text == value else text for text, value in zip(written, values, strict=True)],
             values,
         ]
-
-
-def _is_own(text: str, value: Scalar) -> bool:
-    """Whether a script would write the value so by itself: it knows another exponent."""
-    return text == str(value) and not (isinstance(value, float) and "e" in text)
