@@ -119,11 +119,7 @@ class Looked(NamedTuple):
     """File that every trial reads; None where that is a parameter."""
 
     def refuse(self) -> None:
-        """Let no sweep begin whose points preflight refuses.
-
-        Raises:
-            SweepError: some are.
-        """
+        """Raise a `SweepError` if preflight refuses some of the points."""
         listed = [f"{one.code} at {one.points} of {self.plan.points} points: {one.example}" for one in self.plan.errors]
         if listed:
             text = "\n  ".join(["kag train would refuse some trials", *listed])

@@ -13,11 +13,7 @@ POINTS = 2000
 
 
 def thinned(figure: Figure, points: int = POINTS) -> Figure:
-    """The same figure; of each stretch of a longer curve the lowest and the highest point remain, and a gap.
-
-    Args:
-        points: points that a curve may have; a shorter one stays as it is.
-    """
+    """The same figure; of a curve with more points, the lowest and the highest of each stretch remain, and a gap."""
     if not isinstance(figure, Chart):
         return figure
     lines = tuple(_line(line, points) for line in figure.lines)

@@ -68,8 +68,7 @@ class Plan(BaseModel):
 def plan(sweep: Sweep, base: RunSpec, command: TrainCommand, facts: Facts | None = None) -> Plan:
     """Look at a sound sweep: at every point of a grid, else at a sample with both extremes of every range.
 
-    Args:
-        base: the spec that its command names, with the command's own overrides.
+    `base` is the spec that its command names, with the command's own overrides.
     """
     trials = sweep.trial_count()
     complete = sweep.method == "grid" and trials is not None and trials <= MOST_POINTS

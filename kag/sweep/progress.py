@@ -88,12 +88,7 @@ def told(sweep: Sweep, trials: Iterable[Trial]) -> list[Trial]:
 def progress(
     sweep: Sweep, trials: Sequence[Trial], epochs: Epochs, *, ended_before: int = 0, seconds: float = 0.0
 ) -> Progress:
-    """Where a sweep stands.
-
-    Args:
-        trials: one a point.
-        ended_before: trials that had ended when the clock of `seconds` started.
-    """
+    """Where a sweep with these trials stands, `seconds` after a moment at which `ended_before` of them had ended."""
     expected = sweep.trial_count()
     states = Counter(trial.state for trial in trials)
     ended = sum(count for state, count in states.items() if state.over)

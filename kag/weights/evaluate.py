@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -17,7 +16,7 @@ from kag.data.sites import Sites
 from kag.data.tables import SiteTables
 from kag.errors import DataError
 from kag.model.network import Network
-from kag.names import Split
+from kag.names import Kind, Split
 from kag.stats import bootstrap
 from kag.stats.measure import Evaluation, measure
 from kag.track.record import Result
@@ -129,8 +128,17 @@ def evaluate(
     return measured(predictions, sites, split, threshold=threshold, samples=samples)
 
 
-def results(evaluation: Evaluation, **facts: Any) -> tuple[Result, ...]:
-    """The evaluation as rows of a run record, with further fields of theirs; undefined metrics have no row."""
+def results(
+    evaluation: Evaluation,
+    *,
+    weights_digest: str,
+    data_digest: str,
+    epoch: int | None,
+    weights: Kind | None = None,
+    selected_on: str | None = None,
+    delivered: bool = False,
+) -> tuple[Result, ...]:
+    """The evaluation as rows of a run record; undefined metrics have no row."""
     return tuple(
         Result(
             split=evaluation.split,
@@ -138,7 +146,12 @@ def results(evaluation: Evaluation, **facts: Any) -> tuple[Result, ...]:
             value=value,
             ci_low=evaluation.intervals[name].low if name in evaluation.intervals else None,
             ci_high=evaluation.intervals[name].high if name in evaluation.intervals else None,
-            **facts,
+            weights=weights,
+            weights_digest=weights_digest,
+            data_digest=data_digest,
+            epoch=epoch,
+            selected_on=selected_on,
+            delivered=delivered,
         )
         for name, value in evaluation.values.items()
         if value is not None

@@ -11,8 +11,7 @@ from kag.track.record import RunRecord, Source
 def origins(weights: Source, records: Mapping[str, RunRecord]) -> frozenset[str]:
     """Run ids and weights digests that weights came from, over any number of steps, their own included.
 
-    Args:
-        records: by run id; a run that is not among them is an origin without origins.
+    A run that is not among the records is an origin without origins.
     """
     runs: set[str] = set()
     digests: set[str] = set()

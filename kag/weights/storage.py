@@ -31,10 +31,8 @@ def save_torch(path: Path, value: Any) -> None:
 def load_torch(path: Path, *, mmap: bool = False) -> dict[str, Any]:
     """Read a mapping written by `torch.save`, on the CPU, with `weights_only`.
 
-    Checksums of the archive are compared before anything is unpickled, so a damaged file is known as one.
-
-    Args:
-        mmap: leave the tensors on the disk until they are used.
+    Checksums of the archive are compared before anything is unpickled, so a damaged file is known as one. With `mmap`
+    the tensors stay on the disk until they are used.
 
     Raises:
         CheckpointError: missing, not a torch file, damaged, or holding more than tensors and plain values.

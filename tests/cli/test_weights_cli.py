@@ -277,7 +277,7 @@ def test_a_window_is_mapped_drawn_and_delivered(replayed: RunRecord, runs: Path,
     ]
     assert picture.read_bytes().startswith(b"\x89PNG")
     refused = kag("windows", replayed.id, "--png", picture / "inside.png", "--runs", runs)
-    assert (refused.code, "cannot be written" in refused.err) == (2, True)
+    assert (refused.code, "cannot be written" in refused.error) == (2, True)
     record = find_run(runs, page["delivered"]).read_record()
     assert record.name == "window-1-2"
     assert record.found.window == "1:2"
