@@ -12,7 +12,7 @@ from kag.model.batch import Batch
 from kag.model.network import Network
 from kag.spec.model import ModelSpec
 
-Precision = Literal["32-true", "bf16-mixed", "16-mixed", "64-true"]
+Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
 
 PROBE_POINTS = 4
 """Points of the batch of shapes; what is counted is linear in it."""
@@ -80,9 +80,7 @@ def training_memory(
     buffers = sum(_bytes(tensor) for tensor in network.buffers())
     kept = _kept_for_backward(network, batch) * batch_size // PROBE_POINTS
     inputs = sum(_bytes(tensor) for tensor in batch) * batch_size // PROBE_POINTS
-    if precision == "64-true":
-        weights, buffers, kept, inputs = 2 * weights, 2 * buffers, 2 * kept, 2 * inputs
-    elif precision != "32-true":
+    if precision != "32-true":
         kept = kept // 2 + weights // 2
     return Memory(weights + buffers, weights, 2 * weights, kept, inputs)
 

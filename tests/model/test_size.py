@@ -63,7 +63,5 @@ def test_memory_counts_weights_gradients_and_moments(make_spec: Any) -> None:
     weights = 4 * parameters(shape_network(spec, **SHAPE))
     assert (memory.gradients, memory.moments) == (weights, 2 * weights)
     assert memory.total == sum(memory)
-    wide = training_memory(spec, **SHAPE, batch_size=64, precision="64-true")
-    assert wide.gradients == 2 * weights
     mixed = training_memory(spec, **SHAPE, batch_size=6400, precision="bf16-mixed")
     assert mixed.activations < training_memory(spec, **SHAPE, batch_size=6400).activations
