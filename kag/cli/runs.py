@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated
 
@@ -85,15 +86,23 @@ def compare(
     runs: Runs = RUNS,
     as_json: Json = False,
 ) -> None:
-    """Compare runs: the settings on which they differ, then the metrics of their delivered weights."""
+    """Compare runs: the settings on which they differ, then the metrics of their delivered weights.
+
+    Where numbers must not be set side by side, since data differ or weights were chosen on test, it says so.
+    """
     if len(run) < 2:
         raise typer.BadParameter("name two runs or more")
+    from kag.compare.comparison import compare as compared
+
     records = [find_run(runs, word).read_record() for word in run]
+    apart = list(dict.fromkeys(why for pair in pairwise(records) if (why := compared(*pair).reason)))
     if as_json:
-        page = {"runs": [record.id for record in records], **tables.comparison(records)}
+        page = {"runs": [record.id for record in records], **tables.comparison(records), "not_comparable": apart}
         typer.echo(TypeAdapter(Mapping[str, object]).dump_json(page, indent=2))
     else:
-        _console().print(tables.comparison_table(records))
+        _console().print(
+            tables.comparison_table(records), *(f"[yellow]not comparable:[/] {escape(why)}" for why in apart)
+        )
 
 
 @app.command(epilog="Example: kag runs watch --every 5")

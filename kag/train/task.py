@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -57,8 +57,7 @@ class Task:
             replay_M=read_mined(Path(replay.indices), sites) if replay else None,
             mined_digest=mined_digest(Path(replay.indices)) if replay else None,
         )
-        object.__setattr__(task, "world", task.world.model_copy(update={"optimizer_steps": task.optimizer_steps()}))
-        return task
+        return replace(task, world=task.world.model_copy(update={"optimizer_steps": task.optimizer_steps()}))
 
     @property
     def share(self) -> bool:

@@ -184,6 +184,14 @@ def test_compare_shows_what_differs(runs: Path) -> None:
     assert page["results"]["test/auprc"][1] is None
 
 
+def test_compare_says_why_numbers_must_not_be_set_side_by_side(runs: Path) -> None:
+    toy, real = (made(runs, name, 5, data_digest=letter * 64) for name, letter in (("toy", "a"), ("real", "b")))
+    why = f"{toy.id} and {real.id} are on different data (aaaaaaaaaaaa, bbbbbbbbbbbb)"
+    assert f"not comparable: {why}" in run(runs, "compare", "toy", "real").stdout
+    assert json.loads(run(runs, "compare", "toy", "real", "--json").stdout)["not_comparable"] == [why]
+    assert "not comparable" not in run(runs, "compare", "oct16", "oct17").stdout
+
+
 def test_compare_needs_two(runs: Path) -> None:
     assert run(runs, "compare", "oct16").exit_code == 2
 
