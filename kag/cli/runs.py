@@ -100,9 +100,10 @@ def compare(
         page = {"runs": [record.id for record in records], **tables.comparison(records), "not_comparable": apart}
         typer.echo(TypeAdapter(Mapping[str, object]).dump_json(page, indent=2))
     else:
-        _console().print(
-            tables.comparison_table(records), *(f"[yellow]not comparable:[/] {escape(why)}" for why in apart)
-        )
+        console = _console()
+        console.print(tables.comparison_table(records))
+        for why in apart:
+            console.print(f"[yellow]not comparable:[/] {escape(why)}")
 
 
 @app.command(epilog="Example: kag runs watch --every 5")
