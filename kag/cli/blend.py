@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from kag.finding import Finding
+    from kag.track.record import RunRecord
     from kag.weights.blend import Ratios, Trial
     from kag.weights.given import GivenWeights
 
@@ -59,7 +60,7 @@ def blend(
     from rich.progress import Progress
 
     from kag.cli.made import mirrored, print_made
-    from kag.weights.blend import best_trial, greedy_soup, trial_facts, try_ratios
+    from kag.weights.blend import best_trial, greedy_soup, try_ratios
     from kag.weights.delivered_run import deliver_blend, named_spec
     from kag.weights.given import bench_for, given_weights
 
@@ -77,20 +78,26 @@ def blend(
     record = deliver_blend(runs, given, trials, bench, name=name, start=start, findings=findings)
     record = mirrored(record, runs, stored[0].spec.track, console)
     if as_json:
-        said, sources = {"run", "checkpoint", "weights_digest"}, [parent.source() for parent in given]
-        page = {
-            "parents": [source.model_dump(mode="json", include=said) for source in sources],
-            "trials": [{**trial_facts(trial), "best": trial is best} for trial in trials],
-            "findings": [finding.model_dump(mode="json") for finding in findings],
-            "run": record.id,
-            "results": [result.model_dump(mode="json") for result in record.results],
-        }
-        typer.echo(json.dumps(page, indent=2))
+        typer.echo(_json(given, trials, best, record))
         return
     for letter, parent in zip(_letters(len(given)), given, strict=True):
         console.print(f"{letter} = {parent.run}, {parent.checkpoint}", soft_wrap=True)
     console.print(_table(trials, best))
     print_made(record, runs, console)
+
+
+def _json(given: Sequence[GivenWeights], trials: Sequence[Trial], best: Trial, record: RunRecord) -> str:
+    from kag.weights.blend import trial_facts
+
+    said, sources = {"run", "checkpoint", "weights_digest"}, [parent.source() for parent in given]
+    page = {
+        "parents": [source.model_dump(mode="json", include=said) for source in sources],
+        "trials": [{**trial_facts(trial), "best": trial is best} for trial in trials],
+        "findings": [finding.model_dump(mode="json") for finding in record.preflight],
+        "run": record.id,
+        "results": [result.model_dump(mode="json") for result in record.results],
+    }
+    return json.dumps(page, indent=2)
 
 
 def _wanted(parents: int, ratios: str | None, weights: str | None, greedy: bool) -> Sequence[Ratios] | None:

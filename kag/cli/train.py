@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from kag.cli.words import options_of, refuse_unknown_options, split_words
 from kag.errors import UserError
+
+if TYPE_CHECKING:
+    from kag.spec.run import RunSpec
 
 
 def train(
@@ -68,18 +71,23 @@ def train(
     trial = "WANDB_SWEEP_ID" in os.environ
     spec, retired = read_spec(spec_file or (folder.spec_file if folder else Path()), overrides, trial=trial)
 
+    from kag.forks.sharing import ShareOptions
+
+    options = ShareOptions(share, points, None if share_max is None else int(share_max * 1e9)) if share else None
+    _train(spec, as_json=as_json, runs=runs, resume=folder, accept=accept or (), share=options, retired=retired)
+
+
+def _train(spec: RunSpec, *, as_json: bool, runs: Path, **options: Any) -> None:
     import logging
 
     from kag.cli.results import results_table
-    from kag.forks.sharing import ShareOptions
     from kag.train.console import RunConsole
     from kag.train.fit import fit
 
-    options = ShareOptions(share, points, None if share_max is None else int(share_max * 1e9)) if share else None
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
     console = RunConsole(stderr=as_json)
-    record = fit(spec, runs=runs, resume=folder, accept=accept or (), share=options, retired=retired, console=console)
+    record = fit(spec, runs=runs, console=console, **options)
     if as_json:
         typer.echo(record.model_dump_json(indent=2))
         return

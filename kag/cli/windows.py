@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from kag.report.figure import Heatmap
     from kag.track.record import RunRecord
+    from kag.weights.average import RunSums
+    from kag.weights.bench import Bench
     from kag.weights.windows import WindowMap
 
 SHOWN = 12
@@ -54,14 +56,12 @@ def windows(
     from datetime import UTC, datetime
 
     from rich.console import Console
-    from rich.progress import Progress
 
     from kag.cli.made import mirrored, print_made
     from kag.view.words import find_run
     from kag.weights.average import RunSums
     from kag.weights.delivered_run import deliver_window, named_spec
     from kag.weights.given import bench_for, given_weights
-    from kag.weights.windows import window_map
 
     console, start = Console(highlight=False, stderr=as_json), datetime.now(UTC)
     folder = find_run(runs, run)
@@ -74,14 +74,7 @@ def windows(
         named_spec(given.weights.spec, name)
         sums.average(*wanted)
     bench = bench_for(given.weights, data)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
-        tasks = {step: bar.add_task(step, total=None) for step in STEPS}
-        found = window_map(
-            sums,
-            bench,
-            verify=verify or None,
-            progress=lambda step, done, total: bar.update(tasks[step], completed=done, total=total),
-        )
+    found = _mapped(sums, bench, verify or None, console)
     if png is not None:
         _draw(png, window_figure(found, f"averaging windows of {folder.id}"))
     record = None
@@ -96,6 +89,21 @@ def windows(
         console.print(f"wrote {png}", soft_wrap=True)
     if record is not None:
         print_made(record, runs, console)
+
+
+def _mapped(sums: RunSums, bench: Bench, verify: int | None, console: Console) -> WindowMap:
+    """The map of a run, with a bar for each step."""
+    from rich.progress import Progress
+
+    from kag.weights.windows import window_map
+
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+        tasks = {step: bar.add_task(step, total=None) for step in STEPS}
+
+        def show(step: str, done: int, total: int) -> None:
+            bar.update(tasks[step], completed=done, total=total)
+
+        return window_map(sums, bench, verify=verify, progress=show)
 
 
 def parse_window(text: str) -> tuple[int, int]:
