@@ -68,11 +68,10 @@ def fit(
     require_one_process_to_share(share, world)
     first = process_rank(world) == 0
     console = (console if first else None) or RunConsole(quiet=not first)
-    task = Task.of(spec, read_sites(Path(spec.data.file)), world)
-    earlier = earlier_runs(runs, console)
-    findings = require_sound(
-        task, Facts(sibling_best_epochs=best_epochs(earlier, task.sites.digest), retired=retired), console
-    )
+    sites, earlier = read_sites(Path(spec.data.file)), earlier_runs(runs, console)
+    facts = Facts(sibling_best_epochs=best_epochs(earlier, sites.digest), retired=retired)
+    findings = require_sound(spec, facts, console)
+    task = Task.of(spec, sites, world)
     start, signals = None if resume else find_start(task, runs), SignalWatch()
     loop = Loop(task, start, signals, console)
     job = loop.fresh_job()
@@ -107,16 +106,16 @@ def require_one_process_to_share(share: ShareOptions | None, world: World) -> No
         )
 
 
-def require_sound(task: Task, facts: Facts, console: RunConsole) -> list[Finding]:
+def require_sound(spec: RunSpec, facts: Facts, console: RunConsole) -> list[Finding]:
     """Print what preflight has to say, and go on only without errors.
 
     Raises:
         SpecError: lists the errors.
     """
-    findings = preflight(task.spec, facts)
+    findings = preflight(spec, facts)
     errors = [finding.sentence for finding in findings if finding.severity is Severity.ERROR]
     if errors:
-        raise SpecError("\n  ".join([f"{len(errors)} preflight error(s):", *errors]), where=task.spec.name)
+        raise SpecError("\n  ".join([f"{len(errors)} preflight error(s):", *errors]), where=spec.name)
     for finding in findings:
         if finding.severity is Severity.WARNING:
             console.warn(finding.sentence)

@@ -76,7 +76,7 @@ def test_a_command_that_trains_nothing_works_without_the_train_extra(words: str,
     ("words", "says"),
     [
         ("train runs/specs/demo.yaml", "training needs PyTorch and Lightning: pip install 'kag[train]'"),
-        (f"eval {RUN}", "training needs PyTorch and Lightning: pip install 'kag[train]'"),
+        (f"eval {RUN}", "data files need h5py: pip install 'kag[train]'"),
         (f"windows {RUN}", "training needs PyTorch and Lightning: pip install 'kag[train]'"),
         ("data synth demo.h5", "data files need h5py: pip install 'kag[train]'"),
     ],

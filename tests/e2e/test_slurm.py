@@ -113,4 +113,4 @@ def test_a_task_that_is_cut_off_saves_and_its_point_is_given_out_again(cluster: 
     assert last["global_step"] == record["epochs_trained"] * math.ceil(batches / 2)
     submit(cluster, path, 1)
     _, again = until(lambda: len(records(cluster)) == 2 and records(cluster), what="the second attempt")
-    assert again["spec"]["seed"] == record["spec"]["seed"]
+    assert again["config"]["seed"] == record["config"]["seed"]

@@ -69,11 +69,11 @@ def announce(say: Say) -> None:
         setattr(owner, name, outer)
 
     wrap(fit_module, "read_sites", "opening", lambda *_: -1)
-    wrap(fit_module, "rehearse", "rehearsing", lambda *_: -1)
+    wrap(Job, "rehearse", "rehearsing", lambda *_: -1)
     wrap(Job, "on_train_epoch_start", "training", lambda job: job.current_epoch)
     wrap(Job, "on_validation_epoch_start", "validating", lambda job: job.current_epoch)
     wrap(EpochRecorder, "on_train_epoch_end", "recording", lambda recorder, trainer, job: job.current_epoch)
-    wrap(fit_module, "deliver", "delivering", lambda spec, *_: spec.last_epoch + 1)
+    wrap(fit_module, "deliver", "delivering", lambda task, *_: task.spec.last_epoch + 1)
 
 
 def run_child(work: Callable[[], Any], log: Path, kill: Kill | None = None) -> Ended:
