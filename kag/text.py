@@ -20,6 +20,9 @@ DIGITS = 3
 SETTING_DIGITS = 6
 """Significant digits of a setting, unless fewer than all would make different ones look alike."""
 
+EXACT = 17
+"""Significant digits with which no two different numbers look alike."""
+
 LARGE = 1e6
 """From here on, and below 0.0001, a number has an exponent."""
 
@@ -43,17 +46,21 @@ def three_decimals(value: float | None) -> str:
 
 
 def number(value: float | None, digits: int = DIGITS) -> str:
-    """A number of unknown kind: `0.302`, `1235`, `1.23e+06`, `2e-05`; `-` for none and NaN.
+    """A number of unknown kind: `0.302`, `0.600`, `1235`, `1.23e+06`, `2e-05`; `-` for none and NaN.
 
-    It has so many significant digits, and below a million all of those before the point; a whole number has all.
+    It has so many significant digits, and below a million all of those before the point; a whole number has all. One
+    that has fewer ends where it ends: a zero at the end tells that it was rounded.
     """
     if value is None or math.isnan(value):
         return MISSING
     if isinstance(value, int) or math.isinf(value):
         return str(value)
-    places = digits - 1 - Decimal(repr(float(value))).adjusted()
-    rounded = float(_rounded(value, max(places, 0) if abs(value) < LARGE else places))
-    return f"{rounded:.15g}" if 1e-4 <= abs(rounded) < LARGE else f"{rounded:.{digits}g}"
+    exact = Decimal(repr(float(value)))
+    places = digits - 1 - exact.adjusted()
+    rounded = _rounded(value, max(places, 0) if abs(value) < LARGE else places)
+    if 1e-4 <= abs(rounded) < LARGE:
+        return f"{rounded.normalize() if rounded == exact else rounded:f}"
+    return f"{float(rounded):.{digits}g}" if rounded == exact else f"{float(rounded):.{digits - 1}e}"
 
 
 def setting(value: object, digits: int | None = SETTING_DIGITS) -> str:
@@ -66,7 +73,7 @@ def setting(value: object, digits: int | None = SETTING_DIGITS) -> str:
     if value is None:
         return "none"
     if isinstance(value, float) and digits is not None and math.isfinite(value):
-        return number(value, digits)
+        return _without_zeros(number(value, digits))
     if isinstance(value, dict) and {*value, "shape"} == {*RampValue._fields}:
         value = RampValue(**value)
     if isinstance(value, RampValue):
@@ -130,6 +137,11 @@ def digest(value: str | None) -> str:
 def commit(value: str) -> str:
     """The id of a commit, cut short."""
     return value[:10]
+
+
+def _without_zeros(text: str) -> str:
+    mantissa, exponent, power = text.partition("e")
+    return (mantissa.rstrip("0").rstrip(".") if "." in mantissa else mantissa) + exponent + power
 
 
 def _rounded(value: float, places: int) -> Decimal:

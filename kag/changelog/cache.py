@@ -18,8 +18,8 @@ Version = tuple[int, ...]
 FOLDER = ".changelog"
 """Folder of the cache inside a folder of runs."""
 
-PACKAGE = "changelog"
-"""Other code of this package finds other things: its cache is dropped."""
+CODE = ("changelog", "compare", "view", "track", "stats", "spec", "finding", "names", "text", "errors")
+"""All that the document is made with: other code finds and writes other things, so its cache is dropped."""
 
 _FINDINGS = f"{FOLDER}/findings.json"
 _ABSENT = (0, 0, 0)
@@ -48,12 +48,12 @@ def read_items(runs: Path) -> dict[str, Item]:
         content = _Content.model_validate_json((runs / _FINDINGS).read_bytes())
     except (OSError, ValidationError):
         return {}
-    return content.items if content.code == code_digest(PACKAGE) else {}
+    return content.items if content.code == code_digest(*CODE) else {}
 
 
 def keep_items(runs: Path, items: dict[str, Item]) -> None:
     """Keep this and nothing else."""
-    keep_file(runs / _FINDINGS, _Content(code=code_digest(PACKAGE), items=items).model_dump_json())
+    keep_file(runs / _FINDINGS, _Content(code=code_digest(*CODE), items=items).model_dump_json())
 
 
 def keep_file(file: Path, content: str) -> None:

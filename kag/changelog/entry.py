@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 
+from kag.compare.comparison import Comparison, compare
 from kag.finding import Finding
 from kag.names import SPLITS
 from kag.track.record import Course, Result, RunRecord
@@ -82,6 +83,11 @@ class Siblings:
     def parent(self, entry: Entry) -> Entry | None:
         """The run that this one is compared with, if it is known."""
         return self.find(entry.record.parent, before=entry)
+
+    def against_parent(self, entry: Entry) -> Comparison | None:
+        """A run beside its parent; None if that is not known."""
+        parent = self.parent(entry)
+        return compare(parent.record, entry.record) if parent else None
 
     def best_before(self, entry: Entry) -> Entry | None:
         """The run with the highest val AUPRC among those that come before."""

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from kag.changelog.cache import FOLDER, PACKAGE, keep_file, version_of
+from kag.changelog.cache import CODE, FOLDER, keep_file, version_of
 from kag.track.code import code_digest
 
 SETTLED_NS = 2_000_000_000
@@ -29,7 +29,7 @@ def stamp(runs: Path, specs: Path, settings: str) -> str | None:
         specs: folder of planned specs.
         settings: whatever else decides what is written.
     """
-    digest = hashlib.sha256(f"{code_digest(PACKAGE)}\0{settings}".encode())
+    digest = hashlib.sha256(f"{code_digest(*CODE)}\0{settings}".encode())
     youngest = 0
     for file in (*_run_files(runs), *map(str, sorted(specs.glob("*.yaml")))):
         version = version_of(file)

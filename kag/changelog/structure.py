@@ -17,7 +17,7 @@ from kag.changelog.table import planned
 from kag.spec.flat import Scalar, flat
 from kag.spec.load import load_spec
 from kag.text import commit as short
-from kag.view.changes import compare, phrase
+from kag.view.changes import changed_settings, phrase
 
 SPEC = "kag/spec"
 GROUPS = {
@@ -93,7 +93,7 @@ def _plan(plan: Plan, siblings: Siblings) -> str:
 
 
 def _against(plan: Plan, parent: Entry) -> str:
-    return phrase(compare(parent.record.config, plan.spec, partial=parent.record.kind == "imported"))
+    return phrase(changed_settings(parent.record.config, plan.spec, partial=parent.record.kind == "imported"))
 
 
 def _schema_lines(commits: Iterable[Commit], first: str, repository: Repository) -> Iterator[str]:

@@ -11,7 +11,7 @@ from kag.changelog.diagnose import diagnose
 from kag.changelog.entry import Entry, Siblings
 from kag.finding import Finding
 from kag.track.record import Change, Status
-from kag.view.changes import diff, settings_apart
+from kag.view.changes import settings_apart
 
 
 @dataclass(frozen=True)
@@ -70,13 +70,13 @@ def planned(siblings: Siblings) -> list[Entry]:
 
 
 def _row(entry: Entry, siblings: Siblings, trials: tuple[Entry, ...]) -> Row:
-    parent = siblings.parent(entry)
+    compared = siblings.against_parent(entry)
     before, value = siblings.best_before(entry), entry.value("val")
     highest = before.value("val") if before else None
     return Row(
         entry=entry,
         findings=tuple(diagnose(entry, siblings)),
-        changes=diff(parent.record, entry.record) if parent else (),
+        changes=compared.settings if compared else (),
         new_best=value is not None and (highest is None or value > highest),
         trials=trials,
         searched=settings_apart([one.record for one in (entry, *trials)]) if trials else {},

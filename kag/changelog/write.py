@@ -19,8 +19,8 @@ from kag.changelog.repository import Repository
 from kag.changelog.stamp import is_known, remember, stamp
 from kag.changelog.structure import plan_list, plans, structure
 from kag.changelog.table import Choice, table
-from kag.errors import RecordError
-from kag.track.atomic import write_atomically
+from kag.errors import RecordError, UserError
+from kag.track.atomic import write_atomically, write_output
 from kag.track.folder import RunFolder
 from kag.track.folders import FolderSource
 from kag.track.reading import read_text
@@ -67,6 +67,7 @@ def update(source: RunSource, file: Path, options: Options, *, dry: bool = False
 
     Raises:
         RecordError: as `next_version` and `store_notes`.
+        UserError: the document cannot be written.
     """
     made_of = _stamp(source, options)
     if isinstance(source, FolderSource) and file.exists() and is_known(source.runs, made_of, text := read_text(file)):
@@ -77,7 +78,7 @@ def update(source: RunSource, file: Path, options: Options, *, dry: bool = False
         version = next_version(file, collect(source, options.repository), options)
         store_notes(source, version.notes)
         if version.found != version.wanted:
-            write_atomically(file, version.wanted)
+            write_output(file, version.wanted)
     if isinstance(source, FolderSource) and not version.notes:
         remember(source.runs, made_of, version.wanted)
     return version
@@ -159,8 +160,17 @@ def _stamp(source: RunSource, options: Options) -> str | None:
 
 @contextmanager
 def writing(file: Path) -> Iterator[None]:
-    """Hold off other writers of the files in a folder; the system lets go when the process dies."""
-    descriptor = os.open(file.absolute().parent, os.O_RDONLY)
+    """Hold off other writers of the files in a folder; the system lets go when the process dies.
+
+    Raises:
+        UserError: there is no such folder, and none can be made.
+    """
+    folder = file.absolute().parent
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(folder, os.O_RDONLY)
+    except OSError as error:
+        raise UserError(f"cannot be written: {error.strerror}", where=str(file)) from error
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield

@@ -174,12 +174,12 @@ def _versions(runs: RunSource, file: Path, options: Options, form: Format, *, dr
 
         version = update(runs, file, options, dry=dry)
         return version.found, version.wanted, version.stale
-    from kag.track.atomic import write_atomically
+    from kag.track.atomic import write_output
     from kag.track.reading import read_text
 
     found, wanted = read_text(file) if file.exists() else "", _table(runs, options, form)
     if not dry and found != wanted:
-        write_atomically(file, wanted)
+        write_output(file, wanted)
     return found, wanted, found != wanted
 
 

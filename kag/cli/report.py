@@ -64,6 +64,7 @@ def report(
     from kag.changelog.repository import Repository
     from kag.report.page import render_report
     from kag.report.sections import figure_files, file_name
+    from kag.track.atomic import write_output
     from kag.track.source import open_source
 
     place = source or str(runs)
@@ -78,7 +79,7 @@ def report(
         files = list(figure_files(found))
         written += [(png / f"{name}.png", drawn(figure)) for name, figure in _shown(files, "figures")]
     for path, content in written:
-        _write(path, content)
+        write_output(path, content)
     typer.echo(f"wrote {page}" + (f" and {len(written) - 1} figures into {png}" if png else ""))
 
 
@@ -116,13 +117,3 @@ def _shown(items: Sequence[Item], what: str) -> Iterator[Item]:
 
     console = Console(stderr=True)
     yield from track(items, description=what, console=console, transient=True, disable=not console.is_terminal)
-
-
-def _write(path: Path, content: bytes) -> None:
-    from kag.track.atomic import write_atomically
-
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, content)
-    except OSError as error:
-        raise UserError(f"cannot be written: {error.strerror}", where=str(path)) from error

@@ -13,6 +13,8 @@ from kag.track.record import Result
 from kag.view.results import by_weights
 from kag.view.tables import result_cell
 
+_LEGEND = "* the delivered weights; mean: AUPRC, averaged over the proteins"
+
 
 def results_json(results: Sequence[Result]) -> str:
     """A JSON list, one object a number."""
@@ -22,8 +24,9 @@ def results_json(results: Sequence[Result]) -> str:
 def results_table(title: str, results: Sequence[Result]) -> Table:
     """One line for each set of weights and split; `*` marks the delivered weights."""
     # The widest line has 79 characters: it fits a terminal of 80.
-    table = Table(title=title, title_justify="left", box=None, padding=(0, 1, 0, 0), pad_edge=False)
-    for column in ("weights", "epoch", "split", "AUPRC, 95 % CI", "per\nprot.", "IoU", "digest"):
+    table = Table(title=title, caption=_LEGEND, box=None, padding=(0, 1, 0, 0), pad_edge=False)
+    table.title_justify = table.caption_justify = "left"
+    for column in ("weights", "epoch", "split", "AUPRC, 95 % CI", "mean", "IoU", "digest"):
         left = column in ("weights", "split", "AUPRC, 95 % CI", "digest")
         table.add_column(column, justify="left" if left else "right", no_wrap=True)
     for first, found in by_weights(results):

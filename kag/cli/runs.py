@@ -6,7 +6,6 @@ import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
-from itertools import pairwise
 from pathlib import Path
 from typing import Annotated
 
@@ -92,10 +91,10 @@ def compare(
     """
     if len(run) < 2:
         raise typer.BadParameter("name two runs or more")
-    from kag.compare.comparison import compare as compared
+    from kag.compare.comparison import not_comparable
 
     records = [find_run(runs, word).read_record() for word in run]
-    apart = list(dict.fromkeys(why for pair in pairwise(records) if (why := compared(*pair).reason)))
+    apart = not_comparable(records)
     if as_json:
         page = {"runs": [record.id for record in records], **tables.comparison(records), "not_comparable": apart}
         typer.echo(TypeAdapter(Mapping[str, object]).dump_json(page, indent=2))

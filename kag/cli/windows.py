@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kag.errors import UserError
-from kag.track.atomic import write_atomically
+from kag.track.atomic import write_output
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -58,6 +58,7 @@ def windows(
     from rich.console import Console
 
     from kag.cli.made import mirrored, print_made
+    from kag.report.png import png as drawn
     from kag.view.words import find_run
     from kag.weights.average import RunSums
     from kag.weights.delivered_run import deliver_window, named_spec
@@ -76,7 +77,7 @@ def windows(
     bench = bench_for(given.weights, data)
     found = _mapped(sums, bench, verify or None, console)
     if png is not None:
-        _draw(png, window_figure(found, f"averaging windows of {folder.id}"))
+        write_output(png, drawn(window_figure(found, f"averaging windows of {folder.id}")))
     record = None
     if wanted and name:
         record = deliver_window(runs, given, sums, wanted, found, bench, name=name, start=start)
@@ -121,13 +122,14 @@ def parse_window(text: str) -> tuple[int, int]:
 def window_figure(found: WindowMap, title: str) -> Heatmap:
     """The map: colour is the ranking, frames are around exactly scored windows, a bold one around the best of them."""
     from kag.report.figure import Heatmap
+    from kag.text import three_decimals
 
     starts, lengths = (sorted({getattr(each, side) for each in found.windows}) for side in ("start", "length"))
     ranks = {(each.length, each.start): each.ensemble for each in found.windows if each.ensemble is not None}
     exact = tuple((lengths.index(each.length), starts.index(each.start)) for each in found.verified)
     return Heatmap(
         name="windows",
-        title=title + (f"; best {found.best}, val AUPRC {found.best.auprc:.4f}" if exact else ""),
+        title=title + (f"; best {found.best}, val AUPRC {three_decimals(found.best.auprc)}" if exact else ""),
         x_label="first averaged epoch",
         y_label="averaged epochs",
         value_label="val AUPRC of the mean logits of its epochs",
@@ -137,16 +139,6 @@ def window_figure(found: WindowMap, title: str) -> Heatmap:
         marked=exact[0] if exact else None,
         framed=exact,
     )
-
-
-def _draw(path: Path, figure: Heatmap) -> None:
-    from kag.report.png import png
-
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, png(figure))
-    except OSError as error:
-        raise UserError(f"cannot be written: {error.strerror}", where=str(path)) from error
 
 
 def _print(console: Console, run: str, found: WindowMap) -> None:

@@ -1,16 +1,19 @@
 """`compare`: whether two runs may be set side by side, on which settings they differ, and by how much their numbers do.
 
-The only source of what is said of two runs together: a rule of the change log, a table and a page ask it.
+The only source of what is said of runs together: the rules of the change log, `kag runs compare`, the page and the
+report ask it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
 from kag.names import METRICS
 from kag.stats.interval import Interval
+from kag.text import digest
 from kag.track.record import Change, Result, RunRecord
 from kag.view.changes import diff
 from kag.view.results import headline
@@ -61,7 +64,7 @@ class Comparison:
 
         They may if no data digest says otherwise and neither chose its weights by looking at the test split.
         """
-        return _data_differ(self.before, self.after) or _selected_on_test(self.before) or _selected_on_test(self.after)
+        return next(iter(not_comparable((self.before, self.after))), None)
 
     @property
     def same_data(self) -> bool:
@@ -92,12 +95,17 @@ def compare(before: RunRecord, after: RunRecord) -> Comparison:
     return Comparison(before, after)
 
 
-def _data_differ(before: RunRecord, after: RunRecord) -> str | None:
-    if before.data_digest is None or after.data_digest is None or before.data_digest == after.data_digest:
-        return None
-    return f"{before.id} and {after.id} are on different data ({before.data_digest[:12]}, {after.data_digest[:12]})"
+def not_comparable(records: Sequence[RunRecord]) -> tuple[str, ...]:
+    """Why numbers of these runs must not be set side by side, a sentence for each reason; see `Comparison.reason`."""
+    known: dict[str, RunRecord] = {}
+    for record in records:
+        if record.data_digest is not None:
+            known.setdefault(record.data_digest, record)
+    apart = [(record.id, digest(data)) for data, record in known.items()]
+    data = (f"{apart[0][0]} and {run} are on different data ({apart[0][1]}, {cut})" for run, cut in apart[1:])
+    return (*data, *(f"{record.id} chose its weights by {on}" for record in records if (on := chosen_on_test(record))))
 
 
-def _selected_on_test(record: RunRecord) -> str | None:
-    chosen = next((one.selected_on for one in record.results if (one.selected_on or "").startswith("test/")), None)
-    return f"{record.id} chose its weights by {chosen}" if chosen else None
+def chosen_on_test(record: RunRecord) -> str | None:
+    """The number on the test split by which a run chose its weights, `test/auprc`; None if it did not."""
+    return next((one.selected_on for one in record.results if (one.selected_on or "").startswith("test/")), None)

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from kag.data.sites import Sites
 from kag.errors import DataError
-from kag.track.atomic import write_atomically
+from kag.track.atomic import write_output
 
 
 class Mined(BaseModel):
@@ -34,9 +34,8 @@ class Mined(BaseModel):
 
 
 def write_mined(path: Path, mined: Mined) -> None:
-    """Write the file, and its folder if that is missing."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, mined.model_dump_json(indent=1) + "\n")
+    """Write the file by `write_output`."""
+    write_output(path, mined.model_dump_json(indent=1) + "\n")
 
 
 def mined_digest(path: Path) -> str:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from kag.compare.comparison import compare, not_comparable
 from kag.report.compare import compare_figures
 from kag.report.figure import Figure
 from kag.report.lineage import lineage_figure
@@ -15,7 +16,7 @@ from kag.report.sweep_figures import sweep_figures
 from kag.report.sweep_records import search_of, trials_table
 from kag.track.record import Result, RunRecord
 from kag.view import tables
-from kag.view.changes import beside_defaults, diff
+from kag.view.changes import beside_defaults
 from kag.view.results import headline
 from kag.view.tables import Table
 from kag.view.words import labels
@@ -54,6 +55,8 @@ class Comparison:
     runs: Table
     settings: Table | None = None
     """On which the runs differ."""
+    not_comparable: tuple[str, ...] = ()
+    """Why their numbers must not be set side by side."""
 
 
 @dataclass(frozen=True)
@@ -129,6 +132,7 @@ def comparison(runs: Sequence[ReportedRun], title: str = "Comparison") -> Compar
         figures=compare_figures(shown),
         runs=tables.runs_table(records, called=dict(zip((record.id for record in records), called, strict=True))),
         settings=tables.settings_table(records, called),
+        not_comparable=not_comparable(records),
     )
 
 
@@ -145,7 +149,7 @@ def _section(run: ReportedRun, anchor: str, lineage: Figure | None) -> RunSectio
     record, parent = run.record, run.parent
     found = {split: headline(record, split) for split in ("val", "test")}
     if parent:
-        title, changes = f"Settings that differ from the parent {parent.id}", diff(parent, record)
+        title, changes = f"Settings that differ from the parent {parent.id}", compare(parent, record).settings
     else:
         title, changes = "Settings beside the defaults", beside_defaults(record.config)
     return RunSection(

@@ -10,11 +10,11 @@ import kag
 
 
 @cache
-def code_digest(*packages: str) -> str:
-    """SHA-256 over every module of these packages of kag: it changes with any line of them."""
+def code_digest(*parts: str) -> str:
+    """SHA-256 over these packages and modules of kag: it changes with any line of them."""
     root = Path(kag.__file__).parent
     digest = hashlib.sha256()
-    for file in sorted(file for package in packages for file in (root / package).rglob("*.py")):
+    for file in sorted(file for part in parts for file in (*root.glob(f"{part}.py"), *root.glob(f"{part}/**/*.py"))):
         digest.update(f"{file.relative_to(root).as_posix()}\0".encode())
         digest.update(file.read_bytes())
     return digest.hexdigest()

@@ -272,11 +272,6 @@ class RunRecord(_Value):
         """Epochs that are known to be trained."""
         return self.epochs_trained or 0
 
-    def result(self, split: str, metric: str) -> Result | None:
-        """The delivered weights' result, or None."""
-        found = [r for r in self.results if r.delivered and (r.split, r.metric) == (split, metric)]
-        return found[-1] if found else None
-
 
 def told(part: BaseModel | None) -> dict[str, Any]:
     """What a part of a record says, by field; what has a place of its own, or is not known, is left out."""

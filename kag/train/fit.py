@@ -36,7 +36,8 @@ from kag.train.opening import best_epochs, follow_run, open_run
 from kag.train.outcome import Outcome
 from kag.train.signals import SignalWatch
 from kag.train.starting import Start, find_start
-from kag.train.task import Task, device, process_rank, this_machine
+from kag.train.task import Task, process_rank, this_machine
+from kag.weights.given import fastest_device
 
 
 def fit(
@@ -88,7 +89,9 @@ def fit(
         ) as forks:
             trained = loop.train(job, outcome, forks)
         outcome.averaged(task)
-        outcome.delivered(lambda folder: deliver(job.task, folder, trained.averaged, device()), stopped=trained.stopped)
+        outcome.delivered(
+            lambda folder: deliver(job.task, folder, trained.averaged, fastest_device()), stopped=trained.stopped
+        )
     return outcome.record
 
 

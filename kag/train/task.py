@@ -109,8 +109,3 @@ def this_machine() -> Machine:
 def process_rank(world: World) -> int:
     """Number of this process among those of the run, as the launcher tells it; a world of one has the first alone."""
     return int(getattr(rank_zero_only, "rank", None) or 0) if world.processes != 1 else 0
-
-
-def device() -> torch.device:
-    """Where one process computes."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")

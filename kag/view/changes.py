@@ -52,10 +52,10 @@ class Setting(NamedTuple):
 def diff(before: RunRecord, after: RunRecord) -> tuple[Change, ...]:
     """Keys on which two runs differ, in the order of the spec, ramps and sections as one value each.
 
-    Keys that describe a run are left aside. A record of a hand-kept log knows some
-    settings only: what one side does not know is no change.
+    Keys that describe a run are left aside. A record of a hand-kept log knows some settings only: what one side does
+    not know is no change.
     """
-    changes = compare(before.config, after.config, partial="imported" in (before.kind, after.kind))
+    changes = changed_settings(before.config, after.config, partial="imported" in (before.kind, after.kind))
     changes = (*changes, *world_changes(before.world, after.world, changes))
     if before.data_digest and after.data_digest and before.data_digest != after.data_digest:
         data = Change(key="data", before=digest(before.data_digest), after=digest(after.data_digest))
@@ -66,11 +66,11 @@ def diff(before: RunRecord, after: RunRecord) -> tuple[Change, ...]:
 def world_changes(before: World | None, after: World | None, settings: Iterable[Change]) -> tuple[Change, ...]:
     """Where two worlds differ, as far as both are known, and the differing settings do not say it already."""
     told = _follows(change.key for change in settings)
-    changes = compare(_world(before), _world(after), partial=True)
+    changes = changed_settings(_world(before), _world(after), partial=True)
     return tuple(change for change in changes if change.key not in told)
 
 
-def compare(before: Flat, after: Flat, *, partial: bool = False) -> tuple[Change, ...]:
+def changed_settings(before: Flat, after: Flat, *, partial: bool = False) -> tuple[Change, ...]:
     """Keys on which two flat specs differ; see `diff`. Texts hold numbers in few digits where these tell them apart.
 
     Args:

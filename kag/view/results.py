@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from kag import names
-from kag.text import DIGITS, MISSING, column, fact, three_decimals
+from kag.text import DIGITS, EXACT, MISSING, digits_apart, fact, number, three_decimals
 from kag.track.record import Result, RunRecord, Scalar
 
 _SHARES = frozenset(names.METRICS) - {"threshold", "loss"}
@@ -40,9 +40,7 @@ def metrics_of(groups: Sequence[Measured]) -> list[str]:
 
 def delivered(record: RunRecord) -> dict[str, Result]:
     """`val/auprc` -> result of the delivered weights; of whatever weights, where nobody knows which were delivered."""
-    known = any(result.delivered for result in record.results)
-    kept = (result for result in record.results if result.delivered or not known)
-    return {names.evaluation(result.split, result.metric): result for result in kept}
+    return {names.evaluation(result.split, result.metric): result for result in _handed_on(record)}
 
 
 def side_by_side(records: Sequence[RunRecord]) -> dict[str, list[Result | None]]:
@@ -56,8 +54,8 @@ def side_by_side(records: Sequence[RunRecord]) -> dict[str, list[Result | None]]
 
 def headline(record: RunRecord, split: str, metric: str = "auprc") -> Result | None:
     """The AUPRC, or another metric, that a run is judged by on a split; None if not measured or no number."""
-    found = delivered(record).get(names.evaluation(split, metric))
-    return found if found is not None and math.isfinite(found.value) else None
+    found = [one for one in _handed_on(record) if one.split == split and one.metric == metric]
+    return found[-1] if found and math.isfinite(found[-1].value) else None
 
 
 def measured(key: str, value: Scalar) -> str:
@@ -76,7 +74,8 @@ def measured_column(key: str, values: Sequence[float | None]) -> tuple[str, ...]
     """The same of several runs, side by side: where three digits do not tell them apart, all have more."""
     if _is_share(key):
         return tuple(map(three_decimals, values))
-    return column([MISSING if value is None or math.isnan(value) else value for value in values], DIGITS)
+    digits = digits_apart(values, DIGITS) or EXACT
+    return tuple(number(value, digits) for value in values)
 
 
 def interval(result: Result | None) -> str:
@@ -84,6 +83,11 @@ def interval(result: Result | None) -> str:
     if result is None or result.ci_low is None or result.ci_high is None:
         return MISSING
     return f"[{measured(result.metric, result.ci_low)}, {measured(result.metric, result.ci_high)}]"
+
+
+def _handed_on(record: RunRecord) -> Sequence[Result]:
+    """Results of the delivered weights; all of them, where nobody knows which were delivered."""
+    return [result for result in record.results if result.delivered] or record.results
 
 
 def _is_share(key: str) -> bool:

@@ -18,6 +18,7 @@ from kag.track.folder import RunFolder
 from kag.train.console import RunConsole
 from kag.train.fit import fit
 from kag.view.words import find_run
+from tests.delivered import delivered
 
 
 @pytest.fixture(scope="module")
@@ -84,9 +85,7 @@ def test_a_file_outside_a_run_says_no_more_than_it_knows(kag: Any, folder: RunFo
 def test_test_alone_keeps_the_threshold_of_val(kag: Any, folder: RunFolder) -> None:
     alone = by_key(kag("eval", "small", "--split", "test", "--json").out)
     assert {split for split, _ in alone} == {"test"}
-    stored = folder.read_record().result("test", "iou")
-    assert stored is not None
-    assert alone["test", "iou"]["value"] == stored.value
+    assert alone["test", "iou"]["value"] == delivered(folder.read_record(), "test", "iou").value
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from kag.spec import build_spec, spec_text
 from kag.track.folder import RunFolder
 from kag.track.record import RunRecord, Status
 from kag.view.words import find_run
+from tests.delivered import delivered
 
 
 def test_from_training_to_the_change_log(kag: Any, tmp_path: Path, monkeypatch: Any) -> None:
@@ -39,9 +40,7 @@ def test_from_training_to_the_change_log(kag: Any, tmp_path: Path, monkeypatch: 
     mined = answer("mine", "small", "--out", "hard.json")
     assert mined["run"] == record.id
     assert mined["written"] == len(json.loads(Path("hard.json").read_text())["indices"])
-    delivered = record.result("val", "auprc")
-    assert delivered is not None
-    assert mined["weights_digest"] == delivered.weights_digest
+    assert mined["weights_digest"] == delivered(record, "val").weights_digest
 
     assert answer("note", "small", "kept")["notes"].strip() == "kept"
     assert folder.notes().strip() == "kept"

@@ -13,6 +13,7 @@ from kag.text import three_decimals
 from kag.track.record import Status
 from kag.view.results import interval
 from kag.view.words import find_run
+from tests.delivered import delivered
 
 
 @pytest.fixture(autouse=True)
@@ -32,8 +33,7 @@ def test_a_run_from_one_command(kag: Any) -> None:
     assert [line.split()[1] for line in lines if line.startswith("epoch ")] == ["0", "1"]
     assert f"results of {record.id} (* delivered)" in done.out
     (val,) = (line.split() for line in lines if line.strip().startswith("* raw") and " val " in line)
-    objective = record.result("val", "auprc")
-    assert objective is not None
+    objective = delivered(record, "val")
     assert objective.weights_digest is not None
     assert three_decimals(objective.value) in val
     assert interval(objective) in " ".join(val)

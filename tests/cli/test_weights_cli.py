@@ -28,6 +28,7 @@ from kag.weights.checkpoint import read_checkpoint
 from kag.weights.given import bench_for, given_weights
 from kag.weights.kinship import origins
 from tests.cli.conftest import Kag
+from tests.delivered import delivered
 from tests.train.conftest import TINY
 
 Train = Callable[..., RunRecord]
@@ -89,12 +90,6 @@ def halves(tuned: RunRecord, replayed: RunRecord, runs: Path) -> RunRecord:
     return find_run(runs, printed["run"]).read_record()
 
 
-def on(record: RunRecord, split: str) -> Result:
-    found = record.result(split, "auprc")
-    assert found is not None
-    return found
-
-
 def ids(runs: Path) -> list[str]:
     return [folder.id for folder in RunFolder.all(runs)]
 
@@ -103,16 +98,16 @@ def test_every_row_of_a_chain_is_tested_on_its_own_weights(
     base: RunRecord, tuned: RunRecord, replayed: RunRecord, halves: RunRecord, runs: Path
 ) -> None:
     rows = [base, tuned, replayed, halves]
-    digests = [on(row, "test").weights_digest for row in rows]
+    digests = [delivered(row, "test").weights_digest for row in rows]
     assert len(set(digests)) == len(rows), "no two rows are tested on the same weights"
     for row, digest in zip(rows, digests, strict=True):
-        delivered = find_run(runs, row.id).path / row.checkpoints["delivered"].path
-        assert digest == on(row, "val").weights_digest == read_checkpoint(delivered).weights_digest
+        kept = find_run(runs, row.id).path / row.checkpoints["delivered"].path
+        assert digest == delivered(row, "val").weights_digest == read_checkpoint(kept).weights_digest
         evaluated = [
             Result.model_validate(each) for each in kag_json("eval", row.id, "--split", "test", "--runs", runs)
         ]
         (auprc,) = [each for each in evaluated if each.metric == "auprc"]
-        assert (auprc.weights_digest, auprc.value) == (digest, on(row, "test").value)
+        assert (auprc.weights_digest, auprc.value) == (digest, delivered(row, "test").value)
     siblings = collect(FolderSource(runs))
     found = [finding.code for row in rows for finding in diagnose(siblings.by_id[row.id], siblings)]
     assert not {"test_of_other_weights", "test_equals_other_run", "unknown_parent"} & set(found)
@@ -129,7 +124,7 @@ def test_the_chain_names_where_its_weights_came_from(
         (parent.id, parent.checkpoints["delivered"].weights_digest, 0.5) for parent in (tuned, replayed)
     ]
     assert halves.parent == tuned.id
-    assert on(halves, "test").weights == "blend"
+    assert delivered(halves, "test").weights == "blend"
     assert origins(Source(run=halves.id), {row.id: row for row in (base, tuned, replayed, halves)}) >= {
         base.id,
         tuned.id,
@@ -141,13 +136,13 @@ def test_the_chain_names_where_its_weights_came_from(
 def test_a_run_can_start_from_a_blend(train: Train, halves: RunRecord) -> None:
     child = train("child", epochs=1, **{"start_from.run": halves.id})
     assert child.sources[0].weights_digest == halves.checkpoints["delivered"].weights_digest
-    assert on(child, "test").weights_digest != child.sources[0].weights_digest
+    assert delivered(child, "test").weights_digest != child.sources[0].weights_digest
 
 
 def test_the_ends_of_a_blend_are_its_parents(tuned: RunRecord, replayed: RunRecord, runs: Path) -> None:
     page = kag_json("blend", tuned.id, replayed.id, "--ratios", "0:1:0.5", "--runs", runs)
     for trial, parent in ((page["trials"][0], tuned), (page["trials"][-1], replayed)):
-        assert trial["plain"]["auprc"] == on(parent, "val").value
+        assert trial["plain"]["auprc"] == delivered(parent, "val").value
         assert trial["plain"]["weights_digest"] == parent.checkpoints["delivered"].weights_digest
     assert page["findings"] == []
     assert [parent["run"] for parent in page["parents"]] == [tuned.id, replayed.id]
@@ -283,9 +278,9 @@ def test_a_window_is_mapped_drawn_and_delivered(replayed: RunRecord, runs: Path,
     assert record.found.window == "1:2"
     assert record.found.candidates_tried == page["tried"]
     assert [source.run for source in record.sources] == [replayed.id]
-    assert on(record, "val").selected_on == "val/auprc"
+    assert delivered(record, "val").selected_on == "val/auprc"
     given = given_weights(record.id, runs)
-    assert given.weights.weights_digest == on(record, "test").weights_digest
+    assert given.weights.weights_digest == delivered(record, "test").weights_digest
     average = RunSums(find_run(runs, replayed.id).sums).average(1, 2)
     if record.found.recomputed:
         average = bench_for(given.weights).recomputed(average)

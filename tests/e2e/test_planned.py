@@ -16,6 +16,7 @@ from kag.spec import load_spec, preflight, spec_text
 from kag.spec.load import build_spec
 from kag.track.record import RunRecord, Status
 from kag.view.words import find_run
+from tests.delivered import delivered
 from tests.train.conftest import TINY
 
 PLANNED = Path(__file__).parents[2] / "runs" / "specs" / "planned"
@@ -76,8 +77,7 @@ def record(runs: Path, name: str) -> RunRecord:
 
 
 def digest_tested(of: RunRecord) -> str:
-    found = of.result("test", "auprc")
-    assert found is not None
+    found = delivered(of, "test")
     assert found.weights_digest == of.checkpoints["delivered"].weights_digest
     return str(found.weights_digest)
 

@@ -13,6 +13,7 @@ import pytest
 
 from kag.track.record import Status
 from kag.view.words import find_run
+from tests.delivered import delivered
 
 ROOT = Path(__file__).parents[2]
 KAG = "from kag.cli.main import main; main()"
@@ -41,13 +42,12 @@ def test_real_chains_are_learned_and_scored(real_file: Path, tmp_path: Path) -> 
     record = folder.read_record()
     assert f"run folder runs/{record.id}" in out
     assert record.status is Status.FINISHED
-    objective = record.result("val", "auprc")
-    assert objective is not None
+    objective = delivered(record, "val")
     assert objective.value >= 0.40
     assert objective.ci_low is not None
     assert objective.ci_high is not None
     assert objective.ci_low < objective.value < objective.ci_high
-    assert record.result("test", "auprc") is not None
+    assert delivered(record, "test").weights_digest == objective.weights_digest
 
     kag(tmp_path, "eval", record.id, "--split", "val", "--out", "predictions.h5")
     with h5py.File(tmp_path / "predictions.h5") as file:

@@ -112,13 +112,3 @@ def test_what_preflight_said_can_be_read_or_the_record_cannot() -> None:
     for wrong in ("text", [{"code": "a"}], [{**said[0], "severity": "bad"}]):
         with pytest.raises(RecordError, match="found"):
             parse_record(json.dumps({**values, "schema_version": 2, "found": {"findings": wrong}}), where="r")
-
-
-def test_only_delivered_results_count() -> None:
-    def result(value: float, *, delivered: bool) -> Result:
-        return Result(split="val", metric="auprc", value=value, weights="raw", delivered=delivered)
-
-    found = (result(0.3, delivered=True), result(0.9, delivered=False))
-    record = RunRecord(id="a", name="a", status=Status.FINISHED, start=datetime(2025, 1, 1, tzinfo=UTC), results=found)
-    assert record.result("val", "auprc") == found[0]
-    assert record.result("test", "auprc") is None

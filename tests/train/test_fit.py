@@ -17,6 +17,7 @@ from kag.track.record import Status
 from kag.view.words import find_run
 from kag.weights.checkpoint import load_network, read_checkpoint
 from kag.weights.evaluate_file import evaluate_file
+from tests.delivered import delivered
 from tests.train.conftest import MakeSpec, Train
 
 
@@ -55,18 +56,15 @@ def test_train_loss_is_the_sum_of_its_terms(make_spec: MakeSpec, train: Train, r
 def test_results_are_those_of_the_weights_they_name(make_spec: MakeSpec, train: Train, runs: Path) -> None:
     record = train(make_spec())
     folder = find_run(runs, "tiny")
-    delivered = record.checkpoints["delivered"]
-    again = evaluate_file(folder.path / delivered.path, ["val", "test"])
-    assert read_checkpoint(folder.path / delivered.path).weights_digest == delivered.weights_digest
+    kept = record.checkpoints["delivered"]
+    again = evaluate_file(folder.path / kept.path, ["val", "test"])
+    assert read_checkpoint(folder.path / kept.path).weights_digest == kept.weights_digest
     for result in again:
-        stored = record.result(result.split, result.metric)
-        assert stored is not None
+        stored = delivered(record, result.split, result.metric)
         assert (stored.value, stored.ci_low, stored.ci_high) == (result.value, result.ci_low, result.ci_high)
-        assert stored.weights_digest == result.weights_digest == delivered.weights_digest
+        assert stored.weights_digest == result.weights_digest == kept.weights_digest
     best = max(folder.history(), key=lambda row: row[names.OBJECTIVE])
-    objective = record.result("val", "auprc")
-    assert objective is not None
-    assert objective.value == pytest.approx(best[names.OBJECTIVE], abs=1e-6)
+    assert delivered(record, "val").value == pytest.approx(best[names.OBJECTIVE], abs=1e-6)
 
 
 def test_test_is_evaluated_once_for_the_delivered_weights(make_spec: MakeSpec, train: Train) -> None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kag.spec import build_spec, flat
-from kag.view.changes import compare, diff, phrase
+from kag.view.changes import changed_settings, diff, phrase
 from tests.changelog.run_logs import run_record
 
 BASE = {"name": "a", "data": {"file": "/data/a.h5"}}
@@ -18,7 +18,7 @@ def spec(**overrides: Any) -> dict[str, Any]:
 
 
 def said(before: dict[str, Any], after: dict[str, Any]) -> str:
-    return phrase(compare(before, after))
+    return phrase(changed_settings(before, after))
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_other_data_is_a_change() -> None:
 
 
 def test_a_long_list_is_cut_and_counted() -> None:
-    changes = compare({f"k{n}": 0 for n in range(20)}, {f"k{n}": 1 for n in range(20)})
+    changes = changed_settings({f"k{n}": 0 for n in range(20)}, {f"k{n}": 1 for n in range(20)})
     assert phrase(changes, shown=3) == "k0 0 -> 1; k1 0 -> 1; k2 0 -> 1; and 17 more"
 
 
@@ -109,7 +109,7 @@ overrides = st.fixed_dictionaries(
 @given(overrides, overrides)
 def test_a_diff_names_what_differs_and_nothing_else(one: dict[str, Any], other: dict[str, Any]) -> None:
     before, after = spec(**one), spec(**other)
-    there, back = compare(before, after), compare(after, before)
+    there, back = changed_settings(before, after), changed_settings(after, before)
     assert (there == ()) == (before == after)
     assert {change.key: change.before for change in there} == {change.key: change.after for change in back}
     for change in there:

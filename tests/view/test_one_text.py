@@ -28,7 +28,7 @@ from kag.spec import build_spec
 from kag.spec.flat import flat
 from kag.text import column, digest, duration, number, setting, size, three_decimals
 from kag.track.record import RunRecord
-from kag.view.changes import compare, differing_settings, phrase
+from kag.view.changes import changed_settings, differing_settings, phrase
 from kag.view.words import NamedRuns
 from tests.changelog.run_logs import MemorySource, make_folder, run_record, run_result
 from tests.page.conftest import reader as reader
@@ -210,4 +210,4 @@ def test_a_number_is_rounded_to_its_nearest(value: float, digits: int) -> None:
 
 
 def test_a_change_is_told_with_the_digits_that_tell_it() -> None:
-    assert phrase(compare({"lr": 0.12345678}, {"lr": 0.12345679})) == "lr 0.12345678 -> 0.12345679"
+    assert phrase(changed_settings({"lr": 0.12345678}, {"lr": 0.12345679})) == "lr 0.12345678 -> 0.12345679"

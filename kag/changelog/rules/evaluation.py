@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from kag.changelog.entry import Entry, Siblings
-from kag.compare.comparison import compare
+from kag.compare.comparison import chosen_on_test
 from kag.finding import Evidence, Finding, error, note, warning
 from kag.text import digest as short
 from kag.text import three_decimals
@@ -38,8 +38,7 @@ def test_equals_other_run(entry: Entry, siblings: Siblings) -> Iterator[Finding]
 
 def selected_on_test(entry: Entry, _: Siblings) -> Iterator[Finding]:
     """The weights were chosen by looking at the test set."""
-    chosen_on = (result.selected_on or "" for result in entry.record.results)
-    if on_test := next((chosen for chosen in chosen_on if chosen.startswith("test/")), None):
+    if on_test := chosen_on_test(entry.record):
         said = f"selected on {on_test}: the test number is no estimate for unseen proteins"
         yield error("selected_on_test", said, test=entry.value("test"), selected_on=on_test)
 
@@ -58,8 +57,7 @@ def val_typed_as_test(entry: Entry, _: Siblings) -> Iterator[Finding]:
 
 def not_distinguishable(entry: Entry, siblings: Siblings) -> Iterator[Finding]:
     """The difference from the parent lies inside the interval of one of them."""
-    parent = siblings.parent(entry)
-    compared = compare(parent.record, entry.record) if parent else None
+    compared = siblings.against_parent(entry)
     if compared is None or not compared.same_data:
         return
     for found in (compared.difference("test"), compared.difference("val")):
@@ -77,10 +75,9 @@ def not_distinguishable(entry: Entry, siblings: Siblings) -> Iterator[Finding]:
 
 def val_test_disagree(entry: Entry, siblings: Siblings) -> Iterator[Finding]:
     """Against the parent, val moved and test did not go with it. A move inside an interval is none."""
-    parent = siblings.parent(entry)
-    if parent is None or _withheld(entry) or _withheld(parent):
+    parent, compared = siblings.parent(entry), siblings.against_parent(entry)
+    if parent is None or compared is None or _withheld(entry) or _withheld(parent):
         return
-    compared = compare(parent.record, entry.record)
     val, test = compared.difference("val"), compared.difference("test")
     if val is None or test is None:
         return

@@ -7,6 +7,7 @@ from typing import Any
 
 from starlette.responses import Response
 
+from kag.compare.comparison import not_comparable
 from kag.report.compare import compare_figures
 from kag.report.figure import Figure
 from kag.server.faults import Fault
@@ -53,6 +54,7 @@ def compare(site: Site, visit: Visit) -> Response:
             for key, found in side_by_side(records).items()
         },
         settings=dict(differing_settings(records)),
+        not_comparable=not_comparable(records),
         figures=[drawn(figure) for figure in _figures(chosen, dict(zip(called, rows, strict=True)))],
     )
 
