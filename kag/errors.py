@@ -9,6 +9,7 @@
     │   └── CheckpointError   a file of weights
     └── RunFailed          a run started and did not end well                      (exit code 1)
         ├── RehearsalFailed   the one-batch rehearsal before the first epoch
+        ├── Diverged          weights that are not finite any more
         └── Interrupted       SIGINT or SIGTERM arrived                            (exit code 128 + signal)
 
 The command line catches `KagError` in one place and prints it; no other part of kag turns an error into text.
@@ -28,6 +29,8 @@ class KagError(Exception):
     """
 
     exit_code = 1
+    repeats = True
+    """Whether the same input would end the same way again."""
 
     def __init__(
         self,
@@ -82,9 +85,19 @@ class CheckpointError(UserError):
 class RunFailed(KagError):
     """A run started and did not end well."""
 
+    repeats = False
+
 
 class RehearsalFailed(RunFailed):
     """The rehearsal on one batch found a fault before time was spent."""
+
+    repeats = True
+
+
+class Diverged(RunFailed):
+    """The weights, or what they compute, are not finite any more."""
+
+    repeats = True
 
 
 class Interrupted(RunFailed):

@@ -34,6 +34,7 @@ OWN: tuple[OwnRule, ...] = (
     attention.entropy_fell,
     attention.entropy_collapsed,
     attention.context_norm_ratio,
+    ending.results_of_former_end,
     ending.caveat,
 )
 """Rules of a run's own."""

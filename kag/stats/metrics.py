@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from kag.errors import RunFailed
+from kag.errors import Diverged
 
 Array = NDArray[Any]
 Floats = NDArray[np.float64]
@@ -53,7 +53,7 @@ def curve(score_N: Array, label_N: Array) -> Curve:
         label_N: 0 or 1.
 
     Raises:
-        RunFailed: a score is NaN: the network that made it has diverged.
+        Diverged: a score is NaN: the network that made it has diverged.
     """
     score_N, label_N = _descending(score_N, label_N)
     last_T = group_ends(score_N)
@@ -163,11 +163,11 @@ def check_scores(score_N: Array) -> None:
     """Refuse NaN, which has no rank.
 
     Raises:
-        RunFailed: with the number of them.
+        Diverged: with the number of them.
     """
     missing = int(np.isnan(score_N).sum())
     if missing:
-        raise RunFailed(
+        raise Diverged(
             f"{missing} of {len(score_N)} logits are NaN: these weights have diverged",
             remedy="lower optimizer.lr or optimizer.schedule.max_lr, or set trainer.gradient_clip",
         )

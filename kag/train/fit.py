@@ -1,7 +1,8 @@
 """`fit`: from a spec to a record. Read this first; every step is one module of this folder.
 
 task.py       spec, data and world, and what follows from them;  build.py  network and objective
-opening.py    the run folder, resuming, what may differ;  starting.py  the weights of another run
+opening.py    the run folder;  starting.py  the weights of another run
+resuming.py   going on with a run;  state.py  how far its state of training is, and what that can still become
 rehearsal.py  one batch through everything before time is spent
 loop.py       Lightning's loop;  job.py  the LightningModule;  batches.py  its batches;  scoreboard.py  validation
 recorder.py   what is on the disk when an epoch ends
@@ -14,7 +15,8 @@ runs have in common once.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import torch
@@ -27,15 +29,19 @@ from kag.spec import Facts, RunSpec, preflight
 from kag.track.code import code_digest
 from kag.track.folder import RunFolder
 from kag.track.folders import FolderSource
+from kag.track.hold import locked
 from kag.track.record import RunRecord
 from kag.track.world import World, resolve_world
 from kag.train.console import RunConsole
 from kag.train.delivery import deliver
+from kag.train.job import Job
 from kag.train.loop import Loop
-from kag.train.opening import best_epochs, follow_run, open_run
+from kag.train.opening import Opening, best_epochs, follow_run, new_run
 from kag.train.outcome import Outcome
+from kag.train.resuming import resumed_run
 from kag.train.signals import SignalWatch
 from kag.train.starting import Start, find_start
+from kag.train.state import resume_state
 from kag.train.task import Task, process_rank, this_machine
 from kag.weights.given import fastest_device
 
@@ -73,16 +79,21 @@ def fit(
     facts = Facts(sibling_best_epochs=best_epochs(earlier, sites.digest), retired=retired)
     findings = require_sound(spec, facts, console)
     task = Task.of(spec, sites, world)
-    start, signals = None if resume else find_start(task, runs), SignalWatch()
+    # A run that has no state yet begins with what it began with.
+    start = None if resume and resume_state(resume) else find_start(task, runs)
+    signals = SignalWatch()
     loop = Loop(task, start, signals, console)
     job = loop.fresh_job()
     if start is not None:
         console.print(str(start))
-    opening = (
-        open_run(task, runs, resume, accept, earlier, start, findings) if first else follow_run(task, resume, start)
-    )
-    with signals.installed(), Outcome(opening, console) as outcome:
-        job.rehearse()
+    recorded = opened(job, runs, resume, accept, earlier, start, findings)
+    with (
+        signals.installed(),
+        recorded if first else nullcontext(follow_run(task, resume, start)) as opening,
+        Outcome(opening, console) as outcome,
+    ):
+        if resume is None:
+            job.rehearse()
         outcome.begin_mirror(task)
         with sharing(
             None if resume else share, task.spec, outcome.folder, fork_inputs(task, start), signals.raise_if_received
@@ -93,6 +104,31 @@ def fit(
             lambda folder: deliver(job.task, folder, trained.averaged, fastest_device()), stopped=trained.stopped
         )
     return outcome.record
+
+
+@contextmanager
+def opened(
+    job: Job,
+    runs: Path,
+    resume: RunFolder | None,
+    accept: Sequence[str],
+    earlier: Sequence[RunRecord],
+    start: Start | None,
+    findings: Sequence[Finding],
+) -> Iterator[Opening]:
+    """A run that this process alone may write, to the end of the block: a new one, or one that goes on.
+
+    Raises:
+        RecordError: another process trains it; and as `resumed_run`, which rehearses before it writes.
+    """
+    if resume is not None:
+        with locked(resume):
+            yield resumed_run(job, resume, accept, start)
+    else:
+        opening = new_run(job.task, runs, earlier=earlier, start=start, findings=findings)
+        assert opening.folder is not None
+        with locked(opening.folder):
+            yield opening
 
 
 def require_one_process_to_share(share: ShareOptions | None, world: World) -> None:

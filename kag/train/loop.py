@@ -15,11 +15,11 @@ from kag.train.batches import SiteBatches
 from kag.train.console import ProgressBar, RunConsole
 from kag.train.job import Job
 from kag.train.memory import require_memory_for_weights
-from kag.train.opening import position_in
 from kag.train.outcome import Outcome
 from kag.train.recorder import EpochRecorder
 from kag.train.signals import SignalWatch
 from kag.train.starting import Start
+from kag.train.state import position_in
 from kag.train.stopping import SpecEarlyStopping
 from kag.train.task import Task
 from kag.weights.checkpoint import StoredWeights

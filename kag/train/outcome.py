@@ -8,18 +8,16 @@ from __future__ import annotations
 import os
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import kag
-from kag.errors import Interrupted
+from kag.errors import Interrupted, KagError
 from kag.forks.sharing import inherited
 from kag.forks.states import Segment
 from kag.track.folder import RunFolder
-from kag.track.hold import locked
 from kag.track.record import Failure, Found, Status
 from kag.track.wandb_run import begin
 from kag.train.console import RunConsole
@@ -41,13 +39,11 @@ class Outcome:
         """Lightning checkpoint to continue from."""
         self._tracker = Tracker(None, console.warn)
         self._console = console
-        self._lock = locked(opening.folder) if opening.folder else nullcontext()
         if opening.folder:
             console.log_to(opening.folder.console_file)
             console.print(f"run [bold]{opening.folder.path}[/bold]")
 
     def __enter__(self) -> Outcome:
-        self._lock.__enter__()
         return self
 
     def __exit__(
@@ -56,9 +52,14 @@ class Outcome:
         if error is not None:
             status = Status.KILLED if isinstance(error, (Interrupted, KeyboardInterrupt)) else Status.ABORTED
             self.update(status=status, end=datetime.now(UTC), failure=failure_of(error))
-            self._console.print(f"run {self.record.id} {status}; `kag train --resume {self.record.id}` continues it")
+            self._console.print(f"run {self.record.id} {status}{self._remedy(error)}")
         self._tracker.close(self.record)
-        self._lock.__exit__(None, None, None)
+
+    def _remedy(self, error: BaseException) -> str:
+        """How to go on, where that can end otherwise."""
+        if not self.folder or not self.folder.spec_file.is_file() or (isinstance(error, KagError) and error.repeats):
+            return ""
+        return f"; `kag train --resume {self.record.id}` continues it"
 
     def update(self, **changes: Any) -> None:
         """Replace fields of the record, on the disk too."""
@@ -83,8 +84,11 @@ class Outcome:
         self._tracker.log(row)
 
     def trained(self, epochs: int, best_epoch: int) -> None:
-        """An epoch has ended."""
-        self.update(epochs_trained=epochs, best_epoch=best_epoch)
+        """An epoch has ended; where it is the best one, its weights are in the place of those of a former end."""
+        checkpoints = dict(self.record.checkpoints)
+        if best_epoch == epochs - 1:
+            checkpoints.pop("best", None)
+        self.update(epochs_trained=epochs, best_epoch=best_epoch, checkpoints=checkpoints)
 
     def inherited(self, segments: Sequence[Segment]) -> None:
         """Say which epochs other runs have trained for this one."""
@@ -99,10 +103,8 @@ class Outcome:
     def averaged(self, task: Task) -> None:
         """Say which epochs the average holds; a window that was never reached is not passed over in silence."""
         swa = task.spec.swa
-        if swa is None:
-            return
-        epochs = tuple(range(swa.start, min(swa.end, self.record.epochs_done)))
-        if not epochs:
+        epochs = tuple(range(swa.start, min(swa.end, self.record.epochs_done))) if swa else None
+        if epochs == ():
             self._console.warn("SWA never started: the run ended before its averaging window")
         found = self.record.found or Found()
         self.update(found=found.model_copy(update={"averaged_epochs": epochs}))

@@ -11,6 +11,7 @@ from kag.spec.flat import DESCRIPTIVE, differences, flat
 from kag.spec.run import RunSpec, StartFromSpec
 from kag.track.folder import RunFolder
 from kag.track.record import Change, Source
+from kag.train.state import position_of, require_future
 from kag.train.task import Task
 from kag.view.words import find_run
 from kag.weights.checkpoint import StoredWeights, load_state, parse_checkpoint
@@ -48,6 +49,7 @@ def find_start(task: Task, runs: Path) -> Start | None:
     Raises:
         RecordError: there is no such run.
         CheckpointError: the run has no such checkpoint, it is damaged, or it has no state of training to keep.
+        SpecError: that state has no future under this spec.
     """
     spec = task.spec
     if spec.start_from is None:
@@ -63,6 +65,8 @@ def find_start(task: Task, runs: Path) -> Start | None:
             where=str(path),
             remedy="set start_from.checkpoint: last, or start_from.keep: weights",
         )
+    if everything:
+        require_future(weights, position_of(content), spec, left=1)
     return Start(
         source=Source(run=folder.id, checkpoint=path.name, weights_digest=weights.weights_digest),
         weights=weights,

@@ -352,6 +352,17 @@ CASES: dict[str, Case] = {
         "no record of `2025-10-21_lost`",
         others=[BEFORE],
     ),
+    "results_of_former_end": Case(
+        run(results=scored(0.30), status="aborted", resumes=((),), epochs_trained=7),
+        [
+            run(results=scored(0.30), status="finished", resumes=((),)),
+            run(results=(), status="killed", resumes=((),)),
+            run(results=scored(0.30), status="killed"),
+        ],
+        NOTE,
+        {"resumes": 1, "epochs_trained": 7},
+        "delivered before",
+    ),
     "best_to_date": Case(
         run(results=scored(0.31)),
         [run(results=scored(0.30)), run(results=scored(0.29)), run(results=scored(None, 0.9)), run()],

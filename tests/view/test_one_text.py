@@ -187,7 +187,8 @@ def test_a_name_in_a_record_is_the_newest_earlier_run_of_that_name() -> None:
     ("written", "wanted"),
     [
         (number(0.30154), "0.302"), (number(1234.5), "1235"), (number(2e-5), "2e-05"), (number(1234567.0), "1.23e+06"),
-        (number(0.9996), "1"), (number(7), "7"), (number(None), "-"), (number(float("inf")), "inf"),
+        (number(0.9996), "1.000"), (number(0.6001), "0.600"), (number(0.6), "0.6"),
+        (number(2.0001e-05), "2.00e-05"), (number(7), "7"), (number(None), "-"), (number(float("inf")), "inf"),
         (number(5e-324), "4.94e-324"), (three_decimals(1e300), "1e+300"), (setting(0.123456789), "0.123457"),
         (setting(None), "none"), (setting(True), "true"), (setting([1, None]), "[1, null]"),
         (duration(90_000), "1 d 01 h"),

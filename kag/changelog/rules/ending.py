@@ -35,6 +35,14 @@ def aborted(entry: Entry, siblings: Siblings) -> Iterator[Finding]:
     )
 
 
+def results_of_former_end(run: Logged) -> Iterator[Finding]:
+    """A run that had ended was resumed, and that did not end well: what it delivers is what it delivered before."""
+    record = run.record
+    if record.results and record.resumes and record.status in (Status.ABORTED, Status.KILLED):
+        said = "its last resume did not end well; the results are those of the weights that it delivered before"
+        yield note("results_of_former_end", said, resumes=len(record.resumes), epochs_trained=record.epochs_trained)
+
+
 def caveat(run: Logged) -> Iterator[Finding]:
     """What was established about an imported row, by reading and running the code of its time."""
     caveats = run.stated.caveats

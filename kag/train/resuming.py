@@ -1,0 +1,115 @@
+"""Going on with a run that is there: locked first, then looked at, and written only when it can go on.
+
+What a refused resume leaves is what it found, byte for byte. The results of a run's former end stay in its record
+until there are new ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from kag.errors import CheckpointError, RecordError, SpecError
+from kag.spec.flat import digest, flat
+from kag.spec.load import load_spec, spec_text
+from kag.text import digest as short
+from kag.track.atomic import write_atomically
+from kag.track.folder import RunFolder
+from kag.track.record import Change, Found, RunRecord, Status
+from kag.train.job import Job
+from kag.train.opening import Opening, best_of
+from kag.train.starting import Start, changed_keys
+from kag.train.state import Position, position_of, require_future, resume_state
+from kag.train.task import Task
+from kag.view.changes import changed_settings, world_changes
+from kag.weights.checkpoint import parse_checkpoint, state_differences
+from kag.weights.storage import load_torch
+
+
+def resumed_run(job: Job, folder: RunFolder, accept: Sequence[str], start: Start | None) -> Opening:
+    """Continue a run, whose lock is held, from the last state that was written.
+
+    Args:
+        accept: keys in which the spec may differ from the stored one.
+        start: weights that the run begins with, if it has no state yet.
+
+    Raises:
+        SpecError: the spec differs from the stored one in keys that `accept` does not name, or contradicts the state.
+        RecordError: the run has ended well and nothing was changed, or its data is not this data.
+        CheckpointError: the state cannot be read, or is of another network.
+        RehearsalFailed: the rehearsal has found a fault.
+    """
+    task, record = job.task, folder.read_record()
+    refuse_unaccepted(changed_keys(load_spec(folder.spec_file), task.spec), accept, folder.id)
+    # The record has the last word: a resume that was killed before it was written has changed the spec file alone.
+    changes = changed_settings(record.config, flat(task.spec), partial=True)
+    _require_same_inputs(record, task, changes)
+    if record.status.done and not changes:
+        raise RecordError(f"run {folder.id} has ended ({record.status}); there is nothing to resume")
+    state = resume_state(folder) or (start.state if start else None)
+    position = _position(load_torch(state, mmap=True), str(state), job) if state else Position()
+    job.rehearse()
+    rows = tuple(row for row in folder.history() if row["epoch"] < position.epoch)
+    record = _going_on(record, task, changes, rows, position)
+    write_atomically(folder.spec_file, spec_text(task.spec))
+    folder.write_record(record)
+    folder.truncate_history(position.epoch)
+    return Opening(folder, record, rows, state)
+
+
+def _require_same_inputs(record: RunRecord, task: Task, changes: Sequence[Change]) -> None:
+    if record.data_digest not in (None, task.sites.digest):
+        raise RecordError(
+            f"run {record.id} was trained on data {short(record.data_digest)}, this file is {short(task.sites.digest)}",
+            remedy="start a new run with start_from instead",
+        )
+    if (record.found or Found()).mined_digest != task.mined_digest and not changes:
+        replay = task.spec.data.replay
+        raise RecordError(
+            f"the mined samples of run {record.id} have changed since it began",
+            where=replay.indices if replay else None,
+            remedy="put the former list back, or start a new run",
+        )
+
+
+def _position(content: dict[str, object], where: str, job: Job) -> Position:
+    weights, position = parse_checkpoint(content, where=where), position_of(content)
+    require_future(weights, position, job.spec)
+    differing = state_differences(weights.network, job.network.state_dict())
+    if differing:
+        what = "its network is not that of the spec (first the state, then the spec):"
+        raise CheckpointError("\n".join([what, *differing]), where=where, remedy="begin a new run")
+    return position
+
+
+def _going_on(
+    record: RunRecord, task: Task, changes: Sequence[Change], rows: Sequence[dict[str, float]], position: Position
+) -> RunRecord:
+    update = {
+        "status": Status.RUNNING,
+        "end": None,
+        "failure": None,
+        "config": flat(task.spec),
+        "found": (record.found or Found()).model_copy(update={"spec_digest": digest(task.spec)}),
+        "world": task.world,
+        "epochs_trained": position.epoch,
+        "best_epoch": best_of(rows),
+        "resumes": (*record.resumes, (*changes, *world_changes(record.world, task.world, changes))),
+    }
+    return record.model_copy(update=update)
+
+
+def refuse_unaccepted(changes: Iterable[Change], accept: Sequence[str], run: str) -> None:
+    """Let nobody change a run without saying so.
+
+    Raises:
+        SpecError: lists the changes that no accepted key (or section) names.
+    """
+    refused = [
+        change for change in changes if not any(change.key == key or change.key.startswith(f"{key}.") for key in accept)
+    ]
+    if refused:
+        listed = "\n".join(f"    {change.key}: {change.before} -> {change.after}" for change in refused)
+        raise SpecError(
+            f"the spec differs from that of run {run}:\n{listed}",
+            remedy="leave the overrides out, or name each key: " + " ".join(f"--accept {c.key}" for c in refused),
+        )
