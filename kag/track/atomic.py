@@ -53,6 +53,11 @@ def write_output(path: Path, content: str | bytes) -> None:
         raise UserError(f"cannot be written: {error.strerror}", where=str(path)) from error
 
 
+def unfinished(folder: Path) -> Iterator[Path]:
+    """What writers left in a folder that died inside `atomic_path`, or are inside it now."""
+    return folder.glob(".*.tmp")
+
+
 def sync_folder(folder: Path) -> None:
     """Make the names in a folder durable: new, renamed and removed files."""
     descriptor = os.open(folder, os.O_RDONLY)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from kag.errors import RecordError
 from kag.track import history
-from kag.track.atomic import sync_folder, write_atomically
+from kag.track.atomic import sync_folder, unfinished, write_atomically
 from kag.track.reading import parse_record, read_text
 from kag.track.record import RunRecord
 
@@ -153,6 +153,13 @@ class RunFolder:
     def truncate_history(self, first_epoch_to_drop: int) -> None:
         """Keep the rows of earlier epochs only, byte for byte, in one step."""
         history.truncate(self.history_file, first_epoch_to_drop)
+
+    def sweep_up(self) -> None:
+        """Remove what a process left that died while it wrote; for the one that holds the lock. Notes need no lock."""
+        for folder in (self.path, self.checkpoints, self.sums):
+            for left in unfinished(folder):
+                if not left.name.startswith(f".{self.notes_file.name}."):
+                    left.unlink(missing_ok=True)
 
     def _require_own(self, record: RunRecord) -> None:
         if record.id != self.id:

@@ -50,6 +50,7 @@ def resumed_run(job: Job, folder: RunFolder, accept: Sequence[str], start: Start
     job.rehearse()
     rows = tuple(row for row in folder.history() if row["epoch"] < position.epoch)
     record = _going_on(record, task, changes, rows, position)
+    folder.sweep_up()
     write_atomically(folder.spec_file, spec_text(task.spec))
     folder.write_record(record)
     folder.truncate_history(position.epoch)

@@ -1,10 +1,10 @@
-"""Kills runs with -9 at random moments, resumes each to its end, and prints what came of it as JSON.
+"""Kills runs at named moments, goes on with each to its end, and prints what came of it as JSON.
 
-Usage: python kill_driver.py SPEC FOLDER KILLS SEED
+Usage: python kill_driver.py KIND SPEC FOLDER NUMBER SEED, KIND one of `kill`, `refuse` and `full`.
 
-Torch, Lightning and kag are imported once; every run is a forked child, so that a kill costs no second import. The
-child says through a pipe what it begins to do. A kill comes a random time after a randomly chosen one of these words,
-so that kills are spread over the whole run however busy the machine is.
+Torch, Lightning and kag are imported once; every run is a forked child, so that a kill costs no second import. A child
+counts its moments (a phase begins; right before and right after each time that something reaches the disk) and meets
+its fate at one of them: it kills itself, or it fills the disk. Which one is drawn, never timed.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ import random
 import shutil
 import signal
 import sys
-import time
 import traceback
+from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import cycle
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,7 +28,7 @@ import torch
 
 import kag.train.fit as fit_module
 from kag import names
-from kag.errors import RecordError
+from kag.errors import KagError, RecordError
 from kag.spec import RunSpec, load_spec
 from kag.track.folder import RunFolder
 from kag.track.record import RunRecord
@@ -36,80 +37,127 @@ from kag.train.job import Job
 from kag.train.recorder import EpochRecorder
 from kag.view.words import find_run
 
-KILLED_RESUMES = 0.4
-"""Share of the resumes that are killed as well."""
+PHASES = {
+    "opening": 8, "resuming": 8, "rehearsing": 5, "training": 10, "validating": 3, "recording": 40, "delivering": 12,
+}  # fmt: skip
+"""Phases of a run, and among how many moments of each one is drawn."""
 
-Say = Callable[[str, int], None]
+CHAIN = (
+    "opening", "rehearsing", "training", "resuming", "validating", "recording", "resuming", "training", "recording",
+    "rehearsing", "validating", "delivering", "resuming", "delivering",
+)  # fmt: skip
+"""Where a run, and its resumes, are killed one after another."""
+FILLER = "filler"
+UNEXPECTED = 99
+"""Exit code of a child that an error ended which kag does not know."""
 
-
-class Kill(NamedTuple):
-    """When a child dies: so many seconds after the word of this number."""
-
-    word: int
-    seconds: float
+Meet = Callable[[str, int, str], None]
+At = tuple[str, int]
+"""A moment of a child: so many of its phase come before it."""
 
 
 class Ended(NamedTuple):
-    """How a child ended, and what it said on the way: phase, epoch, and when."""
+    """How a child ended: its exit code, negative after a signal, and the moments that it met."""
 
-    killed: bool
-    words: list[tuple[str, int, float]]
+    code: int
+    moments: list[tuple[str, int, str]]
 
 
-def announce(say: Say) -> None:
-    """Let the phases of a run say when they begin."""
+class Watch:
+    """Counts a child's moments: the phase, its epoch, and what is about to happen."""
 
-    def wrap(owner: Any, name: str, phase: str, epoch: Callable[..., int]) -> None:
+    def __init__(self, meet: Meet) -> None:
+        self._meet = meet
+        self._phase, self._epoch = "opening", -1
+
+    def install(self) -> None:
+        """Let phases, and what reaches the disk, say that they begin."""
+        self._wrap(fit_module, "read_sites", "opening", lambda *_: -1)
+        self._wrap(RunFolder, "sweep_up", "resuming", lambda *_: -1)
+        self._wrap(Job, "rehearse", "rehearsing", lambda *_: -1)
+        self._wrap(Job, "training_step", "training", lambda job, *_: job.current_epoch)
+        self._wrap(Job, "on_validation_epoch_start", "validating", lambda job: job.current_epoch)
+        self._wrap(EpochRecorder, "on_train_epoch_end", "recording", lambda recorder, trainer, job: job.current_epoch)
+        self._wrap(fit_module, "deliver", "delivering", lambda task, *_: task.spec.last_epoch + 1)
+        for name in ("replace", "fsync", "mkdir"):
+            self._wrap(os, name, None)
+
+    def _wrap(self, owner: Any, name: str, phase: str | None, epoch: Callable[..., int] | None = None) -> None:
         inner = getattr(owner, name)
 
         def outer(*args: Any, **options: Any) -> Any:
-            say(phase, epoch(*args))
-            return inner(*args, **options)
+            if epoch is not None:
+                self._phase, self._epoch = phase or "", epoch(*args)
+            self._meet(self._phase, self._epoch, f"before {name}")
+            done = inner(*args, **options)
+            if epoch is None:
+                self._meet(self._phase, self._epoch, f"after {name}")
+            return done
 
         setattr(owner, name, outer)
 
-    wrap(fit_module, "read_sites", "opening", lambda *_: -1)
-    wrap(Job, "rehearse", "rehearsing", lambda *_: -1)
-    wrap(Job, "on_train_epoch_start", "training", lambda job: job.current_epoch)
-    wrap(Job, "on_validation_epoch_start", "validating", lambda job: job.current_epoch)
-    wrap(EpochRecorder, "on_train_epoch_end", "recording", lambda recorder, trainer, job: job.current_epoch)
-    wrap(fit_module, "deliver", "delivering", lambda task, *_: task.spec.last_epoch + 1)
 
-
-def run_child(work: Callable[[], Any], log: Path, kill: Kill | None = None) -> Ended:
-    """Do the work in a child and kill it, unless it has ended by then."""
+def run_child(
+    work: Callable[[], Any], log: Path, at: At | None = None, fate: Callable[[], None] | None = None
+) -> Ended:
+    """Do the work in a child, whose fate is met at a moment."""
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
-        code = 1
-        try:
-            announce(lambda phase, epoch: _write(writer, f"{phase} {epoch}\n"))
-            work()
-            code = 0
-        finally:
+        os._exit(_lived(work, log, writer, at, fate))
+    os.close(writer)
+    with os.fdopen(reader) as lines:
+        moments = [(phase, int(epoch), what) for phase, epoch, what in (line.rstrip("\n").split(",") for line in lines)]
+    return Ended(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), moments)
+
+
+def _lived(work: Callable[[], Any], log: Path, writer: int, at: At | None, fate: Callable[[], None] | None) -> int:
+    met: Counter[str] = Counter()
+
+    def meet(phase: str, epoch: int, what: str) -> None:
+        os.write(writer, f"{phase},{epoch},{what}\n".encode())
+        if (phase, met[phase]) == at and fate is not None:
+            fate()
+        met[phase] += 1
+
+    Watch(meet).install()
+    code = UNEXPECTED
+    try:
+        work()
+        code = 0
+    except KagError as error:
+        log.write_text(str(error))
+        code = error.exit_code
+    finally:
+        if code == UNEXPECTED:
             log.write_text(traceback.format_exc())
             os._exit(code)
-    os.close(writer)
-    words: list[tuple[str, int, float]] = []
-    with os.fdopen(reader) as lines:
-        for phase, epoch in map(str.split, lines):
-            words.append((phase, int(epoch), time.monotonic()))
-            if kill is not None and len(words) == kill.word + 1:
-                time.sleep(kill.seconds)
-                os.kill(child, signal.SIGKILL)  # not reaped yet, so the number is still the child's
-    status = os.waitpid(child, 0)[1]
-    if not os.WIFSIGNALED(status) and os.waitstatus_to_exitcode(status):
-        raise SystemExit(f"a child failed:\n{log.read_text()}")
-    return Ended(os.WIFSIGNALED(status), words)
+    return code
 
 
-def _write(writer: int, line: str) -> None:
-    os.write(writer, line.encode())
+def moment(phase: str, draw: random.Random) -> At:
+    """A moment of a phase."""
+    return phase, draw.randrange(PHASES[phase])
 
 
-def begin(spec: RunSpec, runs: Path, resume: RunFolder | None = None) -> RunRecord:
+def die() -> None:
+    """`kill -9`."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def fill(disk: Path) -> None:
+    """Leave no block of a file system free."""
+    with (disk / FILLER).open("wb", buffering=0) as file:
+        try:
+            while file.write(b"\0" * 4096):
+                pass
+        except OSError:
+            pass
+
+
+def begin(spec: RunSpec, runs: Path, resume: RunFolder | None = None, accept: tuple[str, ...] = ()) -> RunRecord:
     """Train, from the start or from where a killed run stood."""
-    return fit_module.fit(spec, runs=runs, resume=resume, console=RunConsole(quiet=True))
+    return fit_module.fit(spec, runs=runs, resume=resume, accept=accept, console=RunConsole(quiet=True))
 
 
 def what_is_left(spec: RunSpec, runs: Path) -> Callable[[], Any] | None:
@@ -138,7 +186,7 @@ def whole_run(spec: RunSpec, runs: Path) -> dict[str, Any]:
         "history": [{k: v for k, v in row.items() if k != names.SAMPLES_PER_SECOND} for row in folder.history()],
         "results": [result.model_dump(mode="json") for result in record.results],
         "checkpoints": {name: one.model_dump(mode="json") for name, one in record.checkpoints.items()},
-        "files": sorted(str(path.relative_to(folder.path)) for path in folder.checkpoints.rglob("*.*t")),
+        "files": sorted(str(path.relative_to(folder.path)) for path in folder.path.rglob("*") if path.is_file()),
         "ended": [
             record.status,
             record.epochs_trained,
@@ -148,43 +196,102 @@ def whole_run(spec: RunSpec, runs: Path) -> dict[str, Any]:
     }
 
 
-def killed_and_resumed(spec: RunSpec, runs: Path, log: Path, kills: Iterator[Kill], draw: random.Random) -> list[Any]:
-    """Kill a run, and some of its resumes, until it has ended; where each kill hit."""
-    while not (ended := run_child(partial(begin, spec, runs), log, next(kills))).killed:
-        shutil.rmtree(runs)  # the kill came too late
-    hits = [ended.words[-1][:2]]
+def differing(spec: RunSpec, runs: Path, reference: dict[str, Any]) -> list[str]:
+    """In what an ended run is not the uninterrupted one."""
+    found = whole_run(spec, runs)
+    return [key for key in reference if found[key] != reference[key]]
+
+
+def to_its_end(spec: RunSpec, runs: Path, log: Path) -> None:
+    """Go on with a run, undisturbed."""
     while (work := what_is_left(spec, runs)) is not None:
-        ended = run_child(work, log, next(kills) if draw.random() < KILLED_RESUMES else None)
-        hits += [ended.words[-1][:2]] if ended.killed else []
-    return hits
+        if run_child(work, log).code:
+            raise SystemExit(f"a child failed:\n{log.read_text()}")
 
 
-def moments(words: list[tuple[str, int, float]], end: float, draw: random.Random, low: float) -> Iterator[Kill]:
-    """Random moments of a run, the first of them not before the share `low` of its words."""
-    times = [when for _, _, when in words] + [end]
-    while True:
-        word = int(len(words) * low)
-        yield Kill(word, draw.uniform(0.0, times[word + 1] - times[word]))
-        low = draw.random()
+def kill(spec: RunSpec, folder: Path, number: int, draw: random.Random, reference: dict[str, Any]) -> Iterator[Any]:
+    """So many kills: each run, and each of its resumes, is killed until one gets through."""
+    kills, run = 0, 0
+    while kills < number:
+        runs, hits, run, phases = folder / f"killed_{run}", [], run + 1, iter(CHAIN)
+        while kills < number and (phase := next(phases, None)) and (work := what_is_left(spec, runs)) is not None:
+            ended = run_child(work, folder / "child.log", moment(phase, draw), die)
+            if ended.code not in (0, -signal.SIGKILL):
+                raise SystemExit(f"a child failed:\n{(folder / 'child.log').read_text()}")
+            if ended.code:
+                hits.append(ended.moments[-1])
+                kills += 1
+        to_its_end(spec, runs, folder / "child.log")
+        yield {"hits": hits, "differing": differing(spec, runs, reference)}
 
 
-def main(spec_file: Path, folder: Path, kills: int, seed: int) -> dict[str, Any]:
+def refuse(spec: RunSpec, folder: Path, number: int, draw: random.Random, reference: dict[str, Any]) -> Iterator[Any]:
+    """Resumes beside a live run, under another spec: they are refused, or killed on the way there."""
+    runs, log, (asks, told), (waits, lets) = folder / "live", folder / "child.log", os.pipe(), os.pipe()
+
+    def pause() -> None:
+        os.write(told, b".")
+        os.read(waits, 1)
+
+    child = os.fork()
+    if child == 0:
+        sink = os.open(os.devnull, os.O_WRONLY)
+        os._exit(_lived(partial(begin, spec, runs), folder / "live.log", sink, moment("training", draw), pause))
+    os.read(asks, 1)
+    live, other = find_run(runs, spec.name), spec.model_copy(update={"epochs": 9})
+    before, found = contents(live), []
+    for _ in range(number):
+        ended = run_child(partial(begin, other, runs, live, ("epochs",)), log, moment("opening", draw), die)
+        found.append({"hits": [("refused", *ended.moments[-1][1:])], "code": ended.code, "said": _said(log, ended)})
+        found[-1]["differing"] = [] if contents(live) == before else ["the live run"]
+    os.write(lets, b".")
+    if os.waitpid(child, 0)[1]:
+        raise SystemExit(f"the live run failed:\n{(folder / 'live.log').read_text()}")
+    found[-1]["differing"] += differing(spec, runs, reference)
+    yield from found
+
+
+def _said(log: Path, ended: Ended) -> str:
+    return log.read_text() if ended.code > 0 else ""
+
+
+def contents(folder: RunFolder) -> dict[str, bytes]:
+    """Every file of a run."""
+    return {str(path): path.read_bytes() for path in sorted(folder.path.rglob("*")) if path.is_file()}
+
+
+def full(spec: RunSpec, disk: Path, number: int, draw: random.Random, reference: dict[str, Any]) -> Iterator[Any]:
+    """Runs on a small disk that is full from some moment on, and go on when there is room again.
+
+    Args:
+        disk: where a small file system is mounted.
+    """
+    log, phases = disk.parent / "child.log", cycle(PHASES)
+    for _ in range(number):
+        runs = disk / "runs"
+        ended = run_child(partial(begin, spec, runs), log, moment(next(phases), draw), partial(fill, disk))
+        said = _said(log, ended)
+        (disk / FILLER).unlink(missing_ok=True)
+        folder = resumable(runs, spec.name)
+        left = sorted(path.name for path in disk.rglob("*.tmp"))
+        status = folder.read_record().status if folder else None
+        to_its_end(spec, runs, log)
+        case = {"hits": [("full", *ended.moments[-1][1:])], "code": ended.code, "said": said, "left": left}
+        yield {**case, "status": status, "differing": differing(spec, runs, reference)}
+        shutil.rmtree(runs)
+
+
+def main(kind: str, spec_file: Path, folder: Path, number: int, seed: int) -> dict[str, Any]:
+    """Train the run undisturbed, then disturb it."""
     torch.set_num_threads(1)
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    spec, draw, log = load_spec(spec_file), random.Random(seed), folder / "child.log"
-    run_child(partial(begin, spec, folder / "first"), log)  # slower than all that follow
-    words = run_child(partial(begin, spec, folder / "whole"), log).words
-    end, reference = time.monotonic(), whole_run(spec, folder / "whole")
-    cases: list[dict[str, Any]] = []
-    for number in range(kills):
-        # The first kill of each run falls into another part of it: random moments that do not crowd.
-        at = moments(words, end, draw, (number + draw.random()) / kills)
-        hits = killed_and_resumed(spec, folder / f"killed_{number}", log, at, draw)
-        found = whole_run(spec, folder / f"killed_{number}")
-        differing = [key for key in reference if found[key] != reference[key]]
-        cases.append({"hits": hits, "differing": differing})
-    return {"seconds_of_a_run": end - words[0][2], "cases": cases, "reference": reference["ended"]}
+    spec, draw = load_spec(spec_file), random.Random(seed)
+    whole = spec_file.parent / "whole"
+    to_its_end(spec, whole, spec_file.parent / "child.log")
+    reference = whole_run(spec, whole)
+    cases = list({"kill": kill, "refuse": refuse, "full": full}[kind](spec, folder, number, draw, reference))
+    return {"cases": cases, "reference": reference["ended"]}
 
 
 if __name__ == "__main__":
-    print(json.dumps(main(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4]))))
+    print(json.dumps(main(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), int(sys.argv[4]), int(sys.argv[5]))))
