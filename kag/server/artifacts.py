@@ -11,9 +11,8 @@ from kag.server.arguments import items, text
 from kag.server.context import Context, decode_id
 from kag.server.faults import Fault, needed
 from kag.server.files import checked_path
-from kag.server.runs import checked_name, ensure_project, find_run, find_run_by_path
-from kag.server.store import all_rows, first, highest, inserted, updated, upsert
-from kag.server.store import find as find_row
+from kag.server.runs import checked_name, ensure_project, find_run, run_by_path
+from kag.server.store import all_rows, find, first, highest, inserted, updated, upsert
 from kag.server.tables import (
     aliases,
     artifact_files,
@@ -33,21 +32,21 @@ def words(given: Mapping[str, Any], name: str, key: str) -> list[str]:
     return [str(one.get(key)) for one in items(given, name, dict)]
 
 
-def find(connection: Connection, identifier: Any) -> RowMapping:
+def by_id(connection: Connection, identifier: Any) -> RowMapping:
     """The artifact of an id, or of the id that the client chose; else NotFound."""
-    found = find_row(connection, artifacts, client_id=str(identifier))
-    found = found or find_row(connection, artifacts, id=decode_id("Artifact", identifier))
+    found = find(connection, artifacts, client_id=str(identifier))
+    found = found or find(connection, artifacts, id=decode_id("Artifact", identifier))
     return needed(found, "no such artifact")
 
 
 def collection_of(connection: Connection, artifact: RowMapping) -> RowMapping:
     """The collection that a version is in."""
-    return needed(find_row(connection, collections, id=artifact["collection_id"]), "no such collection")
+    return needed(find(connection, collections, id=artifact["collection_id"]), "no such collection")
 
 
 def find_collection(connection: Connection, project_id: int, name: Any) -> RowMapping | None:
     """A collection by name, or None."""
-    return find_row(connection, collections, project_id=project_id, name=str(name))
+    return find(connection, collections, project_id=project_id, name=str(name))
 
 
 def create(context: Context, given: Mapping[str, Any]) -> RowMapping:
@@ -57,7 +56,7 @@ def create(context: Context, given: Mapping[str, Any]) -> RowMapping:
     project = ensure_project(connection, entity, given.get("projectName"), now=now)
     collection = _ensure_collection(connection, project["id"], given, now)
     digest = str(given.get("digest"))
-    found = find_row(connection, artifacts, collection_id=collection["id"], digest=digest, state=COMMITTED)
+    found = find(connection, artifacts, collection_id=collection["id"], digest=digest, state=COMMITTED)
     if found is None:
         run = find_run(connection, project["id"], given.get("runName"))
         row = {
@@ -112,7 +111,7 @@ def add_file(connection: Connection, artifact: RowMapping, given: Mapping[str, A
     """A file that the client is about to upload."""
     row = {"artifact_id": artifact["id"], "name": checked_path(given.get("name")), "md5": str(given.get("md5"))[:256]}
     upsert(connection, artifact_files, [row], key=["artifact_id", "name"], update=["md5"])
-    found = find_row(connection, artifact_files, artifact_id=artifact["id"], name=row["name"])
+    found = find(connection, artifact_files, artifact_id=artifact["id"], name=row["name"])
     return needed(found, "the file vanished")
 
 
@@ -157,11 +156,11 @@ def commit(context: Context, artifact: RowMapping, given: Mapping[str, Any]) -> 
 
 def named(connection: Connection, collection_id: int, word: str) -> RowMapping | None:
     """A version by alias, `v3`, or digest."""
-    alias = find_row(connection, aliases, collection_id=collection_id, alias=word)
-    found = None if alias is None else find_row(connection, artifacts, id=alias["artifact_id"])
+    alias = find(connection, aliases, collection_id=collection_id, alias=word)
+    found = None if alias is None else find(connection, artifacts, id=alias["artifact_id"])
     if found is None and word.startswith("v") and word[1:].isdecimal() and len(word) < 10:
-        found = find_row(connection, artifacts, collection_id=collection_id, version=int(word[1:]))
-    return found or find_row(connection, artifacts, collection_id=collection_id, digest=word)
+        found = find(connection, artifacts, collection_id=collection_id, version=int(word[1:]))
+    return found or find(connection, artifacts, collection_id=collection_id, digest=word)
 
 
 def by_path(connection: Connection, project_id: int, name: Any) -> dict[str, RowMapping] | None:
@@ -176,10 +175,9 @@ def by_path(connection: Connection, project_id: int, name: Any) -> dict[str, Row
 
 def use(context: Context, given: Mapping[str, Any]) -> RowMapping:
     """A run takes an artifact as its input."""
-    artifact = find(context.connection, given.get("artifactID"))
+    artifact = by_id(context.connection, given.get("artifactID"))
     entity = text(given, "entityName") or context.settings.entity
-    found = find_run_by_path(context.connection, entity, given.get("projectName"), given.get("runName"))
-    run = needed(found, "no such run")
+    run = run_by_path(context.connection, entity, given.get("projectName"), given.get("runName"))
     row = {"artifact_id": artifact["id"], "run_id": run["id"]}
     upsert(context.connection, artifact_uses, [row], key=["artifact_id", "run_id"], update=[])
     return artifact

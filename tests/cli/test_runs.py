@@ -175,6 +175,7 @@ def test_show_as_json(runs: Path) -> None:
 
 def test_compare_shows_what_differs(runs: Path) -> None:
     lines = [line.split() for line in run(runs, "compare", "oct16", "oct17").stdout.splitlines()]
+    assert lines[0] == ["setting", "2025-10-16_09-04-10_oct16", "2025-10-17_09-04-10_oct17"]
     assert ["model.gate.temperature", "1.5", "2"] in lines
     assert ["val/auprc", "0.298", "[0.278,", "0.318]", "-"] in lines
     assert not any(line[0].startswith("optimizer") for line in lines)

@@ -36,6 +36,7 @@ def test_a_run_from_one_command(kag: Any) -> None:
     objective = delivered(record, "val")
     assert objective.weights_digest is not None
     assert three_decimals(objective.value) in val
+    assert objective.ci_low is not None
     assert interval(objective) in " ".join(val)
     assert objective.weights_digest[:12] in val
     assert lines[-1].startswith(f"run folder runs/{record.id}; ")

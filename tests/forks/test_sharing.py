@@ -184,7 +184,8 @@ def sharing_of(folder: Path, check: Callable[[], None] = lambda: None) -> Sharin
     return Sharing(ShareOptions(folder, part_at=(2,)), spec, RunFolder(folder / "run"), "inputs", check)
 
 
-def test_who_dies_while_making_a_state_lets_go_of_it_at_once(tmp_path: Path) -> None:
+def test_who_dies_while_making_a_state_lets_go_of_it_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kag.forks.sharing.POLL", 0.0)
     looks: list[int] = []
 
     def twice() -> None:
@@ -201,13 +202,15 @@ def test_who_dies_while_making_a_state_lets_go_of_it_at_once(tmp_path: Path) -> 
         sharing_of(tmp_path, twice).continue_from(None)
     other.kill()
     other.join()
-    mine = sharing_of(tmp_path)
+    looks.clear()
+    mine = sharing_of(tmp_path, twice)
     assert mine.continue_from(None) is None, "its maker is dead: nobody waits"
     looks.clear()
     with pytest.raises(Waited):
         sharing_of(tmp_path, twice).continue_from(None)
     mine.close()
-    assert sharing_of(tmp_path).continue_from(None) is None, "given up at the end of a run"
+    looks.clear()
+    assert sharing_of(tmp_path, twice).continue_from(None) is None, "given up at the end of a run"
 
 
 def test_what_is_stored_never_changes(make_spec: MakeSpec, train: Train, tmp_path: Path) -> None:

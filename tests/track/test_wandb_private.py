@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -67,8 +68,9 @@ def test_a_client_without_it_is_told_by_name(tmp_path: Path) -> None:
         f"#!/bin/sh\nexec {sys.executable} -c \"import sys; sys.modules['wandb.sdk.mailbox'] = None\n$2\"\n"
     )
     bare.chmod(0o755)
-    assert "wandb_private.py needs" in broken_contract(bare)
-    assert "import of wandb.sdk.mailbox halted" in broken_contract(bare)
+    told = broken_contract(bare)
+    assert "wandb_private.py needs" in told
+    assert "import of wandb.sdk.mailbox halted" in told
 
 
 def test_nothing_else_in_kag_uses_what_the_client_keeps_to_itself() -> None:
@@ -79,6 +81,13 @@ def test_nothing_else_in_kag_uses_what_the_client_keeps_to_itself() -> None:
         if module.split(".")[0] in ("wandb", "google") and module not in PROMISED
     }
     assert {file for file, _ in found} == {"track/wandb_private.py"}
+
+
+def test_nor_by_another_way() -> None:
+    """An attribute of the package, or a module that is imported from it by name."""
+    inside = re.compile(r"wandb\.sdk|from wandb import .*\bsdk\b|wandb\.proto|from wandb import .*\bproto\b")
+    files = (file for file in KAG.rglob("*.py") if inside.search(file.read_text(encoding="utf-8")))
+    assert [str(file.relative_to(KAG)) for file in files] == ["track/wandb_private.py"]
 
 
 def imported(file: Path) -> set[str]:

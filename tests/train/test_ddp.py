@@ -76,7 +76,6 @@ def test_the_world_is_in_the_record_in_the_differences_and_in_the_key_of_a_fork(
     assert one != two
 
 
-@pytest.mark.slow
 def test_forks_of_several_processes_are_refused_before_anything_is_written(
     make_spec: MakeSpec, train: Train, tmp_path: Path
 ) -> None:

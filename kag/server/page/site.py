@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from threading import Lock
 from typing import Any
 
 from markupsafe import Markup
@@ -58,7 +59,13 @@ class Site:
         self.assets = Assets.installed()
         self.templates = environment(self.assets)
         patience = Patience(self.started, settings.crashed_after)
-        self.watched = lru_cache(maxsize=PROJECTS)(lambda number: Watched(Project(number, patience)))
+        self._watched = lru_cache(maxsize=PROJECTS)(lambda number: Watched(Project(number, patience)))
+        self._watching = Lock()
+
+    def watched(self, number: int) -> Watched:
+        """The project of a row of the database; whoever asks at once gets the same."""
+        with self._watching:
+            return self._watched(number)
 
     def user_of(self, key: str | None) -> str | None:
         """Who a key belongs to, or None if it opens nothing."""

@@ -34,7 +34,7 @@ def _changed(kind: str, change: Callable[[Context, RowMapping, Arguments], RowMa
 
 
 def _artifact(context: Context, given: Arguments) -> RowMapping:
-    return artifacts.find(context.connection, given.get("artifactID"))
+    return artifacts.by_id(context.connection, given.get("artifactID"))
 
 
 def _delete(context: Context, artifact: RowMapping, given: Arguments) -> RowMapping:

@@ -100,7 +100,7 @@ def _created_by(context: Context, row: RowMapping, arguments: Arguments) -> RowM
 
 def artifact_by_id(context: Context, _: Any, arguments: Arguments) -> Node:
     """The artifact with an opaque id."""
-    return Node("Artifact", artifacts.find(context.connection, arguments.get("id")))
+    return Node("Artifact", artifacts.by_id(context.connection, arguments.get("id")))
 
 
 def _client_id(context: Context, _: Any, arguments: Arguments) -> dict[str, Any] | None:
