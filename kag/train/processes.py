@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -95,34 +96,61 @@ def free_port() -> int:
 
 @contextmanager
 def gathered(world: World) -> Iterator[None]:
-    """All processes that a launcher should have started are there. Inside the block they can meet again.
+    """All processes that a launcher should have started are there, and inside the block none of them goes.
 
     Raises:
-        RunFailed: the launcher has started too few or too many, on several machines, or one of them does not come.
+        RunFailed: the launcher has started too few or too many, on several machines, one does not come, or has gone.
     """
-    if world.launcher not in ("torchrun", "slurm"):
+    # Lightning meets at the same place: the store must stay until the end of the block.
+    store = _meet(world) if world.launcher in ("torchrun", "slurm") else None
+    try:
         yield
-        return
+    except RuntimeError as error:
+        # What gloo raises has no class of its own.
+        if isinstance(error, DistError) or "/gloo/" in str(error):
+            raise RunFailed(
+                f"another of the {world.processes} processes of this run has gone",
+                remedy="what it said is the cause; was it killed, or out of memory?",
+            ) from error
+        raise
+    finally:
+        del store
+
+
+def _meet(world: World) -> Store:
     count, machines = started(world, os.environ)
     if count != world.processes:
         raise RunFailed(f"trainer.devices asks for {world.processes} processes, {count} run", remedy=REMEDY)
     if machines > 1:
         raise RunFailed(f"the {count} processes are on {machines} machines", remedy="ask for one machine with all GPUs")
-    store = _call_roll(world, count, rank_of(world, os.environ))
-    yield
-    del store  # it is the meeting place, until here
+    return _call_roll(world, count, rank_of(world, os.environ))
 
 
 def _call_roll(world: World, count: int, rank: int) -> Store:
     address, port = meeting_place(world)
     try:
+        if rank > 0:
+            _wait_for_first(address, port)
         store: Store
         store, _, _ = next(rendezvous(f"tcp://{address}:{port}", rank, count, timeout=PATIENCE))
         store.set(f"kag/{rank}", "here")
         store.wait([f"kag/{other}" for other in range(count)], PATIENCE)
-    except DistError as error:
+    except (DistError, TimeoutError) as error:
         raise RunFailed(
             f"process {rank} of {count} has waited {PATIENCE.seconds} seconds for the others at {address}:{port}",
             remedy=f"start all {count} at once by {'srun' if world.launcher == 'slurm' else 'torchrun'}; {REMEDY}",
         ) from error
     return store
+
+
+def _wait_for_first(address: str, port: int) -> None:
+    """torch waits too, but twice as long, and prints what its C++ code was doing."""
+    end = time.monotonic() + PATIENCE.total_seconds()
+    while True:
+        try:
+            socket.create_connection((address, port), timeout=PATIENCE.total_seconds()).close()
+            return
+        except OSError as error:
+            if time.monotonic() > end:
+                raise TimeoutError from error
+            time.sleep(0.1)
