@@ -10,12 +10,17 @@
     └── RunFailed          a run started and did not end well                      (exit code 1)
         ├── RehearsalFailed   the one-batch rehearsal before the first epoch
         ├── Diverged          weights that are not finite any more
-        └── Interrupted       SIGINT or SIGTERM arrived                            (exit code 128 + signal)
+        └── Interrupted       SIGINT, SIGTERM, SIGUSR1 or SIGUSR2 arrived          (exit code 128 + signal)
 
 The command line catches `KagError` in one place and prints it; no other part of kag turns an error into text.
 """
 
 from __future__ import annotations
+
+from signal import SIGINT, SIGTERM, SIGUSR1, SIGUSR2
+
+ENDING = (SIGINT, SIGTERM, SIGUSR1, SIGUSR2)
+"""Signals that ask kag to save and end: a person's, the system's, and those that schedulers send before their own."""
 
 
 class KagError(Exception):
@@ -101,7 +106,7 @@ class Diverged(RunFailed):
 
 
 class Interrupted(RunFailed):
-    """SIGINT or SIGTERM ended the run after its current batch; what was finished is saved.
+    """One of `ENDING` ended the run after its current batch; what was finished is saved.
 
     Args:
         signal_number: the signal; the exit code is 128 plus this number, as shells have it.

@@ -13,7 +13,7 @@ from pathlib import Path
 from subprocess import Popen
 from types import FrameType
 
-from kag.errors import Interrupted
+from kag.errors import ENDING, Interrupted
 
 NOTICE_SECONDS = 1.0
 """An agent needs this long at most to notice a signal; two that come at once would count as one."""
@@ -27,7 +27,7 @@ Agents = Sequence[Popen[bytes]]
 
 @contextmanager
 def interruptible() -> Iterator[Callable[[], None]]:
-    """SIGINT and SIGTERM end the block by `Interrupted`; once it is ending, further ones are ignored.
+    """Signals that ask kag to end do so by `Interrupted`; once it is ending, further ones are ignored.
 
     Yields:
         A check to call now and then: what the handler raises may have been caught by a library that was at work.
@@ -38,7 +38,7 @@ def interruptible() -> Iterator[Callable[[], None]]:
     received: list[Interrupted] = []
 
     def receive(number: int, _: FrameType | None) -> None:
-        for one in watched:
+        for one in ENDING:
             signal.signal(one, signal.SIG_IGN)
         name = signal.Signals(number).name
         remedy = "the same command continues the sweep"
@@ -49,8 +49,7 @@ def interruptible() -> Iterator[Callable[[], None]]:
         if received:
             raise received[0]
 
-    watched = (signal.SIGINT, signal.SIGTERM)
-    former = {number: signal.signal(number, receive) for number in watched}
+    former = {number: signal.signal(number, receive) for number in ENDING}
     try:
         yield check
     finally:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import secrets
-import signal
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import yaml
 from sqlalchemy import Connection, RowMapping, select
 
-from kag.errors import SweepError
+from kag.errors import ENDING, SweepError
 from kag.server.arguments import json_object, text
 from kag.server.context import Context, decode_id
 from kag.server.faults import Fault, needed
@@ -26,7 +25,7 @@ from kag.sweep.trial import point_digest, reopen
 MAX_CONFIG = 2**20
 TEXTS = {"displayName": "display_name", "description": "description", "controller": "controller"}
 """Fields of an upsertSweep input that may change -> columns."""
-BY_SIGNAL = (128 + signal.SIGINT, 128 + signal.SIGTERM)
+BY_SIGNAL = tuple(128 + number for number in ENDING)
 """Exit codes of a run that somebody interrupted."""
 
 

@@ -6,14 +6,21 @@ Two runs of one spec in two worlds are two results: other batches, another order
 from __future__ import annotations
 
 from collections.abc import Mapping
+from operator import itemgetter
 from typing import Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
+from kag.errors import SpecError
 from kag.spec.flat import Scalar
 from kag.spec.run import RunSpec
 
 Launcher = Literal["none", "lightning", "torchrun", "slurm"]
+
+LAUNCHED = "KAG_LAUNCHED"
+"""Set where Lightning starts the processes of a run: what else their environment says is of the job around it."""
+
+_RANK = {"lightning": "LOCAL_RANK", "torchrun": "RANK", "slurm": "SLURM_PROCID"}
 
 
 class World(BaseModel):
@@ -74,9 +81,18 @@ def resolve_world(spec: RunSpec, machine: Machine) -> World:
 
     A spec of one process is a world of one, whatever the job around it says; only a spec that asks for more is started
     by a launcher: the one whose variables are complete, else Lightning starts the other processes itself.
+
+    Raises:
+        SpecError: the machine has GPUs, but fewer than the spec asks for.
     """
     trainer, wanted = spec.trainer, spec.trainer.devices
     processes = wanted if isinstance(wanted, int) else max(1, len(machine.gpus))
+    if machine.gpus and processes > len(machine.gpus):
+        raise SpecError(
+            f"{processes} GPUs are asked for, this process sees {len(machine.gpus)}",
+            where="trainer.devices",
+            remedy="ask the scheduler for GPUs of the node, not of each task, or for fewer devices",
+        )
     launcher = _launcher(machine.environment) if processes > 1 else "none"
     threads = machine.threads
     if processes > 1 and "OMP_NUM_THREADS" not in machine.environment:
@@ -96,9 +112,52 @@ def resolve_world(spec: RunSpec, machine: Machine) -> World:
     )
 
 
+def rank_of(world: World, environment: Mapping[str, str]) -> int:
+    """Number of this process among those of the run, as the launcher tells it; a world of one has the first alone."""
+    if world.launcher == "lightning" and LAUNCHED not in environment:
+        return 0
+    return _number(environment, _RANK.get(world.launcher or "none"))
+
+
+def started(world: World, environment: Mapping[str, str]) -> tuple[int, int]:
+    """How many processes the launcher has started, and on how many machines; all on this one where it is Lightning."""
+    if world.launcher == "torchrun":
+        processes = _number(environment, "WORLD_SIZE")
+        return processes, -(-processes // (_number(environment, "LOCAL_WORLD_SIZE") or processes or 1))
+    if world.launcher == "slurm":
+        tasks = _number(environment, "SLURM_STEP_NUM_TASKS", "SLURM_NTASKS")
+        return tasks, _number(environment, "SLURM_STEP_NUM_NODES", "SLURM_NNODES") or 1
+    return world.processes or 1, 1
+
+
+def copies(world: World, environment: Mapping[str, str]) -> str | None:
+    """What to say where one launcher starts a run of one process several times. Trials differ, they are no copies."""
+    if world.processes != 1 or "WANDB_SWEEP_ID" in environment:
+        return None
+    in_step = "SLURM_STEP_ID" in environment or _number(environment, "SLURM_PROCID") > 0
+    counts = {
+        "srun": _number(environment, "SLURM_STEP_NUM_TASKS", *(["SLURM_NTASKS"] if in_step else [])),
+        "torchrun": _number(environment, "WORLD_SIZE") if "RANK" in environment else 0,
+        "mpirun": _number(environment, "OMPI_COMM_WORLD_SIZE", "PMI_SIZE"),
+    }
+    launcher, count = max(counts.items(), key=itemgetter(1))
+    if count < 2:
+        return None
+    together = f"trainer.devices={count} trains them together"
+    return f"{launcher} starts this {count} times, each is a run of its own, of one process; {together}"
+
+
 def _launcher(environment: Mapping[str, str]) -> Launcher:
-    if "TORCHELASTIC_RUN_ID" in environment:
+    said = environment.keys()
+    if LAUNCHED in said:
+        return "lightning"
+    if {"RANK", "WORLD_SIZE"} <= said and ("TORCHELASTIC_RUN_ID" in said or {"MASTER_ADDR", "MASTER_PORT"} <= said):
         return "torchrun"
-    if "SLURM_NTASKS" in environment and environment.get("SLURM_JOB_NAME") not in ("bash", "interactive"):
-        return "slurm"
-    return "lightning"
+    interactive = environment.get("SLURM_JOB_NAME") in ("bash", "interactive")
+    return "slurm" if {"SLURM_NTASKS", "SLURM_PROCID"} <= said and not interactive else "lightning"
+
+
+def _number(environment: Mapping[str, str], *names: str | None) -> int:
+    """The first of these variables that is a number, else 0: what is no number was not set by a launcher."""
+    words = (environment.get(name, "") for name in names if name is not None)
+    return next((int(word) for word in words if word.isdecimal()), 0)

@@ -4,7 +4,9 @@ task.py       spec, data and world, and what follows from them;  build.py  netwo
 opening.py    the run folder;  starting.py  the weights of another run
 resuming.py   going on with a run;  state.py  how far its state of training is, and what that can still become
 rehearsal.py  one batch through everything before time is spent
-loop.py       Lightning's loop;  job.py  the LightningModule;  batches.py  its batches;  scoreboard.py  validation
+processes.py  the processes of a run, where it has several
+loop.py       Lightning's loop;  trainer.py  without what it does unasked;  signals.py  what ends it
+job.py        the LightningModule;  batches.py  its batches;  scoreboard.py  validation
 recorder.py   what is on the disk when an epoch ends
 delivery.py   which weights the run hands on, and what they are worth
 tracker.py    the mirror in W&B;  outcome.py  how the run ended, whatever ended it
@@ -31,13 +33,14 @@ from kag.track.folder import RunFolder
 from kag.track.folders import FolderSource
 from kag.track.hold import locked
 from kag.track.record import RunRecord
-from kag.track.world import World, resolve_world
+from kag.track.world import World, copies, resolve_world
 from kag.train.console import RunConsole
 from kag.train.delivery import deliver
 from kag.train.job import Job
 from kag.train.loop import Loop
 from kag.train.opening import Opening, best_epochs, follow_run, new_run
 from kag.train.outcome import Outcome
+from kag.train.processes import gathered
 from kag.train.resuming import resumed_run
 from kag.train.signals import SignalWatch
 from kag.train.starting import Start, find_start
@@ -71,17 +74,20 @@ def fit(
         SpecError, DataError, RecordError, CheckpointError: the input is at fault; nothing was written.
         RunFailed: the run began and did not end well; its record says why.
     """
-    world = resolve_world(spec, this_machine())
+    machine = this_machine()
+    world = resolve_world(spec, machine)
     require_one_process_to_share(share, world)
     first = process_rank(world) == 0
     console = (console if first else None) or RunConsole(quiet=not first)
+    if repeated := copies(world, machine.environment):
+        console.warn(repeated)
     sites, earlier = read_sites(Path(spec.data.file)), earlier_runs(runs, console)
     facts = Facts(sibling_best_epochs=best_epochs(earlier, sites.digest), retired=retired)
     findings = require_sound(spec, facts, console)
     task = Task.of(spec, sites, world)
     # A run that has no state yet begins with what it began with.
     start = None if resume and resume_state(resume) else find_start(task, runs)
-    signals = SignalWatch()
+    signals = SignalWatch(first=first)
     loop = Loop(task, start, signals, console)
     job = loop.fresh_job()
     if start is not None:
@@ -91,6 +97,7 @@ def fit(
         signals.installed(),
         recorded if first else nullcontext(follow_run(task, resume, start)) as opening,
         Outcome(opening, console) as outcome,
+        gathered(world),
     ):
         if resume is None:
             job.rehearse()

@@ -18,7 +18,6 @@ from torch.optim import AdamW, Optimizer
 from torch.optim.swa_utils import AveragedModel
 
 from kag import names
-from kag.errors import RunFailed
 from kag.model.batch import Batch
 from kag.model.losses import Losses, Objective
 from kag.model.network import Network
@@ -86,19 +85,6 @@ class Job(LightningModule):
             self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
         else:
             torch.nn.utils.clip_grad_norm_(self.network.parameters(), gradient_clip_val)
-
-    def on_fit_start(self) -> None:
-        """Refuse to train with fewer processes than the spec says: batches would be smaller than recorded.
-
-        Raises:
-            RunFailed: a scheduler has started too few, and Lightning relied on it to start them all.
-        """
-        wanted = self.task.world.processes
-        if self.trainer.world_size != wanted:
-            raise RunFailed(
-                f"trainer.devices asks for {wanted} processes, {self.trainer.world_size} run",
-                remedy="under SLURM ask for one task a device, or export SLURM_JOB_NAME=interactive: one starts all",
-            )
 
     def on_train_epoch_start(self) -> None:
         """Seed the epoch and set its schedules."""

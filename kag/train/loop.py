@@ -6,9 +6,7 @@ import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-from lightning.fabric.plugins.environments.lightning import LightningEnvironment
-from lightning.pytorch import Callback, Trainer
+from lightning.pytorch import Callback
 
 from kag.forks.sharing import NoSharing, Sharing, StateTaken
 from kag.train.batches import SiteBatches
@@ -22,6 +20,7 @@ from kag.train.starting import Start
 from kag.train.state import position_in
 from kag.train.stopping import SpecEarlyStopping
 from kag.train.task import Task
+from kag.train.trainer import build_trainer
 from kag.weights.checkpoint import StoredWeights
 
 
@@ -88,29 +87,4 @@ class Loop:
             warnings.filterwarnings("ignore", message=".*your dataloader is not resumable")
             # Lightning 2.6 asks torch's tree specs in a way that torch 2.13 deprecates.
             warnings.filterwarnings("ignore", message=".*LeafSpec.*", category=FutureWarning)
-            build_trainer(self.task, callbacks).fit(job, datamodule=batches, ckpt_path=state, weights_only=True)
-
-
-def build_trainer(task: Task, callbacks: list[Callback]) -> Trainer:
-    """Lightning's trainer for a task. It logs and shows nothing by itself.
-
-    A world of one is told so: else a job's variables would make it one of many.
-    """
-    trainer, alone = task.spec.trainer, task.world.processes == 1
-    return Trainer(
-        accelerator="auto",
-        devices=task.world.processes or 1,
-        plugins=LightningEnvironment() if alone else None,
-        precision=trainer.precision,
-        max_epochs=task.spec.last_epoch + 1,
-        gradient_clip_val=trainer.gradient_clip or None,
-        accumulate_grad_batches=trainer.accumulate,
-        reload_dataloaders_every_n_epochs=1 if task.spec.data.replay else 0,
-        use_distributed_sampler=False,
-        num_sanity_val_steps=0,
-        sync_batchnorm=torch.cuda.is_available(),
-        callbacks=callbacks,
-        logger=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-    )
+            build_trainer(self.task, callbacks, state).fit(job, datamodule=batches, weights_only=True)

@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM: finish the batch, save, leave in order. W&B agents stop a trial by SIGTERM, then kill it."""
+"""Signals that end a run: finish the batch, save, leave in order. W&B agents stop a trial by SIGTERM, then kill it."""
 
 from __future__ import annotations
 
@@ -8,19 +8,28 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
+import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from kag.errors import Interrupted
+from kag.errors import ENDING, Interrupted
 
 
 class SignalWatch(Callback):
     """Remembers a signal, saves at the end of the batch and raises `Interrupted`. A second SIGINT ends at once.
 
-    A signal during the last batch or the validation waits for the end of the epoch, whose state is complete.
+    A signal during the last batch or the validation waits for the end of the epoch, whose state is complete. Several
+    processes leave behind the same batch, whichever of them got the signal: else the others would wait for it.
+
+    Args:
+        first: whether this is the first process of the run. The others are done when it tells how the run ended:
+            Lightning kills all when one of the processes that it has started ends with another code than 0.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, first: bool = True) -> None:
+        self._first = first
+        self._alone = True
         self._received: int | None = None
+        self._agreed: int | None = None
         self._save: Callable[[Trainer], None] | None = None
 
     def save_by(self, save: Callable[[Trainer], None]) -> None:
@@ -29,9 +38,8 @@ class SignalWatch(Callback):
 
     @contextmanager
     def installed(self) -> Iterator[SignalWatch]:
-        """Handle both signals inside the block; the former handlers come back after it."""
-        former = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-        self._install()
+        """Handle the signals inside the block; the former handlers come back after it."""
+        former = {number: signal.signal(number, self._receive) for number in ENDING}
         try:
             yield self
         finally:
@@ -44,35 +52,49 @@ class SignalWatch(Callback):
         Raises:
             Interrupted: with the signal's exit code.
         """
-        if self._received is not None:
-            name = signal.Signals(self._received).name
-            raise Interrupted(f"{name} received", signal_number=self._received)
+        received = self._received if self._alone else self._agreed
+        if received is not None:
+            self._leave(f"{signal.Signals(received).name} received", received)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Take the signals back from Lightning, which would save a state in the middle of an epoch or none."""
-        self._install()
+        """From now on the processes leave together."""
+        self._alone = trainer.world_size == 1
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """The batch is finished: save and leave, unless gradients are still being accumulated."""
         done = batch_idx + 1
-        if self._received is None or done >= trainer.num_training_batches or done % trainer.accumulate_grad_batches:
+        if done >= trainer.num_training_batches or done % trainer.accumulate_grad_batches:
+            return
+        self._agree(trainer)
+        if self._agreed is None:
             return
         if self._save is not None:
             self._save(trainer)
         self.raise_if_received()
 
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Whether to leave when the state of the epoch is on the disk."""
+        self._agree(trainer)
+
     def reached(self, epochs: int) -> None:
         """So many epochs are on the disk."""
         self.raise_if_received()
 
-    def _install(self) -> None:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._receive)
+    def _agree(self, trainer: Trainer) -> None:
+        self._agreed = self._received
+        if not self._alone:
+            number = torch.tensor(self._received or 0, device=trainer.strategy.root_device)
+            self._agreed = int(torch.as_tensor(trainer.strategy.reduce(number, reduce_op="max"))) or None
 
     def _receive(self, number: int, _: FrameType | None) -> None:
         if self._received is not None and number == signal.SIGINT:
             # Not KeyboardInterrupt, of which Lightning would make an exit with code 1.
-            raise Interrupted("SIGINT received again, the batch was not finished", signal_number=number)
+            self._leave("SIGINT received again, the batch was not finished", number)
         self._received = number
+
+    def _leave(self, what: str, number: int) -> None:
+        if not self._first:
+            raise SystemExit(0)
+        raise Interrupted(what, signal_number=number)

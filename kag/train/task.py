@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-from lightning.fabric.utilities.rank_zero import rank_zero_only
 
 from kag.data.batches import IndexVector, evaluation_batches, shard, training_batches
 from kag.data.mined import mined_digest, read_mined
@@ -17,7 +16,7 @@ from kag.data.sites import DataFacts, Sites
 from kag.data.tables import SiteTables
 from kag.model.batch import Batch
 from kag.spec.run import RunSpec
-from kag.track.world import Machine, World, resolve_world
+from kag.track.world import Machine, World, rank_of, resolve_world
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,5 +106,5 @@ def this_machine() -> Machine:
 
 
 def process_rank(world: World) -> int:
-    """Number of this process among those of the run, as the launcher tells it; a world of one has the first alone."""
-    return int(getattr(rank_zero_only, "rank", None) or 0) if world.processes != 1 else 0
+    """Number of this process among those of the run."""
+    return rank_of(world, os.environ)

@@ -12,7 +12,7 @@ import pytest
 
 from kag.cli import sweep_agents
 from kag.cli.sweep_agents import end, environment_of, graphics, interruptible, session, shares_of
-from kag.errors import Interrupted
+from kag.errors import ENDING, Interrupted
 from tests.e2e.tracking import until
 
 
@@ -36,7 +36,7 @@ def test_what_the_user_has_set_stays_and_one_agent_keeps_all_cores() -> None:
     assert graphics({"CUDA_VISIBLE_DEVICES": ""}) == []
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", ENDING)
 def test_a_signal_ends_the_block_once_and_cleaning_up_is_not_disturbed(number: signal.Signals) -> None:
     former = signal.getsignal(number)
     cleaned = []

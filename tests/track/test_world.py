@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from kag.errors import SpecError
 from kag.spec import build_spec
-from kag.track.world import Machine, World, resolve_world
+from kag.track.world import Machine, World, copies, rank_of, resolve_world, started
 
 SLURM = {"SLURM_NTASKS": "2", "SLURM_PROCID": "1", "SLURM_JOB_ID": "77", "SLURM_JOB_NAME": "train"}
 TORCHRUN = {"TORCHELASTIC_RUN_ID": "r", "RANK": "1", "LOCAL_RANK": "1", "WORLD_SIZE": "2"}
@@ -37,6 +38,55 @@ def test_more_processes_have_a_launcher(around: dict[str, str], launcher: str) -
 
 def test_an_interactive_job_lets_lightning_start_the_processes() -> None:
     assert resolved({**SLURM, "SLURM_JOB_NAME": "interactive"}, **{"trainer.devices": 2}).launcher == "lightning"
+
+
+@pytest.mark.parametrize(
+    ("around", "launcher", "rank"),
+    [
+        ({}, "lightning", 0),
+        ({"RANK": "1"}, "lightning", 0),
+        ({"LOCAL_RANK": "1", "NODE_RANK": "1", "MASTER_ADDR": "a", "MASTER_PORT": "1"}, "lightning", 0),
+        ({"SLURM_NTASKS": "2"}, "lightning", 0),
+        ({"KAG_LAUNCHED": "1", "LOCAL_RANK": "1", "RANK": "0", "WORLD_SIZE": "2", **SLURM}, "lightning", 1),
+        ({"RANK": "1", "WORLD_SIZE": "2", "MASTER_ADDR": "a", "MASTER_PORT": "1"}, "torchrun", 1),
+        ({**SLURM, **TORCHRUN, "SLURM_PROCID": "0"}, "torchrun", 1),
+        (SLURM, "slurm", 1),
+    ],
+)
+def test_the_rank_comes_from_the_launcher_whose_variables_are_complete(
+    around: dict[str, str], launcher: str, rank: int
+) -> None:
+    world = resolved(around, **{"trainer.devices": 2})
+    assert (world.launcher, rank_of(world, around)) == (launcher, rank)
+    assert rank_of(resolved(around), around) == 0, "one process is the first"
+    assert started(world, around) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    ("around", "said"),
+    [
+        ({}, None),
+        ({"SLURM_NTASKS": "8", "SLURM_PROCID": "0"}, None),
+        ({"SLURM_NTASKS": "2", "SLURM_PROCID": "1"}, "srun starts this 2 times"),
+        ({"SLURM_NTASKS": "2", "SLURM_PROCID": "0", "SLURM_STEP_ID": "0"}, "srun starts this 2 times"),
+        ({"SLURM_NTASKS": "8", "SLURM_STEP_ID": "0", "SLURM_STEP_NUM_TASKS": "1"}, None),
+        ({"RANK": "0", "WORLD_SIZE": "4"}, "torchrun starts this 4 times"),
+        ({"RANK": "0", "WORLD_SIZE": "1"}, None),
+        ({"WORLD_SIZE": "4"}, None),
+        ({"RANK": "x", "WORLD_SIZE": "many"}, None),
+        ({"OMPI_COMM_WORLD_SIZE": "3"}, "mpirun starts this 3 times"),
+        ({"RANK": "0", "WORLD_SIZE": "4", "WANDB_SWEEP_ID": "s"}, None),
+    ],
+)
+def test_copies_of_a_run_of_one_process_are_told_of(around: dict[str, str], said: str | None) -> None:
+    told = copies(resolved(around), around)
+    assert told is None if said is None else said in str(told)
+    assert copies(resolved(around, **{"trainer.devices": 2}), around) is None
+
+
+def test_more_gpus_than_there_are_cannot_be() -> None:
+    with pytest.raises(SpecError, match="2 GPUs are asked for, this process sees 1"):
+        resolved(gpus=("H100",), **{"trainer.devices": 2})
 
 
 def test_auto_is_every_gpu_of_the_machine_or_one_process() -> None:

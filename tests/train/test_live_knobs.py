@@ -27,10 +27,11 @@ from kag.spec.schedule import learning_rate
 from kag.track.folder import RunFolder
 from kag.train.build import build_network, build_objective
 from kag.train.job import Job
-from kag.train.loop import Loop, build_trainer
+from kag.train.loop import Loop
 from kag.train.opening import follow_run
 from kag.train.outcome import Outcome
 from kag.train.task import Task
+from kag.train.trainer import build_trainer
 from tests.train.conftest import TINY, Train
 
 FULL: dict[str, Any] = {

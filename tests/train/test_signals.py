@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from kag import names
-from kag.errors import Interrupted
+from kag.errors import ENDING, Interrupted
 from kag.spec import RunSpec, spec_text
 from kag.track.folder import RunFolder
 from kag.track.record import Status
@@ -152,8 +152,8 @@ def test_sigint_after_sigterm_ends_at_once(spec: RunSpec, train: Train, monkeypa
 
 
 def test_the_handlers_from_before_come_back(spec: RunSpec, train: Train, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    before = [signal.getsignal(number) for number in ENDING]
     at_batch(monkeypatch, 0, 0, signal.SIGTERM)
     with pytest.raises(Interrupted):
         train(spec)
-    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
+    assert [signal.getsignal(number) for number in ENDING] == before

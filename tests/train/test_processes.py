@@ -1,0 +1,114 @@
+"""Several processes that a launcher should have started: all of them come, or one sentence says what is missing."""
+
+from __future__ import annotations
+
+import os
+import threading
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from kag.errors import RunFailed
+from kag.track.record import Status
+from kag.track.world import World
+from kag.train.processes import Processes, free_port, gathered
+from kag.view.words import find_run
+from tests.train.conftest import SLURM_STEP, TORCHRUN, MakeSpec, Train
+
+TWO = {
+    "torchrun": TORCHRUN | {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"},
+    "slurm": SLURM_STEP | {"SLURM_NTASKS": "2", "SLURM_STEP_NUM_TASKS": "2"},
+}
+
+
+def set_all(monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.mark.parametrize("launcher", TWO)
+def test_the_second_never_comes(
+    launcher: str, make_spec: MakeSpec, train: Train, runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_all(monkeypatch, TWO[launcher] | {"MASTER_PORT": str(free_port())})
+    monkeypatch.setattr("kag.train.processes.PATIENCE", timedelta(seconds=1))
+    with pytest.raises(RunFailed, match="process 0 of 2 has waited 1 seconds for the others") as error:
+        train(make_spec(**{"trainer.devices": 2}))
+    assert "srun" in str(error.value) if launcher == "slurm" else "torchrun" in str(error.value)
+    record = find_run(runs, "tiny").read_record()
+    assert (record.status, record.failure.error) == (Status.ABORTED, "RunFailed")
+
+
+def test_the_first_never_comes(
+    make_spec: MakeSpec, train: Train, runs: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    set_all(monkeypatch, TWO["torchrun"] | {"RANK": "1", "LOCAL_RANK": "1", "MASTER_PORT": str(free_port())})
+    monkeypatch.setattr("kag.train.processes.PATIENCE", timedelta(seconds=0.2))
+    with pytest.raises(RunFailed, match="process 1 of 2 has waited"):
+        train(make_spec(**{"trainer.devices": 2}))
+    assert not runs.exists(), "the first process alone makes the folder"
+    assert "frame #" not in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("variables", "said"),
+    [
+        (TORCHRUN, "asks for 2 processes, 1 run"),
+        (TWO["torchrun"] | {"WORLD_SIZE": "4", "LOCAL_WORLD_SIZE": "4"}, "asks for 2 processes, 4 run"),
+        (TWO["torchrun"] | {"LOCAL_WORLD_SIZE": "1"}, "the 2 processes are on 2 machines"),
+        (SLURM_STEP, "asks for 2 processes, 1 run"),
+        (TWO["slurm"] | {"SLURM_NNODES": "2"}, "the 2 processes are on 2 machines"),
+    ],
+)
+def test_what_cannot_be_is_said_at_once(
+    variables: dict[str, str], said: str, make_spec: MakeSpec, train: Train, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_all(monkeypatch, variables)
+    with pytest.raises(RunFailed, match=said):
+        train(make_spec(**{"trainer.devices": 2}))
+
+
+def test_two_meet_and_may_meet_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Threads stand for processes: both get in, whoever comes first."""
+    from kag.train import processes
+
+    set_all(monkeypatch, TWO["torchrun"] | {"MASTER_PORT": str(free_port())})
+    world, inside = World(launcher="torchrun", processes=2), threading.Barrier(2, timeout=30)
+
+    def come(rank: int) -> None:
+        store = processes._call_roll(world, 2, rank)
+        inside.wait()
+        store.set(f"again/{rank}", "here")
+        store.wait([f"again/{1 - rank}"], timedelta(seconds=30))
+        inside.wait()
+
+    second = threading.Thread(target=come, args=(1,))
+    second.start()
+    come(0)
+    second.join()
+
+
+def test_an_error_that_is_no_matter_of_the_others_passes() -> None:
+    with pytest.raises(RuntimeError, match="shapes differ"), gathered(World(launcher="none", processes=1)):
+        raise RuntimeError("shapes differ")
+    with (
+        pytest.raises(RunFailed, match="another of the 2 processes of this run has gone"),
+        gathered(World(launcher="lightning", processes=2)),
+    ):
+        raise RuntimeError("[/pytorch/third_party/gloo/gloo/transport/tcp/pair.cc:537] Connection reset by peer")
+
+
+def test_processes_that_lightning_starts_heed_no_variable_of_the_job(monkeypatch: pytest.MonkeyPatch) -> None:
+    stray = {"MASTER_ADDR": "10.0.0.1", "NODE_RANK": "3", "LOCAL_RANK": "1", "RANK": "1", "GROUP_RANK": "2"}
+    set_all(monkeypatch, stray)
+    world = World(launcher="lightning", processes=2)
+    first = Processes(world)
+    assert not first.creates_processes_externally, "it starts the other one"
+    assert (first.global_rank(), first.local_rank(), first.node_rank(), first.world_size()) == (0, 0, 0, 2)
+    assert first.main_address == "127.0.0.1"
+    set_all(monkeypatch, {"KAG_LAUNCHED": "1", "MASTER_PORT": str(first.main_port)})
+    second = Processes(world)
+    assert second.creates_processes_externally
+    assert (second.global_rank(), second.main_port) == (1, first.main_port)
+    assert os.environ["NODE_RANK"] == "3"
