@@ -53,7 +53,7 @@ def curve(score_N: Array, label_N: Array) -> Curve:
         label_N: 0 or 1.
 
     Raises:
-        RunFailed: a score is NaN: the network that made it has diverged.
+        RunFailed: a score is NaN or infinite: the network that made it has diverged.
     """
     score_N, label_N = _descending(score_N, label_N)
     last_T = group_ends(score_N)
@@ -125,7 +125,7 @@ def cross_entropy(score_N: Array, label_N: Array) -> float | None:
     if len(score_N) == 0:
         return None
     logit_N = np.asarray(score_N, dtype=np.float64)
-    return float(np.mean(np.logaddexp(0.0, logit_N) - logit_N * np.asarray(label_N)))
+    return float(np.mean(np.logaddexp(0.0, np.where(np.asarray(label_N) != 0, -logit_N, logit_N))))
 
 
 def group_ends(score_N: Array) -> Ints:
@@ -160,14 +160,14 @@ def _descending_float32(score_N: Array, positive_N: NDArray[np.bool_]) -> tuple[
 
 
 def check_scores(score_N: Array) -> None:
-    """Refuse NaN, which has no rank.
+    """Refuse NaN, which has no rank, and the infinite, which no loss can be computed of.
 
     Raises:
         RunFailed: with the number of them.
     """
-    missing = int(np.isnan(score_N).sum())
-    if missing:
+    wrong = int((~np.isfinite(score_N)).sum())
+    if wrong:
         raise RunFailed(
-            f"{missing} of {len(score_N)} logits are NaN: these weights have diverged",
+            f"{wrong} of {len(score_N)} logits are NaN or infinite: these weights have diverged",
             remedy="lower optimizer.lr or optimizer.schedule.max_lr, or set trainer.gradient_clip",
         )

@@ -20,7 +20,7 @@ POOLINGS = ["mean", "max", "centre"]
 def attention_of(**changes: Any) -> NeighbourAttention:
     torch.manual_seed(0)
     spec = AttentionSpec(**{"width": 12, "heads": 3, "layers": 2, "feedforward": 10, "dropout": 0.0, **changes})
-    return NeighbourAttention(spec, embedding=8, neighbours=3, max_distance=30.0).eval()
+    return NeighbourAttention(spec, embedding=8, max_distance=30.0).eval()
 
 
 def attend(attention: NeighbourAttention, batch: Any, **changes: torch.Tensor) -> torch.Tensor:
