@@ -18,8 +18,8 @@ TRAIN_LOSS_MAIN = "train/loss_main"
 TRAIN_LOSS_PENALTY = "train/loss_penalty"
 TRAIN_LOSS_AUXILIARY = "train/loss_auxiliary"
 
-LOSS = "loss"
-"""Of a split: what `train/loss_main` is, without dropout; the same kind of loss, `pos_weight` and warm-up."""
+VAL_LOSS = "val/loss"
+"""What `train/loss_main` is, on val and without dropout: the same kind of loss, `pos_weight` and warm-up."""
 
 ALPHA_MEAN = "gate/alpha_mean"
 ALPHA_STD = "gate/alpha_std"

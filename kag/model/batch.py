@@ -50,9 +50,8 @@ class Scores(NamedTuple):
     entropy_LH: Tensor
     """Attention entropy of the centre's token divided by its greatest possible value, the log of the valid tokens.
 
-    1 is uniform. The mean over `attending` points, 0 where there is none."""
-    attending: Tensor
-    """Scalar: points whose context has a valid neighbour; the others have nothing to divide their attention among."""
+    1 is uniform. The mean over points whose context has a valid neighbour, 0 where there is none: the others have
+    nothing to divide their attention among."""
     centre_norm: Tensor
     """Scalar: mean Euclidean norm of the encoded centre."""
     context_norm: Tensor

@@ -114,7 +114,6 @@ class Network(nn.Module):
             alpha_B=alpha_B,
             live_alpha_B=live_alpha_B,
             entropy_LH=_mean_over(entropy_CLH[batch.context_B], attending_B),
-            attending=attending_B.sum(),
             centre_norm=_mean_norm(centre_BW),
             context_norm=_mean_norm(scaled_BW),
         )

@@ -20,8 +20,7 @@ _LAYER = re.compile(re.escape(names.entropy_layer(0)).replace("0", r"(\d+)"))
 Curves = Mapping[str, str]
 """Key -> label."""
 
-_AUPRC = names.OBJECTIVE
-_LOSS, _BCE = names.evaluation("val", names.LOSS), names.evaluation("val", "bce")
+_AUPRC, _LOSS, _BCE = names.OBJECTIVE, names.VAL_LOSS, names.evaluation("val", "bce")
 
 _DASHED = (names.averaged(_AUPRC), names.averaged(_LOSS), names.averaged(_BCE), names.ALPHA_MEAN)
 """Curves that only go with another one."""

@@ -162,9 +162,7 @@ def accumulation_fits(spec: RunSpec, facts: Facts) -> Iterator[Finding]:
     wanted, there = spec.trainer.accumulate, facts.batches_per_epoch
     if there and wanted > there:
         batches = f"{there} batch{'es' if there > 1 else ''}"
-        sentence = (
-            f"trainer.accumulate = {wanted} is more than an epoch has: each makes one optimizer step of {batches}"
-        )
+        sentence = f"trainer.accumulate = {wanted} is more than an epoch has: it makes one optimizer step of {batches}"
         yield warning("accumulate_past_epoch", sentence, accumulate=wanted, batches=there)
 
 

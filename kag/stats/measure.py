@@ -57,6 +57,7 @@ def measure(
     Raises:
         RunFailed: a logit is NaN or infinite.
     """
+    metrics.check_logits(logit_N)
     curve = metrics.curve(logit_N, label_N)
     threshold = metrics.best_threshold(curve) if threshold is None else threshold
     _, auprc_P = metrics.protein_auprc(logit_N, label_N, protein_N)

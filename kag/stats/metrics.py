@@ -53,7 +53,7 @@ def curve(score_N: Array, label_N: Array) -> Curve:
         label_N: 0 or 1.
 
     Raises:
-        RunFailed: a score is NaN or infinite: the network that made it has diverged.
+        RunFailed: a score is NaN: the network that made it has diverged.
     """
     score_N, label_N = _descending(score_N, label_N)
     last_T = group_ends(score_N)
@@ -160,14 +160,28 @@ def _descending_float32(score_N: Array, positive_N: NDArray[np.bool_]) -> tuple[
 
 
 def check_scores(score_N: Array) -> None:
-    """Refuse NaN, which has no rank, and the infinite, which no loss can be computed of.
+    """Refuse NaN, which has no rank.
 
     Raises:
         RunFailed: with the number of them.
     """
-    wrong = int((~np.isfinite(score_N)).sum())
-    if wrong:
+    _refuse("NaN", np.isnan(score_N))
+
+
+def check_logits(logit_N: Array) -> None:
+    """Refuse what is not finite: it may have a rank, but no loss.
+
+    Raises:
+        RunFailed: with the number of them.
+    """
+    check_scores(logit_N)
+    _refuse("infinite", np.isinf(logit_N))
+
+
+def _refuse(what: str, found_N: NDArray[np.bool_]) -> None:
+    count = int(found_N.sum())
+    if count:
         raise RunFailed(
-            f"{wrong} of {len(score_N)} logits are NaN or infinite: these weights have diverged",
+            f"{count} of {len(found_N)} logits are {what}: these weights have diverged",
             remedy="lower optimizer.lr or optimizer.schedule.max_lr, or set trainer.gradient_clip",
         )

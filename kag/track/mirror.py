@@ -149,7 +149,7 @@ def _results(summary: Mapping[str, Any]) -> Iterator[Result]:
     """What was logged last; W&B does not know of which weights."""
     values = dict(_numbers(summary))
     for split in names.SPLITS:
-        for metric in (*names.METRICS, names.LOSS):
+        for metric in (*names.METRICS, "loss"):
             if (key := names.evaluation(split, metric)) in values:
                 yield Result.model_validate({"split": split, "metric": metric, "value": values[key], "weights": None})
 

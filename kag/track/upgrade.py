@@ -16,8 +16,10 @@ from kag.track.record import Stated
 
 Json = dict[str, Any]
 
-_BCE, _LOSS = names.evaluation("val", "bce"), names.evaluation("val", names.LOSS)
-_BEFORE_BCE: Mapping[str, str] = MappingProxyType({_LOSS: _BCE, names.averaged(_LOSS): names.averaged(_BCE)})
+_BCE = names.evaluation("val", "bce")
+_BEFORE_BCE: Mapping[str, str] = MappingProxyType(
+    {names.VAL_LOSS: _BCE, names.averaged(names.VAL_LOSS): names.averaged(_BCE)}
+)
 """Keys of a row without `val/bce`, under which that stood, and what it is called now."""
 
 
@@ -92,7 +94,7 @@ def from_2(content: Json) -> Json:
 
 def _renamed(result: Json) -> Json:
     """What names no weights was logged by another program, or stated; it means what that says."""
-    own = result.get("weights") is not None and result["metric"] == names.LOSS
+    own = result.get("weights") is not None and result["metric"] == "loss"
     return result | {"metric": "bce"} if own else result
 
 

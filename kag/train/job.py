@@ -160,9 +160,7 @@ class Job(LightningModule):
         self._row = watched = self._raw.close(self._sum, self._main_loss)
         if self.averaging:
             watched = self._averaged.close(self._sum, self._main_loss)
-            self._row = self._row | {
-                names.averaged(key): value for key, value in watched.items() if key.startswith("val/")
-            }
+            self._row |= {names.averaged(key): value for key, value in watched.items() if key.startswith("val/")}
         self.log(names.OBJECTIVE, watched[names.OBJECTIVE], sync_dist=self.trainer.world_size > 1)
 
     def close_epoch(self) -> dict[str, float]:

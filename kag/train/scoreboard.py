@@ -63,7 +63,7 @@ class Scoreboard:
         self._alpha_V[place_B] = scores.alpha_B.float().cpu()
         self._seen_V[place_B] = 1.0
         points = len(place_B)
-        attending = scores.attending.item()
+        attending = batch.valid_CK.any(1)[batch.context_B].sum().item()
         self._entropy_LH += scores.entropy_LH.double().cpu() * attending
         valid = batch.valid_CK.float().mean(1)[batch.context_B].sum()
         context_norm, centre_norm = scores.context_norm.item() * points, scores.centre_norm.item() * points
@@ -98,7 +98,7 @@ class Scoreboard:
         found = measure(self._split, logit_V, label_V, protein_V, samples=0).values
         row = {names.evaluation(self._split, metric): value for metric, value in found.items() if value is not None}
         loss = main_loss(torch.from_numpy(logit_V), torch.from_numpy(label_V).float())
-        return row | {names.evaluation(self._split, names.LOSS): float(loss)}
+        return row | {names.evaluation(self._split, "loss"): float(loss)}
 
     def _gate(self, alpha_V: NDArray[np.float64]) -> dict[str, float]:
         p05, p50, p95 = np.quantile(alpha_V, [0.05, 0.5, 0.95]).tolist()
