@@ -85,16 +85,18 @@ def _world(spec: dict[str, Scalar], environment: Json) -> Json:
 
 def from_2(content: Json) -> Json:
     """The cross-entropy in which every point weighs the same was called loss; val was measured as training went."""
-    results, world = content.get("results", ()), content.get("world")
-    changed: Json = {"results": [_renamed(result) for result in results], "schema_version": 3}
-    if world and world.get("precision"):
-        changed["world"] = world | {"validation": world["precision"]}
+    results, world = content.get("results"), content.get("world")
+    changed: Json = {"schema_version": 3}
+    if isinstance(results, list):
+        changed["results"] = [_renamed(result) if isinstance(result, dict) else result for result in results]
+    if isinstance(world, dict):
+        changed["world"] = world | {"validation": world.get("precision")}
     return content | changed
 
 
 def _renamed(result: Json) -> Json:
     """What names no weights was logged by another program, or stated; it means what that says."""
-    own = result.get("weights") is not None and result["metric"] == "loss"
+    own = result.get("weights") is not None and result.get("metric") == "loss"
     return result | {"metric": "bce"} if own else result
 
 

@@ -131,3 +131,12 @@ def test_a_row_without_bce_has_it_under_loss_and_no_row_mixes_both(tmp_path: Pat
     assert epochs([before, after], by_kag=False) == [before, after], "what another program logs means what it says"
     history.truncate(tmp_path / "history.jsonl", 1)
     assert json.loads((tmp_path / "history.jsonl").read_text()) == before, "the file keeps every byte"
+
+
+@pytest.mark.parametrize(
+    "broken", [{"results": 3}, {"results": [7]}, {"results": [{"weights": "raw"}]}, {"world": "x"}]
+)
+def test_what_is_broken_is_said_not_upgraded(broken: dict[str, Any]) -> None:
+    content = {"schema_version": 2, "id": "a", "name": "a", "status": "planned", "start": "2025-10-21T12:48:00Z"}
+    with pytest.raises(RecordError, match=f"is not a run record: {next(iter(broken))}"):
+        parse_record(json.dumps(content | broken), where="r")
