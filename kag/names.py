@@ -11,11 +11,15 @@ from typing import Literal, get_args
 EPOCH = "epoch"
 LR = "lr"
 SAMPLES_PER_SECOND = "samples_per_second"
+"""Of training alone: validation is not in the time."""
 
 TRAIN_LOSS = "train/loss"
 TRAIN_LOSS_MAIN = "train/loss_main"
 TRAIN_LOSS_PENALTY = "train/loss_penalty"
 TRAIN_LOSS_AUXILIARY = "train/loss_auxiliary"
+
+VAL_LOSS = "val/loss"
+"""What `train/loss_main` is, on val and without dropout: the same kind of loss, `pos_weight` and warm-up."""
 
 ALPHA_MEAN = "gate/alpha_mean"
 ALPHA_STD = "gate/alpha_std"
@@ -28,6 +32,7 @@ DROPOUT_RATE = "gate/dropout_rate"
 CONTEXT_SCALE = "gate/context_scale"
 
 ENTROPY = "attention/entropy"
+"""Divided by the log of the valid tokens, so that 1 is uniform; over contexts that have a neighbour to attend to."""
 NORM_RATIO = "context/norm_ratio"
 VALID_SHARE = "context/valid_share"
 
@@ -42,10 +47,11 @@ PREVALENCE = "imbalance/prevalence"
 
 Split = Literal["train", "val", "test"]
 SPLITS = get_args(Split)
-METRICS = ("auprc", "auprc_per_protein", "auroc", "iou", "f1", "precision", "recall", "threshold", "loss")
+METRICS = ("auprc", "auprc_per_protein", "auroc", "iou", "f1", "precision", "recall", "threshold", "bce")
+"""What logits and labels alone tell; `bce` is the cross-entropy in which every point weighs the same."""
 
-Kind = Literal["raw", "averaged", "averaged_recomputed", "blend"]
-"""How weights came to be: of one epoch, a mean over epochs (its statistics recomputed), a mean over runs."""
+Kind = Literal["raw", "raw_recomputed", "averaged", "averaged_recomputed", "blend"]
+"""How weights came to be: of one epoch, a mean over epochs (each also with its statistics recomputed), over runs."""
 
 OBJECTIVE = "val/auprc"
 """What a sweep maximises: the val AUPRC of the weights that the run delivers, logged last."""

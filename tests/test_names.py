@@ -27,7 +27,7 @@ def constants() -> dict[str, str]:
 def allowed() -> set[str]:
     """Every key that a run with these layers and heads may log."""
     measured = {names.evaluation(split, metric) for split in names.SPLITS for metric in names.METRICS}
-    averaged = {names.averaged(key) for key in measured}
+    averaged = {names.averaged(key) for key in (*measured, names.VAL_LOSS)}
     attention = {names.entropy_layer(i) for i in range(LAYERS)} | {names.entropy_head(i) for i in range(HEADS)}
     return set(constants().values()) | measured | averaged | attention
 

@@ -44,8 +44,13 @@ def training_batches(
     if data.grouping == "protein":
         rank_P = random.permutation(len(sites.proteins))
         order_N = order_N[np.argsort(rank_P[sites.protein_N[index_N[order_N]]], kind="stable")]
-    rounds = -(-len(index_N) // (data.batch_size * world))
+    rounds = rounds_of(len(index_N), data.batch_size, world)
     return np.array_split(index_N[order_N], rounds * world)
+
+
+def rounds_of(points: int, batch_size: int, world: int = 1) -> int:
+    """Batches of each process in an epoch over so many points."""
+    return -(-points // (batch_size * world))
 
 
 def evaluation_batches(sites: Sites, split: str, points: int = EVALUATION_POINTS) -> list[IndexVector]:

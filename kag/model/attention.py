@@ -113,7 +113,7 @@ class Attended(NamedTuple):
 
     context_CW: Tensor
     entropy_CLH: Tensor
-    """Of the centre's token, divided by ln(K + 1)."""
+    """Of the centre's token, divided by the log of the valid tokens: 1 is uniform; 0 where the centre is alone."""
 
 
 class NeighbourAttention(nn.Module):
@@ -123,7 +123,7 @@ class NeighbourAttention(nn.Module):
         SpecError: the heads do not divide the width.
     """
 
-    def __init__(self, spec: AttentionSpec, *, embedding: int, neighbours: int, max_distance: float) -> None:
+    def __init__(self, spec: AttentionSpec, *, embedding: int, max_distance: float) -> None:
         super().__init__()
         if spec.width % spec.heads:
             raise SpecError(
@@ -132,7 +132,6 @@ class NeighbourAttention(nn.Module):
                 remedy="choose a divisor of model.attention.width",
             )
         self.pooling = spec.pooling
-        self.log_tokens = math.log(neighbours + 1)
         self.projection = nn.Linear(embedding, spec.width)
         self.layers = nn.ModuleList(AttentionLayer(spec, max_distance) for _ in range(spec.layers))
         self.norm = nn.LayerNorm(spec.width)
@@ -143,12 +142,14 @@ class NeighbourAttention(nn.Module):
         # The centre is a token of its own, at distance zero and always valid: no row of the softmax is ever empty.
         distance_CT = nn.functional.pad(distance_CK, (1, 0), value=0.0)
         valid_CT = nn.functional.pad(valid_CK, (1, 0), value=True)
+        # The entropy of one token is 0 whatever it is divided by.
+        most_C1 = valid_CT.sum(1, keepdim=True).clamp_min(2).log()
         everything, pooled = slice(None), slice(0, 1) if self.pooling == "centre" else slice(1, None)
         entropies = []
         for number, layer in enumerate(self.layers, start=1):
             kept = pooled if number == len(self.layers) else everything
             token, entropy_CH = layer(token, distance_CT, valid_CT, kept)
-            entropies.append(entropy_CH / self.log_tokens)
+            entropies.append(entropy_CH / most_C1)
         return Attended(self._pooled(self.norm(token), valid_CK), torch.stack(entropies, 1))
 
     def _pooled(self, token: Tensor, valid_CK: Tensor) -> Tensor:

@@ -48,7 +48,10 @@ class Scores(NamedTuple):
     live_alpha_B: Tensor
     """Gate value with its gradient, before clamp and dropout: the penalty acts on this one."""
     entropy_LH: Tensor
-    """Attention entropy of the centre's token divided by its greatest possible value, ln(K+1): 1 is uniform."""
+    """Attention entropy of the centre's token divided by its greatest possible value, the log of the valid tokens.
+
+    1 is uniform. The mean over points whose context has a valid neighbour, 0 where there is none: the others have
+    nothing to divide their attention among."""
     centre_norm: Tensor
     """Scalar: mean Euclidean norm of the encoded centre."""
     context_norm: Tensor

@@ -128,7 +128,7 @@ class Objective(nn.Module):
 
     def forward(self, scores: Scores, batch: Batch) -> Losses:
         """Losses of a scored batch."""
-        main = self._main(scores.logit_B, batch.label_B).mean()
+        main = self.main(scores.logit_B, batch.label_B)
         penalty = gate_penalty(scores.live_alpha_B, self.penalty_spec)
         total = main + self.penalty_weight * penalty
         auxiliary = self._auxiliary(scores.auxiliary_B, batch)
@@ -136,13 +136,14 @@ class Objective(nn.Module):
             total = total + self.auxiliary_weight * auxiliary
         return Losses(total, main, penalty, auxiliary)
 
-    def _main(self, logit_B: Tensor, label_B: Tensor) -> Tensor:
+    def main(self, logit_B: Tensor, label_B: Tensor) -> Tensor:
+        """Scalar: the main loss of this epoch, mean over points; what training minimises, and what val is held to."""
         loss_B = LOSSES[self.spec.kind](logit_B, label_B, self.pos_weight, self.spec)
         if self.spec.warmup is None:
-            return loss_B
+            return loss_B.mean()
         warmup_B = LOSSES[self.spec.warmup.kind](logit_B, label_B, self.pos_weight, self.spec)
         # A choice by tensor: the checkpoint carries it, and the device is not asked for its value in each step.
-        return torch.where(self.warming, warmup_B, loss_B)
+        return torch.where(self.warming, warmup_B, loss_B).mean()
 
     def _auxiliary(self, logit_B: Tensor | None, batch: Batch) -> Tensor | None:
         if logit_B is None or self.auxiliary_spec is None:

@@ -44,7 +44,6 @@ class Network(nn.Module):
         spec: the part `model` of a run spec.
         features: tabular columns.
         embedding: width of a residue embedding.
-        neighbours: neighbours of a centre residue.
         max_distance: angstrom; where the learned distance bias has its unit.
 
     Raises:
@@ -53,16 +52,14 @@ class Network(nn.Module):
 
     context_scale: Tensor
 
-    def __init__(self, spec: ModelSpec, *, features: int, embedding: int, neighbours: int, max_distance: float) -> None:
+    def __init__(self, spec: ModelSpec, *, features: int, embedding: int, max_distance: float) -> None:
         super().__init__()
         self.spec = spec
         width = spec.hidden[-1]
         self.tabular_input = TabularInput(spec.periodic, features)
         self.tabular_encoder = self._encoder(self.tabular_input.width)
         self.centre_encoder = self._encoder(embedding)
-        self.attention = NeighbourAttention(
-            spec.attention, embedding=embedding, neighbours=neighbours, max_distance=max_distance
-        )
+        self.attention = NeighbourAttention(spec.attention, embedding=embedding, max_distance=max_distance)
         self.context_encoder = self._encoder(spec.attention.width)
         self.context_norm = nn.LayerNorm(width) if spec.gate.context_norm else nn.Identity()
         self.gate = Gate(spec.gate, width)
@@ -110,12 +107,13 @@ class Network(nn.Module):
         centre_BW, scaled_BW = centre_CW[batch.context_B], (self.context_scale * context_CW)[batch.context_B]
         logit_B = self._classify(tabular_BW, centre_BW, scaled_BW, alpha_B, forced)
         auxiliary_C = self.auxiliary(context_CW) if self.auxiliary is not None else None
+        attending_B = batch.valid_CK.any(1)[batch.context_B]
         return Scores(
             logit_B=logit_B,
             auxiliary_B=None if auxiliary_C is None else auxiliary_C[batch.context_B],
             alpha_B=alpha_B,
             live_alpha_B=live_alpha_B,
-            entropy_LH=entropy_CLH[batch.context_B].mean(0),
+            entropy_LH=_mean_over(entropy_CLH[batch.context_B], attending_B),
             centre_norm=_mean_norm(centre_BW),
             context_norm=_mean_norm(scaled_BW),
         )
@@ -133,6 +131,11 @@ class Network(nn.Module):
                 centre_BW, blended_BW = centre_BW * masks.residue_B1, blended_BW * masks.residue_B1
             logit_B: Tensor = self.classifier(torch.cat([tabular_BW, centre_BW, blended_BW], -1))
             return logit_B
+
+
+def _mean_over(value_BLH: Tensor, counted_B: Tensor) -> Tensor:
+    total_LH = torch.where(counted_B[:, None, None], value_BLH, 0.0).sum(0)
+    return total_LH / counted_B.sum().clamp_min(1)
 
 
 def _mean_norm(vector_BW: Tensor) -> Tensor:

@@ -19,7 +19,7 @@ PROBE_POINTS = 4
 
 
 class Sizes(TypedDict):
-    """What a network must know of its data: tabular columns, width of an embedding, neighbours of a residue."""
+    """What a step costs by its data: tabular columns, width of an embedding, neighbours of a residue."""
 
     features: int
     embedding: int
@@ -52,7 +52,7 @@ def parameters(network: nn.Module) -> int:
 def shape_network(spec: ModelSpec, **sizes: Unpack[Sizes]) -> Network:
     """The network without storage: it knows every shape and no value."""
     with torch.device("meta"):
-        return Network(spec, **sizes, max_distance=1.0)
+        return Network(spec, features=sizes["features"], embedding=sizes["embedding"], max_distance=1.0)
 
 
 def flops_per_sample(spec: ModelSpec, **sizes: Unpack[Sizes]) -> int:

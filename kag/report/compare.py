@@ -9,12 +9,14 @@ from kag.report.figure import Chart, Line
 from kag.report.run_figures import EPOCH_AXIS
 from kag.report.series import Rows, by_epoch, line
 
-_VAL_LOSS = names.evaluation("val", "loss")
+_BCE = names.evaluation("val", "bce")
 
 _CHARTS = (
     ("auprc", "Validation AUPRC", "AUPRC", names.OBJECTIVE, names.averaged(names.OBJECTIVE)),
     ("train_loss", "Training loss", "loss", names.TRAIN_LOSS, None),
-    ("val_loss", "Validation loss", "loss", _VAL_LOSS, names.averaged(_VAL_LOSS)),
+    ("train_loss_main", "Main training loss", "loss", names.TRAIN_LOSS_MAIN, None),
+    ("val_loss", "Main loss on val, without dropout", "loss", names.VAL_LOSS, names.averaged(names.VAL_LOSS)),
+    ("val_bce", "Validation cross-entropy, unweighted", "nats", _BCE, names.averaged(_BCE)),
     ("alpha", "Gate alpha, mean (share of the centre)", "alpha", names.ALPHA_MEAN, None),
     ("entropy", "Attention entropy, mean (1 is uniform)", "entropy", names.ENTROPY, None),
     ("lr", "Learning rate", "learning rate", names.LR, None),

@@ -20,19 +20,26 @@ _LAYER = re.compile(re.escape(names.entropy_layer(0)).replace("0", r"(\d+)"))
 Curves = Mapping[str, str]
 """Key -> label."""
 
-_AUPRC, _LOSS = names.OBJECTIVE, names.evaluation("val", "loss")
+_AUPRC, _LOSS, _BCE = names.OBJECTIVE, names.VAL_LOSS, names.evaluation("val", "bce")
 
-_DASHED = (names.averaged(_AUPRC), names.averaged(_LOSS), names.ALPHA_MEAN)
+_DASHED = (names.averaged(_AUPRC), names.averaged(_LOSS), names.averaged(_BCE), names.ALPHA_MEAN)
 """Curves that only go with another one."""
 
 _CHARTS: tuple[tuple[str, str, str, Curves], ...] = (
     ("auprc", "Validation AUPRC", "AUPRC", {_AUPRC: "raw", names.averaged(_AUPRC): "averaged"}),
-    ("losses", "Losses", "loss", {names.TRAIN_LOSS: "train", _LOSS: "val", names.averaged(_LOSS): "val, averaged"}),
+    (
+        "losses",
+        "Main loss",
+        "loss",
+        {names.TRAIN_LOSS_MAIN: "train", _LOSS: "val, without dropout", names.averaged(_LOSS): "val, averaged"},
+    ),
+    ("bce", "Validation cross-entropy, unweighted", "nats", {_BCE: "raw", names.averaged(_BCE): "averaged"}),
     (
         "loss_parts",
-        "Parts of the training loss",
+        "Training loss and its parts",
         "loss",
         {
+            names.TRAIN_LOSS: "total",
             names.TRAIN_LOSS_MAIN: "main",
             names.TRAIN_LOSS_PENALTY: "gate penalty",
             names.TRAIN_LOSS_AUXILIARY: "auxiliary",

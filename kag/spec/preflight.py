@@ -26,6 +26,8 @@ class Facts(BaseModel):
 
     sibling_best_epochs: tuple[int, ...] = ()
     """Best epochs of earlier runs on the same data."""
+    batches_per_epoch: int | None = None
+    """Training batches of a process in an epoch that replays nothing; None before the data is read."""
     retired: tuple[str, ...] = ()
     """Retired keys that the files and words say from which the spec was read."""
 
@@ -100,7 +102,10 @@ def swa_window_fits(spec: RunSpec, _: Facts) -> Iterator[Finding]:
         sentence = f"swa would average {averaged}, but the last of {spec.epochs} epochs is {spec.epochs - 1}"
         yield error("swa_past_end", sentence, **numbers)
     else:
-        sentence = f"swa averages {averaged} (counted from 0); the run ends with epoch {last}"
+        stopping, sooner = spec.early_stopping, ""
+        if stopping is not None and stopping.patience < spec.swa.window - 1:
+            sooner = f", or once the average has not risen for {stopping.patience} epochs"
+        sentence = f"swa averages {averaged} (counted from 0); the run ends with epoch {last}{sooner}"
         yield note("swa_window", sentence, **numbers)
 
 
@@ -150,6 +155,15 @@ def stopping_before_peak(spec: RunSpec, _: Facts) -> Iterator[Finding]:
     if patience < peak:
         sentence = f"patience {patience} can end the run before the learning rate peaks at epoch {peak:.0f}"
         yield note("patience_before_lr_peak", sentence, patience=patience, peak_epoch=peak)
+
+
+def accumulation_fits(spec: RunSpec, facts: Facts) -> Iterator[Finding]:
+    """An optimizer step takes no more batches than an epoch has: gradients do not outlast the epoch."""
+    wanted, there = spec.trainer.accumulate, facts.batches_per_epoch
+    if there and wanted > there:
+        batches = f"{there} batch{'es' if there > 1 else ''}"
+        sentence = f"trainer.accumulate = {wanted} is more than an epoch has: it makes one optimizer step of {batches}"
+        yield warning("accumulate_past_epoch", sentence, accumulate=wanted, batches=there)
 
 
 def gate_can_move(spec: RunSpec, _: Facts) -> Iterator[Finding]:
@@ -218,6 +232,7 @@ RULES: tuple[Rule, ...] = (
     swa_reachable,
     swa_learning_rate,
     stopping_before_peak,
+    accumulation_fits,
     gate_can_move,
     replay_fits,
     settings_without_effect,

@@ -107,7 +107,7 @@ class OptimizerSpec(Part):
 
 
 class EarlyStoppingSpec(Part):
-    """Stop when val AUPRC has not risen."""
+    """Stop when val AUPRC has not risen; inside the averaging window that of the average, counted anew."""
 
     patience: Count = 15
     """Epochs without a rise of more than `min_delta` before the run stops."""
@@ -154,11 +154,11 @@ class TrainerSpec(Part):
     devices: Devices = 1
     """Processes, one a device; `auto` takes every device of the machine."""
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
-    """Number format; gate and heads stay in 32 bits under mixed precision."""
+    """Number format of training; gate and heads stay in 32 bits under mixed precision, and so does all measuring."""
     gradient_clip: NotNegative = 0.5
     """Largest gradient norm; 0 does not clip."""
     accumulate: Count = 1
-    """Batches per optimizer step."""
+    """Batches per optimizer step, which takes their mean; the last step of an epoch takes what is left."""
     compile: bool = False
     """torch.compile; pays on GPUs, not on CPUs."""
 

@@ -55,8 +55,9 @@ def measure(
         samples: resamples of the bootstrap; 0 leaves the intervals out. They are the same for all models.
 
     Raises:
-        RunFailed: a logit is NaN.
+        RunFailed: a logit is NaN or infinite.
     """
+    metrics.check_logits(logit_N)
     curve = metrics.curve(logit_N, label_N)
     threshold = metrics.best_threshold(curve) if threshold is None else threshold
     _, auprc_P = metrics.protein_auprc(logit_N, label_N, protein_N)
@@ -65,7 +66,7 @@ def measure(
         "auprc_per_protein": float(auprc_P.mean()) if len(auprc_P) else None,
         "auroc": metrics.auroc(curve),
         "threshold": threshold,
-        "loss": metrics.cross_entropy(logit_N, label_N),
+        "bce": metrics.cross_entropy(logit_N, label_N),
         **(metrics.at_threshold(curve, threshold) if threshold is not None else {}),
     }
     return Evaluation(

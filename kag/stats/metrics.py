@@ -125,7 +125,7 @@ def cross_entropy(score_N: Array, label_N: Array) -> float | None:
     if len(score_N) == 0:
         return None
     logit_N = np.asarray(score_N, dtype=np.float64)
-    return float(np.mean(np.logaddexp(0.0, logit_N) - logit_N * np.asarray(label_N)))
+    return float(np.mean(np.logaddexp(0.0, np.where(np.asarray(label_N) != 0, -logit_N, logit_N))))
 
 
 def group_ends(score_N: Array) -> Ints:
@@ -165,9 +165,23 @@ def check_scores(score_N: Array) -> None:
     Raises:
         Diverged: with the number of them.
     """
-    missing = int(np.isnan(score_N).sum())
-    if missing:
+    _refuse("NaN", np.isnan(score_N))
+
+
+def check_logits(logit_N: Array) -> None:
+    """Refuse what is not finite: it may have a rank, but no loss.
+
+    Raises:
+        Diverged: with the number of them.
+    """
+    check_scores(logit_N)
+    _refuse("infinite", np.isinf(logit_N))
+
+
+def _refuse(what: str, found_N: NDArray[np.bool_]) -> None:
+    count = int(found_N.sum())
+    if count:
         raise Diverged(
-            f"{missing} of {len(score_N)} logits are NaN: these weights have diverged",
+            f"{count} of {len(found_N)} logits are {what}: these weights have diverged",
             remedy="lower optimizer.lr or optimizer.schedule.max_lr, or set trainer.gradient_clip",
         )

@@ -18,14 +18,15 @@ from pydantic_core import from_json
 from kag import names
 from kag.errors import RecordError
 from kag.track.atomic import sync_folder, write_atomically
+from kag.track.upgrade import upgraded_row
 
 _SPECIAL: dict[str | None, float] = {None: math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 _WORDS = {value: word for word, value in _SPECIAL.items() if word}
 
 
 def read(path: Path) -> list[dict[str, float]]:
-    """Every finished row; see `RunFolder.history`."""
-    return [row for _, row in _rows(path)]
+    """Every finished row, with the keys of today; see `RunFolder.history`."""
+    return [upgraded_row(row) for _, row in _rows(path)]
 
 
 def append(path: Path, row: Mapping[str, float]) -> None:

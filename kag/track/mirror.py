@@ -20,6 +20,7 @@ from kag.track.folder import run_id
 from kag.track.reading import parse_record
 from kag.track.record import Result, RunRecord, Scalar, Status
 from kag.track.source import Known
+from kag.track.upgrade import upgraded_row
 
 START_KEY = "kag.record"
 """Config key of the record as the run began."""
@@ -99,7 +100,7 @@ def epochs(rows: Iterable[Mapping[str, Any]], *, by_kag: bool) -> list[dict[str,
     """
     found: list[dict[str, float]] = []
     for logged in rows:
-        row = dict(_numbers(logged))
+        row = upgraded_row(dict(_numbers(logged))) if by_kag else dict(_numbers(logged))
         if names.EPOCH not in row or (by_kag and names.TRAIN_LOSS not in row):
             continue
         epoch = row[names.EPOCH]
@@ -148,7 +149,7 @@ def _results(summary: Mapping[str, Any]) -> Iterator[Result]:
     """What was logged last; W&B does not know of which weights."""
     values = dict(_numbers(summary))
     for split in names.SPLITS:
-        for metric in names.METRICS:
+        for metric in (*names.METRICS, "loss"):
             if (key := names.evaluation(split, metric)) in values:
                 yield Result.model_validate({"split": split, "metric": metric, "value": values[key], "weights": None})
 

@@ -18,7 +18,7 @@ from kag.names import Kind, Split
 from kag.spec.flat import Scalar as Scalar
 from kag.track.world import World
 
-SCHEMA = 2
+SCHEMA = 3
 """Version of the record's layout; a newer one is refused, an older one is upgraded when it is read."""
 
 Moment = Annotated[AwareDatetime, AfterValidator(lambda moment: moment.astimezone(UTC))]
@@ -209,7 +209,7 @@ class Found(_Value):
 class RunRecord(_Value):
     """Everything that is known of one run."""
 
-    schema_version: Literal[2] = 2
+    schema_version: Literal[3] = 3
     id: str
     """`<start time>_<name>`, the name of the run folder."""
     name: str

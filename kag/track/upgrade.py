@@ -1,15 +1,26 @@
-"""Records of older layouts: one function for each version, from the JSON of that version to that of the next."""
+"""Records of older layouts: one function for each version, from the JSON of that version to that of the next.
+
+The rows of a history have no version: one of before tells itself by what it lacks.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
+from kag import names
 from kag.spec.flat import Scalar
 from kag.spec.retired import without_retired
 from kag.track.record import Stated
 
 Json = dict[str, Any]
+
+_BCE = names.evaluation("val", "bce")
+_BEFORE_BCE: Mapping[str, str] = MappingProxyType(
+    {names.VAL_LOSS: _BCE, names.averaged(names.VAL_LOSS): names.averaged(_BCE)}
+)
+"""Keys of a row without `val/bce`, under which that stood, and what it is called now."""
 
 
 def upgraded(content: Json, to: int) -> Json:
@@ -17,6 +28,11 @@ def upgraded(content: Json, to: int) -> Json:
     while (version := content.get("schema_version", 1)) in UPGRADES and version < to:
         content = UPGRADES[version](content)
     return content
+
+
+def upgraded_row(row: dict[str, float]) -> dict[str, float]:
+    """A row of a history that kag wrote, with the keys of today."""
+    return row if _BCE in row else {_BEFORE_BCE.get(key, key): value for key, value in row.items()}
 
 
 def from_1(content: Json) -> Json:
@@ -67,5 +83,22 @@ def _world(spec: dict[str, Scalar], environment: Json) -> Json:
     }
 
 
-UPGRADES: dict[int, Callable[[Json], Json]] = {1: from_1}
+def from_2(content: Json) -> Json:
+    """The cross-entropy in which every point weighs the same was called loss; val was measured as training went."""
+    results, world = content.get("results"), content.get("world")
+    changed: Json = {"schema_version": 3}
+    if isinstance(results, list):
+        changed["results"] = [_renamed(result) if isinstance(result, dict) else result for result in results]
+    if isinstance(world, dict):
+        changed["world"] = world | {"validation": world.get("precision")}
+    return content | changed
+
+
+def _renamed(result: Json) -> Json:
+    """What names no weights was logged by another program, or stated; it means what that says."""
+    own = result.get("weights") is not None and result.get("metric") == "loss"
+    return result | {"metric": "bce"} if own else result
+
+
+UPGRADES: dict[int, Callable[[Json], Json]] = {1: from_1, 2: from_2}
 """Version -> what makes the next one of it."""

@@ -37,6 +37,8 @@ class World(BaseModel):
     device: str | None = None
     """Kind of a device: `cpu`, or the name of the GPU."""
     precision: str | None = None
+    validation: str | None = None
+    """Number format in which val is measured after each epoch; the results of a run are always in 32 bits."""
     threads: int | None = None
     """Of a process, in torch's operators."""
     accumulate: int | None = None
@@ -105,6 +107,7 @@ def resolve_world(spec: RunSpec, machine: Machine) -> World:
         hosts=(machine.host,),
         device=machine.gpus[0] if machine.gpus else "cpu",
         precision=trainer.precision,
+        validation="32-true",
         threads=threads,
         accumulate=trainer.accumulate,
         effective_batch=spec.data.batch_size * processes * trainer.accumulate,

@@ -25,7 +25,6 @@ def build_network(task: Task) -> Network:
         spec.model,
         features=facts.features,
         embedding=facts.embedding,
-        neighbours=facts.neighbours,
         max_distance=facts.max_distance,
     )
     network.set_statistics(*train_statistics(task.sites))

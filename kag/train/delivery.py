@@ -1,7 +1,7 @@
 """The end of a run: the weights that val may choose to hand on.
 
-Candidates are the best raw epoch and, after an averaging window, the average as it is and with its normalisation
-statistics recomputed.
+Candidates are the best raw epoch and, after an averaging window, the average, each as it is and with its normalisation
+statistics recomputed: what recomputing gives is not taken for what averaging gives. A run without a window has one.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import torch
 from kag.names import Kind
 from kag.track.folder import RunFolder
 from kag.train.task import Task
+from kag.weights.average import normalised_by_batch
 from kag.weights.bench import Bench
 from kag.weights.checkpoint import StoredWeights, read_checkpoint, stored
 from kag.weights.choose import Delivery, choose
@@ -30,9 +31,14 @@ def deliver(task: Task, folder: RunFolder, averaged: StoredWeights | None, devic
     candidates: dict[Kind, StoredWeights] = {"raw": raw}
     bench = Bench.of(raw, task.sites, device, task.tables)
     if averaged is not None:
-        state = bench.recomputed(averaged.network)
         candidates["averaged"] = averaged
-        candidates["averaged_recomputed"] = stored(task.spec, state, averaged.data, epoch=averaged.epoch)
+        if normalised_by_batch(bench.network):
+            candidates["raw_recomputed"] = _recomputed(raw, bench)
+            candidates["averaged_recomputed"] = _recomputed(averaged, bench)
     delivery = choose(candidates, bench)
     delivery.save(folder)
     return delivery
+
+
+def _recomputed(weights: StoredWeights, bench: Bench) -> StoredWeights:
+    return stored(weights.spec, bench.recomputed(weights.network), weights.data, epoch=weights.epoch)

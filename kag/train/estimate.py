@@ -9,6 +9,7 @@ from pathlib import Path
 from kag.data.read import read_sites
 from kag.data.sites import Sites
 from kag.model.size import flops_per_sample, parameters
+from kag.spec.preflight import Facts, accumulation_fits
 from kag.spec.run import RunSpec
 from kag.text import digest, size
 from kag.train.build import build_network, build_objective
@@ -39,6 +40,8 @@ def estimate(spec: RunSpec) -> Iterator[str]:
     yield f"parameters         {parameters(network):,}"
     yield f"FLOPs per sample   {flops:,} forward, about {BACKWARD * flops:,} in training"
     yield f"batches per epoch  {batches[0]:,} of at most {spec.data.batch_size} points, {steps:,} optimizer steps"
+    for finding in accumulation_fits(spec, Facts(batches_per_epoch=min(batches))):
+        yield f"{finding.severity:<18} {finding.code}: {finding.sentence}"
     yield f"run                {epochs} epochs, {sum(batches):,} batches, about {_teraflop(flops, sites, epochs)}"
     yield f"world              {task.world}"
     most = "at most " if task.share else ""

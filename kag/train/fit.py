@@ -23,6 +23,7 @@ from pathlib import Path
 
 import torch
 
+from kag.data.batches import rounds_of
 from kag.data.read import read_sites
 from kag.errors import SpecError
 from kag.finding import Finding, Severity
@@ -82,7 +83,11 @@ def fit(
     if repeated := copies(world, machine.environment):
         console.warn(repeated)
     sites, earlier = read_sites(Path(spec.data.file)), earlier_runs(runs, console)
-    facts = Facts(sibling_best_epochs=best_epochs(earlier, sites.digest), retired=retired)
+    facts = Facts(
+        sibling_best_epochs=best_epochs(earlier, sites.digest),
+        batches_per_epoch=rounds_of(len(sites.index("train")), spec.data.batch_size, world.processes or 1),
+        retired=retired,
+    )
     findings = require_sound(spec, facts, console)
     task = Task.of(spec, sites, world)
     # A run that has no state yet begins with what it began with.

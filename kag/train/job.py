@@ -7,7 +7,6 @@ from what happened before: a resumed epoch is the same epoch.
 from __future__ import annotations
 
 import hashlib
-import time
 from typing import Any
 
 import torch
@@ -21,8 +20,10 @@ from kag import names
 from kag.model.batch import Batch
 from kag.model.losses import Losses, Objective
 from kag.model.network import Network
+from kag.model.precision import full_precision
 from kag.spec.schedule import learning_rate
 from kag.train.build import build_network, build_objective
+from kag.train.clock import Clock
 from kag.train.rehearsal import rehearse
 from kag.train.scoreboard import Scoreboard
 from kag.train.task import Task
@@ -45,7 +46,7 @@ class Job(LightningModule):
         self._averaged = Scoreboard(task.sites, "val", task.spec.model)
         self._sums = torch.zeros(5, dtype=torch.float64)
         self._row: dict[str, float] = {}
-        self._started = 0.0
+        self._clock = Clock()
         self._batches_done = 0
         self._resumed: dict[str, Any] | None = None
 
@@ -91,7 +92,7 @@ class Job(LightningModule):
         torch.manual_seed(epoch_seed(self.spec.seed, self.current_epoch, self.global_rank))
         self.set_epoch(self.current_epoch)
         self._sums.zero_()
-        self._started = time.perf_counter()
+        self._clock.start(points_before=0.0)
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Set the learning rate of this position in the run."""
@@ -101,37 +102,52 @@ class Job(LightningModule):
             group["lr"] = learning_rate(self.spec, position)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Loss of a batch."""
+        """Loss of a batch, as large as its accumulation window wants it."""
         losses: Losses = self.objective(self.network(batch), batch)
         points = len(batch.label_B)
         auxiliary = losses.main.new_zeros(()) if losses.auxiliary is None else losses.auxiliary
         terms = torch.stack([losses.total, losses.main, losses.penalty, auxiliary]).detach().double()
         self._sums += torch.cat([terms * points, terms.new_full((1,), points)]).to(self._sums.device)
         self._batches_done = batch_idx + 1
-        return losses.total
+        return losses.total * self._share_of_window(batch_idx)
+
+    def _share_of_window(self, batch_idx: int) -> float:
+        """What makes up for Lightning, which divides by `accumulate` where the last window has fewer batches.
+
+        A step takes the mean over its batches, however many points each has: so each counts as it would alone, and
+        batches of an epoch differ by one point at most. The gate's penalty and the auxiliary loss are no sums over
+        points that could be weighed otherwise.
+        """
+        accumulate, batches = self.spec.trainer.accumulate, int(self.trainer.num_training_batches)
+        return accumulate / min(accumulate, batches - batch_idx // accumulate * accumulate)
 
     def on_validation_epoch_start(self) -> None:
         """Take the epoch's weights into the average, before both are validated."""
+        self._clock.stop()
         if not self.trainer.sanity_checking:
             self._synchronise_buffers()
             if self.averaging and self.average is not None:
                 self.average.update_parameters(self.network)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Score a batch with the raw and, inside the window, with the averaged weights."""
+        """Score a batch with the raw and, inside the window, with the averaged weights.
+
+        In 32 bits, as the results are measured, whatever precision training has.
+        """
         if len(batch.label_B) == 0:
             return
-        self._raw.add(batch, self.network(batch))
-        if self.averaging and self.average is not None:
-            self._averaged.add(batch, self.average(batch))
+        with full_precision(batch.tabular_BF):
+            self._raw.add(batch, self.network(batch))
+            if self.averaging and self.average is not None:
+                self._averaged.add(batch, self.average(batch))
 
     def on_validation_epoch_end(self) -> None:
-        """Metrics of the whole split, the same on every process."""
-        self._row = self._raw.close(self._sum)
+        """Metrics of the whole split, the same on every process; early stopping is told those of what it watches."""
+        self._row = watched = self._raw.close(self._sum, self._main_loss)
         if self.averaging:
-            averaged = self._averaged.close(self._sum)
-            self._row |= {names.averaged(key): value for key, value in averaged.items() if key.startswith("val/")}
-        self.log(names.OBJECTIVE, self._row[names.OBJECTIVE], sync_dist=self.trainer.world_size > 1)
+            watched = self._averaged.close(self._sum, self._main_loss)
+            self._row |= {names.averaged(key): value for key, value in watched.items() if key.startswith("val/")}
+        self.log(names.OBJECTIVE, watched[names.OBJECTIVE], sync_dist=self.trainer.world_size > 1)
 
     def close_epoch(self) -> dict[str, float]:
         """The history row of the epoch that has just ended: validation, losses, schedules."""
@@ -157,7 +173,7 @@ class Job(LightningModule):
         }
         row |= self._row
         self._batches_done = 0
-        row[names.SAMPLES_PER_SECOND] = points / max(time.perf_counter() - self._started, 1e-9)
+        row[names.SAMPLES_PER_SECOND] = self._clock.rate(points)
         return row
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -188,10 +204,11 @@ class Job(LightningModule):
         if self._resumed is None:
             return
         self._sums = self._resumed["sums"].clone()
+        self._clock.start(points_before=float(self._sums[-1]))
         torch.set_rng_state(self._resumed["random"]["cpu"])
         if self._resumed["random"]["cuda"] is not None:
             torch.cuda.set_rng_state(self._resumed["random"]["cuda"], self.device)
-        self._started, self._resumed = time.perf_counter(), None
+        self._resumed = None
 
     def weights(self) -> StoredWeights:
         """The network's weights as they are, with their digest; tensors are shared where they lie on the CPU."""
@@ -204,6 +221,9 @@ class Job(LightningModule):
             return None
         last = swa.start + int(self.average.n_averaged) - 1
         return stored(self.spec, self.average.module.state_dict(), self.task.facts, epoch=last)
+
+    def _main_loss(self, logit_V: Tensor, label_V: Tensor) -> Tensor:
+        return self.objective.main(logit_V.to(self.device), label_V.to(self.device))
 
     def _sum(self, tensor: Tensor) -> Tensor:
         if self.trainer.world_size == 1:

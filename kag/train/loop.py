@@ -69,7 +69,8 @@ class Loop:
             bar = ProgressBar(self.console, len(rows))
             recorder = EpochRecorder(outcome, self.console, bar, rows=rows, after=(forks.reached, self.signals.reached))
             self.signals.save_by(recorder.save_inside_epoch)
-            stopping = SpecEarlyStopping(spec.early_stopping) if spec.early_stopping else None
+            window_start = spec.swa.start if spec.swa else None
+            stopping = SpecEarlyStopping(spec.early_stopping, window_start) if spec.early_stopping else None
             try:
                 self._enter(job, [*([stopping] if stopping else []), recorder, bar, self.signals], state)
             except StateTaken:

@@ -24,6 +24,9 @@ from kag.stats.measure import measure
 Reduce = Callable[[Tensor], Tensor]
 """Sum of a tensor over all processes."""
 
+MainLoss = Callable[[Tensor, Tensor], Tensor]
+"""From logits and labels to what training minimises, as it stands in this epoch."""
+
 SATURATION = 0.05
 """Alpha below this, or above one minus this, counts as saturated."""
 
@@ -51,7 +54,7 @@ class Scoreboard:
         self._alpha_V = torch.zeros(len(self._rows_V), dtype=torch.float32)
         self._seen_V = torch.zeros(len(self._rows_V), dtype=torch.float32)
         self._entropy_LH = torch.zeros(self._layers, self._heads, dtype=torch.float64)
-        self._sums = torch.zeros(4, dtype=torch.float64)
+        self._sums = torch.zeros(5, dtype=torch.float64)
 
     def add(self, batch: Batch, scores: Scores) -> None:
         """Take the scores of a batch."""
@@ -60,34 +63,42 @@ class Scoreboard:
         self._alpha_V[place_B] = scores.alpha_B.float().cpu()
         self._seen_V[place_B] = 1.0
         points = len(place_B)
-        self._entropy_LH += scores.entropy_LH.double().cpu() * points
+        attending = batch.valid_CK.any(1)[batch.context_B].sum().item()
+        self._entropy_LH += scores.entropy_LH.double().cpu() * attending
         valid = batch.valid_CK.float().mean(1)[batch.context_B].sum()
         context_norm, centre_norm = scores.context_norm.item() * points, scores.centre_norm.item() * points
-        self._sums += torch.tensor([context_norm, centre_norm, valid.item(), points], dtype=torch.float64)
+        sums = [context_norm, centre_norm, valid.item(), attending, points]
+        self._sums += torch.tensor(sums, dtype=torch.float64)
 
-    def close(self, reduce: Reduce) -> dict[str, float]:
+    def close(self, reduce: Reduce, main_loss: MainLoss) -> dict[str, float]:
         """Metrics and telemetry over all processes, then forget everything.
 
+        Where no point has a neighbour to attend to, no entropy is told.
+
         Raises:
-            RunFailed: a logit is NaN: the weights have diverged.
+            RunFailed: a logit is NaN or infinite: the weights have diverged.
         """
         logit_V, alpha_V = reduce(self._logit_V).numpy(), reduce(self._alpha_V).numpy().astype(np.float64)
         seen = reduce(self._seen_V)
         if not bool((seen == 1.0).all()):
             raise AssertionError(f"{int((seen != 1.0).sum())} points of {self._split} were scored not exactly once")
-        context_norm, centre_norm, valid, points = reduce(self._sums).tolist()
-        entropy_LH = reduce(self._entropy_LH).numpy() / points
-        row = self._metrics(logit_V) | self._gate(alpha_V) | _entropy(entropy_LH)
+        context_norm, centre_norm, valid, attending, points = reduce(self._sums).tolist()
+        entropy_LH = reduce(self._entropy_LH).numpy()
+        row = self._metrics(logit_V, main_loss) | self._gate(alpha_V)
+        if attending:
+            row |= _entropy(entropy_LH / attending)
         row[names.NORM_RATIO] = context_norm / max(centre_norm, 1e-12)
         row[names.VALID_SHARE] = valid / points
         self.clear()
         return row
 
-    def _metrics(self, logit_V: NDArray[np.float32]) -> dict[str, float]:
+    def _metrics(self, logit_V: NDArray[np.float32], main_loss: MainLoss) -> dict[str, float]:
         rows_V = self._rows_V.numpy()
         label_V, protein_V = self._sites.label_N[rows_V], self._sites.protein_N[rows_V]
         found = measure(self._split, logit_V, label_V, protein_V, samples=0).values
-        return {names.evaluation(self._split, metric): value for metric, value in found.items() if value is not None}
+        row = {names.evaluation(self._split, metric): value for metric, value in found.items() if value is not None}
+        loss = main_loss(torch.from_numpy(logit_V), torch.from_numpy(label_V).float())
+        return row | {names.evaluation(self._split, "loss"): float(loss)}
 
     def _gate(self, alpha_V: NDArray[np.float64]) -> dict[str, float]:
         p05, p50, p95 = np.quantile(alpha_V, [0.05, 0.5, 0.95]).tolist()

@@ -56,7 +56,7 @@ class Task:
             replay_M=read_mined(Path(replay.indices), sites) if replay else None,
             mined_digest=mined_digest(Path(replay.indices)) if replay else None,
         )
-        return replace(task, world=task.world.model_copy(update={"optimizer_steps": task.optimizer_steps()}))
+        return replace(task, world=task.world.model_copy(update=task.steps()))
 
     @property
     def share(self) -> bool:
@@ -82,9 +82,14 @@ class Task:
         epochs = range(self.spec.last_epoch + 1)
         return [plain or len(self.training_batches(epoch)) for epoch in epochs]
 
-    def optimizer_steps(self) -> int:
-        """Of the whole run, if nothing stops it early."""
-        return sum(math.ceil(batches / self.spec.trainer.accumulate) for batches in self.batches_per_epoch())
+    def steps(self) -> dict[str, int]:
+        """Optimizer steps of the whole run, if nothing stops it early, and the points of the largest."""
+        batches, accumulate = self.batches_per_epoch(), self.spec.trainer.accumulate
+        together = min(accumulate, max(batches)) * (self.world.processes or 1)
+        return {
+            "optimizer_steps": sum(math.ceil(count / accumulate) for count in batches),
+            "effective_batch": self.spec.data.batch_size * together,
+        }
 
     def first_batches(self) -> tuple[Batch, Batch]:
         """A training batch and an evaluation batch for the rehearsal, as they will come."""

@@ -10,7 +10,7 @@ from kag import names
 from kag.text import DIGITS, EXACT, MISSING, digits_apart, fact, number, three_decimals
 from kag.track.record import Result, RunRecord, Scalar
 
-_SHARES = frozenset(names.METRICS) - {"threshold", "loss"}
+_SHARES = frozenset(names.METRICS) - {"threshold", "bce"}
 """Metrics between 0 and 1."""
 
 

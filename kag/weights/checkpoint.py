@@ -137,7 +137,6 @@ def build_network(weights: StoredWeights, device: torch.device | str = "cpu") ->
         weights.spec.model,
         features=weights.data.features,
         embedding=weights.data.embedding,
-        neighbours=weights.data.neighbours,
         max_distance=weights.data.max_distance,
     )
     load_state(network, weights.network)

@@ -33,6 +33,9 @@ class Fires(NamedTuple):
     facts: Facts = Facts()
 
 
+ONE_BATCH = Facts(batches_per_epoch=1)
+
+
 class Case(NamedTuple):
     fires: tuple[Fires, ...]
     silent: tuple[Overrides, ...]
@@ -103,6 +106,13 @@ CASES: dict[str, Case] = {
                 "swa_past_end", ERROR, {**SWA, "swa.window": 21}, {"start": 60, "window": 21, "epochs": 80}, "60 to 80"
             ),
             Fires("swa_window", NOTE, {**SWA, "swa.window": 20}, {"start": 60, "window": 20}, "60 to 79"),
+            Fires(
+                "swa_window",
+                NOTE,
+                {**SWA, "swa.window": 20, "early_stopping.patience": 18},
+                {},
+                "ends with epoch 79, or once the average has not risen for 18 epochs",
+            ),
         ),
         ({},),
     ),
@@ -131,6 +141,20 @@ CASES: dict[str, Case] = {
     "stopping_before_peak": Case(
         (Fires("patience_before_lr_peak", NOTE, {}, {"patience": 15, "peak_epoch": 16.0}),),
         ({"early_stopping.patience": 16}, {"early_stopping": None}, {"optimizer.schedule.kind": "cosine"}),
+    ),
+    "accumulation_fits": Case(
+        (
+            Fires(
+                "accumulate_past_epoch",
+                WARNING,
+                {"trainer.accumulate": 1000},
+                {"accumulate": 1000, "batches": 11},
+                "trainer.accumulate = 1000 is more than an epoch has: it makes one optimizer step of 11 batches",
+                Facts(batches_per_epoch=11),
+            ),
+            Fires("accumulate_past_epoch", WARNING, {"trainer.accumulate": 2}, {}, "of 1 batch", ONE_BATCH),
+        ),
+        ({"trainer.accumulate": 1000},),
     ),
     "gate_can_move": Case(
         (
@@ -283,3 +307,9 @@ def test_every_shipped_spec_may_be_trained(path: Path) -> None:
 
 def test_there_are_shipped_specs() -> None:
     assert {"demo", "sites", "oct17"} <= {path.stem for path in SPECS}
+
+
+@pytest.mark.parametrize(("accumulate", "batches"), [(11, 11), (3, 11), (1, 1), (2, 0), (2, None)])
+def test_accumulation_that_fits_an_epoch_is_silent(accumulate: int, batches: int | None) -> None:
+    facts = Facts(batches_per_epoch=batches)
+    assert found(NAMES["accumulation_fits"], {"trainer.accumulate": accumulate}, facts) == []

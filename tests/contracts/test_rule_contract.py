@@ -233,6 +233,7 @@ CASES: dict[str, Case] = {
         run(results=(result("val", 0.31, epoch=9), result("val", 0.30, weights="averaged", delivered=False))),
         [
             run(results=(result("val", 0.30), result("val", 0.31, weights="averaged"))),
+            run(results=(result("val", 0.29, weights="raw_recomputed"), result("val", 0.3, weights="averaged"))),
             run(results=scored(0.3)),
             run(),
         ],

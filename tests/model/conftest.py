@@ -49,9 +49,7 @@ def make_network() -> Callable[[ModelSpec], Network]:
 
     def make(spec: ModelSpec, seed: int = 0, spread: float = 0.2) -> Network:
         torch.manual_seed(seed)
-        network = Network(
-            spec, features=FEATURES, embedding=EMBEDDING, neighbours=NEIGHBOURS, max_distance=MAX_DISTANCE
-        )
+        network = Network(spec, features=FEATURES, embedding=EMBEDDING, max_distance=MAX_DISTANCE)
         with torch.no_grad():
             for parameter in network.parameters():
                 parameter.add_(spread * torch.randn_like(parameter))

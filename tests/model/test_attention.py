@@ -20,7 +20,7 @@ POOLINGS = ["mean", "max", "centre"]
 def attention_of(**changes: Any) -> NeighbourAttention:
     torch.manual_seed(0)
     spec = AttentionSpec(**{"width": 12, "heads": 3, "layers": 2, "feedforward": 10, "dropout": 0.0, **changes})
-    return NeighbourAttention(spec, embedding=8, neighbours=3, max_distance=30.0).eval()
+    return NeighbourAttention(spec, embedding=8, max_distance=30.0).eval()
 
 
 def attend(attention: NeighbourAttention, batch: Any, **changes: torch.Tensor) -> torch.Tensor:
@@ -92,6 +92,25 @@ def test_entropy_is_one_when_all_tokens_weigh_alike(make_batch: Any) -> None:
         torch.nn.init.zeros_(layer.attention.query_key_value.weight)
     out = attention(batch.centre_CD, batch.neighbour_CKD, batch.distance_CK, batch.valid_CK)
     assert torch.allclose(out.entropy_CLH, torch.ones_like(out.entropy_CLH), atol=1e-5)
+
+
+def test_entropy_is_measured_by_the_tokens_that_a_context_has() -> None:
+    """Without content the weights are exp(-distance / 10) over the valid tokens, so every value is known."""
+    attention = attention_of(distance_bias="exponential", layers=1)
+    torch.nn.init.zeros_(attention.layers[0].attention.query_key_value.weight)
+    distance_CK = torch.tensor(
+        [[10.0, 20.0, 5.0], [0.0, 0.0, 0.0], [0.0, 7.0, 9.0], [3.0, 30.0, 30.0], [1.0, 2.0, 3.0]]
+    )
+    valid_CK = torch.tensor([[1, 1, 1], [1, 1, 0], [1, 0, 0], [1, 0, 0], [0, 0, 0]]).bool()
+    out = attention(torch.randn(5, 8), torch.randn(5, 3, 8), distance_CK, valid_CK)
+
+    def share_of_most(*distances: float) -> float:
+        weights = [math.exp(-distance / 10.0) for distance in (0.0, *distances)]
+        parts = [weight / sum(weights) for weight in weights]
+        return -sum(part * math.log(part) for part in parts) / math.log(len(parts))
+
+    expected = [share_of_most(10.0, 20.0, 5.0), 1.0, 1.0, share_of_most(3.0), 0.0]
+    assert out.entropy_CLH[:, 0, 0].tolist() == pytest.approx(expected, abs=1e-6)
 
 
 def test_agrees_with_scaled_dot_product_attention(make_batch: Any) -> None:

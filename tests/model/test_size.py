@@ -17,7 +17,7 @@ OCTOBER = {"features": 35, "embedding": 2560, "neighbours": 3}
 
 def test_parameters_are_those_of_the_real_network(make_spec: Any) -> None:
     spec = make_spec({"periodic": {}})
-    real = Network(spec, **SHAPE, max_distance=30.0)
+    real = Network(spec, features=5, embedding=8, max_distance=30.0)
     assert parameters(shape_network(spec, **SHAPE)) == sum(p.numel() for p in real.parameters())
 
 
@@ -41,7 +41,7 @@ def test_the_full_size_is_known_without_allocating_it() -> None:
 
 def test_activations_are_what_autograd_keeps(make_spec: Any, make_batch: Any) -> None:
     spec = make_spec({"dropout": 0.2, "norm": "batch"})
-    network = Network(spec, **SHAPE, max_distance=30.0).train()
+    network = Network(spec, features=5, embedding=8, max_distance=30.0).train()
     batch = make_batch(points=40, contexts=40)
     own = {t.untyped_storage().data_ptr() for t in (*network.parameters(), *network.buffers(), *batch)}
     kept: dict[int, torch.Tensor] = {}

@@ -24,6 +24,7 @@ from kag.server.page.records import Diagnoses, Ledger
 from kag.server.tables import lines
 from kag.text import MISSING, duration, number, size
 from kag.track.mirror import START_KEY
+from kag.track.record import SCHEMA
 from kag.view.results import measured
 from tests.page.conftest import token_of
 from tests.page.searching import search, start
@@ -242,7 +243,7 @@ def test_runs_that_look_alike_are_compared_all_the_same(many: Any) -> None:
 def test_a_record_that_cannot_be_read_is_said_and_the_run_is_shown(many: Any) -> None:
     query = text("update runs set summary = replace(summary, :old, :new) where name = '00000006'")
     with many.store.write() as connection:
-        connection.execute(query, {"old": r"schema_version\":2", "new": r"schema_version\":99"})
+        connection.execute(query, {"old": rf"schema_version\":{SCHEMA}", "new": r"schema_version\":99"})
     findings = many.fetch("/kag/many/runs/00000006/findings.json").json()["findings"]
     assert "kag left a record with this run that cannot be read" in findings
     assert many.browse("/kag/many/runs/00000006").status_code == 200

@@ -76,7 +76,7 @@ def test_a_run_that_logged_everything_has_every_chart() -> None:
     split_keys = [names.evaluation("val", metric) for metric in names.METRICS]
     keys = [value for name, value in vars(names).items() if name.isupper() and isinstance(value, str)]
     found = figures([dict.fromkeys([*keys, *split_keys], 0.5)])
-    assert list(found) == ["auprc", "losses", "loss_parts", "alpha", "entropy", "schedules", "lr"]
+    assert list(found) == ["auprc", "losses", "bce", "loss_parts", "alpha", "entropy", "schedules", "lr"]
     assert len(found["schedules"].lines) == 4
     assert len({figure.title for figure in found.values()}) == len(found)
 

@@ -11,6 +11,7 @@ from torchmetrics.functional.classification import binary_auroc, binary_average_
 
 from kag.errors import RunFailed
 from kag.stats import metrics
+from kag.stats.measure import measure
 
 
 @st.composite
@@ -163,3 +164,15 @@ def test_cross_entropy_of_large_logits_is_finite_and_right() -> None:
     expected = [np.log(2.0), 2.0 + np.log1p(np.exp(-2.0)), 0.0, 500.0]
     assert metrics.cross_entropy(score_N, label_N) == pytest.approx(np.mean(expected))
     assert metrics.cross_entropy(score_N[:0], label_N[:0]) is None
+
+
+@pytest.mark.parametrize(("logit", "label", "expected"), [(np.inf, 1, 0.0), (np.inf, 0, np.inf), (-np.inf, 1, np.inf)])
+def test_cross_entropy_of_an_infinite_logit_is_a_number(logit: float, label: int, expected: float) -> None:
+    assert metrics.cross_entropy(np.array([logit, 0.0]), np.array([label, 0])) == (expected + np.log(2.0)) / 2
+
+
+@pytest.mark.parametrize("wrong", [np.inf, -np.inf])
+def test_infinite_logits_are_not_measured(wrong: float) -> None:
+    logit_N, label_N = np.array([0.0, wrong, 1.0, wrong], dtype=np.float32), np.array([0, 1, 1, 0])
+    with pytest.raises(RunFailed, match="2 of 4 logits are infinite"):
+        measure("val", logit_N, label_N, np.zeros(4, dtype=np.int64), samples=0)

@@ -103,7 +103,10 @@ def test_record_is_written_and_read(tmp_path: Path) -> None:
         (lambda text: text[:-40], r"record.json:\d+: is not JSON"),
         (lambda text: text.replace('"name"', '"nome"'), "is not a run record: name: Field required"),
         (lambda text: text.replace(f'"schema_version": {SCHEMA}', '"schema_version": 99'), "written by a newer kag"),
-        (lambda text: text.replace('"schema_version": 2', '"schema_version": 3,"new": 1'), "written by a newer kag"),
+        (
+            lambda text: text.replace(f'_version": {SCHEMA}', f'_version": {SCHEMA + 1},"new": 1'),
+            "written by a newer kag",
+        ),
         (lambda text: text.replace("_oct17", "_oct18"), "the folder is named"),
         (lambda text: "[]", "not a JSON object"),
         (lambda text: text.replace("oct17", "\udcff"), "is not UTF-8"),

@@ -10,7 +10,7 @@ import pytest
 from kag.errors import RecordError
 from kag.track.mirror import END_KEY, START_KEY, Mirrored, epochs, in_order, record_of
 from kag.track.reading import parse_record
-from kag.track.record import RunRecord, Status
+from kag.track.record import SCHEMA, RunRecord, Status
 
 START = datetime(2025, 10, 20, 17, 19, 10, tzinfo=UTC)
 RUN = Mirrored("w1", "eager fox/7", START, Status.KILLED, {}, {}, ("a",), "note", "sweep1")
@@ -77,7 +77,7 @@ def test_the_record_at_the_end_is_the_record() -> None:
 
 
 def test_a_record_of_a_newer_kag_is_refused() -> None:
-    newer = begun().model_dump_json().replace('"schema_version":2', '"schema_version":3')
+    newer = begun().model_dump_json().replace(f'"schema_version":{SCHEMA}', f'"schema_version":{SCHEMA + 1}')
     with pytest.raises(RecordError, match="W&B run w1, summary kag/record: was written by a newer kag"):
         record_of(replace(RUN, summary={END_KEY: newer}))
 

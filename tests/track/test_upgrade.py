@@ -10,6 +10,8 @@ import pytest
 
 from kag.errors import RecordError
 from kag.spec.retired import RETIRED
+from kag.track import history
+from kag.track.mirror import epochs
 from kag.track.reading import parse_record
 from kag.track.record import SCHEMA, RunRecord
 from kag.track.upgrade import UPGRADES
@@ -18,7 +20,7 @@ from tests.conftest import ROOT
 OLD = Path(__file__).parent / "records_1"
 FILES = [*sorted(OLD.glob("*.json")), *sorted((ROOT / "runs").glob("*/record.json"))]
 SAME = ("id", "name", "kind", "status", "start", "end", "change", "tags", "data_digest", "parent", "sources", "git")
-SAME += ("failure", "best_epoch", "results", "checkpoints", "resumes", "sweep", "wandb_id")
+SAME += ("failure", "best_epoch", "checkpoints", "resumes", "sweep", "wandb_id")
 
 
 def old(name: str) -> tuple[dict[str, Any], RunRecord]:
@@ -37,6 +39,8 @@ def test_nothing_is_lost(file: Path) -> None:
     after = json.loads(record.model_dump_json())
     assert {key: after[key] for key in SAME} == {key: before[key] for key in SAME}
     imported = before["kind"] == "imported"
+    results = [{**one, "metric": {"loss": "bce"}.get(one["metric"], one["metric"])} for one in before["results"]]
+    assert after["results"] == results, "a result called loss was the cross-entropy in which all points weigh the same"
     kept = {key: value for key, value in before["spec"].items() if imported or key not in RETIRED}
     assert record.config == kept
     part = record.stated if imported else record.found
@@ -96,3 +100,43 @@ def test_a_newer_layout_is_refused_in_one_sentence() -> None:
         f"record.json: was written by a newer kag (record layout {SCHEMA + 1}, this one reads up to {SCHEMA})",
         "  remedy:  update kag",
     ]
+
+
+def test_val_was_measured_as_training_went() -> None:
+    content, record = old("plain")
+    assert record.world is not None
+    assert record.world.validation == content["spec"]["trainer.precision"] == "32-true"
+    content["spec"]["trainer.precision"] = "bf16-mixed"
+    mixed = parse_record(json.dumps(content), where="r").world
+    assert mixed is not None
+    assert (mixed.precision, mixed.validation) == ("bf16-mixed", "bf16-mixed")
+
+
+def test_the_loss_of_another_program_keeps_its_name() -> None:
+    number = {"split": "val", "metric": "loss", "value": 0.5, "weights": None}
+    content = json.loads(RunRecord(id="a", name="a", status="planned", start="2025-10-21T12:48:00Z").model_dump_json())
+    record = parse_record(json.dumps({**content, "schema_version": 2, "results": [number]}), where="r")
+    assert [result.metric for result in record.results] == ["loss"]
+
+
+def test_a_row_without_bce_has_it_under_loss_and_no_row_mixes_both(tmp_path: Path) -> None:
+    """Up to layout 2 `val/loss` was the unweighted cross-entropy; a resumed run has rows of both kinds."""
+    before = {"epoch": 0.0, "train/loss": 2.0, "val/loss": 0.5, "val_averaged/loss": 0.4}
+    after = {"epoch": 1.0, "train/loss": 1.9, "val/loss": 1.7, "val/bce": 0.45}
+    expected = [{"epoch": 0.0, "train/loss": 2.0, "val/bce": 0.5, "val_averaged/bce": 0.4}, after]
+    for row in (before, after):
+        history.append(tmp_path / "history.jsonl", row)
+    assert history.read(tmp_path / "history.jsonl") == expected
+    assert epochs([before, after], by_kag=True) == expected
+    assert epochs([before, after], by_kag=False) == [before, after], "what another program logs means what it says"
+    history.truncate(tmp_path / "history.jsonl", 1)
+    assert json.loads((tmp_path / "history.jsonl").read_text()) == before, "the file keeps every byte"
+
+
+@pytest.mark.parametrize(
+    "broken", [{"results": 3}, {"results": [7]}, {"results": [{"weights": "raw"}]}, {"world": "x"}]
+)
+def test_what_is_broken_is_said_not_upgraded(broken: dict[str, Any]) -> None:
+    content = {"schema_version": 2, "id": "a", "name": "a", "status": "planned", "start": "2025-10-21T12:48:00Z"}
+    with pytest.raises(RecordError, match=f"is not a run record: {next(iter(broken))}"):
+        parse_record(json.dumps(content | broken), where="r")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +10,16 @@ import pytest
 import torch
 
 from kag import names
+from kag.data.sites import Sites
 from kag.errors import SpecError
 from kag.spec.schedule import learning_rate
 from kag.track.folder import RunFolder
 from kag.track.record import Status
 from kag.train.job import Job
 from kag.train.recorder import EpochRecorder
+from kag.train.scoreboard import Scoreboard
 from kag.view.words import find_run
+from kag.weights.bench import Bench
 from kag.weights.checkpoint import read_checkpoint, snapshot
 from tests.train.conftest import MakeSpec, Train
 
@@ -99,12 +103,48 @@ def test_early_stop_before_the_window_says_so(make_spec: MakeSpec, train: Train,
 def test_early_stop_inside_the_window_keeps_what_was_averaged(
     make_spec: MakeSpec, train: Train, runs: Path, epoch_weights: dict[int, State]
 ) -> None:
-    stopping = {"early_stopping.patience": 3, "early_stopping.min_delta": 1.0}
+    stopping = {"early_stopping.patience": 2, "early_stopping.min_delta": 1.0}
     record = train(make_spec(epochs=8, **{"swa.start": 2, "swa.window": 4, **stopping}))
     assert record.status is Status.EARLY_STOPPED
-    assert record.epochs_trained == 4
-    assert record.found.averaged_epochs == (2, 3)
-    assert largest_difference(find_run(runs, "tiny"), epoch_weights, [2, 3]) <= 1e-7
+    assert record.epochs_trained == 5, "the first epoch of the window, and two that are no better"
+    assert record.found.averaged_epochs == (2, 3, 4)
+    assert largest_difference(find_run(runs, "tiny"), epoch_weights, [2, 3, 4]) <= 1e-7
+
+
+@pytest.fixture
+def validated(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Make val AUPRC what is given, one number a validation: raw, and inside the window then averaged."""
+    close = Scoreboard.close
+
+    def give(*auprcs: float) -> None:
+        left = iter(auprcs)
+        monkeypatch.setattr(
+            Scoreboard, "close", lambda self, *given: close(self, *given) | {names.OBJECTIVE: next(left)}
+        )
+
+    return give
+
+
+@pytest.mark.parametrize(
+    ("window", "averaged", "status"),
+    [
+        ((0.1, 0.3, 0.1, 0.4, 0.1, 0.5, 0.1, 0.6), (2, 3, 4, 5), Status.FINISHED),
+        ((0.7, 0.3, 0.8, 0.2, 0.9, 0.1), (2, 3, 4), Status.EARLY_STOPPED),
+    ],
+    ids=["the average rises, raw weights do not", "raw weights rise, the average does not"],
+)
+def test_inside_the_window_early_stopping_watches_the_average(
+    make_spec: MakeSpec,
+    train: Train,
+    validated: Callable[..., None],
+    window: tuple[float, ...],
+    averaged: tuple[int, ...],
+    status: Status,
+) -> None:
+    validated(0.6, 0.5, *window)
+    stopping = {"early_stopping.patience": 2, "early_stopping.min_delta": 0.0}
+    record = train(make_spec(epochs=8, **{"swa.start": 2, "swa.window": 4, **stopping}))
+    assert (record.found.averaged_epochs, record.status) == (averaged, status)
 
 
 def test_a_window_past_the_end_is_refused(make_spec: MakeSpec, train: Train, runs: Path) -> None:
@@ -130,3 +170,20 @@ def test_normalisation_is_recomputed_for_one_of_the_candidates(make_spec: MakeSp
     statistics = [name for name in plain if "running_" in name]
     assert any(not torch.equal(plain[name], recomputed[name]) for name in statistics)
     assert all(torch.equal(plain[name], recomputed[name]) for name in plain if not _is_buffer(name))
+
+
+def test_the_best_epoch_is_tried_with_recomputed_statistics_too(
+    make_spec: MakeSpec, train: Train, runs: Path, sites: Sites
+) -> None:
+    record = train(make_spec(**{"swa.start": 2, "swa.window": 2}))
+    folder = find_run(runs, "tiny").checkpoints
+    raw, control = read_checkpoint(folder / "best.ckpt"), read_checkpoint(folder / "raw_recomputed.ckpt")
+    expected = Bench.of(raw, sites).recomputed(raw.network)
+    assert control.epoch == raw.epoch == record.best_epoch
+    assert all(torch.equal(control.network[name], expected[name]) for name in expected)
+    assert any(not torch.equal(control.network[name], raw.network[name]) for name in expected)
+
+
+def test_without_batch_norm_there_is_nothing_to_recompute(make_spec: MakeSpec, train: Train) -> None:
+    record = train(make_spec(**{"swa.start": 2, "swa.window": 2, "model.norm": "layer"}))
+    assert {result.weights for result in record.results if result.split == "val"} == {"raw", "averaged"}

@@ -74,6 +74,7 @@ def test_test_is_evaluated_once_for_the_delivered_weights(make_spec: MakeSpec, t
     assert all(result.delivered for result in record.results if result.split == "test")
     assert {result.weights for result in record.results if result.split == "val"} == {
         "raw",
+        "raw_recomputed",
         "averaged",
         "averaged_recomputed",
     }

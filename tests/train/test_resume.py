@@ -110,6 +110,18 @@ def test_a_stopped_run_that_died_does_not_train_on(
     assert resumed.status is Status.EARLY_STOPPED
 
 
+@pytest.mark.parametrize(("epoch", "when"), [(1, "after"), (2, "after"), (3, "before"), (4, "after")])
+def test_what_early_stopping_counts_of_the_average_survives(
+    make_spec: MakeSpec, train: Train, tmp_path: Path, killed: Any, epoch: int, when: str
+) -> None:
+    stopping = {"early_stopping.patience": 2, "early_stopping.min_delta": 1.0}
+    spec = make_spec(epochs=8, **{"swa.start": 2, "swa.window": 5, **stopping})
+    whole = train(spec, runs=tmp_path / "whole")
+    assert (whole.status, whole.epochs_trained) == (Status.EARLY_STOPPED, 5)
+    resumed = train(spec, resume=killed(spec, epoch=epoch, when=when))
+    assert numbers(resumed) == numbers(whole)
+
+
 def test_a_changed_spec_is_refused_with_the_list(make_spec: MakeSpec, train: Train, killed: Any) -> None:
     folder = killed(make_spec(), epoch=1)
     before = folder.record_file.read_bytes()

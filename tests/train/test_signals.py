@@ -129,6 +129,26 @@ def test_the_batch_is_finished_and_the_resume_goes_on_behind_it(
     assert folder.read_record().checkpoints == whole.read_record().checkpoints
 
 
+def test_a_window_of_accumulation_is_finished_and_the_short_last_one_stays_right(
+    make_spec: MakeSpec, train: Train, tmp_path: Path, sites: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from kag.train.task import Task
+
+    size = -(-len(sites.index("train")) // 8)
+    accumulated = make_spec(epochs=2, **{"data.batch_size": size, "trainer.accumulate": 3})
+    assert len(Task.of(accumulated, sites).training_batches(1)) == 8
+    uninterrupted = train(accumulated, runs=tmp_path / "whole")
+    with monkeypatch.context() as patch:
+        finished = at_batch(patch, 1, 4, signal.SIGTERM)
+        with pytest.raises(Interrupted):
+            train(accumulated, runs=tmp_path / "cut")
+    assert finished == [*range(8), *range(6)]
+    folder = find_run(tmp_path / "cut", "tiny")
+    resumed = train(accumulated, resume=folder)
+    assert without_speed(folder) == without_speed(find_run(tmp_path / "whole", "tiny"))
+    assert (resumed.results, resumed.checkpoints) == (uninterrupted.results, uninterrupted.checkpoints)
+
+
 def test_a_second_sigint_ends_at_once(
     spec: RunSpec, train: Train, runs: Path, whole: RunFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -77,7 +77,6 @@ def make_network(spec: RunSpec, sites: Sites, seed: int) -> Network:
         spec.model,
         features=sites.columns,
         embedding=sites.embedding,
-        neighbours=sites.neighbours,
         max_distance=MAX_DISTANCE,
     )
     network.set_statistics(*train_statistics(sites))

@@ -225,7 +225,6 @@ def test_layer_norm_has_nothing_to_recompute(specs: Callable[..., RunSpec], site
         spec.model,
         features=sites.columns,
         embedding=sites.embedding,
-        neighbours=sites.neighbours,
         max_distance=20.0,
     )
     before = {name: value.clone() for name, value in network.state_dict().items()}

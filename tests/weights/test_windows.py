@@ -91,7 +91,7 @@ def test_verified_windows_score_what_the_direct_mean_scores(
         assert window.tried is not None
         plain = window.tried.plain.evaluation
         direct = bench.evaluate(mean | buffers)
-        assert plain.values["loss"] == pytest.approx(direct.values["loss"], abs=1e-5)
+        assert plain.values["bce"] == pytest.approx(direct.values["bce"], abs=1e-5)
         assert plain.auprc == pytest.approx(direct.auprc, abs=1e-3)
 
 

@@ -11,7 +11,7 @@ from kag.finding import Finding, note, warning
 from kag.text import three_decimals
 from kag.track.record import Result, RunRecord, Status
 
-AVERAGED = ("averaged", "averaged_recomputed")
+SNAPSHOT, AVERAGED = ("raw", "raw_recomputed"), ("averaged", "averaged_recomputed")
 
 
 def swa_never_started(run: Logged) -> Iterator[Finding]:
@@ -42,7 +42,7 @@ def swa_window(run: Logged) -> Iterator[Finding]:
 
 def average_below_snapshot(run: Logged) -> Iterator[Finding]:
     """The averaged weights score lower on val than the best single epoch."""
-    raw = _best(run.record, ("raw",))
+    raw = _best(run.record, SNAPSHOT)
     average = _best(run.record, AVERAGED)
     if raw is not None and average is not None and average.value < raw.value:
         snapshot = "the snapshot" if raw.epoch is None else f"the snapshot of epoch {raw.epoch}"
