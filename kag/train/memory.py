@@ -11,7 +11,7 @@ from kag import text
 from kag.data.sites import Sites
 from kag.errors import SpecError
 from kag.model.size import shape_network, training_memory
-from kag.train.control_groups import memory_limit
+from kag.data.control_groups import memory_limit
 from kag.train.task import Task
 
 LIBRARIES = 2**30
