@@ -8,10 +8,10 @@ from typing import NamedTuple
 import torch
 
 from kag import text
+from kag.data.control_groups import memory_limit
 from kag.data.sites import Sites
 from kag.errors import SpecError
 from kag.model.size import shape_network, training_memory
-from kag.data.control_groups import memory_limit
 from kag.train.task import Task
 
 LIBRARIES = 2**30

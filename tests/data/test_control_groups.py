@@ -44,7 +44,11 @@ def test_the_tightest_limit_counts(tmp_path: Path, groups: str, files: dict[str,
         ("0::/\n", {"memory.max": str(4 * GIB), "memory.current": str(GIB)}, 3 * GIB),
         (
             "0::/\n",
-            {"memory.max": str(4 * GIB), "memory.current": str(3 * GIB), "memory.stat": f"anon 5\ninactive_file {GIB}\n"},
+            {
+                "memory.max": str(4 * GIB),
+                "memory.current": str(3 * GIB),
+                "memory.stat": f"anon 5\ninactive_file {GIB}\n",
+            },
             2 * GIB,
         ),
         (
