@@ -104,7 +104,10 @@ def _opened(file: h5py.File, layout: Layout, path: Path, allow_virtual: bool) ->
             raise DataError(
                 "this is a virtual dataset: its numbers lie in other datasets or files",
                 where=where,
-                remedy="pass --allow-virtual if you trust where they come from, or write the array itself",
+                remedy=(
+                    f"write the array itself, as h5py's plain[{layout.name!r}] = virtual[{layout.name!r}][:]; "
+                    "`kag data check --allow-virtual` looks at the sources"
+                ),
             )
         require_sources(dataset, path, where)
     return dataset

@@ -90,17 +90,18 @@ def linked_here(group: h5py.Group, name: str, where: str) -> h5py.HLObject:
     """
     with guarded("the HDF5 file is damaged", where):
         link = group.get(name, getlink=True)
+    remedy = "write the array itself into the file"
     if isinstance(link, h5py.ExternalLink):
         target = f"`{printable(link.path)}` in another file, `{printable(link.filename)}`"
     elif isinstance(link, h5py.SoftLink):
-        target = f"`{printable(link.path)}`"
+        target, remedy = f"`{printable(link.path)}`", f"{remedy}, or make a hard link"
     else:
         with guarded("the HDF5 file is damaged", where):
             return group[name]
     raise DataError(
         f"this is a link to {target}; kag reads what lies under its own name in the file itself",
         where=where,
-        remedy="write the array itself into the file, or make a hard link",
+        remedy=remedy,
     )
 
 
