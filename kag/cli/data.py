@@ -21,9 +21,7 @@ def check(
     file: Annotated[Path, typer.Argument(help="HDF5 file in the v3_residue_table layout.")],
     allow_virtual: Annotated[
         bool,
-        typer.Option(
-            "--allow-virtual", help="Look at virtual datasets and their sources too; training wants plain ones."
-        ),
+        typer.Option("--allow-virtual", help="Look at virtual datasets and their sources; training wants plain ones."),
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
 ) -> None:
