@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Sequence
 from decimal import ROUND_HALF_UP, Decimal
 from typing import NamedTuple
@@ -28,6 +29,9 @@ LARGE = 1e6
 
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+"""Characters that move a cursor, colour or turn what follows: control characters, separators of lines, directions."""
+
 
 class RampValue(NamedTuple):
     """A ramp as one value; its parts are named as in the spec."""
@@ -36,6 +40,11 @@ class RampValue(NamedTuple):
     end: object
     epochs: object
     shape: object = "linear"
+
+
+def printable(text: str) -> str:
+    """A name from outside as it may be shown on a terminal: control characters as escapes, `\\x1b[31m`."""
+    return _CONTROL.sub(lambda found: ascii(found.group())[1:-1], text)
 
 
 def three_decimals(value: float | None) -> str:

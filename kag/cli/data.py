@@ -19,24 +19,36 @@ app = typer.Typer(no_args_is_help=True, help="Check data files, or make one to t
 @app.command(epilog="Example:  kag data check data/sites.h5")
 def check(
     file: Annotated[Path, typer.Argument(help="HDF5 file in the v3_residue_table layout.")],
+    allow_virtual: Annotated[
+        bool,
+        typer.Option("--allow-virtual", help="Look at virtual datasets and their sources; training wants plain ones."),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
 ) -> None:
     """Read a file as training would and print what is in it; a faulty file is refused with dataset and row."""
     from rich.console import Console
+    from rich.markup import escape
 
+    from kag.cli.tables import finding_line
     from kag.data.read import read_sites
+    from kag.data.soundness import soundness
     from kag.data.summary import summary
+    from kag.text import printable
 
-    with Console(stderr=True).status(f"reading {file}"):
-        found = summary(read_sites(file))
+    with Console(stderr=True).status(escape(f"reading {printable(str(file))}")):
+        sites = read_sites(file, allow_virtual=allow_virtual)
+        found, odd = summary(sites), soundness(sites)
     if as_json:
-        typer.echo(json.dumps(found.plain(), indent=2))
+        findings = [finding.model_dump(mode="json") for finding in odd]
+        typer.echo(json.dumps({**found.plain(), "findings": findings}, indent=2))
         return
     console = Console()
     for table in (_splits(found), _columns(found)):
         console.print(table)
     for line in _lines(found):
-        console.print(line, highlight=False, soft_wrap=True)
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+    for finding in odd:
+        console.print(finding_line(finding), highlight=False, soft_wrap=True)
 
 
 @app.command(epilog="Example:  kag data synth demo.h5 --proteins 40   |   kag data synth wide.h5 --embedding 2560")
@@ -94,19 +106,24 @@ def _splits(found: Summary) -> Table:
 
 
 def _columns(found: Summary) -> Table:
+    from rich.markup import escape
+
     from kag.text import number
 
     title = f"widest of {found.columns} tabular columns (train)"
     table = _table(title, "column", "minimum", "median", "maximum", "skew")
     for row in found.widest_columns:
-        table.add_row(row.column, *map(number, (row.minimum, row.median, row.maximum, row.skew)))
+        table.add_row(escape(row.column), *map(number, (row.minimum, row.median, row.maximum, row.skew)))
     return table
 
 
 def _table(title: str, first: str, *figures: str) -> Table:
+    from rich.markup import escape
     from rich.table import Table
 
-    table = Table(first, title=title)
+    from kag.text import printable
+
+    table = Table(first, title=escape(printable(title)))
     for heading in figures:
         table.add_column(heading, justify="right")
     return table

@@ -12,6 +12,7 @@ from rich.markup import escape
 from kag.cli import blend, changelog, data, evaluate, mine, report, runs, serve, spec, sweep, train, windows
 from kag.cli.words import WITH_OVERRIDES
 from kag.errors import KagError, UserError
+from kag.text import printable
 
 _TRAINING = "training needs PyTorch and Lightning: pip install 'kag[train]'"
 BEYOND = {"torch": _TRAINING, "lightning": _TRAINING, "h5py": "data files need h5py: pip install 'kag[train]'"}
@@ -48,7 +49,8 @@ def main() -> None:
     try:
         _run()
     except KagError as error:
-        Console(stderr=True).print(f"[bold red]error:[/bold red] {escape(str(error))}", soft_wrap=True, highlight=False)
+        told = escape("\n".join(map(printable, str(error).splitlines())))
+        Console(stderr=True).print(f"[bold red]error:[/bold red] {told}", soft_wrap=True, highlight=False)
         sys.exit(error.exit_code)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -16,6 +16,13 @@ COMPARED_BYTES = 256 * 2**20
 MOST_CHUNKS = 16
 
 
+INSERTION_CODES = "two residues of the chain share the number, as insertion codes make them (100 and 100A)"
+RENUMBER = (
+    f"give each residue of a chain a number of its own in `{names.TABLE_NUMBERS.name}`, "
+    f"`{names.RESIDUE_NUMBERS.name}` and `{names.NEIGHBOUR_NUMBERS.name}`"
+)
+
+
 @dataclass(frozen=True, eq=False)
 class Centres:
     """Centre residues. The table has R rows in the file; centres that it lacks get rows behind them."""
@@ -23,7 +30,9 @@ class Centres:
     row_N: NDArray[np.int32]
     """Row of the extended table."""
     lacking_N: NDArray[np.bool_]
-    """The file's table has no row for it, or several under one residue number."""
+    """The file's table has no row for it, or several under one residue number (see `twice_N`)."""
+    twice_N: NDArray[np.bool_]
+    """The file's table has several rows of its number: insertion codes."""
     key_N: NDArray[np.int64]
     """(protein, residue number) of each point as one number."""
     key_R: NDArray[np.int64]
@@ -60,6 +69,7 @@ def find_centres(
     return Centres(
         row_N=row_N,
         lacking_N=lacking_N,
+        twice_N=count_N > 1,
         key_N=key_N,
         key_R=np.concatenate([key_R, new_A]),
         number_R=np.concatenate([table_number_R, number_A]),
@@ -79,13 +89,7 @@ def append_from_esm(
         DataError: `esm` is missing or not finite, or two points of one residue differ in it.
     """
     if not file.has(names.ESM):
-        row = int(centres.lacking_N.argmax())
-        protein = proteins[int(centres.key_N[row] >> 32)]
-        raise DataError(
-            f"{int(centres.lacking_N.sum())} centre residues are not in the residue table, or several times, "
-            f"and there is no `esm` to take them from; the first is {protein} {centres.number_R[centres.row_N[row]]}",
-            where=file.where(names.RESIDUE_NUMBERS, row),
-        )
+        raise _without_embedding(file, centres, proteins)
     filled_R = np.zeros(len(residue_RD), bool)
     for rows in file.blocks(names.ESM):
         wanted = np.flatnonzero(centres.lacking_N[rows])
@@ -101,7 +105,24 @@ def append_from_esm(
         residue_RD[target[first]] = block[first]
         filled_R[target[first]] = True
         bad[wanted] = (block != residue_RD[target]).any(axis=1)
-        file.refuse_rows(bad, names.ESM, "another point of the same residue has another embedding", rows=rows)
+        differs = "another point of the same residue has another embedding"
+        twice = bad & centres.twice_N[rows]
+        file.refuse_rows(twice, names.ESM, f"{differs}: {INSERTION_CODES}", rows=rows, remedy=RENUMBER)
+        file.refuse_rows(bad, names.ESM, differs, rows=rows)
+
+
+def _without_embedding(file: LayoutFile, centres: Centres, proteins: tuple[str, ...]) -> DataError:
+    twice = bool(centres.twice_N.any())
+    bad_N = centres.twice_N if twice else centres.lacking_N
+    row = int(bad_N.argmax())
+    protein = proteins[int(centres.key_N[row] >> 32)]
+    how = "are in the residue table several times" if twice else "are not in the residue table"
+    return DataError(
+        f"{int(bad_N.sum())} centre residues {how}, and there is no `{names.ESM.name}` to take them from; "
+        f"the first is {protein} {centres.number_R[centres.row_N[row]]}" + (f": {INSERTION_CODES}" if twice else ""),
+        where=file.where(names.RESIDUE_NUMBERS, row),
+        remedy=RENUMBER if twice else None,
+    )
 
 
 def prove_table(file: LayoutFile, centres: Centres, residue_RD: NDArray[np.float32]) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -12,40 +11,51 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from kag.data.layout import FORMAT, OPTIONAL, REQUIRED, SIZES, STATEMENTS, Kind, Layout
+from kag.data.header import Header, read_header
+from kag.data.layout import Layout
+from kag.data.storage import damaged, guarded, require_regular
 from kag.errors import DataError
+from kag.text import printable
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 BLOCK_BYTES = 32 * 2**20
+CHUNK_CACHE = 16 * 2**20
+"""Bytes that HDF5 keeps of a dataset, so that blocks smaller than a chunk do not decompress it again."""
+
+LONGEST_TEXT = 1024
+TEXT_BYTES = 2**30
+"""Most that a block of texts can take where each is as long as the file; no fewer than `TEXT_ROWS` rows, though."""
+TEXT_ROWS = 256
+TEXT_BLOCKS = 64
+"""Times that a chunk larger than the cache may be decompressed again."""
+
 Numbers = NDArray[np.float32] | NDArray[np.int32]
 INT32 = np.iinfo(np.int32)
-KINDS: dict[Kind, str] = {"float": "f", "integer": "iub", "text": "SO"}
 ALL = slice(None)
-LIBRARY_ERRORS = (OSError, RuntimeError, KeyError, ValueError, TypeError)
-"""What h5py raises, depending on which byte of a file is wrong; only calls of h5py are guarded by it."""
 
 
 @contextmanager
-def open_layout(path: Path) -> Iterator[LayoutFile]:
-    """Open a file and check that all datasets of the layout are there, with fitting types and shapes.
+def open_layout(path: Path, *, allow_virtual: bool = False, copies: int = 1) -> Iterator[LayoutFile]:
+    """Open a file and check that all datasets of the layout are there, with fitting types and shapes, and can be read.
+
+    Args:
+        allow_virtual: take virtual datasets, whose numbers lie in other files.
+        copies: processes of this host that each hold the arrays.
 
     Raises:
-        DataError: there is no such file, it is not HDF5, it is damaged, or datasets are missing or misshaped.
+        DataError: there is no such file, it is not HDF5, it is damaged, datasets are missing or misshaped, lie
+            elsewhere, were never written, or do not fit into memory.
     """
+    require_regular(path)
     try:
-        file = h5py.File(path, "r")
+        file = h5py.File(path, "r", rdcc_nbytes=CHUNK_CACHE)
     except OSError as error:
         raise _unreadable(path, error) from error
     with file:
-        yield LayoutFile(file, path)
+        yield LayoutFile(read_header(file, path, allow_virtual=allow_virtual, copies=copies))
 
 
 def _unreadable(path: Path, error: OSError) -> DataError:
-    if isinstance(error, FileNotFoundError):
-        remedy = "correct the path, or make a file with `kag data synth OUT`"
-        return DataError("there is no such file", where=str(path), remedy=remedy)
-    if path.is_dir():
-        return DataError("this is a folder, not an HDF5 file", where=str(path))
     try:
         with path.open("rb") as stream:
             is_hdf5 = stream.read(len(SIGNATURE)) == SIGNATURE
@@ -53,12 +63,7 @@ def _unreadable(path: Path, error: OSError) -> DataError:
         return DataError(f"the file cannot be read: {denied.strerror}", where=str(path))
     if not is_hdf5:
         return DataError("this is not an HDF5 file", where=str(path), remedy="`kag data synth OUT` makes one to try")
-    return _damaged("the HDF5 file is truncated or damaged, or being written", str(path), error)
-
-
-def _damaged(what: str, where: str, error: Exception) -> DataError:
-    cause = error.args[-1] if error.args else type(error).__name__
-    return DataError(f"{what}: {cause}", where=where, remedy="copy or write the file again")
+    return damaged("the HDF5 file is truncated or damaged, or being written", str(path), error)
 
 
 class LayoutFile:
@@ -68,26 +73,15 @@ class LayoutFile:
         sizes: what each shape letter is in this file.
     """
 
-    def __init__(self, file: h5py.File, path: Path) -> None:
-        self._path = path
-        self.sizes: dict[str, int] = {}
-        try:
-            self._names = list(file)
-            self._objects = {item.name: file[item.name] for item in REQUIRED + OPTIONAL if item.name in file}
-            self._attributes = {name: file.attrs[name] for name in (*STATEMENTS, *SIZES) if name in file.attrs}
-        except LIBRARY_ERRORS as error:
-            raise _damaged("the HDF5 file is damaged", str(path), error) from error
-        self._check_statements()
-        self._check_shapes()
-        self._check_sizes()
-
-    def where(self, layout: Layout, row: int | None = None) -> str:
-        """Place of a fault: file, dataset, row."""
-        return f"{self._path}, dataset `{layout.name}`" + ("" if row is None else f", row {row}")
+    def __init__(self, header: Header) -> None:
+        self._datasets = header.datasets
+        self._path = header.path
+        self.where = header.where
+        self.sizes = header.sizes
 
     def has(self, layout: Layout) -> bool:
         """Whether an optional dataset is there."""
-        return layout.name in self._objects
+        return layout in self._datasets
 
     def whole(self, layout: Layout) -> NDArray[Any]:
         """A dataset of numbers, as `fill` copies it."""
@@ -111,7 +105,7 @@ class LayoutFile:
 
     def blocks(self, layout: Layout) -> Iterator[slice]:
         """Row ranges that hold whole chunks, so that each chunk is decompressed once."""
-        dataset = self._objects[layout.name]
+        dataset = self._datasets[layout]
         chunk_rows = dataset.chunks[0] if dataset.chunks else 1
         row_bytes = max(1, dataset.dtype.itemsize * int(np.prod(dataset.shape[1:])))
         step = max(1, BLOCK_BYTES // (row_bytes * chunk_rows)) * chunk_rows
@@ -120,7 +114,7 @@ class LayoutFile:
 
     def rows(self, layout: Layout, rows: slice) -> NDArray[np.float32]:
         """A range of rows of a float dataset as float32; not checked for NaN."""
-        dataset = self._objects[layout.name]
+        dataset = self._datasets[layout]
         block = np.empty((len(self.range(layout, rows)), *dataset.shape[1:]), np.float32)
         self._read(layout, rows, block)
         return block
@@ -131,35 +125,58 @@ class LayoutFile:
 
     def chunk_rows(self, layout: Layout) -> int:
         """Rows of a chunk, which HDF5 reads together; all rows if the dataset is not cut into chunks."""
-        dataset = self._objects[layout.name]
+        dataset = self._datasets[layout]
         return int(dataset.chunks[0]) if dataset.chunks else len(dataset)
 
     def item_bytes(self, layout: Layout) -> int:
         """Bytes of one number of a dataset."""
-        return int(self._objects[layout.name].dtype.itemsize)
+        return int(self._datasets[layout].dtype.itemsize)
 
     def text(self, layout: Layout) -> NDArray[np.bytes_]:
-        """A dataset of strings (bytes or str, of fixed or variable length) as fixed-length bytes."""
-        return np.concatenate([np.asarray(self._block(layout, rows), np.bytes_) for rows in self.blocks(layout)])
+        """A dataset of strings (bytes or str, of fixed or variable length) as fixed-length bytes.
+
+        Raises:
+            DataError: a text of variable length is longer than `LONGEST_TEXT`.
+        """
+        if h5py.check_string_dtype(self._datasets[layout].dtype).length is not None:
+            return np.concatenate([np.asarray(self._block(layout, rows), np.bytes_) for rows in self.blocks(layout)])
+        # The header tells no length, and many rows may share one long text: the file is small, its rows are not.
+        step = max(TEXT_BYTES // self._path.stat().st_size, TEXT_ROWS, self.chunk_rows(layout) // TEXT_BLOCKS)
+        starts = range(0, self.sizes[layout.shape[0]], step)
+        return np.concatenate([self._variable_text(layout, slice(start, start + step)) for start in starts])
+
+    def _variable_text(self, layout: Layout, rows: slice) -> NDArray[np.bytes_]:
+        block = self._block(layout, rows)
+        length_N = np.fromiter(map(len, block), np.int64, len(block))
+        what = f"the text has {length_N.max():,} bytes, more than {LONGEST_TEXT:,}"
+        self.refuse_rows(length_N > LONGEST_TEXT, layout, what, rows=rows)
+        return block.astype(np.bytes_)
 
     def decode(self, layout: Layout, names: NDArray[np.bytes_]) -> tuple[str, ...]:
         """Strings of bytes.
 
         Raises:
-            DataError: one is not UTF-8.
+            DataError: one is not UTF-8, or would move the cursor of a terminal.
         """
         try:
-            return tuple(name.decode("utf-8") for name in names.tolist())
+            texts = tuple(name.decode("utf-8") for name in names.tolist())
         except UnicodeDecodeError as error:
             raise DataError(f"{error.object!r} is not UTF-8 text", where=self.where(layout)) from error
+        for text in texts:
+            if text != printable(text):
+                raise DataError(f"`{printable(text)}` holds a control character", where=self.where(layout))
+        return texts
 
-    def refuse_rows(self, bad: NDArray[np.bool_], layout: Layout, what: str, *, rows: slice = ALL) -> None:
+    def refuse_rows(
+        self, bad: NDArray[np.bool_], layout: Layout, what: str, *, rows: slice = ALL, remedy: str | None = None
+    ) -> None:
         """Refuse the file if a row is bad, naming the first one and how many there are.
 
         Args:
             bad: shape (N,) or (N, anything).
             what: one sentence about a bad row.
             rows: rows of the dataset that `bad` is about.
+            remedy: what to do about it.
 
         Raises:
             DataError: a row is bad.
@@ -170,7 +187,7 @@ class LayoutFile:
         count = int(bad_N.sum())
         more = f" ({count} rows, this is the first)" if count > 1 else ""
         row = self.range(layout, rows)[int(bad_N.argmax())]
-        raise DataError(what + more, where=self.where(layout, row))
+        raise DataError(what + more, where=self.where(layout, row), remedy=remedy)
 
     def _read(self, layout: Layout, rows: slice, out: Numbers) -> None:
         if layout.kind == "float":
@@ -182,67 +199,10 @@ class LayoutFile:
 
     def _block(self, layout: Layout, rows: slice, out: Numbers | None = None) -> NDArray[Any]:
         """Some rows as the file has them, or, if `out` is given, converted into it by HDF5 without another copy."""
-        dataset = self._objects[layout.name]
-        try:
+        dataset = self._datasets[layout]
+        what = f"rows {rows.start} to {rows.stop - 1} cannot be read, the file is damaged"
+        with guarded(what, self.where(layout, rows.start)):
             if out is None:
                 return np.asarray(dataset[rows])
             dataset.read_direct(out, np.s_[rows])
-            return out
-        except LIBRARY_ERRORS as error:
-            what = f"rows {rows.start} to {rows.stop - 1} cannot be read, the file is damaged"
-            raise _damaged(what, self.where(layout, rows.start), error) from error
-
-    def _check_statements(self) -> None:
-        for attribute, needed in STATEMENTS.items():
-            found = self._attributes.get(attribute, needed)
-            found = found.decode(errors="replace") if isinstance(found, bytes) else str(found)
-            if found != needed:
-                raise DataError(f"the file attribute `{attribute}` is `{found}`", where=str(self._path), nearest=needed)
-
-    def _check_shapes(self) -> None:
-        said_by: dict[str, str] = {}
-        for layout in REQUIRED + OPTIONAL:
-            if layout in OPTIONAL and not self.has(layout):
-                continue
-            dataset = self._dataset(layout)
-            for axis, (letter, size) in enumerate(zip(layout.shape, dataset.shape, strict=True)):
-                if size == 0:
-                    raise DataError(f"axis {axis} has length 0", where=self.where(layout))
-                known = self.sizes.setdefault(letter, size)
-                said_by.setdefault(letter, layout.name)
-                if known != size:
-                    raise DataError(
-                        f"axis {axis} has length {size}, but in `{said_by[letter]}` it is {known}",
-                        where=self.where(layout),
-                    )
-
-    def _dataset(self, layout: Layout) -> h5py.Dataset:
-        if not self.has(layout):
-            close = get_close_matches(layout.name, self._names, n=1, cutoff=0.5)
-            raise DataError(
-                f"the dataset is missing; the layout is `{FORMAT}`",
-                where=self.where(layout),
-                nearest=close[0] if close else None,
-            )
-        dataset = self._objects[layout.name]
-        if not isinstance(dataset, h5py.Dataset):
-            raise DataError("this is a group, not a dataset", where=self.where(layout))
-        if dataset.ndim != len(layout.shape):
-            raise DataError(
-                f"the shape is {dataset.shape}, but {len(layout.shape)} axes are needed: ({', '.join(layout.shape)})",
-                where=self.where(layout),
-            )
-        is_text = h5py.check_string_dtype(dataset.dtype) is not None
-        if is_text != (layout.kind == "text") or dataset.dtype.kind not in KINDS[layout.kind]:
-            raise DataError(f"the type is {dataset.dtype}, but {layout.kind} is needed", where=self.where(layout))
-        return dataset
-
-    def _check_sizes(self) -> None:
-        for attribute, letter in SIZES.items():
-            stated = self._attributes.get(attribute)
-            if stated is not None and np.any(np.asarray(stated) != self.sizes[letter]):
-                layout = next(layout for layout in REQUIRED if letter in layout.shape)
-                raise DataError(
-                    f"the file attribute `{attribute}` is {stated}, but the array has {self.sizes[letter]} columns",
-                    where=self.where(layout),
-                )
+        return out

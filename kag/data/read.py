@@ -15,22 +15,26 @@ from kag.errors import DataError
 from kag.names import SPLITS
 
 
-def read_sites(path: Path) -> Sites:
+def read_sites(path: Path, *, allow_virtual: bool = False, copies: int = 1) -> Sites:
     """Read a whole file into arrays, each chunk once; the per-sample `esm` is read only where the table lacks a centre.
 
     A neighbour is missing if its index is negative, or if it is the centre itself (files pad with it at distance 0).
 
+    Args:
+        allow_virtual: take virtual datasets, whose numbers lie in other files.
+        copies: processes of this host that each hold the arrays.
+
     Raises:
         DataError: anything is wrong with the file; names dataset and first row.
     """
-    with open_layout(path) as file:
+    with open_layout(path, allow_virtual=allow_virtual, copies=copies) as file:
         protein_N, proteins, table_protein_R = _proteins(file)
         split_N = _split(file, protein_N, proteins)
         label_N = _labels(file, split_N)
         centres = find_centres(
             protein_N, file.whole(names.RESIDUE_NUMBERS), table_protein_R, file.whole(names.TABLE_NUMBERS)
         )
-        neighbour_NK, distance_NK = _neighbours(file, centres)
+        neighbour_NK, distance_NK = _neighbours(file, centres, proteins)
         tabular_NF = file.whole(names.TABULAR)
         file.refuse_rows(~np.isfinite(tabular_NF), names.TABULAR, "the value is NaN or infinite")
         residue_RD = _table(file, centres, proteins)
@@ -59,7 +63,9 @@ def _proteins(file: LayoutFile) -> tuple[NDArray[np.int32], tuple[str, ...], NDA
     key_N = file.text(names.PROTEIN_KEYS)
     keys, protein_N = _codes(key_N)
     file.refuse_rows(key_N == b"", names.PROTEIN_KEYS, "the protein key is empty")
-    table_keys, code_R = _codes(file.text(names.TABLE_KEYS))
+    table_key_R = file.text(names.TABLE_KEYS)
+    file.refuse_rows(table_key_R == b"", names.TABLE_KEYS, "the protein key is empty")
+    table_keys, code_R = _codes(table_key_R)
     place = np.minimum(np.searchsorted(keys, table_keys), len(keys) - 1)
     known = np.where(keys[place] == table_keys, place, -1).astype(np.int32)
     return protein_N, file.decode(names.PROTEIN_KEYS, keys), known[code_R]
@@ -100,7 +106,9 @@ def _labels(file: LayoutFile, split_N: NDArray[np.int8]) -> NDArray[np.uint8]:
     return label_N.astype(np.uint8)
 
 
-def _neighbours(file: LayoutFile, centres: Centres) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+def _neighbours(
+    file: LayoutFile, centres: Centres, proteins: tuple[str, ...]
+) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
     neighbour_NK = file.whole(names.NEIGHBOURS)
     residues = file.sizes["R"]
     file.refuse_rows(
@@ -108,6 +116,7 @@ def _neighbours(file: LayoutFile, centres: Centres) -> tuple[NDArray[np.int32], 
     )
     there_NK = neighbour_NK >= 0
     neighbour_NK[~there_NK] = -1
+    _refuse_strangers(file, centres, proteins, neighbour_NK)
     if file.has(names.NEIGHBOUR_NUMBERS):
         number_NK = file.whole(names.NEIGHBOUR_NUMBERS)
         file.refuse_rows(
@@ -115,14 +124,36 @@ def _neighbours(file: LayoutFile, centres: Centres) -> tuple[NDArray[np.int32], 
             names.NEIGHBOURS,
             f"the residue number at this index of the table differs from `{names.NEIGHBOUR_NUMBERS.name}`",
         )
-    there_NK &= centres.key_R[neighbour_NK] != centres.key_N[:, None]
     distance_NK = file.whole(names.DISTANCES)
+    own_NK = centres.key_R[neighbour_NK] == centres.key_N[:, None]
+    # Under an insertion code another residue has the centre's number: it is a neighbour, the centre is at distance 0.
+    there_NK &= ~own_NK | (centres.twice_N[:, None] & (distance_NK != 0))
     file.refuse_rows(there_NK & ~np.isfinite(distance_NK), names.DISTANCES, "the value is NaN or infinite")
     file.refuse_rows(there_NK & (distance_NK < 0), names.DISTANCES, "the distance is negative")
     file.refuse_rows(there_NK & (distance_NK == 0), names.DISTANCES, "the distance to another residue is 0")
     neighbour_NK[~there_NK] = -1
     distance_NK[~there_NK] = np.inf
     return neighbour_NK, distance_NK
+
+
+def _refuse_strangers(
+    file: LayoutFile, centres: Centres, proteins: tuple[str, ...], neighbour_NK: NDArray[np.int32]
+) -> None:
+    """Refuse a neighbour that lies in another protein than its centre."""
+    protein_R = (centres.key_R >> 32).astype(np.int32)
+    protein_N = (centres.key_N >> 32).astype(np.int32)
+    stranger_NK = (neighbour_NK >= 0) & (protein_R[neighbour_NK] != protein_N[:, None])
+    if stranger_NK.any():
+        row, place = np.argwhere(stranger_NK)[0]
+        index = int(neighbour_NK[row, place])
+        other = int(protein_R[index])
+        of = f"protein `{proteins[other]}`" if other >= 0 else "a protein without points"
+        file.refuse_rows(
+            stranger_NK,
+            names.NEIGHBOURS,
+            f"the residue at index {index} of the table is of {of}, the centre of `{proteins[protein_N[row]]}`",
+            remedy="indices count over the whole residue table: add the row at which the protein begins",
+        )
 
 
 def _table(file: LayoutFile, centres: Centres, proteins: tuple[str, ...]) -> NDArray[np.float32]:
@@ -140,4 +171,11 @@ def _table(file: LayoutFile, centres: Centres, proteins: tuple[str, ...]) -> NDA
 def _features(file: LayoutFile) -> tuple[str, ...] | None:
     if not file.has(names.FEATURE_NAMES):
         return None
-    return file.decode(names.FEATURE_NAMES, file.text(names.FEATURE_NAMES))
+    name_F = file.text(names.FEATURE_NAMES)
+    file.refuse_rows(name_F == b"", names.FEATURE_NAMES, "the name of the column is empty")
+    _, first_F, place_F = np.unique(name_F, return_index=True, return_inverse=True)
+    texts = file.decode(names.FEATURE_NAMES, name_F)
+    again_F = first_F[place_F] != np.arange(len(name_F))
+    what = f"the name `{texts[int(again_F.argmax())]}` stands for two columns"
+    file.refuse_rows(again_F, names.FEATURE_NAMES, what)
+    return texts

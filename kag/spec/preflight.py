@@ -7,10 +7,11 @@ past the end, a learning rate at its peak when averaging started, settings witho
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from pydantic import BaseModel, ConfigDict
 
+from kag.errors import SpecError
 from kag.finding import Evidence, Finding, Severity, error, note, warning
 from kag.spec.flat import flat
 from kag.spec.ramp import ramps
@@ -39,6 +40,17 @@ def preflight(spec: RunSpec, facts: Facts | None = None) -> list[Finding]:
     """Every finding of every rule, errors first."""
     found = [finding for rule in RULES for finding in rule(spec, facts or Facts())]
     return sorted(found, key=lambda finding: list(Severity).index(finding.severity))
+
+
+def require_no_error(findings: Sequence[Finding], where: str) -> None:
+    """Refuse a run that a rule calls an error.
+
+    Raises:
+        SpecError: lists the errors.
+    """
+    errors = [finding.sentence for finding in findings if finding.severity is Severity.ERROR]
+    if errors:
+        raise SpecError("\n  ".join([f"{len(errors)} preflight error(s):", *errors]), where=where)
 
 
 def retired_keys(_: RunSpec, facts: Facts) -> Iterator[Finding]:

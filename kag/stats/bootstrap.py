@@ -47,7 +47,7 @@ def auprc_samples(score_N: Array, label_N: Array, protein_N: Array, *, samples: 
     products of one (scores, proteins) matrix with the weights.
 
     Raises:
-        RunFailed: a score is NaN.
+        Diverged: a score is NaN.
     """
     check_scores(score_N)
     key_P, protein_N = np.unique(protein_N, return_inverse=True)

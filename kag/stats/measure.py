@@ -55,7 +55,7 @@ def measure(
         samples: resamples of the bootstrap; 0 leaves the intervals out. They are the same for all models.
 
     Raises:
-        RunFailed: a logit is NaN or infinite.
+        Diverged: a logit is NaN or infinite.
     """
     metrics.check_logits(logit_N)
     curve = metrics.curve(logit_N, label_N)

@@ -8,14 +8,16 @@ from pathlib import Path
 
 from kag.data.read import read_sites
 from kag.data.sites import Sites
+from kag.data.soundness import soundness_for
 from kag.model.size import flops_per_sample, parameters
-from kag.spec.preflight import Facts, accumulation_fits
+from kag.spec.preflight import Facts, accumulation_fits, require_no_error
 from kag.spec.run import RunSpec
 from kag.text import digest, size
+from kag.track.world import resolve_world
 from kag.train.build import build_network, build_objective
 from kag.train.memory import require_memory
 from kag.train.rehearsal import rehearse
-from kag.train.task import Task
+from kag.train.task import Task, this_machine
 
 BACKWARD = 3
 """Forward and backward cost about three times the forward pass."""
@@ -26,12 +28,16 @@ def estimate(spec: RunSpec) -> Iterator[str]:
 
     Raises:
         DataError: the data is at fault.
-        SpecError: the run does not fit the machine.
+        SpecError: the run does not fit the machine, or the data gives it nothing to learn from.
         RehearsalFailed: the rehearsal is.
     """
-    task = Task.of(spec, read_sites(Path(spec.data.file)))
-    sites = task.sites
+    world = resolve_world(spec, this_machine())
+    sites = read_sites(Path(spec.data.file), copies=world.processes or 1)
+    task = Task.of(spec, sites, world)
     yield _data_line(sites)
+    findings = soundness_for(sites, spec)
+    yield from (f"{finding.severity:<19}{finding.code}: {finding.sentence}" for finding in findings)
+    require_no_error(findings, spec.name)
     memory = require_memory(task)
     flops = flops_per_sample(spec.model, features=sites.columns, embedding=sites.embedding, neighbours=sites.neighbours)
     network = build_network(task)

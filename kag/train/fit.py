@@ -25,10 +25,12 @@ import torch
 
 from kag.data.batches import rounds_of
 from kag.data.read import read_sites
+from kag.data.soundness import soundness_for
 from kag.errors import SpecError
 from kag.finding import Finding, Severity
 from kag.forks.sharing import ShareOptions, sharing
 from kag.spec import Facts, RunSpec, preflight
+from kag.spec.preflight import require_no_error
 from kag.track.code import code_digest
 from kag.track.folder import RunFolder
 from kag.track.folders import FolderSource
@@ -82,13 +84,15 @@ def fit(
     console = (console if first else None) or RunConsole(quiet=not first)
     if repeated := copies(world, machine.environment):
         console.warn(repeated)
-    sites, earlier = read_sites(Path(spec.data.file)), earlier_runs(runs, console)
+    # The first process speaks for the memory of all: the others may hold their arrays by the time it asks.
+    sites = read_sites(Path(spec.data.file), copies=world.processes or 1 if first else 1)
+    earlier = earlier_runs(runs, console)
     facts = Facts(
         sibling_best_epochs=best_epochs(earlier, sites.digest),
         batches_per_epoch=rounds_of(len(sites.index("train")), spec.data.batch_size, world.processes or 1),
         retired=retired,
     )
-    findings = require_sound(spec, facts, console)
+    findings = require_sound(spec, [*preflight(spec, facts), *soundness_for(sites, spec)], console)
     task = Task.of(spec, sites, world)
     # A run that has no state yet begins with what it began with.
     start = None if resume and resume_state(resume) else find_start(task, runs)
@@ -157,16 +161,13 @@ def require_one_process_to_share(share: ShareOptions | None, world: World) -> No
         )
 
 
-def require_sound(spec: RunSpec, facts: Facts, console: RunConsole) -> list[Finding]:
-    """Print what preflight has to say, and go on only without errors.
+def require_sound(spec: RunSpec, findings: list[Finding], console: RunConsole) -> list[Finding]:
+    """Print what the rules about spec and data have to say, and go on only without errors.
 
     Raises:
         SpecError: lists the errors.
     """
-    findings = preflight(spec, facts)
-    errors = [finding.sentence for finding in findings if finding.severity is Severity.ERROR]
-    if errors:
-        raise SpecError("\n  ".join([f"{len(errors)} preflight error(s):", *errors]), where=spec.name)
+    require_no_error(findings, spec.name)
     for finding in findings:
         if finding.severity is Severity.WARNING:
             console.warn(finding.sentence)

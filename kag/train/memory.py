@@ -8,10 +8,10 @@ from typing import NamedTuple
 import torch
 
 from kag import text
+from kag.data.control_groups import memory_limit
 from kag.data.sites import Sites
 from kag.errors import SpecError
 from kag.model.size import shape_network, training_memory
-from kag.train.control_groups import memory_limit
 from kag.train.task import Task
 
 LIBRARIES = 2**30
@@ -78,10 +78,13 @@ def _shape(task: Task) -> dict[str, int]:
 
 def _refuse(task: Task, size: int) -> None:
     have, where = machine_memory()
-    need = size + LIBRARIES
+    # On the CPU all processes share one memory; of the GPUs each has its own.
+    sharing = 1 if torch.cuda.is_available() else task.world.processes or 1
+    need = sharing * (size + LIBRARIES)
     if need > have:
+        processes = f" in {sharing} processes" if sharing > 1 else ""
         raise SpecError(
-            f"training needs about {text.size(need)}, {where} has {text.size(have)}",
+            f"training{processes} needs about {text.size(need)}, {where} has {text.size(have)}",
             where=task.spec.name,
             remedy="a smaller model.attention.width, model.hidden or data.batch_size; `kag check` shows the figures",
         )

@@ -189,8 +189,8 @@ def _inputs_matter(spec: RunSpec, network: Network, batch: Batch) -> str:
     scale = spec.model.gate.context_scale
     network.set_epoch(max((0, scale.epochs), key=scale.at))
     reference_B = _score(network, batch).logit_B
-    used = float(network.context_scale) > 0 and bool(batch.valid_CK.any())
-    checked = []
+    wanted = float(network.context_scale) > 0
+    used, checked = wanted and bool(batch.valid_CK.any()), []
     if used:
         _differs(reference_B, network, batch._replace(neighbour_CKD=-batch.neighbour_CKD), "neighbours")
         checked.append("neighbours")
@@ -199,7 +199,8 @@ def _inputs_matter(spec: RunSpec, network: Network, batch: Batch) -> str:
         _differs(reference_B, network, batch._replace(distance_CK=nearer_CK), "distances")
         checked.append("distances")
     _differs(reference_B, network, batch._replace(tabular_BF=-batch.tabular_BF - 1.0), "tabular columns")
-    return f"the logits depend on {', '.join([*checked, 'tabular columns'])}"
+    untried = "; no point of the batch has a valid neighbour, so neighbours were not tried" if wanted > used else ""
+    return f"the logits depend on {', '.join([*checked, 'tabular columns'])}{untried}"
 
 
 def _widened(batch: Batch) -> Batch:

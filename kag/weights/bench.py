@@ -120,7 +120,7 @@ class Bench:
 
         Raises:
             CheckpointError: the state does not fit the network.
-            RunFailed: it scores no finite number.
+            Diverged: it scores no finite number.
         """
         plain = self._variant(state)
         return Tried(plain, self._variant(self.recomputed(state)) if normalised_by_batch(self.network) else None)

@@ -68,7 +68,7 @@ def try_ratios(parents: Sequence[StoredWeights], ratios: Iterable[Ratios], bench
 
     Raises:
         CheckpointError: the parents cannot be blended.
-        RunFailed: a blend scores no finite number.
+        Diverged: a blend scores no finite number.
     """
     require_compatible(parents)
     states = [parent.network for parent in parents]
@@ -84,7 +84,7 @@ def greedy_soup(parents: Sequence[StoredWeights], bench: Bench) -> Iterator[Tria
 
     Raises:
         CheckpointError: the parents cannot be blended.
-        RunFailed: a blend scores no finite number.
+        Diverged: a blend scores no finite number.
     """
     numbers = range(len(parents))
     alone = []

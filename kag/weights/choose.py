@@ -53,7 +53,7 @@ def choose(candidates: Mapping[Kind, StoredWeights], bench: Bench, *, selected_o
 
     Raises:
         CheckpointError: they do not fit the bench.
-        RunFailed: one scores no finite number.
+        Diverged: one scores no finite number.
     """
     on_val = {kind: bench.evaluate(each.network, samples=SAMPLES) for kind, each in candidates.items()}
     chosen = max(candidates, key=lambda kind: on_val[kind].auprc)

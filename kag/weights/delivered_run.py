@@ -58,7 +58,7 @@ def deliver_blend(
     Raises:
         SpecError: the name cannot name a run.
         CheckpointError: the weights cannot be written.
-        RunFailed: they score no finite number.
+        Diverged: they score no finite number.
     """
     best = best_trial(trials)
     pairs = list(zip(parents, best.ratios, strict=True))

@@ -94,7 +94,7 @@ def measured(
 
     Raises:
         DataError: a point of the split was not scored.
-        RunFailed: a logit is NaN or infinite.
+        Diverged: a logit is NaN or infinite.
     """
     expected_N = sites.index(split)
     found = predictions.within(expected_N)
@@ -122,7 +122,7 @@ def evaluate(
         samples: resamples of the bootstrap; 0 leaves the intervals out.
 
     Raises:
-        RunFailed: a logit is NaN or infinite.
+        Diverged: a logit is NaN or infinite.
     """
     predictions = score(network, tables, evaluation_batches(sites, split))
     return measured(predictions, sites, split, threshold=threshold, samples=samples)

@@ -42,7 +42,7 @@ def evaluate_file(
     Raises:
         CheckpointError: the file is not a checkpoint, or does not fit the data.
         DataError: the data is at fault.
-        RunFailed: the weights have diverged.
+        Diverged: the weights have diverged.
     """
     network, weights = load_network(path, fastest_device())
     sites = read_sites(data or Path(weights.spec.data.file))

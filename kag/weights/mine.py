@@ -50,7 +50,7 @@ def mine(
 
     Raises:
         DataError: nothing is missed, or val has no positive to choose the threshold by.
-        RunFailed: a logit is NaN or infinite.
+        Diverged: a logit is NaN or infinite.
     """
     network, sites, tables = bench.network, bench.sites, bench.tables
     threshold = evaluate(network, sites, tables, "val", samples=0).threshold

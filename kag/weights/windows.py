@@ -99,7 +99,7 @@ def window_map(
 
     Raises:
         CheckpointError: the sums are those of another network.
-        RunFailed: the weights of an epoch or a window have diverged.
+        Diverged: the weights of an epoch or a window have diverged.
     """
     found = {(window.start, window.length): window for window in _ranked(sums, bench, progress)}
     chosen = promising([window for window in found.values() if window.length > 1], verify)
@@ -114,7 +114,7 @@ def verified(sums: RunSums, bench: Bench, window: Window) -> Window:
 
     Raises:
         CheckpointError: the window is not covered by the stored sums, or they are those of another network.
-        RunFailed: its weights have diverged.
+        Diverged: its weights have diverged.
     """
     return replace(window, tried=bench.tried(sums.average(window.start, window.length)))
 

@@ -112,6 +112,51 @@ def _esm_nan_where_needed(file: h5py.File) -> None:
     file["esm"][30, 2] = np.nan
 
 
+def _indices_of_each_chain(file: h5py.File) -> None:
+    """Indices begin with each protein; the residue numbers agree by chance, since all proteins count from 1."""
+    first_N = np.repeat(np.arange(5) * 16, 20)
+    file["neighbor_residue_indices"][:] -= first_N[:, None].astype(np.int32)
+
+
+def _indices_of_each_chain_alone(file: h5py.File) -> None:
+    _indices_of_each_chain(file)
+    del file["neighbor_resnums"]
+
+
+def _neighbour_in_a_protein_without_points(file: h5py.File) -> None:
+    keys = file["residue_protein_keys"][:]
+    keys[64:] = b"unseen_A"
+    file["residue_protein_keys"][:] = keys
+    file["neighbor_residue_indices"][0, 1] = 70
+    file["neighbor_resnums"][0, 1] = file["residue_numbers_table"][70]
+
+
+def _insertion_code(file: h5py.File) -> None:
+    """Residues 5 and 6 of the first protein become 5 and 5A; points lie on both."""
+    file["residue_numbers"][:4] = [5, 6, 5, 6]
+    table = file["residue_embeddings"][:]
+    file["esm"][:4] = table[[4, 5, 4, 5]]
+    file["residue_numbers"][:4] = 5
+    file["residue_numbers_table"][5] = 5
+    del file["neighbor_resnums"]
+
+
+def _insertion_code_without_esm(file: h5py.File) -> None:
+    _insertion_code(file)
+    del file["esm"]
+
+
+def _escapes_in_names(file: h5py.File) -> None:
+    replace(file, "feature_names", [b"a", b"\x1b[2Jb", b"c"])
+
+
+def _escape_in_a_key(file: h5py.File) -> None:
+    for name in ("protein_keys", "residue_protein_keys"):
+        keys = file[name][:]
+        keys[keys == b"synth00001_A"] = "synth\x9b31m".encode()
+        replace(file, name, keys, dtype=h5py.string_dtype())
+
+
 def _esm_contradicts_itself(file: h5py.File) -> None:
     file["residue_numbers"][[30, 39]] = 999
     file["esm"][39] = file["esm"][30] + 1
@@ -170,6 +215,21 @@ MALFORMED: dict[str, Builder] = {
     "centre in no table": edited(_centre_unknown),
     "needed esm row is NaN": edited(_esm_nan_where_needed),
     "esm of one residue differs": edited(_esm_contradicts_itself),
+    "neighbours counted in each chain": edited(_indices_of_each_chain),
+    "neighbours counted in each chain, no numbers": edited(_indices_of_each_chain_alone),
+    "neighbour in a protein without points": edited(_neighbour_in_a_protein_without_points),
+    "insertion code": edited(_insertion_code),
+    "insertion code without esm": edited(_insertion_code_without_esm),
+    "size that is no number": attribute("knn_k", "three"),
+    "size as other text": attribute("esm_dimension", "5"),
+    "size of several numbers": attribute("tabular_features", [3, 3]),
+    "escape in an attribute": attribute("transformer_format", "\x1b[31mv3"),
+    "column named twice": edited(lambda file: replace(file, "feature_names", [b"a", b"b", b"a"])),
+    "column without a name": edited(lambda file: replace(file, "feature_names", [b"a", b"", b"c"])),
+    "escape in a column": edited(_escapes_in_names),
+    "escape in a protein key": edited(_escape_in_a_key),
+    "escape in the name of a dataset": edited(lambda file: file.move("labels", "label\x1bs")),
+    "table key is empty": value("residue_protein_keys", 53, ""),
 }
 
 MESSAGES: dict[str, tuple[str, ...]] = {
@@ -217,4 +277,29 @@ MESSAGES: dict[str, tuple[str, ...]] = {
     "centre in no table": ("`residue_numbers`, row 30:", "2 ", "synth00001_A 999"),
     "needed esm row is NaN": ("`esm`, row 30:", "NaN"),
     "esm of one residue differs": ("`esm`, row 39:", "same residue"),
+    "neighbours counted in each chain": (
+        "`neighbor_residue_indices`, row 20:",
+        "synth00000_A",
+        "synth00001_A",
+        "80 rows",
+    ),
+    "neighbours counted in each chain, no numbers": ("`neighbor_residue_indices`, row 20:", "whole residue table"),
+    "neighbour in a protein without points": ("`neighbor_residue_indices`, row 0:", "index 70", "without points"),
+    "insertion code": ("`esm`, row 1:", "insertion codes", "a number of its own"),
+    "insertion code without esm": (
+        "`residue_numbers`, row 0:",
+        "synth00000_A 5",
+        "insertion codes",
+        "a number of its own",
+    ),
+    "size that is no number": ("knn_k", "'three'", "str", "number"),
+    "size as other text": ("esm_dimension", "5", "`residue_embeddings`", "4"),
+    "size of several numbers": ("tabular_features", "[3, 3]", "ndarray"),
+    "escape in an attribute": ("transformer_format", r"`\x1b[31mv3`"),
+    "column named twice": ("`feature_names`, row 2:", "`a`", "two columns"),
+    "column without a name": ("`feature_names`, row 1:", "empty"),
+    "escape in a column": ("`feature_names`", r"`\x1b[2Jb`", "control character"),
+    "escape in a protein key": ("`protein_keys`", r"\x9b31m", "control character"),
+    "escape in the name of a dataset": ("`labels`", "missing", r"nearest: label\x1bs"),
+    "table key is empty": ("`residue_protein_keys`, row 53:", "empty"),
 }

@@ -1,0 +1,68 @@
+"""Whether a file fits into memory, asked of its header before any value is read."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+
+import h5py
+
+from kag import text
+from kag.data.host_memory import free_memory
+from kag.data.layout import ESM, Layout
+from kag.errors import DataError
+
+NUMBER_BYTES = 4
+"""Arrays are held as float32 and int32."""
+
+VARIABLE_TEXT_BYTES = 128
+"""For a text of variable length, whose length the header does not tell: the object, and the array that it goes to."""
+
+ROW_BYTES = 64
+"""Keys, order and context of a point or residue."""
+
+DECODING = 2
+"""A chunk is there twice while it is decompressed."""
+
+
+def require_room(datasets: Mapping[Layout, h5py.Dataset], path: Path, copies: int = 1) -> None:
+    """Refuse a file whose arrays do not fit into the memory that is free.
+
+    Args:
+        datasets: those that will be read.
+        copies: processes of this host that each hold the arrays.
+
+    Raises:
+        DataError: names the dataset that needs most, what is needed and what there is.
+    """
+    held = {layout: _held(layout, dataset) for layout, dataset in datasets.items()}
+    chunk = {layout: _chunk(dataset) for layout, dataset in datasets.items()}
+    needed = copies * (sum(held.values()) + max(chunk.values()))
+    free, machine = free_memory()
+    if needed <= free:
+        return
+    most = max(datasets, key=lambda layout: held[layout] + chunk[layout])
+    processes = f" in {copies} processes" if copies > 1 else ""
+    chunks = f" and {text.size(chunk[most])} for a chunk, which is read whole" if chunk[most] > held[most] else ""
+    raise DataError(
+        f"reading the file{processes} needs about {text.size(needed)} of memory, {machine} has {text.size(free)} free; "
+        f"this dataset of shape {datasets[most].shape} takes most, {text.size(held[most])}{chunks}",
+        where=f"{path}, dataset `{most.name}`",
+        remedy="a machine with more memory, or a file of fewer proteins, fewer columns or smaller chunks",
+    )
+
+
+def _held(layout: Layout, dataset: h5py.Dataset) -> int:
+    """Bytes of the array that a dataset becomes, and of what is counted beside it; `esm` is looked at and let go."""
+    if layout is ESM:
+        return 0
+    size = int(math.prod(dataset.shape))
+    if layout.kind != "text":
+        return size * NUMBER_BYTES + (size * ROW_BYTES if dataset.ndim == 1 else 0)
+    length = h5py.check_string_dtype(dataset.dtype).length
+    return size * int(length or VARIABLE_TEXT_BYTES)
+
+
+def _chunk(dataset: h5py.Dataset) -> int:
+    return DECODING * int(math.prod(dataset.chunks) * dataset.dtype.itemsize) if dataset.chunks else 0
