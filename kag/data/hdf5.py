@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from kag.data.layout import FORMAT, OPTIONAL, REQUIRED, SIZES, STATEMENTS, Kind, Layout
+from kag.data.layout import EMBEDDING, FORMAT, OPTIONAL, REQUIRED, SIZES, STATEMENTS, Kind, Layout
 from kag.errors import DataError
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
@@ -61,6 +61,10 @@ def _damaged(what: str, where: str, error: Exception) -> DataError:
     return DataError(f"{what}: {cause}", where=where, remedy="copy or write the file again")
 
 
+def _text(value: Any) -> str:
+    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
+
+
 class LayoutFile:
     """An open file whose datasets, types and shapes fit the layout.
 
@@ -74,7 +78,9 @@ class LayoutFile:
         try:
             self._names = list(file)
             self._objects = {item.name: file[item.name] for item in REQUIRED + OPTIONAL if item.name in file}
-            self._attributes = {name: file.attrs[name] for name in (*STATEMENTS, *SIZES) if name in file.attrs}
+            self._attributes = {
+                name: file.attrs[name] for name in (*STATEMENTS, *SIZES, *EMBEDDING) if name in file.attrs
+            }
         except LIBRARY_ERRORS as error:
             raise _damaged("the HDF5 file is damaged", str(path), error) from error
         self._check_statements()
@@ -88,6 +94,25 @@ class LayoutFile:
     def has(self, layout: Layout) -> bool:
         """Whether an optional dataset is there."""
         return layout.name in self._objects
+
+    def require(self, layout: Layout, *, remedy: str | None = None) -> None:
+        """Refuse a file that lacks a dataset.
+
+        Raises:
+            DataError: it does; the nearest name is named.
+        """
+        if not self.has(layout):
+            close = get_close_matches(layout.name, self._names, n=1, cutoff=0.5)
+            raise DataError(
+                f"the dataset is missing; the layout is `{FORMAT}`",
+                where=self.where(layout),
+                nearest=close[0] if close else None,
+                remedy=remedy,
+            )
+
+    def stated(self, attributes: Iterable[str]) -> tuple[tuple[str, str], ...]:
+        """What the file says of itself: those of the attributes that are there, with their text."""
+        return tuple((name, _text(self._attributes[name])) for name in attributes if name in self._attributes)
 
     def whole(self, layout: Layout) -> NDArray[Any]:
         """A dataset of numbers, as `fill` copies it."""
@@ -194,8 +219,7 @@ class LayoutFile:
 
     def _check_statements(self) -> None:
         for attribute, needed in STATEMENTS.items():
-            found = self._attributes.get(attribute, needed)
-            found = found.decode(errors="replace") if isinstance(found, bytes) else str(found)
+            found = _text(self._attributes.get(attribute, needed))
             if found != needed:
                 raise DataError(f"the file attribute `{attribute}` is `{found}`", where=str(self._path), nearest=needed)
 
@@ -217,13 +241,7 @@ class LayoutFile:
                     )
 
     def _dataset(self, layout: Layout) -> h5py.Dataset:
-        if not self.has(layout):
-            close = get_close_matches(layout.name, self._names, n=1, cutoff=0.5)
-            raise DataError(
-                f"the dataset is missing; the layout is `{FORMAT}`",
-                where=self.where(layout),
-                nearest=close[0] if close else None,
-            )
+        self.require(layout)
         dataset = self._objects[layout.name]
         if not isinstance(dataset, h5py.Dataset):
             raise DataError("this is a group, not a dataset", where=self.where(layout))

@@ -12,7 +12,8 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kag.data.sites import DataFacts, Sites
+from kag.data.facts import DataFacts
+from kag.data.sites import Sites
 from kag.data.tables import SiteTables
 from kag.errors import CheckpointError
 from kag.model.network import Network
