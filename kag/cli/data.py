@@ -21,14 +21,17 @@ def check(
     file: Annotated[Path, typer.Argument(help="HDF5 file in the v3_residue_table layout.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
 ) -> None:
-    """Read a file as training would and print what is in it; a faulty file is refused with dataset and row."""
+    """Read a file as training would and print what is in it; a faulty file is refused with dataset and row.
+
+    A file without some of the splits is for evaluation only, one without labels for prediction only: it is said.
+    """
     from rich.console import Console
 
     from kag.data.read import read_sites
     from kag.data.summary import summary
 
     with Console(stderr=True).status(f"reading {file}"):
-        found = summary(read_sites(file))
+        found = summary(read_sites(file, purpose=None))
     if as_json:
         typer.echo(json.dumps(found.plain(), indent=2))
         return
@@ -85,18 +88,24 @@ def synth(
 
 
 def _splits(found: Summary) -> Table:
+    from kag.text import MISSING
+
     headings = ("split", "proteins", "points", "positives", "prevalence", "centre residues", "contexts")
     table = _table(found.path, *headings)
     for row in found.splits:
-        counts = [f"{count:,}" for count in (row.proteins, row.points, row.positives, row.residues, row.contexts)]
-        table.add_row(row.split, *counts[:3], f"{row.prevalence:.2%}", *counts[3:])
+        positives, share = (
+            (MISSING, MISSING) if row.positives is None else (f"{row.positives:,}", f"{row.prevalence:.2%}")
+        )
+        counts = [f"{count:,}" for count in (row.proteins, row.points, row.residues, row.contexts)]
+        table.add_row(row.split, *counts[:2], positives, share, *counts[2:])
     return table
 
 
 def _columns(found: Summary) -> Table:
     from kag.text import number
 
-    title = f"widest of {found.columns} tabular columns (train)"
+    rows = "train" if found.splits[0].split == "train" else "all rows"
+    title = f"widest of {found.columns} tabular columns ({rows})"
     table = _table(title, "column", "minimum", "median", "maximum", "skew")
     for row in found.widest_columns:
         table.add_row(row.column, *map(number, (row.minimum, row.median, row.maximum, row.skew)))
@@ -122,6 +131,8 @@ def _lines(found: Summary) -> list[str]:
         + ("one per centre residue" if found.one_context_per_centre else "several per centre residue"),
         f"digest          {found.digest}",
     ]
+    if found.lacks:
+        lines.append(f"use             {' and '.join(f'no {what}' for what in found.lacks)}: for {found.purpose} only")
     if found.constant_columns:
         lines.insert(4, f"constant        {', '.join(found.constant_columns)}")
     return lines
