@@ -46,7 +46,11 @@ POS_WEIGHT = "imbalance/pos_weight"
 PREVALENCE = "imbalance/prevalence"
 
 Split = Literal["train", "val", "test"]
-SPLITS = get_args(Split)
+SPLITS: tuple[Split, ...] = get_args(Split)
+ALL: Literal["all"] = "all"
+"""All rows of a file: what is evaluated where a file has no splits."""
+Part = Literal[Split, "all"]
+"""What a number is about: a split, or all rows."""
 METRICS = ("auprc", "auprc_per_protein", "auroc", "iou", "f1", "precision", "recall", "threshold", "bce")
 """What logits and labels alone tell; `bce` is the cross-entropy in which every point weighs the same."""
 

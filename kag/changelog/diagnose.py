@@ -49,6 +49,7 @@ AMONG: tuple[AmongRule, ...] = (
     evaluation.val_test_disagree,
     ending.best_to_date,
     evaluation.not_distinguishable,
+    evaluation.external_evaluation,
     gate.penalty_without_effect,
     lineage.row_order,
 )

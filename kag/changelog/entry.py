@@ -11,7 +11,8 @@ from functools import cached_property
 from kag.compare.comparison import Comparison, compare
 from kag.finding import Finding
 from kag.names import SPLITS
-from kag.track.record import Course, Result, RunRecord
+from kag.track.evaluations import Look
+from kag.track.record import Course, ExternalEvaluation, Result, RunRecord
 from kag.view.results import headline
 from kag.view.words import NamedRuns
 
@@ -101,6 +102,11 @@ class Siblings:
         """Runs, this one included, whose test AUPRC is the same number, in order."""
         return self._by_test.get(entry.value("test"), ())
 
+    def looks(self, evaluation: ExternalEvaluation) -> int:
+        """How many different weights had been evaluated on the same data when this was done, its own included."""
+        looks = self._looks.get(Look.of(evaluation).data_digest, ())
+        return len({weights for when, weights in looks if when <= evaluation.when})
+
     def listed_before(self, entry: Entry) -> Entry | None:
         """The run that started last among those that a hand-kept log lists above this one."""
         return self._listed_before.get(entry.id)
@@ -149,6 +155,14 @@ class Siblings:
         for entry in self.entries:
             if (value := entry.value("test")) is not None:
                 found.setdefault(value, []).append(entry)
+        return found
+
+    @cached_property
+    def _looks(self) -> dict[str | None, list[tuple[datetime, str | None]]]:
+        found: dict[str | None, list[tuple[datetime, str | None]]] = {}
+        for evaluation in (one for entry in self.entries for one in entry.record.evaluations):
+            look = Look.of(evaluation)
+            found.setdefault(look.data_digest, []).append((evaluation.when, look.weights_digest))
         return found
 
     @cached_property

@@ -73,6 +73,7 @@ def _plain(row: Row) -> dict[str, Any]:
         "uncommitted": list(record.git.uncommitted) if record.git else None,
         "val_auprc": row.entry.value("val"),
         "test_auprc": None if row.says("val_typed_as_test") else row.entry.value("test"),
+        "evaluations": [evaluation.model_dump(mode="json") for evaluation in record.evaluations],
         "new_best": row.new_best,
         "findings": [finding.model_dump(mode="json") for finding in row.findings],
         "note": body(row.entry.notes),

@@ -25,7 +25,10 @@ def check(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
 ) -> None:
-    """Read a file as training would and print what is in it; a faulty file is refused with dataset and row."""
+    """Read a file as training would and print what is in it; a faulty file is refused with dataset and row.
+
+    A file without some of the splits is for evaluation only, one without labels for prediction only: it is said.
+    """
     from rich.console import Console
     from rich.markup import escape
 
@@ -36,7 +39,7 @@ def check(
     from kag.text import printable
 
     with Console(stderr=True).status(escape(f"reading {printable(str(file))}")):
-        sites = read_sites(file, allow_virtual=allow_virtual)
+        sites = read_sites(file, purpose=None, allow_virtual=allow_virtual)
         found, odd = summary(sites), soundness(sites)
     if as_json:
         findings = [finding.model_dump(mode="json") for finding in odd]
@@ -97,11 +100,16 @@ def synth(
 
 
 def _splits(found: Summary) -> Table:
+    from kag.text import MISSING
+
     headings = ("split", "proteins", "points", "positives", "prevalence", "centre residues", "contexts")
     table = _table(found.path, *headings)
     for row in found.splits:
-        counts = [f"{count:,}" for count in (row.proteins, row.points, row.positives, row.residues, row.contexts)]
-        table.add_row(row.split, *counts[:3], f"{row.prevalence:.2%}", *counts[3:])
+        positives, share = (
+            (MISSING, MISSING) if row.positives is None else (f"{row.positives:,}", f"{row.prevalence:.2%}")
+        )
+        counts = [f"{count:,}" for count in (row.proteins, row.points, row.residues, row.contexts)]
+        table.add_row(row.split, *counts[:2], positives, share, *counts[2:])
     return table
 
 
@@ -110,7 +118,8 @@ def _columns(found: Summary) -> Table:
 
     from kag.text import number
 
-    title = f"widest of {found.columns} tabular columns (train)"
+    rows = "train" if found.splits[0].split == "train" else "all rows"
+    title = f"widest of {found.columns} tabular columns ({rows})"
     table = _table(title, "column", "minimum", "median", "maximum", "skew")
     for row in found.widest_columns:
         table.add_row(escape(row.column), *map(number, (row.minimum, row.median, row.maximum, row.skew)))
@@ -139,6 +148,8 @@ def _lines(found: Summary) -> list[str]:
         + ("one per centre residue" if found.one_context_per_centre else "several per centre residue"),
         f"digest          {found.digest}",
     ]
+    if found.lacks:
+        lines.append(f"use             {' and '.join(f'no {what}' for what in found.lacks)}: for {found.purpose} only")
     if found.constant_columns:
         lines.insert(4, f"constant        {', '.join(found.constant_columns)}")
     return lines

@@ -2,31 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kag.cli.words import known_splits
+from kag.cli.words import known_parts
 
 if TYPE_CHECKING:
-    from kag.track.record import Result
+    from rich.console import Console
+
+    from kag.track.folder import RunFolder
+    from kag.weights.evaluate_file import Evaluated
 
 
 def evaluate(
     weights: Annotated[
         str, typer.Argument(metavar="RUN|CHECKPOINT", help="Run (its delivered weights), RUN:CHECKPOINT, or a file.")
     ],
-    split: Annotated[list[str] | None, typer.Option(help="train, val or test; may be repeated.")] = None,
+    split: Annotated[
+        list[str] | None,
+        typer.Option(help="train, val or test, or all rows of other data; may be repeated.", show_default="val"),
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Write logits and probabilities to this HDF5 file.")] = None,
-    data: Annotated[Path | None, typer.Option(help="Another data file than the one in the spec.")] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Another data file than the one in the spec, such as an external benchmark.")
+    ] = None,
     runs: Annotated[Path, typer.Option(help="Folder of the run folders.")] = Path("runs"),
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Evaluate weights: exact AUPRC with its interval, and metrics at val's threshold.
 
-    The threshold is always chosen on val, whatever splits are asked for.
+    The threshold is always the one of the run's own val, whatever splits or data are asked for. Other data may have any
+    of the splits, or none; what the weights score there is kept with the run under the file's name.
 
     Examples:
 
@@ -34,34 +42,59 @@ def evaluate(
 
       kag eval oct17 --split val --split test --out predictions.h5
 
+      kag eval oct17 --data coach420.h5
+
       kag eval runs/2025-10-21_12-48-11_oct17/checkpoints/best.ckpt --split test --json
     """
-    splits = known_splits(split or ["val"])
+    splits = known_parts(split or [])
 
     from rich.console import Console
-    from rich.progress import Progress
 
     from kag.cli.results import results_json, results_table
+    from kag.cli.scoring import progress_bar, say, say_unchecked
+    from kag.text import digest, number
     from kag.weights.evaluate_file import evaluate_file
     from kag.weights.given import folder_of, weights_file
 
     console, file = Console(stderr=as_json), weights_file(weights, runs)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("scoring", total=None)
-        scored = evaluate_file(file, splits, data=data, out=out, progress=lambda n: bar.update(task, completed=n))
-    folder = folder_of(file)
-    recorded = folder.read_record().results if folder else ()
-    results = [as_recorded(result, recorded) for result in scored]
+    with progress_bar(console) as progress:
+        found = evaluate_file(file, splits, data=data, out=out, progress=progress)
     if as_json:
-        typer.echo(results_json(results))
+        typer.echo(results_json(found.results, file=found.data if found.external else None))
     else:
-        console.print(results_table(f"results of {weights}", results))
-        if out is not None:
-            console.print(f"wrote {out}", highlight=False)
+        where = f" on {found.data.name} (data {digest(found.data_digest)})" if found.external else ""
+        console.print(results_table(f"results of {weights}{where}", found.results))
+    say_unchecked(console, found.unchecked)
+    if found.external:
+        say(console, f"at the threshold {number(found.threshold)} (logit), which the run's own val chose")
+        keep(folder_of(file), found, console)
+    if out is not None and not as_json:
+        say(console, f"wrote {out}")
 
 
-def as_recorded(result: Result, recorded: Sequence[Result]) -> Result:
-    """The result with what the run says of these weights: a file alone does not know whether they are an average."""
-    known = (each for each in recorded if each.weights_digest == result.weights_digest)
-    said = max(known, key=lambda each: each.delivered, default=result)
-    return result.model_copy(update={name: getattr(said, name) for name in ("weights", "selected_on", "delivered")})
+def keep(folder: RunFolder | None, found: Evaluated, console: Console) -> None:
+    """Keep an evaluation on other data with the run, and in its mirror; where it cannot be kept, say why.
+
+    The numbers are printed already: a run that is under way is no reason to withhold them.
+    """
+    from kag.cli.made import warner
+    from kag.cli.scoring import say
+    from kag.errors import RecordError
+    from kag.spec import load_spec
+    from kag.track.evaluations import keep_evaluations
+    from kag.track.wandb_run import mirror_record
+
+    if folder is None:
+        return
+    before = folder.read_record()
+    try:
+        record = keep_evaluations(folder, found.looks())
+    except RecordError as error:
+        warner(console)(f"not kept with the run: {error}")
+        return
+    if record.evaluations == before.evaluations:
+        say(console, f"run {folder.id} has this evaluation already")
+        return
+    say(console, f"kept with run {folder.id} under {found.data.name}")
+    if record.wandb_id is not None:
+        mirror_record(folder, record, load_spec(folder.spec_file).track, warner(console))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,15 +16,17 @@ if TYPE_CHECKING:
 
 def mirrored(record: RunRecord, runs: Path, track: TrackSpec, console: Console) -> RunRecord:
     """Mirror a finished run; W&B's failures are printed. The record with the W&B id, if it has one now."""
-    from rich.markup import escape
-
     from kag.track.folder import RunFolder
     from kag.track.wandb_run import mirror_finished
 
-    def warn(text: str) -> None:
-        console.print(f"[yellow]warning:[/yellow] {escape(text)}", soft_wrap=True)
+    return mirror_finished(RunFolder(runs / record.id), record, track, warner(console))
 
-    return mirror_finished(RunFolder(runs / record.id), record, track, warn)
+
+def warner(console: Console) -> Callable[[str], None]:
+    """What prints a warning."""
+    from rich.markup import escape
+
+    return lambda text: console.print(f"[yellow]warning:[/yellow] {escape(text)}", soft_wrap=True, highlight=False)
 
 
 def tried_cells(tried: Tried | None) -> list[str]:

@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from kag.cli import blend, changelog, data, evaluate, mine, report, runs, serve, spec, sweep, train, windows
+from kag.cli import blend, changelog, data, evaluate, mine, predict, report, runs, serve, spec, sweep, train, windows
 from kag.cli.words import WITH_OVERRIDES
 from kag.errors import KagError, UserError
 from kag.text import printable
@@ -29,6 +29,7 @@ app = typer.Typer(
 )
 app.command(name="train", context_settings=WITH_OVERRIDES)(train.train)
 app.command(name="eval")(evaluate.evaluate)
+app.command(name="predict")(predict.predict)
 app.command(name="check", context_settings=WITH_OVERRIDES)(spec.check)
 app.command(name="schema")(spec.schema)
 app.command(name="windows")(windows.windows)

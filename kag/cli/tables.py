@@ -166,6 +166,8 @@ def _parts(
         yield "Settings beside the defaults", printed(view.changes_table(changes, "default"))
     if record.results:
         yield "Results", printed(view.results_table(record.results))
+    for title, table in view.evaluations_tables(record).items():
+        yield escape(title), printed(table)
     if history:
         yield "Course", history_table(history)
     for title, table in view.details(record).items():

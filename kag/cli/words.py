@@ -10,7 +10,7 @@ from typing import cast
 import typer
 
 from kag.errors import UserError
-from kag.names import SPLITS, Split
+from kag.names import ALL, SPLITS, Part, Split
 
 WITH_OVERRIDES = {"ignore_unknown_options": True}
 """Lets `--a.b=c`, as `wandb agent` writes overrides, pass through to the list of words."""
@@ -29,10 +29,23 @@ def known_splits(words: Sequence[str]) -> list[Split]:
     Raises:
         UserError: there is no such split.
     """
+    return cast(list[Split], _known(words, SPLITS))
+
+
+def known_parts(words: Sequence[str]) -> list[Part]:
+    """The same, where `all` rows of a file may be meant, too.
+
+    Raises:
+        UserError: there is no such split.
+    """
+    return cast(list[Part], _known(words, (*SPLITS, ALL)))
+
+
+def _known(words: Sequence[str], known: Sequence[str]) -> list[str]:
     for word in words:
-        if word not in SPLITS:
-            raise UserError(f"there is no split {word!r}", nearest=", ".join(SPLITS))
-    return cast(list[Split], list(words))
+        if word not in known:
+            raise UserError(f"there is no split {word!r}", nearest=", ".join(known))
+    return list(words)
 
 
 def options_of(context: typer.Context) -> list[str]:

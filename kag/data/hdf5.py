@@ -78,6 +78,8 @@ class LayoutFile:
         self._path = header.path
         self.where = header.where
         self.sizes = header.sizes
+        self.require = header.require
+        self.stated = header.stated
 
     def has(self, layout: Layout) -> bool:
         """Whether an optional dataset is there."""

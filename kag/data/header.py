@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -10,7 +10,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from kag.data.layout import FORMAT, OPTIONAL, REQUIRED, SIZES, STATEMENTS, Kind, Layout
+from kag.data.layout import EMBEDDING, FORMAT, OPTIONAL, REQUIRED, SIZES, STATEMENTS, Kind, Layout
 from kag.data.room import require_room
 from kag.data.storage import (
     guarded,
@@ -34,10 +34,27 @@ class Header:
     datasets: dict[Layout, h5py.Dataset]
     sizes: dict[str, int]
     """What each shape letter is in this file."""
+    present: list[str]
+    """Names of everything in the file."""
+    attributes: dict[str, object]
+    """Those of the file that kag knows."""
 
     def where(self, layout: Layout, row: int | None = None) -> str:
         """Place of a fault: file, dataset, row."""
         return _where(self.path, layout) + ("" if row is None else f", row {row}")
+
+    def require(self, layout: Layout, *, remedy: str | None = None) -> None:
+        """Refuse a file that lacks an optional dataset.
+
+        Raises:
+            DataError: it does; the nearest name is named.
+        """
+        if layout not in self.datasets:
+            raise _missing(self.path, layout, self.present, remedy)
+
+    def stated(self, attributes: Iterable[str]) -> tuple[tuple[str, str], ...]:
+        """What the file says of itself: those of the attributes that are there, with their text."""
+        return tuple((name, _text(self.attributes[name])) for name in attributes if name in self.attributes)
 
 
 def read_header(file: h5py.File, path: Path, *, allow_virtual: bool, copies: int) -> Header:
@@ -52,7 +69,7 @@ def read_header(file: h5py.File, path: Path, *, allow_virtual: bool, copies: int
     """
     with guarded("the HDF5 file is damaged", str(path)):
         present = list(file)
-        attributes = {name: file.attrs[name] for name in (*STATEMENTS, *SIZES) if name in file.attrs}
+        attributes = {name: file.attrs[name] for name in (*STATEMENTS, *SIZES, *EMBEDDING) if name in file.attrs}
     _check_statements(attributes, path)
     datasets = dict(_datasets(file, present, path, allow_virtual))
     sizes = _sizes(datasets, path)
@@ -62,7 +79,21 @@ def read_header(file: h5py.File, path: Path, *, allow_virtual: bool, copies: int
     require_room(datasets, path, copies)
     for layout, dataset in datasets.items():
         require_written(dataset, _where(path, layout))
-    return Header(path, datasets, sizes)
+    return Header(path, datasets, sizes, present, attributes)
+
+
+def _missing(path: Path, layout: Layout, present: list[str], remedy: str | None = None) -> DataError:
+    close = get_close_matches(layout.name, present, n=1, cutoff=0.5)
+    return DataError(
+        f"the dataset is missing; the layout is `{FORMAT}`",
+        where=_where(path, layout),
+        nearest=printable(close[0]) if close else None,
+        remedy=remedy,
+    )
+
+
+def _text(value: object) -> str:
+    return printable(value.decode(errors="replace") if isinstance(value, bytes) else str(value))
 
 
 def _where(path: Path, layout: Layout) -> str:
@@ -71,8 +102,7 @@ def _where(path: Path, layout: Layout) -> str:
 
 def _check_statements(attributes: dict[str, object], path: Path) -> None:
     for attribute, needed in STATEMENTS.items():
-        found = attributes.get(attribute, needed)
-        found = printable(found.decode(errors="replace") if isinstance(found, bytes) else str(found))
+        found = _text(attributes.get(attribute, needed))
         if found != needed:
             raise DataError(f"the file attribute `{attribute}` is `{found}`", where=str(path), nearest=needed)
 
@@ -86,12 +116,7 @@ def _datasets(
             _check_type(dataset, layout, _where(path, layout))
             yield layout, dataset
         elif layout in REQUIRED:
-            close = get_close_matches(layout.name, present, n=1, cutoff=0.5)
-            raise DataError(
-                f"the dataset is missing; the layout is `{FORMAT}`",
-                where=_where(path, layout),
-                nearest=printable(close[0]) if close else None,
-            )
+            raise _missing(path, layout, present)
 
 
 def _opened(file: h5py.File, layout: Layout, path: Path, allow_virtual: bool) -> h5py.Dataset:

@@ -34,8 +34,6 @@ ESM = Layout("esm", "float", ("N", "D"))
 
 REQUIRED = (
     TABULAR,
-    LABELS,
-    SPLIT,
     PROTEIN_KEYS,
     RESIDUE_NUMBERS,
     NEIGHBOURS,
@@ -44,11 +42,15 @@ REQUIRED = (
     TABLE_KEYS,
     TABLE_NUMBERS,
 )
-OPTIONAL = (NEIGHBOUR_NUMBERS, FEATURE_NAMES, ESM)
-"""`esm` repeats the centre's row of the residue table; it is needed only for centres that the table lacks."""
+OPTIONAL = (LABELS, SPLIT, NEIGHBOUR_NUMBERS, FEATURE_NAMES, ESM)
+"""Labels and splits are needed for training. `esm` repeats the centre's row of the residue table; it is needed only for
+centres that the table lacks."""
 
 STATEMENTS = {"transformer_format": FORMAT, "neighbor_distance_metric": "euclidean_angstrom"}
 """What file attributes must say if they are there: other layouts, and distances counted in residues, look alike."""
 
 SIZES = {"knn_k": "K", "esm_dimension": "D", "tabular_features": "F"}
 """File attributes that state a size."""
+
+EMBEDDING = ("embedding_source", "embedding_columns", "embedding_model", "embedding_layer", "esm_model", "esm_layer")
+"""File attributes that state which embedding the residues have."""

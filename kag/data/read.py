@@ -10,27 +10,32 @@ from numpy.typing import NDArray
 from kag.data import layout as names
 from kag.data.centres import Centres, append_from_esm, find_centres, prove_table
 from kag.data.hdf5 import LayoutFile, open_layout
-from kag.data.sites import Sites, content_digest, contexts
+from kag.data.sites import Purpose, Sites, content_digest, contexts
 from kag.errors import DataError
 from kag.names import SPLITS
 
 
-def read_sites(path: Path, *, allow_virtual: bool = False, copies: int = 1) -> Sites:
+def read_sites(
+    path: Path, purpose: Purpose | None = Purpose.TRAINING, *, allow_virtual: bool = False, copies: int = 1
+) -> Sites:
     """Read a whole file into arrays, each chunk once; the per-sample `esm` is read only where the table lacks a centre.
 
     A neighbour is missing if its index is negative, or if it is the centre itself (files pad with it at distance 0).
 
     Args:
+        purpose: what the data must be good for; None takes whatever it is, see `Sites.purpose`.
         allow_virtual: take virtual datasets, whose numbers lie in other files.
         copies: processes of this host that each hold the arrays.
 
     Raises:
-        DataError: anything is wrong with the file; names dataset and first row.
+        DataError: anything is wrong with the file (names dataset and first row), or it is not for this purpose.
     """
     with open_layout(path, allow_virtual=allow_virtual, copies=copies) as file:
+        _require_purpose(file, purpose)
         protein_N, proteins, table_protein_R = _proteins(file)
-        split_N = _split(file, protein_N, proteins)
-        label_N = _labels(file, split_N)
+        split_N = _split(file, protein_N, proteins, every=purpose is Purpose.TRAINING)
+        labelled = file.has(names.LABELS) and purpose is not Purpose.PREDICTION
+        label_N = _labels(file, split_N, checked=labelled)
         centres = find_centres(
             protein_N, file.whole(names.RESIDUE_NUMBERS), table_protein_R, file.whole(names.TABLE_NUMBERS)
         )
@@ -39,10 +44,11 @@ def read_sites(path: Path, *, allow_virtual: bool = False, copies: int = 1) -> S
         file.refuse_rows(~np.isfinite(tabular_NF), names.TABULAR, "the value is NaN or infinite")
         residue_RD = _table(file, centres, proteins)
         features = _features(file)
+        embedding_stated = file.stated(names.EMBEDDING)
     compared = (tabular_NF, label_N, centres.row_N, neighbour_NK, distance_NK, protein_N, split_N, residue_RD)
     return Sites(
         tabular_NF=tabular_NF,
-        label_N=label_N,
+        label_N=label_N if len(label_N) else np.zeros_like(protein_N, np.uint8),
         centre_N=centres.row_N,
         neighbour_NK=neighbour_NK,
         distance_NK=distance_NK,
@@ -55,7 +61,17 @@ def read_sites(path: Path, *, allow_virtual: bool = False, copies: int = 1) -> S
         features=features,
         path=path,
         digest=content_digest(compared, proteins),
+        labelled=labelled,
+        embedding_stated=embedding_stated,
     )
+
+
+def _require_purpose(file: LayoutFile, purpose: Purpose | None) -> None:
+    """Refuse a file that lacks what its purpose needs, before anything large is read."""
+    if purpose is Purpose.TRAINING:
+        file.require(names.SPLIT, remedy="training needs splits; `kag eval RUN --data FILE` takes a file without")
+    if purpose in (Purpose.TRAINING, Purpose.EVALUATION):
+        file.require(names.LABELS, remedy="`kag predict RUN --data FILE --out FILE` scores a file without labels")
 
 
 def _proteins(file: LayoutFile) -> tuple[NDArray[np.int32], tuple[str, ...], NDArray[np.int32]]:
@@ -79,7 +95,12 @@ def _codes(key_N: NDArray[np.bytes_]) -> tuple[NDArray[np.bytes_], NDArray[np.in
     return keys, np.repeat(code.astype(np.int32), lengths)
 
 
-def _split(file: LayoutFile, protein_N: NDArray[np.int32], proteins: tuple[str, ...]) -> NDArray[np.int8]:
+def _split(
+    file: LayoutFile, protein_N: NDArray[np.int32], proteins: tuple[str, ...], *, every: bool
+) -> NDArray[np.int8]:
+    """Split of each point, -1 where the file has none; `every` one must have points."""
+    if not file.has(names.SPLIT):
+        return np.full(len(protein_N), -1, np.int8)
     split_N = file.whole(names.SPLIT)
     file.refuse_rows((split_N < 0) | (split_N >= len(SPLITS)), names.SPLIT, "the split is not 0, 1 or 2")
     _, first_P = np.unique(protein_N, return_index=True)
@@ -87,23 +108,36 @@ def _split(file: LayoutFile, protein_N: NDArray[np.int32], proteins: tuple[str, 
     if strays_N.any():
         protein = proteins[protein_N[strays_N.argmax()]]
         file.refuse_rows(strays_N, names.SPLIT, f"protein `{protein}` is in two splits")
-    for code, split in enumerate(SPLITS):
+    for code, split in enumerate(SPLITS) if every else ():
         if not (split_N == code).any():
-            raise DataError(f"the {split} split is empty: no row is {code}", where=file.where(names.SPLIT))
+            raise DataError(
+                f"the {split} split is empty: no row is {code}",
+                where=file.where(names.SPLIT),
+                remedy="training needs all three splits; `kag eval RUN --data FILE` takes any",
+            )
     return split_N.astype(np.int8)
 
 
-def _labels(file: LayoutFile, split_N: NDArray[np.int8]) -> NDArray[np.uint8]:
+def _labels(file: LayoutFile, split_N: NDArray[np.int8], *, checked: bool) -> NDArray[np.uint8]:
+    """Label of each point; empty where the file has none."""
+    if not file.has(names.LABELS):
+        return np.zeros(0, np.uint8)
     label_N = file.whole(names.LABELS)
-    file.refuse_rows((label_N != 0) & (label_N != 1), names.LABELS, "the label is not 0 or 1")
-    for code, split in enumerate(SPLITS):
+    if checked:
+        file.refuse_rows((label_N != 0) & (label_N != 1), names.LABELS, "the label is not 0 or 1")
+        _refuse_one_class(file, label_N, split_N)
+    return label_N.astype(np.uint8)
+
+
+def _refuse_one_class(file: LayoutFile, label_N: NDArray[np.int32], split_N: NDArray[np.int8]) -> None:
+    for code in np.unique(split_N):
         label = label_N[split_N == code]
         if label.min() == label.max():
+            part = f"the {SPLITS[code]} split" if code >= 0 else "the file"
             raise DataError(
-                f"every label of the {split} split is {label[0]}: there is nothing to rank",
+                f"every label of {part} is {label[0]}: there is nothing to rank",
                 where=file.where(names.LABELS, int((split_N == code).argmax())),
             )
-    return label_N.astype(np.uint8)
 
 
 def _neighbours(

@@ -8,13 +8,25 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kag.errors import DataError
-from kag.names import SPLITS
+from kag.names import ALL, SPLITS, Part
+
+
+class Purpose(StrEnum):
+    """What data are read for."""
+
+    TRAINING = "training"
+    """Labels, and every split has points of both classes."""
+    EVALUATION = "evaluation"
+    """Labels; any of the splits, or none: an external benchmark."""
+    PREDICTION = "prediction"
+    """Labels need not be there and are not used."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +46,7 @@ class Sites:
     protein_N: NDArray[np.int32]
     """Index into `proteins`."""
     split_N: NDArray[np.int8]
-    """0 train, 1 val, 2 test."""
+    """0 train, 1 val, 2 test; -1 where the file has no splits."""
     residue_RD: NDArray[np.float32]
     """Embedding of every residue."""
     residue_number_R: NDArray[np.int32]
@@ -49,16 +61,34 @@ class Sites:
     """Where the file was."""
     digest: str
     """SHA-256 of what training depends on; compression, chunks and path do not change it."""
+    labelled: bool = True
+    """Whether the labels may be used; if not, `label_N` means nothing."""
+    embedding_stated: tuple[tuple[str, str], ...] = ()
+    """What the file says of its embeddings: attribute and text."""
 
     def index(self, split: str) -> NDArray[np.int64]:
-        """Rows of the points of `train`, `val` or `test`, ascending.
+        """Rows of the points of `train`, `val` or `test`, or of `all`, ascending.
 
         Raises:
             DataError: there is no such split.
         """
+        if split == ALL:
+            return np.arange(self.points)
         if split not in SPLITS:
-            raise DataError(f"there is no split `{split}`", nearest=", ".join(SPLITS))
+            raise DataError(f"there is no split `{split}`", nearest=", ".join((*SPLITS, ALL)))
         return np.flatnonzero(self.split_N == SPLITS.index(split))
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """The splits that have points; `all` where the file has no splits."""
+        return tuple(split for code, split in enumerate(SPLITS) if (self.split_N == code).any()) or (ALL,)
+
+    @property
+    def purpose(self) -> Purpose:
+        """The most that the data can be used for."""
+        if not self.labelled:
+            return Purpose.PREDICTION
+        return Purpose.TRAINING if self.parts == SPLITS else Purpose.EVALUATION
 
     def prevalence(self, split: str) -> float:
         """Share of positive points of a split."""
@@ -93,28 +123,6 @@ class Sites:
     def contexts(self) -> int:
         """M."""
         return int(self.context_N.max()) + 1
-
-
-@dataclass(frozen=True)
-class DataFacts:
-    """What a network must know of its data, and which data it was trained on."""
-
-    features: int
-    """Tabular columns."""
-    embedding: int
-    """Width of a residue embedding."""
-    neighbours: int
-    """Neighbours of a centre residue."""
-    max_distance: float
-    """Angstrom."""
-    data_digest: str
-    columns: tuple[str, ...] | None = None
-    """Names of the tabular columns; None if the file, or the checkpoint that states these facts, has none."""
-
-    @classmethod
-    def of(cls, sites: Sites, max_distance: float) -> DataFacts:
-        """The facts of some data, of whose neighbours those within `max_distance` (angstrom) are used."""
-        return cls(sites.columns, sites.embedding, sites.neighbours, max_distance, sites.digest, sites.features)
 
 
 def contexts(

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from kag.data.sites import Sites
-from kag.names import SPLITS
+from kag.names import ALL, SPLITS
 
 QUANTILES = (0.0, 0.05, 0.5, 0.95, 1.0)
 WIDEST = 5
@@ -21,8 +21,9 @@ class SplitRow:
     split: str
     proteins: int
     points: int
-    positives: int
-    prevalence: float
+    positives: int | None
+    """None without labels."""
+    prevalence: float | None
     residues: int
     """Distinct centre residues."""
     contexts: int
@@ -31,7 +32,7 @@ class SplitRow:
 
 @dataclass(frozen=True)
 class ColumnRow:
-    """One tabular column over the train split."""
+    """One tabular column over the train split, or over all rows where there is none."""
 
     column: str
     minimum: float
@@ -47,6 +48,10 @@ class Summary:
 
     path: str
     digest: str
+    purpose: str
+    """`training`, `evaluation` or `prediction`: the most that it can be used for."""
+    lacks: tuple[str, ...]
+    """What it lacks for training: `train split`, ..., `labels`."""
     splits: tuple[SplitRow, ...]
     residues: int
     """Rows of the residue table."""
@@ -63,7 +68,7 @@ class Summary:
     widest_columns: tuple[ColumnRow, ...]
     """Tabular columns with the widest range."""
     constant_columns: tuple[str, ...]
-    """Tabular columns with one value in the whole train split."""
+    """Tabular columns with one value in the whole train split, or in all rows where there is none."""
 
     def plain(self) -> dict[str, Any]:
         """The same as dicts and lists."""
@@ -75,14 +80,16 @@ def summary(sites: Sites) -> Summary:
     there_NK = sites.neighbour_NK >= 0
     step_NK = sites.residue_number_R[sites.neighbour_NK] - sites.residue_number_R[sites.centre_N][:, None]
     distance = sites.distance_NK[there_NK]
-    train_NF = sites.tabular_NF[sites.index("train")]
+    train_NF = sites.tabular_NF[sites.index("train" if "train" in sites.parts else ALL)]
     least_F, most_F = train_NF.min(axis=0), train_NF.max(axis=0)
     widest = np.argsort(least_F - most_F, kind="stable")[:WIDEST]
     features = sites.features or tuple(f"column_{column}" for column in range(sites.columns))
     return Summary(
         path=str(sites.path),
         digest=sites.digest,
-        splits=tuple(_split_row(sites, split) for split in SPLITS),
+        purpose=str(sites.purpose),
+        lacks=_lacks(sites),
+        splits=tuple(_split_row(sites, split) for split in sites.parts),
         residues=sites.residues,
         embedding=sites.embedding,
         neighbours=sites.neighbours,
@@ -96,14 +103,20 @@ def summary(sites: Sites) -> Summary:
     )
 
 
+def _lacks(sites: Sites) -> tuple[str, ...]:
+    missing = [split for split in SPLITS if split not in sites.parts]
+    splits = ["splits"] if sites.parts == (ALL,) else [f"{split} split" for split in missing]
+    return (*splits, *([] if sites.labelled else ["labels"]))
+
+
 def _split_row(sites: Sites, split: str) -> SplitRow:
     index = sites.index(split)
     return SplitRow(
         split=split,
         proteins=len(np.unique(sites.protein_N[index])),
         points=len(index),
-        positives=int(sites.label_N[index].sum()),
-        prevalence=sites.prevalence(split),
+        positives=int(sites.label_N[index].sum()) if sites.labelled else None,
+        prevalence=sites.prevalence(split) if sites.labelled else None,
         residues=len(np.unique(sites.centre_N[index])),
         contexts=len(np.unique(sites.context_N[index])),
     )

@@ -19,7 +19,7 @@ from kag.report.sections import Report
 from kag.report.thin import thinned
 from kag.text import digest, fact
 from kag.view.results import interval, measured
-from kag.view.tables import details, facts, results_table
+from kag.view.tables import details, evaluations_tables, facts, results_table
 
 STYLES = (*assets.STYLES, "report.css")
 
@@ -60,6 +60,7 @@ def _environment() -> Environment:
         "facts": facts,
         "details": details,
         "results_table": results_table,
+        "evaluations_tables": evaluations_tables,
         "wide": lambda figure: figure.kind in _WIDE,
     }
     return environment

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kag.names import METRICS, Split
+from kag.names import METRICS, Part
 from kag.stats import bootstrap, metrics
 from kag.stats.interval import Interval
 from kag.stats.metrics import Array
@@ -17,7 +17,7 @@ from kag.stats.metrics import Array
 class Evaluation:
     """What weights score on a split."""
 
-    split: Split
+    split: Part
     values: Mapping[str, float | None]
     """By the names of `kag.names.METRICS`, in their order; None where the labels leave a metric undefined."""
     intervals: Mapping[str, Interval]
@@ -38,7 +38,7 @@ class Evaluation:
 
 
 def measure(
-    split: Split,
+    split: Part,
     logit_N: Array,
     label_N: Array,
     protein_N: Array,

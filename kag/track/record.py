@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
 from kag.finding import Finding
-from kag.names import Kind, Split
+from kag.names import Kind, Part
 from kag.spec.flat import Scalar as Scalar
 from kag.track.world import World
 
@@ -55,7 +55,8 @@ class _Value(BaseModel):
 class Result(_Value):
     """One number, and the weights and data it belongs to."""
 
-    split: Split
+    split: Part
+    """`all` where a file without splits was evaluated."""
     metric: str
     """A name of `kag.names.METRICS`."""
     value: Number
@@ -72,6 +73,16 @@ class Result(_Value):
     """What chose these weights: `val/auprc`, `last`, `given`, or None if unknown."""
     delivered: bool = False
     """Whether these are the weights that the run hands on."""
+
+
+class ExternalEvaluation(_Value):
+    """What weights of the run score on a file that the run did not have: one look at it."""
+
+    file: str
+    """Name of the file, without its folder."""
+    when: Moment
+    results: tuple[Result, ...] = Field(min_length=1)
+    """Of one set of weights on one split (or all rows), at the threshold of the run's own val; none is `delivered`."""
 
 
 class Checkpoint(_Value):
@@ -238,6 +249,8 @@ class RunRecord(_Value):
     """Epochs that its weights have seen, inherited ones included; None where nobody knows."""
     best_epoch: int | None = None
     results: tuple[Result, ...] = ()
+    evaluations: tuple[ExternalEvaluation, ...] = ()
+    """On external benchmarks, in the order in which they were made."""
     checkpoints: dict[str, Checkpoint] = Field(default_factory=dict)
     """`best`, `last`, `averaged`, ...: the delivered weights are under `delivered`."""
     resumes: tuple[tuple[Change, ...], ...] = ()

@@ -128,6 +128,10 @@ def end(run: Run, record: RunRecord) -> None:
     row = final_row(record)
     if row:
         run.log(row)
+    _close(run, record)
+
+
+def _close(run: Run, record: RunRecord) -> None:
     run.summary[END_KEY] = record.model_dump_json()
     run.finish(exit_code=0 if record.status.done else EXIT_INTERRUPTED if record.status is Status.KILLED else 1)
 
@@ -151,11 +155,29 @@ def mirror_finished(folder: RunFolder, record: RunRecord, track: TrackSpec, warn
         return record
     record = record.model_copy(update={"wandb_id": str(run.id)})
     folder.write_record(record)
+    _unless_lost(lambda: end(run, record), warn)
+    return record
+
+
+def mirror_record(folder: RunFolder, record: RunRecord, track: TrackSpec, warn: Callable[[str], None]) -> None:
+    """Bring the mirror of a run that has ended up to date, after something was added to its record.
+
+    Args:
+        folder: the run's.
+        record: as it stands there, with the W&B id.
+        track: where the run is mirrored.
+        warn: told what cannot be reached, started or uploaded.
+    """
+    run = begin(folder, record, track, warn, wandb_id=record.wandb_id)
+    if run is not None:
+        _unless_lost(lambda: _close(run, record), warn)
+
+
+def _unless_lost(act: Callable[[], None], warn: Callable[[str], None]) -> None:
     try:
-        end(run, record)
+        act()
     except lost() as error:
         warn(f"W&B was lost ({first_line(error)}); `wandb sync` can upload the run's local files later")
-    return record
 
 
 def final_row(record: RunRecord) -> dict[str, float]:

@@ -21,12 +21,7 @@ def build_network(task: Task) -> Network:
     """
     spec, facts = task.spec, task.facts
     torch.manual_seed(spec.seed)
-    network = Network(
-        spec.model,
-        features=facts.features,
-        embedding=facts.embedding,
-        max_distance=facts.max_distance,
-    )
+    network = Network(spec.model, features=facts.features, embedding=facts.embedding, max_distance=facts.max_distance)
     network.set_statistics(*train_statistics(task.sites))
     network.prior_bias(math.log(_pos_weight_at_start(task) * task.prevalence / (1.0 - task.prevalence)))
     network.set_epoch(0)

@@ -39,7 +39,7 @@ def estimate(spec: RunSpec) -> Iterator[str]:
     yield from (f"{finding.severity:<19}{finding.code}: {finding.sentence}" for finding in findings)
     require_no_error(findings, spec.name)
     memory = require_memory(task)
-    flops = flops_per_sample(spec.model, features=sites.columns, embedding=sites.embedding, neighbours=sites.neighbours)
+    flops = flops_per_sample(spec.model, **task.facts.sizes)
     network = build_network(task)
     batches = task.batches_per_epoch()
     epochs, steps = len(batches), math.ceil(batches[0] / spec.trainer.accumulate)

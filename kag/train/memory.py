@@ -39,7 +39,7 @@ def expected_memory(task: Task) -> Expected:
     spec = task.spec
     memory = training_memory(
         spec.model,
-        **_shape(task),
+        **task.facts.sizes,
         batch_size=spec.data.batch_size,
         precision=spec.trainer.precision,
     )
@@ -66,14 +66,9 @@ def require_memory_for_weights(task: Task) -> None:
     Raises:
         SpecError: as `require_memory`.
     """
-    network = shape_network(task.spec.model, **_shape(task))
+    network = shape_network(task.spec.model, **task.facts.sizes)
     weights = sum(p.numel() * p.element_size() for p in network.parameters())
     _refuse(task, (4 + bool(task.spec.swa)) * weights + _table_bytes(task.sites))
-
-
-def _shape(task: Task) -> dict[str, int]:
-    facts = task.facts
-    return {"features": facts.features, "embedding": facts.embedding, "neighbours": facts.neighbours}
 
 
 def _refuse(task: Task, size: int) -> None:

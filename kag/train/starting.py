@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from kag.errors import CheckpointError
+from kag.data.facts import column_order, refuse_other_embedding
+from kag.data.layout import FEATURE_NAMES
+from kag.errors import CheckpointError, DataError
 from kag.model.network import Network
 from kag.spec.flat import DESCRIPTIVE, differences, flat
 from kag.spec.run import RunSpec, StartFromSpec
+from kag.text import digest
 from kag.track.folder import RunFolder
 from kag.track.record import Change, Source
 from kag.train.state import position_of, require_future
@@ -39,7 +42,7 @@ class Start:
 
     def __str__(self) -> str:
         """What a run begins with, and where its spec differs from that of the run that lends its weights."""
-        first = f"starts from {self.source.run}, {self.source.checkpoint} ({self.weights.weights_digest[:8]})"
+        first = f"starts from {self.source.run}, {self.source.checkpoint} ({digest(self.weights.weights_digest)})"
         return "\n".join([first, *(f"  {one.key} {one.before} -> {one.after}" for one in self.changes)])
 
 
@@ -50,6 +53,7 @@ def find_start(task: Task, runs: Path) -> Start | None:
         RecordError: there is no such run.
         CheckpointError: the run has no such checkpoint, it is damaged, or it has no state of training to keep.
         SpecError: that state has no future under this spec.
+        DataError: the data has other tabular columns than the weights know, or another order, or another embedding.
     """
     spec = task.spec
     if spec.start_from is None:
@@ -58,6 +62,7 @@ def find_start(task: Task, runs: Path) -> Start | None:
     path = checkpoint_file(folder, spec.start_from)
     content = load_torch(path)
     weights = parse_checkpoint(content, where=str(path))
+    _require_same_inputs(task, weights, path)
     everything = spec.start_from.keep == "everything"
     if everything and "optimizer_states" not in content:
         raise CheckpointError(
@@ -73,6 +78,20 @@ def find_start(task: Task, runs: Path) -> Start | None:
         state=path if everything else None,
         changes=changed_keys(weights.spec, spec),
     )
+
+
+def _require_same_inputs(task: Task, weights: StoredWeights, path: Path) -> None:
+    """Refuse data that the weights would misread. (Sizes that differ are refused, all at once, with the tensors.)"""
+    if task.sites.digest == weights.data.data_digest:
+        return
+    refuse_other_embedding(task.sites, weights.data)
+    if column_order(task.sites, weights.data) is not None:
+        raise DataError(
+            f"the tabular columns stand in another order than {path} knows them",
+            where=f"{task.sites.path}, dataset `{FEATURE_NAMES.name}`",
+            nearest=", ".join(weights.data.columns or ()),
+            remedy="write the file with its columns in this order",
+        )
 
 
 def changed_keys(stored: RunSpec, spec: RunSpec) -> tuple[Change, ...]:

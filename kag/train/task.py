@@ -11,8 +11,9 @@ from pathlib import Path
 import torch
 
 from kag.data.batches import IndexVector, evaluation_batches, shard, training_batches
+from kag.data.facts import DataFacts
 from kag.data.mined import mined_digest, read_mined
-from kag.data.sites import DataFacts, Sites
+from kag.data.sites import Sites
 from kag.data.tables import SiteTables
 from kag.model.batch import Batch
 from kag.spec.run import RunSpec

@@ -32,6 +32,14 @@ def by_weights(results: Sequence[Result]) -> list[Measured]:
     return [Measured(group[0], {one.metric: one for one in group}) for group in found.values()]
 
 
+def by_file(record: RunRecord) -> dict[str, list[Result]]:
+    """Name of each external file -> what weights of the run score on it; files of one name differ by their digests."""
+    found: dict[str, list[Result]] = {}
+    for evaluation in record.evaluations:
+        found.setdefault(evaluation.file, []).extend(evaluation.results)
+    return found
+
+
 def metrics_of(groups: Sequence[Measured]) -> list[str]:
     """Every metric of the groups, in the order of `kag.names.METRICS`, others last."""
     found = dict.fromkeys(metric for group in groups for metric in group.numbers)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from kag.text import MISSING, commit, digest, duration, fact, number, setting
 from kag.track.record import Change, Result, RunRecord, Source, told
 from kag.view.changes import change_texts, differing_settings
-from kag.view.results import by_weights, headline, interval, measured, metrics_of
+from kag.view.results import by_file, by_weights, headline, interval, measured, metrics_of
 
 
 @dataclass(frozen=True)
@@ -78,6 +78,11 @@ def results_table(results: Sequence[Result]) -> Table:
     body = {name: [result_cell(group.numbers.get(name)) for group in groups] for name in metrics_of(groups)}
     rows = ((Cell(name), *cells) for name, cells in {**head, **body}.items() if owners)
     return Table(("", *(r.split for r in owners)), tuple(rows), words=1)
+
+
+def evaluations_tables(record: RunRecord) -> dict[str, Table]:
+    """`Evaluated on coach420.h5` -> what the run's weights score on that file."""
+    return {f"Evaluated on {file}": results_table(results) for file, results in by_file(record).items()}
 
 
 def settings_table(records: Sequence[RunRecord], called: Sequence[str]) -> Table:

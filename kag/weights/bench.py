@@ -16,6 +16,7 @@ from kag.errors import CheckpointError
 from kag.model.network import Network
 from kag.names import Split
 from kag.stats.measure import Evaluation
+from kag.text import digest
 from kag.weights.average import normalised_by_batch, recompute_normalisation
 from kag.weights.checkpoint import State, StoredWeights, build_network, load_state, snapshot, stored
 from kag.weights.digest import weights_digest
@@ -84,8 +85,9 @@ class Bench:
             CheckpointError: the weights were trained on other data, so val may hold what they have seen.
         """
         if weights.data.data_digest != sites.digest:
+            known, given = digest(weights.data.data_digest), digest(sites.digest)
             raise CheckpointError(
-                f"these weights were trained on data {weights.data.data_digest[:12]}, this file is {sites.digest[:12]}",
+                f"these weights were trained on data {known}, this file is {given}",
                 where=str(sites.path),
                 remedy="give the data file that the run was trained on",
             )

@@ -11,6 +11,7 @@ from typing import Any
 
 from kag.errors import CheckpointError
 from kag.spec import differences, flat
+from kag.text import digest
 from kag.weights.average import weighted_mean
 from kag.weights.bench import Bench, Tried, tried_facts
 from kag.weights.checkpoint import StoredWeights, state_differences
@@ -57,7 +58,7 @@ def require_compatible(parents: Sequence[StoredWeights]) -> None:
             f"{sentence} (parents 1 and {number})" for sentence in state_differences(first.network, other.network)
         ]
         if first.data.data_digest != other.data.data_digest:
-            digests = (first.data.data_digest[:12], other.data.data_digest[:12])
+            digests = (digest(first.data.data_digest), digest(other.data.data_digest))
             found.append(f"  data: {digests[0]} in parent 1, {digests[1]} in parent {number}")
     if found:
         raise CheckpointError("these runs cannot be blended:\n" + "\n".join(found))

@@ -15,11 +15,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from kag.data.sites import DataFacts
+from kag.data.facts import DataFacts
 from kag.errors import CheckpointError
 from kag.model.network import Network
 from kag.spec import RunSpec
 from kag.spec.retired import without_retired
+from kag.text import digest
 from kag.weights.digest import weights_digest
 from kag.weights.storage import load_torch, save_torch
 
@@ -66,7 +67,7 @@ def entries(weights: StoredWeights) -> dict[str, Any]:
         "network": dict(weights.network),
         "epoch": weights.epoch,
         "weights_digest": weights.weights_digest,
-        "data": dict(vars(weights.data)),
+        "data": weights.data.plain(),
     }
 
 
@@ -114,7 +115,7 @@ def parse_checkpoint(content: Mapping[str, Any], *, where: str) -> StoredWeights
     found = weights_digest(network)
     if found != content["weights_digest"]:
         raise CheckpointError(
-            f"its weights have the digest {found[:12]}, it names {str(content['weights_digest'])[:12]}",
+            f"its weights have the digest {digest(found)}, it names {digest(str(content['weights_digest']))}",
             where=where,
             remedy="the file was changed after it was written; use another one",
         )
@@ -133,12 +134,8 @@ def build_network(weights: StoredWeights, device: torch.device | str = "cpu") ->
     Raises:
         CheckpointError: names or shapes are not those that the spec describes; all differences are listed.
     """
-    network = Network(
-        weights.spec.model,
-        features=weights.data.features,
-        embedding=weights.data.embedding,
-        max_distance=weights.data.max_distance,
-    )
+    spec, data = weights.spec.model, weights.data
+    network = Network(spec, features=data.features, embedding=data.embedding, max_distance=data.max_distance)
     load_state(network, weights.network)
     return network.to(device).eval()
 
@@ -191,4 +188,7 @@ def _data_facts(value: Any, where: str) -> DataFacts:
     needed = [field.name for field in fields(DataFacts) if field.default is MISSING]
     if not (isinstance(value, Mapping) and value.keys() >= set(needed)):
         raise CheckpointError(f"`data` does not hold {', '.join(needed)}", where=where)
-    return DataFacts(**{field.name: value[field.name] for field in fields(DataFacts) if field.name in value})
+    try:
+        return DataFacts.read(value)
+    except TypeError as error:
+        raise CheckpointError(f"`data` cannot be read: {error}", where=where) from error

@@ -16,7 +16,7 @@ from kag.data.sites import Sites
 from kag.data.tables import SiteTables
 from kag.errors import DataError
 from kag.model.network import Network
-from kag.names import Kind, Split
+from kag.names import Kind, Part, Split
 from kag.stats import bootstrap
 from kag.stats.measure import Evaluation, measure
 from kag.track.record import Result
@@ -85,7 +85,7 @@ def score(
 def measured(
     predictions: Predictions,
     sites: Sites,
-    split: Split,
+    split: Part,
     *,
     threshold: float | None = None,
     samples: int = bootstrap.SAMPLES,

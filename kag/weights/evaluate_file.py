@@ -1,61 +1,108 @@
-"""Evaluation of a checkpoint file on any splits, with the threshold that val chooses, and predictions as a file."""
+"""Evaluation and prediction by a checkpoint file: on the data that its run was trained on, or on any other file.
+
+Whatever is scored, the threshold is the one that the run's own val chose.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import h5py
 import numpy as np
 
-from kag.data.batches import evaluation_batches
-from kag.data.read import read_sites
-from kag.data.sites import Sites
-from kag.data.tables import SiteTables
-from kag.errors import CheckpointError, UserError
-from kag.names import SPLITS, Split
+from kag.data.sites import Purpose, Sites
+from kag.errors import UserError
+from kag.names import ALL, SPLITS, Part
+from kag.stats.metrics import check_scores
 from kag.track.atomic import atomic_path
-from kag.track.record import Result
-from kag.weights.checkpoint import StoredWeights, load_network
-from kag.weights.evaluate import Predictions, Progress, measured, results, score
-from kag.weights.given import fastest_device
+from kag.track.record import ExternalEvaluation, Result
+from kag.weights.evaluate import Predictions, Progress, measured, results
+from kag.weights.scorer import Scorer
 
 FORMAT = "kag-predictions"
 VERSION = 1
 
 
+@dataclass(frozen=True)
+class Evaluated:
+    """What the weights of a file score on data."""
+
+    results: tuple[Result, ...]
+    data: Path
+    data_digest: str
+    external: bool
+    """Whether these are not the data that the weights were trained on."""
+    threshold: float | None
+    """The logit that val chose."""
+    unchecked: tuple[str, ...]
+    """What of the data could not be compared with what the weights know, a sentence each."""
+
+    def looks(self, when: datetime | None = None) -> tuple[ExternalEvaluation, ...]:
+        """The evaluations to be kept with the run, one for each split; none of its own data."""
+        when = when or datetime.now(UTC)
+        parts = dict.fromkeys(result.split for result in self.results) if self.external else ()
+        return tuple(
+            ExternalEvaluation(
+                file=self.data.name, when=when, results=tuple(one for one in self.results if one.split == part)
+            )
+            for part in parts
+        )
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """What was written by `predict_file`."""
+
+    points: int
+    proteins: int
+    positives: int | None
+    """Points at or above the threshold; None without one."""
+    threshold: float | None
+    """The logit that the run's own val chose; None where neither its record nor its data are there."""
+    weights_digest: str
+    data_digest: str
+    unchecked: tuple[str, ...]
+    """As in `Evaluated`."""
+
+
 def evaluate_file(
     path: Path,
-    splits: Sequence[Split],
+    splits: Sequence[Part] = (),
     *,
     data: Path | None = None,
     out: Path | None = None,
     progress: Progress = lambda points: None,
-) -> tuple[Result, ...]:
-    """Score the weights of a file.
+) -> Evaluated:
+    """Score the weights of a file. What their run's record says of them is said of the results, too.
 
     Args:
-        splits: what to report; val is scored in any case, for the threshold.
+        splits: what to report. The default is val on the run's own data, on other data every split that is there, or
+            `all` where a file has none.
         data: HDF5 file; the default is the one that the weights' spec names.
         out: HDF5 file for the predictions of the splits.
 
     Raises:
-        CheckpointError: the file is not a checkpoint, or does not fit the data.
-        DataError: the data is at fault.
+        CheckpointError: the file is not a checkpoint, or nobody knows the threshold of its val.
+        DataError: the data is at fault, does not fit the weights, or has no such split.
         Diverged: the weights have diverged.
     """
-    network, weights = load_network(path, fastest_device())
-    sites = read_sites(data or Path(weights.spec.data.file))
-    _require_fit(weights, sites, path)
-    tables = SiteTables.from_sites(sites, weights.data.max_distance).to(fastest_device())
-    wanted = list(dict.fromkeys(splits))
-    batches = [batch for split in {"val": None, **dict.fromkeys(wanted)} for batch in evaluation_batches(sites, split)]
-    predictions = score(network, tables, batches, progress=progress)
-    threshold = measured(predictions, sites, "val", samples=0).threshold
+    scorer = Scorer.of(path, data, Purpose.EVALUATION)
+    sites, weights = scorer.sites, scorer.weights
+    wanted = scorer.wanted(splits)
+    if scorer.own:
+        predictions = scorer.score(["val", *wanted], progress)
+        threshold = measured(predictions, sites, "val", samples=0).threshold
+    else:
+        threshold = scorer.required_threshold()
+        predictions = scorer.score(wanted, progress)
     if out is not None:
         within = predictions.within(np.concatenate([sites.index(split) for split in wanted]))
         write_predictions(out, sites, within, weights_digest=weights.weights_digest, threshold=threshold)
-    return tuple(
+    known = max(scorer.recorded, key=lambda result: result.delivered, default=None)
+    rows = (
         row
         for split in wanted
         for row in results(
@@ -63,20 +110,36 @@ def evaluate_file(
             weights_digest=weights.weights_digest,
             data_digest=sites.digest,
             epoch=weights.epoch,
+            weights=known.weights if known else None,
+            selected_on=known.selected_on if known else None,
+            delivered=known is not None and known.delivered and scorer.own,
         )
     )
+    return Evaluated(tuple(rows), sites.path, sites.digest, not scorer.own, threshold, scorer.unchecked)
 
 
-def _require_fit(weights: StoredWeights, sites: Sites, path: Path) -> None:
-    facts = weights.data
-    have = (sites.columns, sites.embedding, sites.neighbours)
-    want = (facts.features, facts.embedding, facts.neighbours)
-    if have != want:
-        raise CheckpointError(
-            f"made for {want[0]} tabular columns, embeddings of {want[1]}, {want[2]} neighbours; "
-            f"the data has {have[0]}, {have[1]}, {have[2]}",
-            where=str(path),
-        )
+def predict_file(path: Path, data: Path, out: Path, *, progress: Progress = lambda points: None) -> Predicted:
+    """Score every point of a file and write the predictions; labels are neither needed nor used.
+
+    Raises:
+        CheckpointError, DataError, RunFailed: as `evaluate_file`, but for the threshold, which may be unknown.
+        UserError: the predictions cannot be written.
+    """
+    scorer = Scorer.of(path, data, Purpose.PREDICTION)
+    sites, weights_digest = scorer.sites, scorer.weights.weights_digest
+    threshold = scorer.val_threshold()
+    predictions = scorer.score([ALL], progress)
+    check_scores(predictions.logit_N)
+    write_predictions(out, sites, predictions, weights_digest=weights_digest, threshold=threshold)
+    return Predicted(
+        points=sites.points,
+        proteins=len(sites.proteins),
+        positives=None if threshold is None else int((predictions.logit_N >= threshold).sum()),
+        threshold=threshold,
+        weights_digest=weights_digest,
+        data_digest=sites.digest,
+        unchecked=scorer.unchecked,
+    )
 
 
 def write_predictions(
@@ -85,8 +148,8 @@ def write_predictions(
     """Write one row for each scored point, by `atomic_path`.
 
     Datasets: `row` (of the data file), `protein_keys`, `residue_numbers` (of the centre), `split` (0 train, 1 val,
-    2 test), `labels`, `logit`, `probability`. Attributes: `format`, `version`, `weights_digest`, `data_digest`,
-    `data_file`, and the logit `threshold` if one was chosen.
+    2 test, -1 none), `labels` unless the data are read for prediction, `logit`, `probability`. Attributes: `format`,
+    `version`, `weights_digest`, `data_digest`, `data_file`, and the logit `threshold` if one was chosen.
 
     Raises:
         UserError: the file cannot be written.
@@ -109,7 +172,7 @@ def _fill(file: h5py.File, sites: Sites, predictions: Predictions) -> None:
         "protein_keys": np.char.encode(np.array(sites.proteins), "utf-8")[sites.protein_N[index_N]],
         "residue_numbers": sites.residue_number_R[sites.centre_N[index_N]],
         "split": sites.split_N[index_N],
-        "labels": sites.label_N[index_N],
+        **({"labels": sites.label_N[index_N]} if sites.labelled else {}),
         "logit": logit_N,
         "probability": np.exp(-np.logaddexp(0.0, -logit_N.astype(np.float64))).astype(np.float32),
     }

@@ -9,25 +9,16 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
-from small_spec import SMALL
 
 from kag.data.read import read_sites
-from kag.spec import build_spec
 from kag.stats import metrics
 from kag.track.folder import RunFolder
-from kag.train.console import RunConsole
-from kag.train.fit import fit
-from kag.view.words import find_run
 from tests.delivered import delivered
 
 
-@pytest.fixture(scope="module")
-def folder(synthetic_file: Path, tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
-    runs = tmp_path_factory.mktemp("evaluated") / "runs"
-    swa = {"swa": {"start": 1, "window": 1, "anneal_epochs": 0}, "model.auxiliary": None}
-    spec = build_spec(SMALL, {"data.file": str(synthetic_file), **swa})
-    fit(spec, runs=runs, console=RunConsole(quiet=True))
-    return find_run(runs, "small")
+@pytest.fixture
+def folder(averaged_run: RunFolder) -> RunFolder:
+    return averaged_run
 
 
 @pytest.fixture(autouse=True)

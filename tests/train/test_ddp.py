@@ -97,7 +97,7 @@ def test_one_process_scores_the_same(folder: RunFolder) -> None:
 
 
 def auprc(record: RunRecord, folder: RunFolder, checkpoint: str) -> float:
-    results = evaluate_file(folder.path / record.checkpoints[checkpoint].path, ["val"])
+    results = evaluate_file(folder.path / record.checkpoints[checkpoint].path, ["val"]).results
     return next(result.value for result in results if result.metric == "auprc")
 
 

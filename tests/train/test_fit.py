@@ -57,7 +57,7 @@ def test_results_are_those_of_the_weights_they_name(make_spec: MakeSpec, train: 
     record = train(make_spec())
     folder = find_run(runs, "tiny")
     kept = record.checkpoints["delivered"]
-    again = evaluate_file(folder.path / kept.path, ["val", "test"])
+    again = evaluate_file(folder.path / kept.path, ["val", "test"]).results
     assert read_checkpoint(folder.path / kept.path).weights_digest == kept.weights_digest
     for result in again:
         stored = delivered(record, result.split, result.metric)

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from kag.data.sites import DataFacts, Sites, contexts
+from kag.data.facts import DataFacts
+from kag.data.sites import Sites, contexts
 from kag.data.tables import SiteTables, train_statistics
 from kag.model.network import Network
 from kag.spec import RunSpec, build_spec

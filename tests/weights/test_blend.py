@@ -8,7 +8,8 @@ import torch
 from torch import nn
 
 from kag.data.batches import training_batches
-from kag.data.sites import DataFacts, Sites
+from kag.data.facts import DataFacts
+from kag.data.sites import Sites
 from kag.data.tables import SiteTables
 from kag.errors import CheckpointError
 from kag.model.losses import Objective

@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from kag.data.batches import evaluation_batches
+from kag.data.facts import DataFacts
 from kag.data.mined import read_mined, write_mined
-from kag.data.sites import DataFacts, Sites
+from kag.data.sites import Sites
 from kag.errors import DataError
 from kag.model.network import Network
 from kag.spec import RunSpec

@@ -10,7 +10,8 @@ import torch
 
 from kag.cli.windows import window_figure
 from kag.data.batches import evaluation_batches
-from kag.data.sites import DataFacts, Sites
+from kag.data.facts import DataFacts
+from kag.data.sites import Sites
 from kag.errors import CheckpointError
 from kag.model.network import Network
 from kag.report.png import png

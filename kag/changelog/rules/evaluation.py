@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from kag.changelog.entry import Entry, Siblings
 from kag.compare.comparison import chosen_on_test
 from kag.finding import Evidence, Finding, error, note, warning
+from kag.names import ALL
 from kag.text import digest as short
 from kag.text import three_decimals
+from kag.view.results import interval
 
 APART = 0.05
 """Difference between how far val moved and how far test moved that counts as disagreement."""
@@ -41,6 +43,24 @@ def selected_on_test(entry: Entry, _: Siblings) -> Iterator[Finding]:
     if on_test := chosen_on_test(entry.record):
         said = f"selected on {on_test}: the test number is no estimate for unseen proteins"
         yield error("selected_on_test", said, test=entry.value("test"), selected_on=on_test)
+
+
+def external_evaluation(entry: Entry, siblings: Siblings) -> Iterator[Finding]:
+    """Weights of the run were evaluated on another file, an external benchmark; looks at it by any run are counted."""
+    said: list[str] = []
+    evidence: Evidence = {}
+    for evaluation in entry.record.evaluations:
+        auprc = next((one for one in evaluation.results if one.metric == "auprc"), None)
+        if auprc is None:
+            continue
+        rows = "" if auprc.split == ALL else f" ({auprc.split})"
+        looks = siblings.looks(evaluation)
+        said.append(
+            f"AUPRC {three_decimals(auprc.value)} {interval(auprc)} on `{evaluation.file}`{rows}, look {looks} at it"
+        )
+        evidence |= {f"{evaluation.file}{rows}": auprc.value, f"looks at {evaluation.file}": looks}
+    if said:
+        yield note("external_evaluation", "; ".join(said), **evidence)
 
 
 def val_typed_as_test(entry: Entry, _: Siblings) -> Iterator[Finding]:

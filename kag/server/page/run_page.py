@@ -24,9 +24,9 @@ from kag.server.page.visit import Visit
 from kag.server.resolvers.files import get_link
 from kag.server.runs import edit_run, find_run, tail
 from kag.server.tables import OUTPUT
-from kag.track.record import RunRecord
+from kag.track.record import Result, RunRecord
 from kag.view.changes import change_texts, diff
-from kag.view.results import by_weights, metrics_of
+from kag.view.results import Measured, by_file, by_weights, metrics_of
 
 LOG_LINES = 200
 """Lines of the console that are shown."""
@@ -126,8 +126,21 @@ def write_notes(site: Site, visit: Visit) -> Response:
 
 
 def _results(site: Site, found: Held, record: RunRecord) -> str:
-    columns = by_weights(record.results)
-    return site.text("results.html", run=found, record=record, columns=columns, metrics=metrics_of(columns))
+    (columns, metrics), external = _matrix(record.results), by_file(record)
+    return site.text(
+        "results.html",
+        run=found,
+        record=record,
+        columns=columns,
+        metrics=metrics,
+        external={file: _matrix(results) for file, results in external.items()},
+    )
+
+
+def _matrix(results: Sequence[Result]) -> tuple[list[Measured], list[str]]:
+    """Columns and rows of a table of results."""
+    columns = by_weights(results)
+    return columns, metrics_of(columns)
 
 
 def _figures(found: Held, record: RunRecord, rows: Sequence[dict[str, Any]]) -> Sequence[Figure]:

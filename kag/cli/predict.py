@@ -1,0 +1,61 @@
+"""`kag predict`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def predict(
+    weights: Annotated[
+        str, typer.Argument(metavar="RUN|CHECKPOINT", help="Run (its delivered weights), RUN:CHECKPOINT, or a file.")
+    ],
+    data: Annotated[Path, typer.Option(help="HDF5 file to score; it needs neither labels nor splits.")],
+    out: Annotated[Path, typer.Option(help="HDF5 file to write: a logit and a probability for every point.")],
+    runs: Annotated[Path, typer.Option(help="Folder of the run folders.")] = Path("runs"),
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Score every point of a file without labels and write the predictions.
+
+    They are those of `kag eval --out` but for the labels; the attribute `threshold` is the logit that the run's own val
+    chose.
+
+    Examples:
+
+      kag predict oct17 --data new_proteins.h5 --out predictions.h5
+
+      kag predict oct17:best --data new_proteins.h5 --out predictions.h5 --json
+    """
+    from rich.console import Console
+
+    from kag.cli.scoring import progress_bar, say, say_unchecked
+    from kag.text import MISSING, digest, number
+    from kag.weights.evaluate_file import predict_file
+    from kag.weights.given import weights_file
+
+    console, file = Console(stderr=as_json), weights_file(weights, runs)
+    with progress_bar(console) as progress:
+        found = predict_file(file, data, out, progress=progress)
+    say_unchecked(console, found.unchecked)
+    if as_json:
+        page = {
+            "file": str(out),
+            "points": found.points,
+            "proteins": found.proteins,
+            "positives": found.positives,
+            "threshold": found.threshold,
+            "weights_digest": found.weights_digest,
+            "data_digest": found.data_digest,
+        }
+        typer.echo(json.dumps(page, indent=2))
+        return
+    say(
+        console,
+        f"{found.points} points of {found.proteins} proteins, "
+        f"{MISSING if found.positives is None else found.positives} of them at or above the threshold "
+        f"{number(found.threshold)} (logit), which the run's own val chose",
+    )
+    say(console, f"wrote {out}: weights {digest(found.weights_digest)}, data {digest(found.data_digest)}")
