@@ -19,10 +19,11 @@ from kag.changelog.repository import Repository
 from kag.changelog.stamp import is_known, remember, stamp
 from kag.changelog.structure import plan_list, plans, structure
 from kag.changelog.table import Choice, table
-from kag.errors import RecordError, UserError
-from kag.track.atomic import write_atomically, write_output
+from kag.errors import RecordError, StorageError, UserError
+from kag.track.atomic import storing, write_atomically
 from kag.track.folder import RunFolder
 from kag.track.folders import FolderSource
+from kag.track.output import write_output
 from kag.track.reading import read_text
 from kag.track.source import RunSource
 
@@ -167,10 +168,11 @@ def writing(file: Path) -> Iterator[None]:
     """
     folder = file.absolute().parent
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(folder, os.O_RDONLY)
-    except OSError as error:
-        raise UserError(f"cannot be written: {error.strerror}", where=str(file)) from error
+        with storing(file):
+            folder.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(folder, os.O_RDONLY)
+    except StorageError as error:
+        raise UserError(error.what, where=error.where, remedy=error.remedy) from error
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield

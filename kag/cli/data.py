@@ -59,11 +59,10 @@ def synth(
     from rich.console import Console
     from rich.progress import Progress
 
-    from kag.data.synth import synthesise
-    from kag.errors import DataError
+    from kag.data.synth import SYNTHETIC, synthesise
+    from kag.track.output import Output
 
-    if out.exists() and not force:
-        raise DataError("there is a file already", where=str(out), remedy="choose another name, or pass --force")
+    Output(out, SYNTHETIC, force).require_free()
     with Progress(transient=True, console=Console(stderr=as_json)) as progress:
         task = progress.add_task("proteins", total=proteins)
         synthesise(

@@ -22,6 +22,7 @@ def evaluate(
     out: Annotated[Path | None, typer.Option(help="Write logits and probabilities to this HDF5 file.")] = None,
     data: Annotated[Path | None, typer.Option(help="Another data file than the one in the spec.")] = None,
     runs: Annotated[Path, typer.Option(help="Folder of the run folders.")] = Path("runs"),
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that this command did not write.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Evaluate weights: exact AUPRC with its interval, and metrics at val's threshold.
@@ -42,13 +43,15 @@ def evaluate(
     from rich.progress import Progress
 
     from kag.cli.results import results_json, results_table
-    from kag.weights.evaluate_file import evaluate_file
+    from kag.track.output import Output
+    from kag.weights.evaluate_file import PREDICTIONS, evaluate_file
     from kag.weights.given import folder_of, weights_file
 
     console, file = Console(stderr=as_json), weights_file(weights, runs)
+    output = Output(out, PREDICTIONS, force) if out else None
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("scoring", total=None)
-        scored = evaluate_file(file, splits, data=data, out=out, progress=lambda n: bar.update(task, completed=n))
+        scored = evaluate_file(file, splits, data=data, out=output, progress=lambda n: bar.update(task, completed=n))
     folder = folder_of(file)
     recorded = folder.read_record().results if folder else ()
     results = [as_recorded(result, recorded) for result in scored]

@@ -12,9 +12,9 @@ from kag.data.batches import evaluation_batches
 from kag.data.read import read_sites
 from kag.data.sites import Sites
 from kag.data.tables import SiteTables
-from kag.errors import CheckpointError, UserError
+from kag.errors import CheckpointError
 from kag.names import SPLITS, Split
-from kag.track.atomic import atomic_path
+from kag.track.output import Kind, Output, output_path
 from kag.track.record import Result
 from kag.weights.checkpoint import StoredWeights, load_network
 from kag.weights.evaluate import Predictions, Progress, measured, results, score
@@ -24,12 +24,22 @@ FORMAT = "kag-predictions"
 VERSION = 1
 
 
+def _is_predictions(path: Path) -> bool:
+    if not h5py.is_hdf5(path):
+        return False
+    with h5py.File(path, "r") as file:
+        return bool(file.attrs.get("format") == FORMAT)
+
+
+PREDICTIONS = Kind("a file of predictions", _is_predictions)
+
+
 def evaluate_file(
     path: Path,
     splits: Sequence[Split],
     *,
     data: Path | None = None,
-    out: Path | None = None,
+    out: Output | None = None,
     progress: Progress = lambda points: None,
 ) -> tuple[Result, ...]:
     """Score the weights of a file.
@@ -37,15 +47,19 @@ def evaluate_file(
     Args:
         splits: what to report; val is scored in any case, for the threshold.
         data: HDF5 file; the default is the one that the weights' spec names.
-        out: HDF5 file for the predictions of the splits.
+        out: HDF5 file for the predictions of the splits, of the kind `PREDICTIONS`.
 
     Raises:
         CheckpointError: the file is not a checkpoint, or does not fit the data.
         DataError: the data is at fault.
         RunFailed: the weights have diverged.
+        UserError: `out` is not free, or cannot be written.
     """
     network, weights = load_network(path, fastest_device())
-    sites = read_sites(data or Path(weights.spec.data.file))
+    data = data or Path(weights.spec.data.file)
+    if out is not None:
+        out.require_free(path, data)
+    sites = read_sites(data)
     _require_fit(weights, sites, path)
     tables = SiteTables.from_sites(sites, weights.data.max_distance).to(fastest_device())
     wanted = list(dict.fromkeys(splits))
@@ -54,7 +68,7 @@ def evaluate_file(
     threshold = measured(predictions, sites, "val", samples=0).threshold
     if out is not None:
         within = predictions.within(np.concatenate([sites.index(split) for split in wanted]))
-        write_predictions(out, sites, within, weights_digest=weights.weights_digest, threshold=threshold)
+        write_predictions(out.path, sites, within, weights_digest=weights.weights_digest, threshold=threshold)
     return tuple(
         row
         for split in wanted
@@ -82,7 +96,7 @@ def _require_fit(weights: StoredWeights, sites: Sites, path: Path) -> None:
 def write_predictions(
     path: Path, sites: Sites, predictions: Predictions, *, weights_digest: str, threshold: float | None
 ) -> None:
-    """Write one row for each scored point, by `atomic_path`.
+    """Write one row for each scored point, by `output_path`.
 
     Datasets: `row` (of the data file), `protein_keys`, `residue_numbers` (of the centre), `split` (0 train, 1 val,
     2 test), `labels`, `logit`, `probability`. Attributes: `format`, `version`, `weights_digest`, `data_digest`,
@@ -91,15 +105,12 @@ def write_predictions(
     Raises:
         UserError: the file cannot be written.
     """
-    try:
-        with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
-            _fill(file, sites, predictions)
-            attributes = {"weights_digest": weights_digest, "data_digest": sites.digest, "data_file": sites.path.name}
-            file.attrs.update({"format": FORMAT, "version": VERSION, "splits": list(SPLITS), **attributes})
-            if threshold is not None:
-                file.attrs["threshold"] = threshold
-    except OSError as error:
-        raise UserError(f"cannot be written: {error}", where=str(path)) from error
+    with output_path(path) as temporary, h5py.File(temporary, "w") as file:
+        _fill(file, sites, predictions)
+        attributes = {"weights_digest": weights_digest, "data_digest": sites.digest, "data_file": sites.path.name}
+        file.attrs.update({"format": FORMAT, "version": VERSION, "splits": list(SPLITS), **attributes})
+        if threshold is not None:
+            file.attrs["threshold"] = threshold
 
 
 def _fill(file: h5py.File, sites: Sites, predictions: Predictions) -> None:
