@@ -20,6 +20,7 @@ from kag.changelog.stamp import is_known, remember, stamp
 from kag.changelog.structure import plan_list, plans, structure
 from kag.changelog.table import Choice, table
 from kag.errors import RecordError, StorageError, UserError
+from kag.text import joined
 from kag.track.atomic import storing, write_atomically
 from kag.track.folder import RunFolder
 from kag.track.folders import FolderSource
@@ -143,8 +144,12 @@ def add_note(folder: RunFolder, text: str) -> None:
     """Add a paragraph to what a person wrote about a run.
 
     Raises:
-        RecordError: there is nothing in it.
+        RecordError: there is nothing in it, or what is not UTF-8.
     """
+    try:
+        text = joined(text)
+    except UnicodeError as error:
+        raise RecordError("the note holds what is not UTF-8", where=folder.id) from error
     if not body(text):
         raise RecordError("the note is empty", where=folder.id)
     with writing(folder.notes_file):

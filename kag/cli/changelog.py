@@ -131,9 +131,9 @@ def doctor(
     from kag.changelog.collect import collect
     from kag.changelog.diagnose import diagnose
     from kag.changelog.repository import Repository
-    from kag.cli.tables import finding_line
     from kag.text import fact
     from kag.track.folders import FolderSource
+    from kag.view.findings import finding_line
     from kag.view.words import find_run
 
     folder = find_run(runs, run)

@@ -93,7 +93,7 @@ def is_sweep(file: Path) -> bool:
     """Whether a YAML file is a sweep: it has `parameters`, which no run spec has."""
     from kag.spec.text import read_yaml
 
-    return "parameters" in read_yaml(file)[0]
+    return "parameters" in read_yaml(file).tree
 
 
 def check_sweep(file: Path, overrides: Sequence[str], *, as_json: bool = False) -> None:

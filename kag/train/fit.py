@@ -37,6 +37,7 @@ from kag.train.outcome import Outcome
 from kag.train.signals import SignalWatch
 from kag.train.starting import Start, find_start
 from kag.train.task import Task, process_rank, this_machine
+from kag.view.findings import finding_line
 from kag.weights.given import fastest_device
 
 
@@ -116,12 +117,12 @@ def require_sound(spec: RunSpec, facts: Facts, console: RunConsole) -> list[Find
         SpecError: lists the errors.
     """
     findings = preflight(spec, facts)
-    errors = [finding.sentence for finding in findings if finding.severity is Severity.ERROR]
+    errors = [f"{finding.code}: {finding.sentence}" for finding in findings if finding.severity is Severity.ERROR]
     if errors:
         raise SpecError("\n  ".join([f"{len(errors)} preflight error(s):", *errors]), where=spec.name)
     for finding in findings:
         if finding.severity is Severity.WARNING:
-            console.warn(finding.sentence)
+            console.print(finding_line(finding))
     return findings
 
 
