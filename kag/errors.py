@@ -7,6 +7,7 @@
     │   ├── DataError      an HDF5 file, or a list of sample indices
     │   ├── RecordError    a run folder, a record or a change log
     │   └── CheckpointError   a file of weights
+    ├── StorageError       the system does not take what is to be written          (exit code 1)
     └── RunFailed          a run started and did not end well                      (exit code 1)
         ├── RehearsalFailed   the one-batch rehearsal before the first epoch
         ├── Diverged          weights that are not finite any more
@@ -85,6 +86,12 @@ class RecordError(UserError):
 
 class CheckpointError(UserError):
     """A file of weights cannot be read or does not fit."""
+
+
+class StorageError(KagError):
+    """The system does not take what is to be written: the disk is full, read-only or gone."""
+
+    repeats = False
 
 
 class RunFailed(KagError):

@@ -8,9 +8,9 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import ROUND_HALF_UP, Decimal
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 MISSING = "-"
 """What stands where there is nothing, or nobody knows."""
@@ -45,6 +45,21 @@ class RampValue(NamedTuple):
 def printable(text: str) -> str:
     """A name from outside as it may be shown on a terminal: control characters as escapes, `\\x1b[31m`."""
     return _CONTROL.sub(lambda found: ascii(found.group())[1:-1], text)
+
+
+def joined(value: Any) -> Any:
+    """Text, or a tree with text in it, in which the two halves of a surrogate pair have become the one character.
+
+    JSON writes a character beyond U+FFFF as two escapes, and a YAML reader takes each by itself.
+
+    Raises:
+        UnicodeError: a half stands alone, which no file can hold. An argument that is not UTF-8 has such halves too.
+    """
+    if isinstance(value, str):
+        return value.encode("utf-16-le", "surrogatepass").decode("utf-16-le")
+    if isinstance(value, Mapping):
+        return {joined(key): joined(inner) for key, inner in value.items()}
+    return [joined(inner) for inner in value] if isinstance(value, list) else value
 
 
 def three_decimals(value: float | None) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from kag.errors import StorageError
 from kag.finding import Finding
 from kag.track.atomic import write_atomically
 from kag.track.code import code_digest
@@ -61,7 +62,7 @@ def keep_file(file: Path, content: str) -> None:
     try:
         file.parent.mkdir(exist_ok=True)
         write_atomically(file, content)
-    except OSError:
+    except (OSError, StorageError):
         return
 
 

@@ -8,17 +8,20 @@ import io
 import json
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from kag.changelog.cells import body
 from kag.changelog.parts import joined, parts_of, sentences
 from kag.changelog.table import Row
 from kag.track.markdown import COLUMNS
+from kag.track.output import Kind, marked
 
 _PAGE = """<!DOCTYPE html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
+<meta name="generator" content="kag-changelog">
 <title>Model change log</title>
 <style>
 body {{ font: 14px/1.4 system-ui, sans-serif; margin: 2rem; }}
@@ -40,6 +43,24 @@ td {{ overflow-wrap: anywhere; white-space: pre-line; }}
 """
 
 
+FORMAT = "kag-changelog"
+"""Mark of a row of JSON."""
+
+_HEADINGS = (*COLUMNS, "Note")
+
+
+def _is_json(path: Path) -> bool:
+    """Whether a file is a list of such rows; of no rows at all there is nothing to lose."""
+    with path.open("rb") as file:
+        words = file.read(1024).split()
+    return words == [b"[]"] or words[:4] == [b"[", b"{", b'"format":', f'"{FORMAT}",'.encode()]
+
+
+JSON = Kind("a change log as JSON", _is_json)
+CSV = marked("a change log as CSV", b"", begins=f"{','.join(_HEADINGS)}\n".encode())
+HTML = marked("a change log as HTML", b'<meta name="generator" content="kag-changelog">')
+
+
 def as_json(rows: Sequence[Row]) -> str:
     """Everything that the table is made of, at full precision; a number that is missing is null."""
     return json.dumps([_plain(row) for row in rows], indent=2, ensure_ascii=False, allow_nan=False) + "\n"
@@ -49,7 +70,7 @@ def as_csv(rows: Sequence[Row]) -> str:
     """The five columns without markdown, the note in a sixth."""
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
-    writer.writerow([*COLUMNS, "Note"])
+    writer.writerow(_HEADINGS)
     writer.writerows(map(_csv_row, rows))
     return file.getvalue()
 
@@ -63,6 +84,7 @@ def as_html(rows: Sequence[Row]) -> str:
 def _plain(row: Row) -> dict[str, Any]:
     record = row.entry.record
     return {
+        "format": FORMAT,
         "run": record.id,
         "start": record.start.isoformat(),
         "status": str(record.status),

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from kag.changelog.write import write_note
 from kag.errors import RecordError
+from kag.track.atomic import storing
 from kag.track.folder import RunFolder
 from kag.track.markdown import MarkdownSource
 
@@ -34,7 +35,8 @@ def import_rows(file: Path, runs: Path) -> tuple[list[str], list[str]]:
     made = [record for record in records if record not in known]
     for record in made:
         folder = RunFolder(runs / record.id)
-        folder.path.mkdir(parents=True, exist_ok=True)
+        with storing(folder.path):
+            folder.path.mkdir(parents=True, exist_ok=True)
         write_note(folder, source.notes(record.id))
         folder.write_record(record)
     return [record.id for record in made], [record.id for record in known]

@@ -19,10 +19,12 @@ from kag.changelog.repository import Repository
 from kag.changelog.stamp import is_known, remember, stamp
 from kag.changelog.structure import plan_list, plans, structure
 from kag.changelog.table import Choice, table
-from kag.errors import RecordError, UserError
-from kag.track.atomic import write_atomically, write_output
+from kag.errors import RecordError, StorageError, UserError
+from kag.text import joined
+from kag.track.atomic import storing, write_atomically
 from kag.track.folder import RunFolder
 from kag.track.folders import FolderSource
+from kag.track.output import write_output
 from kag.track.reading import read_text
 from kag.track.source import RunSource
 
@@ -142,8 +144,12 @@ def add_note(folder: RunFolder, text: str) -> None:
     """Add a paragraph to what a person wrote about a run.
 
     Raises:
-        RecordError: there is nothing in it.
+        RecordError: there is nothing in it, or what is not UTF-8.
     """
+    try:
+        text = joined(text)
+    except UnicodeError as error:
+        raise RecordError("the note holds what is not UTF-8", where=folder.id) from error
     if not body(text):
         raise RecordError("the note is empty", where=folder.id)
     with writing(folder.notes_file):
@@ -167,10 +173,11 @@ def writing(file: Path) -> Iterator[None]:
     """
     folder = file.absolute().parent
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(folder, os.O_RDONLY)
-    except OSError as error:
-        raise UserError(f"cannot be written: {error.strerror}", where=str(file)) from error
+        with storing(file):
+            folder.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(folder, os.O_RDONLY)
+    except StorageError as error:
+        raise UserError(error.what, where=error.where, remedy=error.remedy) from error
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield

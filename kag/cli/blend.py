@@ -171,13 +171,14 @@ def _no_ratios(text: str, problem: str) -> UserError:
 def _relation(given: Sequence[GivenWeights], runs: Path, console: Console) -> list[Finding]:
     """Warn of parents without a common origin."""
     from kag.track.folders import FolderSource
+    from kag.view.findings import finding_line
     from kag.weights.kinship import unrelated
 
     records = {record.id: record for record in (FolderSource(runs).readable()[0] if runs.is_dir() else [])}
     finding = unrelated([parent.source() for parent in given], records)
     if finding is None:
         return []
-    console.print(f"[yellow]warning:[/yellow] {finding.sentence}", soft_wrap=True)
+    console.print(finding_line(finding), soft_wrap=True)
     return [finding]
 
 

@@ -14,6 +14,7 @@ from kag.errors import UserError
 
 if TYPE_CHECKING:
     from kag.changelog.write import Options
+    from kag.track.output import Output
     from kag.track.source import RunSource
 
 app = typer.Typer(help="Rebuild the model change log from the tracked runs.")
@@ -55,6 +56,9 @@ def changelog(
     until: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Last day that is shown.")] = None,
     tag: Annotated[list[str] | None, typer.Option(help="Only with this tag; repeated, with all of them.")] = None,
     sweep: Annotated[str | None, typer.Option(help="Only the trials of this sweep.", metavar="ID")] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="With --format: replace a file that this command did not write.")
+    ] = False,
     verbatim: Annotated[
         bool, typer.Option("--verbatim", help="Rows that were imported from a hand-kept log as they stood there.")
     ] = False,
@@ -68,7 +72,7 @@ def changelog(
     from kag.changelog.repository import Repository
     from kag.changelog.table import Choice
     from kag.changelog.write import Options
-    from kag.track.source import open_source
+    from kag.track.source import files_of, open_source
 
     form = Format.JSON if as_json else form
     choice = Choice(since.date() if since else None, until.date() if until else None, tuple(tag or ()), sweep)
@@ -79,7 +83,10 @@ def changelog(
     if file is None:
         typer.echo(_table(runs, options, form), nl=False)
         return
-    found, wanted, stale = _versions(runs, file, options, form, dry=check or show_diff)
+    dry = check or show_diff
+    if not dry:
+        _output(file, form, force).require_free(*files_of(source), options.specs)
+    found, wanted, stale = _versions(runs, file, options, form, dry=dry)
     if show_diff:
         from kag.changelog.document import unified_diff
 
@@ -87,7 +94,7 @@ def changelog(
     if check and stale:
         typer.echo(f"{file} is stale; `kag changelog --source {source} --write {file}` renews it", err=True)
         raise typer.Exit(1)
-    if not check and not show_diff:
+    if not dry:
         typer.echo(f"{file} {'written' if stale else 'is up to date'}", err=True)
 
 
@@ -124,9 +131,9 @@ def doctor(
     from kag.changelog.collect import collect
     from kag.changelog.diagnose import diagnose
     from kag.changelog.repository import Repository
-    from kag.cli.tables import finding_line
     from kag.text import fact
     from kag.track.folders import FolderSource
+    from kag.view.findings import finding_line
     from kag.view.words import find_run
 
     folder = find_run(runs, run)
@@ -167,6 +174,15 @@ def note(
         typer.echo(f"added to {folder.notes_file}")
 
 
+def _output(file: Path, form: Format, force: bool) -> Output:
+    """The file to write. Of a document only the parts between its markers are ever replaced."""
+    from kag.changelog.formats import CSV, HTML, JSON
+    from kag.track.output import Kind, Output
+
+    kinds = {Format.JSON: JSON, Format.CSV: CSV, Format.HTML: HTML}
+    return Output(file, kinds.get(form, Kind("a document with markers", lambda _: True)), force)
+
+
 def _versions(runs: RunSource, file: Path, options: Options, form: Format, *, dry: bool) -> tuple[str, str, bool]:
     """What a file holds, what it should hold, and whether it is stale; unless `dry`, it is written."""
     if form is Format.MARKDOWN:
@@ -174,7 +190,7 @@ def _versions(runs: RunSource, file: Path, options: Options, form: Format, *, dr
 
         version = update(runs, file, options, dry=dry)
         return version.found, version.wanted, version.stale
-    from kag.track.atomic import write_output
+    from kag.track.output import write_output
     from kag.track.reading import read_text
 
     found, wanted = read_text(file) if file.exists() else "", _table(runs, options, form)

@@ -32,11 +32,11 @@ def check(
     from rich.console import Console
     from rich.markup import escape
 
-    from kag.cli.tables import finding_line
     from kag.data.read import read_sites
     from kag.data.soundness import soundness
     from kag.data.summary import summary
     from kag.text import printable
+    from kag.view.findings import finding_line
 
     with Console(stderr=True).status(escape(f"reading {printable(str(file))}")):
         sites = read_sites(file, purpose=None, allow_virtual=allow_virtual)
@@ -74,11 +74,10 @@ def synth(
     from rich.console import Console
     from rich.progress import Progress
 
-    from kag.data.synth import synthesise
-    from kag.errors import DataError
+    from kag.data.synth import SYNTHETIC, synthesise
+    from kag.track.output import Output
 
-    if out.exists() and not force:
-        raise DataError("there is a file already", where=str(out), remedy="choose another name, or pass --force")
+    Output(out, SYNTHETIC, force).require_free()
     with Progress(transient=True, console=Console(stderr=as_json)) as progress:
         task = progress.add_task("proteins", total=proteins)
         synthesise(

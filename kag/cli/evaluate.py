@@ -29,6 +29,7 @@ def evaluate(
         Path | None, typer.Option(help="Another data file than the one in the spec, such as an external benchmark.")
     ] = None,
     runs: Annotated[Path, typer.Option(help="Folder of the run folders.")] = Path("runs"),
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that this command did not write.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Evaluate weights: exact AUPRC with its interval, and metrics at val's threshold.
@@ -53,12 +54,14 @@ def evaluate(
     from kag.cli.results import results_json, results_table
     from kag.cli.scoring import progress_bar, say, say_unchecked
     from kag.text import digest, number
-    from kag.weights.evaluate_file import evaluate_file
+    from kag.track.output import Output
+    from kag.weights.evaluate_file import PREDICTIONS, evaluate_file
     from kag.weights.given import folder_of, weights_file
 
     console, file = Console(stderr=as_json), weights_file(weights, runs)
+    output = Output(out, PREDICTIONS, force) if out else None
     with progress_bar(console) as progress:
-        found = evaluate_file(file, splits, data=data, out=out, progress=progress)
+        found = evaluate_file(file, splits, data=data, out=output, progress=progress)
     if as_json:
         typer.echo(results_json(found.results, file=found.data if found.external else None))
     else:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+from types import FrameType
 
 import typer
 from rich.console import Console
@@ -11,7 +13,7 @@ from rich.markup import escape
 
 from kag.cli import blend, changelog, data, evaluate, mine, predict, report, runs, serve, spec, sweep, train, windows
 from kag.cli.words import WITH_OVERRIDES
-from kag.errors import KagError, UserError
+from kag.errors import Interrupted, KagError, UserError
 from kag.text import printable
 
 _TRAINING = "training needs PyTorch and Lightning: pip install 'kag[train]'"
@@ -47,6 +49,7 @@ app.add_typer(serve.app, name="serve")
 
 def main() -> None:
     """Run a command; a `KagError` is printed and gives its exit code."""
+    signal.signal(signal.SIGTERM, _end)
     try:
         _run()
     except KagError as error:
@@ -56,6 +59,20 @@ def main() -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    except OSError as error:
+        # What no room of kag has met: still the system's word, and no fault of the program.
+        place = f"{error.filename}: " if error.filename else ""
+        Console(stderr=True).print(f"[bold red]error:[/bold red] {escape(f'{place}{error.strerror or error}')}")
+        sys.exit(1)
+
+
+def _end(number: int, _: FrameType | None) -> None:
+    """End as at an error, so that half-written files are taken away; a second SIGTERM ends at once.
+
+    Commands with more to save (`kag train`, `kag sweep`) have handlers of their own while they run.
+    """
+    signal.signal(number, signal.SIG_DFL)
+    raise Interrupted("SIGTERM received", signal_number=number)
 
 
 def _run() -> None:

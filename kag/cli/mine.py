@@ -9,7 +9,6 @@ from typing import Annotated
 import typer
 
 from kag.cli.words import known_splits
-from kag.errors import UserError
 
 
 def mine(
@@ -31,20 +30,22 @@ def mine(
       kag mine oct17:best --out hard.json --top 200 --force
     """
     (where,) = known_splits([split])
-    if out.exists() and not force:
-        raise UserError("there is a file already", where=str(out), remedy="choose another name, or pass --force")
 
     from rich.console import Console
     from rich.progress import Progress
 
-    from kag.data.mined import write_mined
+    from kag.data.mined import MINED, write_mined
     from kag.text import digest, number
+    from kag.track.output import Output
     from kag.weights import mine as mining
-    from kag.weights.given import bench_for, given_weights
+    from kag.weights.given import bench_for, given_weights, weights_file
 
     console = Console(highlight=False, soft_wrap=True, stderr=as_json)
-    given = given_weights(weights, runs)
+    output, file = Output(out, MINED, force), weights_file(weights, runs)
+    output.require_free(file)
+    given = given_weights(str(file), runs)
     bench = bench_for(given.weights, data)
+    output.require_free(bench.sites.path)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("scoring", total=len(bench.sites.index(split)))
         found = mining.mine(

@@ -16,6 +16,7 @@ def predict(
     data: Annotated[Path, typer.Option(help="HDF5 file to score; it needs neither labels nor splits.")],
     out: Annotated[Path, typer.Option(help="HDF5 file to write: a logit and a probability for every point.")],
     runs: Annotated[Path, typer.Option(help="Folder of the run folders.")] = Path("runs"),
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that this command did not write.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Score every point of a file without labels and write the predictions.
@@ -33,12 +34,13 @@ def predict(
 
     from kag.cli.scoring import progress_bar, say, say_unchecked
     from kag.text import MISSING, digest, number
-    from kag.weights.evaluate_file import predict_file
+    from kag.track.output import Output
+    from kag.weights.evaluate_file import PREDICTIONS, predict_file
     from kag.weights.given import weights_file
 
     console, file = Console(stderr=as_json), weights_file(weights, runs)
     with progress_bar(console) as progress:
-        found = predict_file(file, data, out, progress=progress)
+        found = predict_file(file, data, Output(out, PREDICTIONS, force), progress=progress)
     say_unchecked(console, found.unchecked)
     if as_json:
         page = {

@@ -41,6 +41,7 @@ def report(
     png: Annotated[
         Path | None, typer.Option(help="Also write every figure as a PNG into this folder.", metavar="DIR")
     ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that this command did not write.")] = False,
 ) -> None:
     """Write one HTML file with figures, results, findings and lineage: for mail, or a paper's supplement.
 
@@ -62,24 +63,30 @@ def report(
 
     from kag.changelog.collect import collect
     from kag.changelog.repository import Repository
-    from kag.report.page import render_report
+    from kag.report.page import REPORT, render_report
     from kag.report.sections import figure_files, file_name
-    from kag.track.atomic import write_output
-    from kag.track.source import open_source
+    from kag.track.output import Output
+    from kag.track.source import files_of, open_source
 
     place = source or str(runs)
     opened = open_source(place)
     siblings = collect(opened, Repository(Path.cwd()))
     found = _of_sweep(opened, siblings, sweep) if sweep else _of_runs(opened, siblings, run or [], place)
     page = out or Path(f"{file_name(found.title.replace('Sweep ', 'sweep-'))}.html")
-    written = [(page, render_report(found, datetime.now(UTC)).encode())]
+    written: list[tuple[Output, bytes]] = [
+        (Output(page, REPORT, force), render_report(found, datetime.now(UTC)).encode())
+    ]
     if png is not None:
+        from kag.report.png import FIGURE
         from kag.report.png import png as drawn
 
         files = list(figure_files(found))
-        written += [(png / f"{name}.png", drawn(figure)) for name, figure in _shown(files, "figures")]
-    for path, content in written:
-        write_output(path, content)
+        figures = [(Output(png / f"{name}.png", FIGURE, force), figure) for name, figure in files]
+        written += [(output, drawn(figure)) for output, figure in _shown(figures, "figures")]
+    for output, _ in written:
+        output.require_free(*files_of(place))
+    for output, content in written:
+        output.write(content)
     typer.echo(f"wrote {page}" + (f" and {len(written) - 1} figures into {png}" if png else ""))
 
 

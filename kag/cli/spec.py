@@ -47,10 +47,10 @@ def check(
     from rich.console import Console
 
     from kag.cli.sweep import check_sweep, is_sweep
-    from kag.cli.tables import finding_line
     from kag.errors import SpecError
     from kag.spec.load import read_spec, spec_text
     from kag.spec.preflight import Facts, preflight
+    from kag.view.findings import finding_line
 
     refuse_unknown_options([str(spec_file), *(overrides or ())], options_of(context))
     console = Console(stderr=as_json)
@@ -75,4 +75,18 @@ def check(
 
         for line in estimate(spec):
             console.print(line, markup=False, highlight=False, soft_wrap=True)
-    console.print("[green]this spec can be trained[/green]")
+    for line in _looked_at(Path(spec.data.file), rehearsal):
+        console.print(line, highlight=False, soft_wrap=True)
+
+
+def _looked_at(data: Path, rehearsal: bool) -> list[str]:
+    """What the check stands for, and what it does not."""
+    from rich.markup import escape
+
+    if rehearsal:
+        return ["[green]this spec can be trained[/green]"]
+    there = "was not read" if data.is_file() else "[yellow]is not there[/yellow]"
+    return [
+        "[green]nothing is wrong with this spec by itself[/green]",
+        f"not looked at: memory, one batch through everything, and the data, whose file {escape(str(data))} {there}",
+    ]

@@ -51,7 +51,7 @@ def sweep(
       kag sweep show 1a2b3c4d
     """
     from kag.cli.sweep_agents import interruptible, last_error, log_of, running_agents, shares_of
-    from kag.cli.sweep_result import read_result
+    from kag.cli.sweep_result import read_result, write_best
     from kag.cli.sweep_tracking import connected, find_path, kept, open_sweep, sweep_on_server, trials_of
 
     console = _console(stderr=as_json)
@@ -61,7 +61,9 @@ def sweep(
         with interruptible(), connected(runs):
             path = find_path(identifier, kept(runs))
             parsed = sweep_on_server(path)
-            _print(read_result(parsed, path, trials_of(parsed, path), runs), console, as_json=as_json)
+            result = read_result(parsed, path, trials_of(parsed, path), runs)
+        _print(result, console, as_json=as_json)
+        write_best(parsed, result)
         return
     file = Path(target)
     looked = look(file)
@@ -79,6 +81,7 @@ def sweep(
                 _watch(looked.sweep, opened.path, runs, started, console, check)
         result = read_result(looked.sweep, opened.path, trials_of(looked.sweep, opened.path), runs)
     _print(result, console, as_json=as_json)
+    write_best(looked.sweep, result)
     if result.progress.succeeded == 0:
         logs = log_of(opened.path, 0, os.environ)
         raise RunFailed(
@@ -90,7 +93,7 @@ def is_sweep(file: Path) -> bool:
     """Whether a YAML file is a sweep: it has `parameters`, which no run spec has."""
     from kag.spec.text import read_yaml
 
-    return "parameters" in read_yaml(file)[0]
+    return "parameters" in read_yaml(file).tree
 
 
 def check_sweep(file: Path, overrides: Sequence[str], *, as_json: bool = False) -> None:

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from kag.track.record import RunRecord
 
 
+BEST = b"# The best trial of a sweep"
+"""First words of the spec that is written of it."""
+
+
 class SweepResult(NamedTuple):
     """A sweep, as `kag sweep show` prints it."""
 
@@ -46,7 +50,7 @@ class SweepResult(NamedTuple):
 
 
 def read_result(sweep: Sweep, path: str, trials: Sequence[Trial], runs: Path) -> SweepResult:
-    """The result of a sweep; a spec of its best trial is written to `runs/specs/planned`."""
+    """The result of a sweep; `write_best` gives its best trial the spec that is named."""
     from kag.sweep import TrialState
     from kag.sweep.importance import importance
     from kag.sweep.progress import progress, told
@@ -54,10 +58,6 @@ def read_result(sweep: Sweep, path: str, trials: Sequence[Trial], runs: Path) ->
     identifier = path.rsplit("/", 1)[-1]
     records = records_of(identifier, runs)
     now = progress(sweep, trials, epochs_of(records))
-    spec = None
-    if now.best is not None:
-        spec = runs / "specs" / "planned" / f"sweep_{identifier}.yaml"
-        write_best(sweep, now.best, spec)
     failed = [trial for trial in trials if trial.state is TrialState.FAILED]
     return SweepResult(
         path=path,
@@ -65,7 +65,7 @@ def read_result(sweep: Sweep, path: str, trials: Sequence[Trial], runs: Path) ->
         importance=importance(sweep, told(sweep, trials)),
         failures=reasons(failed, records),
         changed=changed_files(records, patch_digests(records, runs)),
-        spec=spec,
+        spec=runs / "specs" / "planned" / f"sweep_{identifier}.yaml" if now.best else None,
     )
 
 
@@ -117,12 +117,23 @@ def patch_digests(records: Sequence[RunRecord], runs: Path) -> dict[str, str]:
     return {run: hashlib.sha256(file.read_bytes()).hexdigest() for run, file in files.items() if file.is_file()}
 
 
-def write_best(sweep: Sweep, leader: Trial, file: Path) -> None:
-    """Write the base spec with the command's overrides and the best trial's values."""
+def write_best(sweep: Sweep, result: SweepResult) -> None:
+    """Write the base spec with the command's overrides and the best trial's values, if there is one.
+
+    Raises:
+        UserError: a spec of that name was not written so, or it cannot be written.
+    """
     from kag.spec.load import read_spec, spec_text
     from kag.sweep.command import train_command
+    from kag.track.output import Output, marked
 
+    leader, file = result.progress.best, result.spec
+    if leader is None or file is None:
+        return
     command = train_command(sweep)
-    spec, _ = read_spec(Path(command.spec), [*command.overrides, json.dumps(leader.params)], trial=True)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(spec_text(spec), encoding="utf-8")
+    base = Path(command.spec)
+    spec, _ = read_spec(base, [*command.overrides, json.dumps(leader.params)], trial=True)
+    kind = marked("the spec of a sweep's best trial", BEST, begins=b"#")
+    Output(file, kind, force=None).write(
+        f"{BEST.decode()}, {result.path}; it is written anew.\n{spec_text(spec)}", base
+    )

@@ -65,7 +65,10 @@ class Opened(NamedTuple):
 
 def open_sweep(sweep: Sweep, file: Path, tracking: Tracking, runs: Path, *, new: bool) -> Opened:
     """The sweep of a file: the one of an earlier call as long as something of it is left, else a new one."""
-    content = json.dumps([tracking.name, _tree(file)], sort_keys=True)
+    from kag.sweep.load import client_tree
+
+    tree = client_tree(file)
+    content = json.dumps([tracking.name, tree], sort_keys=True)
     digest = hashlib.sha256(content.encode()).hexdigest()
     known = kept(runs)
     earlier = on_server(known[digest]) if digest in known and not new else None
@@ -75,7 +78,7 @@ def open_sweep(sweep: Sweep, file: Path, tracking: Tracking, runs: Path, *, new:
 
     entity, project = sweep.entity or wandb.Api().default_entity, sweep.project or "kag"
     with contextlib.redirect_stdout(io.StringIO()):
-        identifier = wandb.sweep(_tree(file), entity=entity, project=project)
+        identifier = wandb.sweep(tree, entity=entity, project=project)
     path = f"{entity}/{project}/{identifier}"
     place = _place(runs)
     place.parent.mkdir(parents=True, exist_ok=True)
@@ -109,13 +112,6 @@ def _resume(path: str, tracking: Tracking) -> None:
     if done.returncode:
         lines = (done.stderr or done.stdout).strip().splitlines()
         raise KagError(f"sweep {path} cannot be resumed: {lines[-1] if lines else 'no reason given'}")
-
-
-def _tree(file: Path) -> dict[str, Any]:
-    """The file as W&B's own client reads it."""
-    import yaml
-
-    return dict(yaml.safe_load(file.read_text(encoding="utf-8")))
 
 
 def _place(runs: Path) -> Path:

@@ -11,7 +11,6 @@ from rich.markup import escape
 from rich.table import Table
 
 from kag import names
-from kag.finding import Finding, Severity
 from kag.text import age, fact
 from kag.track.record import Result, RunRecord, Scalar, Status
 from kag.view import tables as view
@@ -30,7 +29,6 @@ _COLOURS = {
     Status.ABORTED: "red",
     Status.KILLED: "red",
 }
-_SEVERITIES = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.NOTE: "cyan"}
 _BARS = "▁▂▃▄▅▆▇█"
 
 
@@ -127,16 +125,6 @@ def plain_table(*columns: str, right: Sequence[str] = ()) -> Table:
 def status(value: Status) -> str:
     """A status in its colour."""
     return f"[{_COLOURS[value]}]{value.value}[/]"
-
-
-def severity(value: Severity) -> str:
-    """How bad a finding is, in its colour."""
-    return f"[{_SEVERITIES[value]}]{value.value}[/]"
-
-
-def finding_line(finding: Finding) -> str:
-    """What a rule says, on one line."""
-    return f"{severity(finding.severity)} {finding.code}: {escape(finding.sentence)}"
 
 
 def cell_text(cell: Cell) -> str:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kag.errors import UserError
-from kag.track.atomic import write_output
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -41,6 +40,7 @@ def windows(
     name: Annotated[str | None, typer.Option(help="Name of the new run; default: window-START-LENGTH.")] = None,
     data: Annotated[Path | None, typer.Option(help="Where the data file lies now.")] = None,
     runs: Annotated[Path, typer.Option(help="Folder of the run folders.")] = Path("runs"),
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that this command did not write.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with every window.")] = False,
 ) -> None:
     """Map what averaging the weights of any window of epochs gives on val, from one run.
@@ -58,7 +58,9 @@ def windows(
     from rich.console import Console
 
     from kag.cli.made import mirrored, print_made
+    from kag.report.png import FIGURE
     from kag.report.png import png as drawn
+    from kag.track.output import Output
     from kag.view.words import find_run
     from kag.weights.average import RunSums
     from kag.weights.delivered_run import deliver_window, named_spec
@@ -75,9 +77,12 @@ def windows(
         named_spec(given.weights.spec, name)
         sums.average(*wanted)
     bench = bench_for(given.weights, data)
+    picture = Output(png, FIGURE, force) if png else None
+    if picture is not None:
+        picture.require_free(bench.sites.path)
     found = _mapped(sums, bench, verify or None, console)
-    if png is not None:
-        write_output(png, drawn(window_figure(found, f"averaging windows of {folder.id}")))
+    if picture is not None:
+        picture.write(drawn(window_figure(found, f"averaging windows of {folder.id}")))
     record = None
     if wanted and name:
         record = deliver_window(runs, given, sums, wanted, found, bench, name=name, start=start)

@@ -12,7 +12,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from kag.data.sites import Sites
 from kag.errors import DataError
-from kag.track.atomic import write_output
+from kag.track.output import Kind, write_output
+
+MINED = Kind("a list of mined samples")
 
 
 class Mined(BaseModel):

@@ -25,8 +25,8 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from kag.data import layout as names
-from kag.errors import DataError
-from kag.track.atomic import atomic_path
+from kag.errors import DataError, UserError
+from kag.track.output import Kind, output_path
 
 SPACING = 5.1
 JITTER = 1.2
@@ -34,6 +34,8 @@ RANGE = 4.0
 POINTS_PER_RESIDUE = 1.25
 MISSING_DISTANCE = 999.0
 CHUNK_ROWS = 1024
+
+SYNTHETIC = Kind("a synthetic data file")
 
 
 @dataclass(frozen=True)
@@ -76,11 +78,10 @@ def synthesise(
     recipe = _Recipe(proteins, points_per_protein, residues, embedding, neighbours, features, seed, prevalence, missing)
     _refuse_impossible(recipe)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_path(path) as temporary, h5py.File(temporary, "w", libver="latest") as file:
+        with output_path(path, make_folder=True) as temporary, h5py.File(temporary, "w", libver="latest") as file:
             _write(file, recipe, on_protein)
-    except OSError as error:
-        raise DataError(f"the file cannot be written: {error.strerror or error}", where=str(path)) from error
+    except UserError as error:
+        raise DataError(error.what, where=error.where, remedy=error.remedy) from error
 
 
 def _refuse_impossible(recipe: _Recipe) -> None:

@@ -12,7 +12,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from filelock import FileLock, Timeout
 from kag.forks.states import About, Segment, SharedStates, extended
 from kag.spec.prefix import part_points, prefix_digest
 from kag.spec.run import RunSpec
+from kag.track.atomic import storing
 from kag.track.folder import RunFolder
 from kag.track.record import Source
 from kag.weights.storage import load_torch
@@ -121,7 +122,7 @@ class Sharing:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Keep all other processes from changing anything in the folder; held for milliseconds."""
-        with FileLock(self._folder / ".lock"):
+        with storing(self._folder), FileLock(self._folder / ".lock"):
             yield
 
     def close(self) -> None:
@@ -174,9 +175,11 @@ def sharing(
     if options is None or run is None:
         yield NoSharing()
         return
-    options.folder.mkdir(parents=True, exist_ok=True)
-    # States are no code: they must not make a run's tree look changed.
-    (options.folder / ".gitignore").write_text("*\n", encoding="utf-8")
+    with storing(options.folder):
+        options.folder.mkdir(parents=True, exist_ok=True)
+        # States are no code: they must not make a run's tree look changed. A list of the user's own stays.
+        with suppress(FileExistsError), (options.folder / ".gitignore").open("x", encoding="utf-8") as ignored:
+            ignored.write("*\n")
     forks = Sharing(options, spec, run, json.dumps(inputs), check)
     try:
         forks.sweep_up()

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from kag.track.atomic import atomic_path, write_atomically
+from kag.track.atomic import atomic_path, storing, write_atomically
 from kag.track.folder import RunFolder
 
 
@@ -61,24 +61,37 @@ class SharedStates:
             return None
 
     def put(self, key: str, run: RunFolder, about: About) -> None:
-        """Store the state in which a run is, then make room. Files are linked, not copied, where the disk allows it."""
+        """Store the state in which a run is, then make room. Files are linked, not copied, where the disk allows it.
+
+        Raises:
+            StorageError: it cannot be written; nothing of it is left.
+        """
         if (self.folder / key).exists():
             return
         temporary = self.folder / f".{uuid.uuid4().hex}"
-        temporary.mkdir()
-        _link(run.last, temporary / "state.ckpt")
-        _link(run.best, temporary / run.best.name)
-        _link_all(run.sums, temporary / run.sums.name)
-        shutil.copyfile(run.history_file, temporary / "history.jsonl")
-        (temporary / "about.json").write_text(about.model_dump_json(), encoding="utf-8")
-        os.rename(temporary, self.folder / key)
+        with storing(self.folder / key):
+            try:
+                temporary.mkdir()
+                _link(run.last, temporary / "state.ckpt")
+                _link(run.best, temporary / run.best.name)
+                _link_all(run.sums, temporary / run.sums.name)
+                shutil.copyfile(run.history_file, temporary / "history.jsonl")
+                (temporary / "about.json").write_text(about.model_dump_json(), encoding="utf-8")
+                os.rename(temporary, self.folder / key)
+            finally:
+                shutil.rmtree(temporary, ignore_errors=True)
         self._make_room(key)
 
     def give(self, key: str, run: RunFolder) -> None:
-        """Put a run into a state: its checkpoints and its history become those of the state."""
+        """Put a run into a state: its checkpoints and its history become those of the state.
+
+        Raises:
+            StorageError: it cannot be written; the run goes on where it was, or from the state, never in between.
+        """
         source = self.folder / key
         shutil.rmtree(run.sums, ignore_errors=True)
-        _link_all(source / run.sums.name, run.sums)
+        with storing(run.sums):
+            _link_all(source / run.sums.name, run.sums)
         write_atomically(run.history_file, (source / "history.jsonl").read_bytes())
         # Last what a resume begins from, as in training: killed in between, the run is where it was.
         for name, checkpoint in ((run.best.name, run.best), ("state.ckpt", run.last)):

@@ -18,11 +18,13 @@ from kag.report.markup import markdown, templates, with_code
 from kag.report.sections import Report
 from kag.report.thin import thinned
 from kag.text import digest, fact
+from kag.track.output import marked
 from kag.view.results import interval, measured
 from kag.view.tables import details, evaluations_tables, facts, results_table
 
 STYLES = (*assets.STYLES, "report.css")
 
+REPORT = marked("a report", b'<meta name="generator" content="kag ')
 _WIDE = ("parallel", "heatmap", "graph")
 """Kinds of figures that need the whole width."""
 

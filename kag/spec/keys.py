@@ -18,17 +18,24 @@ def _parts(annotation: Any) -> Iterator[type[Part]]:
         yield from _parts(argument)
 
 
-def _walk(part: type[Part], prefix: str) -> Iterator[str]:
+def _walk(part: type[Part], prefix: str) -> Iterator[tuple[str, Any]]:
+    """Key and type of every field."""
     for name, field in part.model_fields.items():
-        yield f"{prefix}{name}"
+        yield f"{prefix}{name}", field.annotation
         for inner in _parts(field.annotation):
             yield from _walk(inner, f"{prefix}{name}.")
 
 
 @cache
+def nullable_keys() -> frozenset[str]:
+    """Keys that take null."""
+    return frozenset(key for key, annotation in _walk(RunSpec, "") if type(None) in get_args(annotation))
+
+
+@cache
 def known_keys() -> tuple[str, ...]:
     """Every dotted key, sections included: `model`, `model.gate`, `model.gate.penalty.weight.start`, ..."""
-    return tuple(_walk(RunSpec, ""))
+    return tuple(key for key, _ in _walk(RunSpec, ""))
 
 
 def nearest_key(key: str) -> str | None:

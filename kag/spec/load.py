@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from itertools import accumulate
 from pathlib import Path
@@ -14,15 +14,19 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from kag.errors import SpecError
-from kag.spec.keys import known_keys, nearest_key
+from kag.spec.flat import flat
+from kag.spec.keys import known_keys, nearest_key, nullable_keys
 from kag.spec.overrides import json_or_text, parse_overrides
 from kag.spec.ramp import Ramp
 from kag.spec.retired import retired_in, retired_sentence, without_retired
 from kag.spec.run import RunSpec, default_spec
-from kag.spec.text import read_yaml, yaml_text
+from kag.spec.text import Places, read_yaml, yaml_text
 
 PATHS = ("data.file", "data.replay.indices")
 """Keys that hold a path: relative to the spec file if they stand in it, to the working folder if they are overrides."""
+
+TEXTS = ("name", "change", "parent")
+"""Keys that hold a text of any words."""
 
 _UNIONS = {"loss.pos_weight": "'auto', a number or a ramp", "trainer.devices": "'auto' or a number"}
 """Keys whose type pydantic picks by a tag, which then stands in the place of an error, and what they take."""
@@ -53,12 +57,12 @@ def read_spec(path: Path, overrides: Iterable[str] = (), *, trial: bool = False)
         SpecError: lists every violation with line, key, value, nearest known key and remedy; or an override names a
             retired key.
     """
-    tree, lines = read_yaml(path)
+    tree, places = read_yaml(path)
     parsed = parse_overrides(overrides)
     refused = retired_in(parsed)
     if refused and not trial:
         raise SpecError(retired_sentence(refused), where="override", remedy="leave it out")
-    spec = build_spec(_resolved(tree, path.parent), _resolved(parsed, Path.cwd()), lines=lines, title=str(path))
+    spec = build_spec(_resolved(tree, path.parent), _resolved(parsed, Path.cwd()), places=places, title=str(path))
     return Loaded(spec, tuple(dict.fromkeys((*retired_in(tree), *refused))))
 
 
@@ -66,27 +70,30 @@ def build_spec(
     tree: Mapping[str, Any],
     overrides: Mapping[str, Any] | None = None,
     *,
-    lines: Mapping[str, int] | None = None,
+    places: Places | None = None,
     title: str = "spec",
 ) -> RunSpec:
-    """The spec of a plain tree and of dotted overrides; `lines` and `title` say where a violation stands.
+    """The spec of a plain tree and of dotted overrides; `places` and `title` say where a violation stands.
 
     Retired keys are left out.
 
     Raises:
         SpecError: as `read_spec`.
     """
-    overrides = without_retired(overrides or {})
+    overrides, places = without_retired(overrides or {}), places or Places()
     merged = _merge(_defaults(), without_retired(tree))
     for key, value in overrides.items():
         merged = _merge(merged, _nested(key, value))
+    violations = list(_misread(places, overrides))
     try:
-        return RunSpec.model_validate(merged)
+        spec = RunSpec.model_validate(merged)
     except ValidationError as error:
         # Pydantic does not count faulty items, and calls a list of nothing else too short as well.
         details = [detail for detail in error.errors() if detail["type"] != "too_short" or not detail["input"]]
-        violations = [_violation(detail, overrides, lines or {}) for detail in details]
-        raise SpecError(problem_list(violations), where=title) from None
+        violations += [_violation(detail, overrides, places.lines) for detail in details]
+    if violations:
+        raise SpecError(problem_list(violations), where=title)
+    return spec
 
 
 def spec_text(spec: RunSpec) -> str:
@@ -158,6 +165,23 @@ def _violation(detail: ErrorDetails, overrides: Mapping[str, Any], lines: Mappin
     return "\n".join(told)
 
 
+def _misread(places: Places, overrides: Mapping[str, Any]) -> Iterator[str]:
+    """What is YAML and can be no person's meaning: a section that nothing is left of, a text cut by a `#`."""
+    defaults = flat(default_spec())
+    for key in sorted(places.empty & nullable_keys()):
+        if key not in defaults or defaults[key] is not None:
+            yield (
+                f"line {places.lines[key]}: {key}: nothing stands behind it\n"
+                "    remedy: write null to switch it off, or leave the key out for its defaults"
+            )
+    for key, rest in places.cut.items():
+        if key in TEXTS and key not in overrides:
+            yield (
+                f"line {places.lines[key]}: {key}: ends before {shortened(rest)}, which YAML takes for a comment\n"
+                "    remedy: put the whole text in quotes; a comment begins with a # and a blank"
+            )
+
+
 def _key(place: tuple[int | str, ...]) -> str:
     words = [str(word) for word in place]
     for union in _UNIONS:
@@ -179,6 +203,8 @@ def _remedy(detail: ErrorDetails, key: str) -> str | None:
     if detail["type"] == "extra_forbidden":
         return f"write it nested: {_flow(key)}" if key in known_keys() else "remove it, or use the known key"
     value = detail["input"]
+    if value is False and key in nullable_keys():
+        return "write null to switch it off"
     quoted = isinstance(value, str) and isinstance(json_or_text(value), (int, float))
     if detail["type"] in ("float_type", "int_type", "bool_type") and quoted:
         return "remove the quotes"

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from kag.errors import SpecError
+from kag.text import joined
 
 _DEEPEST = 16
 _WORDS = {"None": None, "True": True, "False": False}
@@ -27,12 +28,20 @@ def parse_overrides(words: Iterable[str]) -> dict[str, Any]:
     """
     overrides: dict[str, Any] = {}
     for word in words:
-        for key, value in _pairs(word):
+        for key, value in _whole(word):
             if not _KEY.fullmatch(key):
                 raise _unreadable(word)
             overrides.pop(key, None)
             overrides[key] = value
     return overrides
+
+
+def _whole(word: str) -> list[tuple[str, Any]]:
+    try:
+        return [(joined(key), joined(value)) for key, value in _pairs(word)]
+    except UnicodeError as error:
+        what = f"the override {_shortened(word)} holds half of a surrogate pair, or what is not UTF-8"
+        raise SpecError(what, remedy="write the characters themselves, in UTF-8") from error
 
 
 def _pairs(word: str) -> Iterator[tuple[str, Any]]:

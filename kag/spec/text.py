@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import re
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ruamel.yaml import YAML
 from ruamel.yaml.constructor import ConstructorError, DuplicateKeyError
@@ -15,12 +17,14 @@ from ruamel.yaml.reader import ReaderError
 from ruamel.yaml.representer import SafeRepresenter
 
 from kag.errors import SpecError
+from kag.text import joined
 
 DEEPEST = 32
 """Levels of nesting that are read; a spec has six."""
 LARGEST = 100_000
 """Keys and values that are read, aliases counted as often as they are used."""
 
+_COMMENT = re.compile(r"[ \t]+(#[^\s#].*)")
 _WORD = ("tag:yaml.org,2002:str", "tag:yaml.org,2002:merge")
 
 
@@ -45,15 +49,31 @@ def _yaml() -> YAML:
     return yaml
 
 
-def read_yaml(path: Path) -> tuple[dict[str, Any], dict[str, int]]:
+class Document(NamedTuple):
+    """A YAML mapping as it was read."""
+
+    tree: dict[str, Any]
+    places: Places
+
+
+@dataclass(frozen=True)
+class Places:
+    """What the plain tree no longer tells of its keys, which are dotted."""
+
+    lines: dict[str, int] = field(default_factory=dict)
+    """Key -> line, counted from 1."""
+    empty: set[str] = field(default_factory=set)
+    """Keys behind which nothing stands. The tree has None for them, as for `null`."""
+    cut: dict[str, str] = field(default_factory=dict)
+    """Key -> what looks like the rest of its text, but is a comment: `#` after a blank, and no blank after it."""
+
+
+def read_yaml(path: Path) -> Document:
     """Read a YAML mapping.
 
-    Returns:
-        The plain tree, and the line (counted from 1) of every dotted key.
-
     Raises:
-        SpecError: the file is missing, is not UTF-8 text, is not YAML, repeats a key, grows without end, or is no
-            mapping of words.
+        SpecError: the file is missing, is not UTF-8 text, is not YAML, repeats a key, grows without end, is no
+            mapping of words, or holds half of a surrogate pair.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -80,7 +100,9 @@ def read_yaml(path: Path) -> tuple[dict[str, Any], dict[str, int]]:
             where=str(path),
             remedy="begin with `name: ...` and `data: {file: ...}`",
         )
-    return tree, _lines(path, node)
+    places = Places()
+    _locate(path, text, node, "", places)
+    return Document(joined(tree), places)
 
 
 def _marked(path: Path, error: MarkedYAMLError, what: str, remedy: str) -> SpecError:
@@ -118,21 +140,36 @@ def _require_bounded(path: Path, text: str) -> None:
             raise SpecError(f"holds more than {LARGEST:,} keys and values", where=where)
 
 
-def _lines(path: Path, node: Node, prefix: str = "") -> dict[str, int]:
-    lines: dict[str, int] = {}
+def _locate(path: Path, text: str, node: Node, key: str, places: Places) -> None:
+    """Note where the keys of a node stand, and what the tree would not tell of them."""
     if isinstance(node, MappingNode):
-        for key, value in node.value:
-            line = key.start_mark.line + 1
-            if key.tag not in _WORD:
-                named = f"the key {key.value}" if isinstance(key.value, str) else "a key"
+        for name, value in node.value:
+            line = name.start_mark.line + 1
+            if name.tag not in _WORD:
+                named = f"the key {name.value}" if isinstance(name.value, str) else "a key"
                 raise SpecError(f"{named} is not a word", where=f"{path}:{line}", remedy="put it in quotes")
-            lines[f"{prefix}{key.value}"] = line
-            lines |= _lines(path, value, f"{prefix}{key.value}.")
+            inner = f"{key}.{_whole(path, name)}".removeprefix(".")
+            places.lines[inner] = line
+            _locate(path, text, value, inner, places)
     elif isinstance(node, SequenceNode):
         for index, value in enumerate(node.value):
-            lines[f"{prefix}{index}"] = value.start_mark.line + 1
-            lines |= _lines(path, value, f"{prefix}{index}.")
-    return lines
+            places.lines[f"{key}.{index}"] = value.start_mark.line + 1
+            _locate(path, text, value, f"{key}.{index}", places)
+    elif isinstance(node, ScalarNode):
+        value, comment = _whole(path, node), _COMMENT.match(text, node.end_mark.index)
+        if not node.style and not value:
+            places.empty.add(key)
+        elif not node.style and comment:
+            places.cut[key] = comment[1]
+
+
+def _whole(path: Path, node: ScalarNode) -> str:
+    try:
+        return str(joined(node.value))
+    except UnicodeError as error:
+        where = f"{path}:{node.start_mark.line + 1}"
+        remedy = "write the character itself, or both escapes of its pair"
+        raise SpecError(f"holds half of a surrogate pair: {node.value!a}", where=where, remedy=remedy) from error
 
 
 def yaml_text(tree: dict[str, Any]) -> str:

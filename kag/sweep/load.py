@@ -20,6 +20,7 @@ from kag.spec.load import problem_list, sentence_of, shortened
 from kag.spec.text import read_yaml
 from kag.sweep.config import FAMILIES, Controller, Hyperband, Metric, Nested, Sweep
 from kag.sweep.distribution import Beta, Bounded, Constant, Normal, Weighted
+from kag.text import joined
 
 
 def parse_sweep(tree: Any, *, lines: Mapping[str, int] | None = None, title: str = "sweep") -> Sweep:
@@ -44,15 +45,20 @@ def read_sweep(path: Path) -> Sweep:
         SweepError: the file cannot be read, or breaks the schema; the text lists every violation.
     """
     try:
-        strict_tree, lines = read_yaml(path)
+        strict_tree, places = read_yaml(path)
     except SpecError as error:
         remedy = "begin with `method: grid` and `parameters: ...`" if "mapping" in error.what else error.remedy
         raise SweepError(error.what, where=error.where, remedy=remedy) from error
-    tree = yaml.safe_load(path.read_text(encoding="utf-8"))
-    differing = list(_read_otherwise(strict_tree, tree, "", lines))
+    tree = client_tree(path)
+    differing = list(_read_otherwise(strict_tree, tree, "", places.lines))
     if differing:
         raise SweepError(problem_list(differing), where=str(path))
-    return parse_sweep(tree, lines=lines, title=str(path))
+    return parse_sweep(tree, lines=places.lines, title=str(path))
+
+
+def client_tree(path: Path) -> dict[str, Any]:
+    """A sweep file that `read_sweep` has found sound, as W&B's own client reads it."""
+    return dict(joined(yaml.safe_load(path.read_text(encoding="utf-8"))))
 
 
 def _read_otherwise(modern: Any, client: Any, key: str, lines: Mapping[str, int]) -> Iterator[str]:

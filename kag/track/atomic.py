@@ -2,13 +2,49 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from kag.errors import UserError
+from kag.errors import StorageError
+
+_ROOM = "make room on this disk, then say the same again"
+_RIGHTS = "make the place writable, or name another one"
+_REMEDIES = {
+    errno.ENOSPC: _ROOM,
+    errno.EDQUOT: _ROOM,
+    errno.EFBIG: "raise the largest size of a file (`ulimit -f`), then say the same again",
+    errno.EROFS: _RIGHTS,
+    errno.EACCES: _RIGHTS,
+    errno.EPERM: _RIGHTS,
+    errno.ENOENT: "the folder is not there, or was taken away meanwhile",
+}
+
+
+@contextmanager
+def storing(path: Path) -> Iterator[None]:
+    """Around what writes to `path`: what the system refuses inside is said in a sentence.
+
+    Raises:
+        StorageError: the disk is full, read-only or gone.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise refused_by_system(path, error) from error
+
+
+def refused_by_system(path: Path, error: OSError) -> StorageError:
+    """The sentence about a file that the system did not take."""
+    why = os.strerror(error.errno) if error.errno else str(error)
+    return StorageError(
+        f"cannot be written: {why[:1].lower()}{why[1:]}",
+        where=str(path),
+        remedy=_REMEDIES.get(error.errno) if error.errno else None,
+    )
 
 
 @contextmanager
@@ -20,37 +56,25 @@ def atomic_path(path: Path) -> Iterator[Path]:
     and at most a `.<name>.<random>.tmp` beside it.
 
     Raises:
-        OSError: the folder is missing, read-only or full; the old version is untouched.
+        StorageError: the folder is missing, read-only or full; the old version is untouched.
     """
     target = Path(os.path.realpath(path))
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(6)}.tmp")
-    try:
-        yield temporary
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        os.replace(temporary, target)
-    finally:
-        temporary.unlink(missing_ok=True)
-    sync_folder(target.parent)
+    with storing(path):
+        try:
+            yield temporary
+            with temporary.open("rb") as file:
+                os.fsync(file.fileno())
+            os.replace(temporary, target)
+        finally:
+            temporary.unlink(missing_ok=True)
+        sync_folder(target.parent)
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:
     """Replace a file by `atomic_path`; text is written as UTF-8, line ends as they are."""
     with atomic_path(path) as temporary:
         temporary.write_bytes(content.encode() if isinstance(content, str) else content)
-
-
-def write_output(path: Path, content: str | bytes) -> None:
-    """Write a file that a person asked for by `write_atomically`; its folder is made.
-
-    Raises:
-        UserError: it cannot be written.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, content)
-    except OSError as error:
-        raise UserError(f"cannot be written: {error.strerror}", where=str(path)) from error
 
 
 def unfinished(folder: Path) -> Iterator[Path]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import platform
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -14,7 +16,7 @@ from kag.errors import RecordError
 from kag.spec.flat import digest, flat
 from kag.spec.load import spec_text
 from kag.spec.run import RunSpec
-from kag.track.atomic import write_atomically
+from kag.track.atomic import storing, write_atomically
 from kag.track.folder import RunFolder
 from kag.track.git import dirty_patch, git_facts
 from kag.track.record import Found, RunRecord, Scalar, Status
@@ -22,6 +24,7 @@ from kag.track.record import Found, RunRecord, Scalar, Status
 _PACKAGES = ("kag", "torch", "lightning", "wandb", "numpy", "h5py", "pydantic", "torchmetrics", "scipy", "optuna")
 
 
+@contextmanager
 def begin(
     runs: Path,
     spec: RunSpec,
@@ -30,8 +33,10 @@ def begin(
     now: datetime,
     parent: str | None,
     **fields: Any,
-) -> tuple[RunFolder, RunRecord]:
+) -> Iterator[tuple[RunFolder, RunRecord]]:
     """Make the folder of a run, with its spec and the uncommitted changes of the code; the record is not yet written.
+
+    Write the record inside the block: an error there leaves no folder.
 
     Args:
         runs: folder of the run folders.
@@ -42,30 +47,32 @@ def begin(
         fields: other fields of the record.
 
     Raises:
-        RecordError: the folder cannot be made.
+        RecordError: the folder cannot be made, since `runs` is none.
+        StorageError: it cannot be written to.
     """
-    folder = RunFolder.create(runs, spec.name, now)
-    folder.checkpoints.mkdir()
-    write_atomically(folder.spec_file, spec_text(spec))
     git = git_facts(Path.cwd(), parent_commit=_commit(runs, parent) if parent else None)
     patch = dirty_patch(Path.cwd()) if git and git.dirty else b""
-    if patch:
-        write_atomically(folder.patch_file, patch)
-    record = RunRecord(
-        id=folder.id,
-        name=spec.name,
-        status=Status.RUNNING,
-        start=now,
-        change=spec.change,
-        tags=spec.track.tags,
-        config=flat(spec),
-        parent=parent,
-        git=git,
-        environment=_environment(),
-        epochs_trained=0,
-        found=found.model_copy(update={"spec_digest": digest(spec)}),
-    )
-    return folder, record.model_copy(update=fields)
+    with RunFolder.creating(runs, spec.name, now) as folder:
+        with storing(folder.checkpoints):
+            folder.checkpoints.mkdir()
+        write_atomically(folder.spec_file, spec_text(spec))
+        if patch:
+            write_atomically(folder.patch_file, patch)
+        record = RunRecord(
+            id=folder.id,
+            name=spec.name,
+            status=Status.RUNNING,
+            start=now,
+            change=spec.change,
+            tags=spec.track.tags,
+            config=flat(spec),
+            parent=parent,
+            git=git,
+            environment=_environment(),
+            epochs_trained=0,
+            found=found.model_copy(update={"spec_digest": digest(spec)}),
+        )
+        yield folder, record.model_copy(update=fields)
 
 
 def _commit(runs: Path, run: str) -> str | None:

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
-from contextlib import suppress
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from kag.errors import RecordError
 from kag.track import history
-from kag.track.atomic import sync_folder, unfinished, write_atomically
+from kag.track.atomic import storing, sync_folder, unfinished, write_atomically
 from kag.track.reading import parse_record, read_text
 from kag.track.record import RunRecord
 
@@ -77,7 +78,8 @@ class RunFolder:
         Runs of one name that start in the same second get `-2`, `-3`, ... at the end of the id.
 
         Raises:
-            RecordError: the name cannot be part of a folder's name, or `start` has no time zone.
+            RecordError: the name cannot be part of a folder's name, `start` has no time zone, or `runs` is no folder.
+            StorageError: the folder cannot be made.
         """
         if not _NAME.fullmatch(name):
             raise RecordError(
@@ -86,16 +88,34 @@ class RunFolder:
             )
         if start.tzinfo is None:
             raise RecordError(f"the start {start.isoformat()} of run {name!r} has no time zone")
-        runs.mkdir(parents=True, exist_ok=True)
+        if os.path.lexists(runs) and not runs.is_dir():
+            what = f"a link to {os.readlink(runs)}, which is not there" if runs.is_symlink() else "not a folder"
+            raise RecordError(f"the folder of runs is {what}", where=str(runs), remedy="name another one by --runs")
         first = run_id(name, start)
         attempt = 1
-        while True:
-            path = runs / (first if attempt == 1 else f"{first}-{attempt}")
-            with suppress(FileExistsError):
-                path.mkdir()
-                sync_folder(runs)
-                return cls(path)
-            attempt += 1
+        with storing(runs):
+            runs.mkdir(parents=True, exist_ok=True)
+            while True:
+                path = runs / (first if attempt == 1 else f"{first}-{attempt}")
+                with suppress(FileExistsError):
+                    path.mkdir()
+                    sync_folder(runs)
+                    return cls(path)
+                attempt += 1
+
+    @classmethod
+    @contextmanager
+    def creating(cls, runs: Path, name: str, start: datetime) -> Iterator[RunFolder]:
+        """The folder of a new run as `create` makes it; an error inside the block takes it away again.
+
+        Write the record inside: a folder without one is no run, and nobody would ever clear it away.
+        """
+        folder = cls.create(runs, name, start)
+        try:
+            yield folder
+        except BaseException:
+            shutil.rmtree(folder.path, ignore_errors=True)
+            raise
 
     @classmethod
     def all(cls, runs: Path) -> list[RunFolder]:
@@ -126,6 +146,7 @@ class RunFolder:
 
         Raises:
             RecordError: it is the record of another run.
+            StorageError: it cannot be written; the old one stays.
         """
         self._require_own(record)
         write_atomically(self.record_file, record.model_dump_json(indent=2) + "\n")

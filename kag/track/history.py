@@ -17,7 +17,7 @@ from pydantic_core import from_json
 
 from kag import names
 from kag.errors import RecordError
-from kag.track.atomic import sync_folder, write_atomically
+from kag.track.atomic import storing, sync_folder, write_atomically
 from kag.track.upgrade import upgraded_row
 
 _SPECIAL: dict[str | None, float] = {None: math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
@@ -32,15 +32,16 @@ def read(path: Path) -> list[dict[str, float]]:
 def append(path: Path, row: Mapping[str, float]) -> None:
     """Add a row and wait until it is on the disk; see `RunFolder.append_history`."""
     line = json.dumps({key: _to_json(value) for key, value in row.items()}, allow_nan=False) + "\n"
-    new = not path.exists()
-    with open(path, "ab+") as file:
-        file.seek(0)
-        file.truncate(file.read().rfind(b"\n") + 1)
-        file.write(line.encode())
-        file.flush()
-        os.fsync(file.fileno())
-    if new:
-        sync_folder(path.parent)
+    with storing(path):
+        new = not path.exists()
+        with open(path, "ab+") as file:
+            file.seek(0)
+            file.truncate(file.read().rfind(b"\n") + 1)
+            file.write(line.encode())
+            file.flush()
+            os.fsync(file.fileno())
+        if new:
+            sync_folder(path.parent)
 
 
 def truncate(path: Path, first_epoch_to_drop: int) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from kag.errors import RecordError
+from kag.track.atomic import storing
 from kag.track.folder import RunFolder
 from kag.track.record import RunRecord, Status
 
@@ -22,14 +23,16 @@ def locked(folder: RunFolder) -> Iterator[None]:
 
     Raises:
         RecordError: another process trains this run.
+        StorageError: its lock cannot be made.
     """
     from filelock import FileLock, Timeout  # whoever only looks need not load it
 
     lock = FileLock(folder.lock_file)
-    try:
-        lock.acquire(timeout=PATIENCE)
-    except Timeout as error:
-        raise RecordError(f"run {folder.id} is being trained by another process", where=str(folder.path)) from error
+    with storing(folder.lock_file):
+        try:
+            lock.acquire(timeout=PATIENCE)
+        except Timeout as error:
+            raise RecordError(f"run {folder.id} is being trained by another process", where=str(folder.path)) from error
     try:
         yield
     finally:

@@ -107,3 +107,9 @@ def open_source(word: str) -> RunSource:
             remedy="name a folder of runs, wandb:ENTITY/PROJECT, offline:DIR or markdown:FILE",
         )
     return FolderSource(Path(word))
+
+
+def files_of(word: str) -> tuple[Path, ...]:
+    """The file or the folder that a source reads beside run folders, for outputs to keep away from."""
+    kind, _, place = word.partition(":")
+    return (Path(place),) if kind in ("offline", "markdown") else ()

@@ -13,6 +13,8 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from kag import names
+from kag.errors import StorageError
+from kag.track.atomic import storing
 from kag.view.results import measured
 
 COLUMNS = (
@@ -48,8 +50,19 @@ class RunConsole:
         if self._log is not None:
             plain = Console(file=io.StringIO(), width=120, color_system=None)
             plain.print(item, soft_wrap=isinstance(item, str))
-            with self._log.open("a", encoding="utf-8") as file:
-                file.write(plain.file.getvalue())  # type: ignore[attr-defined]  # it is the StringIO above
+            self._write(plain.file.getvalue())  # type: ignore[attr-defined]  # it is the StringIO above
+
+    def _write(self, text: str) -> None:
+        """Add to the log. One that cannot be written is told of once and given up: a run does not end for it."""
+        log, self._log = self._log, None
+        assert log is not None
+        try:
+            with storing(log), log.open("a", encoding="utf-8") as file:
+                file.write(text)
+        except StorageError as error:
+            self.warn(str(error))
+        else:
+            self._log = log
 
     def warn(self, text: str) -> None:
         """Print a warning."""

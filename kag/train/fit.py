@@ -49,6 +49,7 @@ from kag.train.signals import SignalWatch
 from kag.train.starting import Start, find_start
 from kag.train.state import resume_state
 from kag.train.task import Task, process_rank, this_machine
+from kag.view.findings import finding_line
 from kag.weights.given import fastest_device
 
 
@@ -170,7 +171,7 @@ def require_sound(spec: RunSpec, findings: list[Finding], console: RunConsole) -
     require_no_error(findings, spec.name)
     for finding in findings:
         if finding.severity is Severity.WARNING:
-            console.warn(finding.sentence)
+            console.print(finding_line(finding))
     return findings
 
 

@@ -61,7 +61,7 @@ def new_run(
     found = Found(
         findings=tuple(findings), mined_digest=task.mined_digest, changes_from_source=start.changes if start else ()
     )
-    folder, record = begin(
+    beginning = begin(
         runs,
         spec,
         found,
@@ -72,7 +72,8 @@ def new_run(
         sources=(start.source,) if start else (),
         sweep=os.environ.get("WANDB_SWEEP_ID"),
     )
-    folder.write_record(record)
+    with beginning as (folder, record):
+        folder.write_record(record)
     return Opening(folder, record, state=start.state if start else None)
 
 

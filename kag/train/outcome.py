@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Any
 
 import kag
-from kag.errors import Interrupted, KagError
+from kag.errors import Interrupted, KagError, StorageError
 from kag.forks.sharing import inherited
 from kag.forks.states import Segment
 from kag.track.folder import RunFolder
@@ -50,9 +50,7 @@ class Outcome:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if error is not None:
-            status = Status.KILLED if isinstance(error, (Interrupted, KeyboardInterrupt)) else Status.ABORTED
-            self.update(status=status, end=datetime.now(UTC), failure=failure_of(error))
-            self._console.print(f"run {self.record.id} {status}{self._remedy(error)}")
+            self._ended_by(error)
         self._tracker.close(self.record)
 
     def _remedy(self, error: BaseException) -> str:
@@ -60,6 +58,15 @@ class Outcome:
         if not self.folder or not self.folder.spec_file.is_file() or (isinstance(error, KagError) and error.repeats):
             return ""
         return f"; `kag train --resume {self.record.id}` continues it"
+
+    def _ended_by(self, error: BaseException) -> None:
+        """Record why the run ended. What the disk does not take is told: the error that ended the run is not hidden."""
+        status = Status.KILLED if isinstance(error, (Interrupted, KeyboardInterrupt)) else Status.ABORTED
+        try:
+            self.update(status=status, end=datetime.now(UTC), failure=failure_of(error))
+        except StorageError as refused:
+            self._console.warn(f"how the run ended is not in its record: {refused}")
+        self._console.print(f"run {self.record.id} {status}{self._remedy(error)}")
 
     def update(self, **changes: Any) -> None:
         """Replace fields of the record, on the disk too."""

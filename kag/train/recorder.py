@@ -7,18 +7,33 @@ begins after the last epoch whose state was written and drops rows of later epoc
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
 
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
+from lightning.pytorch.plugins import TorchCheckpointIO
 
 from kag import names
-from kag.track.atomic import atomic_path
+from kag.track.atomic import storing
 from kag.track.folder import RunFolder
 from kag.train.console import ProgressBar, RunConsole, epoch_line
 from kag.train.job import Job
 from kag.train.outcome import Outcome
 from kag.weights.average import add_to_sums
 from kag.weights.checkpoint import save_weights
+from kag.weights.storage import save_torch
+
+
+class WholeFiles(TorchCheckpointIO):
+    """Writes a checkpoint whole or not at all, beside where it belongs.
+
+    Lightning's own way is by the folder of temporary files, which may lie on another disk, and be full.
+    """
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
+        """Write the file by `save_torch`."""
+        save_torch(Path(path), checkpoint)
 
 
 class EpochRecorder(Checkpoint):
@@ -47,6 +62,10 @@ class EpochRecorder(Checkpoint):
         self._bar = bar
         self._after = after
         self._best = max(rows, key=lambda row: row[names.OBJECTIVE], default=None)
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Have the trainer write as everything else of a run is written."""
+        trainer.strategy.checkpoint_io = WholeFiles()
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Close the epoch on every process; the first one writes."""
@@ -78,7 +97,8 @@ class EpochRecorder(Checkpoint):
         """Every process takes part in collecting the state; the first one writes it and puts it in place at once."""
         self._save_as(trainer, "last")
         if self._folder is not None:
-            self._folder.interrupted.unlink(missing_ok=True)
+            with storing(self._folder.interrupted):
+                self._folder.interrupted.unlink(missing_ok=True)
 
     def save_inside_epoch(self, trainer: Trainer) -> None:
         """Write the state between two batches of one process. (Several would have to stop at the same batch.)"""
@@ -86,8 +106,4 @@ class EpochRecorder(Checkpoint):
             self._save_as(trainer, "interrupted")
 
     def _save_as(self, trainer: Trainer, name: str) -> None:
-        if self._folder is None:
-            trainer.save_checkpoint(name, weights_only=False)
-            return
-        with atomic_path(getattr(self._folder, name)) as temporary:
-            trainer.save_checkpoint(temporary, weights_only=False)
+        trainer.save_checkpoint(getattr(self._folder, name) if self._folder else name, weights_only=False)

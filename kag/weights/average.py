@@ -18,6 +18,7 @@ from kag.data.batches import IndexVector
 from kag.data.tables import SiteTables
 from kag.errors import CheckpointError
 from kag.model.network import Network
+from kag.track.atomic import storing
 from kag.weights.checkpoint import State, state_differences
 from kag.weights.evaluate import evaluating
 from kag.weights.storage import load_torch, save_torch
@@ -49,14 +50,16 @@ def add_to_sums(folder: Path, network: nn.Module, *, epoch: int) -> None:
     files of later epochs, which belong to a future that will be trained again, are removed first.
 
     Args:
-        folder: made if it is missing.
+        folder: made if it is missing, inside one that is there.
         network: parameters are summed, buffers are kept as they are.
         epoch: counted from 0.
 
     Raises:
         CheckpointError: the file of the epoch before is missing (though earlier ones are there) or damaged.
+        StorageError: the sums cannot be written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    with storing(folder):
+        folder.mkdir(exist_ok=True)
     known = stored_epochs(folder)
     for later in (number for number in known if number > epoch):
         _file(folder, later).unlink()

@@ -77,7 +77,7 @@ def save_weights(path: Path, weights: StoredWeights) -> None:
     Lightning's checkpoints have `epoch` as well, with the same meaning here.
 
     Raises:
-        CheckpointError: the file cannot be written.
+        StorageError: the file cannot be written.
     """
     save_torch(path, entries(weights))
 

@@ -38,7 +38,7 @@ class Delivery:
         """Write the checkpoints.
 
         Raises:
-            CheckpointError: one cannot be written.
+            StorageError: one cannot be written.
         """
         for name, each in self.weights.items():
             save_weights(folder.checkpoints / f"{name}.ckpt", each)

@@ -57,7 +57,7 @@ def deliver_blend(
 
     Raises:
         SpecError: the name cannot name a run.
-        CheckpointError: the weights cannot be written.
+        StorageError: the weights cannot be written.
         Diverged: they score no finite number.
     """
     best = best_trial(trials)
@@ -140,7 +140,7 @@ def _deliver(
     spec = named_spec(weights.spec, name, change=f"{what}{how}; val chose among {candidates}", parent=parent)
     selected_on = names.OBJECTIVE if candidates > 1 else "given"
     delivery = choose({kind: replace(weights, spec=spec)}, bench, selected_on=selected_on)
-    folder, record = begin(
+    beginning = begin(
         runs,
         spec,
         found.model_copy(update={"recomputed": tried.recomputed_is_better}),
@@ -156,6 +156,7 @@ def _deliver(
         results=delivery.results,
         checkpoints=delivery.checkpoints,
     )
-    delivery.save(folder)
-    folder.write_record(record)
+    with beginning as (folder, record):
+        delivery.save(folder)
+        folder.write_record(record)
     return record

@@ -14,10 +14,9 @@ import h5py
 import numpy as np
 
 from kag.data.sites import Purpose, Sites
-from kag.errors import UserError
 from kag.names import ALL, SPLITS, Part
 from kag.stats.metrics import check_scores
-from kag.track.atomic import atomic_path
+from kag.track.output import Kind, Output, output_path
 from kag.track.record import ExternalEvaluation, Result
 from kag.weights.evaluate import Predictions, Progress, measured, results
 from kag.weights.scorer import Scorer
@@ -68,12 +67,22 @@ class Predicted:
     """As in `Evaluated`."""
 
 
+def _is_predictions(path: Path) -> bool:
+    if not h5py.is_hdf5(path):
+        return False
+    with h5py.File(path, "r") as file:
+        return bool(file.attrs.get("format") == FORMAT)
+
+
+PREDICTIONS = Kind("a file of predictions", _is_predictions)
+
+
 def evaluate_file(
     path: Path,
     splits: Sequence[Part] = (),
     *,
     data: Path | None = None,
-    out: Path | None = None,
+    out: Output | None = None,
     progress: Progress = lambda points: None,
 ) -> Evaluated:
     """Score the weights of a file. What their run's record says of them is said of the results, too.
@@ -82,14 +91,15 @@ def evaluate_file(
         splits: what to report. The default is val on the run's own data, on other data every split that is there, or
             `all` where a file has none.
         data: HDF5 file; the default is the one that the weights' spec names.
-        out: HDF5 file for the predictions of the splits.
+        out: HDF5 file for the predictions of the splits, of the kind `PREDICTIONS`.
 
     Raises:
         CheckpointError: the file is not a checkpoint, or nobody knows the threshold of its val.
         DataError: the data is at fault, does not fit the weights, or has no such split.
         Diverged: the weights have diverged.
+        UserError: `out` is not free, or cannot be written.
     """
-    scorer = Scorer.of(path, data, Purpose.EVALUATION)
+    scorer = Scorer.of(path, data, Purpose.EVALUATION, out)
     sites, weights = scorer.sites, scorer.weights
     wanted = scorer.wanted(splits)
     if scorer.own:
@@ -100,7 +110,7 @@ def evaluate_file(
         predictions = scorer.score(wanted, progress)
     if out is not None:
         within = predictions.within(np.concatenate([sites.index(split) for split in wanted]))
-        write_predictions(out, sites, within, weights_digest=weights.weights_digest, threshold=threshold)
+        write_predictions(out.path, sites, within, weights_digest=weights.weights_digest, threshold=threshold)
     known = max(scorer.recorded, key=lambda result: result.delivered, default=None)
     rows = (
         row
@@ -118,19 +128,19 @@ def evaluate_file(
     return Evaluated(tuple(rows), sites.path, sites.digest, not scorer.own, threshold, scorer.unchecked)
 
 
-def predict_file(path: Path, data: Path, out: Path, *, progress: Progress = lambda points: None) -> Predicted:
+def predict_file(path: Path, data: Path, out: Output, *, progress: Progress = lambda points: None) -> Predicted:
     """Score every point of a file and write the predictions; labels are neither needed nor used.
 
     Raises:
         CheckpointError, DataError, RunFailed: as `evaluate_file`, but for the threshold, which may be unknown.
-        UserError: the predictions cannot be written.
+        UserError: `out` is not free, or cannot be written.
     """
-    scorer = Scorer.of(path, data, Purpose.PREDICTION)
+    scorer = Scorer.of(path, data, Purpose.PREDICTION, out)
     sites, weights_digest = scorer.sites, scorer.weights.weights_digest
     threshold = scorer.val_threshold()
     predictions = scorer.score([ALL], progress)
     check_scores(predictions.logit_N)
-    write_predictions(out, sites, predictions, weights_digest=weights_digest, threshold=threshold)
+    write_predictions(out.path, sites, predictions, weights_digest=weights_digest, threshold=threshold)
     return Predicted(
         points=sites.points,
         proteins=len(sites.proteins),
@@ -145,7 +155,7 @@ def predict_file(path: Path, data: Path, out: Path, *, progress: Progress = lamb
 def write_predictions(
     path: Path, sites: Sites, predictions: Predictions, *, weights_digest: str, threshold: float | None
 ) -> None:
-    """Write one row for each scored point, by `atomic_path`.
+    """Write one row for each scored point, by `output_path`.
 
     Datasets: `row` (of the data file), `protein_keys`, `residue_numbers` (of the centre), `split` (0 train, 1 val,
     2 test, -1 none), `labels` unless the data are read for prediction, `logit`, `probability`. Attributes: `format`,
@@ -154,15 +164,12 @@ def write_predictions(
     Raises:
         UserError: the file cannot be written.
     """
-    try:
-        with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
-            _fill(file, sites, predictions)
-            attributes = {"weights_digest": weights_digest, "data_digest": sites.digest, "data_file": sites.path.name}
-            file.attrs.update({"format": FORMAT, "version": VERSION, "splits": list(SPLITS), **attributes})
-            if threshold is not None:
-                file.attrs["threshold"] = threshold
-    except OSError as error:
-        raise UserError(f"cannot be written: {error}", where=str(path)) from error
+    with output_path(path) as temporary, h5py.File(temporary, "w") as file:
+        _fill(file, sites, predictions)
+        attributes = {"weights_digest": weights_digest, "data_digest": sites.digest, "data_file": sites.path.name}
+        file.attrs.update({"format": FORMAT, "version": VERSION, "splits": list(SPLITS), **attributes})
+        if threshold is not None:
+            file.attrs["threshold"] = threshold
 
 
 def _fill(file: h5py.File, sites: Sites, predictions: Predictions) -> None:

@@ -16,6 +16,7 @@ from kag.model.network import Network
 from kag.names import ALL, SPLITS, Part
 from kag.text import digest
 from kag.track.folder import RunFolder
+from kag.track.output import Output
 from kag.track.record import Result
 from kag.weights.checkpoint import StoredWeights, load_network
 from kag.weights.evaluate import Predictions, Progress, evaluate, score
@@ -35,15 +36,22 @@ class Scorer:
     unchecked: tuple[str, ...]
 
     @classmethod
-    def of(cls, path: Path, data: Path | None, purpose: Purpose) -> Scorer:
+    def of(cls, path: Path, data: Path | None, purpose: Purpose, out: Output | None = None) -> Scorer:
         """The weights of a file on a data file; None is the one that their spec names.
 
+        Args:
+            out: a file that is to be written; it must be free.
+
         Raises:
+            UserError: `out` is not free.
             CheckpointError: the file is not a checkpoint.
             DataError: the data is at fault, not for this purpose, or does not fit the weights.
         """
         network, weights = load_network(path, fastest_device())
-        sites, unchecked = as_trained(read_sites(data or Path(weights.spec.data.file), purpose), weights.data)
+        data = data or Path(weights.spec.data.file)
+        if out is not None:
+            out.require_free(path, data)
+        sites, unchecked = as_trained(read_sites(data, purpose), weights.data)
         return cls(weights, network, sites, _recorded(folder_of(path), weights), unchecked)
 
     @property

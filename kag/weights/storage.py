@@ -12,20 +12,23 @@ from typing import Any
 import torch
 
 from kag.errors import CheckpointError
-from kag.track.atomic import atomic_path
+from kag.track.atomic import atomic_path, refused_by_system
 
 
 def save_torch(path: Path, value: Any) -> None:
     """Write a file by `atomic_path`.
 
     Raises:
-        CheckpointError: the folder is missing, the disk is full or the path may not be written.
+        StorageError: the folder is missing, the disk is full or the path may not be written.
     """
     try:
         with atomic_path(path) as temporary, temporary.open("wb") as file:
             torch.save(value, file)
-    except OSError as error:
-        raise CheckpointError(f"cannot be written: {error.strerror}", where=str(path)) from error
+    except RuntimeError as error:
+        # Where the system takes no more bytes, torch's own complaint (of a position in its archive) comes on top.
+        if isinstance(error.__context__, OSError):
+            raise refused_by_system(path, error.__context__) from error
+        raise
 
 
 def load_torch(path: Path, *, mmap: bool = False) -> dict[str, Any]:
