@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from kag.cli.words import options_of, refuse_unknown_options
+
+if TYPE_CHECKING:
+    from kag.finding import Finding
+    from kag.spec.run import RunSpec
 
 
 def schema() -> None:
@@ -45,11 +50,12 @@ def check(
       kag check sweeps/swa_window.yaml
     """
     from rich.console import Console
+    from rich.markup import escape
 
     from kag.cli.sweep import check_sweep, is_sweep
     from kag.errors import SpecError
+    from kag.finding import Finding
     from kag.spec.load import read_spec, spec_text
-    from kag.spec.preflight import Facts, preflight
     from kag.view.findings import finding_line
 
     refuse_unknown_options([str(spec_file), *(overrides or ())], options_of(context))
@@ -61,22 +67,33 @@ def check(
     spec, retired = read_spec(spec_file, overrides or ())
     if not as_json:
         console.print(spec_text(spec), markup=False, highlight=False, soft_wrap=True)
-    findings = preflight(spec, Facts(retired=retired))
-    for finding in findings:
-        console.print(finding_line(finding), highlight=False, soft_wrap=True)
-    if as_json:
-        told = [finding.model_dump(mode="json") for finding in findings]
-        typer.echo(json.dumps({"spec": spec.model_dump(mode="json"), "findings": told}, indent=2))
+    findings: list[Finding] = []
+    try:
+        for told in _told(spec, retired, rehearsal):
+            line = finding_line(told) if isinstance(told, Finding) else escape(told)
+            findings += [told] if isinstance(told, Finding) else []
+            console.print(line, highlight=False, soft_wrap=True)
+    finally:
+        if as_json:
+            page = [finding.model_dump(mode="json") for finding in findings]
+            typer.echo(json.dumps({"spec": spec.model_dump(mode="json"), "findings": page}, indent=2))
     errors = [finding for finding in findings if finding.severity == "error"]
     if errors:
         raise SpecError(f"{len(errors)} preflight error(s), see above", where=str(spec_file))
-    if rehearsal:
-        from kag.train.estimate import estimate
-
-        for line in estimate(spec):
-            console.print(line, markup=False, highlight=False, soft_wrap=True)
     for line in _looked_at(Path(spec.data.file), rehearsal):
         console.print(line, highlight=False, soft_wrap=True)
+
+
+def _told(spec: RunSpec, retired: tuple[str, ...], rehearsal: bool) -> Iterator[str | Finding]:
+    """What there is to say of a spec; of its data only where the spec itself is right."""
+    from kag.spec.preflight import Facts, preflight
+
+    findings = preflight(spec, Facts(retired=retired))
+    yield from findings
+    if rehearsal and not any(finding.severity == "error" for finding in findings):
+        from kag.train.estimate import estimate
+
+        yield from estimate(spec)
 
 
 def _looked_at(data: Path, rehearsal: bool) -> list[str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from kag.data.read import read_sites
 from kag.data.sites import Sites
 from kag.data.soundness import soundness_for
+from kag.finding import Finding
 from kag.model.size import flops_per_sample, parameters
 from kag.spec.preflight import Facts, accumulation_fits, require_no_error
 from kag.spec.run import RunSpec
@@ -23,8 +24,8 @@ BACKWARD = 3
 """Forward and backward cost about three times the forward pass."""
 
 
-def estimate(spec: RunSpec) -> Iterator[str]:
-    """Read the data, then say what a run costs and what the rehearsal has found, a line each.
+def estimate(spec: RunSpec) -> Iterator[str | Finding]:
+    """Read the data, then say what is odd about it, what a run costs and what the rehearsal has found, a line each.
 
     Raises:
         DataError: the data is at fault.
@@ -36,7 +37,7 @@ def estimate(spec: RunSpec) -> Iterator[str]:
     task = Task.of(spec, sites, world)
     yield _data_line(sites)
     findings = soundness_for(sites, spec)
-    yield from (f"{finding.severity:<19}{finding.code}: {finding.sentence}" for finding in findings)
+    yield from findings
     require_no_error(findings, spec.name)
     memory = require_memory(task)
     flops = flops_per_sample(spec.model, **task.facts.sizes)
@@ -46,8 +47,7 @@ def estimate(spec: RunSpec) -> Iterator[str]:
     yield f"parameters         {parameters(network):,}"
     yield f"FLOPs per sample   {flops:,} forward, about {BACKWARD * flops:,} in training"
     yield f"batches per epoch  {batches[0]:,} of at most {spec.data.batch_size} points, {steps:,} optimizer steps"
-    for finding in accumulation_fits(spec, Facts(batches_per_epoch=min(batches))):
-        yield f"{finding.severity:<18} {finding.code}: {finding.sentence}"
+    yield from accumulation_fits(spec, Facts(batches_per_epoch=min(batches)))
     yield f"run                {epochs} epochs, {sum(batches):,} batches, about {_teraflop(flops, sites, epochs)}"
     yield f"world              {task.world}"
     most = "at most " if task.share else ""

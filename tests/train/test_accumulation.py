@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from kag.data.sites import Sites
+from kag.finding import Finding
 from kag.spec import RunSpec
 from kag.spec.schedule import learning_rate
 from kag.train.build import build_network, build_objective
@@ -80,11 +81,12 @@ def test_a_step_takes_the_mean_over_its_batches(
 
 def test_more_than_an_epoch_has_is_said_and_not_counted(one_epoch: RunSpec, sites: Sites, train: Train) -> None:
     spec = with_accumulate(one_epoch, 1000)
-    said = next(line for line in estimate(spec) if line.startswith("warning"))
-    assert "accumulate_past_epoch: trainer.accumulate = 1000 is more than an epoch has" in said
+    (said,) = (told for told in estimate(spec) if isinstance(told, Finding))
+    assert (said.code, said.severity) == ("accumulate_past_epoch", "warning")
+    assert "trainer.accumulate = 1000 is more than an epoch has" in said.sentence
     record = train(spec)
     assert [one.code for one in record.preflight if one.severity == "warning"].count("accumulate_past_epoch") == 1
     assert record.world.effective_batch == BATCHES * spec.data.batch_size
     fitting = Task.of(with_accumulate(one_epoch, BATCHES), sites).world
     assert fitting.effective_batch == record.world.effective_batch
-    assert not any(line.startswith("warning") for line in estimate(with_accumulate(one_epoch, BATCHES)))
+    assert not any(isinstance(told, Finding) for told in estimate(with_accumulate(one_epoch, BATCHES)))
