@@ -1,6 +1,9 @@
 """Kills runs at named moments, goes on with each to its end, and prints what came of it as JSON.
 
-Usage: python kill_driver.py KIND SPEC FOLDER NUMBER SEED, KIND one of `kill`, `refuse` and `full`.
+Usage: python kill_driver.py SPEC DISK KILLED REFUSED FULL
+
+So many runs are killed, so many resumes are refused beside a live run, and so many runs fill DISK, where a small file
+system is mounted. All else lies beside SPEC.
 
 Torch, Lightning and kag are imported once; every run is a forked child, so that a kill costs no second import. A child
 counts its moments (a phase begins; right before and right after each time that something reaches the disk) and meets
@@ -266,9 +269,8 @@ def full(spec: RunSpec, disk: Path, number: int, draw: random.Random, reference:
     Args:
         disk: where a small file system is mounted.
     """
-    log, phases = disk.parent / "child.log", cycle(PHASES)
-    for _ in range(number):
-        runs = disk / "runs"
+    log, runs, phases, cases = disk.parent / "child.log", disk / "runs", cycle(PHASES), 0
+    while cases < number:
         ended = run_child(partial(begin, spec, runs), log, moment(next(phases), draw), partial(fill, disk))
         said = _said(log, ended)
         (disk / FILLER).unlink(missing_ok=True)
@@ -276,22 +278,24 @@ def full(spec: RunSpec, disk: Path, number: int, draw: random.Random, reference:
         left = sorted(path.name for path in disk.rglob("*.tmp"))
         status = folder.read_record().status if folder else None
         to_its_end(spec, runs, log)
-        case = {"hits": [("full", *ended.moments[-1][1:])], "code": ended.code, "said": said, "left": left}
-        yield {**case, "status": status, "differing": differing(spec, runs, reference)}
+        if ended.code:
+            case = {"hits": [ended.moments[-1]], "code": ended.code, "said": said, "left": left}
+            yield {**case, "status": status, "differing": differing(spec, runs, reference)}
+            cases += 1
         shutil.rmtree(runs)
 
 
-def main(kind: str, spec_file: Path, folder: Path, number: int, seed: int) -> dict[str, Any]:
+def main(spec_file: Path, disk: Path, *numbers: int) -> dict[str, Any]:
     """Train the run undisturbed, then disturb it."""
     torch.set_num_threads(1)
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    spec, draw = load_spec(spec_file), random.Random(seed)
-    whole = spec_file.parent / "whole"
-    to_its_end(spec, whole, spec_file.parent / "child.log")
-    reference = whole_run(spec, whole)
-    cases = list({"kill": kill, "refuse": refuse, "full": full}[kind](spec, folder, number, draw, reference))
-    return {"cases": cases, "reference": reference["ended"]}
+    spec, draw, folder = load_spec(spec_file), random.Random(1), spec_file.parent
+    to_its_end(spec, folder / "whole", folder / "child.log")
+    reference = whole_run(spec, folder / "whole")
+    kinds = zip((kill, refuse, full), (folder, folder, disk), numbers, strict=True)
+    found = {kind.__name__: list(kind(spec, place, number, draw, reference)) for kind, place, number in kinds}
+    return {"reference": reference["ended"], **found}
 
 
 if __name__ == "__main__":
-    print(json.dumps(main(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), int(sys.argv[4]), int(sys.argv[5]))))
+    print(json.dumps(main(Path(sys.argv[1]), Path(sys.argv[2]), *map(int, sys.argv[3:]))))

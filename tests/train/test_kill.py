@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,62 +16,68 @@ from kag.spec import spec_text
 from tests.train.conftest import MakeSpec
 
 ROOT = Path(__file__).parents[2]
-KILLS, REFUSED, FULL = 72, 8, 20
+KILLED, REFUSED, FULL = 72, 8, 20
 SMALL = "1500k"
-"""Size of a disk on which a run of the driver's spec fits, once."""
+"""Size of a disk on which one run of the driver's spec fits."""
 
-Disturbed = dict[str, Any]
+Found = dict[str, Any]
 
 
-def disturbed(kind: str, spec_file: Path, folder: Path, number: int) -> Disturbed:
-    driver = Path(__file__).with_name("kill_driver.py")
-    command = [sys.executable, driver, kind, spec_file, folder, str(number), "1"]
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+@pytest.fixture(scope="module")
+def found(make_spec: MakeSpec, tmp_path_factory: pytest.TempPathFactory) -> Found:
+    """What became of a hundred runs that were killed, refused or left without a disk."""
+    folder = tmp_path_factory.mktemp("kills")
+    spec, disk = folder / "spec.yaml", folder / "disk"
+    settings = {"swa": {"start": 2, "window": 2, "keep_sums": True}, "model.gate.clamp": [0.2, 0.8]}
+    spec.write_text(spec_text(make_spec(**settings)))
+    disk.mkdir()
+    # In a name space of its own: it needs no rights, and is gone with the process.
+    mounted = ["unshare", "-rm", "sh", "-c", f'mount -t tmpfs -o size={SMALL} tmpfs "$0" && exec "$@"', disk]
+    driver = [sys.executable, Path(__file__).with_name("kill_driver.py"), spec, disk]
+    done = subprocess.run(
+        [*mounted, *driver, *map(str, (KILLED, REFUSED, FULL))],
+        cwd=folder,
+        env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
-    found: Disturbed = json.loads(done.stdout)
-    assert [case["differing"] for case in found["cases"]] == [[]] * len(found["cases"])
-    return found
+    told: Found = json.loads(done.stdout)
+    return told
 
 
-def hits(found: Disturbed) -> list[tuple[str, int, str]]:
-    return [tuple(hit) for case in found["cases"] for hit in case["hits"]]
+def hits(cases: list[Found]) -> list[tuple[str, int, str]]:
+    assert [case["differing"] for case in cases] == [[]] * len(cases), "something was lost, or is another number"
+    return [tuple(hit) for case in cases for hit in case["hits"]]
 
 
-@pytest.fixture
-def spec_file(make_spec: MakeSpec, tmp_path: Path) -> Path:
-    spec = make_spec(**{"swa": {"start": 2, "window": 2, "keep_sums": True}, "model.gate.clamp": [0.2, 0.8]})
-    path = tmp_path / "spec.yaml"
-    path.write_text(spec_text(spec))
-    return path
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of its own. Whoever may not mount one has it in `KAG_SMALL_DISK`."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={SMALL}", "tmpfs", folder], check=True)
-    yield folder
-    subprocess.run(["umount", folder], check=True)
-
-
-@pytest.mark.slow(90)
-def test_killed_runs_end_as_if_nothing_had_happened(spec_file: Path, tmp_path: Path) -> None:
-    found = disturbed("kill", spec_file, tmp_path, KILLS)
+@pytest.mark.slow(150)
+def test_killed_runs_end_as_if_nothing_had_happened(found: Found) -> None:
     assert found["reference"] == ["finished", 4, found["reference"][2], [2, 3]]
-    assert len(hits(found)) == KILLS
-    phases = Counter(phase for phase, _, _ in hits(found))
+    killed = hits(found["kill"])
+    assert len(killed) == KILLED
+    phases = Counter(phase for phase, _, _ in killed)
     named = {"opening", "rehearsing", "training", "validating", "recording", "resuming", "delivering"}
     assert set(phases) == named
     assert min(phases.values()) >= 3
-    assert {epoch for _, epoch, _ in hits(found)} >= {-1, 0, 1, 4}
-    assert {what for _, _, what in hits(found)} >= {"before replace", "after replace", "before fsync", "after fsync"}
+    assert {epoch for _, epoch, _ in killed} >= {-1, 0, 1, 4}
+    assert {what for _, _, what in killed} >= {"before replace", "after replace", "before fsync", "after fsync"}
 
 
-@pytest.mark.slow(15)
-def test_a_refused_resume_beside_a_live_run_changes_nothing(spec_file: Path, tmp_path: Path) -> None:
-    found = disturbed("refuse", spec_file, tmp_path, REFUSED)
-    codes = Counter(case["code"] for case in found["cases"])
-    assert set(codes) == {2, -9}, "some are refused, some are killed on the way"
-    assert all("another process" in case["said"] for case in found["cases"] if case["code"] == 2)
+@pytest.mark.slow
+def test_a_refused_resume_beside_a_live_run_changes_nothing(found: Found) -> None:
+    assert len(hits(found["refuse"])) == REFUSED
+    assert {case["code"] for case in found["refuse"]} == {2, -9}, "some are refused, some are killed on the way"
+    assert all("another process" in case["said"] for case in found["refuse"] if case["code"] == 2)
+
+
+@pytest.mark.slow
+def test_a_full_disk_is_one_sentence_and_the_run_goes_on_when_there_is_room(found: Found) -> None:
+    assert len(hits(found["full"])) == FULL
+    assert {phase for phase, _, _ in hits(found["full"])} >= {"opening", "recording", "delivering"}
+    for case in found["full"]:
+        assert case["code"] == 1
+        assert "cannot be written: no space left on device" in case["said"]
+        assert case["left"] == [], "half a file keeps a disk full"
+        assert case["status"] in (None, "running", "aborted"), "what could be written"
