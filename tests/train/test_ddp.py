@@ -27,6 +27,7 @@ from kag.weights.checkpoint import read_checkpoint
 from kag.weights.evaluate_file import evaluate_file
 from kag.weights.storage import load_torch
 from tests.delivered import delivered
+from tests.jobs import no_job
 from tests.train.conftest import MakeSpec, Train
 
 ROOT = Path(__file__).parents[2]
@@ -41,7 +42,7 @@ def folder(make_spec: MakeSpec, tmp_path_factory: pytest.TempPathFactory) -> Run
     spec = make_spec(**{"swa": WINDOW, "data.batch_size": 32, "model.modality_dropout": 0.3})
     (place / "spec.yaml").write_text(spec_text(spec))
     command = [sys.executable, SCRIPT, "train", "spec.yaml", "trainer.devices=2"]
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    environment = no_job() | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, cwd=place, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "results of" in done.stdout
@@ -109,7 +110,7 @@ def test_too_few_processes_are_refused(make_spec: MakeSpec, tmp_path: Path) -> N
     """Under SLURM Lightning waits for others to start the processes; one task alone would train by itself."""
     (tmp_path / "spec.yaml").write_text(spec_text(make_spec()))
     slurm = {"SLURM_NTASKS": "1", "SLURM_PROCID": "0", "SLURM_LOCALID": "0", "SLURM_NODEID": "0", "SLURM_JOB_ID": "7"}
-    environment = os.environ | slurm | {"SLURM_JOB_NAME": "train", "SLURM_NNODES": "1", "PYTHONPATH": str(ROOT)}
+    environment = no_job() | slurm | {"SLURM_JOB_NAME": "train", "SLURM_NNODES": "1", "PYTHONPATH": str(ROOT)}
     command = [sys.executable, SCRIPT, "train", "spec.yaml", "trainer.devices=2"]
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 1
@@ -124,7 +125,7 @@ def test_a_signal_to_all_processes_ends_them_behind_the_same_batch(make_spec: Ma
     process = subprocess.Popen(
         [sys.executable, SCRIPT, "train", "spec.yaml", "trainer.devices=2"],
         cwd=tmp_path,
-        env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
+        env=no_job() | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
