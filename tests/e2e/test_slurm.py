@@ -17,6 +17,7 @@ import pytest
 
 from kag.weights.storage import load_torch
 from tests.e2e.tracking import ROOT, Client, Logged, TrackingServer, until
+from tests.jobs import TORCHRUN
 
 SCRIPT = ROOT / "sweeps" / "slurm.sh"
 BATCH = 32
@@ -60,6 +61,8 @@ def server(make_server: Callable[..., TrackingServer]) -> TrackingServer:
 def cluster(server: TrackingServer, tmp_path: Path, synthetic_file: Path) -> Iterator[Client]:
     """A folder that all nodes see, with data in it."""
     client = Client(server, tmp_path)
+    for name in TORCHRUN:
+        client.env.pop(name, None)
     client.env["TMPDIR"] = str(tmp_path)
     (tmp_path / "demo.h5").symlink_to(synthetic_file)
     yield client

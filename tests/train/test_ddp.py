@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -24,7 +25,9 @@ from kag.view.words import find_run
 from kag.weights.average import RunSums
 from kag.weights.checkpoint import read_checkpoint
 from kag.weights.evaluate_file import evaluate_file
+from kag.weights.storage import load_torch
 from tests.delivered import delivered
+from tests.jobs import no_job
 from tests.train.conftest import MakeSpec, Train
 
 ROOT = Path(__file__).parents[2]
@@ -39,7 +42,7 @@ def folder(make_spec: MakeSpec, tmp_path_factory: pytest.TempPathFactory) -> Run
     spec = make_spec(**{"swa": WINDOW, "data.batch_size": 32, "model.modality_dropout": 0.3})
     (place / "spec.yaml").write_text(spec_text(spec))
     command = [sys.executable, SCRIPT, "train", "spec.yaml", "trainer.devices=2"]
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    environment = no_job() | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, cwd=place, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "results of" in done.stdout
@@ -106,12 +109,39 @@ def test_too_few_processes_are_refused(make_spec: MakeSpec, tmp_path: Path) -> N
     """Under SLURM Lightning waits for others to start the processes; one task alone would train by itself."""
     (tmp_path / "spec.yaml").write_text(spec_text(make_spec()))
     slurm = {"SLURM_NTASKS": "1", "SLURM_PROCID": "0", "SLURM_LOCALID": "0", "SLURM_NODEID": "0", "SLURM_JOB_ID": "7"}
-    environment = os.environ | slurm | {"SLURM_JOB_NAME": "train", "SLURM_NNODES": "1", "PYTHONPATH": str(ROOT)}
+    environment = no_job() | slurm | {"SLURM_JOB_NAME": "train", "SLURM_NNODES": "1", "PYTHONPATH": str(ROOT)}
     command = [sys.executable, SCRIPT, "train", "spec.yaml", "trainer.devices=2"]
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "trainer.devices asks for 2 processes, 1 run" in done.stderr
     assert find_run(tmp_path / "runs", "tiny").read_record().status is Status.ABORTED
+
+
+@pytest.mark.slow
+def test_a_signal_to_all_processes_ends_them_behind_the_same_batch(make_spec: MakeSpec, tmp_path: Path) -> None:
+    """One gets it a batch before the other; whoever left alone would leave the other with a broken connection."""
+    (tmp_path / "spec.yaml").write_text(spec_text(make_spec(**{"epochs": 200, "data.batch_size": 8})))
+    process = subprocess.Popen(
+        [sys.executable, SCRIPT, "train", "spec.yaml", "trainer.devices=2"],
+        cwd=tmp_path,
+        env=no_job() | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    with process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        next(line for line in process.stdout if line.startswith("epoch"))
+        os.killpg(process.pid, signal.SIGUSR1)
+        error = process.communicate()[1]
+    assert process.returncode == 128 + signal.SIGUSR1, error
+    assert error.splitlines() == ["error: SIGUSR1 received"]
+    folder = find_run(tmp_path / "runs", "tiny")
+    record = folder.read_record()
+    assert (record.status, record.epochs_trained) == (Status.KILLED, len(folder.history()))
+    assert load_torch(folder.last)["epoch"] == record.epochs_trained - 1
 
 
 @pytest.mark.slow

@@ -14,7 +14,8 @@ from kag.track.record import Status
 from kag.track.world import World
 from kag.train.processes import Processes, free_port, gathered
 from kag.view.words import find_run
-from tests.train.conftest import SLURM_STEP, TORCHRUN, MakeSpec, Train
+from tests.jobs import SLURM_STEP, TORCHRUN
+from tests.train.conftest import MakeSpec, Train
 
 TWO = {
     "torchrun": TORCHRUN | {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"},

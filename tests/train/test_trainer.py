@@ -28,7 +28,8 @@ from kag.train.task import Task
 from kag.train.trainer import build_trainer
 from kag.view.words import find_run
 from kag.weights.storage import load_torch
-from tests.train.conftest import SLURM_STEP, TORCHRUN, MakeSpec, Train
+from tests.jobs import SLURM_STEP, TORCHRUN
+from tests.train.conftest import MakeSpec, Train
 
 SECOND = {"RANK": "1", "WORLD_SIZE": "2", "LOCAL_RANK": "1", "NODE_RANK": "1", "MASTER_ADDR": "10.0.0.1"}
 SECOND_TASK = SLURM_STEP | {"SLURM_NTASKS": "2", "SLURM_STEP_NUM_TASKS": "2", "SLURM_PROCID": "1", "SLURM_LOCALID": "1"}
