@@ -49,7 +49,7 @@ app.add_typer(serve.app, name="serve")
 
 def main() -> None:
     """Run a command; a `KagError` is printed and gives its exit code."""
-    signal.signal(signal.SIGTERM, _end)
+    former = signal.signal(signal.SIGTERM, _end)
     try:
         _run()
     except KagError as error:
@@ -64,6 +64,8 @@ def main() -> None:
         place = f"{error.filename}: " if error.filename else ""
         Console(stderr=True).print(f"[bold red]error:[/bold red] {escape(f'{place}{error.strerror or error}')}")
         sys.exit(1)
+    finally:
+        signal.signal(signal.SIGTERM, former)
 
 
 def _end(number: int, _: FrameType | None) -> None:

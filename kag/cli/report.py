@@ -12,6 +12,7 @@ from kag.errors import UserError
 
 if TYPE_CHECKING:
     from kag.changelog.entry import Siblings
+    from kag.report.figure import Figure
     from kag.report.sections import Report
     from kag.track.source import RunSource
 
@@ -63,6 +64,7 @@ def report(
 
     from kag.changelog.collect import collect
     from kag.changelog.repository import Repository
+    from kag.report.figure import FIGURE
     from kag.report.page import REPORT, render_report
     from kag.report.sections import figure_files, file_name
     from kag.track.output import Output
@@ -73,21 +75,23 @@ def report(
     siblings = collect(opened, Repository(Path.cwd()))
     found = _of_sweep(opened, siblings, sweep) if sweep else _of_runs(opened, siblings, run or [], place)
     page = out or Path(f"{file_name(found.title.replace('Sweep ', 'sweep-'))}.html")
-    written: list[tuple[Output, bytes]] = [
-        (Output(page, REPORT, force), render_report(found, datetime.now(UTC)).encode())
-    ]
-    if png is not None:
-        from kag.report.png import FIGURE
-        from kag.report.png import png as drawn
-
-        files = list(figure_files(found))
-        figures = [(Output(png / f"{name}.png", FIGURE, force), figure) for name, figure in files]
-        written += [(output, drawn(figure)) for output, figure in _shown(figures, "figures")]
-    for output, _ in written:
+    figures = list(figure_files(found)) if png is not None else []
+    pictures = [Output((png or Path()) / f"{name}.png", FIGURE, force) for name, _ in figures]
+    outputs = [Output(page, REPORT, force), *pictures]
+    for output in outputs:
         output.require_free(*files_of(place))
-    for output, content in written:
+    contents = [render_report(found, datetime.now(UTC)).encode(), *_drawn([figure for _, figure in figures])]
+    for output, content in zip(outputs, contents, strict=True):
         output.write(content)
-    typer.echo(f"wrote {page}" + (f" and {len(written) - 1} figures into {png}" if png else ""))
+    typer.echo(f"wrote {page}" + (f" and {len(figures)} figures into {png}" if png else ""))
+
+
+def _drawn(figures: Sequence[Figure]) -> list[bytes]:
+    if not figures:
+        return []
+    from kag.report.png import png
+
+    return [png(figure) for figure in _shown(figures, "figures")]
 
 
 def _of_runs(source: RunSource, siblings: Siblings, words: list[str], place: str) -> Report:

@@ -58,7 +58,7 @@ def windows(
     from rich.console import Console
 
     from kag.cli.made import mirrored, print_made
-    from kag.report.png import FIGURE
+    from kag.report.figure import FIGURE
     from kag.report.png import png as drawn
     from kag.track.output import Output
     from kag.view.words import find_run
@@ -67,6 +67,9 @@ def windows(
     from kag.weights.given import bench_for, given_weights
 
     console, start = Console(highlight=False, stderr=as_json), datetime.now(UTC)
+    picture = Output(png, FIGURE, force) if png else None
+    if picture is not None:
+        picture.require_free()
     folder = find_run(runs, run)
     sums, given = RunSums(folder.sums), given_weights(str(folder.best), runs)
     if sums.first == sums.last:
@@ -77,7 +80,6 @@ def windows(
         named_spec(given.weights.spec, name)
         sums.average(*wanted)
     bench = bench_for(given.weights, data)
-    picture = Output(png, FIGURE, force) if png else None
     if picture is not None:
         picture.require_free(bench.sites.path)
     found = _mapped(sums, bench, verify or None, console)

@@ -10,7 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, is_dataclass
 from typing import Any, ClassVar, Literal
 
+from kag.track.output import marked
+
 Numbers = Sequence[float]
+
+SOFTWARE = "kag figure"
+"""What a PNG file says of who wrote it."""
+
+FIGURE = marked("a figure", b"tEXtSoftware\0" + SOFTWARE.encode(), begins=b"\x89PNG\r\n")
 
 
 @dataclass(frozen=True)

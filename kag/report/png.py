@@ -12,10 +12,9 @@ from matplotlib.figure import Figure as Canvas
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
-from kag.report.figure import Bars, Chart, Figure, Graph, Heatmap, Line, Parallel
+from kag.report.figure import SOFTWARE, Bars, Chart, Figure, Graph, Heatmap, Line, Parallel
 from kag.report.png_lines import INK, MUTED, draw_graph, draw_parallel, last_row, plain_text
 from kag.text import number
-from kag.track.output import marked
 from kag.view.results import measured
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#b0578d", "#9a6a00", "#3aa0d8", "#4a4f57")
@@ -27,8 +26,6 @@ WRITTEN_CELLS = 120
 NAMED_CELLS = 24
 """Columns or rows of a heat map up to which each has its name; of more, every second one, or third, ..."""
 _GRID = "#dfe4ea"
-SOFTWARE = "kag figure"
-FIGURE = marked("a figure", b"tEXtSoftware\0" + SOFTWARE.encode(), begins=b"\x89PNG\r\n")
 
 
 def png(figure: Figure) -> bytes:

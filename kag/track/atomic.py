@@ -11,12 +11,12 @@ from pathlib import Path
 
 from kag.errors import StorageError
 
-_ROOM = "make room on this disk, then say the same again"
+_ROOM = "make room on this disk, then go on"
 _RIGHTS = "make the place writable, or name another one"
 _REMEDIES = {
     errno.ENOSPC: _ROOM,
     errno.EDQUOT: _ROOM,
-    errno.EFBIG: "raise the largest size of a file (`ulimit -f`), then say the same again",
+    errno.EFBIG: "raise the largest size of a file (`ulimit -f`), then go on",
     errno.EROFS: _RIGHTS,
     errno.EACCES: _RIGHTS,
     errno.EPERM: _RIGHTS,

@@ -24,13 +24,17 @@ from typing import Any
 from kag.changelog import write
 from kag.changelog.table import Choice
 from kag.changelog.write import Options, update
-from kag.track.atomic import atomic_path, sync_folder, write_atomically
+from kag.track.atomic import atomic_path, sync_folder
 from kag.track.folders import FolderSource
+from kag.track.output import output_path, write_output
 from tests.changelog.run_logs import options
 
-WRITING = tuple(function.__code__ for function in (write_atomically, inspect.unwrap(atomic_path), sync_folder))
-LINES = 18
-"""Lines that writing runs through, and some of the next time."""
+WRITING = tuple(
+    function.__code__
+    for function in (write_output, inspect.unwrap(output_path), inspect.unwrap(atomic_path), sync_folder)
+)
+LINES = 26
+"""Lines that writing runs through."""
 
 
 def two_choices(folder: Path) -> list[Options]:
@@ -63,11 +67,11 @@ def die_at_line(runs: Path, file: Path, line: int) -> None:
     def traced(path: Path, content: str | bytes) -> None:
         sys.settrace(trace)
         try:
-            write_atomically(path, content)
+            write_output(path, content)
         finally:
             sys.settrace(None)
 
-    write.write_atomically = traced
+    write.write_output = traced
     for _ in write_in_turn(runs, file):
         pass
 

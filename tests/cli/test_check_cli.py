@@ -39,7 +39,12 @@ def test_without_rehearsal_it_needs_no_data(kag: Any) -> None:
     assert "warning no_effect: loss.gamma has no effect" in done.out
     assert "note swa_window: swa averages epochs 1 to 2" in done.out
     assert "parameters" not in done.out
-    assert done.out.splitlines()[-1] == "this spec can be trained"
+    assert "this spec can be trained" not in done.out
+    *_, sound, not_looked_at = done.out.splitlines()
+    assert sound == "nothing is wrong with this spec by itself"
+    assert not_looked_at.endswith("the data, whose file /nowhere.h5 is not there")
+    here = kag("check", "spec.yaml", "--no-rehearsal").out.splitlines()[-1]
+    assert here.endswith("synthetic.h5 was not read")
 
 
 def test_keys_that_do_nothing_any_more_are_a_finding(kag: Any) -> None:

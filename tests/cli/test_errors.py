@@ -174,3 +174,29 @@ def test_a_reader_that_has_left_is_no_traceback() -> None:
     done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
     os.close(writer)
     assert (done.returncode, done.stderr) == (1, "")
+
+
+def test_a_signal_takes_away_what_is_half_written(kag: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from kag.data import synth
+
+    written: list[list[Path]] = []
+
+    def interrupted(*_: object) -> None:
+        written.append(list(tmp_path.iterdir()))
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(synth, "_write", interrupted)
+    before = signal.getsignal(signal.SIGTERM)
+    done = kag("data", "synth", str(tmp_path / "made.h5"))
+    assert done.code == 128 + signal.SIGTERM
+    assert done.error.splitlines() == ["error: SIGTERM received"]
+    assert len(written[0]) == 1, "it was half written"
+    assert list(tmp_path.iterdir()) == []
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_what_only_the_system_refuses_is_a_sentence(kag: Any) -> None:
+    done = kag("serve", "key", "new", "laptop", "--db", "sqlite:////proc/nowhere/kag.db")
+    assert done.code == 1
+    assert done.error.startswith("error: /proc/nowhere: ")
+    assert len(done.error.splitlines()) == 1

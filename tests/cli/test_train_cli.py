@@ -77,7 +77,7 @@ def test_overrides_in_every_form(kag: Any, overrides: list[str]) -> None:
 def test_preflight_warns_before_training(kag: Any) -> None:
     done = kag("train", "spec.yaml", "epochs=1", "loss.gamma=3")
     assert done.code == 0, done.error
-    warning = "warning: loss.gamma has no effect: only the focal and the asymmetric loss have it"
+    warning = "warning no_effect: loss.gamma has no effect: only the focal and the asymmetric loss have it"
     assert done.out.index(warning) < done.out.index("epoch   0")
     record = find_run(Path("runs"), "small").read_record()
     assert [finding.code for finding in record.preflight] == ["no_effect"]

@@ -172,7 +172,7 @@ def test_unrelated_runs_are_blended_with_a_warning(train: Train, tuned: RunRecor
     stranger = train("stranger", seed=99)
     done = kag("blend", tuned.id, stranger.id, "--weights", "0.25,0.75", "--name", "odd", "--runs", runs)
     assert done.code == 0
-    assert f"warning: {stranger.id} and {tuned.id} have no common origin" in done.out
+    assert f"warning blend_unrelated: {stranger.id} and {tuned.id} have no common origin" in done.out
     record = find_run(runs, "odd").read_record()
     assert [finding.code for finding in record.preflight] == ["blend_unrelated"]
     assert record.parent == stranger.id, "the run is compared with the parent that has the largest share"

@@ -17,6 +17,7 @@ from kag.spec.run import RunSpec
 Strategy = st.SearchStrategy[Any]
 
 words = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=12)
+paths = words.map(lambda word: f"/data/{word.replace('/', '')}x")
 shares = st.floats(0.0, 0.99)
 
 
@@ -36,8 +37,8 @@ def ramps(draw: st.DrawFn) -> Any:
 
 SPECIAL: dict[str, Strategy] = {
     "name": st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", fullmatch=True),
-    "file": words.map(lambda word: f"/data/{word}x"),
-    "indices": words.map(lambda word: f"/data/{word}x"),
+    "file": paths,
+    "indices": paths,
     "hidden": st.lists(st.integers(1, 4096), min_size=1, max_size=4),
     "clamp": st.none() | st.tuples(st.floats(0.0, 0.4), st.floats(0.5, 1.0)).map(list),
     "tags": st.lists(words, max_size=3),
