@@ -18,7 +18,7 @@ from kag.data.soundness import soundness
 from kag.errors import DataError
 
 Arrays = dict[str, Any]
-TYPES = {"float": ["<f4", ">f8"], "integer": ["<i4", ">i8", "i2"], "text": ["variable", "fixed"]}
+TYPES = {"float": ["<f4", ">f8"], "integer": ["<i4", ">i8", "i2"], "text": [object, "S12"]}
 ROWS = 6
 """Residues of a protein, numbered from its own first number."""
 
@@ -62,11 +62,9 @@ def write(path: Path, arrays: Arrays, draw: Callable[[Any], Any]) -> None:
                 continue
             array, kind = np.asarray(arrays[layout.name]), draw(st.sampled_from(TYPES[layout.kind]))
             chunks = (draw(st.integers(1, len(array))), *array.shape[1:]) if draw(st.booleans()) else None
-            if layout.kind == "text":
-                dtype = h5py.string_dtype(length=None if kind == "variable" else 12)
-                file.create_dataset(layout.name, data=array.astype(object), dtype=dtype, chunks=chunks)
-            else:
-                file.create_dataset(layout.name, data=array.astype(kind), chunks=chunks)
+            array = array.astype(kind)
+            dtype = h5py.string_dtype() if array.dtype == object else array.dtype
+            file.create_dataset(layout.name, data=array, dtype=dtype, chunks=chunks)
 
 
 def _without(arrays: Arrays, *names: str) -> None:
