@@ -174,3 +174,10 @@ def test_a_reader_that_has_left_is_no_traceback() -> None:
     done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
     os.close(writer)
     assert (done.returncode, done.stderr) == (1, "")
+
+
+def test_a_name_from_outside_moves_no_cursor(kag: Any, tmp_path: Path) -> None:
+    done = kag("data", "check", tmp_path / "\x1b]0;title\x07\x9b2J.h5")
+    assert done.code == 2
+    assert r"\x1b]0;title\x07\x9b2J.h5: there is no such file" in done.error
+    assert not {"\x1b", "\x07", "\x9b"} & set(done.error)
