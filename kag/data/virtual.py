@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -34,16 +35,20 @@ def require_sources(dataset: h5py.Dataset, path: Path, where: str) -> None:
     for source in sources:
         file = path if source.file_name == "." else path.parent / source.file_name
         place = f"{where}, source `{printable(source.dset_name)}` in {file}"
-        with guarded("the HDF5 file is damaged", where):
-            extent = source.src_space.shape
-        _require_source(file, source.dset_name.strip("/"), extent, place)
+        _require_source(file, source.dset_name.strip("/"), _taken(source, where), place)
     with guarded("the HDF5 file is damaged", where):
         lacking = dataset.size - sum(source.vspace.get_select_npoints() for source in sources)
     if lacking > 0:
         raise DataError(f"{lacking:,} of its {dataset.size:,} values have no source", where=where)
 
 
-def _require_source(file: Path, name: str, extent: tuple[int, ...], where: str) -> None:
+def _taken(source: Any, where: str) -> tuple[int, ...]:
+    """The shape that a source must have; where the whole of it is taken, the header tells only how many values."""
+    with guarded("the HDF5 file is damaged", where):
+        return source.src_space.shape or (source.vspace.get_select_npoints(),)
+
+
+def _require_source(file: Path, name: str, taken: tuple[int, ...], where: str) -> None:
     try:
         require_regular(file)
         opened = h5py.File(file, "r")
@@ -57,5 +62,5 @@ def _require_source(file: Path, name: str, extent: tuple[int, ...], where: str) 
             raise DataError("the source of a virtual dataset must be a plain dataset", where=where)
         require_filters(dataset, where)
         require_written(dataset, where)
-        if dataset.ndim != len(extent) or any(np.less(dataset.shape, extent)):
-            raise DataError(f"the source has the shape {dataset.shape}, {extent} is taken from it", where=where)
+        if any(np.less(dataset.shape if dataset.ndim == len(taken) else (dataset.size,), taken)):
+            raise DataError(f"the source has the shape {dataset.shape}, {taken} is taken from it", where=where)

@@ -127,3 +127,23 @@ def test_shared_contexts_are_not_counted_against_a_run(kag: Any, monkeypatch: py
     taken = kag("check", "spec.yaml", *wide, "data.grouping=protein")
     assert taken.code == 0, taken.error
     assert "expected memory    at most " in taken.out
+
+
+def test_data_that_gives_nothing_to_learn_from_is_refused(kag: Any) -> None:
+    refused = kag("check", "spec.yaml", "data.max_distance=0.5")
+    assert refused.code == 2
+    assert "no_neighbours: no neighbour is within data.max_distance = 0.5 angstrom, the smallest" in refused.out
+    assert "1 preflight error(s)" in refused.error
+    assert "can be trained" not in refused.out
+    taken = kag("check", "spec.yaml", "data.max_distance=0.5", "model.gate.context_scale=0")
+    assert taken.code == 0, taken.error
+
+
+def test_processes_share_the_memory_of_the_host(kag: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from kag.train import memory
+
+    monkeypatch.setattr(memory, "machine_memory", lambda: (3 * memory.LIBRARIES, "a small machine"))
+    assert kag("check", "spec.yaml", "--json").code == 0
+    refused = kag("check", "spec.yaml", "trainer.devices=4")
+    assert refused.code == 2
+    assert "training in 4 processes needs about 4." in refused.error

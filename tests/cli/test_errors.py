@@ -200,3 +200,10 @@ def test_what_only_the_system_refuses_is_a_sentence(kag: Any) -> None:
     assert done.code == 1
     assert done.error.startswith("error: /proc/nowhere: ")
     assert len(done.error.splitlines()) == 1
+
+
+def test_a_name_from_outside_moves_no_cursor(kag: Any, tmp_path: Path) -> None:
+    done = kag("data", "check", tmp_path / "\x1b]0;title\x07\x9b2J.h5")
+    assert done.code == 2
+    assert r"\x1b]0;title\x07\x9b2J.h5: there is no such file" in done.error
+    assert not {"\x1b", "\x07", "\x9b"} & set(done.error)

@@ -182,7 +182,7 @@ MESSAGES_FROM_OTHERS: dict[str, tuple[str, ...]] = {
     "virtual dataset of itself": ("`labels`", "virtual"),
     "filter of a plugin": ("`tabular`", "zstd (32015)", "pip install hdf5plugin"),
     "filter that nobody knows": ("`neighbor_distances`", "(40000)", "HDF5_PLUGIN_PATH"),
-    "larger than any memory": ("`residue_embeddings`", "(34359738368, 4)", "512.0 GiB", " free"),
+    "larger than any memory": ("`residue_protein_keys`", "(34359738368,)", "4.0 TiB", " free"),
     "texts that are too long": ("`protein_keys`, row 40:", "2,000 bytes", "3 rows"),
 }
 

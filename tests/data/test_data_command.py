@@ -2,11 +2,14 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import h5py
 import pytest
+from files_from_others import virtual
 from malformed_files import MALFORMED
 from typer.testing import CliRunner
 
@@ -62,3 +65,25 @@ def test_help_reads_no_data_library() -> None:
     assert subprocess.run([sys.executable, "-c", code], env=env, check=False).returncode == 0
     for command in ("check", "synth"):
         assert "Example" in runner.invoke(app, [command, "--help"]).output
+
+
+def test_check_says_what_is_odd_by_rule_name(tmp_path: Path, default_file: Path) -> None:
+    odd = Path(shutil.copy(default_file, tmp_path / "[b]odd.h5"))
+    with h5py.File(odd, "r+") as file:
+        del file["esm"]
+        file["residue_embeddings"][:2] = 0.0
+        names = file["feature_names"][:]
+        names[0] = b"[/x] share"
+        file["feature_names"][:] = names
+    result = runner.invoke(app, ["check", str(odd)], env={"COLUMNS": "200"})
+    assert result.exit_code == 0, result.output
+    assert "warning embeddings_zero: 2 of " in result.output
+    assert "[/x] share" in result.output, "a name is no markup"
+    told = json.loads(runner.invoke(app, ["check", "--json", str(odd)]).stdout)["findings"]
+    assert [(finding["code"], finding["evidence"]["zero"]) for finding in told] == [("embeddings_zero", 2)]
+
+
+def test_check_reads_a_virtual_dataset_if_asked_to(tmp_path: Path) -> None:
+    virtual("labels")(tmp_path / "view.h5")
+    assert isinstance(runner.invoke(app, ["check", str(tmp_path / "view.h5")]).exception, DataError)
+    assert runner.invoke(app, ["check", "--allow-virtual", str(tmp_path / "view.h5")]).exit_code == 0

@@ -12,6 +12,7 @@ from malformed_files import corrupt_chunk, replace
 
 from kag.data.read import read_sites
 from kag.data.sites import Sites, contexts
+from kag.data.soundness import soundness
 from kag.data.synth import synthesise
 from kag.errors import DataError
 
@@ -302,6 +303,7 @@ def test_the_real_file(real_file: Path) -> None:
     assert sites.contexts == len(np.unique(sites.centre_N)) == 45_507
     assert (sites.neighbour_NK >= 0).all()
     assert sites.distance_NK.max() == pytest.approx(10.96, abs=0.01)
+    assert soundness(sites) == []
     with h5py.File(real_file) as file:
         for row in (0, 50_000, 96_381):
             assert np.array_equal(sites.residue_RD[sites.centre_N[row]], file["esm"][row])

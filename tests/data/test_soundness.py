@@ -2,13 +2,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from kag.data.read import read_sites
 from kag.data.sites import Sites
 from kag.data.soundness import soundness, soundness_for
 from kag.finding import Finding
@@ -81,17 +79,17 @@ def test_the_chain_is_named_with_its_splits(synthetic_sites: Sites) -> None:
 
 def test_good_data_is_quiet(synthetic_sites: Sites) -> None:
     assert soundness(synthetic_sites) == []
-    assert soundness_for(synthetic_sites, RunSpec(name="quiet")) == []
-
-
-def test_the_real_file_is_quiet(real_file: Path) -> None:
-    assert soundness(read_sites(real_file)) == []
+    assert soundness_for(synthetic_sites, spec(30.0)) == []
 
 
 def spec(max_distance: float, context: float = 1.0) -> RunSpec:
     scale = {"start": context, "end": context, "epochs": 0}
     return RunSpec.model_validate(
-        {"name": "near", "data": {"max_distance": max_distance}, "model": {"gate": {"context_scale": scale}}}
+        {
+            "name": "n",
+            "data": {"file": "n.h5", "max_distance": max_distance},
+            "model": {"gate": {"context_scale": scale}},
+        }
     )
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import shutil
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 
@@ -182,3 +184,25 @@ def test_the_classifier_begins_at_the_prior_that_pos_weight_implies(make_spec: M
     auto = build_network(Task.of(make_spec(), sites))
     assert auto.classifier.logit.bias.item() == pytest.approx(0.0, abs=1e-6)
     assert np.isclose(prevalence, sites.label_N[sites.index("train")].mean())
+
+
+def test_a_run_without_a_valid_neighbour_is_refused_before_its_folder(
+    make_spec: MakeSpec, train: Train, runs: Path
+) -> None:
+    with pytest.raises(SpecError, match=r"no neighbour is within data.max_distance = 0.5 angstrom, the smallest"):
+        train(make_spec(**{"data.max_distance": 0.5}))
+    assert not runs.exists()
+
+
+def test_what_is_odd_about_the_data_stands_in_the_record(
+    make_spec: MakeSpec, train: Train, sites: Sites, tmp_path: Path
+) -> None:
+    odd = tmp_path / "odd.h5"
+    shutil.copy(sites.path, odd)
+    with h5py.File(odd, "r+") as file:
+        del file["esm"]
+        file["residue_embeddings"][:7] = 0.0
+    record = train(make_spec(epochs=1, **{"data.file": str(odd)}))
+    assert record.found is not None
+    (found,) = (finding for finding in record.found.findings if finding.code == "embeddings_zero")
+    assert found.evidence["zero"] == 7

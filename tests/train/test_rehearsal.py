@@ -295,3 +295,13 @@ def test_a_spec_whose_penalty_can_move_nothing_is_found(make_spec: MakeSpec, sit
     task = Task.of(spec, sites)
     with pytest.raises(RehearsalFailed, match=r"model\.gate\.penalty"):
         rehearse(task, build_network(task), build_objective(task), *task.first_batches())
+
+
+def test_a_batch_without_a_valid_neighbour_is_said(rehearsed: Rehearse) -> None:
+    """Other batches may have some, so it is no fault; but nothing was tried."""
+
+    def alone(batch: Batch) -> Batch:
+        return batch._replace(valid_CK=torch.zeros_like(batch.valid_CK))
+
+    sentence = next(line for line in rehearsed(spoil_evaluation=alone) if "the logits depend on" in line)
+    assert "no point of the batch has a valid neighbour, so neighbours were not tried" in sentence
