@@ -59,6 +59,12 @@ def scored(val: float | None, test: float | None = None, **fields: Any) -> tuple
     return tuple(result(split, value, **fields) for split, value in (("val", val), ("test", test)) if value is not None)
 
 
+def evaluated(day: int, weights: str, split: str = "all", data: str = "e" * 64) -> dict[str, Any]:
+    """A look at COACH420 on a day of October."""
+    found = result(split, 0.4123, weights_digest=weights, data_digest=data, delivered=False, ci_low=0.39, ci_high=0.43)
+    return {"file": "coach420.h5", "when": START + timedelta(days=day), "results": (found,)}
+
+
 def run(rows: Rows | None = None, **fields: Any) -> Logged:
     return Logged(record(**fields), rows or [])
 
@@ -331,6 +337,13 @@ CASES: dict[str, Case] = {
         "test AUPRC 0.430 against 0.400 of the parent: not distinguishable",
         others=[BEFORE],
     ),
+    "external_evaluation": Case(
+        run(evaluations=(evaluated(20, OWN_WEIGHTS), evaluated(22, "c" * 64, "test", "f" * 64))),
+        [run(), run(results=scored(0.3, 0.4))],
+        NOTE,
+        {"coach420.h5": 0.4123, "coach420.h5 (test)": 0.4123},
+        "AUPRC 0.412 [0.390, 0.430] on `coach420.h5`, look 1 at it; AUPRC",
+    ),
     "val_test_disagree": Case(
         run(parent=PARENT, results=scored(0.18, 0.39)),
         [
@@ -435,6 +448,18 @@ def test_a_run_that_trained_on_and_was_tested_by_its_source_is_told() -> None:
     last = run(sources=(source,), epochs_trained=5, results=tested)
     (finding,) = said("test_of_other_weights", CASES["test_of_other_weights"], last)
     assert finding.evidence["weights_of"] == PARENT
+
+
+def test_a_look_counts_the_weights_that_were_evaluated_before_it_by_any_run() -> None:
+    first = run(name="first", day=1, evaluations=(evaluated(20, OTHER_WEIGHTS), evaluated(30, "c" * 64)))
+    twice = run(name="twice", day=2, evaluations=(evaluated(21, OTHER_WEIGHTS), evaluated(22, OWN_WEIGHTS, "test")))
+    case = CASES["external_evaluation"]._replace(others=[first])
+    (finding,) = said("external_evaluation", case, twice)
+    assert finding.sentence.count("look 1 at it") == 1, "the same weights again are no new look"
+    assert finding.sentence.endswith("on `coach420.h5` (test), look 2 at it"), "what came later does not count"
+    (before,) = said("external_evaluation", case._replace(others=[]), first)
+    (after,) = said("external_evaluation", case._replace(others=[run(name="late", day=9)]), first)
+    assert before == after
 
 
 def test_equal_typed_numbers_count_only_between_relatives() -> None:

@@ -14,8 +14,8 @@ import wandb
 from kag.spec.run import TrackSpec
 from kag.track.folder import RunFolder
 from kag.track.offline import OfflineSource
-from kag.track.record import Result, RunRecord, Source, Status
-from kag.track.wandb_run import end, final_row, mirror_finished
+from kag.track.record import ExternalEvaluation, Result, RunRecord, Source, Status
+from kag.track.wandb_run import end, final_row, mirror_finished, mirror_record
 
 START = datetime(2025, 10, 21, tzinfo=UTC)
 OFFLINE = TrackSpec(mode="offline", tags=("a",))
@@ -69,6 +69,19 @@ def test_the_mirror_of_a_blend_tells_what_the_folder_tells(
     assert kept == record.model_copy(update={"wandb_id": kept.wandb_id})
     assert kept.wandb_id not in (None, "training"), "the environment's run is a training"
     assert source.history(folder.id) == folder.history() == []
+    assert told == []
+
+
+def test_what_is_added_to_a_record_comes_to_its_mirror(folder: RunFolder, record: RunRecord, tmp_path: Path) -> None:
+    told: list[str] = []
+    kept = mirror_finished(folder, record, OFFLINE, told.append)
+    seen = ExternalEvaluation(file="coach.h5", when=START, results=(record.results[0],))
+    added = kept.model_copy(update={"evaluations": (seen,)})
+    mirror_record(folder, added, OFFLINE, told.append)
+    wandb.teardown()
+    source = OfflineSource(tmp_path)
+    assert list(source.records()) == [added]
+    assert source.history(folder.id) == []
     assert told == []
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
+import h5py
 import pytest
 import torch
 
@@ -137,6 +139,35 @@ def test_weights_of_another_shape_are_refused_with_the_list(
         train(make_spec(name="child", **{"start_from.run": "parent", "model.hidden": [16, 4]}))
     assert "classifier.logit.weight: float32[1, 4] in the first, float32[1, 8] in the second" in str(found.value)
     assert len(list(runs.iterdir())) == 1
+
+
+def test_data_that_the_weights_would_misread_are_refused(
+    make_spec: MakeSpec, train: Train, runs: Path, parent: RunRecord, synthetic_file: Path, tmp_path: Path
+) -> None:
+    def reordered(file: h5py.File) -> None:
+        file["tabular"][:, :2] = file["tabular"][:][:, [1, 0]]
+        file["feature_names"][:2] = file["feature_names"][:2][::-1]
+
+    def renamed(file: h5py.File) -> None:
+        file["tabular"][0, 0] += 1.0
+        file["feature_names"][0] = "charge"
+
+    def scaled(file: h5py.File) -> None:
+        for name in ("residue_embeddings", "esm"):
+            file[name][...] = 6.0 * file[name][:]
+
+    for edit, words in (
+        (reordered, "another order"),
+        (renamed, "missing synth.column00; foreign charge"),
+        (scaled, "another embedding"),
+    ):
+        path = tmp_path / f"{edit.__name__}.h5"
+        shutil.copy(synthetic_file, path)
+        with h5py.File(path, "r+") as file:
+            edit(file)
+        with pytest.raises(DataError, match=words):
+            train(make_spec(name="child", **{"start_from.run": "parent", "data.file": str(path)}))
+    assert [path.name for path in runs.iterdir()] == [parent.id]
 
 
 def test_mined_samples_of_other_data_are_refused(make_spec: MakeSpec, train: Train, runs: Path, tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ from kag.report.sections import report_of_runs
 from kag.spec import build_spec
 from kag.spec.flat import flat
 from kag.text import column, digest, duration, number, setting, size, three_decimals
-from kag.track.record import RunRecord
+from kag.track.record import ExternalEvaluation, RunRecord
 from kag.view.changes import changed_settings, differing_settings, phrase
 from kag.view.words import NamedRuns
 from tests.changelog.run_logs import MemorySource, make_folder, run_record, run_result
@@ -39,6 +39,7 @@ WEIGHTS, DATA = "5e" * 32, "d1" * 32
 RAMP = {"start": 0.3, "end": 0.05, "epochs": 15, "shape": "cosine"}
 RAMP_TEXT = "0.3 to 0.05 in 15 cosine"
 AUPRC, INTERVAL = 0.3015, (0.2815, 0.3225)
+EXTERNAL, BENCHMARK = 0.2345, "c0" * 32
 
 
 def record_of(number: int, name: str, **overrides: Any) -> RunRecord:
@@ -61,7 +62,11 @@ class Surfaces:
 
     def __init__(self, folder: Path, site: Any) -> None:
         before = record_of(0, "base")
-        after = record_of(1, "ramped", **{"model.gate.penalty.weight": RAMP}).model_copy(update={"parent": before.id})
+        external = run_result("all", EXTERNAL, delivered=False, weights_digest=WEIGHTS, data_digest=BENCHMARK)
+        seen = ExternalEvaluation(file="coach420.h5", when=before.start, results=(external,))
+        after = record_of(1, "ramped", **{"model.gate.penalty.weight": RAMP}).model_copy(
+            update={"parent": before.id, "evaluations": (seen,)}
+        )
         self.runs = [before, after]
         for record in self.runs:
             make_folder(folder, record)
@@ -125,6 +130,19 @@ def test_an_auprc_has_one_text_in_every_table(surfaces: Surfaces) -> None:
 def test_its_interval_too(surfaces: Surfaces) -> None:
     for where in ("list", "show", "compare", "report", "page"):
         assert "[0.282, 0.323]" in surfaces.tables()[where], where
+
+
+def test_an_external_benchmark_stands_under_its_name_and_beside_no_result(surfaces: Surfaces) -> None:
+    shown = surfaces.tables()
+    for where in ("show", "report", "page", "markdown", "csv", "html"):
+        assert "coach420.h5" in shown[where], where
+        assert "0.235" in shown[where], where
+        assert "0.234" not in shown[where].split("<script")[0], where
+    for where in ("show", "report", "page"):
+        assert digest(BENCHMARK) in shown[where], where
+    for where in ("list", "compare", "page, compare"):
+        assert "0.235" not in shown[where], where
+    assert "on `coach420.h5`, look 1 at it" in shown["markdown"]
 
 
 def test_json_carries_the_raw_value(surfaces: Surfaces) -> None:

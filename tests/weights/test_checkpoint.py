@@ -87,6 +87,7 @@ def test_weights_that_both_sides_hold_are_stored_once(
         (lambda content: content.update(version=2), "layout 2"),
         (lambda content: content.pop("data"), "data missing"),
         (lambda content: content["data"].pop("embedding"), "`data` does not hold"),
+        (lambda content: content["data"].update(embedded={"mean": 1.0}), "`data` cannot be read"),
         (lambda content: content["network"]["gate.dropout_rate"].add_(0.1), "its weights have the digest"),
         (lambda content: content["network"].update(more="text"), "tensors alone"),
         (lambda content: content.update(network=[1]), "tensors alone"),
@@ -108,8 +109,8 @@ def test_the_columns_have_names_where_the_data_and_the_file_say_them(
     assert read_checkpoint(saved).data.columns == sites.features == ("a", "b", "c", "d")
     save_weights(saved, stored(spec, network.state_dict(), dataclasses.replace(facts, columns=None), epoch=0))
     assert read_checkpoint(saved).data.columns is None
-    rewrite(saved, lambda content: content["data"].pop("columns"))
-    assert read_checkpoint(saved).data == dataclasses.replace(facts, columns=None), "as older files are"
+    rewrite(saved, lambda content: [content["data"].pop(name) for name in ("columns", "embedded")])
+    assert read_checkpoint(saved).data == dataclasses.replace(facts, columns=None, embedded=None), "as older files are"
 
 
 def test_files_that_are_no_checkpoints(tmp_path: Path, saved: Path) -> None:
