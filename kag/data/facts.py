@@ -165,6 +165,8 @@ def as_trained(sites: Sites, facts: DataFacts) -> Fitted:
         unchecked.append(f"{who} no names of the tabular columns: their order cannot be checked")
     if facts.embedded is None:
         unchecked.append("the weights do not say which embedding they know: it cannot be checked")
+    elif (residues := min(facts.embedded.residues, len(np.unique(sites.centre_N)))) < FEWEST:
+        unchecked.append(f"{residues} residues are too few to tell one embedding from another")
     order_F = column_order(sites, facts)
     if order_F is not None:
         sites = replace(sites, tabular_NF=sites.tabular_NF[:, order_F], features=facts.columns)

@@ -135,6 +135,8 @@ def test_one_protein_and_even_dimensions_are_no_other_embedding(trained: Sites, 
     few = EmbeddingFacts(stated=(), mean_D=(99.0,) * 24, std_D=(1.0,) * 24, residues=10)
     assert facts.embedded is not None
     assert facts.embedded.apart(few) is None, "ten residues tell nothing"
+    (said,) = as_trained(alone, dataclasses.replace(facts, embedded=few)).unchecked
+    assert said.startswith("10 residues are too few"), "and it is said"
 
 
 def test_the_data_that_weights_were_made_on_are_theirs(facts: DataFacts, trained: Sites) -> None:
