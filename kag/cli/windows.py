@@ -60,16 +60,13 @@ def windows(
 
     from kag.cli.made import mirrored, print_made
     from kag.view.words import find_run
-    from kag.weights.average import RunSums
     from kag.weights.delivered_run import deliver_window, named_spec
     from kag.weights.given import bench_for, given_weights
 
     console, start = Console(highlight=False, stderr=as_json), datetime.now(UTC)
     picture = _picture(png, force)
     folder = find_run(runs, run)
-    sums, given = RunSums(folder.sums), given_weights(str(folder.best), runs)
-    if sums.first == sums.last:
-        raise UserError("only one epoch is stored, there is nothing to average", where=str(sums.folder))
+    sums, given = _stored_sums(folder.sums), given_weights(str(folder.best), runs)
     wanted = parse_window(deliver) if deliver is not None else None
     if wanted:
         name = name or f"window-{wanted[0]}-{wanted[1]}"
@@ -91,6 +88,15 @@ def windows(
         console.print(f"wrote {png}", soft_wrap=True)
     if record is not None:
         print_made(record, runs, console)
+
+
+def _stored_sums(folder: Path) -> RunSums:
+    from kag.weights.average import RunSums
+
+    sums = RunSums(folder)
+    if sums.first == sums.last:
+        raise UserError("only one epoch is stored, there is nothing to average", where=str(folder))
+    return sums
 
 
 def _picture(png: Path | None, force: bool) -> Output | None:
