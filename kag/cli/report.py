@@ -12,8 +12,8 @@ from kag.errors import UserError
 
 if TYPE_CHECKING:
     from kag.changelog.entry import Siblings
-    from kag.report.figure import Figure
     from kag.report.sections import Report
+    from kag.track.output import Output
     from kag.track.source import RunSource
 
 Item = TypeVar("Item")
@@ -60,14 +60,9 @@ def report(
         raise UserError(
             "named both runs and a sweep" if run else "nothing to report", remedy="kag report RUN..., or --sweep ID"
         )
-    from datetime import UTC, datetime
-
     from kag.changelog.collect import collect
     from kag.changelog.repository import Repository
-    from kag.report.figure import FIGURE
-    from kag.report.page import REPORT, render_report
-    from kag.report.sections import figure_files, file_name
-    from kag.track.output import Output
+    from kag.report.sections import file_name
     from kag.track.source import files_of, open_source
 
     place = source or str(runs)
@@ -75,23 +70,38 @@ def report(
     siblings = collect(opened, Repository(Path.cwd()))
     found = _of_sweep(opened, siblings, sweep) if sweep else _of_runs(opened, siblings, run or [], place)
     page = out or Path(f"{file_name(found.title.replace('Sweep ', 'sweep-'))}.html")
-    figures = list(figure_files(found)) if png is not None else []
-    pictures = [Output((png or Path()) / f"{name}.png", FIGURE, force) for name, _ in figures]
-    outputs = [Output(page, REPORT, force), *pictures]
-    for output in outputs:
+    files = _files(found, page, png, force)
+    for output in files:
         output.require_free(*files_of(place))
-    contents = [render_report(found, datetime.now(UTC)).encode(), *_drawn([figure for _, figure in figures])]
-    for output, content in zip(outputs, contents, strict=True):
+    for output, content in zip(files, _contents(found, drawn=png is not None), strict=True):
         output.write(content)
-    typer.echo(f"wrote {page}" + (f" and {len(figures)} figures into {png}" if png else ""))
+    typer.echo(f"wrote {page}" + (f" and {len(files) - 1} figures into {png}" if png else ""))
 
 
-def _drawn(figures: Sequence[Figure]) -> list[bytes]:
-    if not figures:
-        return []
-    from kag.report.png import png
+def _files(found: Report, page: Path, png: Path | None, force: bool) -> list[Output]:
+    """The page, then a picture for each figure if they are asked for."""
+    from kag.report.figure import FIGURE
+    from kag.report.page import REPORT
+    from kag.report.sections import figure_files
+    from kag.track.output import Output
 
-    return [png(figure) for figure in _shown(figures, "figures")]
+    pictures = [Output(png / f"{name}.png", FIGURE, force) for name, _ in figure_files(found)] if png else []
+    return [Output(page, REPORT, force), *pictures]
+
+
+def _contents(found: Report, *, drawn: bool) -> list[bytes]:
+    """What goes into these files; all of it is made before any of it is written."""
+    from datetime import UTC, datetime
+
+    from kag.report.page import render_report
+    from kag.report.sections import figure_files
+
+    contents = [render_report(found, datetime.now(UTC)).encode()]
+    if drawn:
+        from kag.report.png import png
+
+        contents += [png(figure) for _, figure in _shown(list(figure_files(found)), "figures")]
+    return contents
 
 
 def _of_runs(source: RunSource, siblings: Siblings, words: list[str], place: str) -> Report:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from kag.report.figure import Heatmap
+    from kag.track.output import Output
     from kag.track.record import RunRecord
     from kag.weights.average import RunSums
     from kag.weights.bench import Bench
@@ -58,33 +59,23 @@ def windows(
     from rich.console import Console
 
     from kag.cli.made import mirrored, print_made
-    from kag.report.figure import FIGURE
-    from kag.report.png import png as drawn
-    from kag.track.output import Output
     from kag.view.words import find_run
-    from kag.weights.average import RunSums
     from kag.weights.delivered_run import deliver_window, named_spec
     from kag.weights.given import bench_for, given_weights
 
     console, start = Console(highlight=False, stderr=as_json), datetime.now(UTC)
-    picture = Output(png, FIGURE, force) if png else None
-    if picture is not None:
-        picture.require_free()
+    picture = _picture(png, force)
     folder = find_run(runs, run)
-    sums, given = RunSums(folder.sums), given_weights(str(folder.best), runs)
-    if sums.first == sums.last:
-        raise UserError("only one epoch is stored, there is nothing to average", where=str(sums.folder))
+    sums, given = _stored_sums(folder.sums), given_weights(str(folder.best), runs)
     wanted = parse_window(deliver) if deliver is not None else None
     if wanted:
         name = name or f"window-{wanted[0]}-{wanted[1]}"
         named_spec(given.weights.spec, name)
         sums.average(*wanted)
     bench = bench_for(given.weights, data)
-    if picture is not None:
-        picture.require_free(bench.sites.path)
     found = _mapped(sums, bench, verify or None, console)
     if picture is not None:
-        picture.write(drawn(window_figure(found, f"averaging windows of {folder.id}")))
+        picture.write(_drawn(folder.id, found), bench.sites.path)
     record = None
     if wanted and name:
         record = deliver_window(runs, given, sums, wanted, found, bench, name=name, start=start)
@@ -97,6 +88,32 @@ def windows(
         console.print(f"wrote {png}", soft_wrap=True)
     if record is not None:
         print_made(record, runs, console)
+
+
+def _stored_sums(folder: Path) -> RunSums:
+    from kag.weights.average import RunSums
+
+    sums = RunSums(folder)
+    if sums.first == sums.last:
+        raise UserError("only one epoch is stored, there is nothing to average", where=str(folder))
+    return sums
+
+
+def _picture(png: Path | None, force: bool) -> Output | None:
+    """The picture to write, if one is asked for; a place that is taken is refused before any work."""
+    from kag.report.figure import FIGURE
+    from kag.track.output import Output
+
+    picture = Output(png, FIGURE, force) if png is not None else None
+    if picture is not None:
+        picture.require_free()
+    return picture
+
+
+def _drawn(run: str, found: WindowMap) -> bytes:
+    from kag.report.png import png
+
+    return png(window_figure(found, f"averaging windows of {run}"))
 
 
 def _mapped(sums: RunSums, bench: Bench, verify: int | None, console: Console) -> WindowMap:

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from kag.cli.data import app
 from kag.data.read import read_sites
-from kag.errors import DataError
+from kag.errors import DataError, UserError
 
 runner = CliRunner()
 
@@ -53,7 +53,9 @@ def test_synth_writes_what_the_options_say(tmp_path: Path) -> None:
 def test_synth_does_not_replace_a_file_unasked(tmp_path: Path) -> None:
     out = tmp_path / "precious.h5"
     out.write_text("mine")
-    assert isinstance(runner.invoke(app, ["synth", str(out)]).exception, DataError)
+    refused = runner.invoke(app, ["synth", str(out)]).exception
+    assert isinstance(refused, UserError)
+    assert "--force" in str(refused.remedy)
     assert out.read_text() == "mine"
     assert runner.invoke(app, ["synth", str(out), "--force", "--proteins", "3", "--points", "9"]).exit_code == 0
     assert read_sites(out).points == 27

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from kag.data.facts import DataFacts
 from kag.data.sites import Sites
 from kag.data.tables import SiteTables
-from kag.errors import CheckpointError
+from kag.errors import CheckpointError, StorageError
 from kag.model.network import Network
 from kag.spec import RunSpec
 from kag.weights import checkpoint
@@ -177,7 +177,7 @@ def test_a_failed_write_leaves_the_old_file(saved: Path, monkeypatch: pytest.Mon
 
     weights = read_checkpoint(saved)
     monkeypatch.setattr(checkpoint.torch, "save", full_disk)
-    with pytest.raises(CheckpointError, match="No space left on device"):
+    with pytest.raises(StorageError, match="no space left on device"):
         save_weights(saved, weights)
     assert saved.read_bytes() == before
     assert [path.name for path in saved.parent.iterdir()] == [saved.name]
