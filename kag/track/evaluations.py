@@ -37,16 +37,14 @@ def keep_evaluations(folder: RunFolder, found: Iterable[ExternalEvaluation]) -> 
     """Add evaluations to the record of a run that nobody trains.
 
     Raises:
-        RecordError: the run is under way, here or on another machine, or its record cannot be written.
+        RecordError: the run is under way, here or on another machine.
+        StorageError: the record cannot be written.
     """
     if as_it_stands(folder, folder.read_record()).status is Status.RUNNING:
         raise RecordError(f"run {folder.id} is under way", remedy="evaluate again when it has ended")
-    try:
-        with locked(folder):
-            record = folder.read_record()
-            kept = with_evaluations(record, found)
-            if kept is not record:
-                folder.write_record(kept)
-    except OSError as error:
-        raise RecordError(f"the record cannot be written: {error.strerror}", where=str(folder.path)) from error
+    with locked(folder):
+        record = folder.read_record()
+        kept = with_evaluations(record, found)
+        if kept is not record:
+            folder.write_record(kept)
     return kept

@@ -26,6 +26,7 @@ from kag.train.build import build_network, build_objective
 from kag.train.clock import Clock
 from kag.train.rehearsal import rehearse
 from kag.train.scoreboard import Scoreboard
+from kag.train.state import position_of
 from kag.train.task import Task
 from kag.weights.checkpoint import StoredWeights, entries, stored
 
@@ -191,8 +192,8 @@ class Job(LightningModule):
         """
         state = {key: value for key, value in checkpoint["state_dict"].items() if not key.startswith("average.")}
         if self.average is not None:
-            swa, reached = self.spec.swa, int(checkpoint["epoch"]) + 1
-            if swa is not None and reached > swa.start:
+            swa = self.spec.swa
+            if swa is not None and position_of(checkpoint).epoch > swa.start:
                 state = checkpoint["state_dict"]
             else:
                 state |= {f"average.{key}": value for key, value in self.average.state_dict().items()}

@@ -35,7 +35,6 @@ class SpecEarlyStopping(EarlyStopping):
             check_finite=False,
             verbose=False,
         )
-
         self._window_start = window_start
 
     @property

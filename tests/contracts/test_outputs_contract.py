@@ -44,6 +44,9 @@ class Case:
 
 CASES = {
     "eval --out": Case(("eval", "copy.ckpt", "--out", OUT), reads=("sites.h5", "copy.ckpt")),
+    "predict --out": Case(
+        ("predict", "copy.ckpt", "--data", "sites.h5", "--out", OUT), reads=("sites.h5", "copy.ckpt")
+    ),
     "mine --out": Case(("mine", "copy.ckpt", "--out", OUT), reads=("sites.h5", "copy.ckpt"), replaces_its_own=False),
     "windows --png": Case(("windows", "tiny", "--verify", "1", "--png", OUT), reads=("sites.h5",)),
     "report --out": Case(("report", "october", "--source", "markdown:log.md", "--out", OUT), reads=("log.md",)),
@@ -63,6 +66,7 @@ CASES = {
 
 WRITING = {
     "eval": "out",
+    "predict": "out",
     "mine": "out",
     "windows": "png",
     "report": "out png",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from kag.track.record import RunRecord, Status
 from kag.train import job as job_module
 from kag.train.console import RunConsole
 from kag.train.job import Job
+from kag.train.state import position_in, resume_state
 from kag.view.words import find_run
 from tests.train.conftest import MakeSpec, Train
 from tests.train.test_resume import Kill, numbers, rows
@@ -86,6 +88,27 @@ def test_a_window_that_is_still_to_come_may_change(
     assert record.status is Status.FINISHED
     assert record.found is not None
     assert record.found.averaged_epochs == ((4, 5) if "swa.start" in settings else None)
+
+
+def test_a_window_may_begin_with_the_epoch_that_a_signal_cut_in_two(
+    make_spec: MakeSpec, train: Train, runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step = Job.training_step
+
+    def signalled(self: Job, batch: Any, batch_idx: int) -> Any:
+        if (self.current_epoch, batch_idx) == (2, 1):
+            signal.raise_signal(signal.SIGUSR2)
+        return step(self, batch, batch_idx)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Job, "training_step", signalled)
+        with pytest.raises(Interrupted):
+            train(make_spec())
+    folder = find_run(runs, "tiny")
+    assert position_in(resume_state(folder)) == (2, 2)
+    record = train(make_spec(**WINDOW), resume=folder, accept=["swa"])
+    assert record.found is not None
+    assert (record.status, record.found.averaged_epochs) == (Status.FINISHED, (2, 3))
 
 
 def test_a_resume_beside_a_live_run_changes_nothing(make_spec: MakeSpec, train: Train, ended: RunFolder) -> None:
