@@ -33,14 +33,20 @@ class SweepResult(NamedTuple):
 
     def as_json(self) -> str:
         """The same for programs."""
-        leader, states = self.progress.best, self.progress.states
+        leader, metric, states = self.progress.best, self.progress.metric, self.progress.states
         page: dict[str, Any] = {
             "sweep": self.path,
             "expected": self.progress.expected,
             "trials": {state.value: count for state, count in sorted(states.items())},
             "best": None
             if leader is None
-            else {"run": leader.run, "value": leader.result, "params": leader.params, "spec": str(self.spec)},
+            else {
+                "run": leader.run,
+                "metric": metric,
+                "value": leader.result,
+                "params": leader.params,
+                "spec": str(self.spec),
+            },
             "importance": self.importance,
             "epochs": self.progress.epochs._asdict(),
             "failures": self.failures,

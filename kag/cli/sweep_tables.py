@@ -76,7 +76,7 @@ def _trials(now: Progress) -> str:
 def _best(now: Progress) -> str:
     if now.best is None or now.best.result is None:
         return MISSING
-    return f"{measured(now.metric, now.best.result)}  {escape(json.dumps(now.best.params))}"
+    return f"{now.metric} {measured(now.metric, now.best.result)}  {escape(json.dumps(now.best.params))}"
 
 
 def _left(now: Progress) -> str:

@@ -108,7 +108,7 @@ def sparkline(values: Sequence[float], width: int = 40) -> str:
 
 def printed(table: view.Table) -> Table:
     """A table in the house's look."""
-    made = plain_table(*table.columns)
+    made = plain_table(*table.columns, right=table.columns[table.words :])
     for row in table.rows:
         made.add_row(*map(cell_text, row))
     return made

@@ -290,5 +290,4 @@ def told(part: BaseModel | None) -> dict[str, Any]:
     """What a part of a record says, by field; what has a place of its own, or is not known, is left out."""
     if part is None:
         return {}
-    said = part.model_dump(mode="json", exclude_defaults=True, exclude={"findings", "spec_digest"})
-    return {key: value for key, value in said.items() if value not in (None, [], {})}
+    return part.model_dump(mode="json", exclude_defaults=True, exclude={"findings", "spec_digest"})

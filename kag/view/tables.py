@@ -104,7 +104,7 @@ def changes_table(changes: Iterable[Change], before: str) -> Table:
 
 def pairs_table(values: Mapping[str, object], *, name: str = "what", text: Callable[[object], str] = fact) -> Table:
     """Names and values; what is empty is left out."""
-    known = {key: value for key, value in values.items() if value not in ("", [], ())}
+    known = {key: value for key, value in values.items() if value != ""}
     return Table((name, "value"), tuple((Cell(key), Cell(text(value))) for key, value in known.items()))
 
 

@@ -14,7 +14,7 @@ from kag.data.sites import Sites
 from kag.errors import SpecError
 from kag.spec.schedule import learning_rate
 from kag.track.folder import RunFolder
-from kag.track.record import Status
+from kag.track.record import Status, told
 from kag.train.job import Job
 from kag.train.recorder import EpochRecorder
 from kag.train.scoreboard import Scoreboard
@@ -95,6 +95,7 @@ def test_early_stop_before_the_window_says_so(make_spec: MakeSpec, train: Train,
     record = train(make_spec(epochs=8, **{"swa.start": 5, "swa.window": 2, **stopping}))
     assert record.status is Status.EARLY_STOPPED
     assert record.found.averaged_epochs == ()
+    assert told(record.found)["averaged_epochs"] == [], "and it is shown"
     assert "SWA never started" in find_run(runs, "tiny").console_file.read_text()
     assert [finding.code for finding in record.preflight].count("swa_unreachable") == 1
     assert not (find_run(runs, "tiny").checkpoints / "averaged.ckpt").exists()
