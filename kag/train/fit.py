@@ -25,6 +25,7 @@ import torch
 
 from kag.data.batches import rounds_of
 from kag.data.read import read_sites
+from kag.data.sites import Sites
 from kag.data.soundness import soundness_for
 from kag.errors import SpecError
 from kag.finding import Finding, Severity
@@ -88,20 +89,13 @@ def fit(
     # The first process speaks for the memory of all: the others may hold their arrays by the time it asks.
     sites = read_sites(Path(spec.data.file), copies=world.processes or 1 if first else 1)
     earlier = earlier_runs(runs, console)
-    facts = Facts(
-        sibling_best_epochs=best_epochs(earlier, sites.digest),
-        batches_per_epoch=rounds_of(len(sites.index("train")), spec.data.batch_size, world.processes or 1),
-        retired=retired,
-    )
-    findings = require_sound(spec, [*preflight(spec, facts), *soundness_for(sites, spec)], console)
+    findings = require_sound(spec, looked_over(spec, sites, world, earlier, retired), console)
     task = Task.of(spec, sites, world)
     # A run that has no state yet begins with what it began with.
     start = None if resume and resume_state(resume) else find_start(task, runs)
     signals = SignalWatch(first=first)
     loop = Loop(task, start, signals, console)
     job = loop.fresh_job()
-    if start is not None:
-        console.print(str(start))
     recorded = opened(job, runs, resume, accept, earlier, start, findings)
     with (
         signals.installed(),
@@ -112,9 +106,8 @@ def fit(
         if resume is None:
             job.rehearse()
         outcome.begin_mirror(task)
-        with sharing(
-            None if resume else share, task.spec, outcome.folder, fork_inputs(task, start), signals.raise_if_received
-        ) as forks:
+        states, inputs = None if resume else share, fork_inputs(task, start)
+        with sharing(states, task.spec, outcome.folder, inputs, signals.raise_if_received) as forks:
             trained = loop.train(job, outcome, forks)
         outcome.averaged(task)
         outcome.delivered(
@@ -160,6 +153,23 @@ def require_one_process_to_share(share: ShareOptions | None, world: World) -> No
             where="trainer.devices",
             remedy="leave --share out, or use one device",
         )
+
+
+def looked_over(
+    spec: RunSpec, sites: Sites, world: World, earlier: Sequence[RunRecord], retired: tuple[str, ...]
+) -> list[Finding]:
+    """What the rules about a spec and its data find.
+
+    Args:
+        earlier: other runs, whose best epochs tell how long such a run takes.
+        retired: as for `fit`.
+    """
+    facts = Facts(
+        sibling_best_epochs=best_epochs(earlier, sites.digest),
+        batches_per_epoch=rounds_of(len(sites.index("train")), spec.data.batch_size, world.processes or 1),
+        retired=retired,
+    )
+    return [*preflight(spec, facts), *soundness_for(sites, spec)]
 
 
 def require_sound(spec: RunSpec, findings: list[Finding], console: RunConsole) -> list[Finding]:

@@ -59,6 +59,8 @@ class Loop:
         """Train to the end. Where another run is ahead on the same road, wait for its state and go on from there."""
         spec = self.task.spec
         mirrored, state = len(outcome.rows), outcome.state
+        if self.start is not None:
+            self.console.print(str(self.start))
         while True:
             state = forks.continue_from(state)
             rows = outcome.history()
