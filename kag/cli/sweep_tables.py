@@ -57,13 +57,14 @@ def _forked(plan: Plan) -> str:
 
 def progress_table(path: str, now: Progress) -> Table:
     """A sweep while it runs."""
-    rows = {"trials": _trials(now), "best": _best(now), "time left": _left(now), "epochs": _epochs(now)}
+    rows = {"trials": _trials(now), **_best(now), "time left": _left(now), "epochs": _epochs(now)}
     return _facts(rows, title=escape(path))
 
 
 def progress_line(now: Progress) -> str:
     """The same on one line, for a log."""
-    return f"{_trials(now)}; best {_best(now)}; {_left(now)} left; {_epochs(now)}"
+    best = " ".join(f"{name} {value}" for name, value in _best(now).items())
+    return f"{_trials(now)}; {best}; {_left(now)} left; {_epochs(now)}"
 
 
 def _trials(now: Progress) -> str:
@@ -73,10 +74,12 @@ def _trials(now: Progress) -> str:
     return f"{now.ended} of {total} ended" + (f": {states}" if states else "")
 
 
-def _best(now: Progress) -> str:
-    if now.best is None or now.best.result is None:
-        return MISSING
-    return f"{now.metric} {measured(now.metric, now.best.result)}  {escape(json.dumps(now.best.params))}"
+def _best(now: Progress) -> dict[str, str]:
+    """What is best, and where: one row."""
+    text = MISSING
+    if now.best is not None and now.best.result is not None:
+        text = f"{measured(now.metric, now.best.result)}  {escape(json.dumps(now.best.params))}"
+    return {f"best {now.metric}": text}
 
 
 def _left(now: Progress) -> str:
@@ -94,7 +97,7 @@ def result_table(result: SweepResult) -> Group:
     """A sweep at its end."""
     now = result.progress
     leader = {} if now.best is None else {"best run": escape(str(now.best.run)), "its spec": escape(str(result.spec))}
-    rows = {"sweep": escape(result.path), "trials": _trials(now), "best": _best(now), **leader, "epochs": _epochs(now)}
+    rows = {"sweep": escape(result.path), "trials": _trials(now), **_best(now), **leader, "epochs": _epochs(now)}
     shares = plain_table("importance", "parameter", right=("importance",))
     for key, share in result.importance.items():
         shares.add_row(f"{share:.1%}", escape(key))

@@ -155,11 +155,11 @@ def test_a_sweep_ends_with_its_best_trial_its_spec_and_its_failures(workplace: P
     stand_in(trial(0, FINISHED, 0.4), trial(1, FINISHED, 0.6), trial(2, FAILED))
     printed = " ".join(call("sweep", "sweeps/swa_window.yaml").split())
     assert "3 of 20 ended: 1 failed, 2 finished" in printed
-    assert 'best val/auprc 0.600 {"swa.start": 5, "swa.window": 2, "swa.lr": 0.0001}' in printed
+    assert 'best val_averaged/auprc 0.600 {"swa.start": 5, "swa.window": 2, "swa.lr": 0.0001}' in printed
     assert "abc-0002 it left no reason" in printed
     assert "window: 2" in (workplace / "runs" / "specs" / "planned" / "sweep_abc.yaml").read_text()
     page = json.loads(call("sweep", "sweeps/swa_window.yaml", "--json"))
-    assert (page["best"]["run"], page["best"]["metric"]) == ("abc-0001", "val/auprc")
+    assert (page["best"]["run"], page["best"]["metric"]) == ("abc-0001", "val_averaged/auprc")
     assert page["trials"] == {"failed": 1, "finished": 2}
 
 

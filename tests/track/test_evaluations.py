@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kag.errors import RecordError
+from kag.errors import RecordError, StorageError
 from kag.track.evaluations import keep_evaluations, with_evaluations
 from kag.track.folder import RunFolder
 from kag.track.hold import locked
@@ -70,9 +70,11 @@ def test_a_run_under_way_elsewhere_is_left_alone(folder: RunFolder) -> None:
 
 
 def test_a_record_that_cannot_be_written_is_a_sentence(folder: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(self: RunFolder, record: RunRecord) -> None:
+    def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(RunFolder, "write_record", full)
-    with pytest.raises(RecordError, match="cannot be written: No space left on device"):
+    before = folder.record_file.read_bytes()
+    monkeypatch.setattr("kag.track.atomic.os.replace", full)
+    with pytest.raises(StorageError, match="cannot be written: no space left on device"):
         keep_evaluations(folder, [look()])
+    assert folder.record_file.read_bytes() == before

@@ -20,6 +20,7 @@ from kag.view.words import find_run
 from kag.weights.checkpoint import load_network, read_checkpoint
 from kag.weights.evaluate_file import evaluate_file
 from tests.delivered import delivered
+from tests.test_names import constants as keys_written_once
 from tests.train.conftest import MakeSpec, Train
 
 
@@ -40,7 +41,7 @@ def test_a_run_leaves_a_complete_folder(make_spec: MakeSpec, train: Train, runs:
 def test_history_holds_every_key_of_the_design(make_spec: MakeSpec, train: Train, runs: Path) -> None:
     train(make_spec(epochs=1))
     row = find_run(runs, "tiny").history()[0]
-    constants = {value for key, value in vars(names).items() if key.isupper() and isinstance(value, str)}
+    constants = set(keys_written_once().values())
     expected = constants | {names.evaluation("val", metric) for metric in names.METRICS}
     expected |= {names.entropy_layer(0), names.entropy_head(0), names.entropy_head(1)}
     assert set(row) == expected

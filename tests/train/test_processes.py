@@ -14,7 +14,7 @@ from kag.track.record import Status
 from kag.track.world import World
 from kag.train.processes import Processes, free_port, gathered
 from kag.view.words import find_run
-from tests.jobs import SLURM_STEP, TORCHRUN
+from tests.jobs import SLURM_STEP, TORCHRUN, no_job
 from tests.train.conftest import MakeSpec, Train
 
 TWO = {
@@ -24,6 +24,9 @@ TWO = {
 
 
 def set_all(monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]) -> None:
+    """These variables, and nothing of a job around the tests."""
+    for name in os.environ.keys() - no_job().keys():
+        monkeypatch.delenv(name)
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
 
@@ -108,7 +111,7 @@ def test_processes_that_lightning_starts_heed_no_variable_of_the_job(monkeypatch
     assert not first.creates_processes_externally, "it starts the other one"
     assert (first.global_rank(), first.local_rank(), first.node_rank(), first.world_size()) == (0, 0, 0, 2)
     assert first.main_address == "127.0.0.1"
-    set_all(monkeypatch, {"KAG_LAUNCHED": "1", "MASTER_PORT": str(first.main_port)})
+    set_all(monkeypatch, {**stray, "KAG_LAUNCHED": "1", "MASTER_PORT": str(first.main_port)})
     second = Processes(world)
     assert second.creates_processes_externally
     assert (second.global_rank(), second.main_port) == (1, first.main_port)

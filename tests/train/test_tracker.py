@@ -28,6 +28,7 @@ from kag.track.wandb_log import pieces
 from kag.track.wandb_run import final_row, hosts_with_key, is_online
 from kag.train.job import Job
 from kag.view.words import find_run
+from tests.test_names import constants as keys_written_once
 from tests.train.conftest import MakeSpec, Train
 
 OFFLINE = {"track.mode": "offline", "epochs": 2}
@@ -160,7 +161,7 @@ def _epoch_is_the_axis(found: list[Any]) -> None:
 def _objective_comes_last(logged: list[dict[str, Any]], record: RunRecord) -> None:
     *epochs, last = ({key: value for key, value in row.items() if not key.startswith("_")} for row in logged)
     assert [row[names.EPOCH] for row in epochs] == [0, 1]
-    constants = {value for key, value in vars(names).items() if key.isupper() and isinstance(value, str)}
+    constants = set(keys_written_once().values())
     assert constants <= set(epochs[0])
     delivered = [result for result in record.results if result.delivered]
     expected = {names.evaluation(result.split, result.metric): result.value for result in delivered}
