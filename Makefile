@@ -39,7 +39,7 @@ lint: $(INSTALLED) ## ruff, mypy, import-linter
 	$(BIN)/lint-imports
 
 kills: $(INSTALLED) ## A hundred runs that are killed, refused, or left without a disk
-	KAG_KILLS=100 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q tests/train/test_kill.py
+	KAG_ALL_KILLS=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q tests/train/test_kill.py
 
 unit: $(INSTALLED) ## The tests, the slow ones too
 	OMP_NUM_THREADS=1 KAG_DATA=$(KAG_DATA) $(BIN)/python -m pytest -q -n 4 --dist worksteal --durations=15

@@ -91,7 +91,7 @@ def _train(spec: RunSpec, *, as_json: bool, runs: Path, **options: Any) -> None:
     if as_json:
         typer.echo(record.model_dump_json(indent=2))
         return
-    console.terminal.print(results_table(f"results of {record.id} (* delivered)", record.results))
+    console.terminal.print(results_table(f"results of {record.id}", record.results))
     console.print(f"run folder {runs / record.id}; look at it with: kag runs show {record.id} --runs {runs}")
 
 

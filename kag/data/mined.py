@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from kag.data.sites import Sites
 from kag.errors import DataError
+from kag.text import digest
 from kag.track.output import Kind, write_output
 
 MINED = Kind("a list of mined samples")
@@ -75,9 +76,9 @@ def read_mined(path: Path, sites: Sites) -> NDArray[np.int64]:
     mined = load_mined(path)
     if mined.data_digest != sites.digest:
         raise DataError(
-            f"these samples were mined from other data (digest {mined.data_digest[:12]})",
+            f"these samples were mined from other data (digest {digest(mined.data_digest)})",
             where=str(path),
-            nearest=f"{sites.path} has digest {sites.digest[:12]}",
+            nearest=f"{sites.path} has digest {digest(sites.digest)}",
             remedy="mine again on this file",
         )
     if mined.split != "train":

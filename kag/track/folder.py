@@ -9,7 +9,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -111,11 +111,10 @@ class RunFolder:
         Write the record inside: a folder without one is no run, and nobody would ever clear it away.
         """
         folder = cls.create(runs, name, start)
-        try:
+        with ExitStack() as undo:
+            undo.callback(shutil.rmtree, folder.path, ignore_errors=True)
             yield folder
-        except BaseException:
-            shutil.rmtree(folder.path, ignore_errors=True)
-            raise
+            undo.pop_all()
 
     @classmethod
     def all(cls, runs: Path) -> list[RunFolder]:

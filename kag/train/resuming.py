@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from kag import names
 from kag.errors import CheckpointError, RecordError, SpecError
 from kag.spec.flat import digest, flat
 from kag.spec.load import load_spec, spec_text
@@ -34,7 +35,7 @@ def resumed_run(job: Job, folder: RunFolder, accept: Sequence[str], start: Start
 
     Raises:
         SpecError: the spec differs from the stored one in keys that `accept` does not name, or contradicts the state.
-        RecordError: the run has ended well and nothing was changed, or its data is not this data.
+        RecordError: the run has ended well and nothing was changed, its data is not this data, or its state is gone.
         CheckpointError: the state cannot be read, or is of another network.
         RehearsalFailed: the rehearsal has found a fault.
     """
@@ -47,8 +48,14 @@ def resumed_run(job: Job, folder: RunFolder, accept: Sequence[str], start: Start
         raise RecordError(f"run {folder.id} has ended ({record.status}); there is nothing to resume")
     state = resume_state(folder) or (start.state if start else None)
     position = _position(load_torch(state, mmap=True), str(state), job) if state else Position()
+    if position.epoch < record.epochs_done:
+        raise RecordError(
+            f"run {folder.id} has trained {record.epochs_done} epochs, the state that is here {position.epoch}",
+            where=str(folder.last),
+            remedy="bring its checkpoints back (a clone has none), or begin a new run",
+        )
     job.rehearse()
-    rows = tuple(row for row in folder.history() if row["epoch"] < position.epoch)
+    rows = tuple(row for row in folder.history() if row[names.EPOCH] < position.epoch)
     record = _going_on(record, task, changes, rows, position)
     folder.sweep_up()
     write_atomically(folder.spec_file, spec_text(task.spec))

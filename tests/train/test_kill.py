@@ -16,7 +16,7 @@ from kag.spec import spec_text
 from tests.train.conftest import MakeSpec
 
 ROOT = Path(__file__).parents[2]
-KILLED, REFUSED, FULL = (72, 8, 20) if "KAG_KILLS" in os.environ else (28, 4, 6)
+KILLED, REFUSED, FULL = (72, 8, 20) if "KAG_ALL_KILLS" in os.environ else (28, 4, 6)
 """`make kills` makes a hundred; the suite has time for two runs that are killed in every phase."""
 SMALL = "1500k"
 """Size of a disk on which one run of the driver's spec fits."""

@@ -111,6 +111,14 @@ def test_a_window_may_begin_with_the_epoch_that_a_signal_cut_in_two(
     assert (record.status, record.found.averaged_epochs) == (Status.FINISHED, (2, 3))
 
 
+def test_a_run_whose_state_is_gone_does_not_begin_anew(make_spec: MakeSpec, train: Train, ended: RunFolder) -> None:
+    ended.last.unlink()
+    before = content(ended)
+    with pytest.raises(RecordError, match="has trained 4 epochs, the state that is here 0"):
+        train(make_spec(epochs=6), resume=ended, accept=["epochs", "swa"])
+    assert content(ended) == before
+
+
 def test_a_resume_beside_a_live_run_changes_nothing(make_spec: MakeSpec, train: Train, ended: RunFolder) -> None:
     before = content(ended)
     with locked(ended), pytest.raises(RecordError, match="another process"):
