@@ -10,9 +10,8 @@ from contextlib import contextmanager
 from datetime import timedelta
 
 from lightning.fabric.plugins.environments.cluster_environment import ClusterEnvironment
-from torch.distributed import DistError
-from torch.distributed.distributed_c10d import Store
-from torch.distributed.rendezvous import rendezvous
+from torch.distributed import DistError, TCPStore  # type: ignore[attr-defined]
+from torch.distributed.distributed_c10d import PrefixStore, Store
 
 from kag.errors import RunFailed
 from kag.track.world import World, rank_of, started
@@ -131,16 +130,34 @@ def _call_roll(world: World, count: int, rank: int) -> Store:
     try:
         if rank > 0:
             _wait_for_first(address, port)
-        store: Store
-        store, _, _ = next(rendezvous(f"tcp://{address}:{port}", rank, count, timeout=PATIENCE))
-        store.set(f"kag/{rank}", "here")
-        store.wait([f"kag/{other}" for other in range(count)], PATIENCE)
+        store = _open(address, port, count, rank)
+        store.set(str(rank), "here")
+        store.wait([str(other) for other in range(count)], PATIENCE)
     except (DistError, TimeoutError) as error:
         raise RunFailed(
             f"process {rank} of {count} has waited {PATIENCE.seconds} seconds for the others at {address}:{port}",
             remedy=f"start all {count} at once by {'srun' if world.launcher == 'slurm' else 'torchrun'}; {REMEDY}",
         ) from error
     return store
+
+
+def _open(address: str, port: int, count: int, rank: int) -> Store:
+    """The place where the processes meet, open as soon as the first is there: a store that waits for all of them while
+    it is made is torn down half made when one does not come.
+
+    torchrun may keep the store itself, also over its restarts.
+    """
+    kept = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
+    store = TCPStore(
+        address,
+        port,
+        count,
+        is_master=rank == 0 and not kept,
+        timeout=PATIENCE,
+        wait_for_workers=False,
+        multi_tenant=True,
+    )
+    return PrefixStore(f"kag/{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store)
 
 
 def _wait_for_first(address: str, port: int) -> None:
