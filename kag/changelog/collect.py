@@ -12,6 +12,7 @@ from kag.changelog.diagnose import entry_of
 from kag.changelog.entry import Entry, Siblings
 from kag.changelog.logged import Logged
 from kag.changelog.repository import Repository
+from kag.errors import RecordError
 from kag.track.folder import RunFolder
 from kag.track.folders import FolderSource
 from kag.track.record import RunRecord, Status
@@ -25,36 +26,57 @@ CHUNK = 50
 
 
 def collect(source: RunSource, repository: Repository | None = None) -> Siblings:
-    """Every run of a source, and the commits that touched what made a run abort.
+    """Every run of a source, what is wrong with those that are left out, and the commits that mended what made a run
+    abort.
 
     Raises:
-        RecordError: a run cannot be read.
+        RecordError: the source itself cannot be read.
     """
-    entries = tuple(_of_folders(source) if isinstance(source, FolderSource) else _entries(source))
-    return Siblings(entries, _fixes([entry.record for entry in entries], repository) if repository else {})
+    records, broken = source.readable()
+    read = _of_folders(source, records) if isinstance(source, FolderSource) else _entries(source, records)
+    entries: list[Entry] = []
+    for found in read:
+        if isinstance(found, Entry):
+            entries.append(found)
+        else:
+            broken = [*broken, found]
+    fixes = _fixes([entry.record for entry in entries], repository) if repository else {}
+    return Siblings(tuple(entries), fixes, tuple(broken))
 
 
-def _entries(source: RunSource) -> Iterator[Entry]:
-    for record in source.records():
-        yield entry_of(Logged(record, source.history(record.id)), source.notes(record.id))
+def _entries(source: RunSource, records: Sequence[RunRecord]) -> Iterator[Entry | RecordError]:
+    for record in records:
+        try:
+            yield entry_of(Logged(record, source.history(record.id)), source.notes(record.id))
+        except RecordError as error:
+            yield error
 
 
-def _of_folders(source: FolderSource) -> Iterator[Entry]:
-    records = list(source.records())
+def _of_folders(source: FolderSource, records: Sequence[RunRecord]) -> Iterator[Entry | RecordError]:
     folders = {record.id: RunFolder(source.runs / record.id) for record in records}
     versions = {run: version_of(folder.record_file, folder.history_file) for run, folder in folders.items()}
     before = read_items(source.runs)
-    items = {run: before[run] for run in folders if run in before and before[run].version == versions[run]}
-    unread = [run for run in folders if run not in items]
-    items |= zip(unread, _read([folders[run] for run in unread], [versions[run] for run in unread]), strict=True)
+    known = {run: before[run] for run in folders if run in before and before[run].version == versions[run]}
+    unread = [run for run in folders if run not in known]
+    fresh = dict(zip(unread, _read([folders[run] for run in unread], [versions[run] for run in unread]), strict=True))
+    read = known | fresh
     for record in records:
-        item = items[record.id]
-        yield Entry(record, item.course, item.findings, folders[record.id].notes())
+        yield _entry(record, read[record.id], folders[record.id])
+    items = {run: item for run, item in read.items() if isinstance(item, Item)}
     if items != before:
         keep_items(source.runs, items)
 
 
-def _read(folders: Sequence[RunFolder], versions: Sequence[Version]) -> Iterator[Item]:
+def _entry(record: RunRecord, item: Item | RecordError, folder: RunFolder) -> Entry | RecordError:
+    if isinstance(item, RecordError):
+        return item
+    try:
+        return Entry(record, item.course, item.findings, folder.notes())
+    except RecordError as error:
+        return error
+
+
+def _read(folders: Sequence[RunFolder], versions: Sequence[Version]) -> Iterator[Item | RecordError]:
     """Read records and histories and ask the rules, in several processes where there are many."""
     processes = min(len(os.sched_getaffinity(0)), len(folders) // FEWEST_RUNS)
     if processes < 2:
@@ -64,8 +86,11 @@ def _read(folders: Sequence[RunFolder], versions: Sequence[Version]) -> Iterator
         yield from pool.map(_item, folders, versions, chunksize=CHUNK)
 
 
-def _item(folder: RunFolder, version: Version) -> Item:
-    entry = entry_of(Logged(folder.read_record(), folder.history()))
+def _item(folder: RunFolder, version: Version) -> Item | RecordError:
+    try:
+        entry = entry_of(Logged(folder.read_record(), folder.history()))
+    except RecordError as error:
+        return error
     return Item(version=version, course=entry.course, findings=entry.findings)
 
 

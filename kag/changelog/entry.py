@@ -9,6 +9,7 @@ from datetime import datetime
 from functools import cached_property
 
 from kag.compare.comparison import Comparison, compare
+from kag.errors import RecordError
 from kag.finding import Finding
 from kag.names import SPLITS
 from kag.track.evaluations import Look
@@ -64,6 +65,8 @@ class Siblings:
     entries: Sequence[Entry] = ()
     fixes: Mapping[tuple[str, str], str] = field(default_factory=dict)
     """(commit, file) -> the next commit that touched the file, as far as later runs reach."""
+    broken: Sequence[RecordError] = ()
+    """What is wrong with the runs that are left out."""
 
     @cached_property
     def by_id(self) -> dict[str, Entry]:

@@ -15,6 +15,7 @@ from statistics import fmean
 from typing import Literal
 
 from kag import names
+from kag.number import number
 from kag.track.record import Course, RunRecord, Stated
 
 SHORTEST = 6
@@ -68,15 +69,18 @@ class Logged:
     def number(self, key: str) -> float | None:
         """A setting of the spec as a number, or None."""
         value = self.record.config.get(key)
-        return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+        return None if isinstance(value, str) else number(value)
 
     def pair(self, key: str) -> tuple[float, float] | None:
         """A setting of the spec that is a pair of numbers, or None."""
         value = self.record.config.get(key)
         if not isinstance(value, str):
             return None
-        low, high = json.loads(value)
-        return float(low), float(high)
+        try:
+            low, high = map(number, json.loads(value))
+        except (ValueError, TypeError):
+            return None
+        return None if low is None or high is None else (low, high)
 
     @cached_property
     def _series(self) -> dict[str, tuple[list[int], list[float]]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -52,6 +52,8 @@ class Version:
     wanted: str
     notes: Mapping[str, str]
     """Run id -> note that was changed in the table and has to go back to its run."""
+    broken: Sequence[RecordError] = ()
+    """What is wrong with the runs that are left out."""
 
     @property
     def stale(self) -> bool:
@@ -81,7 +83,7 @@ def update(source: RunSource, file: Path, options: Options, *, dry: bool = False
         store_notes(source, version.notes)
         if version.found != version.wanted:
             write_output(file, version.wanted)
-    if isinstance(source, FolderSource) and not version.notes:
+    if isinstance(source, FolderSource) and not version.notes and not version.broken:
         remember(source.runs, made_of, version.wanted)
     return version
 
@@ -108,7 +110,7 @@ def next_version(file: Path, siblings: Siblings, options: Options) -> Version:
         STRUCTURE: structure(merged, options.repository),
         PLANNED: plan_list(plans(merged, options.specs), merged),
     }
-    return Version(found, replaced(text, contents, where=where), notes)
+    return Version(found, replaced(text, contents, where=where), notes, siblings.broken)
 
 
 def with_notes(siblings: Siblings, notes: Mapping[str, str]) -> Siblings:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from kag.cli.words import name_left_out
 from kag.errors import UserError
 
 if TYPE_CHECKING:
@@ -138,6 +139,10 @@ def doctor(
 
     folder = find_run(runs, run)
     siblings = collect(FolderSource(folder.path.parent), Repository(Path.cwd()))
+    its_own = [error for error in siblings.broken if str(folder.path) in (error.where or "")]
+    if its_own:
+        raise its_own[0]
+    name_left_out(siblings.broken)
     findings = diagnose(siblings.by_id[folder.id], siblings)
     if as_json:
         typer.echo(json.dumps([finding.model_dump(mode="json") for finding in findings], indent=2))
@@ -189,6 +194,7 @@ def _versions(runs: RunSource, file: Path, options: Options, form: Format, *, dr
         from kag.changelog.write import update
 
         version = update(runs, file, options, dry=dry)
+        name_left_out(version.broken)
         return version.found, version.wanted, version.stale
     from kag.track.output import write_output
     from kag.track.reading import read_text
@@ -206,7 +212,9 @@ def _table(runs: RunSource, options: Options, form: Format) -> str:
     from kag.changelog.markdown import render
     from kag.changelog.table import table
 
-    rows = table(collect(runs, options.repository), options.choice)
+    siblings = collect(runs, options.repository)
+    name_left_out(siblings.broken)
+    rows = table(siblings, options.choice)
     if form is Format.MARKDOWN:
         return render(rows, verbatim=options.verbatim)
     return {Format.JSON: as_json, Format.CSV: as_csv, Format.HTML: as_html}[form](rows)

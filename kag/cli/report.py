@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
+from kag.cli.words import name_left_out
 from kag.errors import UserError
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ def report(
     place = source or str(runs)
     opened = open_source(place)
     siblings = collect(opened, Repository(Path.cwd()))
+    name_left_out(siblings.broken)
     found = _of_sweep(opened, siblings, sweep) if sweep else _of_runs(opened, siblings, run or [], place)
     page = out or Path(f"{file_name(found.title.replace('Sweep ', 'sweep-'))}.html")
     files = _files(found, page, png, force)

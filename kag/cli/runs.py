@@ -17,7 +17,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from kag.cli import tables
-from kag.errors import RecordError
+from kag.cli.words import name_left_out
 from kag.track.folder import RunFolder
 from kag.track.folders import FolderSource
 from kag.track.hold import as_it_stands
@@ -59,8 +59,7 @@ def list_runs(
             typer.echo(f"the newest {len(chosen)} of {len(fitting)}; --last 0 shows all", err=True)
     else:
         typer.echo(f"no such run in {runs}" if records else f"no runs in {runs}; `kag train SPEC` makes one")
-    if broken:
-        raise RecordError("\n".join(map(str, broken)), remedy="mend or move these folders; the other runs are listed")
+    name_left_out(broken)
 
 
 @app.command(epilog="Example: kag runs show oct17")
@@ -138,7 +137,9 @@ def _scene(source: FolderSource, last: int) -> Group:
 
 
 def _under_way(source: FolderSource) -> list[Mapping[str, object]]:
-    running = [record for record in source.readable()[0] if record.status is Status.RUNNING]
+    records, broken = source.readable()
+    name_left_out(broken)
+    running = [record for record in records if record.status is Status.RUNNING]
     return [
         {"run": record.id, "newest": rows[-1] if rows else None, "written": written}
         for record, rows, written in ((record, *_signs(source.runs, record)) for record in running)

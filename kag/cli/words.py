@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import cast
 
 import typer
 
-from kag.errors import UserError
+from kag.errors import KagError, UserError
 from kag.names import ALL, SPLITS, Part, Split
 
 WITH_OVERRIDES = {"ignore_unknown_options": True}
@@ -46,6 +46,12 @@ def _known(words: Sequence[str], known: Sequence[str]) -> list[str]:
         if word not in known:
             raise UserError(f"there is no split {word!r}", nearest=", ".join(known))
     return list(words)
+
+
+def name_left_out(broken: Iterable[KagError]) -> None:
+    """Tell what could not be read, and that the rest was."""
+    for error in broken:
+        typer.echo(f"left out: {error}", err=True)
 
 
 def options_of(context: typer.Context) -> list[str]:

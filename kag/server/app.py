@@ -37,10 +37,6 @@ from kag.server.store import Store
 
 log = logging.getLogger("kag.server")
 
-WRITING = frozenset({"bucket"})
-"""Fields of queries that leave a note: a client that means to resume a run asks for it as a bucket."""
-
-
 DOWNLOAD = {
     "Content-Disposition": "attachment",
     "Content-Security-Policy": "sandbox",
@@ -94,7 +90,7 @@ class Server:
     def _execute(self, request: Request, user: str, query: str, variables: dict[str, Any], name: Any) -> dict[str, Any]:
         document = graphql.parsed(query)
         operation = graphql.operation_of(document, name)
-        transaction = self.site.store.write if graphql.writes(operation, WRITING) else self.site.store.read
+        transaction = self.site.store.write if graphql.writes(operation) else self.site.store.read
         with transaction() as connection:
             context = self.site.asked(connection, request, user, self.site.clock(), sharing_writer(request))
             data, unknown = graphql.execute(self.registry, document, operation, variables, context)

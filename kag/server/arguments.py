@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
+from kag.number import sound_json
 from kag.server.context import Context
 from kag.server.faults import Fault
 
@@ -32,14 +32,21 @@ def text(given: Mapping[str, Any], name: str) -> str | None:
 
 
 def json_object(what: str, text: Any) -> dict[str, Any]:
-    """A JSON object from its text, or a Fault."""
+    """A JSON object from its text, made sound, or a Fault."""
+    return kept_object(what, text)[0]
+
+
+def kept_object(what: str, text: Any) -> tuple[dict[str, Any], str]:
+    """A JSON object from its text, and the text to keep, both made sound (`kag.number.sound_json`), or a Fault."""
+    if not isinstance(text, str):
+        raise Fault(f"{what} is not JSON")
     try:
-        value = json.loads(text)
-    except (ValueError, TypeError, RecursionError) as error:
+        value, kept = sound_json(text)
+    except (ValueError, RecursionError) as error:
         raise Fault(f"{what} is not JSON") from error
     if not isinstance(value, dict):
         raise Fault(f"{what} is not a JSON object")
-    return value
+    return value, kept
 
 
 def input_of(arguments: Arguments) -> Arguments:

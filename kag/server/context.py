@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 from sqlalchemy import Connection, RowMapping
 
@@ -36,6 +38,10 @@ class Settings:
     """Patience with agents."""
 
 
+SILENT: Mapping[str, str] = MappingProxyType({"running": "crashed", "preempting": "preempted"})
+"""State of a run that may log -> what it is when its process is gone without a word."""
+
+
 @dataclass(frozen=True)
 class Patience:
     """When a run that fell silent counts as crashed."""
@@ -46,9 +52,11 @@ class Patience:
     """Seconds of silence."""
 
     def shown_state(self, run: RowMapping, *, now: float) -> str:
-        """The state as a client sees it: a run that fell silent is crashed."""
-        silent = now - max(run["heartbeat_at"], self.started) > self.crashed_after
-        return "crashed" if run["state"] == "running" and silent else str(run["state"])
+        """The state as a client sees it: a run that fell silent has crashed, unless it was to end anyway."""
+        state = str(run["state"])
+        if state not in SILENT or now - max(run["heartbeat_at"], self.started) <= self.crashed_after:
+            return state
+        return "killed" if run["should_stop"] else SILENT[state]
 
 
 @dataclass(frozen=True)

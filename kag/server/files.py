@@ -17,7 +17,9 @@ from sqlalchemy import Connection, RowMapping, select, union_all
 
 from kag.server.faults import Fault, needed
 from kag.server.store import Store, all_rows, find, inserted_id, upsert
-from kag.server.tables import artifact_files, blobs, files, manifests
+from kag.server.tables import artifact_files, blobs, files, manifests, runs
+
+GONE = "what this link belongs to is gone"
 
 
 def checked_path(name: Any) -> str:
@@ -71,13 +73,14 @@ def blob_path(folder: Path, path: str) -> Path:
 def attach(connection: Connection, claim: dict[str, Any], blob: dict[str, Any], *, now: float) -> str | None:
     """Give an uploaded blob the name that its link claims; the path of a blob that it replaces comes back."""
     if claim["to"] == "run":
+        needed(find(connection, runs, id=claim["id"]), GONE)
         old = find(connection, files, run_id=claim["id"], name=claim["name"])
         row = {"run_id": claim["id"], "name": claim["name"], "blob_id": inserted_id(connection, blobs, blob)}
         row["updated_at"] = now
         upsert(connection, files, [row], key=["run_id", "name"], update=["blob_id", "updated_at"])
         return _drop(connection, None if old is None else old["blob_id"])
     table = manifests if claim["to"] == "manifest" else artifact_files
-    found = needed(find(connection, table, id=claim["id"]), "what this link belongs to is gone")
+    found = needed(find(connection, table, id=claim["id"]), GONE)
     connection.execute(table.update().filter_by(id=claim["id"]).values(blob_id=inserted_id(connection, blobs, blob)))
     return _drop(connection, found["blob_id"])
 

@@ -11,7 +11,8 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, select
 
-from kag.server.arguments import json_object
+from kag.number import number
+from kag.server.arguments import kept_object
 from kag.server.faults import Fault
 from kag.server.runs import STREAMS, next_line, of_stream
 from kag.server.store import all_rows, first, highest, upsert
@@ -43,14 +44,16 @@ def ingest(
         offset, content = _piece(name, piece)
         if name in STREAMS and content:
             stream = STREAMS[name]
-            over = bool(restarted >> stream & 1) and offset == 0
+            over = bool(restarted >> stream & 1) and offset == 0 and not _begins_alike(connection, run, stream, content)
             restarted &= ~(1 << stream)
             changes |= _store(connection, run, stream, offset, content, writer=writer, over=over)
         elif name == "wandb-summary.json" and content:
             changes["summary"] = _summary(run, content[-1], shared=bool(writer))
     if body.get("complete"):
         changes |= _ended(run, body.get("exitcode"))
-    elif run["state"] != "running":
+    elif body.get("preempting"):
+        changes |= {"state": "preempting"}
+    elif run["state"] not in ("running", "preempting"):
         changes |= {"state": "running", "exit_code": None}
     if restarted != run["restarted"]:
         changes["restarted"] = restarted
@@ -58,16 +61,29 @@ def ingest(
     return {"stopped": True} if told_to_stop(connection, run) else {}
 
 
+def _begins_alike(connection: Connection, run: RowMapping, stream: int, content: list[str]) -> bool:
+    """Whether a history that comes from its first line is the one that is there: `wandb sync` of a run that was killed.
+
+    What lies on the disk of a killed process may end before what the server has.
+    """
+    if stream != HISTORY:
+        return False
+    sent = kept_object("a line", content[0])[0]
+    query = select(lines.c.body).where(of_stream(run["id"], HISTORY), lines.c.writer == "", lines.c.line == 0)
+    held = connection.execute(query).scalar()
+    return held is not None and all(json.loads(held).get(key) == sent.get(key) for key in ("_step", "_timestamp"))
+
+
 def _summary(run: RowMapping, text: str, *, shared: bool) -> str:
     """The summary after a request: each of the clients that share a run knows only its own part."""
-    sent = json_object("the summary", text)
-    return json.dumps(json.loads(run["summary"]) | sent) if shared else text
+    sent, kept = kept_object("the summary", text)
+    return json.dumps(json.loads(run["summary"]) | sent) if shared else kept
 
 
 def _ended(run: RowMapping, exit_code: Any) -> dict[str, Any]:
     if not isinstance(exit_code, int) or isinstance(exit_code, bool) or abs(exit_code) > MAX_LINE:
         raise Fault("a complete run needs a whole exitcode")
-    bad = "killed" if run["should_stop"] else "failed"
+    bad = "killed" if run["should_stop"] else "preempted" if run["state"] == "preempting" else "failed"
     return {"state": "finished" if exit_code == 0 else bad, "exit_code": exit_code}
 
 
@@ -100,15 +116,16 @@ def _store(
         connection.execute(lines.delete().where(of_stream(run["id"], stream)))
     if stream == OUTPUT:
         texts = [line.replace("\x00", "\ufffd") for line in content]
-        rows = [_row(run, stream, "", offset + i, offset + i, text) for i, text in enumerate(texts)]
+        rows = [line_row(run["id"], stream, writer, offset + i, offset + i, text) for i, text in enumerate(texts)]
         upsert(connection, lines, rows, key=_KEY, update=["body"])
         return {}
-    parsed = [json_object("a line", line) for line in content]
+    read = [kept_object("a line", line) for line in content]
+    parsed, content = [row for row, _ in read], [line for _, line in read]
     if writer and stream == HISTORY:
         content = _numbered(connection, run["id"], writer, offset, parsed, content)
     known = next_line(connection, run["id"], stream, writer)
     rows = [
-        _row(run, stream, writer, offset + i, _step(row, offset + i), line)
+        line_row(run["id"], stream, writer, offset + i, step_of(row, offset + i), line)
         for i, (row, line) in enumerate(zip(parsed, content, strict=True))
     ]
     logged = list(zip(rows, parsed, strict=True))
@@ -174,13 +191,15 @@ def _without_copies(connection: Connection, run_id: int, logged: Logged) -> Logg
     return [pair for pair in logged if not is_copy(*pair)]
 
 
-def _row(run: RowMapping, stream: int, writer: str, line: int, step: int, body: str) -> dict[str, Any]:
-    return {"run_id": run["id"], "stream": stream, "writer": writer, "line": line, "step": step, "body": body}
+def line_row(run_id: int, stream: int, writer: str, line: int, step: int, body: str) -> dict[str, Any]:
+    """A row of `lines`."""
+    return {"run_id": run_id, "stream": stream, "writer": writer, "line": line, "step": step, "body": body}
 
 
-def _step(row: Mapping[str, Any], line: int) -> int:
-    step = row.get("_step", line)
-    return int(step) if isinstance(step, (int, float)) and abs(step) < 2**62 else line
+def step_of(row: Mapping[str, Any], line: int) -> int:
+    """The step of a logged row: its own, or that of its line."""
+    step = number(row.get("_step", line))
+    return int(step) if step is not None and abs(step) < 2**62 else line
 
 
 def with_keys(keys: dict[str, Any], rows: list[dict[str, Any]], last_step: int) -> dict[str, Any]:
@@ -211,4 +230,4 @@ def _kind(value: Any) -> str:
         return str(value.get("_type", "map"))
     if isinstance(value, bool) or value is None:
         return "boolean" if isinstance(value, bool) else "nil"
-    return "number" if isinstance(value, (int, float)) else "string" if isinstance(value, str) else "list"
+    return "number" if number(value) is not None else "string" if isinstance(value, str) else "list"

@@ -6,16 +6,21 @@ import json
 import math
 import operator
 import re
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import RowMapping
 
+from kag.number import number, sound_json
 from kag.server.faults import Fault
 from kag.server.history import reach
 
 MAX_DEPTH = 40
+
+LONGEST = 256
+"""Letters of a text by which runs are ordered."""
 
 _TIMES = ("created_at", "heartbeat_at")
 _TEXTS = ("name", "display_name", "description", "notes", "job_type", "user", "host", "commit", "sweep_name")
@@ -49,7 +54,7 @@ class RunView:
 
     def _tree(self, column: str) -> dict[str, Any]:
         if column not in self._trees:
-            self._trees[column] = json.loads(self.row[column])
+            self._trees[column] = sound_json(self.row[column])[0]
         return self._trees[column]
 
     def get(self, key: str) -> tuple[bool, Any]:
@@ -169,34 +174,39 @@ def _equal(value: Any, wanted: Any) -> bool:
 
 
 def _ordered(value: Any, operand: Any, holds: Callable[[Any, Any], bool]) -> bool:
-    numbers = isinstance(value, (int, float)) and isinstance(operand, (int, float))
-    return (numbers or (isinstance(value, str) and isinstance(operand, str))) and holds(value, operand)
+    mine, other = number(value), number(operand)
+    if mine is not None and other is not None:
+        return holds(mine, other)
+    return isinstance(value, str) and isinstance(operand, str) and holds(value, operand)
 
 
-def ordered(views: Sequence[RunView], order: Any) -> list[RunView]:
-    """Runs in the order `+key` or `-key`; a run without the key comes last either way, ties by age.
+def place(view: RunView, order: Any) -> list[Any]:
+    """Where a run stands in the order `+key` or `-key`: the one with the smaller place comes first.
+
+    A run without the key comes last either way, ties by age.
 
     Raises:
         Fault: the order is malformed.
     """
-    if not order:
-        return list(views)
-    if not isinstance(order, str):
+    if order is not None and not isinstance(order, str):
         raise Fault("an order must be a text")
-    result = list(views)
-    for part in reversed([word.strip() for word in order.split(",") if word.strip()]):
-        key = part.lstrip("+-")
-        ranked = [(view, _rank(view.get(key))) for view in result]
-        known = [pair for pair in ranked if pair[1] is not None]
-        known.sort(key=lambda pair: pair[1] or (0, 0.0, ""), reverse=part.startswith("-"))
-        result = [view for view, _ in known] + [view for view, rank in ranked if rank is None]
-    return result
+    parts = [word.strip() for word in (order or "").split(",") if word.strip()]
+    ranks = [_rank(view.get(part.lstrip("+-")), falling=part.startswith("-")) for part in parts]
+    return [*ranks, view.row["created_at"], view.row["id"]]
 
 
-def _rank(entry: tuple[bool, Any]) -> tuple[int, float, str] | None:
+def _rank(entry: tuple[bool, Any], *, falling: bool) -> list[Any]:
     found, value = entry
-    if not found or value is None:
-        return None
-    if isinstance(value, (int, float)):
-        return None if math.isnan(value) else (0, float(value), "")
-    return (1, 0.0, value if isinstance(value, str) else json.dumps(value, sort_keys=True))
+    rank = float(value) if isinstance(value, bool) else number(value)
+    if not found or value is None or (rank is not None and math.isnan(rank)):
+        return [2, 0.0, []]
+    sign = -1 if falling else 1
+    if rank is not None:
+        return [1 if falling else 0, sign * _finite(rank), []]
+    text = (value if isinstance(value, str) else json.dumps(value, sort_keys=True))[:LONGEST]
+    # The end of a text comes before any letter, and behind every letter where the order is turned round.
+    return [0 if falling else 1, 0.0, [*(sign * ord(letter) for letter in text), sign * -1]]
+
+
+def _finite(rank: float) -> float:
+    return max(min(rank, sys.float_info.max), -sys.float_info.max)

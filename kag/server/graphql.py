@@ -66,12 +66,9 @@ def operation_of(document: ast.DocumentNode, name: str | None) -> ast.OperationD
     return found[0]
 
 
-def writes(operation: ast.OperationDefinitionNode, fields: frozenset[str]) -> bool:
-    """Whether an operation may change the database: a mutation, or a query for one of some fields of a root field."""
-    roots = [one for one in operation.selection_set.selections if isinstance(one, ast.FieldNode)]
-    inner = [one for root in roots if root.selection_set for one in root.selection_set.selections]
-    asked = {one.name.value for one in inner if isinstance(one, ast.FieldNode)}
-    return operation.operation.value == "mutation" or bool(asked & fields)
+def writes(operation: ast.OperationDefinitionNode) -> bool:
+    """Whether an operation may change the database: no question does."""
+    return operation.operation.value == "mutation"
 
 
 def execute(

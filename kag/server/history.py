@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Select, select
 
+from kag.number import number, sound_json, sound_text
 from kag.server.arguments import json_object
 from kag.server.faults import Fault
 from kag.server.runs import of_stream
@@ -15,16 +16,19 @@ from kag.server.store import count as count_rows
 from kag.server.tables import HISTORY, lines
 
 MAX_SAMPLES = 100_000
+"""Rows of one answer."""
 
 
-def page(connection: Connection, run_id: int, *, low: int | None, high: int | None, limit: int) -> list[str]:
+def page(
+    connection: Connection, run_id: int, *, low: int | None, high: int | None, limit: int | None = None
+) -> Iterator[str]:
     """Lines of the history with low <= step < high, in order of step."""
-    query = _bodies(run_id, HISTORY).limit(min(limit, MAX_SAMPLES))
+    query = _bodies(run_id, HISTORY).limit(limit)
     if low is not None:
         query = query.where(lines.c.step >= low)
     if high is not None:
         query = query.where(lines.c.step < high)
-    return list(connection.execute(query).scalars())
+    yield from map(sound_text, connection.execute(query).scalars())
 
 
 def _bodies(run_id: int, stream: int) -> Select[Any]:
@@ -40,7 +44,7 @@ def sample(connection: Connection, run_id: int, stream: int, count: int) -> list
     """At most `count` lines, evenly spread, the first and the last among them."""
     wanted = set(spread(count_rows(connection, lines, of_stream(run_id, stream)), count))
     bodies = connection.execute(_bodies(run_id, stream)).scalars()
-    return [body for index, body in enumerate(bodies) if index in wanted]
+    return [sound_text(body) for index, body in enumerate(bodies) if index in wanted]
 
 
 def spread(total: int, count: int) -> list[int]:
@@ -64,12 +68,12 @@ def sampled_keys(connection: Connection, run_id: int, spec_text: Any) -> list[di
     low, last = _bound(spec.get("minStep")), _bound(spec.get("maxStep"))
     count = _bound(spec.get("samples"))
     high = _behind(low, last, count)
-    rows = [json.loads(body) for body in page(connection, run_id, low=low, high=high, limit=MAX_SAMPLES)]
-    if keys:
-        rows = [row for row in (_chosen(row, keys) for row in rows) if row is not None]
-    if is_page(low, last, 0 if count is None else count):
-        return rows
-    return [rows[index] for index in spread(len(rows), 500 if count is None else count)]
+    bodies = page(connection, run_id, low=low, high=high)
+    chosen = (_chosen(json.loads(body), keys) for body in bodies) if keys else ()
+    found: list[Any] = [row for row in chosen if row is not None] if keys else list(bodies)
+    if not is_page(low, last, 0 if count is None else count):
+        found = [found[index] for index in spread(len(found), 500 if count is None else count)]
+    return found if keys else [json.loads(body) for body in found]
 
 
 def _behind(low: int | None, last: int | None, count: int | None) -> int | None:
@@ -113,5 +117,5 @@ def metric_values(connection: Connection, run_id: int, metric: str) -> tuple[flo
     word = metric.split(".")[0].replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
     query = _bodies(run_id, HISTORY).where(lines.c.body.like(f"%{word}%", escape="\\"))
     bodies = connection.execute(query).scalars()
-    found = (reach(json.loads(body), metric)[1] for body in bodies)
-    return tuple(float(value) for value in found if isinstance(value, (int, float)) and not isinstance(value, bool))
+    found = (number(reach(sound_json(body)[0], metric)[1]) for body in bodies)
+    return tuple(value for value in found if value is not None)

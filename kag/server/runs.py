@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import json
-import secrets
 import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, select
 
-from kag.server.arguments import items, json_object, text
-from kag.server.context import Context
+from kag.server.arguments import items, kept_object
 from kag.server.faults import Fault, needed
-from kag.server.store import find, highest, inserted, updated, upsert
+from kag.server.store import find, highest, updated, upsert
 from kag.server.tables import EVENTS, HISTORY, OUTPUT, lines, projects, runs, sweeps
-
-RESUME_WINDOW = 600.0
-"""Seconds between a client's question what there is to resume and its return to the run."""
 
 STREAMS = {"wandb-history.jsonl": HISTORY, "wandb-events.jsonl": EVENTS, "output.log": OUTPUT}
 """File of a file_stream request -> stream."""
@@ -65,9 +60,9 @@ def find_run_by_path(
     return None if owner is None else find_run(connection, owner["id"], name, lock=lock)
 
 
-def run_by_id(connection: Connection, number: int) -> RowMapping:
-    """The run, or NotFound."""
-    return needed(find(connection, runs, id=number), "no such run")
+def run_by_id(connection: Connection, number: int, *, lock: bool = False) -> RowMapping:
+    """The run, or NotFound; `lock` as for `find_run`."""
+    return needed(find(connection, runs, lock=lock, id=number), "no such run")
 
 
 def run_by_path(connection: Connection, entity: str, project: Any, name: Any, *, lock: bool = False) -> RowMapping:
@@ -98,60 +93,10 @@ def changes_of(given: Mapping[str, Any]) -> dict[str, Any]:
         if not isinstance(value, str):
             raise Fault(f"{column} must be a text")
         if column in ("config", "summary"):
-            json_object(column, value)
+            _, changes[column] = kept_object(column, value)
     if given.get("tags") is not None:
         changes["tags"] = json.dumps(items(given, "tags", str))
     return changes
-
-
-def start_run(context: Context, project: RowMapping, given: Mapping[str, Any]) -> tuple[RowMapping, bool]:
-    """Make a run, or come back to one that exists; whether it is new comes second.
-
-    A client that comes back to an ended run continues it if it has asked what to resume, and else starts it over. Lines
-    are replaced only when it really sends line 0: a client that was cut off for long goes on where it was.
-    Of the config, each of the clients that share a run sends only its own part.
-    """
-    connection, now = context.connection, context.now
-    name = checked_name("run", given.get("name") or secrets.token_hex(4))
-    changes = changes_of(given)
-    if given.get("sweep"):
-        sweep = find(connection, sweeps, project_id=project["id"], name=str(given["sweep"]))
-        changes["sweep_id"] = None if sweep is None else sweep["id"]
-    old = find_run(connection, project["id"], name, lock=True)
-    if old is None:
-        row = {
-            "project_id": project["id"],
-            "name": name,
-            "display_name": name,
-            **dict.fromkeys(("config", "summary", "history_keys"), "{}"),
-            "tags": "[]",
-            "user": context.user,
-            "state": _first_state(given),
-            "should_stop": False,
-            "restarted": 0,
-            "created_at": now,
-            "heartbeat_at": now,
-        }
-        return inserted(connection, runs, row | changes), True
-    if context.shown_state(old) != "running":
-        resumed = old["resume_asked_at"] is not None and now - old["resume_asked_at"] < RESUME_WINDOW
-        changes |= {"restarted": 0 if resumed else ALL_STREAMS, "resume_asked_at": None}
-        changes |= {"state": "running", "exit_code": None, "should_stop": False}
-    elif context.writer and "config" in changes:
-        changes["config"] = json.dumps(json.loads(old["config"]) | json.loads(changes["config"]))
-    return updated(connection, runs, old["id"], {**changes, "heartbeat_at": now}), False
-
-
-def _first_state(given: Mapping[str, Any]) -> str:
-    state = text(given, "state") or "running"
-    if state not in ("running", "pending"):
-        raise Fault(f"a run cannot begin as {state!r}")
-    return state
-
-
-def note_resume(connection: Connection, number: int, *, now: float) -> None:
-    """A client has asked what there is to resume: it is about to come back."""
-    connection.execute(runs.update().filter_by(id=number).values(resume_asked_at=now))
 
 
 def edit_run(connection: Connection, number: int, given: Mapping[str, Any]) -> RowMapping:
@@ -178,7 +123,8 @@ def next_line(connection: Connection, run_id: int, stream: int, writer: str = ""
 
 def tail(connection: Connection, run_id: int, stream: int, count: int = 1) -> list[str]:
     """The last lines of a stream, in order."""
-    query = select(lines.c.body).where(of_stream(run_id, stream)).order_by(lines.c.line.desc()).limit(count)
+    newest = (lines.c.line.desc(), lines.c.writer.desc())
+    query = select(lines.c.body).where(of_stream(run_id, stream)).order_by(*newest).limit(count)
     return list(reversed(connection.execute(query).scalars().all()))
 
 

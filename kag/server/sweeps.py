@@ -11,8 +11,9 @@ import yaml
 from sqlalchemy import Connection, RowMapping, select
 
 from kag.errors import ENDING, SweepError
+from kag.number import number, sound_json
 from kag.server.arguments import json_object, text
-from kag.server.context import Context, decode_id
+from kag.server.context import SILENT, Context, decode_id
 from kag.server.faults import Fault, needed
 from kag.server.history import metric_values, reach
 from kag.server.runs import ensure_project
@@ -20,11 +21,13 @@ from kag.server.store import all_rows, count, find, inserted, updated, upsert
 from kag.server.tables import agents, attempts, runs, sweeps, trials
 from kag.sweep import Command, Sweep, SweepState, Trial, TrialState, parse_sweep, step
 from kag.sweep.step import Outcome, absorb
-from kag.sweep.trial import point_digest, reopen
+from kag.sweep.trial import forget, point_digest, reopen
 
 MAX_CONFIG = 2**20
 TEXTS = {"displayName": "display_name", "description": "description", "controller": "controller"}
 """Fields of an upsertSweep input that may change -> columns."""
+PREEMPTED = ("preempting", "preempted")
+"""States of a run whose machine is taken away."""
 BY_SIGNAL = tuple(128 + number for number in ENDING)
 """Exit codes of a run that somebody interrupted."""
 
@@ -90,7 +93,7 @@ def edit(context: Context, number: int, given: Mapping[str, Any]) -> RowMapping:
         changes["state"] = state.value
         if row["state"] == SweepState.FINISHED and state is SweepState.RUNNING:
             known = trials_of(context.connection, number)
-            _save(context.connection, row, known, [reopen(trial) for trial in known])
+            save_trials(context.connection, row, known, [reopen(trial) for trial in known])
     if given.get("config"):
         old, new = sweep_of(row["config"]), sweep_of(given["config"])
         begun = count(context.connection, trials, sweep_id=number) > 0
@@ -121,13 +124,23 @@ def by_name(connection: Connection, project_id: int, name: Any) -> RowMapping | 
 def sweeps_of(connection: Connection, project_id: int) -> Sequence[RowMapping]:
     """The sweeps of a project, the newest first."""
     query = select(sweeps).filter_by(project_id=project_id)
-    return all_rows(connection, query.order_by(sweeps.c.created_at.desc(), sweeps.c.id.desc()))
+    return all_rows(connection, query.order_by(sweeps.c.id.desc()))
 
 
 def trials_of(connection: Connection, sweep_id: int) -> list[Trial]:
     """The trials of a sweep, in order."""
     query = select(trials.c.body).where(trials.c.sweep_id == sweep_id).order_by(trials.c.number)
     return [Trial.model_validate_json(body) for body in connection.execute(query).scalars()]
+
+
+def forget_run(connection: Connection, run: RowMapping) -> None:
+    """A run of a sweep is about to be deleted: its point is open again."""
+    if run["sweep_id"] is None:
+        return
+    row = by_id(connection, run["sweep_id"], lock=True)
+    known = trials_of(connection, row["id"])
+    after = [forget(trial) if trial.run == run["name"] and not trial.prior else trial for trial in known]
+    save_trials(connection, row, known, after)
 
 
 def create_agent(context: Context, sweep: RowMapping, host: Any) -> RowMapping:
@@ -162,12 +175,27 @@ def heartbeat(context: Context, given: Mapping[str, Any]) -> tuple[RowMapping, l
         seed=row["seed"],
         limits=context.settings.limits,
     )
-    _save(connection, row, before, result.trials)
+    save_trials(connection, row, before, result.trials)
+    _end_silent(connection, row, before, result.trials)
     if result.over and state is SweepState.RUNNING:
         state = SweepState.FINISHED
     if state.value != row["state"]:
         connection.execute(sweeps.update().filter_by(id=row["id"]).values(state=state.value, updated_at=now))
     return agent, [_command(sweep, command) for command in result.commands]
+
+
+def _end_silent(connection: Connection, row: RowMapping, before: Sequence[Trial], after: Sequence[Trial]) -> None:
+    """Runs whose agent says that their processes are gone, and which cannot say so any more themselves.
+
+    One that can, because its last lines are on their way, is running again when they arrive.
+    """
+    known = {trial.id for trial in before if trial.ended}
+    gone = [trial.run for trial in after if trial.ended and trial.id not in known and trial.run is not None]
+    its_own = (runs.c.sweep_id == row["id"], runs.c.name.in_(gone))
+    for living, ended in SILENT.items():
+        silent = runs.update().where(*its_own, runs.c.state == living)
+        connection.execute(silent.where(runs.c.should_stop).values(state="killed"))
+        connection.execute(silent.values(state=ended))
 
 
 def _command(sweep: Sweep, command: Command) -> dict[str, Any]:
@@ -187,6 +215,8 @@ def _with_facts(context: Context, row: RowMapping, sweep: Sweep, known: Sequence
     for trial in known:
         run = reported.get(trial.run or "")
         facts = _measured(context.connection, sweep, trial, run)
+        if trial.state is TrialState.LEASED and run is not None:
+            facts["preempting"] = run["state"] in PREEMPTED
         if trial.state is TrialState.LEASED:
             facts["lease_until"] = max(trial.lease_until, earliest)
             facts["stopping"] = trial.stopping or (run is not None and bool(run["should_stop"]))
@@ -198,20 +228,21 @@ def _with_facts(context: Context, row: RowMapping, sweep: Sweep, known: Sequence
 
 def _outcome(run: RowMapping) -> Outcome:
     otherwise = Outcome.INTERRUPTED if run["exit_code"] in BY_SIGNAL else Outcome.FAILED
-    return {"finished": Outcome.FINISHED, "running": Outcome.RUNNING}.get(run["state"], otherwise)
+    known = {"finished": Outcome.FINISHED, **dict.fromkeys(("running", "preempting"), Outcome.RUNNING)}
+    return known.get(run["state"], otherwise)
 
 
 def _measured(connection: Connection, sweep: Sweep, trial: Trial, run: RowMapping | None) -> dict[str, Any]:
     """What changes of a trial by the metric that its run has logged."""
     if run is None or sweep.metric is None:
         return {}
-    found, value = reach(json.loads(run["summary"]), sweep.metric.name)
-    number = float(value) if found and isinstance(value, (int, float)) and not isinstance(value, bool) else None
+    value = number(reach(sound_json(run["summary"])[0], sweep.metric.name)[1])
     values = metric_values(connection, run["id"], sweep.metric.name) if sweep.early_terminate else trial.history
-    return {"history": values, "value": number}
+    return {"history": values, "value": value}
 
 
-def _save(connection: Connection, row: RowMapping, before: Sequence[Trial], after: Sequence[Trial]) -> None:
+def save_trials(connection: Connection, row: RowMapping, before: Sequence[Trial], after: Sequence[Trial]) -> None:
+    """Keep the trials of a sweep that have changed, and tell runs to stop that must."""
     old = {trial.id: trial for trial in before}
     changed = [trial for trial in after if old.get(trial.id) != trial]
     bodies = [

@@ -15,8 +15,9 @@ def _table(name: str, *parts: sa.schema.SchemaItem, **options: Any) -> sa.Table:
 
 
 def _numbered(name: str, *parts: sa.schema.SchemaItem) -> sa.Table:
-    """A table whose rows have a number."""
-    return _table(name, sa.Column("id", sa.Integer, primary_key=True, autoincrement=True), *parts)
+    """A table whose rows have a number, which no later row gets again."""
+    number = sa.Column("id", sa.Integer, primary_key=True, autoincrement=True)
+    return _table(name, number, *parts, sqlite_autoincrement=True)
 
 
 def _part_of(table: str, name: str, **options: Any) -> sa.Column[int]:
@@ -83,9 +84,15 @@ runs = _numbered(
     sa.Column("exit_code", sa.Integer),
     _needed("should_stop", sa.Boolean),
     _needed("restarted", sa.SmallInteger),
-    sa.Column("resume_asked_at", sa.Float),
     *_times("created_at", "heartbeat_at"),
     sa.UniqueConstraint("project_id", "name"),
+)
+
+deleted_runs = _table(
+    "deleted_runs",
+    _key("projects", "project_id"),
+    sa.Column("name", sa.String(128), primary_key=True),
+    *_times("deleted_at"),
 )
 
 HISTORY, EVENTS, OUTPUT = 0, 1, 2

@@ -25,7 +25,7 @@ def suggest(sweep: Sweep, trials: Sequence[Trial], seed: int) -> Params | None:
         trials: every trial so far, running ones included.
         seed: with the same trials it gives the same point.
     """
-    capped = sweep.run_cap is not None and len(trials) >= sweep.run_cap
+    capped = sweep.run_cap is not None and sum(not trial.prior for trial in trials) >= sweep.run_cap
     if capped or target_reached(sweep, trials):
         return None
     if sweep.method == "grid":
@@ -40,7 +40,10 @@ def target_reached(sweep: Sweep, trials: Sequence[Trial]) -> bool:
     if metric is None or metric.target is None:
         return False
     goal = metric.loss(metric.target)
-    return any(trial.result is not None and metric.loss(trial.result) <= goal for trial in trials)
+    return any(
+        trial.result is not None and math.isfinite(trial.result) and metric.loss(trial.result) <= goal
+        for trial in trials
+    )
 
 
 def _sampled(sweep: Sweep, trials: Sequence[Trial], seed: int) -> Params:

@@ -11,9 +11,9 @@ import json
 import math
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 TrialId = int
 
@@ -50,16 +50,20 @@ class Limits(BaseModel):
     """Agents that one point may lose before it is given up."""
 
 
+Logged = Annotated[float, BeforeValidator(lambda value: math.nan if value is None else value)]
+"""A logged number; one that is none was kept as null once."""
+
+
 class Trial(BaseModel):
     """One point."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
 
     id: TrialId
     """Number within the sweep, from 0."""
     params: dict[str, Any]
     state: TrialState = TrialState.FREE
-    history: tuple[float, ...] = ()
+    history: tuple[Logged, ...] = ()
     """Logged values of the metric, in order."""
     value: float | None = None
     """The metric in the run's summary, or None."""
@@ -78,6 +82,8 @@ class Trial(BaseModel):
     A run that was killed cannot say so: it reads as running. A process that is on its way out is still running for its
     agent when its run has ended.
     """
+    preempting: bool = False
+    """Whether its run has said that its machine is about to be taken away."""
     resent: bool = False
     """Whether the agent was told twice to begin the attempt."""
     stopping: bool = False
@@ -89,6 +95,11 @@ class Trial(BaseModel):
     def result(self) -> float | None:
         """The value that the trial is judged by."""
         return self.value if self.value is not None else (self.history[-1] if self.history else None)
+
+    @property
+    def prior(self) -> bool:
+        """Whether its run was there before the sweep, which never gave it out."""
+        return self.attempt == 0 and self.run is not None
 
     @property
     def counts(self) -> bool:
@@ -128,9 +139,11 @@ def lapse(trial: Trial, *, now: float, limits: Limits) -> Trial:
 
 def lose(trial: Trial, limits: Limits) -> Trial:
     """The attempt ended through no fault of the point: its agent died, or somebody interrupted it."""
-    losses = trial.losses + 1
     if trial.stopping:
         return finish(trial)
+    if trial.preempting:
+        return release(trial)
+    losses = trial.losses + 1
     state = TrialState.FAILED if losses >= limits.losses else TrialState.FREE
     return trial.model_copy(update={"state": state, "losses": losses, "agent": None})
 
@@ -144,9 +157,21 @@ def fail(trial: Trial, limits: Limits) -> Trial:
     """The attempt ended badly: try again, a bounded number of times. One that was told to stop just ends."""
     if trial.stopping:
         return finish(trial)
+    if trial.preempting:
+        return release(trial)
     failures = trial.failures + 1
     state = TrialState.FAILED if failures >= limits.failures else TrialState.FREE
     return trial.model_copy(update={"state": state, "failures": failures, "agent": None})
+
+
+def release(trial: Trial) -> Trial:
+    """The attempt is over and says nothing of the point: as often as it likes, the point waits for the next agent."""
+    return trial.model_copy(update={"state": TrialState.FREE, "agent": None})
+
+
+def forget(trial: Trial) -> Trial:
+    """What the run of the trial has shown is gone with the run: the point is as new, but for the number of attempts."""
+    return Trial(id=trial.id, params=trial.params, attempt=max(trial.attempt, 1))
 
 
 def reopen(trial: Trial) -> Trial:

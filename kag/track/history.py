@@ -17,11 +17,12 @@ from pydantic_core import from_json
 
 from kag import names
 from kag.errors import RecordError
+from kag.number import number, word
 from kag.track.atomic import storing, sync_folder, write_atomically
 from kag.track.upgrade import upgraded_row
 
-_SPECIAL: dict[str | None, float] = {None: math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
-_WORDS = {value: word for word, value in _SPECIAL.items() if word}
+_LARGE = 1e300
+"""Where a whole number may be beyond every float."""
 
 
 def read(path: Path) -> list[dict[str, float]]:
@@ -54,8 +55,8 @@ def truncate(path: Path, first_epoch_to_drop: int) -> None:
 
 def _rows(path: Path) -> Iterator[tuple[bytes, dict[str, float]]]:
     *lines, _unfinished = (path.read_bytes() if path.exists() else b"").split(b"\n")
-    for number, line in enumerate(lines, start=1):
-        yield line, _parse(line, where=f"{path}:{number}")
+    for place, line in enumerate(lines, start=1):
+        yield line, _parse(line, where=f"{path}:{place}")
 
 
 def _parse(line: bytes, *, where: str) -> dict[str, float]:
@@ -65,20 +66,22 @@ def _parse(line: bytes, *, where: str) -> dict[str, float]:
         raise RecordError(f"this line of the history is broken: {error}", where=where) from None
     if not isinstance(content, dict):
         raise RecordError("this line of the history is not a JSON object", where=where)
-    if {*map(type, content.values())} <= {float, int}:
+    values = content.values()
+    if {*map(type, values)} <= {float, int} and max(values, default=0) < _LARGE and min(values, default=0) > -_LARGE:
         return content
     return {key: _from_json(value, key, where) for key, value in content.items()}
 
 
 def _to_json(value: float) -> float | str | None:
-    return value if math.isfinite(value) else _WORDS.get(value)
+    return None if math.isnan(value) else word(value)
 
 
 def _from_json(value: Any, key: str, where: str) -> float:
-    if isinstance(value, (int, float)):
+    if isinstance(value, (int, float)) and abs(value) < _LARGE:
         return value
-    if (value is None or isinstance(value, str)) and value in _SPECIAL:
-        return _SPECIAL[value]
+    found = math.nan if value is None else number(value)
+    if found is not None:
+        return found
     raise RecordError(f"{key} is {value!r}, which is not a number", where=where)
 
 

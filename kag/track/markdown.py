@@ -20,7 +20,7 @@ from kag.errors import RecordError
 from kag.track.folder import run_id
 from kag.track.reading import read_text
 from kag.track.record import Failure, Result, RunRecord, Stated, Status
-from kag.track.source import Known, WholeSource
+from kag.track.source import Found, Known, WholeSource
 
 COLUMNS = ("Date & Run", "Key Changes", "Files Touched", "Val AUPRC", "Test AUPRC / Notes")
 """The header that makes a table a change log, and the keys of `stated.cells`."""
@@ -51,15 +51,15 @@ class MarkdownSource(WholeSource):
         return str(self.file)
 
     @cached_property
-    def runs(self) -> dict[str, Known]:
-        """Every row; see `WholeSource.runs`."""
+    def found(self) -> Found:
+        """Every row; see `WholeSource.found`."""
         found: dict[str, Known] = {}
         for record in rows(read_text(self.file), where=str(self)):
             distinct, count = record.id, 2
             while distinct in found:
                 distinct, count = f"{record.id}-{count}", count + 1
             found[distinct] = Known(record.model_copy(update={"id": distinct}), _notes(record))
-        return dict(sorted(found.items(), key=lambda pair: (pair[1].record.start, pair[0])))
+        return Found(dict(sorted(found.items(), key=lambda pair: (pair[1].record.start, pair[0]))))
 
 
 def rows(text: str, *, where: str) -> list[RunRecord]:

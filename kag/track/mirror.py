@@ -6,7 +6,6 @@ gives what W&B knows of it, and None for the rest.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -15,11 +14,13 @@ from functools import partial
 from typing import Any
 
 from kag import names
+from kag.errors import RecordError
+from kag.number import count, number, sound
 from kag.spec.flat import flatten
 from kag.track.folder import run_id
 from kag.track.reading import parse_record
 from kag.track.record import Result, RunRecord, Scalar, Status
-from kag.track.source import Known
+from kag.track.source import Found, Known
 from kag.track.upgrade import upgraded_row
 
 START_KEY = "kag.record"
@@ -28,7 +29,6 @@ START_KEY = "kag.record"
 END_KEY = "kag/record"
 """Summary key of the record as the run ended."""
 
-_SPECIAL = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 _INTERNAL = ("_wandb", "wandb_version", START_KEY)
 _RUN_ID = re.compile(r"\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d_(?P<name>.+)")
 
@@ -69,18 +69,21 @@ def record_of(run: Mirrored) -> RunRecord:
     return _foreign(run)
 
 
-def known_runs(runs: Iterable[Mirrored], logged: Callable[[str], Iterable[Mapping[str, Any]]]) -> dict[str, Known]:
-    """The runs of a source, by run id; `logged` reads the rows of a W&B id, when they are asked for.
-
-    Raises:
-        RecordError: as `record_of`.
-    """
+def known_runs(runs: Iterable[Mirrored], logged: Callable[[str], Iterable[Mapping[str, Any]]]) -> Found:
+    """The runs of a source; `logged` reads the rows of a W&B id, when they are asked for."""
 
     def history(run: Mirrored) -> list[dict[str, float]]:
         return epochs(logged(run.wandb_id), by_kag=run.by_kag)
 
-    found = in_order((record_of(run), run) for run in runs)
-    return {run_id: Known(record, run.notes, partial(history, run)) for run_id, (record, run) in found.items()}
+    pairs: list[tuple[RunRecord, Mirrored]] = []
+    broken: list[RecordError] = []
+    for run in runs:
+        try:
+            pairs.append((record_of(run), run))
+        except RecordError as error:
+            broken.append(error)
+    ordered = in_order(pairs).items()
+    return Found({run_id: Known(record, run.notes, partial(history, run)) for run_id, (record, run) in ordered}, broken)
 
 
 def in_order(pairs: Iterable[tuple[RunRecord, Mirrored]]) -> dict[str, tuple[RunRecord, Mirrored]]:
@@ -142,7 +145,7 @@ def _with_spec(record: RunRecord, run: Mirrored) -> RunRecord:
 
 
 def _settings(config: Mapping[str, Any]) -> dict[str, Scalar]:
-    return flatten({key: value for key, value in config.items() if key not in _INTERNAL})
+    return flatten(sound({key: value for key, value in config.items() if key not in _INTERNAL}))
 
 
 def _results(summary: Mapping[str, Any]) -> Iterator[Result]:
@@ -155,15 +158,13 @@ def _results(summary: Mapping[str, Any]) -> Iterator[Result]:
 
 
 def _epochs_trained(run: Mirrored) -> int | None:
-    last = dict(_numbers(run.summary)).get(names.EPOCH)
-    return None if last is None or not math.isfinite(last) else int(last) + 1
+    last = count(run.summary.get(names.EPOCH))
+    return None if last is None or last < 0 else last + 1
 
 
 def _numbers(row: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
     for key, value in row.items():
         if key.startswith("_") or key == "trainer/global_step":
             continue
-        if isinstance(value, str) and value in _SPECIAL:
-            yield key, _SPECIAL[value]
-        elif isinstance(value, (int, float)) and not isinstance(value, bool):
-            yield key, float(value)
+        if (found := number(value)) is not None:
+            yield key, found

@@ -16,7 +16,7 @@ from kag.errors import RecordError
 from kag.track import mirror
 from kag.track.mirror import Mirrored
 from kag.track.record import Status
-from kag.track.source import Known, WholeSource
+from kag.track.source import Found, WholeSource
 from kag.track.wandb_log import pieces
 
 Message = Any
@@ -39,8 +39,8 @@ class OfflineSource(WholeSource):
         return f"offline:{self.folder}"
 
     @cached_property
-    def runs(self) -> dict[str, Known]:
-        """Every run; see `WholeSource.runs`."""
+    def found(self) -> Found:
+        """Every run; see `WholeSource.found`."""
         files = self._files()
         whole = (run for run in map(_mirrored, files.values()) if run is not None)
         return mirror.known_runs(whole, lambda wandb_id: chain.from_iterable(map(_rows, files[wandb_id])))

@@ -29,12 +29,14 @@ def read_text(path: Path) -> str:
         raise RecordError(f"is not UTF-8 text (byte {error.start})", where=str(path)) from None
 
 
-def parse_record(text: str, *, where: str) -> RunRecord:
+def parse_record(text: Any, *, where: str) -> RunRecord:
     """A record from its JSON, of this version or an older one.
 
     Raises:
         RecordError: not JSON (with the line), from a newer kag, or with fields that a record does not have.
     """
+    if not isinstance(text, str):
+        raise RecordError("is no text of a run record", where=where)
     try:
         return RunRecord.model_validate_json(text)
     except ValidationError:
@@ -59,6 +61,8 @@ def _object(text: str, where: str) -> dict[str, Any]:
         content = json.loads(text)
     except json.JSONDecodeError as broken:
         raise RecordError(f"is not JSON: {broken.msg}", where=f"{where}:{broken.lineno}") from None
+    except (ValueError, RecursionError) as broken:
+        raise RecordError(f"is not JSON that can be read: {str(broken)[:80]}", where=where) from None
     if not isinstance(content, dict):
         raise RecordError("is not a JSON object", where=f"{where}:1")
     return content

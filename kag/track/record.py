@@ -7,7 +7,7 @@ found of its own runs (`Found`) and what a person stated (`Stated`) are parts th
 from __future__ import annotations
 
 import math
-from datetime import UTC
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
@@ -21,7 +21,15 @@ from kag.track.world import World
 SCHEMA = 3
 """Version of the record's layout; a newer one is refused, an older one is upgraded when it is read."""
 
-Moment = Annotated[AwareDatetime, AfterValidator(lambda moment: moment.astimezone(UTC))]
+
+def _in_utc(moment: datetime) -> datetime:
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("this time is before the first year or after the last one in UTC") from None
+
+
+Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 """A time with its zone, kept in UTC."""
 
 Number = Annotated[

@@ -11,7 +11,7 @@ What a source cannot know is None in the record, never a guess.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -22,6 +22,13 @@ from kag.track.record import RunRecord
 
 class RunSource(Protocol):
     """Runs to read. Reading changes nothing, and reading twice gives the same."""
+
+    def readable(self) -> tuple[Sequence[RunRecord], Sequence[RecordError]]:
+        """Every run that can be read, once, in the order of start time, then id; and what is wrong with the others.
+
+        Raises:
+            RecordError: the source itself cannot be read.
+        """
 
     def records(self) -> Iterable[RunRecord]:
         """Every run once, in the order of start time, then id.
@@ -54,17 +61,38 @@ class Known(NamedTuple):
     """Reads the history; without one, that of a source that has none."""
 
 
+class Found(NamedTuple):
+    """What a source that is read as a whole has."""
+
+    runs: dict[str, Known]
+    """By id, in the order of `records`."""
+    broken: Sequence[RecordError] = ()
+    """What is wrong with the runs that cannot be read."""
+
+
 class WholeSource(ABC):
     """A source that reads every record at once, and once; as text, it is where the runs are."""
 
     @cached_property
     @abstractmethod
+    def found(self) -> Found:
+        """Everything there is."""
+
+    @property
     def runs(self) -> dict[str, Known]:
-        """Every run by its id, in the order of `records`."""
+        """The runs that can be read, by id."""
+        return self.found.runs
+
+    def readable(self) -> tuple[Sequence[RunRecord], Sequence[RecordError]]:
+        """Every run; see `RunSource.readable`."""
+        return [known.record for known in self.runs.values()], self.found.broken
 
     def records(self) -> Iterator[RunRecord]:
         """Every run; see `RunSource.records`."""
-        yield from (known.record for known in self.runs.values())
+        records, broken = self.readable()
+        if broken:
+            raise broken[0]
+        yield from records
 
     def history(self, run_id: str) -> list[dict[str, float]]:
         """Rows of a run; see `RunSource.history`."""

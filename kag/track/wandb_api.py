@@ -14,7 +14,7 @@ from kag.errors import RecordError
 from kag.track import mirror
 from kag.track.mirror import Mirrored
 from kag.track.record import Status
-from kag.track.source import Known, WholeSource
+from kag.track.source import Found, WholeSource
 
 _TIMEOUT = 30
 """Seconds for one request."""
@@ -59,8 +59,8 @@ class ProjectSource(WholeSource):
         return f"wandb:{self.entity}/{self.project}" if self.entity else f"wandb:{self.project}"
 
     @cached_property
-    def runs(self) -> dict[str, Known]:
-        """Every run; see `WholeSource.runs`."""
+    def found(self) -> Found:
+        """Every run; see `WholeSource.found`."""
         import wandb
 
         with self._reporting():

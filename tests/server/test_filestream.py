@@ -51,10 +51,10 @@ def test_an_ended_run_that_is_entered_again_starts_over(site: Any) -> None:
 def test_an_ended_run_that_is_resumed_goes_on(site: Any) -> None:
     site.run()
     site.log(0, rows(0, 1), complete=True, exitcode=1)
-    asked = site.ask('{model(name:"p"){bucket(name:"first", missingOk: true){historyLineCount historyTail}}}')
+    asked = site.ask('{model(name:"p"){bucket(name:"first", missingOk: true){id historyLineCount historyTail}}}')
     assert asked["model"]["bucket"]["historyLineCount"] == 2
     assert json.loads(json.loads(asked["model"]["bucket"]["historyTail"])[0])["_step"] == 1
-    assert site.run()["bucket"]["historyLineCount"] == 2
+    assert site.run(id=asked["model"]["bucket"]["id"], host="node7")["bucket"]["historyLineCount"] == 2
     site.log(2, rows(2, 3))
     assert [row["_step"] for row in site.history()] == [0, 1, 2, 3]
 

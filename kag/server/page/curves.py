@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from kag.number import number
 from kag.report.figure import Chart, Figure, Line, as_json
 from kag.report.thin import thinned
 
@@ -24,7 +24,6 @@ _AXES = ("epoch", "trainer/global_step", "global_step", "step", "iteration")
 """Logged keys that count; the first that every row has becomes the axis, else W&B's own step."""
 
 _STEP = "_step"
-_SPECIAL = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
 
 def curves(rows: Sequence[Mapping[str, Any]]) -> list[Chart]:
@@ -72,10 +71,8 @@ def _numbers(row: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, fl
             continue
         if isinstance(value, Mapping) and "_type" not in value:
             yield from _numbers(value, f"{prefix}{key}.")
-        elif isinstance(value, str) and value in _SPECIAL:
-            yield f"{prefix}{key}", _SPECIAL[value]
-        elif isinstance(value, (int, float)) and not isinstance(value, bool):
-            yield f"{prefix}{key}", float(value)
+        elif (found := number(value)) is not None:
+            yield f"{prefix}{key}", found
 
 
 def drawn(figure: Figure) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from pydantic_core import from_json
 from sqlalchemy import Connection, RowMapping, func, select
 
 from kag.errors import RecordError
+from kag.number import is_sound, sound_json
 from kag.server.context import Patience
 from kag.server.runs import WITH_SWEEP
 from kag.server.store import all_rows
@@ -48,11 +49,8 @@ _WATCHED = (
 
 
 def parsed(text: str) -> Any:
-    """JSON as a client sent it; half a surrogate pair, which JSON can spell and no page can hold, becomes `?`."""
-    try:
-        return from_json(text)
-    except ValueError:
-        return json.loads(json.dumps(json.loads(text), ensure_ascii=False).encode(errors="replace"))
+    """JSON as a client sent it, made sound: a server of before kept whatever came."""
+    return from_json(text) if is_sound(text) else sound_json(text)[0]
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from pydantic_core import from_json
 from sqlalchemy import Connection
 
 from kag import names
@@ -15,7 +16,7 @@ from kag.changelog.diagnose import entry_of
 from kag.changelog.entry import Entry, Siblings
 from kag.changelog.logged import Logged
 from kag.server.history import page
-from kag.server.page.held import Held, parsed
+from kag.server.page.held import Held
 from kag.track.mirror import epochs, in_order
 from kag.track.record import RunRecord
 from kag.view.words import NamedRuns
@@ -26,7 +27,7 @@ MOST_ROWS = 100_000
 
 def history(connection: Connection, run: Held) -> list[dict[str, Any]]:
     """The logged rows of a run in the order of steps."""
-    return [parsed(line) for line in page(connection, run.number, low=None, high=None, limit=MOST_ROWS)]
+    return [from_json(line) for line in page(connection, run.number, low=None, high=None, limit=MOST_ROWS)]
 
 
 def epochs_of(run: Held, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, float]]:

@@ -112,7 +112,7 @@ TYPES: Registry[Context] = {
         "defaultArtifactType": lambda context, row, arguments: Node("ArtifactType", {"id": 0, "type": row["type"]}),
         "latestArtifact": optional("Artifact", lambda context, row, _: first(context.connection, _versions(row))),
         "artifactMembership": optional("ArtifactCollectionMembership", _membership_by_alias),
-        "artifacts": listed("VersionedArtifact", _versions, "Artifact"),
+        "artifacts": listed("VersionedArtifact", _versions, "Artifact", newest=True),
         "aliases": _all_aliases,
         "tags": lambda context, row, arguments: connection("Tag", [], arguments),
     },

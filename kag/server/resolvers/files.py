@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import RowMapping
@@ -43,10 +44,11 @@ def get_link(context: Context, blob: str, name: str) -> str:
 
 def _files(context: Context, row: RowMapping, arguments: Arguments) -> Node:
     names, pattern = items(arguments, "names", str), text(arguments, "pattern")
-    found = [Node("File", one) for one in run_files(context.connection, row["id"], names, pattern)]
+    rows = sorted(run_files(context.connection, row["id"], names, pattern), key=itemgetter("name"))
+    found = [Node("File", one) for one in rows]
     known = {one.value["name"] for one in found}
     if arguments.get("upload") or not names:
-        return connection("File", found, arguments)
+        return connection("File", found, arguments, [[one.value["name"]] for one in found])
     absent = [{"run_id": row["id"], "name": checked_path(name)} for name in names if checked_path(name) not in known]
     return connection("File", [*found, *(Node("AbsentFile", one, "File") for one in absent)], arguments)
 

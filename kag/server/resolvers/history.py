@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import RowMapping, select
 
+from kag.number import sound_json
 from kag.server.arguments import Arguments
 from kag.server.context import Context
 from kag.server.faults import Fault
@@ -35,8 +36,8 @@ def _history(context: Context, row: RowMapping, arguments: Arguments) -> list[st
     count = max(_whole(arguments, "samples", PAGE) or PAGE, 1)
     if low is None and high is None:
         return sample(context.connection, row["id"], HISTORY, count)
-    limit = MAX_SAMPLES if is_page(low, high, count) else count
-    return page(context.connection, row["id"], low=low, high=high, limit=limit)
+    limit = MAX_SAMPLES if is_page(low, high, count) else min(count, MAX_SAMPLES)
+    return list(page(context.connection, row["id"], low=low, high=high, limit=limit))
 
 
 def _events(context: Context, row: RowMapping, arguments: Arguments) -> list[str]:
@@ -50,7 +51,7 @@ def _sampled(context: Context, row: RowMapping, arguments: Arguments) -> list[An
 
 
 def _keys(context: Context, row: RowMapping, arguments: Arguments) -> Any:
-    return json.loads(row["history_keys"]) or {"keys": {}, "lastStep": -1, "sets": []}
+    return sound_json(row["history_keys"])[0] or {"keys": {}, "lastStep": -1, "sets": []}
 
 
 def _tail(stream: int) -> Any:
@@ -59,18 +60,19 @@ def _tail(stream: int) -> Any:
 
 def _log_lines(context: Context, row: RowMapping, arguments: Arguments) -> Node:
     query = select(lines.c.line, lines.c.body).where(of_stream(row["id"], OUTPUT))
-    last = _whole(arguments, "last", None)
+    last, start = _whole(arguments, "last", None), 0
     if last is not None:
-        newest = query.order_by(lines.c.line.desc()).limit(min(last, 10_000))
+        newest = query.order_by(lines.c.line.desc(), lines.c.writer.desc()).limit(min(last, 10_000))
         found, more = list(reversed(all_rows(context.connection, newest))), False
     else:
         first = min(max(_whole(arguments, "first", PAGE) or PAGE, 1), 10_000)
         start = cursor_of(arguments.get("after"))
-        query = query.where(lines.c.line >= start).order_by(lines.c.line).limit(first + 1)
+        query = query.order_by(lines.c.line, lines.c.writer).offset(start).limit(first + 1)
         found = list(all_rows(context.connection, query))
         more, found = len(found) > first, found[:first]
-    edges = [Node("LogLineEdge", {"node": Node("LogLine", one), "cursor": str(one["line"] + 1)}) for one in found]
-    end = str(found[-1]["line"] + 1) if found else None
+    lines_shown = enumerate(found, start + 1)
+    edges = [Node("LogLineEdge", {"node": Node("LogLine", one), "cursor": str(place)}) for place, one in lines_shown]
+    end = str(start + len(found)) if found else None
     page_info = Node("PageInfo", {"endCursor": end, "hasNextPage": more})
     return Node("LogLineConnection", {"edges": edges, "pageInfo": page_info, "totalCount": len(edges)})
 

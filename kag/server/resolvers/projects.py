@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import RowMapping, select
 
 from kag.server.arguments import Arguments, entity_of, input_of, json_object
 from kag.server.context import Context
-from kag.server.filters import RunView, matches, ordered
+from kag.server.filters import RunView, matches, place
 from kag.server.graphql import Node, Registry
 from kag.server.resolvers.account import user
 from kag.server.resolvers.fields import columns, constants, identifier, moments, optional
 from kag.server.resolvers.pages import connection
-from kag.server.runs import WITH_SWEEP, checked_name, ensure_project, find_project, find_run, note_resume
+from kag.server.runs import WITH_SWEEP, checked_name, ensure_project, find_project, find_run
 from kag.server.store import all_rows, find, updated
 from kag.server.tables import projects as project_table
 from kag.server.tables import runs as run_table
@@ -25,8 +26,8 @@ def _project(context: Context, _: Any, arguments: Arguments) -> RowMapping | Non
 
 def _projects(context: Context, _: Any, arguments: Arguments) -> Node:
     query = select(project_table).filter_by(entity=entity_of(context, arguments))
-    rows = all_rows(context.connection, query.order_by(project_table.c.created_at.desc()))
-    return connection("Project", [Node("Project", row) for row in rows], arguments)
+    rows = all_rows(context.connection, query.order_by(project_table.c.id.desc()))
+    return connection("Project", [Node("Project", row) for row in rows], arguments, [[-row["id"]] for row in rows])
 
 
 def _upsert(context: Context, _: Any, arguments: Arguments) -> Node:
@@ -45,25 +46,19 @@ def _run(context: Context, row: RowMapping, arguments: Arguments) -> RowMapping 
     return find_run(context.connection, row["id"], arguments.get("name"))
 
 
-def _bucket(context: Context, row: RowMapping, arguments: Arguments) -> RowMapping | None:
-    """The run. A client that takes a missing one for an answer means to resume it; others mean to upload files."""
-    found = _run(context, row, arguments)
-    if found is not None and arguments.get("missingOk"):
-        note_resume(context.connection, found["id"], now=context.now)
-    return found
-
-
-def _selected(context: Context, row: RowMapping, arguments: Arguments) -> list[Node]:
-    """The runs of a project that fit `filters`, in `order`."""
+def _selected(context: Context, row: RowMapping, arguments: Arguments) -> list[RunView]:
+    """The runs of a project that fit `filters`."""
     expression = json_object("filters", arguments.get("filters") or "{}")
     query = WITH_SWEEP.where(run_table.c.project_id == row["id"]).order_by(run_table.c.created_at, run_table.c.id)
     views = [RunView(run, context.shown_state(run)) for run in all_rows(context.connection, query)]
-    fitting = [view for view in views if matches(view, expression)]
-    return [Node("Run", view.row) for view in ordered(fitting, arguments.get("order"))]
+    return [view for view in views if matches(view, expression)]
 
 
 def _runs(context: Context, row: RowMapping, arguments: Arguments) -> Node:
-    return connection("Run", _selected(context, row, arguments), arguments)
+    order = arguments.get("order")
+    placed = sorted(((place(view, order), view) for view in _selected(context, row, arguments)), key=itemgetter(0))
+    nodes = [Node("Run", view.row) for _, view in placed]
+    return connection("Run", nodes, arguments, [place for place, _ in placed])
 
 
 def project_of(context: Context, row: RowMapping, arguments: Arguments) -> Node:
@@ -85,8 +80,7 @@ TYPES: Registry[Context] = {
         **constants(access="PRIVATE", views=None, isBenchmark=False, readOnly=False, runQueues=[]),
         **moments(createdAt="created_at"),
         "user": lambda context, row, arguments: user(context, context.user),
-        "run": optional("Run", _run),
-        "bucket": optional("Run", _bucket),
+        **dict.fromkeys(("run", "bucket"), optional("Run", _run)),
         "runs": _runs,
         "buckets": _runs,
         "runCount": lambda context, row, arguments: len(_selected(context, row, arguments)),

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import RowMapping, select
 
 from kag.server.arguments import Arguments, entity_of, input_of, items
+from kag.server.begin import begin, delete, rewind
 from kag.server.context import Context, decode_id
 from kag.server.faults import Fault
 from kag.server.filestream import told_to_stop
@@ -15,7 +16,7 @@ from kag.server.graphql import Node, Registry
 from kag.server.resolvers.account import user
 from kag.server.resolvers.fields import columns, constants, identifier, moments
 from kag.server.resolvers.projects import project_of
-from kag.server.runs import edit_run, ensure_project, find_run_by_path, run_by_id, start_run, tail
+from kag.server.runs import edit_run, ensure_project, find_run_by_path, run_by_id, tail
 from kag.server.tables import EVENTS
 from kag.server.tables import runs as run_table
 from kag.server.tables import sweeps as sweep_table
@@ -23,20 +24,23 @@ from kag.server.tables import sweeps as sweep_table
 
 def _upsert(context: Context, _: Any, arguments: Arguments) -> Node:
     given = input_of(arguments)
-    if given.get("id"):
+    if given.get("id") and not given.get("name"):
         row, inserted = edit_run(context.connection, decode_id("Run", given["id"]), given), False
     else:
         entity = entity_of(context, given)
         project = ensure_project(context.connection, entity, given.get("modelName"), now=context.now)
-        row, inserted = start_run(context, project, given)
+        row, inserted = begin(context, project, given)
     settings = Node("ServerSettings", {"serverMessages": []})
     return Node("UpsertBucketPayload", {"bucket": Node("Run", row), "inserted": inserted, "serverSettings": settings})
 
 
 def _delete(context: Context, _: Any, arguments: Arguments) -> Node:
-    number = decode_id("Run", input_of(arguments).get("id"))
-    context.connection.execute(run_table.delete().filter_by(id=number))
+    delete(context, decode_id("Run", input_of(arguments).get("id")))
     return Node("DeleteRunPayload", {"clientMutationId": None, "success": True})
+
+
+def _rewind(context: Context, _: Any, arguments: Arguments) -> Node:
+    return Node("RewindRunPayload", {"rewoundRun": Node("Run", rewind(context, input_of(arguments)))})
 
 
 def _stop(context: Context, _: Any, arguments: Arguments) -> Node:
@@ -87,6 +91,7 @@ TYPES: Registry[Context] = {
         "upsertBucket": _upsert,
         "deleteRun": _delete,
         "stopRun": _stop,
+        "rewindRun": _rewind,
         "updateRunState": _update_state,
         "notifyScriptableRunAlert": _alert,
     },

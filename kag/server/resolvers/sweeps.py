@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 from sqlalchemy import RowMapping, Select, select
@@ -11,6 +12,7 @@ from kag.server.arguments import Arguments, entity_of, input_of, json_object
 from kag.server.context import Context, decode_id
 from kag.server.faults import needed
 from kag.server.graphql import Node, Registry
+from kag.server.prior_runs import adopt
 from kag.server.resolvers.fields import columns, constants, identifier, moments, optional
 from kag.server.resolvers.pages import connection, listed
 from kag.server.resolvers.projects import project_of
@@ -25,6 +27,8 @@ from kag.server.tables import sweeps as sweep_table
 def _upsert(context: Context, _: Any, arguments: Arguments) -> Node:
     given = input_of(arguments)
     row = edit(context, decode_id("Sweep", given["id"]), given) if given.get("id") else create(context, given)
+    if given.get("priorRunsFilters"):
+        adopt(context, row, given["priorRunsFilters"])
     return Node("UpsertSweepPayload", {"sweep": Node("Sweep", row), "configValidationWarnings": []})
 
 
@@ -55,7 +59,7 @@ def _sweeps(context: Context, row: RowMapping, arguments: Arguments) -> Node:
     found = sweeps_of(context.connection, row["id"])
     wanted = json_object("filters", arguments.get("filters") or "{}")
     fitting = [one for one in found if all(str(one.get(key)) == str(value) for key, value in wanted.items())]
-    return connection("Sweep", [Node("Sweep", one) for one in fitting], arguments)
+    return connection("Sweep", [Node("Sweep", one) for one in fitting], arguments, [[-one["id"]] for one in fitting])
 
 
 def _runs(sweep: RowMapping) -> Select[Any]:
@@ -68,8 +72,8 @@ def _best_loss(context: Context, row: RowMapping, arguments: Arguments) -> float
     if sweep.metric is None:
         return None
     sign = -1.0 if sweep.metric.goal == "maximize" else 1.0
-    results = [sign * trial.result for trial in trials_of(context.connection, row["id"]) if trial.result is not None]
-    return min(results) if results else None
+    results = [trial.result for trial in trials_of(context.connection, row["id"]) if trial.result is not None]
+    return min((sign * result for result in results if math.isfinite(result)), default=None)
 
 
 def _agents(sweep: RowMapping) -> Select[Any]:

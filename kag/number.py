@@ -1,0 +1,91 @@
+"""Logged numbers as JSON spells them, and JSON of strangers made sound.
+
+JSON has neither NaN nor infinities: W&B's clients and server spell them as words, and so does everything here.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+WORDS: Mapping[str, float] = MappingProxyType({"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf})
+"""Word -> number that JSON cannot spell."""
+
+DEEPEST = 60
+"""Levels that a tree of JSON may have; what lies deeper is kept as its text."""
+
+MOST_EPOCHS = 2**53
+"""A counted number beyond this is none: a float cannot tell it from its neighbours."""
+
+_ODD = re.compile(r"NaN|Infinity|[eE]\+?\d{3}|\d{308}|\\u[dD][89abAB]|\\u0000")
+
+
+def number(value: Any) -> float | None:
+    """The number that a value of JSON is, NaN and infinities by their words; None for what is none."""
+    if isinstance(value, str):
+        return WORDS.get(value)
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
+
+
+def count(value: Any) -> int | None:
+    """The whole number that a value of JSON counts (an epoch, a step); None for what counts nothing."""
+    found = number(value)
+    return int(found) if found is not None and abs(found) < MOST_EPOCHS else None
+
+
+def word(value: float) -> float | str:
+    """A number as JSON can spell it."""
+    if math.isnan(value):
+        return "NaN"
+    return value if math.isfinite(value) else "Infinity" if value > 0 else "-Infinity"
+
+
+def sound(value: Any, *, levels: int = DEEPEST) -> Any:
+    """A value that any reader of JSON can take: see `sound_json`."""
+    if isinstance(value, float):
+        return word(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value if abs(value) < 2**1023 else word(number(value) or 0.0)
+    if isinstance(value, str):
+        return value.encode(errors="replace").decode().replace("\x00", "\ufffd")
+    if isinstance(value, (Mapping, list, tuple)) and not levels:
+        return json.dumps(value, default=str)
+    if isinstance(value, Mapping):
+        return {sound(str(key)): sound(one, levels=levels - 1) for key, one in value.items()}
+    return [sound(one, levels=levels - 1) for one in value] if isinstance(value, (list, tuple)) else value
+
+
+def is_sound(text: str) -> bool:
+    """Whether a text of JSON surely holds nothing that `sound` would change; most need no look at any value."""
+    return text.count("{") + text.count("[") <= DEEPEST and not _ODD.search(text)
+
+
+def sound_text(text: str) -> str:
+    """A text of JSON with words for what JSON cannot spell; see `sound_json`."""
+    return text if is_sound(text) else sound_json(text)[1]
+
+
+def sound_json(text: str) -> tuple[Any, str]:
+    """What a text of JSON holds, and the text: both with words for what JSON cannot spell.
+
+    NaN, the infinities and numbers beyond every float become words, half of a surrogate pair `?`, NUL the sign for what
+    cannot be shown, and what is nested deeper than `DEEPEST` its own text.
+
+    Raises:
+        ValueError: it is no JSON.
+        RecursionError: it is nested beyond measure.
+    """
+    value = json.loads(text)
+    if is_sound(text):
+        return value, text
+    value = sound(value)
+    return value, json.dumps(value)

@@ -1,0 +1,53 @@
+"""Runs that were there before a sweep and belong to it from its start: `wandb sweep --prior_run`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import RowMapping
+
+from kag.number import number
+from kag.server.arguments import json_object
+from kag.server.context import Context
+from kag.server.faults import NotFound
+from kag.server.filters import RunView, matches
+from kag.server.runs import WITH_SWEEP
+from kag.server.store import all_rows
+from kag.server.sweeps import save_trials, sweep_of
+from kag.server.tables import runs
+from kag.sweep import Sweep, Trial, TrialState
+
+
+def adopt(context: Context, row: RowMapping, filters: Any) -> None:
+    """Make runs of the project the first runs of a new sweep, and their results what its search begins with.
+
+    A run whose settings the search could not come to is one of the sweep's runs, and tells the search nothing.
+
+    Raises:
+        NotFound: no run fits, or none fits one of the filters that `$or` lists.
+    """
+    wanted = json_object("priorRunsFilters", filters)
+    query = WITH_SWEEP.where(runs.c.project_id == row["project_id"]).order_by(runs.c.created_at, runs.c.id)
+    views = [RunView(run, context.shown_state(run)) for run in all_rows(context.connection, query)]
+    for one in wanted.get("$or") or [wanted]:
+        if not any(matches(view, one) for view in views):
+            raise NotFound(f"no run of this project fits {one!r}, which the sweep is to begin with")
+    found = [view for view in views if matches(view, wanted)]
+    numbers = [view.row["id"] for view in found]
+    context.connection.execute(runs.update().where(runs.c.id.in_(numbers)).values(sweep_id=row["id"]))
+    sweep = sweep_of(row["config"])
+    told = [pair for pair in ((view, _point(sweep, view)) for view in found) if pair[1] is not None]
+    trials = [_trial(sweep, place, view, point) for place, (view, point) in enumerate(told) if point is not None]
+    save_trials(context.connection, row, (), trials)
+
+
+def _point(sweep: Sweep, view: RunView) -> dict[str, Any] | None:
+    point = {key: view.get(f"config.{key}")[1] for key in sweep.leaves()}
+    return point if all(leaf.holds(point[key]) for key, leaf in sweep.leaves().items()) else None
+
+
+def _trial(sweep: Sweep, place: int, view: RunView, point: Mapping[str, Any]) -> Trial:
+    found = view.get(f"summary.{sweep.metric.name}")[1] if sweep.metric else None
+    state = TrialState.FAILED if view.state in ("failed", "crashed") else TrialState.FINISHED
+    return Trial(id=place, params=dict(point), state=state, value=number(found), run=view.row["name"])
