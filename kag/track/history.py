@@ -19,6 +19,7 @@ from kag import names
 from kag.errors import RecordError
 from kag.number import number, word
 from kag.track.atomic import storing, sync_folder, write_atomically
+from kag.track.reading import read_bytes
 from kag.track.upgrade import upgraded_row
 
 _LARGE = 1e300
@@ -54,7 +55,7 @@ def truncate(path: Path, first_epoch_to_drop: int) -> None:
 
 
 def _rows(path: Path) -> Iterator[tuple[bytes, dict[str, float]]]:
-    *lines, _unfinished = (path.read_bytes() if path.exists() else b"").split(b"\n")
+    *lines, _unfinished = (read_bytes(path) if path.exists() else b"").split(b"\n")
     for place, line in enumerate(lines, start=1):
         yield line, _parse(line, where=f"{path}:{place}")
 

@@ -22,11 +22,22 @@ def read_text(path: Path) -> str:
         RecordError: it is missing or not UTF-8.
     """
     try:
-        return path.read_bytes().decode()
-    except FileNotFoundError:
-        raise RecordError("there is no such file", where=str(path)) from None
+        return read_bytes(path).decode()
     except UnicodeDecodeError as error:
         raise RecordError(f"is not UTF-8 text (byte {error.start})", where=str(path)) from None
+
+
+def read_bytes(path: Path) -> bytes:
+    """What a file holds.
+
+    Raises:
+        RecordError: it is missing, or no file: a pipe would be waited for without end.
+    """
+    if not path.exists():
+        raise RecordError("there is no such file", where=str(path))
+    if not path.is_file():
+        raise RecordError("is no regular file", where=str(path))
+    return path.read_bytes()
 
 
 def parse_record(text: Any, *, where: str) -> RunRecord:

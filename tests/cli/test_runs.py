@@ -147,9 +147,8 @@ def test_a_broken_record_hides_no_other(runs: Path) -> None:
     broken = made(runs, "oct18", 2).record_file
     broken.write_text(broken.read_text()[:50])
     result = run(runs, "list")
-    assert "oct16" in result.stdout
-    assert isinstance(result.exception, RecordError)
-    assert f"{broken}:" in str(result.exception)
+    assert (result.exit_code, "oct16" in result.stdout) == (0, True)
+    assert f"left out: {broken}:" in result.stderr
 
 
 def test_show_has_everything(runs: Path) -> None:
