@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from kag import names
+from kag.number import count
 from kag.report.figure import Band, Chart, Line, Mark, Span
 from kag.report.series import Rows, by_epoch, epochs, line
 from kag.report.series import values as series_values
@@ -73,14 +74,14 @@ def run_figures(record: RunRecord, rows: Rows) -> tuple[Chart, ...]:
 
 def best_mark(record: RunRecord) -> tuple[Mark, ...]:
     """The best epoch, where the record knows it."""
-    epoch = record.best_epoch
+    epoch = count(record.best_epoch)
     return () if epoch is None else (Mark(x=epoch, label=f"best epoch {epoch}"),)
 
 
 def window_span(spec: Mapping[str, Scalar]) -> tuple[Span, ...]:
     """The averaged epochs of a flat spec with SWA; half an epoch is added at both ends, so that one epoch has width."""
-    start, window = spec.get("swa.start"), spec.get("swa.window")
-    if not isinstance(start, int) or not isinstance(window, int):
+    start, window = count(spec.get("swa.start")), count(spec.get("swa.window"))
+    if start is None or window is None:
         return ()
     last = start + window - 1
     return (Span(start=start - 0.5, end=last + 0.5, label=f"SWA {start}" + (f" to {last}" if last > start else "")),)

@@ -82,7 +82,7 @@ def _new(
     connection, now = context.connection, context.now
     buried = find(connection, deleted_runs, project_id=project["id"], name=name)
     if buried is not None and given.get("host") is None and not given.get("state"):
-        raise Fault(f"the run {name!r} was deleted; what is logged for it is not kept", status=409)
+        raise Fault(f"the run {name!r} was deleted; what is logged for it is not kept")
     connection.execute(deleted_runs.delete().filter_by(project_id=project["id"], name=name))
     row = {
         "project_id": project["id"],

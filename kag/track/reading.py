@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from kag.errors import RecordError
+from kag.number import sound
 from kag.track.record import SCHEMA, RunRecord
 from kag.track.upgrade import upgraded
 
@@ -76,4 +77,5 @@ def _object(text: str, where: str) -> dict[str, Any]:
         raise RecordError(f"is not JSON that can be read: {str(broken)[:80]}", where=where) from None
     if not isinstance(content, dict):
         raise RecordError("is not a JSON object", where=f"{where}:1")
-    return content
+    found: dict[str, Any] = sound(content)
+    return found
