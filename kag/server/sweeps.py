@@ -189,8 +189,9 @@ def _end_silent(connection: Connection, row: RowMapping, before: Sequence[Trial]
 
     One that can, because its last lines are on their way, is running again when they arrive.
     """
-    known = {trial.id for trial in before if trial.ended}
-    gone = [trial.run for trial in after if trial.ended and trial.id not in known and trial.run is not None]
+    now = {trial.id: trial for trial in after}
+    live = [trial for trial in before if trial.state is TrialState.LEASED and not trial.ended]
+    gone = [trial.run for trial in live if now[trial.id].ended or now[trial.id].run != trial.run]
     its_own = (runs.c.sweep_id == row["id"], runs.c.name.in_(gone))
     for living, ended in SILENT.items():
         silent = runs.update().where(*its_own, runs.c.state == living)
