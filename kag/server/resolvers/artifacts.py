@@ -165,7 +165,7 @@ TYPES: Registry[Context] = {
         "uploadHeaders": constant([]),
         "directUrl": _manifest_url,
     },
-    "Tag": {"id": identifier("Tag"), "name": column("name")},
+    "Tag": {"id": identifier("Tag"), "name": column("name"), "tagCategoryName": constant(None)},
     "Run": {"outputArtifacts": listed("Artifact", _outputs), "inputArtifacts": listed("Artifact", _inputs)},
     "File": {
         **columns(displayName="name", digest="md5"),

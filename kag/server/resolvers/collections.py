@@ -8,17 +8,17 @@ from typing import Any
 from sqlalchemy import RowMapping, Select, select
 
 from kag.server.aliases import LATEST
-from kag.server.arguments import Arguments
+from kag.server.arguments import Arguments, json_object
 from kag.server.collections import PORTFOLIO, by_path, collection_by_id, find_collection, member
-from kag.server.context import Context
-from kag.server.faults import needed
+from kag.server.context import Context, encode_id
+from kag.server.faults import Fault, needed
 from kag.server.graphql import Node, Registry, Resolver
 from kag.server.resolvers.artifacts import file_page, type_of
 from kag.server.resolvers.fields import column, columns, constants, identifier, moments, optional
-from kag.server.resolvers.pages import connection, listed
+from kag.server.resolvers.pages import connection, listed, ordering
 from kag.server.resolvers.projects import project_of
 from kag.server.store import all_rows, find, first
-from kag.server.tables import aliases, artifact_types, collection_tags, memberships
+from kag.server.tables import COMMITTED, aliases, artifact_types, collection_tags, memberships
 from kag.server.tables import artifacts as artifact_table
 from kag.server.tables import collections as collection_table
 
@@ -78,9 +78,21 @@ def _sequence(context: Context, row: Row, arguments: Arguments) -> Node | None:
     return found if found is not None and found.type == "ArtifactSequence" else None
 
 
+def _listed(context: Context, owner: Row, arguments: Arguments) -> list[Node]:
+    """The collections of an owner, oldest first if the client does not care."""
+    query = select(collection_table).filter_by(project_id=_project_id(owner))
+    query = query.order_by(*ordering(arguments, COLLECTION_ORDERS), collection_table.c.id)
+    if json_object("filters", arguments.get("filters") or "{}"):
+        raise Fault("kag serve does not filter collections of artifacts")
+    return [collection_node(row) for row in all_rows(context.connection, query) if _belongs(owner, row)]
+
+
 def _collections(context: Context, owner: Row, arguments: Arguments) -> Node:
-    query = select(collection_table).filter_by(project_id=_project_id(owner)).order_by(collection_table.c.id)
-    found = [collection_node(row) for row in all_rows(context.connection, query) if _belongs(owner, row)]
+    return connection("ArtifactCollection", _listed(context, owner, arguments), arguments)
+
+
+def _sequences(context: Context, owner: Row, arguments: Arguments) -> Node:
+    found = [one for one in _listed(context, owner, arguments) if one.type == "ArtifactSequence"]
     return connection("ArtifactCollection", found, arguments)
 
 
@@ -93,17 +105,37 @@ def _type(context: Context, row: RowMapping, arguments: Arguments) -> RowMapping
 
 
 def _members(collection: Row) -> Select[Any]:
-    """The versions in a collection with their numbers there, newest first."""
-    query = select(artifact_table, memberships.c.version).join(
-        memberships, memberships.c.artifact_id == artifact_table.c.id
-    )
-    return query.where(memberships.c.collection_id == collection["id"]).order_by(memberships.c.version.desc())
+    """The versions in a collection with their numbers there."""
+    query = select(artifact_table, memberships.c.version)
+    query = query.join(memberships, memberships.c.artifact_id == artifact_table.c.id)
+    return query.where(memberships.c.collection_id == collection["id"])
+
+
+def _latest(context: Context, collection: RowMapping, arguments: Arguments) -> RowMapping | None:
+    return first(context.connection, _members(collection).order_by(memberships.c.version.desc()))
+
+
+def _versions(context: Context, collection: RowMapping, arguments: Arguments) -> Node:
+    """The versions in a collection, newest first if the client does not care. A version is in none until it is committed."""
+    filters = json_object("filters", arguments.get("filters") or "{}")
+    if filters not in ({}, {"state": COMMITTED}):
+        raise Fault(f"kag serve lists the versions of an artifact that are {COMMITTED}, and filters them by nothing else")
+    query = _members(collection).order_by(*ordering(arguments, VERSION_ORDERS), memberships.c.version.desc())
+    found = all_rows(context.connection, query)
+    return connection("VersionedArtifact", [Node("Artifact", row) for row in found], arguments)
+
+
+def _alias(name: str, collection_id: int, key: str) -> Node:
+    return Node("ArtifactAlias", {"id": key, "alias": name, "collection_id": collection_id})
+
+
+def _aliases(context: Context, **place: int) -> list[Node]:
+    rows = all_rows(context.connection, select(aliases).filter_by(**place).order_by(aliases.c.id))
+    return [_alias(row["alias"], row["collection_id"], encode_id("Alias", row["id"])) for row in rows]
 
 
 def _all_aliases(context: Context, row: RowMapping, arguments: Arguments) -> Node:
-    query = select(aliases).filter_by(collection_id=row["id"]).order_by(aliases.c.id)
-    found = [Node("ArtifactAlias", one) for one in all_rows(context.connection, query)]
-    return connection("ArtifactAlias", found, arguments)
+    return connection("ArtifactAlias", _aliases(context, collection_id=row["id"]), arguments)
 
 
 def _memberships(artifact: RowMapping) -> Select[Any]:
@@ -115,15 +147,22 @@ def _member_aliases(context: Context, row: RowMapping, arguments: Arguments) -> 
     """The names of a member of a collection. Its number there is one of them, as W&B has it: older clients learn the
     number in no other way.
     """
-    query = select(aliases).filter_by(membership_id=row["id"]).order_by(aliases.c.id)
-    number = {"id": row["id"], "alias": f"v{row['version']}", "collection_id": row["collection_id"]}
-    found = [Node("ArtifactAlias", one) for one in all_rows(context.connection, query)]
-    return [*found, Node("VersionAlias", number, "ArtifactAlias")]
+    number = _alias(f"v{row['version']}", row["collection_id"], encode_id("Membership", row["id"]))
+    return [*_aliases(context, membership_id=row["id"]), number]
 
 
 def _artifact_aliases(context: Context, row: RowMapping, arguments: Arguments) -> list[Node]:
     places = all_rows(context.connection, _memberships(row))
     return [one for place in places for one in _member_aliases(context, place, {})]
+
+
+COLLECTION_ORDERS = {"name": collection_table.c.name, "createdAt": collection_table.c.created_at}
+VERSION_ORDERS = {
+    "createdAt": artifact_table.c.created_at,
+    "updatedAt": artifact_table.c.updated_at,
+    "versionIndex": memberships.c.version,
+}
+"""Words of `order` -> columns."""
 
 
 _COLLECTION: dict[str, Resolver[Context]] = {
@@ -134,15 +173,12 @@ _COLLECTION: dict[str, Resolver[Context]] = {
     "state": lambda context, row, arguments: row.get("state", "READY"),
     "project": project_of,
     "defaultArtifactType": type_of,
-    "latestArtifact": optional("Artifact", lambda context, row, _: first(context.connection, _members(row))),
+    "latestArtifact": optional("Artifact", _latest),
     "artifactMembership": optional("ArtifactCollectionMembership", _membership_by_alias),
-    "artifacts": listed("VersionedArtifact", _members, "Artifact"),
+    "artifacts": _versions,
     "aliases": _all_aliases,
     "tags": listed("Tag", lambda row: select(collection_tags).filter_by(collection_id=row["id"]).order_by("id")),
 }
-_ALIAS: dict[str, Resolver[Context]] = {"alias": column("alias"), "artifactCollection": _collection_of}
-
-
 TYPES: Registry[Context] = {
     "Query": {"artifactCollection": _by_id},
     "ArtifactCollectionMembership": {
@@ -154,8 +190,7 @@ TYPES: Registry[Context] = {
         "artifact": lambda context, row, arguments: Node("Artifact", _artifact_of(context, row)),
         "files": lambda context, row, arguments: file_page(context, _artifact_of(context, row), arguments),
     },
-    "ArtifactAlias": {"id": identifier("Alias"), **_ALIAS},
-    "VersionAlias": {"id": identifier("Membership"), **_ALIAS},
+    "ArtifactAlias": {**columns("id", "alias"), "artifactCollection": _collection_of},
     "ArtifactType": {
         "id": identifier("ArtifactType"),
         **columns("name", "description"),
@@ -163,6 +198,7 @@ TYPES: Registry[Context] = {
         "artifactCollections": _collections,
         "artifactCollection": _collection,
         "artifactSequence": _sequence,
+        "artifactSequences": _sequences,
         "artifact": optional("Artifact", _artifact),
     },
     "Project": {
@@ -175,7 +211,7 @@ TYPES: Registry[Context] = {
     },
     "Artifact": {
         "aliases": _artifact_aliases,
-        "artifactMemberships": listed("ArtifactMembership", _memberships, "ArtifactCollectionMembership"),
+        "artifactMemberships": listed("ArtifactCollectionMembership", _memberships),
     },
     "ArtifactSequence": _COLLECTION,
     "ArtifactPortfolio": _COLLECTION,

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Select
+from sqlalchemy import ColumnElement, Select
 
-from kag.server.arguments import Arguments
+from kag.server.arguments import Arguments, text
 from kag.server.context import Context
 from kag.server.faults import Fault
 from kag.server.graphql import Node, Resolver
@@ -53,3 +53,18 @@ def listed(kind: str, query: Callable[[Any], Select[Any]], node: str = "") -> Re
         return connection(kind, [Node(node or kind, one) for one in found], arguments)
 
     return resolve
+
+
+def ordering(arguments: Arguments, known: Mapping[str, ColumnElement[Any]]) -> list[ColumnElement[Any]]:
+    """What a list is ordered by first: `order` names one of some columns, with - before it for the largest first.
+
+    Raises:
+        Fault: it names none of them.
+    """
+    order = text(arguments, "order")
+    if not order:
+        return []
+    column = known.get(order.lstrip("+-"))
+    if column is None:
+        raise Fault(f"this list can be ordered by {', '.join(known)}, not by {order!r}")
+    return [column.desc() if order.startswith("-") else column]
