@@ -31,7 +31,9 @@ Entries = dict[str, dict[str, Any]]
 
 
 def create_manifest(connection: Connection, artifact_id: int, given: Mapping[str, Any], base: int | None) -> RowMapping:
-    """A manifest that is about to be sent; `base` is the version that an incremental one goes on from."""
+    """A manifest that is about to be sent; `base` is the version that an incremental one goes on from. Its number stays
+    when that version is deleted: what goes on from nothing must not pass for a first version.
+    """
     kind = text(given, "type") or FULL
     if kind not in (FULL, INCREMENTAL, PATCH):
         raise Fault(f"a manifest is {FULL}, {INCREMENTAL} or {PATCH}, not {kind!r}")

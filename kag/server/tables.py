@@ -221,7 +221,7 @@ manifests = _numbered(
     "manifests",
     _owner("artifacts", "artifact_id"),
     *_words(name=256, digest=256, type=16),
-    sa.Column("base_id", sa.Integer, sa.ForeignKey("artifacts.id", ondelete="SET NULL"), index=True),
+    sa.Column("base_id", sa.Integer),
     sa.Column("blob_id", sa.Integer, sa.ForeignKey("blobs.id")),
 )
 

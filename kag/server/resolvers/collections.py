@@ -119,7 +119,9 @@ def _versions(context: Context, collection: RowMapping, arguments: Arguments) ->
     """The versions in a collection, newest first if the client does not care. A version is in none until it is committed."""
     filters = json_object("filters", arguments.get("filters") or "{}")
     if filters not in ({}, {"state": COMMITTED}):
-        raise Fault(f"kag serve lists the versions of an artifact that are {COMMITTED}, and filters them by nothing else")
+        raise Fault(
+            f"kag serve lists the versions of an artifact that are {COMMITTED}, and filters them by nothing else"
+        )
     query = _members(collection).order_by(*ordering(arguments, VERSION_ORDERS), memberships.c.version.desc())
     found = all_rows(context.connection, query)
     return connection("VersionedArtifact", [Node("Artifact", row) for row in found], arguments)
