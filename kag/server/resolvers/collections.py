@@ -116,12 +116,10 @@ def _latest(context: Context, collection: RowMapping, arguments: Arguments) -> R
 
 
 def _versions(context: Context, collection: RowMapping, arguments: Arguments) -> Node:
-    """The versions in a collection, newest first if the client does not care. A version is in none until it is committed."""
+    """The versions in a collection, newest first if the client does not care; only committed ones are in it."""
     filters = json_object("filters", arguments.get("filters") or "{}")
     if filters not in ({}, {"state": COMMITTED}):
-        raise Fault(
-            f"kag serve lists the versions of an artifact that are {COMMITTED}, and filters them by nothing else"
-        )
+        raise Fault(f"kag serve lists the versions that are {COMMITTED} and has no other filter for them")
     query = _members(collection).order_by(*ordering(arguments, VERSION_ORDERS), memberships.c.version.desc())
     found = all_rows(context.connection, query)
     return connection("VersionedArtifact", [Node("Artifact", row) for row in found], arguments)
