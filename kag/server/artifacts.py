@@ -184,5 +184,10 @@ def drop_expired(connection: Connection, now: float) -> None:
     """Delete versions whose time to live is over, unless they are linked somewhere."""
     over = artifacts.c.created_at + artifacts.c.ttl_seconds < now
     elsewhere = memberships.c.collection_id != artifacts.c.collection_id
-    linked = select(memberships.c.id).where(memberships.c.artifact_id == artifacts.c.id, elsewhere).exists()
+    linked = (
+        select(memberships.c.id)
+        .where(memberships.c.artifact_id == artifacts.c.id, elsewhere)
+        .correlate(artifacts)
+        .exists()
+    )
     remove_versions(connection, artifacts.c.ttl_seconds.isnot(None) & over & ~linked)
