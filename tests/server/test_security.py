@@ -284,17 +284,12 @@ MUTATIONS = (
     "upsertBucket", "upsertModel", "upsertSweep", "createAgent", "agentHeartbeat", "createRunFiles", "deleteFiles",
     "deleteRun", "stopRun", "updateRunState", "createArtifact", "createArtifactFiles", "createArtifactManifest",
     "commitArtifact", "updateArtifact", "useArtifact", "addAliases", "notifyScriptableRunAlert", "deleteSweep",
-    "deleteAliases", "deleteArtifact", "updateArtifactManifest", "createArtifactType", "linkArtifact", "unlinkArtifact",
-    "updateArtifactSequence", "moveArtifactSequence", "deleteArtifactSequence", "updateArtifactPortfolio",
-    "createArtifactCollectionTagAssignments",
 )  # fmt: skip
 WORDS = (
     "id", "name", "modelName", "projectName", "entityName", "runName", "config", "summaryMetrics", "tags", "sweep",
     "state", "files", "host", "runState", "metrics", "artifactID", "artifactFiles", "aliases", "digest",
     "artifactTypeName",
     "artifactCollectionName", "artifactManifestID", "displayName", "notes",
-    "artifactPortfolioName", "artifactPortfolioID", "artifactSequenceID", "clientID", "distributedID", "type",
-    "ttlDurationSeconds", "historyStep", "tagsToAdd", "baseArtifactID",
 )  # fmt: skip
 KNOWN = st.sampled_from(["first", "p", "kag", "{}", "UnVuOjE=", "U3dlZXA6MQ==", "QWdlbnQ6MQ==", "RUNNING", "../x"])
 
