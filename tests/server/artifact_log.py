@@ -58,6 +58,11 @@ def md5(content: bytes) -> str:
     return base64.b64encode(hashlib.md5(content).digest()).decode()
 
 
+def alias_of(alias: str, collection: str = "m") -> dict[str, str]:
+    """An alias as it is given to a version of a collection."""
+    return {"artifactCollectionName": collection, "alias": alias}
+
+
 class Log:
     """Logs artifacts as the client does."""
 

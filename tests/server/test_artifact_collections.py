@@ -6,7 +6,19 @@ from typing import Any
 
 import pytest
 
-from tests.server.artifact_log import CREATE, LINK, Log, aliases, collection, content, found, linked, refused, version
+from tests.server.artifact_log import (
+    CREATE,
+    LINK,
+    Log,
+    alias_of,
+    aliases,
+    collection,
+    content,
+    found,
+    linked,
+    refused,
+    version,
+)
 
 
 @pytest.fixture
@@ -21,9 +33,9 @@ def test_an_alias_that_reads_like_a_number_is_refused_everywhere(site: Any, log:
     add = "mutation($input: AddAliasesInput!){ result: addAliases(input: $input) { success } }"
     given = {"artifactTypeName": "model", "artifactCollectionNames": ["m"], "projectName": "p", "digest": "other"}
     asked: list[tuple[str, dict[str, Any]]] = [
-        (CREATE, {"input": {**given, "aliases": [{"alias": alias}]}}),
+        (CREATE, {"input": {**given, "aliases": [alias_of(alias)]}}),
         (add, {"input": {"artifactID": number, "aliases": [{**place, "alias": alias}]}}),
-        (LINK, {**linked(number, "shelf"), "aliases": [{"alias": alias}]}),
+        (LINK, {**linked(number, "shelf"), "aliases": [alias_of(alias)]}),
     ]
     for query, variables in asked:
         assert f"'{alias}' cannot be an alias" in refused(site, query, **variables)

@@ -14,6 +14,7 @@ from tests.server.artifact_log import (
     FRAGMENT,
     LINK,
     Log,
+    alias_of,
     collection,
     content,
     found,
@@ -124,7 +125,7 @@ def test_a_joint_version_has_the_files_of_all_its_runs(site: Any, log: Log) -> N
     for run in ("second", "third"):
         site.run(run)
     words = {"kind": "PATCH", "distributedID": "group"}
-    first = log({"part0": b"0"}, commit=False, digest="one", aliases=[{"alias": "joint"}], **words)
+    first = log({"part0": b"0"}, commit=False, digest="one", aliases=[alias_of("joint")], **words)
     second = log({"part1": b"1"}, commit=False, digest="two", runName="second", **words)
     assert found(site, "m:joint") == {}
     last = log({"part2": b"2"}, digest="three", runName="third", tags=[{"tagName": "whole"}], **words)
@@ -151,8 +152,8 @@ def test_numbers_are_given_once_and_latest_is_the_newest_that_is_left(site: Any,
 
 
 def test_a_version_that_never_arrives_takes_no_name_away(site: Any, log: Log) -> None:
-    log({"f": b"f"}, aliases=[{"alias": "best"}])
-    words = {"aliases": [{"alias": "best"}, {"alias": "latest"}]}
+    log({"f": b"f"}, aliases=[alias_of("best")])
+    words = {"aliases": [alias_of("best"), alias_of("latest")]}
     pending = log({"f": b"g"}, commit=False, **words)
     assert version(site, "m:best") == version(site, "m:latest") == 0
     site.ask(COMMIT, artifactID=pending)

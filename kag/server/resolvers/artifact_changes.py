@@ -109,7 +109,7 @@ TYPES: Registry[Context] = {
     },
     "NewArtifactFile": {
         "id": identifier("ArtifactFile"),
-        **columns("name", "md5", displayName="name", digest="md5"),
+        **columns("name", displayName="name"),
         "storagePath": lambda context, row, arguments: f"artifact-files/{row['id']}",
         "uploadUrl": _file_link,
         **constants(uploadHeaders=[], uploadMultipartUrls=None),

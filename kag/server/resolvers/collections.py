@@ -168,12 +168,10 @@ VERSION_ORDERS = {
 _COLLECTION: dict[str, Resolver[Context]] = {
     "id": identifier("ArtifactCollection"),
     **columns("name", "description"),
-    **constants(digestAlgorithm="MANIFEST_MD5"),
     **moments(createdAt="created_at", updatedAt="created_at"),
     "state": lambda context, row, arguments: row.get("state", "READY"),
     "project": project_of,
     "defaultArtifactType": type_of,
-    "latestArtifact": optional("Artifact", _latest),
     "artifactMembership": optional("ArtifactCollectionMembership", _membership_by_alias),
     "artifacts": _versions,
     "aliases": _all_aliases,
@@ -213,7 +211,11 @@ TYPES: Registry[Context] = {
         "aliases": _artifact_aliases,
         "artifactMemberships": listed("ArtifactCollectionMembership", _memberships),
     },
-    "ArtifactSequence": _COLLECTION,
+    "ArtifactSequence": {
+        **_COLLECTION,
+        **constants(digestAlgorithm="MANIFEST_MD5"),
+        "latestArtifact": optional("Artifact", _latest),
+    },
     "ArtifactPortfolio": _COLLECTION,
     "VersionedArtifactEdge": {
         **columns("node", "cursor"),
