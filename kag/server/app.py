@@ -21,6 +21,7 @@ from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kag.server import graphql
+from kag.server.artifacts import drop_expired
 from kag.server.body import chunks, read_json
 from kag.server.context import Settings
 from kag.server.faults import Fault, NotFound
@@ -225,6 +226,7 @@ def make_app(store: Store, settings: Settings, clock: Callable[[], float] = time
     """
     with store.write() as connection:
         secret = signing_secret(connection)
+        drop_expired(connection, clock())
     settings.files.mkdir(parents=True, exist_ok=True)
     drop_unnamed(store, settings.files)
     site = Site(store, settings, secret, clock)

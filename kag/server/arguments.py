@@ -38,10 +38,10 @@ def json_object(what: str, text: Any) -> dict[str, Any]:
 
 def kept_object(what: str, text: Any) -> tuple[dict[str, Any], str]:
     """A JSON object from its text, and the text to keep, both made sound (`kag.number.sound_json`), or a Fault."""
-    if not isinstance(text, str):
+    if not isinstance(text, (str, bytes)):
         raise Fault(f"{what} is not JSON")
     try:
-        value, kept = sound_json(text)
+        value, kept = sound_json(text.decode() if isinstance(text, bytes) else text)
     except (ValueError, RecursionError) as error:
         raise Fault(f"{what} is not JSON") from error
     if not isinstance(value, dict):

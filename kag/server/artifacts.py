@@ -1,176 +1,141 @@
-"""Artifacts in the database: collections of versions, each a set of files under a manifest."""
+"""Versions of artifacts in the database: made, committed, used, changed, deleted."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import Connection, RowMapping, select
 
+from kag.server.aliases import aliases_of, checked_alias, replace_aliases, set_aliases
 from kag.server.arguments import items, text
+from kag.server.collections import SEQUENCE, ensure_collection, enter, origin_of, remove_versions, words
 from kag.server.context import Context, decode_id
 from kag.server.faults import Fault, needed
-from kag.server.files import checked_path
+from kag.server.manifests import settle
 from kag.server.runs import checked_name, ensure_project, find_run, run_by_path
-from kag.server.store import all_rows, find, first, highest, inserted, updated, upsert
+from kag.server.store import find, first, inserted, updated, upsert
 from kag.server.tables import (
-    aliases,
-    artifact_files,
+    COMMITTED,
+    PENDING,
+    artifact_clients,
+    artifact_outputs,
     artifact_tags,
     artifact_uses,
     artifacts,
-    blobs,
     collections,
-    manifests,
+    memberships,
 )
 
-COMMITTED, PENDING = "COMMITTED", "PENDING"
+_MAX_SECONDS = 10**10
+"""Longest time to live: three centuries."""
 
 
-def words(given: Mapping[str, Any], name: str, key: str) -> list[str]:
-    """One word of each object of a list: `[{"alias": "best"}, ...]`."""
-    return [str(one.get(key)) for one in items(given, name, dict)]
-
-
-def by_id(connection: Connection, identifier: Any) -> RowMapping:
-    """The artifact of an id, or of the id that the client chose; else NotFound."""
-    found = find(connection, artifacts, client_id=str(identifier))
-    found = found or find(connection, artifacts, id=decode_id("Artifact", identifier))
-    return needed(found, "no such artifact")
+def by_id(connection: Connection, identifier: Any, *, lock: bool = False) -> RowMapping:
+    """The version of an id, or of the id that the client chose; else NotFound. `lock` as for `find`."""
+    chosen = find(connection, artifact_clients, client_id=str(identifier))
+    number = decode_id("Artifact", identifier) if chosen is None else chosen["artifact_id"]
+    return needed(find(connection, artifacts, lock=lock, id=number), "no such artifact")
 
 
 def collection_of(connection: Connection, artifact: RowMapping) -> RowMapping:
-    """The collection that a version is in."""
+    """The sequence that a version was logged to."""
     return needed(find(connection, collections, id=artifact["collection_id"]), "no such collection")
 
 
-def find_collection(connection: Connection, project_id: int, name: Any) -> RowMapping | None:
-    """A collection by name, or None."""
-    return find(connection, collections, project_id=project_id, name=str(name))
-
-
 def create(context: Context, given: Mapping[str, Any]) -> RowMapping:
-    """A version that waits for its files; a committed one with the same digest is taken instead."""
+    """A version that waits for its files. A committed one with the same content is taken instead, or the one that other
+    runs have begun under the same `distributedID`; it is an output of this run too.
+    """
     connection, now = context.connection, context.now
+    drop_expired(connection, now)
     entity = text(given, "entityName") or context.settings.entity
     project = ensure_project(connection, entity, given.get("projectName"), now=now)
-    collection = _ensure_collection(connection, project["id"], given, now)
-    digest = str(given.get("digest"))
-    found = find(connection, artifacts, collection_id=collection["id"], digest=digest, state=COMMITTED)
+    name = next(iter(items(given, "artifactCollectionNames", str)), text(given, "artifactCollectionName"))
+    type_name = given.get("artifactTypeName")
+    place = {"project_id": project["id"], "name": name, "type_name": type_name}
+    collection = ensure_collection(connection, kind=SEQUENCE, now=now, **place)
+    run = find_run(connection, project["id"], given.get("runName"))
+    found = _same(connection, collection["id"], given)
     if found is None:
-        run = find_run(connection, project["id"], given.get("runName"))
         row = {
             "collection_id": collection["id"],
-            "digest": digest[:256],
+            "digest": str(given.get("digest"))[:256],
             "state": PENDING,
             **{name: text(given, name) for name in ("description", "metadata")},
-            "client_id": text(given, "clientID"),
+            "distributed_id": text(given, "distributedID"),
+            "history_step": _whole(given, "historyStep"),
             "run_id": None if run is None else run["id"],
             **dict.fromkeys(("created_at", "updated_at"), now),
         }
         found = inserted(connection, artifacts, row)
-    set_aliases(connection, found, words(given, "aliases", "alias"))
-    set_tags(connection, found["id"], words(given, "tags", "tagName"))
+    elif run is not None and run["id"] != found["run_id"]:
+        row = {"artifact_id": found["id"], "run_id": run["id"]}
+        upsert(connection, artifact_outputs, [row], key=["artifact_id", "run_id"], update=[])
+    return _labelled(connection, found, given)
+
+
+def _same(connection: Connection, collection_id: int, given: Mapping[str, Any]) -> RowMapping | None:
+    """The version that a client means when it logs this."""
+    shared = text(given, "distributedID")
+    if shared:
+        return find(connection, artifacts, collection_id=collection_id, distributed_id=shared, state=PENDING)
+    if given.get("enableDigestDeduplication") is False:
+        return None
+    same = {"collection_id": collection_id, "digest": str(given.get("digest")), "state": COMMITTED}
+    return first(connection, select(artifacts).filter_by(**same).order_by(artifacts.c.id.desc()))
+
+
+def _labelled(connection: Connection, artifact: RowMapping, given: Mapping[str, Any]) -> RowMapping:
+    """A version with the tags, the time to live and the aliases that it is logged with. Before it is committed nothing
+    is found by an alias, so that one which never arrives takes none away.
+    """
+    client = text(given, "clientID")
+    if client:
+        row = {"client_id": client[:256], "artifact_id": artifact["id"]}
+        upsert(connection, artifact_clients, [row], key=["client_id"], update=[])
+    set_tags(connection, artifact["id"], words(given, "tags", "tagName"))
+    wanted = [checked_alias(name) for name in words(given, "aliases", "alias")]
+    changes = _lifetime(given)
+    origin = origin_of(connection, artifact)
+    if origin is None:
+        earlier = json.loads(artifact["wanted_aliases"] or "[]")
+        changes["wanted_aliases"] = json.dumps([*earlier, *wanted])
+    else:
+        set_aliases(connection, origin, wanted)
+    return updated(connection, artifacts, artifact["id"], changes) if changes else artifact
+
+
+def _lifetime(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The time to live that an input sets; W&B writes "none" and "as the team has it" as numbers below zero."""
+    seconds = _whole(given, "ttlDurationSeconds")
+    return {} if seconds is None else {"ttl_seconds": seconds if seconds > 0 else None}
+
+
+def _whole(given: Mapping[str, Any], name: str) -> int | None:
+    found = given.get(name)
+    if found is not None and (not isinstance(found, int) or isinstance(found, bool) or abs(found) > _MAX_SECONDS):
+        raise Fault(f"{name} must be a whole number up to {_MAX_SECONDS}")
     return found
 
 
-def _ensure_collection(connection: Connection, project_id: int, given: Mapping[str, Any], now: float) -> RowMapping:
-    name = next(iter(items(given, "artifactCollectionNames", str)), text(given, "artifactCollectionName"))
-    row = {
-        "project_id": project_id,
-        "name": checked_name("artifact", name),
-        "type": checked_name("artifact type", given.get("artifactTypeName")),
-        "created_at": now,
-    }
-    upsert(connection, collections, [row], key=["project_id", "name"], update=[])
-    found = needed(find_collection(connection, project_id, name), "the collection vanished")
-    if found["type"] != row["type"]:
-        raise Fault(f"the artifact {name!r} has the type {found['type']!r}, not {row['type']!r}")
-    return found
-
-
-def set_aliases(connection: Connection, artifact: RowMapping, names: Sequence[str]) -> None:
-    """Point names of the collection to this version."""
-    place = {"artifact_id": artifact["id"], "collection_id": artifact["collection_id"]}
-    rows = [{**place, "alias": checked_name("alias", name)} for name in dict.fromkeys(names)]
-    upsert(connection, aliases, rows, key=["collection_id", "alias"], update=["artifact_id"])
-
-
-def drop_aliases(connection: Connection, artifact: RowMapping, names: Sequence[str]) -> None:
-    """Remove names of this version."""
-    connection.execute(aliases.delete().filter_by(artifact_id=artifact["id"]).where(aliases.c.alias.in_(names)))
-
-
-def set_tags(connection: Connection, artifact_id: int, names: Sequence[str]) -> None:
+def set_tags(connection: Connection, artifact_id: int, names: list[str]) -> None:
     """Tag a version."""
     rows = [{"artifact_id": artifact_id, "name": checked_name("tag", name)} for name in dict.fromkeys(names)]
     upsert(connection, artifact_tags, rows, key=["artifact_id", "name"], update=[])
 
 
-def add_file(connection: Connection, artifact: RowMapping, given: Mapping[str, Any]) -> RowMapping:
-    """A file that the client is about to upload."""
-    row = {"artifact_id": artifact["id"], "name": checked_path(given.get("name")), "md5": str(given.get("md5"))[:256]}
-    upsert(connection, artifact_files, [row], key=["artifact_id", "name"], update=["md5"])
-    found = find(connection, artifact_files, artifact_id=artifact["id"], name=row["name"])
-    return needed(found, "the file vanished")
-
-
-def files_of(connection: Connection, artifact_id: int) -> Sequence[RowMapping]:
-    """The files of a version that have arrived."""
-    query = (
-        select(artifact_files, blobs.c.path, blobs.c.size)
-        .join(blobs, artifact_files.c.blob_id == blobs.c.id)
-        .where(artifact_files.c.artifact_id == artifact_id)
-        .order_by(artifact_files.c.name)
-    )
-    return all_rows(connection, query)
-
-
-def create_manifest(connection: Connection, artifact: RowMapping, given: Mapping[str, Any]) -> RowMapping:
-    """The manifest of a version."""
-    texts = {name: str(given.get(name))[:256] for name in ("name", "digest")}
-    return inserted(connection, manifests, {"artifact_id": artifact["id"], **texts})
-
-
-def current_manifest(connection: Connection, artifact_id: int) -> RowMapping | None:
-    """The newest manifest of a version that has arrived, with the path of its blob."""
-    query = (
-        select(manifests, blobs.c.path)
-        .join(blobs, manifests.c.blob_id == blobs.c.id)
-        .where(manifests.c.artifact_id == artifact_id)
-        .order_by(manifests.c.id.desc())
-    )
-    return first(connection, query)
-
-
-def commit(context: Context, artifact: RowMapping, given: Mapping[str, Any]) -> RowMapping:
-    """All files are there: the version gets its number, and the name `latest`."""
+def commit(context: Context, artifact: RowMapping) -> RowMapping:
+    """All files are there: the version gets its number, the name `latest` and the names that it was logged with."""
     if artifact["state"] == COMMITTED:
         return artifact
     connection = context.connection
-    last = highest(connection, artifacts.c.version, artifacts.c.collection_id == artifact["collection_id"])
-    set_aliases(connection, artifact, ["latest"])
-    values = {"state": COMMITTED, "version": last + 1, "updated_at": context.now}
+    digest = settle(context, artifact["id"]) or artifact["digest"]
+    origin = enter(connection, artifact["collection_id"], artifact["id"], now=context.now)
+    set_aliases(connection, origin, json.loads(artifact["wanted_aliases"] or "[]"))
+    values = {"state": COMMITTED, "digest": digest, "wanted_aliases": None, "updated_at": context.now}
     return updated(connection, artifacts, artifact["id"], values)
-
-
-def named(connection: Connection, collection_id: int, word: str) -> RowMapping | None:
-    """A version by alias, `v3`, or digest."""
-    alias = find(connection, aliases, collection_id=collection_id, alias=word)
-    found = None if alias is None else find(connection, artifacts, id=alias["artifact_id"])
-    if found is None and word.startswith("v") and word[1:].isdecimal() and len(word) < 10:
-        found = find(connection, artifacts, collection_id=collection_id, version=int(word[1:]))
-    return found or find(connection, artifacts, collection_id=collection_id, digest=word)
-
-
-def by_path(connection: Connection, project_id: int, name: Any) -> dict[str, RowMapping] | None:
-    """`collection` and `artifact`, the version, of `collection:alias`."""
-    words = str(name).rsplit("/", 1)[-1].split(":", 1)
-    collection = find_collection(connection, project_id, words[0])
-    if collection is None:
-        return None
-    found = named(connection, collection["id"], words[1] if len(words) > 1 else "latest")
-    return None if found is None else {"collection": collection, "artifact": found}
 
 
 def use(context: Context, given: Mapping[str, Any]) -> RowMapping:
@@ -190,6 +155,39 @@ def update(context: Context, artifact: RowMapping, given: Mapping[str, Any]) -> 
     set_tags(connection, number, words(given, "tagsToAdd", "tagName"))
     gone = artifact_tags.c.name.in_(words(given, "tagsToDelete", "tagName"))
     connection.execute(artifact_tags.delete().filter_by(artifact_id=number).where(gone))
-    set_aliases(connection, artifact, words(given, "aliasesToAdd", "alias"))
-    drop_aliases(connection, artifact, words(given, "aliasesToDelete", "alias"))
-    return updated(connection, artifacts, number, {**changes, "updated_at": context.now})
+    origin = origin_of(connection, artifact)
+    if given.get("aliases") is not None and origin is not None:
+        replace_aliases(connection, origin, words(given, "aliases", "alias"))
+    return updated(connection, artifacts, number, {**changes, **_lifetime(given), "updated_at": context.now})
+
+
+def delete(connection: Connection, artifact: RowMapping, *, with_aliases: bool) -> None:
+    """Delete a version; `latest` is then the newest that is left.
+
+    Raises:
+        Fault: it has aliases, and these are not to go with it.
+    """
+    names = [row["alias"] for row in aliases_of(connection, artifact["id"])]
+    if names and not with_aliases:
+        held = ", ".join(map(repr, dict.fromkeys(names)))
+        raise Fault(f"this version has the aliases {held}: delete it with delete_aliases=True, or move them first")
+    remove_versions(connection, artifacts.c.id == artifact["id"])
+
+
+def delete_outputs(connection: Connection, run_id: int) -> None:
+    """Delete what a run has logged, unless another run has logged the same."""
+    others = select(artifact_outputs.c.artifact_id).where(artifact_outputs.c.run_id != run_id)
+    remove_versions(connection, (artifacts.c.run_id == run_id) & artifacts.c.id.notin_(others))
+
+
+def drop_expired(connection: Connection, now: float) -> None:
+    """Delete versions whose time to live is over, unless they are linked somewhere."""
+    over = artifacts.c.created_at + artifacts.c.ttl_seconds < now
+    elsewhere = memberships.c.collection_id != artifacts.c.collection_id
+    linked = (
+        select(memberships.c.id)
+        .where(memberships.c.artifact_id == artifacts.c.id, elsewhere)
+        .correlate(artifacts)
+        .exists()
+    )
+    remove_versions(connection, artifacts.c.ttl_seconds.isnot(None) & over & ~linked)

@@ -9,15 +9,16 @@ import os
 import posixpath
 import secrets
 import unicodedata
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from sqlalchemy import Connection, RowMapping, select, union_all
 
 from kag.server.faults import Fault, needed
-from kag.server.store import Store, all_rows, find, inserted_id, upsert
-from kag.server.tables import artifact_files, blobs, files, manifests, runs
+from kag.server.store import Store, all_rows, count, find, inserted_id, upsert
+from kag.server.tables import COMMITTED, artifact_files, artifacts, blobs, files, manifests, runs
 
 GONE = "what this link belongs to is gone"
 
@@ -44,25 +45,40 @@ async def receive(folder: Path, body: AsyncIterator[bytes], *, limit: int) -> di
     Raises:
         Fault: it is larger than the limit. Nothing stays on disk then.
     """
+    digest, size = hashlib.md5(usedforsecurity=False), 0
+    with _arriving(folder) as (path, file):
+        async for chunk in body:
+            size += len(chunk)
+            if size > limit:
+                raise Fault(f"a file may have {limit} bytes at most", status=413)
+            digest.update(chunk)
+            file.write(chunk)
+    return {"path": path, "size": size, "md5": base64.b64encode(digest.digest()).decode()}
+
+
+def keep(folder: Path, content: bytes) -> dict[str, Any]:
+    """Write to disk what this server makes itself; a row of `blobs` comes back."""
+    digest = hashlib.md5(content, usedforsecurity=False).digest()
+    with _arriving(folder) as (path, file):
+        file.write(content)
+    return {"path": path, "size": len(content), "md5": base64.b64encode(digest).decode()}
+
+
+@contextmanager
+def _arriving(folder: Path) -> Iterator[tuple[str, BinaryIO]]:
+    """A new blob, by its random name, that is there in full or not at all."""
     path = secrets.token_hex(16)
     target = blob_path(folder, path)
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_suffix(".part")
-    digest, size = hashlib.md5(usedforsecurity=False), 0
     try:
         with part.open("wb") as file:
-            async for chunk in body:
-                size += len(chunk)
-                if size > limit:
-                    raise Fault(f"a file may have {limit} bytes at most", status=413)
-                digest.update(chunk)
-                file.write(chunk)
+            yield path, file
             file.flush()
             os.fsync(file.fileno())
         part.rename(target)
     finally:
         part.unlink(missing_ok=True)
-    return {"path": path, "size": size, "md5": base64.b64encode(digest.digest()).decode()}
 
 
 def blob_path(folder: Path, path: str) -> Path:
@@ -81,12 +97,15 @@ def attach(connection: Connection, claim: dict[str, Any], blob: dict[str, Any], 
         return _drop(connection, None if old is None else old["blob_id"])
     table = manifests if claim["to"] == "manifest" else artifact_files
     found = needed(find(connection, table, id=claim["id"]), GONE)
+    if find(connection, artifacts, id=found["artifact_id"], state=COMMITTED) is not None:
+        raise Fault("this version is committed: its files do not change any more", status=409)
     connection.execute(table.update().filter_by(id=claim["id"]).values(blob_id=inserted_id(connection, blobs, blob)))
     return _drop(connection, found["blob_id"])
 
 
 def _drop(connection: Connection, blob_id: int | None) -> str | None:
-    if blob_id is None:
+    """Remove a blob that has been replaced, unless a version of an artifact shares it; its path if it is gone."""
+    if blob_id is None or count(connection, artifact_files, blob_id=blob_id):
         return None
     row = find(connection, blobs, id=blob_id)
     connection.execute(blobs.delete().filter_by(id=blob_id))

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import math
 import operator
 import re
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -16,11 +14,9 @@ from sqlalchemy import RowMapping
 from kag.number import number, sound_json
 from kag.server.faults import Fault
 from kag.server.history import reach
+from kag.server.order import Place, rank, words
 
 MAX_DEPTH = 40
-
-LONGEST = 256
-"""Letters of a text by which runs are ordered."""
 
 _TIMES = ("created_at", "heartbeat_at")
 _TEXTS = ("name", "display_name", "description", "notes", "job_type", "user", "host", "commit", "sweep_name")
@@ -180,7 +176,7 @@ def _ordered(value: Any, operand: Any, holds: Callable[[Any, Any], bool]) -> boo
     return isinstance(value, str) and isinstance(operand, str) and holds(value, operand)
 
 
-def place(view: RunView, order: Any) -> list[Any]:
+def place(view: RunView, order: Any) -> Place:
     """Where a run stands in the order `+key` or `-key`: the one with the smaller place comes first.
 
     A run without the key comes last either way, ties by age.
@@ -188,25 +184,5 @@ def place(view: RunView, order: Any) -> list[Any]:
     Raises:
         Fault: the order is malformed.
     """
-    if order is not None and not isinstance(order, str):
-        raise Fault("an order must be a text")
-    parts = [word.strip() for word in (order or "").split(",") if word.strip()]
-    ranks = [_rank(view.get(part.lstrip("+-")), falling=part.startswith("-")) for part in parts]
+    ranks = [rank(view.get(key)[1], falling=falling) for key, falling in words(order)]
     return [*ranks, view.row["created_at"], view.row["id"]]
-
-
-def _rank(entry: tuple[bool, Any], *, falling: bool) -> list[Any]:
-    found, value = entry
-    rank = float(value) if isinstance(value, bool) else number(value)
-    if not found or value is None or (rank is not None and math.isnan(rank)):
-        return [2, 0.0, []]
-    sign = -1 if falling else 1
-    if rank is not None:
-        return [1 if falling else 0, sign * _finite(rank), []]
-    text = (value if isinstance(value, str) else json.dumps(value, sort_keys=True))[:LONGEST]
-    # The end of a text comes before any letter, and behind every letter where the order is turned round.
-    return [0 if falling else 1, 0.0, [*(sign * ord(letter) for letter in text), sign * -1]]
-
-
-def _finite(rank: float) -> float:
-    return max(min(rank, sys.float_info.max), -sys.float_info.max)

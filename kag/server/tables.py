@@ -114,7 +114,7 @@ blobs = _numbered(
     "blobs",
     _needed("path", sa.String(64), unique=True),
     _needed("size", sa.BigInteger),
-    _needed("md5", sa.String(32)),
+    _needed("md5", sa.String(32), index=True),
 )
 
 files = _numbered(
@@ -151,28 +151,67 @@ attempts = _table(
     _needed("agent", sa.String(64)),
 )
 
-collections = _numbered(
-    "collections",
+artifact_types = _numbered(
+    "artifact_types",
     _owner("projects", "project_id"),
-    *_words(type=128, name=256),
+    *_words(name=128),
+    *_texts("description"),
     *_times("created_at"),
     sa.UniqueConstraint("project_id", "name"),
 )
 
+collections = _numbered(
+    "collections",
+    _owner("projects", "project_id"),
+    *_words(kind=16, type=128, name=256),
+    *_texts("description"),
+    _needed("next_version", sa.Integer),
+    *_times("created_at"),
+    sa.UniqueConstraint("project_id", "name"),
+)
+
+collection_tags = _numbered(
+    "collection_tags",
+    _owner("collections", "collection_id"),
+    *_words(name=256),
+    sa.UniqueConstraint("collection_id", "name"),
+)
+
+COMMITTED, PENDING = "COMMITTED", "PENDING"
+"""States of an artifact: all of it has arrived, or not yet."""
+
 artifacts = _numbered(
     "artifacts",
     _owner("collections", "collection_id"),
-    sa.Column("version", sa.Integer),
     *_words(digest=256, state=16),
     *_texts("description", "metadata"),
-    sa.Column("client_id", sa.String(256), index=True),
-    sa.Column("run_id", sa.Integer, sa.ForeignKey("runs.id", ondelete="SET NULL")),
+    sa.Column("distributed_id", sa.String(256), index=True),
+    sa.Column("wanted_aliases", sa.Text),
+    sa.Column("ttl_seconds", sa.BigInteger, index=True),
+    sa.Column("history_step", sa.BigInteger),
+    sa.Column("run_id", sa.Integer, sa.ForeignKey("runs.id", ondelete="SET NULL"), index=True),
     *_times("created_at", "updated_at"),
+)
+
+artifact_clients = _table(
+    "artifact_clients",
+    sa.Column("client_id", sa.String(256), primary_key=True),
+    _owner("artifacts", "artifact_id"),
+)
+
+memberships = _numbered(
+    "memberships",
+    _part_of("collections", "collection_id"),
+    _owner("artifacts", "artifact_id"),
+    _needed("version", sa.Integer),
+    *_times("created_at"),
+    sa.UniqueConstraint("collection_id", "artifact_id"),
+    sa.UniqueConstraint("collection_id", "version"),
 )
 
 aliases = _numbered(
     "aliases",
-    _owner("artifacts", "artifact_id"),
+    _owner("memberships", "membership_id"),
     _part_of("collections", "collection_id"),
     _needed("alias", sa.String(256)),
     sa.UniqueConstraint("collection_id", "alias"),
@@ -188,7 +227,8 @@ artifact_tags = _numbered(
 manifests = _numbered(
     "manifests",
     _owner("artifacts", "artifact_id"),
-    *_words(name=256, digest=256),
+    *_words(name=256, digest=256, type=16),
+    sa.Column("base_id", sa.Integer),
     sa.Column("blob_id", sa.Integer, sa.ForeignKey("blobs.id")),
 )
 
@@ -196,8 +236,10 @@ artifact_files = _numbered(
     "artifact_files",
     _owner("artifacts", "artifact_id"),
     *_words(name=1024, md5=256),
-    sa.Column("blob_id", sa.Integer, sa.ForeignKey("blobs.id")),
+    sa.Column("blob_id", sa.Integer, sa.ForeignKey("blobs.id"), index=True),
     sa.UniqueConstraint("artifact_id", "name"),
 )
 
 artifact_uses = _table("artifact_uses", _key("artifacts", "artifact_id"), _key("runs", "run_id"))
+
+artifact_outputs = _table("artifact_outputs", _key("artifacts", "artifact_id"), _key("runs", "run_id"))

@@ -8,6 +8,7 @@ from kag.server.resolvers import (
     account,
     artifact_changes,
     artifacts,
+    collection_changes,
     collections,
     files,
     history,
@@ -16,7 +17,18 @@ from kag.server.resolvers import (
     sweeps,
 )
 
-_MODULES = (account, projects, runs, history, files, sweeps, artifacts, artifact_changes, collections)
+_MODULES = (
+    account,
+    projects,
+    runs,
+    history,
+    files,
+    sweeps,
+    artifacts,
+    artifact_changes,
+    collections,
+    collection_changes,
+)
 
 
 def registry() -> Registry[Context]:

@@ -28,8 +28,8 @@ def introspection(joined: Registry[Context]) -> Resolver[Context]:
 
     def answer(context: Context, _: Any, arguments: Arguments) -> Node:
         name = arguments.get("name")
-        found = [Node("IntrospectedField", {"name": field, "args": []}) for field in joined.get(str(name), ())]
-        return Node("Introspected", {"name": name, "fields": found, "inputFields": [], "enumValues": []})
+        found = [Node("__Field", {"name": field, "args": []}) for field in joined.get(str(name), ())]
+        return Node("__Type", {"name": name, "fields": found, "inputFields": [], "enumValues": []})
 
     return answer
 

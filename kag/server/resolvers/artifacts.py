@@ -1,88 +1,92 @@
-"""Artifacts: best effort, enough to log, use, list and download them. Here: the fields of one version."""
+"""Artifacts: the fields of one version."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import RowMapping, Select, Table, select
+from sqlalchemy import RowMapping, Select, select
 
 from kag.server import artifacts
-from kag.server.arguments import Arguments, items, json_object
+from kag.server.arguments import Arguments, items
+from kag.server.artifact_files import files_of
+from kag.server.collections import origin_of, words
 from kag.server.context import Context, encode_id
-from kag.server.faults import Fault
-from kag.server.files import blob_path, media_type
-from kag.server.graphql import Node, Registry, Resolver
+from kag.server.files import media_type
+from kag.server.graphql import Node, Registry
+from kag.server.manifests import current_manifest, entries_of
 from kag.server.resolvers.fields import column, columns, constant, constants, identifier, moments, optional
 from kag.server.resolvers.files import get_link
 from kag.server.resolvers.pages import connection, listed
 from kag.server.runs import run_by_id
 from kag.server.store import all_rows, find
-from kag.server.tables import aliases, artifact_tags, artifact_uses
+from kag.server.tables import (
+    COMMITTED,
+    artifact_clients,
+    artifact_outputs,
+    artifact_tags,
+    artifact_types,
+    artifact_uses,
+)
 from kag.server.tables import artifacts as artifact_table
 from kag.server.tables import runs as run_table
 
 
 def sequence_of(context: Context, row: RowMapping, arguments: Arguments) -> Node:
-    """The collection that an artifact belongs to."""
+    """The collection that an artifact was logged to."""
     return Node("ArtifactSequence", artifacts.collection_of(context.connection, row))
 
 
-def _named(kind: str, table: Table) -> Resolver[Context]:
-    """A resolver that gives the rows of a table that belong to an artifact, in order."""
-
-    def resolve(context: Context, row: Any, arguments: Arguments) -> list[Node]:
-        query = select(table).filter_by(artifact_id=row["id"]).order_by(table.c.id)
-        return [Node(kind, one) for one in all_rows(context.connection, query)]
-
-    return resolve
+def _tags(context: Context, row: RowMapping, arguments: Arguments) -> list[Node]:
+    query = select(artifact_tags).filter_by(artifact_id=row["id"]).order_by(artifact_tags.c.id)
+    return [Node("Tag", one) for one in all_rows(context.connection, query)]
 
 
-alias_nodes = _named("ArtifactAlias", aliases)
-"""Names that point to an artifact: `latest`, `v3`, ..."""
+def _version(context: Context, row: RowMapping, arguments: Arguments) -> int | None:
+    origin = origin_of(context.connection, row)
+    return None if origin is None else int(origin["version"])
 
 
 def file_page(context: Context, row: RowMapping, arguments: Arguments) -> Node:
     """Uploaded files, with the columns of a run's, and the manifest's references: a client asks for both at once."""
     names = items(arguments, "names", str)
     bare = {"updated_at": None, "run_id": 0}
-    stored = [Node("File", {**one, **bare}) for one in artifacts.files_of(context.connection, row["id"])]
+    stored = [Node("File", {**one, **bare}) for one in files_of(context.connection, row["id"])]
     references = [Node("ReferenceFile", one, "File") for one in _references(context, row["id"])]
     found = sorted([*stored, *references], key=lambda node: str(node.value["name"]))
     return connection("File", [node for node in found if not names or node.value["name"] in names], arguments)
 
 
 def _references(context: Context, artifact_id: int) -> list[dict[str, Any]]:
-    found = artifacts.current_manifest(context.connection, artifact_id)
-    if found is None:
-        return []
-    path = blob_path(context.settings.files, found["path"])
-    if not path.is_file() or path.stat().st_size > context.settings.max_body:
-        return []
-    entries = json_object("the manifest", path.read_text(encoding="utf-8")).get("contents")
-    if not isinstance(entries, dict):
-        raise Fault("the manifest has no contents")
+    found = current_manifest(context.connection, artifact_id)
+    entries = {} if found is None else entries_of(context, found)
     return [
         {"name": name, "ref": entry["ref"], "size": entry.get("size", 0), "digest": entry.get("digest")}
         for name, entry in entries.items()
-        if isinstance(entry, dict) and isinstance(entry.get("ref"), str)
+        if isinstance(entry.get("ref"), str)
     ]
 
 
 def _entries(context: Context, row: RowMapping, arguments: Arguments) -> Node:
-    wanted = artifacts.words(arguments, "entries", "name")
+    wanted = words(arguments, "entries", "name")
     return file_page(context, row, {**arguments, "names": wanted})
 
 
 def _size(context: Context, row: RowMapping, arguments: Arguments) -> str:
-    return str(sum(one["size"] for one in artifacts.files_of(context.connection, row["id"])))
+    return str(sum(one["size"] for one in files_of(context.connection, row["id"])))
+
+
+def type_of(context: Context, collection: RowMapping, arguments: Arguments) -> Node:
+    """The type of the artifacts in a collection."""
+    place = {"project_id": collection["project_id"], "name": collection["type"]}
+    return Node("ArtifactType", find(context.connection, artifact_types, **place))
 
 
 def _type(context: Context, row: RowMapping, arguments: Arguments) -> Node:
-    return Node("ArtifactType", {"id": 0, "type": artifacts.collection_of(context.connection, row)["type"]})
+    return type_of(context, artifacts.collection_of(context.connection, row), {})
 
 
 def _manifest(context: Context, row: RowMapping, arguments: Arguments) -> RowMapping | None:
-    return artifacts.current_manifest(context.connection, row["id"])
+    return current_manifest(context.connection, row["id"])
 
 
 def _manifest_link(context: Context, row: RowMapping, arguments: Arguments) -> str:
@@ -104,13 +108,15 @@ def artifact_by_id(context: Context, _: Any, arguments: Arguments) -> Node:
 
 
 def _client_id(context: Context, _: Any, arguments: Arguments) -> dict[str, Any] | None:
-    client = str(arguments.get("clientID"))
-    found = find(context.connection, artifact_table, client_id=client)
-    return None if found is None else {"serverID": encode_id("Artifact", found["id"])}
+    found = find(context.connection, artifact_clients, client_id=str(arguments.get("clientID")))
+    return None if found is None else {"serverID": encode_id("Artifact", found["artifact_id"])}
 
 
 def _outputs(run: RowMapping) -> Select[Any]:
-    return select(artifact_table).filter_by(run_id=run["id"], state=artifacts.COMMITTED).order_by(artifact_table.c.id)
+    """What a run has logged, also where another run had logged the same before."""
+    again = select(artifact_outputs.c.artifact_id).filter_by(run_id=run["id"])
+    ours = (artifact_table.c.run_id == run["id"]) | artifact_table.c.id.in_(again)
+    return select(artifact_table).filter_by(state=COMMITTED).where(ours).order_by(artifact_table.c.id)
 
 
 def _inputs(run: RowMapping) -> Select[Any]:
@@ -123,20 +129,25 @@ def _users(artifact: RowMapping) -> Select[Any]:
     return query.where(artifact_uses.c.artifact_id == artifact["id"]).order_by(run_table.c.id)
 
 
+NO_TTL = -2
+"""Seconds to live of what lives for ever, as the client reads them."""
+
+
 TYPES: Registry[Context] = {
     "Query": {"artifact": artifact_by_id, "clientIDMapping": optional("ClientIDMapping", _client_id)},
     "Artifact": {
         "id": identifier("Artifact"),
         "artifactSequence": sequence_of,
         "artifactType": _type,
-        **columns("description", "metadata", "state", "digest", versionIndex="version"),
-        **constants(ttlDurationSeconds=-1, ttlIsInherited=False, historyStep=None, digestAlgorithm="MANIFEST_MD5"),
+        **columns("description", "metadata", "state", "digest", historyStep="history_step"),
+        **constants(ttlIsInherited=False, digestAlgorithm="MANIFEST_MD5"),
         **moments(createdAt="created_at", updatedAt="updated_at"),
-        "tags": _named("Tag", artifact_tags),
-        "aliases": alias_nodes,
+        "versionIndex": _version,
+        "ttlDurationSeconds": lambda context, row, arguments: row["ttl_seconds"] or NO_TTL,
+        "tags": _tags,
         "size": _size,
         "commitHash": lambda context, row, arguments: f"{row['id']:020x}",
-        "fileCount": lambda context, row, arguments: len(artifacts.files_of(context.connection, row["id"])),
+        "fileCount": lambda context, row, arguments: len(files_of(context.connection, row["id"])),
         "currentManifest": optional("ArtifactManifest", _manifest),
         "files": file_page,
         "filesByManifestEntries": _entries,
@@ -149,12 +160,12 @@ TYPES: Registry[Context] = {
     },
     "ManifestFile": {
         "id": identifier("ManifestFile"),
+        **columns("name", displayName="name"),
         "uploadUrl": _manifest_link,
         "uploadHeaders": constant([]),
         "directUrl": _manifest_url,
     },
-    "ArtifactAlias": {"id": identifier("Alias"), "alias": column("alias"), "artifactCollection": sequence_of},
-    "Tag": {"id": identifier("Tag"), "name": column("name")},
+    "Tag": {"id": identifier("Tag"), "name": column("name"), "tagCategoryName": constant(None)},
     "Run": {"outputArtifacts": listed("Artifact", _outputs), "inputArtifacts": listed("Artifact", _inputs)},
     "File": {
         **columns(displayName="name", digest="md5"),

@@ -7,115 +7,215 @@ from typing import Any
 
 from sqlalchemy import RowMapping, Select, select
 
-from kag.server import artifacts
-from kag.server.arguments import Arguments
+from kag.server.aliases import LATEST
+from kag.server.arguments import Arguments, json_object
+from kag.server.collections import PORTFOLIO, by_path, collection_by_id, find_collection, member
 from kag.server.context import Context, encode_id
-from kag.server.graphql import Node, Registry
-from kag.server.resolvers.artifacts import alias_nodes, file_page
-from kag.server.resolvers.fields import column, columns, constants, identifier, moments, optional, time_text
+from kag.server.faults import Fault, needed
+from kag.server.graphql import Node, Registry, Resolver
+from kag.server.order import placed
+from kag.server.resolvers.artifacts import file_page, type_of
+from kag.server.resolvers.fields import column, columns, constants, identifier, moments, optional
 from kag.server.resolvers.pages import connection, listed
 from kag.server.resolvers.projects import project_of
-from kag.server.store import all_rows, first
+from kag.server.store import all_rows, find, first
+from kag.server.tables import COMMITTED, aliases, artifact_types, collection_tags, memberships
 from kag.server.tables import artifacts as artifact_table
 from kag.server.tables import collections as collection_table
 
-
-def _membership(context: Context, row: RowMapping, arguments: Arguments) -> dict[str, RowMapping] | None:
-    return artifacts.by_path(context.connection, row["id"], arguments.get("name"))
+Row = RowMapping | Mapping[str, Any]
 
 
-def _membership_by_alias(context: Context, row: RowMapping, arguments: Arguments) -> dict[str, RowMapping] | None:
-    found = artifacts.named(context.connection, row["id"], str(arguments.get("aliasName") or "latest"))
-    return None if found is None else {"collection": row, "artifact": found}
+def collection_node(row: Row) -> Node:
+    """A collection as an object of its GraphQL type."""
+    return Node("ArtifactPortfolio" if row["kind"] == PORTFOLIO else "ArtifactSequence", row)
 
 
-def _is_of(owner: Mapping[str, Any], collection: RowMapping) -> bool:
+def _by_id(context: Context, _: Any, arguments: Arguments) -> Node:
+    return collection_node(collection_by_id(context.connection, arguments.get("id")))
+
+
+def _membership(context: Context, row: RowMapping, arguments: Arguments) -> RowMapping | None:
+    return by_path(context.connection, row["id"], arguments.get("name"))
+
+
+def _membership_by_alias(context: Context, row: RowMapping, arguments: Arguments) -> RowMapping | None:
+    return member(context.connection, row["id"], str(arguments.get("aliasName") or LATEST))
+
+
+def _belongs(owner: Row, collection: Row) -> bool:
     """Whether a collection belongs to an owner in its project: the project itself, or one type of artifacts in it."""
-    return owner.get("type") in (None, collection["type"])
+    return "project_id" not in owner or owner["name"] == collection["type"]
 
 
-def _artifact(context: Context, row: Mapping[str, Any], arguments: Arguments) -> RowMapping | None:
-    found = artifacts.by_path(context.connection, row["id"], arguments.get("name"))
-    return found["artifact"] if found is not None and _is_of(row, found["collection"]) else None
+def _project_id(owner: Row) -> int:
+    """The project that an owner of collections is, or is in."""
+    return int(owner.get("project_id", owner["id"]))
 
 
-def _collection(context: Context, row: Mapping[str, Any], arguments: Arguments) -> RowMapping | None:
-    found = artifacts.find_collection(context.connection, row["id"], arguments.get("name"))
-    return found if found is not None and _is_of(row, found) else None
+def _artifact_of(context: Context, membership: RowMapping) -> RowMapping:
+    return needed(find(context.connection, artifact_table, id=membership["artifact_id"]), "no such artifact")
 
 
-def _collections(owner: Mapping[str, Any]) -> Select[Any]:
-    type_of_owner = {"type": owner["type"]} if "type" in owner else {}
-    return select(collection_table).filter_by(project_id=owner["id"], **type_of_owner).order_by(collection_table.c.id)
+def _collection_of(context: Context, row: Row, arguments: Arguments) -> Node:
+    """The collection that a membership or an alias belongs to."""
+    return collection_node(needed(find(context.connection, collection_table, id=row["collection_id"]), "no collection"))
 
 
-def _types(context: Context, row: RowMapping) -> list[Node]:
-    query = select(collection_table.c.type).filter_by(project_id=row["id"]).distinct().order_by("type")
-    return [Node("ArtifactType", {**one, "id": row["id"]}) for one in all_rows(context.connection, query)]
+def _artifact(context: Context, row: Row, arguments: Arguments) -> RowMapping | None:
+    found = by_path(context.connection, _project_id(row), arguments.get("name"))
+    if found is None or not _belongs(row, _collection_of(context, found, {}).value):
+        return None
+    return _artifact_of(context, found)
 
 
-def _type(context: Context, row: RowMapping, arguments: Arguments) -> Node | None:
-    return next((one for one in _types(context, row) if one.value["type"] == arguments.get("name")), None)
+def _collection(context: Context, row: Row, arguments: Arguments) -> Node | None:
+    found = find_collection(context.connection, _project_id(row), arguments.get("name"))
+    return collection_node(found) if found is not None and _belongs(row, found) else None
 
 
-def _versions(collection: RowMapping) -> Select[Any]:
-    committed = select(artifact_table).filter_by(collection_id=collection["id"], state=artifacts.COMMITTED)
-    return committed.order_by(artifact_table.c.version.desc())
+def _sequence(context: Context, row: Row, arguments: Arguments) -> Node | None:
+    found = _collection(context, row, arguments)
+    return found if found is not None and found.type == "ArtifactSequence" else None
+
+
+def _listed(*, sequences: bool) -> Resolver[Context]:
+    """A resolver that gives the collections of an owner, oldest first if the client does not care."""
+
+    def resolve(context: Context, owner: Row, arguments: Arguments) -> Node:
+        query = select(collection_table).filter_by(project_id=_project_id(owner))
+        if json_object("filters", arguments.get("filters") or "{}"):
+            raise Fault("kag serve does not filter collections of artifacts")
+        found = [row for row in all_rows(context.connection, query) if _belongs(owner, row)]
+        pairs = [(place, collection_node(row)) for place, row in placed(found, arguments, COLLECTION_ORDERS, last="id")]
+        shown = [pair for pair in pairs if not sequences or pair[1].type == "ArtifactSequence"]
+        return connection("ArtifactCollection", [node for _, node in shown], arguments, [place for place, _ in shown])
+
+    return resolve
+
+
+_collections = _listed(sequences=False)
+_sequences = _listed(sequences=True)
+
+
+def _types(project: Row) -> Select[Any]:
+    return select(artifact_types).filter_by(project_id=project["id"]).order_by(artifact_types.c.name)
+
+
+def _type(context: Context, row: RowMapping, arguments: Arguments) -> RowMapping | None:
+    return find(context.connection, artifact_types, project_id=row["id"], name=str(arguments.get("name")))
+
+
+def _members(collection: Row) -> Select[Any]:
+    """The versions in a collection with their numbers there."""
+    query = select(artifact_table, memberships.c.version)
+    query = query.join(memberships, memberships.c.artifact_id == artifact_table.c.id)
+    return query.where(memberships.c.collection_id == collection["id"])
+
+
+def _latest(context: Context, collection: RowMapping, arguments: Arguments) -> RowMapping | None:
+    return first(context.connection, _members(collection).order_by(memberships.c.version.desc()))
+
+
+def _versions(context: Context, collection: RowMapping, arguments: Arguments) -> Node:
+    """The versions in a collection, newest first if the client does not care; only committed ones are in it."""
+    filters = json_object("filters", arguments.get("filters") or "{}")
+    if filters not in ({}, {"state": COMMITTED}):
+        raise Fault(f"kag serve lists the versions that are {COMMITTED} and has no other filter for them")
+    rows = all_rows(context.connection, _members(collection))
+    found = placed(rows, arguments, VERSION_ORDERS, last="version", newest=True)
+    nodes = [Node("Artifact", row) for _, row in found]
+    return connection("VersionedArtifact", nodes, arguments, [place for place, _ in found])
+
+
+def _alias(name: str, collection_id: int, key: str) -> Node:
+    return Node("ArtifactAlias", {"id": key, "alias": name, "collection_id": collection_id})
+
+
+def _aliases(context: Context, **place: int) -> list[Node]:
+    rows = all_rows(context.connection, select(aliases).filter_by(**place).order_by(aliases.c.id))
+    return [_alias(row["alias"], row["collection_id"], encode_id("Alias", row["id"])) for row in rows]
 
 
 def _all_aliases(context: Context, row: RowMapping, arguments: Arguments) -> Node:
-    versions = all_rows(context.connection, select(artifact_table).filter_by(collection_id=row["id"]))
-    found = [one for version in versions for one in alias_nodes(context, version, {})]
-    return connection("ArtifactAlias", found, arguments)
+    return connection("ArtifactAlias", _aliases(context, collection_id=row["id"]), arguments)
 
 
-def _memberships(context: Context, row: RowMapping, arguments: Arguments) -> Node:
-    """Where an artifact belongs: the collection that it was made in, since none is linked elsewhere here."""
-    owner = artifacts.collection_of(context.connection, row)
-    member = Node("ArtifactCollectionMembership", {"collection": owner, "artifact": row})
-    return connection("ArtifactMembership", [member], arguments)
+def _memberships(artifact: RowMapping) -> Select[Any]:
+    """Where a version belongs: the collection that it was logged to, then those that it is linked to."""
+    return select(memberships).filter_by(artifact_id=artifact["id"]).order_by(memberships.c.id)
 
 
+def _member_aliases(context: Context, row: RowMapping, arguments: Arguments) -> list[Node]:
+    """The names of a member of a collection. Its number there is one of them, as W&B has it: older clients learn the
+    number in no other way.
+    """
+    number = _alias(f"v{row['version']}", row["collection_id"], encode_id("Membership", row["id"]))
+    return [*_aliases(context, membership_id=row["id"]), number]
+
+
+def _artifact_aliases(context: Context, row: RowMapping, arguments: Arguments) -> list[Node]:
+    places = all_rows(context.connection, _memberships(row))
+    return [one for place in places for one in _member_aliases(context, place, {})]
+
+
+COLLECTION_ORDERS = {"name": "name", "createdAt": "created_at"}
+VERSION_ORDERS = {"createdAt": "created_at", "updatedAt": "updated_at", "versionIndex": "version"}
+"""Words of `order` -> columns."""
+
+
+_COLLECTION: dict[str, Resolver[Context]] = {
+    "id": identifier("ArtifactCollection"),
+    **columns("name", "description"),
+    **moments(createdAt="created_at", updatedAt="created_at"),
+    "state": lambda context, row, arguments: row.get("state", "READY"),
+    "project": project_of,
+    "defaultArtifactType": type_of,
+    "artifactMembership": optional("ArtifactCollectionMembership", _membership_by_alias),
+    "artifacts": _versions,
+    "aliases": _all_aliases,
+    "tags": listed("Tag", lambda row: select(collection_tags).filter_by(collection_id=row["id"]).order_by("id")),
+}
 TYPES: Registry[Context] = {
+    "Query": {"artifactCollection": _by_id},
     "ArtifactCollectionMembership": {
-        "id": lambda context, row, arguments: encode_id("Membership", row["artifact"]["id"]),
-        "versionIndex": lambda context, row, arguments: row["artifact"]["version"],
-        "createdAt": lambda context, row, arguments: time_text(row["artifact"]["created_at"]),
-        "aliases": lambda context, row, arguments: alias_nodes(context, row["artifact"], {}),
-        "artifactCollection": lambda context, row, arguments: Node("ArtifactSequence", row["collection"]),
-        "artifact": lambda context, row, arguments: Node("Artifact", row["artifact"]),
-        "files": lambda context, row, arguments: file_page(context, row["artifact"], arguments),
+        "id": identifier("Membership"),
+        "versionIndex": column("version"),
+        **moments(createdAt="created_at"),
+        "aliases": _member_aliases,
+        "artifactCollection": _collection_of,
+        "artifact": lambda context, row, arguments: Node("Artifact", _artifact_of(context, row)),
+        "files": lambda context, row, arguments: file_page(context, _artifact_of(context, row), arguments),
     },
+    "ArtifactAlias": {**columns("id", "alias"), "artifactCollection": _collection_of},
     "ArtifactType": {
         "id": identifier("ArtifactType"),
-        "name": column("type"),
-        **constants(description=None, createdAt="1970-01-01T00:00:00Z"),
-        "artifactCollections": listed("ArtifactCollection", _collections, "ArtifactSequence"),
-        **dict.fromkeys(("artifactCollection", "artifactSequence"), optional("ArtifactSequence", _collection)),
+        **columns("name", "description"),
+        **moments(createdAt="created_at"),
+        "artifactCollections": _collections,
+        "artifactCollection": _collection,
+        "artifactSequence": _sequence,
+        "artifactSequences": _sequences,
         "artifact": optional("Artifact", _artifact),
     },
     "Project": {
         "artifact": optional("Artifact", _artifact),
         "artifactCollectionMembership": optional("ArtifactCollectionMembership", _membership),
-        "artifactCollection": optional("ArtifactSequence", _collection),
-        "artifactCollections": listed("ArtifactCollection", _collections, "ArtifactSequence"),
-        "artifactTypes": lambda context, row, arguments: connection("ArtifactType", _types(context, row), arguments),
-        "artifactType": _type,
+        "artifactCollection": _collection,
+        "artifactCollections": _collections,
+        "artifactTypes": listed("ArtifactType", _types),
+        "artifactType": optional("ArtifactType", _type),
     },
-    "Artifact": {"artifactMemberships": _memberships},
+    "Artifact": {
+        "aliases": _artifact_aliases,
+        "artifactMemberships": listed("ArtifactCollectionMembership", _memberships),
+    },
     "ArtifactSequence": {
-        "id": identifier("ArtifactCollection"),
-        **columns("name"),
-        **constants(description=None, state="READY", digestAlgorithm="MANIFEST_MD5"),
-        **moments(createdAt="created_at", updatedAt="created_at"),
-        "project": project_of,
-        "defaultArtifactType": lambda context, row, arguments: Node("ArtifactType", {"id": 0, "type": row["type"]}),
-        "latestArtifact": optional("Artifact", lambda context, row, _: first(context.connection, _versions(row))),
-        "artifactMembership": optional("ArtifactCollectionMembership", _membership_by_alias),
-        "artifacts": listed("VersionedArtifact", _versions, "Artifact", newest=True),
-        "aliases": _all_aliases,
-        "tags": lambda context, row, arguments: connection("Tag", [], arguments),
+        **_COLLECTION,
+        **constants(digestAlgorithm="MANIFEST_MD5"),
+        "latestArtifact": optional("Artifact", _latest),
     },
+    "ArtifactPortfolio": _COLLECTION,
     "VersionedArtifactEdge": {
         **columns("node", "cursor"),
         "version": lambda context, row, arguments: f"v{row['node'].value['version']}",

@@ -14,13 +14,10 @@ from kag.server.arguments import Arguments
 from kag.server.context import Context
 from kag.server.faults import Fault
 from kag.server.graphql import Node, Resolver
+from kag.server.order import Place, placed
 from kag.server.store import all_rows
 
 MAX_PAGE = 10_000
-
-
-Place = list[Any]
-"""What puts a node where it is in its list: larger than that of the node before, and of the same types."""
 
 
 def connection(kind: str, nodes: Sequence[Node], arguments: Arguments, places: Sequence[Place] | None = None) -> Node:
@@ -93,9 +90,8 @@ def listed(kind: str, query: Callable[[Any], Select[Any]], node: str = "", newes
     """
 
     def resolve(context: Context, row: Any, arguments: Arguments) -> Node:
-        sign = -1 if newest else 1
-        found = sorted(all_rows(context.connection, query(row)), key=lambda one: sign * one["id"])
-        places = [[sign * one["id"]] for one in found]
-        return connection(kind, [Node(node or kind, one) for one in found], arguments, places)
+        found = placed(all_rows(context.connection, query(row)), {}, {}, last="id", newest=newest)
+        nodes = [Node(node or kind, one) for _, one in found]
+        return connection(kind, nodes, arguments, [place for place, _ in found])
 
     return resolve

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import RowMapping, select
 
 from kag.server.arguments import Arguments, entity_of, input_of, items
+from kag.server.artifacts import delete_outputs
 from kag.server.begin import begin, delete, rewind
 from kag.server.context import Context, decode_id
 from kag.server.faults import Fault
@@ -35,7 +36,11 @@ def _upsert(context: Context, _: Any, arguments: Arguments) -> Node:
 
 
 def _delete(context: Context, _: Any, arguments: Arguments) -> Node:
-    delete(context, decode_id("Run", input_of(arguments).get("id")))
+    given = input_of(arguments)
+    number = decode_id("Run", given.get("id"))
+    if given.get("deleteArtifacts"):
+        delete_outputs(context.connection, number)
+    delete(context, number)
     return Node("DeleteRunPayload", {"clientMutationId": None, "success": True})
 
 

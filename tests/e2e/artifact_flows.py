@@ -1,0 +1,100 @@
+"""What a wandb client does with artifacts, whatever its version: `python artifact_flows.py PROJECT`.
+
+It runs in the client's own environment, so it imports nothing but the client, and prints what each flow gave as JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+from typing import Any
+
+import wandb
+
+
+def artifact(name: str, *files: str, **words: Any) -> wandb.Artifact:
+    """An artifact whose files hold their names."""
+    made = wandb.Artifact(name, type="model", **words)
+    for file in files:
+        with made.new_file(file) as opened:
+            opened.write(file)
+    return made
+
+
+def files(found: wandb.Artifact, folder: str) -> list[str]:
+    """The files that a version downloads."""
+    return sorted(os.listdir(found.download(root=folder)))
+
+
+def synced(project: str) -> list[Any]:
+    """A run without a network that logs a table and an artifact, uploaded later."""
+    with wandb.init(project=project, id="offline", mode="offline") as run:
+        run.log({"table": wandb.Table(columns=["x"], data=[[1], [2]])})
+        run.log_artifact(artifact("synced", "s.txt"))
+    folders = [str(path) for path in pathlib.Path("wandb").glob("offline-run-*")]
+    loud = os.environ | {"WANDB_SILENT": "false"}
+    subprocess.run([sys.executable, "-m", "wandb", "sync", *folders], env=loud, check=True, timeout=200)
+    logged = wandb.Api().run(f"kag/{project}/offline").logged_artifacts()
+    return sorted([one.source_name, len(files(one, f"synced/{one.name}"))] for one in logged)
+
+
+def versions(project: str) -> dict[str, Any]:
+    """Versions that go on from others, that runs make together, and that are linked; the run goes on after it."""
+    api, path = wandb.Api(), f"kag/{project}"
+    with wandb.init(project=project, id="maker") as run:
+        run.log_artifact(artifact("m", "f.txt")).wait()
+        draft = api.artifact(f"{path}/m:latest").new_draft()
+        with draft.new_file("g.txt") as opened:
+            opened.write("g.txt")
+        run.log_artifact(draft).wait()
+        more = run.log_artifact(artifact("m", "h.txt", incremental=True)).wait()
+        run.upsert_artifact(artifact("joint", "part0.txt"), distributed_id="group")
+        run.finish_artifact(artifact("joint", "part1.txt"), distributed_id="group").wait()
+        run.link_artifact(more, f"{project}/shelf", aliases=["prod"])
+        try:
+            run.link_artifact(more, "wandb-registry-model/shelf")
+            registry = "linked"
+        except (ValueError, wandb.Error):
+            registry = "refused"
+        run.log({"after": 1})
+    linked = api.artifact(f"{path}/shelf:prod")
+    return {
+        "draft": files(api.artifact(f"{path}/m:v1"), "draft"),
+        "incremental": files(api.artifact(f"{path}/m:v2"), "incremental"),
+        "joint": files(api.artifact(f"{path}/joint:latest"), "joint"),
+        "linked": [linked.version, linked.source_version, linked.collection.name, files(linked, "linked")],
+        "registry": registry,
+        "after": [row["after"] for row in api.run(f"{path}/maker").scan_history()],
+    }
+
+
+def collections(project: str) -> dict[str, Any]:
+    """Versions and collections changed and deleted."""
+    api, path = wandb.Api(), f"kag/{project}"
+    try:
+        api.artifact(f"{path}/m:latest").delete()
+        refused = ""
+    except wandb.Error as error:
+        refused = str(error)
+    api.artifact(f"{path}/m:v2").delete(delete_aliases=True)
+    latest = api.artifact(f"{path}/m:latest").version
+    kept = api.artifact_collection("model", f"{path}/m")
+    kept.description, kept.name = "for tests", "renamed"
+    kept.save()
+    api.artifact_collection("model", f"{path}/joint").delete()
+    found = {one.name: one.description for one in wandb.Api().artifact_collections(path, "model")}
+    return {"refused": "delete_aliases=True" in refused, "latest": latest, "found": found}
+
+
+def main() -> None:
+    """Run all flows."""
+    project = sys.argv[1]
+    found = {"synced": synced(project), "versions": versions(project), "collections": collections(project)}
+    print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main()
