@@ -33,6 +33,7 @@ from kag.server.page.routes import routes as page_routes
 from kag.server.page.site import Site
 from kag.server.resolvers import registry
 from kag.server.runs import run_by_path
+from kag.server.schema import Documents, served
 from kag.server.store import Store
 
 log = logging.getLogger("kag.server")
@@ -63,6 +64,7 @@ class Server:
     def __init__(self, site: Site) -> None:
         self.site = site
         self.registry = registry()
+        self.documents = Documents(served())
         self.reported: set[str] = set()
 
     def routes(self) -> list[Route]:
@@ -92,12 +94,13 @@ class Server:
         return JSONResponse(await run_in_threadpool(self._execute, request, user, query, variables, name))
 
     def _execute(self, request: Request, user: str, query: str, variables: dict[str, Any], name: Any) -> dict[str, Any]:
-        document = graphql.parsed(query)
+        document = self.documents.checked(query)
         operation = graphql.operation_of(document, name)
         transaction = self.site.store.write if graphql.writes(operation, WRITING) else self.site.store.read
         with transaction() as connection:
             context = self.site.asked(connection, request, user, self.site.clock(), sharing_writer(request))
-            data, unknown = graphql.execute(self.registry, document, operation, variables, context)
+            schema = self.documents.schema
+            data, unknown = graphql.execute(self.registry, schema, document, operation, variables, context)
         for path in dict.fromkeys(unknown):
             if path not in self.reported:
                 log.warning("unknown GraphQL field %s", path)

@@ -12,7 +12,7 @@ from kag.server.arguments import Arguments, input_of, items
 from kag.server.context import Context, decode_id
 from kag.server.faults import needed
 from kag.server.graphql import Node, Registry, Resolver
-from kag.server.resolvers.fields import constants
+from kag.server.resolvers.fields import columns, constants, identifier
 from kag.server.resolvers.pages import connection
 from kag.server.store import find
 from kag.server.tables import artifacts as artifact_table
@@ -98,5 +98,7 @@ TYPES: Registry[Context] = {
         "artifact": lambda context, row, arguments: Node(
             "Artifact", find(context.connection, artifact_table, id=row["artifact_id"])
         ),
+        "id": identifier("File"),
+        **columns("name", displayName="name"),
     },
 }

@@ -46,7 +46,7 @@ def file_page(context: Context, row: RowMapping, arguments: Arguments) -> Node:
     names = items(arguments, "names", str)
     bare = {"updated_at": None, "run_id": 0}
     stored = [Node("File", {**one, **bare}) for one in artifacts.files_of(context.connection, row["id"])]
-    references = [Node("ReferenceFile", one, "File") for one in _references(context, row["id"])]
+    references = [Node("ReferenceFile", one) for one in _references(context, row["id"])]
     found = sorted([*stored, *references], key=lambda node: str(node.value["name"]))
     return connection("File", [node for node in found if not names or node.value["name"] in names], arguments)
 
@@ -152,9 +152,10 @@ TYPES: Registry[Context] = {
         "uploadUrl": _manifest_link,
         "uploadHeaders": constant([]),
         "directUrl": _manifest_url,
+        **columns("name", displayName="name"),
     },
     "ArtifactAlias": {"id": identifier("Alias"), "alias": column("alias"), "artifactCollection": sequence_of},
-    "Tag": {"id": identifier("Tag"), "name": column("name")},
+    "Tag": {"id": identifier("Tag"), "name": column("name"), "tagCategoryName": constant(None)},
     "Run": {"outputArtifacts": listed("Artifact", _outputs), "inputArtifacts": listed("Artifact", _inputs)},
     "File": {
         **columns(displayName="name", digest="md5"),

@@ -9,13 +9,13 @@ from sqlalchemy import RowMapping, Select, select
 
 from kag.server import artifacts
 from kag.server.arguments import Arguments
-from kag.server.context import Context, encode_id
+from kag.server.context import Context, decode_id, encode_id
 from kag.server.graphql import Node, Registry
 from kag.server.resolvers.artifacts import alias_nodes, file_page
 from kag.server.resolvers.fields import column, columns, constants, identifier, moments, optional, time_text
 from kag.server.resolvers.pages import connection, listed
 from kag.server.resolvers.projects import project_of
-from kag.server.store import all_rows, first
+from kag.server.store import all_rows, find, first
 from kag.server.tables import artifacts as artifact_table
 from kag.server.tables import collections as collection_table
 
@@ -42,6 +42,10 @@ def _artifact(context: Context, row: Mapping[str, Any], arguments: Arguments) ->
 def _collection(context: Context, row: Mapping[str, Any], arguments: Arguments) -> RowMapping | None:
     found = artifacts.find_collection(context.connection, row["id"], arguments.get("name"))
     return found if found is not None and _is_of(row, found) else None
+
+
+def _collection_by_id(context: Context, _: Any, arguments: Arguments) -> RowMapping | None:
+    return find(context.connection, collection_table, id=decode_id("ArtifactCollection", arguments["id"]))
 
 
 def _collections(owner: Mapping[str, Any]) -> Select[Any]:
@@ -93,7 +97,9 @@ TYPES: Registry[Context] = {
         "artifactCollections": listed("ArtifactCollection", _collections, "ArtifactSequence"),
         **dict.fromkeys(("artifactCollection", "artifactSequence"), optional("ArtifactSequence", _collection)),
         "artifact": optional("Artifact", _artifact),
+        "artifactSequences": listed("ArtifactCollection", _collections, "ArtifactSequence"),
     },
+    "Query": {"artifactCollection": optional("ArtifactSequence", _collection_by_id)},
     "Project": {
         "artifact": optional("Artifact", _artifact),
         "artifactCollectionMembership": optional("ArtifactCollectionMembership", _membership),

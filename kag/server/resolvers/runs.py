@@ -90,6 +90,12 @@ TYPES: Registry[Context] = {
         "updateRunState": _update_state,
         "notifyScriptableRunAlert": _alert,
     },
+    "RunInfo": {
+        **columns("program"),
+        **constants(args=None, os=None, python=None, colab=None, executable=None, codeSaved=False),
+        **constants(cpuCount=None, gpuCount=None, gpu=None),
+        "git": lambda context, row, arguments: Node("GitInfo", {"remote": row["repo"], "commit": row["commit"]}),
+    },
     "Run": {
         "id": identifier("Run"),
         **columns("name", "description", "notes", "config", "commit", "host", "repo"),
@@ -107,5 +113,7 @@ TYPES: Registry[Context] = {
         "stopped": lambda context, row, arguments: told_to_stop(context.connection, row),
         "sweepName": _sweep_name,
         "user": lambda context, row, arguments: user(context, row["user"]),
+        "internalId": identifier("Run"),
+        "runInfo": lambda context, row, arguments: Node("RunInfo", row),
     },
 }
