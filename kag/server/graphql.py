@@ -23,7 +23,7 @@ from graphql import (
 )
 from graphql.language import ast
 
-from kag.server.faults import Fault
+from kag.server.faults import Fault, Refused
 from kag.server.refused import REFUSED
 from kag.server.schema import taken
 
@@ -152,10 +152,9 @@ class _Execution(Generic[C]):
         self, value: Any, definition: GraphQLField, selections: list[ast.SelectionSetNode], path: tuple[str, ...]
     ) -> Any:
         if isinstance(value, Node):
-            kind: Any = get_named_type(definition.type)
-            return self.object(
-                value, kind if is_object_type(kind) else self.schema.type_map[value.type], selections, path
-            )
+            declared: Any = get_named_type(definition.type)
+            kind: Any = declared if is_object_type(declared) else self.schema.type_map[value.type]
+            return self.object(value, kind, selections, path)
         if isinstance(value, (list, tuple)):
             return [self.complete(item, definition, selections, path) for item in value]
         return value
@@ -164,7 +163,7 @@ class _Execution(Generic[C]):
         """What the schema says of itself. Clients up to 0.24 ask what fields a type has before they use them."""
         asked = self.values(node.arguments).get("name")
         if isinstance(asked, str) and asked in REFUSED:
-            raise Fault(REFUSED[asked])
+            raise Refused(REFUSED[asked])
         operation = ast.OperationDefinitionNode(
             operation=self.operation.operation,
             variable_definitions=self.operation.variable_definitions,

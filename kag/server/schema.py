@@ -2,7 +2,8 @@
 
 A field of a query that it lacks is none of its business: such a field is answered with null (see graphql.py), so that
 a new client goes on working. Whatever would be ignored otherwise is refused in words: a mutation, an argument or an
-input field that is not known, a value of the wrong type, and what refused.py names.
+input field that is not known, a value of the wrong type, and what refused.py names. An input field that is not known
+and null says nothing, and is dropped: clients send all that W&B's own schema had when they were built.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from graphql.type import GraphQLArgument
 from graphql.utilities import coerce_input_value, validate_input_value
 from graphql.validation import KnownArgumentNamesRule, MaxIntrospectionDepthRule, ValidationRule
 
-from kag.server.faults import Fault
+from kag.server.faults import Fault, Refused
 from kag.server.refused import REFUSED
 
 MAX_TOKENS = 20_000
@@ -73,7 +74,8 @@ class Documents:
         """The document of a text.
 
         Raises:
-            Fault: it is none, is beyond all measure, or asks for what is not served.
+            Fault: it is none, or is beyond all measure.
+            Refused: it asks for what is not served.
         """
         return self._kept(text) if len(text) <= KEPT_LETTERS else self._checked(text)
 
@@ -86,7 +88,7 @@ class Documents:
         except RecursionError as error:
             raise Fault("malformed GraphQL: nested too deeply") from error
         if errors:
-            raise Fault(errors[0].message)
+            raise Refused(errors[0].message)
         return document
 
 
@@ -94,28 +96,40 @@ def taken(arguments: Mapping[str, GraphQLArgument], given: Mapping[str, Any]) ->
     """The arguments of a field as their types have them: those that were sent, in the end all that are needed.
 
     Raises:
-        Fault: one is missing, holds what its type has not, or what is not served.
+        Refused: one is missing, holds what its type has not, or what is not served.
     """
     missing = [name for name, one in arguments.items() if is_required_argument(one) and given.get(name) is None]
     if missing:
-        raise Fault(f"{missing[0]} is missing")
+        raise Refused(f"{missing[0]} is missing")
     return {name: _value(name, given[name], one.type) for name, one in arguments.items() if name in given}
 
 
-def _value(name: str, value: Any, kind: GraphQLInputType) -> Any:
+def _value(name: str, sent: Any, kind: GraphQLInputType) -> Any:
     errors: list[str] = []
+    value = _said(sent, kind)
     validate_input_value(
         value, kind, lambda error, path: errors.append(f"{'.'.join(map(str, [name, *path]))}: {error.message}")
     )
     if errors:
-        raise Fault(errors[0])
+        raise Refused(errors[0])
     coerced = coerce_input_value(value, kind)
     _check_served(coerced, kind)
     return coerced
 
 
+def _said(value: Any, kind: GraphQLInputType) -> Any:
+    """A value without the fields that are not known and null."""
+    bare = get_nullable_type(kind)
+    if is_list_type(bare) and isinstance(value, list):
+        return [_said(one, bare.of_type) for one in value]
+    if is_input_object_type(bare) and isinstance(value, dict):
+        known = {name: _said(inner, bare.fields[name].type) for name, inner in value.items() if name in bare.fields}
+        return known | {name: inner for name, inner in value.items() if name not in known and inner is not None}
+    return value
+
+
 def _check_served(value: Any, kind: GraphQLInputType) -> None:
-    """Raise a Fault if something in a value is set that is not served."""
+    """Raise Refused if something in a value is set that is not served."""
     bare = get_nullable_type(kind)
     if is_list_type(bare):
         for one in value or ():
@@ -123,5 +137,5 @@ def _check_served(value: Any, kind: GraphQLInputType) -> None:
     elif is_input_object_type(bare):
         for name, inner in (value or {}).items():
             if inner is not None and f"{bare.name}.{name}" in REFUSED:
-                raise Fault(REFUSED[f"{bare.name}.{name}"])
+                raise Refused(REFUSED[f"{bare.name}.{name}"])
             _check_served(inner, bare.fields[name].type)

@@ -10,6 +10,8 @@ from kag.server.graphql import Node, Registry
 from kag.server.keys import list_keys
 from kag.server.resolvers.fields import columns, constant, constants
 from kag.server.resolvers.pages import connection
+from kag.server.store import total
+from kag.server.tables import blobs
 
 FEATURES = ("FILESTREAM_GZIP", "SWEEPS_QUERY_FILTERING", "MARK_RUN_FILES_UPLOADED")
 """Features of newer servers that this one has; the client takes its older ways for all others."""
@@ -60,6 +62,7 @@ TYPES: Registry[Context] = {
         **constants(id=encode_id("Entity", 1), isTeam=True, available=False, readOnly=False, defaultAccess="PRIVATE"),
         **constants(organization=None, user=None, xxhashDigestsEnabled=False, members=[], entityType="TEAM"),
         **constants(readOnlyAdmin=False, privateOnly=False, codeSavingEnabled=True, isPaid=False),
-        **constants(limits=None, photoUrl=None, storageBytes=None),
+        **constants(limits=None, photoUrl=None),
+        "storageBytes": lambda context, row, arguments: total(context.connection, blobs.c.size),
     },
 }

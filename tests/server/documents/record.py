@@ -197,9 +197,8 @@ class Module:
         listed = [one.value for one in self.assigned(name, scope) if isinstance(one.value, ast.List)]
         items = [item for one in listed for item in one.elts]
         for node in ast.walk(scope):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "append":
-                if getattr(node.func.value, "id", None) == name:
-                    items.extend(node.args)
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == f"{name}.append":
+                items.extend(node.args)
         return [self.texts(one, scope, within) for one in items]
 
     def returned(self, name: str, within: tuple[ast.AST, ...]) -> list[str]:
