@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import RowMapping, select
 
+from kag.server.alerts import keep
 from kag.server.arguments import Arguments, entity_of, input_of, items
 from kag.server.context import Context, decode_id
 from kag.server.faults import Fault
@@ -15,7 +16,7 @@ from kag.server.graphql import Node, Registry
 from kag.server.resolvers.account import user
 from kag.server.resolvers.fields import columns, constants, identifier, moments
 from kag.server.resolvers.projects import project_of
-from kag.server.runs import edit_run, ensure_project, find_run_by_path, run_by_id, start_run, tail
+from kag.server.runs import edit_run, ensure_project, run_by_id, run_by_path, start_run, tail
 from kag.server.tables import EVENTS
 from kag.server.tables import runs as run_table
 from kag.server.tables import sweeps as sweep_table
@@ -78,8 +79,9 @@ def _wandb_config(context: Context, row: RowMapping, arguments: Arguments) -> st
 def _alert(context: Context, _: Any, arguments: Arguments) -> Node:
     given = input_of(arguments)
     entity = entity_of(context, given)
-    found = find_run_by_path(context.connection, entity, given.get("projectName"), given.get("runName"))
-    return Node("NotifyScriptableRunAlertPayload", {"success": found is not None})
+    run = run_by_path(context.connection, entity, given.get("projectName"), given.get("runName"))
+    keep(context.connection, run["id"], given, now=context.now)
+    return Node("NotifyScriptableRunAlertPayload", {"success": True})
 
 
 TYPES: Registry[Context] = {
