@@ -1,6 +1,7 @@
 """The web application: routes, keys, hosts, and what becomes of an error.
 
-A fault of the request is a 4xx. A fault of this server is never a 5xx, since the client repeats those for hours:
+A fault of the request is a 4xx; what GraphQL clients ask for and is not served, 200 with an error, since of a 4xx some
+show the number alone. A fault of this server is never a 5xx, since the client repeats those for hours:
 GraphQL gives it as an error with status 200, a stream or a file with 429 (come again) if the database is busy, else
 with 400.
 """

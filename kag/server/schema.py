@@ -47,7 +47,7 @@ def served() -> GraphQLSchema:
     return build_schema(text, assume_valid_sdl=True, no_location=True)
 
 
-class Served(ValidationRule):
+class ServedRule(ValidationRule):
     """Refuses mutations that are not known, and what refused.py names."""
 
     def enter_field(self, node: ast.FieldNode, *_: Any) -> None:
@@ -82,7 +82,7 @@ class Documents:
     def _checked(self, text: str) -> ast.DocumentNode:
         try:
             document = parse(text, no_location=True, max_tokens=MAX_TOKENS)
-            errors = validate(self.schema, document, [Served, KnownArgumentNamesRule, MaxIntrospectionDepthRule])
+            errors = validate(self.schema, document, [ServedRule, KnownArgumentNamesRule, MaxIntrospectionDepthRule])
         except GraphQLSyntaxError as error:
             raise Fault(f"malformed GraphQL: {error.message}") from error
         except RecursionError as error:
