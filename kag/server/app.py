@@ -1,6 +1,7 @@
 """The web application: routes, keys, hosts, and what becomes of an error.
 
-A fault of the request is a 4xx. A fault of this server is never a 5xx, since the client repeats those for hours:
+A fault of the request is a 4xx; what GraphQL clients ask for and is not served, 200 with an error, since of a 4xx some
+show the number alone. A fault of this server is never a 5xx, since the client repeats those for hours:
 GraphQL gives it as an error with status 200, a stream or a file with 429 (come again) if the database is busy, else
 with 400.
 """
@@ -34,6 +35,7 @@ from kag.server.page.routes import routes as page_routes
 from kag.server.page.site import Site
 from kag.server.resolvers import registry
 from kag.server.runs import run_by_path
+from kag.server.schema import Documents, served
 from kag.server.store import Store
 
 log = logging.getLogger("kag.server")
@@ -60,6 +62,7 @@ class Server:
     def __init__(self, site: Site) -> None:
         self.site = site
         self.registry = registry()
+        self.documents = Documents(served())
         self.reported: set[str] = set()
 
     def routes(self) -> list[Route]:
@@ -89,12 +92,13 @@ class Server:
         return JSONResponse(await run_in_threadpool(self._execute, request, user, query, variables, name))
 
     def _execute(self, request: Request, user: str, query: str, variables: dict[str, Any], name: Any) -> dict[str, Any]:
-        document = graphql.parsed(query)
+        document = self.documents.checked(query)
         operation = graphql.operation_of(document, name)
         transaction = self.site.store.write if graphql.writes(operation) else self.site.store.read
         with transaction() as connection:
             context = self.site.asked(connection, request, user, self.site.clock(), sharing_writer(request))
-            data, unknown = graphql.execute(self.registry, document, operation, variables, context)
+            schema = self.documents.schema
+            data, unknown = graphql.execute(self.registry, schema, document, operation, variables, context)
         for path in dict.fromkeys(unknown):
             if path not in self.reported:
                 log.warning("unknown GraphQL field %s", path)

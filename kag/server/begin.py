@@ -16,7 +16,7 @@ from sqlalchemy import RowMapping, insert
 from kag.number import number
 from kag.server.arguments import Arguments, entity_of, text
 from kag.server.context import Context, decode_id
-from kag.server.faults import Fault
+from kag.server.faults import Fault, Refused
 from kag.server.filestream import line_row, step_of, with_keys
 from kag.server.history import page
 from kag.server.runs import ALL_STREAMS, changes_of, checked_name, find_run, of_stream, run_by_id, run_by_path
@@ -82,7 +82,7 @@ def _new(
     connection, now = context.connection, context.now
     buried = find(connection, deleted_runs, project_id=project["id"], name=name)
     if buried is not None and given.get("host") is None and not given.get("state"):
-        raise Fault(f"the run {name!r} was deleted; what is logged for it is not kept")
+        raise Refused(f"the run {name!r} was deleted; what is logged for it is not kept")
     connection.execute(deleted_runs.delete().filter_by(project_id=project["id"], name=name))
     row = {
         "project_id": project["id"],
@@ -120,7 +120,7 @@ def _parent(context: Context, project_id: int, run: RowMapping) -> tuple[RowMapp
     found = find_run(context.connection, project_id, point.get("run_id") or point.get("run"))
     last = number(point.get("step", point.get("value")))
     if found is None or last is None or point.get("metric", "_step") != "_step":
-        raise Fault(f"a run can be forked from a step of a run that is in its project; {point!r} is none", status=404)
+        raise Refused(f"a run can be forked from a step of a run that is in its project; {point!r} is none")
     return found, last
 
 
@@ -150,7 +150,7 @@ def rewind(context: Context, given: Arguments) -> RowMapping:
     run = run_by_path(connection, entity_of(context, given), given.get("projectName"), given.get("runName"), lock=True)
     last = number(given.get("metricValue"))
     if given.get("metricName") != "_step" or last is None or not abs(last) < 2**62:
-        raise Fault("a run can be taken back to a _step only")
+        raise Refused("a run can be taken back to a _step only")
     connection.execute(lines.delete().where(of_stream(run["id"], HISTORY), lines.c.step > int(last)))
     kept = [json.loads(body) for body in page(connection, run["id"], low=None, high=None)]
     summary = {key: value for row in kept for key, value in row.items()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import operator
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -30,6 +31,14 @@ _TREES = {"summary": "summary", "summary_metrics": "summary", "config": "config"
 """First word of a dotted key -> column of JSON."""
 
 
+_QUOTED = re.compile(r"""\[(['"])(.*?)\1\]""")
+
+
+def _dotted(key: str) -> str:
+    """A key with dots alone: `summary_metrics['a/b']` is written for `summary_metrics.a/b`."""
+    return _QUOTED.sub(r".\2", key)
+
+
 def _snake(key: str) -> str:
     """A key as the database writes it: clients write `createdAt` and `created_at`."""
     return re.sub("[A-Z]", lambda letter: f"_{letter[0].lower()}", key)
@@ -55,9 +64,11 @@ class RunView:
 
     def get(self, key: str) -> tuple[bool, Any]:
         """Whether the run has a value at a key, and the value."""
-        head, _, rest = key.partition(".")
+        head, _, rest = _dotted(key).partition(".")
         if key == "state":
             return True, self.state
+        if key == "duration":
+            return True, self.row["heartbeat_at"] - self.row["created_at"]
         if head == "tags":
             tags = json.loads(self.row["tags"])
             return True, rest in tags if rest else tags
@@ -148,7 +159,36 @@ def _operate(name: str, found: bool, value: Any, operand: Any, depth: int) -> bo
         return found is bool(operand)
     if name in _ORDERS:
         return _ordered(value, operand, _ORDERS[name])
+    if name == "$all":
+        if not isinstance(operand, list):
+            raise Fault("$all needs a list")
+        return bool(operand) and all(_equal(value, one) for one in operand)
+    if name == "$size":
+        return isinstance(value, list) and len(value) == _whole(name, operand)
+    if name == "$mod":
+        return _remains(value, operand)
     raise Fault(f"no operator {name}")
+
+
+def _whole(name: str, operand: Any) -> int:
+    if isinstance(operand, bool) or not isinstance(operand, (int, float)) or operand != operand // 1:
+        raise Fault(f"{name} needs whole numbers")
+    return int(operand)
+
+
+def _remains(value: Any, operand: Any) -> bool:
+    """Whether a number leaves a remainder: it is cut to a whole one, and the remainder has its sign."""
+    if not isinstance(operand, list) or len(operand) != 2:
+        raise Fault("$mod needs a list of divisor and remainder")
+    divisor, remainder = (_whole("$mod", one) for one in operand)
+    if divisor == 0:
+        raise Fault("$mod cannot divide by 0")
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    if isinstance(value, float) and not math.isfinite(value):
+        return False
+    left = abs(int(value)) % abs(divisor)
+    return (left if value >= 0 else -left) == remainder
 
 
 def _pattern(text: Any) -> re.Pattern[str]:

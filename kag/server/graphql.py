@@ -1,9 +1,8 @@
-"""GraphQL as far as the client needs it: parse the document, walk the selection, ask the registry for each field.
+"""GraphQL as far as the client needs it: walk the selection of a document and ask the registry for each field.
 
 A registry maps type -> field -> resolver. An object of a type that it lacks is plain: its fields are the items of its
-value. Any other field that it lacks answers null, and its path is reported: that list is all that it takes to see what
-a new client asks for. Arguments and fragments follow the language; there is no validation
-against a schema, because the registry is no full schema.
+value. A field that neither it nor the schema has answers null, and its path is reported: that list is all that it takes
+to see what a new client asks for. Types, arguments and introspection are the schema's (see schema.py).
 """
 
 from __future__ import annotations
@@ -12,12 +11,22 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
-from graphql import GraphQLSyntaxError, parse, value_from_ast_untyped
+from graphql import (
+    GraphQLField,
+    GraphQLObjectType,
+    GraphQLSchema,
+    execute_sync,
+    get_named_type,
+    is_abstract_type,
+    is_object_type,
+    value_from_ast_untyped,
+)
 from graphql.language import ast
 
-from kag.server.faults import Fault
+from kag.server.faults import Fault, Refused
+from kag.server.refused import REFUSED
+from kag.server.schema import taken
 
-MAX_TOKENS = 20_000
 MAX_FIELDS = 5_000
 """Fields of one selection after its fragments are spread: a document cannot grow beyond what it was sent as."""
 
@@ -31,23 +40,8 @@ class Node:
     """An object of a GraphQL type."""
 
     type: str
+    """Whose resolvers answer. The client sees the type of the schema, where that is not for the object to say."""
     value: Any = None
-    shown: str | None = None
-    """Type that the client sees, where the registry tells apart what GraphQL does not."""
-
-
-def parsed(text: str) -> ast.DocumentNode:
-    """The document.
-
-    Raises:
-        Fault: it is none, or is beyond all measure.
-    """
-    try:
-        return parse(text, no_location=True, max_tokens=MAX_TOKENS)
-    except GraphQLSyntaxError as error:
-        raise Fault(f"malformed GraphQL: {error.message}") from error
-    except RecursionError as error:
-        raise Fault("malformed GraphQL: nested too deeply") from error
 
 
 def operation_of(document: ast.DocumentNode, name: str | None) -> ast.OperationDefinitionNode:
@@ -73,19 +67,24 @@ def writes(operation: ast.OperationDefinitionNode) -> bool:
 
 def execute(
     registry: Registry[C],
+    schema: GraphQLSchema,
     document: ast.DocumentNode,
     operation: ast.OperationDefinitionNode,
     variables: Mapping[str, Any],
     context: C,
 ) -> tuple[dict[str, Any], list[str]]:
-    """Answer an operation: the data, and the paths of the fields that the registry does not know.
+    """Answer an operation: the data, and the paths of the fields that are not known.
 
     Args:
         registry: type -> field -> resolver.
+        schema: the types of fields and arguments.
         document: holds the fragments.
         operation: one of the document's.
         variables: as sent; defaults of the operation are added.
         context: handed to every resolver.
+
+    Raises:
+        Fault: the document or an argument is malformed, or a resolver refuses.
     """
     fragments = {node.name.value: node for node in document.definitions if isinstance(node, ast.FragmentDefinitionNode)}
     given: dict[str, Any] = {}
@@ -95,10 +94,12 @@ def execute(
             given[name] = variables[name]
         elif definition.default_value is not None:
             given[name] = value_from_ast_untyped(definition.default_value)
-    run = _Execution(registry, fragments, given, context)
-    root = Node("Mutation" if operation.operation.value == "mutation" else "Query")
+    run = _Execution(registry, schema, operation, fragments, given, context)
+    root = schema.get_root_type(operation.operation)
+    if root is None:
+        raise Fault(f"operation {operation.operation.value} is not served")
     try:
-        return run.object(root, [operation.selection_set], ()), run.unknown
+        return run.object(Node(root.name), root, [operation.selection_set], ()), run.unknown
     except RecursionError as error:
         raise Fault("malformed GraphQL: nested too deeply") from error
 
@@ -106,62 +107,100 @@ def execute(
 @dataclass
 class _Execution(Generic[C]):
     registry: Registry[C]
+    schema: GraphQLSchema
+    operation: ast.OperationDefinitionNode
     fragments: Mapping[str, ast.FragmentDefinitionNode]
     variables: Mapping[str, Any]
     context: C
     unknown: list[str] = field(default_factory=list)
+    taken: dict[int, dict[str, Any]] = field(default_factory=dict)
+    """Arguments by the id of their field's node: a list asks the same of each of its members."""
 
-    def object(self, node: Node, selections: Sequence[ast.SelectionSetNode], path: tuple[str, ...]) -> dict[str, Any]:
+    def object(
+        self, node: Node, kind: GraphQLObjectType, selections: Sequence[ast.SelectionSetNode], path: tuple[str, ...]
+    ) -> dict[str, Any]:
         fields: dict[str, list[ast.FieldNode]] = {}
-        for count, one in enumerate(self.fields(node.shown or node.type, selections, ())):
+        for count, one in enumerate(self.fields(kind, selections, ())):
             if count >= MAX_FIELDS:
                 raise Fault("malformed GraphQL: too many fields")
             key = one.alias.value if one.alias else one.name.value
             fields.setdefault(key, []).append(one)
-        return {key: self.field(node, same, path) for key, same in fields.items()}
+        return {key: self.field(node, kind, same, path) for key, same in fields.items()}
 
-    def field(self, node: Node, nodes: list[ast.FieldNode], path: tuple[str, ...]) -> Any:
+    def field(self, node: Node, kind: GraphQLObjectType, nodes: list[ast.FieldNode], path: tuple[str, ...]) -> Any:
         name = nodes[0].name.value
         if name == "__typename":
-            return node.shown or node.type
+            return kind.name
+        if name in ("__schema", "__type") and kind is self.schema.query_type:
+            return self.introspected(nodes[0])
         here = (*path, name)
-        resolvers = self.registry.get(node.type)
-        if resolvers is not None and name in resolvers:
-            value = resolvers[name](self.context, node.value, self.values(nodes[0].arguments))
-        elif resolvers is None and name in node.value:
+        definition, resolvers = kind.fields.get(name), self.registry.get(node.type)
+        if definition is not None and resolvers is not None and name in resolvers:
+            value = resolvers[name](self.context, node.value, self.arguments(nodes[0], definition))
+        elif definition is not None and resolvers is None and name in node.value:
             value = node.value[name]
         else:
             self.unknown.append(".".join((node.type, *here)))
             return None
         selections = [one.selection_set for one in nodes if one.selection_set is not None]
-        return self.complete(value, selections, here)
+        return self.complete(value, definition, selections, here)
 
-    def complete(self, value: Any, selections: list[ast.SelectionSetNode], path: tuple[str, ...]) -> Any:
+    def complete(
+        self, value: Any, definition: GraphQLField, selections: list[ast.SelectionSetNode], path: tuple[str, ...]
+    ) -> Any:
         if isinstance(value, Node):
-            return self.object(value, selections, path)
+            declared: Any = get_named_type(definition.type)
+            kind: Any = declared if is_object_type(declared) else self.schema.type_map[value.type]
+            return self.object(value, kind, selections, path)
         if isinstance(value, (list, tuple)):
-            return [self.complete(item, selections, path) for item in value]
+            return [self.complete(item, definition, selections, path) for item in value]
         return value
 
+    def introspected(self, node: ast.FieldNode) -> Any:
+        """What the schema says of itself. Clients up to 0.24 ask what fields a type has before they use them."""
+        asked = self.values(node.arguments).get("name")
+        if isinstance(asked, str) and asked in REFUSED:
+            raise Refused(REFUSED[asked])
+        operation = ast.OperationDefinitionNode(
+            operation=self.operation.operation,
+            variable_definitions=self.operation.variable_definitions,
+            selection_set=ast.SelectionSetNode(selections=(node,)),
+        )
+        document = ast.DocumentNode(definitions=(operation, *self.fragments.values()))
+        answer = execute_sync(self.schema, document, variable_values=dict(self.variables))
+        if answer.data is None:
+            raise Fault(f"malformed GraphQL: {answer.errors[0].message if answer.errors else 'no answer'}")
+        return answer.data[node.alias.value if node.alias else node.name.value]
+
+    def arguments(self, node: ast.FieldNode, definition: GraphQLField) -> dict[str, Any]:
+        if id(node) not in self.taken:
+            self.taken[id(node)] = taken(definition.args, self.values(node.arguments))
+        return self.taken[id(node)]
+
     def fields(
-        self, type_name: str, selections: Sequence[ast.SelectionSetNode], spread: tuple[str, ...]
+        self, kind: GraphQLObjectType, selections: Sequence[ast.SelectionSetNode], spread: tuple[str, ...]
     ) -> Iterator[ast.FieldNode]:
         for selection in (one for part in selections for one in part.selections if self.is_included(one)):
             if isinstance(selection, ast.FieldNode):
                 yield selection
             elif isinstance(selection, ast.InlineFragmentNode):
                 condition = selection.type_condition
-                if condition is None or applies(condition.name.value, type_name):
-                    yield from self.fields(type_name, [selection.selection_set], spread)
+                if condition is None or self.applies(condition.name.value, kind):
+                    yield from self.fields(kind, [selection.selection_set], spread)
             elif isinstance(selection, ast.FragmentSpreadNode):
-                yield from self.fragment(selection.name.value, type_name, spread)
+                yield from self.fragment(selection.name.value, kind, spread)
 
-    def fragment(self, name: str, type_name: str, spread: tuple[str, ...]) -> Iterator[ast.FieldNode]:
+    def fragment(self, name: str, kind: GraphQLObjectType, spread: tuple[str, ...]) -> Iterator[ast.FieldNode]:
         fragment = self.fragments.get(name)
         if fragment is None or name in spread or len(spread) > 50:
             raise Fault(f"malformed GraphQL: the fragment {name} is missing or contains itself")
-        if applies(fragment.type_condition.name.value, type_name):
-            yield from self.fields(type_name, [fragment.selection_set], (*spread, name))
+        if self.applies(fragment.type_condition.name.value, kind):
+            yield from self.fields(kind, [fragment.selection_set], (*spread, name))
+
+    def applies(self, condition: str, kind: GraphQLObjectType) -> bool:
+        """Whether a fragment on one type holds for an object of another."""
+        named = self.schema.type_map.get(condition)
+        return named is kind or (is_abstract_type(named) and self.schema.is_sub_type(named, kind))
 
     def is_included(self, selection: ast.SelectionNode) -> bool:
         conditions = [one for one in selection.directives or () if one.name.value in ("include", "skip")]
@@ -183,12 +222,3 @@ class _Execution(Generic[C]):
         if isinstance(node, ast.ObjectValueNode):
             return self.values(node.fields)
         return value_from_ast_untyped(node)
-
-
-INTERFACES = {"ArtifactCollection": ("ArtifactSequence", "ArtifactPortfolio")}
-"""Interface -> types, where a fragment may name the interface."""
-
-
-def applies(condition: str, type_name: str) -> bool:
-    """Whether a fragment on one type holds for an object of another."""
-    return condition == type_name or type_name in INTERFACES.get(condition, ())

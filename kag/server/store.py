@@ -132,6 +132,11 @@ def highest(connection: Connection, column: Column[int], *where: ColumnElement[b
     return -1 if found is None else int(found)
 
 
+def total(connection: Connection, column: Column[int]) -> int:
+    """The sum of a column over all rows."""
+    return int(connection.execute(select(func.coalesce(func.sum(column), 0))).scalar_one())
+
+
 def inserted_id(connection: Connection, table: Table, values: Mapping[str, Any]) -> int:
     """Insert one row; its id."""
     key = connection.execute(table.insert().values(**values)).inserted_primary_key

@@ -126,6 +126,14 @@ files = _numbered(
     sa.UniqueConstraint("run_id", "name"),
 )
 
+alerts = _numbered(
+    "alerts",
+    _owner("runs", "run_id"),
+    *_texts("title", "text", nullable=False),
+    *_words(level=16),
+    *_times("wait", "created_at"),
+)
+
 agents = _numbered(
     "agents",
     _owner("sweeps", "sweep_id"),

@@ -88,14 +88,23 @@ def test_a_run_is_deleted_and_a_project_listed(client: Any, project: str) -> Non
     assert found == [True, 0, "tester", "kag"]
 
 
-def test_what_the_server_does_not_know_is_null_and_named_in_its_log(make_client: Any, database: str) -> None:
-    """Without `--strict`, which the other tests serve with."""
-    client = make_client(database)
+def test_a_user_reads_why_something_is_not_served_and_what_to_use_instead(client: Any, project: str) -> None:
     found = client.python(
         """
-        import json, wandb
-        print(json.dumps([one.username for one in wandb.Api().users("anyone")]))
-        """
+        import json, sys, wandb
+        wandb.init(project=sys.argv[1], id="first").finish()
+        try:
+            list(wandb.Api().reports(f"kag/{sys.argv[1]}"))
+        except Exception as error:
+            print(json.dumps([str(error)]))
+        """,
+        project,
     )
-    assert found == []
-    assert client.server.log.read_text().count("unknown GraphQL field Query.users") == 1
+    assert "kag does not serve W&B reports; `kag report` writes one" in found[0]
+
+
+def test_what_the_server_does_not_know_is_null_and_named_in_its_log(make_client: Any, database: str) -> None:
+    """Without `--strict`, which the other tests serve with."""
+    server = make_client(database).server
+    assert server.graphql("{viewer{username shoeSize}}")["viewer"] == {"username": "tester", "shoeSize": None}
+    assert server.log.read_text().count("unknown GraphQL field User.viewer.shoeSize") == 1

@@ -6,16 +6,30 @@ import base64
 import gzip
 import json
 import string
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
+from graphql import (
+    GraphQLEnumType,
+    GraphQLInputObjectType,
+    GraphQLInputType,
+    GraphQLObjectType,
+    assert_object_type,
+    get_nullable_type,
+    is_list_type,
+    is_required_argument,
+    is_required_input_field,
+)
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kag.errors import UserError
 from kag.server.keys import list_keys, new_key, revoke_key
+from kag.server.refused import REFUSED
+from kag.server.schema import served
 from kag.server.serve import check_address
 from kag.server.store import Store
 from kag.server.tables import metadata
@@ -268,10 +282,13 @@ def test_sql_in_names_is_only_a_name(site: Any, name: str) -> None:
 def test_bad_names_of_runs_and_projects_are_refused(site: Any, name: Any) -> None:
     before = contents(site)
     query = "mutation($input: X!){upsertBucket(input:$input){bucket{id}}}"
+    given: list[dict[str, Any]] = [{"name": "ok", "modelName": "p", "entityName": name or "a/b"}]
     if name != "":
-        assert site.post(query, input={"name": name, "modelName": "p"}).status_code == 400
-        assert site.post(query, input={"name": "ok", "modelName": name}).status_code == 400
-    assert site.post(query, input={"name": "ok", "modelName": "p", "entityName": name or "a/b"}).status_code == 400
+        given += [{"name": name, "modelName": "p"}, {"name": "ok", "modelName": name}]
+    for one in given:
+        answer = site.post(query, input=one)
+        assert answer.status_code == (400 if isinstance(name, str) else 200), "what is no text is refused by its type"
+        assert answer.json()["errors"][0]["message"]
     assert contents(site) == before
 
 
@@ -280,67 +297,79 @@ json_values = st.recursive(
     lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=8), inner, max_size=3)),
     max_leaves=8,
 )
-MUTATIONS = (
-    "upsertBucket", "upsertModel", "upsertSweep", "createAgent", "agentHeartbeat", "createRunFiles", "deleteFiles",
-    "deleteRun", "stopRun", "updateRunState", "createArtifact", "createArtifactFiles", "createArtifactManifest",
-    "commitArtifact", "updateArtifact", "useArtifact", "addAliases", "notifyScriptableRunAlert", "deleteSweep",
-)  # fmt: skip
-WORDS = (
-    "id", "name", "modelName", "projectName", "entityName", "runName", "config", "summaryMetrics", "tags", "sweep",
-    "state", "files", "host", "runState", "metrics", "artifactID", "artifactFiles", "aliases", "digest",
-    "artifactTypeName",
-    "artifactCollectionName", "artifactManifestID", "displayName", "notes",
-)  # fmt: skip
 KNOWN = st.sampled_from(["first", "p", "kag", "{}", "UnVuOjE=", "U3dlZXA6MQ==", "QWdlbnQ6MQ==", "RUNNING", "../x"])
+numbers = st.integers(-5, 5)
 
 
-def fuzz_mutation(site: Any, name: str, given: dict[str, Any]) -> None:
-    site.run()
-    query = f"mutation($input: X!){{ {name}(input: $input) {{ __typename }} }}"
+def fitting(kind: GraphQLInputType) -> st.SearchStrategy[Any]:
+    """Values that a type allows, and now and then any other."""
+    bare = get_nullable_type(kind)
+    if is_list_type(bare):
+        strategy: st.SearchStrategy[Any] = st.lists(fitting(bare.of_type), max_size=2)
+    elif isinstance(bare, GraphQLInputObjectType):
+        fields = {name: fitting(one.type) for name, one in bare.fields.items()}
+        needed = {name for name, one in bare.fields.items() if is_required_input_field(one)}
+        optional = {name: one for name, one in fields.items() if name not in needed}
+        strategy = st.fixed_dictionaries({name: fields[name] for name in needed}, optional=optional)
+    elif isinstance(bare, GraphQLEnumType):
+        strategy = st.sampled_from(list(bare.values))
+    else:
+        plain = {"Boolean": st.booleans(), "Int": numbers, "Int64": st.one_of(numbers, st.integers()), "Float": numbers}
+        strategy = plain.get(str(bare), st.one_of(KNOWN, st.text(max_size=12)))
+    return st.one_of(strategy, strategy, strategy, json_values)
+
+
+def requests_of(kind: GraphQLObjectType, names: Sequence[str]) -> st.SearchStrategy[tuple[str, dict[str, Any]]]:
+    """Fields of a type, each with arguments that it has."""
+    chosen = []
+    for name in names:
+        arguments = kind.fields[name].args
+        fits = {key: fitting(one.type) for key, one in arguments.items()}
+        needed = {key: fits.pop(key) for key, one in arguments.items() if is_required_argument(one)}
+        chosen.append(st.tuples(st.just(name), st.fixed_dictionaries(needed, optional=fits)))
+    return st.one_of(*chosen)
+
+
+def fuzz(site: Any, operation: str, outer: str, request: tuple[str, dict[str, Any]]) -> None:
+    """Ask for a field somewhere in a document; no argument may break the server."""
+    field, arguments = request
+    words = "(" + " ".join(f"${key}: X" for key in arguments) + ")" if arguments else ""
+    passed = "(" + " ".join(f"{key}: ${key}" for key in arguments) + ")" if arguments else ""
+    document = f"{operation}{words}{{{outer % (field + passed + '{__typename}')}}}"
     answer = site.http.post(
-        "/graphql", content=json.dumps({"query": query, "variables": {"input": given}}), headers={"Content-Type": "x"}
-    )
-    assert answer.status_code < 500
-    assert "the server failed" not in answer.text, (name, given)
-
-
-def fuzz_query(site: Any, field: str, arguments: dict[str, Any]) -> None:
-    site.run()
-    site.log(0, [{"_step": 0, "loss": 1}])
-    words = " ".join(f"${key}: X" for key in arguments)
-    passed = " ".join(f"{key}: ${key}" for key in arguments)
-    inner = f"{field}({passed})" if arguments else field
-    query = f'query{"(" + words + ")" if words else ""}{{project(name:"p"){{run(name:"first"){{{inner}}} {inner}}}}}'
-    answer = site.http.post(
-        "/graphql", content=json.dumps({"query": query, "variables": arguments}), headers={"Content-Type": "x"}
+        "/graphql", content=json.dumps({"query": document, "variables": arguments}), headers={"Content-Type": "x"}
     )
     assert answer.status_code < 500
     assert "the server failed" not in answer.text, (field, arguments)
 
 
-mutation_inputs = st.dictionaries(st.sampled_from(WORDS), st.one_of(KNOWN, json_values), max_size=6)
-query_arguments = st.dictionaries(
-    st.sampled_from(["samples", "minStep", "maxStep", "specs", "keys", "filters", "order", "first", "after", "names",
-                     "pattern", "last", "name", "sweepName", "upload"]),
-    st.one_of(KNOWN, json_values, st.integers(-5, 5)),
-    max_size=4,
-)  # fmt: skip
-query_fields = st.sampled_from(
-    ["history", "events", "sampledHistory", "files", "logLines", "runs", "runCount", "sweeps", "sweep", "wandbConfig",
-     "artifactCollectionMembership", "artifactTypes", "artifact", "parquetHistory", "outputArtifacts"]
-)  # fmt: skip
+MUTATION, RUN, PROJECT = (assert_object_type(served().type_map[name]) for name in ("Mutation", "Run", "Project"))
+mutations = requests_of(MUTATION, [name for name in MUTATION.fields if f"Mutation.{name}" not in REFUSED])
+of_runs = requests_of(RUN, [name for name, field in RUN.fields.items() if field.args])
+of_projects = requests_of(PROJECT, [name for name, field in PROJECT.fields.items() if field.args])
+OF_RUN, OF_PROJECT = 'project(name:"p"){run(name:"first"){%s}}', 'project(name:"p"){%s}'
+
+
+@pytest.fixture
+def logged(site: Any) -> Any:
+    """A site with a row of a run."""
+    site.run()
+    site.log(0, [{"_step": 0, "loss": 1}])
+    return site
 
 
 @FUZZ
-@given(name=st.sampled_from(MUTATIONS), given_input=mutation_inputs)
-def test_no_mutation_breaks_the_server(site: Any, name: str, given_input: dict[str, Any]) -> None:
-    fuzz_mutation(site, name, given_input)
+@given(request=mutations)
+def test_no_mutation_breaks_the_server(site: Any, request: tuple[str, dict[str, Any]]) -> None:
+    site.run()
+    fuzz(site, "mutation", "%s", request)
 
 
 @FUZZ
-@given(field=query_fields, arguments=query_arguments)
-def test_no_query_breaks_the_server(site: Any, field: str, arguments: dict[str, Any]) -> None:
-    fuzz_query(site, field, arguments)
+@given(of_run=of_runs, of_project=of_projects)
+def test_no_query_breaks_the_server(logged: Any, of_run: Any, of_project: Any) -> None:
+    fuzz(logged, "query", OF_RUN, of_run)
+    fuzz(logged, "query", OF_PROJECT, of_project)
 
 
 @FUZZ
@@ -357,12 +386,12 @@ def test_no_stream_breaks_the_server(site: Any, body: Any, files: dict[str, Any]
 
 @pytest.mark.slow(40)
 @FUZZ_LONG
-@given(name=st.sampled_from(MUTATIONS), given_input=mutation_inputs, field=query_fields, arguments=query_arguments)
-def test_no_request_of_thousands_breaks_the_server(
-    site: Any, name: str, given_input: dict[str, Any], field: str, arguments: dict[str, Any]
-) -> None:
-    fuzz_mutation(site, name, given_input)
-    fuzz_query(site, field, arguments)
+@given(mutation=mutations, of_run=of_runs, of_project=of_projects)
+def test_no_request_of_thousands_breaks_the_server(site: Any, mutation: Any, of_run: Any, of_project: Any) -> None:
+    site.run()
+    fuzz(site, "mutation", "%s", mutation)
+    fuzz(site, "query", OF_RUN, of_run)
+    fuzz(site, "query", OF_PROJECT, of_project)
 
 
 def test_an_open_address_needs_tls_or_a_decision(tmp_path: Path) -> None:

@@ -41,5 +41,4 @@ def registry() -> Registry[Context]:
             if twice:
                 raise ValueError(f"{type_name}: {', '.join(sorted(twice))} has two resolvers")
             known.update(fields)
-    joined["Query"]["__type"] = account.introspection(joined)
     return joined

@@ -109,7 +109,7 @@ TYPES: Registry[Context] = {
     },
     "NewArtifactFile": {
         "id": identifier("ArtifactFile"),
-        **columns("name", displayName="name"),
+        **columns("name", "md5", displayName="name", digest="md5"),
         "storagePath": lambda context, row, arguments: f"artifact-files/{row['id']}",
         "uploadUrl": _file_link,
         **constants(uploadHeaders=[], uploadMultipartUrls=None),

@@ -51,7 +51,7 @@ def file_page(context: Context, row: RowMapping, arguments: Arguments) -> Node:
     names = items(arguments, "names", str)
     bare = {"updated_at": None, "run_id": 0}
     stored = [Node("File", {**one, **bare}) for one in files_of(context.connection, row["id"])]
-    references = [Node("ReferenceFile", one, "File") for one in _references(context, row["id"])]
+    references = [Node("ReferenceFile", one) for one in _references(context, row["id"])]
     found = sorted([*stored, *references], key=lambda node: str(node.value["name"]))
     return connection("File", [node for node in found if not names or node.value["name"] in names], arguments)
 

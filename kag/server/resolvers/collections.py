@@ -174,7 +174,9 @@ _COLLECTION: dict[str, Resolver[Context]] = {
     "artifactMembership": optional("ArtifactCollectionMembership", _membership_by_alias),
     "artifacts": _versions,
     "aliases": _all_aliases,
-    "tags": listed("Tag", lambda row: select(collection_tags).filter_by(collection_id=row["id"]).order_by("id")),
+    "tags": listed("Tag", lambda row: select(collection_tags).filter_by(collection_id=row["id"])),
+    **constants(digestAlgorithm="MANIFEST_MD5"),
+    "latestArtifact": optional("Artifact", _latest),
 }
 TYPES: Registry[Context] = {
     "Query": {"artifactCollection": _by_id},
@@ -210,12 +212,7 @@ TYPES: Registry[Context] = {
         "aliases": _artifact_aliases,
         "artifactMemberships": listed("ArtifactCollectionMembership", _memberships),
     },
-    "ArtifactSequence": {
-        **_COLLECTION,
-        **constants(digestAlgorithm="MANIFEST_MD5"),
-        "latestArtifact": optional("Artifact", _latest),
-    },
-    "ArtifactPortfolio": _COLLECTION,
+    **dict.fromkeys(("ArtifactSequence", "ArtifactPortfolio"), _COLLECTION),
     "VersionedArtifactEdge": {
         **columns("node", "cursor"),
         "version": lambda context, row, arguments: f"v{row['node'].value['version']}",

@@ -50,7 +50,7 @@ def _files(context: Context, row: RowMapping, arguments: Arguments) -> Node:
     if arguments.get("upload") or not names:
         return connection("File", found, arguments, [[one.value["name"]] for one in found])
     absent = [{"run_id": row["id"], "name": checked_path(name)} for name in names if checked_path(name) not in known]
-    return connection("File", [*found, *(Node("AbsentFile", one, "File") for one in absent)], arguments)
+    return connection("File", [*found, *(Node("AbsentFile", one) for one in absent)], arguments)
 
 
 def _delete(context: Context, _: Any, arguments: Arguments) -> Node:

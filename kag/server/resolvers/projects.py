@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from operator import itemgetter
 from typing import Any
 
@@ -28,6 +29,10 @@ def _projects(context: Context, _: Any, arguments: Arguments) -> Node:
     query = select(project_table).filter_by(entity=entity_of(context, arguments))
     rows = all_rows(context.connection, query.order_by(project_table.c.id.desc()))
     return connection("Project", [Node("Project", row) for row in rows], arguments, [[-row["id"]] for row in rows])
+
+
+def _of(entity: Mapping[str, Any]) -> Arguments:
+    return {"entityName": entity["name"]}
 
 
 def _upsert(context: Context, _: Any, arguments: Arguments) -> Node:
@@ -77,13 +82,19 @@ TYPES: Registry[Context] = {
         "internalId": lambda context, row, arguments: str(row["id"]),
         **columns("name", "description", entityName="entity"),
         "entity": lambda context, row, arguments: Node("Entity", {"name": row["entity"]}),
-        **constants(access="PRIVATE", views=None, isBenchmark=False, readOnly=False, runQueues=[]),
+        **constants(access="PRIVATE", views=None, isBenchmark=False, readOnly=False, repo=None, dockerImage=None),
         **moments(createdAt="created_at"),
         "user": lambda context, row, arguments: user(context, context.user),
         **dict.fromkeys(("run", "bucket"), optional("Run", _run)),
         "runs": _runs,
         "buckets": _runs,
         "runCount": lambda context, row, arguments: len(_selected(context, row, arguments)),
-        "allViews": lambda context, row, arguments: connection("View", [], arguments),
+    },
+    "User": {"projects": _projects},
+    "Entity": {
+        "project": optional(
+            "Project", lambda context, row, arguments: _project(context, row, {**arguments, **_of(row)})
+        ),
+        "projects": lambda context, row, arguments: _projects(context, row, {**arguments, **_of(row)}),
     },
 }

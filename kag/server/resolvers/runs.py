@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import RowMapping, select
 
+from kag.server.alerts import keep
 from kag.server.arguments import Arguments, entity_of, input_of, items
 from kag.server.artifacts import delete_outputs
 from kag.server.begin import begin, delete, rewind
@@ -17,7 +18,7 @@ from kag.server.graphql import Node, Registry
 from kag.server.resolvers.account import user
 from kag.server.resolvers.fields import columns, constants, identifier, moments
 from kag.server.resolvers.projects import project_of
-from kag.server.runs import edit_run, ensure_project, find_run_by_path, run_by_id, tail
+from kag.server.runs import edit_run, ensure_project, run_by_id, run_by_path, tail
 from kag.server.tables import EVENTS
 from kag.server.tables import runs as run_table
 from kag.server.tables import sweeps as sweep_table
@@ -80,6 +81,7 @@ def _wandb_config(context: Context, row: RowMapping, arguments: Arguments) -> st
     """The client's own part of the config, only the keys asked for."""
     internal = json.loads(row["config"]).get("_wandb", {})
     value = internal.get("value", internal) if isinstance(internal, dict) else {}
+    value = value if isinstance(value, dict) else {}
     wanted = items(arguments, "keys", str)
     return json.dumps({key: value[key] for key in value if not wanted or key in wanted})
 
@@ -87,8 +89,9 @@ def _wandb_config(context: Context, row: RowMapping, arguments: Arguments) -> st
 def _alert(context: Context, _: Any, arguments: Arguments) -> Node:
     given = input_of(arguments)
     entity = entity_of(context, given)
-    found = find_run_by_path(context.connection, entity, given.get("projectName"), given.get("runName"))
-    return Node("NotifyScriptableRunAlertPayload", {"success": found is not None})
+    run = run_by_path(context.connection, entity, given.get("projectName"), given.get("runName"))
+    keep(context.connection, run["id"], given, now=context.now)
+    return Node("NotifyScriptableRunAlertPayload", {"success": True})
 
 
 TYPES: Registry[Context] = {
@@ -99,6 +102,12 @@ TYPES: Registry[Context] = {
         "rewindRun": _rewind,
         "updateRunState": _update_state,
         "notifyScriptableRunAlert": _alert,
+    },
+    "RunInfo": {
+        **columns("program"),
+        **constants(args=None, os=None, python=None, colab=None, executable=None, codeSaved=False),
+        **constants(cpuCount=None, gpuCount=None, gpu=None),
+        "git": lambda context, row, arguments: Node("GitInfo", {"remote": row["repo"], "commit": row["commit"]}),
     },
     "Run": {
         "id": identifier("Run"),
@@ -117,5 +126,7 @@ TYPES: Registry[Context] = {
         "stopped": lambda context, row, arguments: told_to_stop(context.connection, row),
         "sweepName": _sweep_name,
         "user": lambda context, row, arguments: user(context, row["user"]),
+        "internalId": identifier("Run"),
+        "runInfo": lambda context, row, arguments: Node("RunInfo", row),
     },
 }
