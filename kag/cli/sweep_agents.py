@@ -59,19 +59,22 @@ def interruptible() -> Iterator[Callable[[], None]]:
 
 
 @contextmanager
-def running_agents(path: str, environment: Mapping[str, str], shares: Sequence[int | None]) -> Iterator[Agents]:
+def running_agents(
+    path: str, environment: Mapping[str, str], shares: Sequence[int | None], inherited: Sequence[int] = ()
+) -> Iterator[Agents]:
     """Run agents inside the block; whoever still runs at its end is ended with its trial.
 
     Args:
         path: of the sweep, `entity/project/id`.
         environment: how they reach the server.
         shares: how many trials each one may start; None is no limit.
+        inherited: descriptors that they keep open.
     """
     agents: list[Popen[bytes]] = []
     try:
         for number, share in enumerate(shares):
             extra = environment_of(number, len(shares), environment, graphics(environment), cores())
-            agents.append(_start(path, {**environment, **extra}, number, share))
+            agents.append(_start(path, {**environment, **extra}, number, share, inherited))
         yield agents
     finally:
         end(agents)
@@ -103,8 +106,7 @@ def environment_of(
 
     W&B's agents give up after a few failures at the start. Here the sweep decides how often a point may fail.
     """
-    programs = f"{Path(sys.executable).parent}{os.pathsep}{environment.get('PATH', os.defpath)}"
-    own = {"WANDB_AGENT_DISABLE_FLAPPING": "true", "WANDB_AGENT_MAX_INITIAL_FAILURES": "1000", "PATH": programs}
+    own = {"WANDB_AGENT_DISABLE_FLAPPING": "true", "WANDB_AGENT_MAX_INITIAL_FAILURES": "1000"}
     if devices:
         own["CUDA_VISIBLE_DEVICES"] = devices[number % len(devices)]
     if agents > 1 and "OMP_NUM_THREADS" not in environment:
@@ -112,12 +114,14 @@ def environment_of(
     return own
 
 
-def _start(path: str, environment: Mapping[str, str], number: int, count: int | None) -> Popen[bytes]:
-    words = [sys.executable, "-m", "wandb", "agent", *(["--count", str(count)] if count else []), path]
+def _start(
+    path: str, environment: Mapping[str, str], number: int, count: int | None, inherited: Sequence[int]
+) -> Popen[bytes]:
+    words = [sys.executable, "-P", "-m", "wandb", "agent", *(["--count", str(count)] if count else []), path]
     log = log_of(path, number, environment)
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as output:
-        return Popen(words, env=environment, stdout=output, stderr=output, start_new_session=True)
+        return Popen(words, env=environment, stdout=output, stderr=output, start_new_session=True, pass_fds=inherited)
 
 
 def end(agents: Agents) -> None:
@@ -144,10 +148,17 @@ def log_of(path: str, number: int, environment: Mapping[str, str]) -> Path:
 
 
 def last_error(log: Path) -> str:
-    """What the last trial of an agent's log died of, as the end of a sentence; empty if the log does not say."""
+    """What the last trial of an agent's log died of, as the end of a sentence; empty if the log does not say.
+
+    kag's own programs say it behind `error:`, Python's on the last line of a traceback.
+    """
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.is_file() else []
-    said = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
-    return f"; the last one said: {said[-1]}" if said else ""
+    said, inside = "", False
+    for line in lines:
+        if line.startswith("error: ") or (inside and line and not line[0].isspace()):
+            said = line.removeprefix("error: ")
+        inside = line.startswith("Traceback ") or (inside and line[:1].isspace())
+    return f"; the last one said: {said}" if said else ""
 
 
 def _wait(agents: Agents, seconds: float) -> None:
