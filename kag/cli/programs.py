@@ -62,7 +62,6 @@ def check_program(executable: str, environment: Mapping[str, str], where: str | 
     if _PYTHON.fullmatch(Path(executable).name) and not knows_wandb(found, environment):
         remedy = f"{executable} -m pip install wandb, or activate the environment that has it"
         raise UserError(f"{found} has no wandb, so its program could log nothing", where=where, remedy=remedy)
-        )
 
 
 def environment_for(sweep: Sweep, file: Path, given: Mapping[str, str]) -> dict[str, str]:
