@@ -194,8 +194,7 @@ def _run(
     environment = environment_for(looked.sweep, looked.file, tracking.environment)
     for line in whose_python(environment, os.environ) if looked.plan is None else ():
         console.print(line, markup=False, soft_wrap=True)
-    inherited = () if tracking.embedded is None else (tracking.embedded.users,)
-    with running_agents(path, environment, shares, inherited) as started:
+    with running_agents(path, environment, shares, tracking.embedded) as started:
         _watch(looked.sweep, path, runs, started, console, check)
 
 
@@ -229,6 +228,8 @@ def _watch(sweep: Sweep, path: str, runs: Path, agents: Agents, console: Console
                 console.print(progress_line(now), soft_wrap=True)
             ended = now.ended
             time.sleep(POLL_SECONDS)
+    if any((agent.returncode or 0) < 0 for agent in agents):
+        console.print("[yellow]an agent was killed[/yellow]; the same command goes on with what is left")
 
 
 def _print(result: SweepResult, console: Console, *, as_json: bool) -> None:

@@ -12,14 +12,20 @@ from contextlib import contextmanager
 from pathlib import Path
 from subprocess import Popen
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from kag.errors import ENDING, Interrupted
+
+if TYPE_CHECKING:
+    from kag.server.embedded import Embedded
 
 NOTICE_SECONDS = 1.0
 """An agent needs this long at most to notice a signal; two that come at once would count as one."""
 
 END_SECONDS = 60.0
 """A trial that was told to end saves its state and ends after its batch, or after the validation that is going on."""
+
+RUN_ID = b"WANDB_RUN_ID="
 
 Agents = Sequence[Popen[bytes]]
 """Running `wandb agent`s. Each leads a session of its own, to which all that it starts belongs."""
@@ -60,7 +66,7 @@ def interruptible() -> Iterator[Callable[[], None]]:
 
 @contextmanager
 def running_agents(
-    path: str, environment: Mapping[str, str], shares: Sequence[int | None], inherited: Sequence[int] = ()
+    path: str, environment: Mapping[str, str], shares: Sequence[int | None], server: Embedded | None = None
 ) -> Iterator[Agents]:
     """Run agents inside the block; whoever still runs at its end is ended with its trial.
 
@@ -68,16 +74,19 @@ def running_agents(
         path: of the sweep, `entity/project/id`.
         environment: how they reach the server.
         shares: how many trials each one may start; None is no limit.
-        inherited: descriptors that they keep open.
+        server: the embedded one. The agents use it too, and it hears of the trials that are ended with them.
     """
     agents: list[Popen[bytes]] = []
+    inherited = () if server is None else (server.users,)
     try:
         for number, share in enumerate(shares):
             extra = environment_of(number, len(shares), environment, graphics(environment), cores())
             agents.append(_start(path, {**environment, **extra}, number, share, inherited))
         yield agents
     finally:
-        end(agents)
+        ended = end(agents)
+        if server is not None and ended:
+            server.interrupt(ended, now=time.time())
 
 
 def shares_of(agents: int, count: int | None) -> list[int | None]:
@@ -124,12 +133,13 @@ def _start(
         return Popen(words, env=environment, stdout=output, stderr=output, start_new_session=True, pass_fds=inherited)
 
 
-def end(agents: Agents) -> None:
-    """End agents and what they run.
+def end(agents: Agents) -> set[str]:
+    """End agents and what they run; the runs that were going on.
 
     An agent that gets SIGINT waits for its trial; at the second one it sends SIGTERM to it, on which `kag train` saves
     and ends. Whatever is left of an agent's session after a minute is killed.
     """
+    runs = {run for agent in agents for process in session(agent.pid) for run in runs_of(process)}
     for _ in range(2):
         for agent in agents:
             agent.send_signal(signal.SIGINT)  # to nobody if it has ended
@@ -140,6 +150,15 @@ def end(agents: Agents) -> None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(process, signal.SIGKILL)
         agent.wait()
+    return runs
+
+
+def runs_of(process: int) -> list[str]:
+    """The run of a sweep that a process was started for, if it was for one."""
+    with contextlib.suppress(OSError):
+        words = Path(f"/proc/{process}/environ").read_bytes().split(b"\0")
+        return [word.removeprefix(RUN_ID).decode() for word in words if word.startswith(RUN_ID)]
+    return []
 
 
 def log_of(path: str, number: int, environment: Mapping[str, str]) -> Path:

@@ -13,7 +13,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 from subprocess import DEVNULL, Popen
@@ -23,11 +23,13 @@ from sqlalchemy import select
 
 from kag.errors import KagError, UserError
 from kag.server.embedded_folder import Address, ServerFolder, alone, at_once, is_held, together
+from kag.server.interrupted import interrupt
 from kag.server.keys import name_of_key
 from kag.server.page.templates import path_of
 from kag.server.page.tickets import new_ticket
 from kag.server.store import all_rows
 from kag.server.tables import projects, runs
+from kag.sweep import Limits
 
 START_SECONDS = 60.0
 LOCAL = "127.0.0.1,localhost"
@@ -56,6 +58,11 @@ class Embedded(NamedTuple):
         """A link that opens the page once, without a key."""
         with closing(self.folder.store()) as store, store.write() as connection:
             return self.url + new_ticket(connection, str(name_of_key(connection, self.key)), now=now)
+
+    def interrupt(self, names: Collection[str], *, now: float) -> None:
+        """Give back the points of attempts of which every process is gone."""
+        with closing(self.folder.store()) as store, store.write() as connection:
+            interrupt(connection, names, now=now, limits=Limits())
 
     def logged_since(self, moment: float) -> list[tuple[str, str]]:
         """Address and state of every run that was heard of since then, the oldest first."""
