@@ -21,7 +21,7 @@ from kag.track.atomic import write_atomically
 if TYPE_CHECKING:
     from kag.sweep import Sweep, Trial
 
-STATES = {"finished": "finished", "failed": "failed", "crashed": "failed", "killed": "stopped"}
+STATES = {"finished": "finished", "failed": "failed", "crashed": "failed", "killed": "stopped", "preempted": "free"}
 """State of a run on a server -> of its trial; any other is under way."""
 
 

@@ -11,11 +11,11 @@ from kag.sweep import Limits, Trial, TrialState
 from kag.sweep.trial import lose
 
 TERMINATED = 143
-"""What shells say of SIGTERM: such a run is interrupted, not failed."""
+"""What shells say of SIGTERM."""
 
 
 def interrupt(connection: Connection, names: Collection[str], *, now: float, limits: Limits) -> None:
-    """End the runs of attempts as interrupted, and give their points back. A run that has ended keeps its end."""
+    """End the runs of attempts as preempted, and give their points back. A run that has ended keeps its end."""
     query = select(trials).where(trials.c.run.in_(names), trials.c.state == TrialState.LEASED).with_for_update()
     for row in connection.execute(query).mappings().all():
         known = Trial.model_validate_json(row["body"])
@@ -23,4 +23,4 @@ def interrupt(connection: Connection, names: Collection[str], *, now: float, lim
         changed = trials.update().filter_by(sweep_id=row["sweep_id"], number=row["number"])
         connection.execute(changed.values(state=lost.state.value, body=lost.model_dump_json()))
     silent = runs.update().where(runs.c.name.in_(names), runs.c.sweep_id.is_not(None), runs.c.state == "running")
-    connection.execute(silent.values(state="failed", exit_code=TERMINATED, heartbeat_at=now))
+    connection.execute(silent.values(state="preempted", exit_code=TERMINATED, heartbeat_at=now))

@@ -11,7 +11,7 @@ from kag.sweep.config import Params, Sweep
 from kag.sweep.importance import best
 from kag.sweep.trial import Trial, TrialState, point_digest
 
-FARTHEST = (TrialState.FINISHED, TrialState.STOPPED, TrialState.LEASED, TrialState.FAILED)
+FARTHEST = (TrialState.FINISHED, TrialState.STOPPED, TrialState.LEASED, TrialState.FREE, TrialState.FAILED)
 """Of several attempts at a point the one in the first of these states stands for it."""
 
 
