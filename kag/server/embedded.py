@@ -98,9 +98,8 @@ def embedded_server(path: Path, *, now: float) -> Iterator[Embedded]:
     try:
         yield Embedded(folder, server.url, key, users)
     finally:
-        _leave(folder, users)
-        if process is not None:
-            process.poll()
+        if _leave(folder, users) and process is not None:
+            process.wait()
 
 
 Server = tuple[Address, Popen[bytes] | None]
@@ -155,18 +154,17 @@ def _answers(address: Address) -> bool:
         return False
 
 
-def _leave(folder: ServerFolder, users: int) -> None:
-    """Use it no longer. The last user ends it, and waits for its end."""
+def _leave(folder: ServerFolder, users: int) -> bool:
+    """Use it no longer. The last user ends it, and waits for its end; whether this one was the last."""
     with alone(folder.door):
         os.close(users)
         last = at_once(folder.users)
         if last is None:
-            return
+            return False
         address = folder.address()
         if address is not None and is_held(folder.serving):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(address.pid, signal.SIGTERM)
-            with alone(folder.serving):
-                os.close(last)
-        else:
+        with alone(folder.serving):
             os.close(last)
+        return True
