@@ -58,18 +58,11 @@ def sweep(
     """
     from kag.cli.sweep_agents import interruptible, last_error, log_of, shares_of
     from kag.cli.sweep_result import write_best
-    from kag.cli.sweep_tracking import connected, find_path, kept, open_sweep, sweep_on_server
+    from kag.cli.sweep_tracking import connected, open_sweep
 
     console = _console(stderr=as_json)
     if target == "show":
-        if identifier is None:
-            raise UserError("no sweep named", remedy="kag sweep show ID")
-        with interruptible(), connected(runs):
-            path = find_path(identifier, kept(runs))
-            parsed = sweep_on_server(path)
-            result = _result(parsed, path, runs)
-        _print(result, console, as_json=as_json)
-        write_best(parsed, result)
+        _show(identifier, runs, console, as_json=as_json)
         return
     looked = look(Path(target))
     console.print(looked.table())
@@ -92,6 +85,22 @@ def sweep(
         raise RunFailed(
             "no trial of the sweep has finished" + last_error(logs), where=str(logs), remedy="the log has the rest"
         )
+
+
+def _show(identifier: str | None, runs: Path, console: Console, *, as_json: bool) -> None:
+    """What a sweep has come to, however it was begun."""
+    from kag.cli.sweep_agents import interruptible
+    from kag.cli.sweep_result import write_best
+    from kag.cli.sweep_tracking import connected, find_path, kept, sweep_on_server
+
+    if identifier is None:
+        raise UserError("no sweep named", remedy="kag sweep show ID")
+    with interruptible(), connected(runs):
+        path = find_path(identifier, kept(runs))
+        sweep = sweep_on_server(path)
+        result = _result(sweep, path, runs)
+    _print(result, console, as_json=as_json)
+    write_best(sweep, result)
 
 
 def is_sweep(file: Path) -> bool:
