@@ -23,7 +23,7 @@ MODEL = {
 }
 """What stands in for the demo's model."""
 
-ELSEWHERE = ("sweep", "serve", "report")
+ELSEWHERE = ("sweep", "page", "report")
 """Processes of their own: `tests/test_tutorial.py` runs them as they stand."""
 
 

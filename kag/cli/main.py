@@ -11,7 +11,22 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from kag.cli import blend, changelog, data, evaluate, mine, predict, report, runs, serve, spec, sweep, train, windows
+from kag.cli import (
+    blend,
+    changelog,
+    data,
+    evaluate,
+    mine,
+    predict,
+    report,
+    runs,
+    serve,
+    spec,
+    sweep,
+    track,
+    train,
+    windows,
+)
 from kag.cli.words import WITH_OVERRIDES
 from kag.errors import Interrupted, KagError, UserError
 from kag.text import printable
@@ -38,6 +53,8 @@ app.command(name="windows")(windows.windows)
 app.command(name="blend")(blend.blend)
 app.command(name="mine")(mine.mine)
 app.command(name="sweep")(sweep.sweep)
+app.command(name="track", context_settings=track.ANY_PROGRAM)(track.track)
+app.command(name="page")(track.page)
 app.command(name="report")(report.report)
 app.command(name="doctor")(changelog.doctor)
 app.command(name="note")(changelog.note)

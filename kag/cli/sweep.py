@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -10,15 +11,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.live import Live
 
-from kag.cli.sweep_tables import plan_table, progress_line, progress_table, result_table
-from kag.errors import DataError, RunFailed, SweepError, UserError
+from kag.cli.programs import environment_for, whose_python
+from kag.cli.sweep_tables import outline_table, plan_table, progress_line, progress_table, result_table
+from kag.errors import DataError, Interrupted, RunFailed, SweepError, UserError
 
 if TYPE_CHECKING:
     from kag.cli.sweep_agents import Agents
     from kag.cli.sweep_result import SweepResult
+    from kag.cli.tracking import Tracking
     from kag.sweep import Sweep
     from kag.sweep.plan import Plan
 
@@ -42,44 +45,39 @@ def sweep(
 ) -> None:
     """Run a sweep, or show one; a second call continues where the first one stopped.
 
-    Points that failed are tried again by a second call. Ctrl-C ends the agents and the trials that they run.
+    Any W&B sweep file will do, of any program that uses wandb. Points that failed are tried again by a second call.
+    Ctrl-C ends the agents and the trials that they run.
 
     Examples:
 
       kag sweep sweeps/swa_window.yaml --agents 2
 
+      kag sweep sweep.yaml --agents 4 --count 100
+
       kag sweep show 1a2b3c4d
     """
-    from kag.cli.sweep_agents import interruptible, last_error, log_of, running_agents, shares_of
-    from kag.cli.sweep_result import read_result, write_best
-    from kag.cli.sweep_tracking import connected, find_path, kept, open_sweep, sweep_on_server, trials_of
+    from kag.cli.sweep_agents import interruptible, last_error, log_of, shares_of
+    from kag.cli.sweep_result import write_best
+    from kag.cli.sweep_tracking import connected, open_sweep
 
     console = _console(stderr=as_json)
     if target == "show":
-        if identifier is None:
-            raise UserError("no sweep named", remedy="kag sweep show ID")
-        with interruptible(), connected(runs):
-            path = find_path(identifier, kept(runs))
-            parsed = sweep_on_server(path)
-            result = read_result(parsed, path, trials_of(parsed, path), runs)
-        _print(result, console, as_json=as_json)
-        write_best(parsed, result)
+        _show(identifier, runs, console, as_json=as_json)
         return
-    file = Path(target)
-    looked = look(file)
-    console.print(plan_table(looked.plan))
+    looked = look(Path(target))
+    console.print(looked.table())
     looked.refuse()
-    if looked.data is not None and not looked.data.is_file():
-        remedy = "correct data.file in the base spec, or name it in the sweep's command: data.file=FILE"
-        raise DataError("there is no such file, which every trial would read", where=str(looked.data), remedy=remedy)
     with interruptible() as check, connected(runs) as tracking:
-        opened = open_sweep(looked.sweep, file, tracking, runs, new=new)
+        console.print(tracking.said, markup=False, soft_wrap=True)
+        opened = open_sweep(looked.sweep, looked.file, tracking, runs, new=new)
         console.print(opened.said, markup=False)
         if not opened.over:
-            shares = shares_of(agents, count)
-            with running_agents(opened.path, tracking.environment, shares) as started:
-                _watch(looked.sweep, opened.path, runs, started, console, check)
-        result = read_result(looked.sweep, opened.path, trials_of(looked.sweep, opened.path), runs)
+            try:
+                _run(looked, opened.path, tracking, shares_of(agents, count), runs, console, check)
+            except Interrupted:
+                _print(_result(looked.sweep, opened.path, runs), console, as_json=as_json)
+                raise
+        result = _result(looked.sweep, opened.path, runs)
     _print(result, console, as_json=as_json)
     write_best(looked.sweep, result)
     if result.progress.succeeded == 0:
@@ -87,6 +85,22 @@ def sweep(
         raise RunFailed(
             "no trial of the sweep has finished" + last_error(logs), where=str(logs), remedy="the log has the rest"
         )
+
+
+def _show(identifier: str | None, runs: Path, console: Console, *, as_json: bool) -> None:
+    """What a sweep has come to, however it was begun."""
+    from kag.cli.sweep_agents import interruptible
+    from kag.cli.sweep_result import write_best
+    from kag.cli.sweep_tracking import connected, find_path, kept, sweep_on_server
+
+    if identifier is None:
+        raise UserError("no sweep named", remedy="kag sweep show ID")
+    with interruptible(), connected(runs):
+        path = find_path(identifier, kept(runs))
+        sweep = sweep_on_server(path)
+        result = _result(sweep, path, runs)
+    _print(result, console, as_json=as_json)
+    write_best(sweep, result)
 
 
 def is_sweep(file: Path) -> bool:
@@ -106,10 +120,10 @@ def check_sweep(file: Path, overrides: Sequence[str], *, as_json: bool = False) 
         raise UserError("a sweep takes no overrides", where=str(file), remedy="change its file, or its base spec")
     looked = look(file)
     if as_json:
-        typer.echo(looked.plan.model_dump_json(indent=2))
+        typer.echo(looked.as_json())
     else:
-        _console().print(plan_table(looked.plan))
-    looked.refuse()
+        _console().print(looked.table())
+    looked.refuse(data=False)
 
 
 class Looked(NamedTuple):
@@ -117,32 +131,53 @@ class Looked(NamedTuple):
 
     file: Path
     sweep: Sweep
-    plan: Plan
-    data: Path | None
-    """File that every trial reads; None where that is a parameter."""
+    plan: Plan | None = None
+    """What its points mean for their base spec; None where another program than `kag train` reads them."""
+    data: Path | None = None
+    """File that every trial reads; None where that is a parameter, or unknown."""
 
-    def refuse(self) -> None:
-        """Raise a `SweepError` if preflight refuses some of the points."""
+    def table(self) -> RenderableType:
+        """For a terminal."""
+        return outline_table(self.sweep) if self.plan is None else plan_table(self.plan)
+
+    def as_json(self) -> str:
+        """For programs."""
+        if self.plan is not None:
+            return self.plan.model_dump_json(indent=2)
+        known = self.sweep.model_dump(mode="json", include={"method", "program", "command"})
+        return json.dumps({**known, "trials": self.sweep.trial_count()}, indent=2)
+
+    def refuse(self, *, data: bool = True) -> None:
+        """Raise a `UserError` where no trial could begin; looks for the data file, too, unless told not to."""
+        if self.plan is None:
+            environment_for(self.sweep, self.file, os.environ)
+            return
         listed = [f"{one.code} at {one.points} of {self.plan.points} points: {one.example}" for one in self.plan.errors]
         if listed:
             text = "\n  ".join(["kag train would refuse some trials", *listed])
             raise SweepError(text, where=str(self.file), remedy="narrow the ranges, or change the base spec")
+        if data and self.data is not None and not self.data.is_file():
+            remedy = "correct data.file in the base spec, or name it in the sweep's command: data.file=FILE"
+            raise DataError("there is no such file, which every trial would read", where=str(self.data), remedy=remedy)
 
 
 def look(file: Path) -> Looked:
     """Read a sweep file and see what it means.
 
     Raises:
-        SweepError: it breaks W&B's schema, names no base spec, or breaks what that allows.
+        SweepError: it breaks W&B's schema; or its command is `kag train`, and names no base spec or breaks what that
+            allows.
     """
     from kag.spec import Facts
     from kag.spec.load import problem_list, read_spec
     from kag.spec.retired import retired_in
     from kag.sweep import read_sweep, violations
-    from kag.sweep.command import train_command
+    from kag.sweep.command import train_command, trains
     from kag.sweep.plan import plan
 
     parsed = read_sweep(file)
+    if not trains(parsed):
+        return Looked(file, parsed)
     command, leaves = train_command(parsed, where=str(file)), parsed.leaves()
     base, retired = read_spec(Path(command.spec), command.overrides, trial=True)
     problems = violations(parsed, base)
@@ -151,6 +186,33 @@ def look(file: Path) -> Looked:
     facts = Facts(retired=tuple(dict.fromkeys((*retired, *retired_in(leaves)))))
     data = None if "data.file" in leaves else Path(base.data.file)
     return Looked(file, parsed, plan(parsed, base, command, facts), data)
+
+
+def _run(
+    looked: Looked,
+    path: str,
+    tracking: Tracking,
+    shares: Sequence[int | None],
+    runs: Path,
+    console: Console,
+    check: Callable[[], None],
+) -> None:
+    """Run the agents to their end."""
+    from kag.cli.sweep_agents import running_agents
+
+    environment = environment_for(looked.sweep, looked.file, tracking.environment)
+    for line in whose_python(environment, os.environ) if looked.plan is None else ():
+        console.print(line, markup=False, soft_wrap=True)
+    with running_agents(path, environment, shares, tracking.embedded) as started:
+        _watch(looked.sweep, path, runs, started, console, check)
+
+
+def _result(sweep: Sweep, path: str, runs: Path) -> SweepResult:
+    """What it has come to."""
+    from kag.cli.sweep_result import read_result
+    from kag.cli.sweep_tracking import trials_of
+
+    return read_result(sweep, path, trials_of(sweep, path), runs)
 
 
 def _watch(sweep: Sweep, path: str, runs: Path, agents: Agents, console: Console, check: Callable[[], None]) -> None:
@@ -175,6 +237,8 @@ def _watch(sweep: Sweep, path: str, runs: Path, agents: Agents, console: Console
                 console.print(progress_line(now), soft_wrap=True)
             ended = now.ended
             time.sleep(POLL_SECONDS)
+    if any((agent.returncode or 0) < 0 for agent in agents):
+        console.print("[yellow]an agent was killed[/yellow]; the same command goes on with what is left")
 
 
 def _print(result: SweepResult, console: Console, *, as_json: bool) -> None:

@@ -12,14 +12,20 @@ from contextlib import contextmanager
 from pathlib import Path
 from subprocess import Popen
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from kag.errors import ENDING, Interrupted
+
+if TYPE_CHECKING:
+    from kag.server.embedded import Embedded
 
 NOTICE_SECONDS = 1.0
 """An agent needs this long at most to notice a signal; two that come at once would count as one."""
 
 END_SECONDS = 60.0
 """A trial that was told to end saves its state and ends after its batch, or after the validation that is going on."""
+
+RUN_ID = b"WANDB_RUN_ID="
 
 Agents = Sequence[Popen[bytes]]
 """Running `wandb agent`s. Each leads a session of its own, to which all that it starts belongs."""
@@ -59,22 +65,28 @@ def interruptible() -> Iterator[Callable[[], None]]:
 
 
 @contextmanager
-def running_agents(path: str, environment: Mapping[str, str], shares: Sequence[int | None]) -> Iterator[Agents]:
+def running_agents(
+    path: str, environment: Mapping[str, str], shares: Sequence[int | None], server: Embedded | None = None
+) -> Iterator[Agents]:
     """Run agents inside the block; whoever still runs at its end is ended with its trial.
 
     Args:
         path: of the sweep, `entity/project/id`.
         environment: how they reach the server.
         shares: how many trials each one may start; None is no limit.
+        server: the embedded one. The agents use it too, and it hears of the trials that are ended with them.
     """
     agents: list[Popen[bytes]] = []
+    inherited = () if server is None else (server.users,)
     try:
         for number, share in enumerate(shares):
             extra = environment_of(number, len(shares), environment, graphics(environment), cores())
-            agents.append(_start(path, {**environment, **extra}, number, share))
+            agents.append(_start(path, {**environment, **extra}, number, share, inherited))
         yield agents
     finally:
-        end(agents)
+        ended = end(agents)
+        if server is not None and ended:
+            server.interrupt(ended, now=time.time())
 
 
 def shares_of(agents: int, count: int | None) -> list[int | None]:
@@ -103,8 +115,7 @@ def environment_of(
 
     W&B's agents give up after a few failures at the start. Here the sweep decides how often a point may fail.
     """
-    programs = f"{Path(sys.executable).parent}{os.pathsep}{environment.get('PATH', os.defpath)}"
-    own = {"WANDB_AGENT_DISABLE_FLAPPING": "true", "WANDB_AGENT_MAX_INITIAL_FAILURES": "1000", "PATH": programs}
+    own = {"WANDB_AGENT_DISABLE_FLAPPING": "true", "WANDB_AGENT_MAX_INITIAL_FAILURES": "1000"}
     if devices:
         own["CUDA_VISIBLE_DEVICES"] = devices[number % len(devices)]
     if agents > 1 and "OMP_NUM_THREADS" not in environment:
@@ -112,20 +123,23 @@ def environment_of(
     return own
 
 
-def _start(path: str, environment: Mapping[str, str], number: int, count: int | None) -> Popen[bytes]:
-    words = [sys.executable, "-m", "wandb", "agent", *(["--count", str(count)] if count else []), path]
+def _start(
+    path: str, environment: Mapping[str, str], number: int, count: int | None, inherited: Sequence[int]
+) -> Popen[bytes]:
+    words = [sys.executable, "-P", "-m", "wandb", "agent", *(["--count", str(count)] if count else []), path]
     log = log_of(path, number, environment)
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as output:
-        return Popen(words, env=environment, stdout=output, stderr=output, start_new_session=True)
+        return Popen(words, env=environment, stdout=output, stderr=output, start_new_session=True, pass_fds=inherited)
 
 
-def end(agents: Agents) -> None:
-    """End agents and what they run.
+def end(agents: Agents) -> set[str]:
+    """End agents and what they run; the runs that were going on.
 
     An agent that gets SIGINT waits for its trial; at the second one it sends SIGTERM to it, on which `kag train` saves
     and ends. Whatever is left of an agent's session after a minute is killed.
     """
+    runs = {run for agent in agents for process in session(agent.pid) for run in runs_of(process)}
     for _ in range(2):
         for agent in agents:
             agent.send_signal(signal.SIGINT)  # to nobody if it has ended
@@ -136,6 +150,15 @@ def end(agents: Agents) -> None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(process, signal.SIGKILL)
         agent.wait()
+    return runs
+
+
+def runs_of(process: int) -> list[str]:
+    """The run of a sweep that a process was started for, if it was for one."""
+    with contextlib.suppress(OSError):
+        words = Path(f"/proc/{process}/environ").read_bytes().split(b"\0")
+        return [word.removeprefix(RUN_ID).decode() for word in words if word.startswith(RUN_ID)]
+    return []
 
 
 def log_of(path: str, number: int, environment: Mapping[str, str]) -> Path:
@@ -144,10 +167,17 @@ def log_of(path: str, number: int, environment: Mapping[str, str]) -> Path:
 
 
 def last_error(log: Path) -> str:
-    """What the last trial of an agent's log died of, as the end of a sentence; empty if the log does not say."""
+    """What the last trial of an agent's log died of, as the end of a sentence; empty if the log does not say.
+
+    kag's own programs say it behind `error:`, Python's on the last line of a traceback.
+    """
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.is_file() else []
-    said = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
-    return f"; the last one said: {said[-1]}" if said else ""
+    said, inside = "", False
+    for line in lines:
+        if line.startswith("error: ") or (inside and line and not line[0].isspace()):
+            said = line.removeprefix("error: ")
+        inside = line.startswith("Traceback ") or (inside and line[:1].isspace())
+    return f"; the last one said: {said}" if said else ""
 
 
 def _wait(agents: Agents, seconds: float) -> None:

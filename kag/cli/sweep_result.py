@@ -45,10 +45,10 @@ class SweepResult(NamedTuple):
                 "metric": metric,
                 "value": leader.result,
                 "params": leader.params,
-                "spec": str(self.spec),
+                "spec": None if self.spec is None else str(self.spec),
             },
             "importance": self.importance,
-            "epochs": self.progress.epochs._asdict(),
+            "epochs": None if self.progress.epochs is None else self.progress.epochs._asdict(),
             "failures": self.failures,
             "files_changed": list(self.changed),
         }
@@ -58,6 +58,7 @@ class SweepResult(NamedTuple):
 def read_result(sweep: Sweep, path: str, trials: Sequence[Trial], runs: Path) -> SweepResult:
     """The result of a sweep; `write_best` gives its best trial the spec that is named."""
     from kag.sweep import TrialState
+    from kag.sweep.command import trains
     from kag.sweep.importance import importance
     from kag.sweep.progress import progress, told
 
@@ -71,7 +72,7 @@ def read_result(sweep: Sweep, path: str, trials: Sequence[Trial], runs: Path) ->
         importance=importance(sweep, told(sweep, trials)),
         failures=reasons(failed, records),
         changed=changed_files(records, patch_digests(records, runs)),
-        spec=runs / "specs" / "planned" / f"sweep_{identifier}.yaml" if now.best else None,
+        spec=runs / "specs" / "planned" / f"sweep_{identifier}.yaml" if now.best and trains(sweep) else None,
     )
 
 
@@ -85,10 +86,15 @@ def records_of(identifier: str, runs: Path) -> list[RunRecord]:
     return [record for record in records if record.sweep == identifier]
 
 
-def epochs_of(records: Sequence[RunRecord]) -> Epochs:
-    """Epochs that the runs have trained themselves, and those that they took over. Failed attempts count too."""
+def epochs_of(records: Sequence[RunRecord]) -> Epochs | None:
+    """Epochs that the runs have trained themselves, and those that they took over. Failed attempts count too.
+
+    None where no run of kag's own is among them: of another program's epochs nothing is known.
+    """
     from kag.sweep.progress import Epochs
 
+    if not records:
+        return None
     shared = sum(record.epochs_inherited for record in records)
     return Epochs(trained=sum(record.epochs_done for record in records) - shared, shared=shared)
 

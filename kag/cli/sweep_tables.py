@@ -17,6 +17,7 @@ from kag.view.results import measured
 
 if TYPE_CHECKING:
     from kag.cli.sweep_result import SweepResult
+    from kag.sweep import Sweep
     from kag.sweep.plan import Plan
     from kag.sweep.progress import Progress
 
@@ -47,6 +48,21 @@ def plan_table(plan: Plan) -> Group:
     return _group(_facts(rows), findings)
 
 
+def outline_table(sweep: Sweep) -> Table:
+    """What a sweep of another program than kag's would run: of its settings nothing is known."""
+    from kag.sweep.program import DEFAULT
+
+    trials = sweep.trial_count()
+    command = " ".join(str(word) for word in sweep.command or DEFAULT)
+    rows = {
+        "search": sweep.method,
+        "trials": "without end, until Ctrl-C: `run_cap` or --count bounds them" if trials is None else str(trials),
+        "parameters": ", ".join(sweep.varied()) or MISSING,
+        "program": escape(command.replace("${program}", str(sweep.program))),
+    }
+    return _facts(rows)
+
+
 def _forked(plan: Plan) -> str:
     if plan.epochs_forked == plan.epochs:
         return "no trials have an epoch in common"
@@ -57,14 +73,14 @@ def _forked(plan: Plan) -> str:
 
 def progress_table(path: str, now: Progress) -> Table:
     """A sweep while it runs."""
-    rows = {"trials": _trials(now), **_best(now), "time left": _left(now), "epochs": _epochs(now)}
+    rows = {"trials": _trials(now), **_best(now), "time left": _left(now), **_epochs(now)}
     return _facts(rows, title=escape(path))
 
 
 def progress_line(now: Progress) -> str:
     """The same on one line, for a log."""
-    best = " ".join(f"{name} {value}" for name, value in _best(now).items())
-    return f"{_trials(now)}; {best}; {_left(now)} left; {_epochs(now)}"
+    known = [" ".join(pair) for pair in _best(now).items()]
+    return "; ".join([_trials(now), *known, f"{_left(now)} left", *_epochs(now).values()])
 
 
 def _trials(now: Progress) -> str:
@@ -76,6 +92,8 @@ def _trials(now: Progress) -> str:
 
 def _best(now: Progress) -> dict[str, str]:
     """What is best, and where: one row."""
+    if not now.metric:
+        return {"best trial": "none: the sweep names no metric to judge by"}
     text = MISSING
     if now.best is not None and now.best.result is not None:
         text = f"{measured(now.metric, now.best.result)}  {escape(json.dumps(now.best.params))}"
@@ -86,18 +104,21 @@ def _left(now: Progress) -> str:
     return MISSING if now.seconds_left is None else f"about {duration(now.seconds_left)}"
 
 
-def _epochs(now: Progress) -> str:
-    """What forks have saved."""
+def _epochs(now: Progress) -> dict[str, str]:
+    """What forks have saved: one row, or none where nothing is known of epochs."""
+    if now.epochs is None:
+        return {}
     trained, shared = now.epochs
     saved = f", {trained / (trained + shared):.2f} of {trained + shared}" if shared else ""
-    return f"{trained} trained, {shared} shared through forks{saved}"
+    return {"epochs": f"{trained} trained, {shared} shared through forks{saved}"}
 
 
 def result_table(result: SweepResult) -> Group:
     """A sweep at its end."""
     now = result.progress
-    leader = {} if now.best is None else {"best run": escape(str(now.best.run)), "its spec": escape(str(result.spec))}
-    rows = {"sweep": escape(result.path), "trials": _trials(now), **_best(now), **leader, "epochs": _epochs(now)}
+    leader = {} if now.best is None else {"best run": escape(str(now.best.run))}
+    spec = {} if result.spec is None else {"its spec": escape(str(result.spec))}
+    rows = {"sweep": escape(result.path), "trials": _trials(now), **_best(now), **leader, **spec, **_epochs(now)}
     shares = plain_table("importance", "parameter", right=("importance",))
     for key, share in result.importance.items():
         shares.add_row(f"{share:.1%}", escape(key))

@@ -9,28 +9,20 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from kag.cli.tracking import Tracking, server_folder, tracked
 from kag.errors import KagError, UserError
 from kag.track.atomic import write_atomically
 
 if TYPE_CHECKING:
     from kag.sweep import Sweep, Trial
 
-STATES = {"finished": "finished", "failed": "failed", "crashed": "failed", "killed": "stopped"}
+STATES = {"finished": "finished", "failed": "failed", "crashed": "failed", "killed": "stopped", "preempted": "free"}
 """State of a run on a server -> of its trial; any other is under way."""
-
-
-class Tracking(NamedTuple):
-    """A W&B server."""
-
-    name: str
-    """Its URL, or `embedded`: an embedded server has another port at each call and is the same one all the same."""
-    environment: dict[str, str]
 
 
 @contextmanager
@@ -38,19 +30,13 @@ def connected(runs: Path) -> Iterator[Tracking]:
     """The configured W&B, or an embedded server. This process talks to it too, without the client's own messages."""
     import wandb
 
-    from kag.server.embedded import embedded_server
-    from kag.track.wandb_run import goes_online
-
-    environment = dict(os.environ)
-    os.environ["WANDB_SILENT"] = "true"
-    if goes_online("auto"):
-        yield Tracking(environment.get("WANDB_BASE_URL", "W&B"), environment)
-        return
-    # The client has read its settings by now, and reads them once.
-    wandb.teardown()
-    with embedded_server(runs / ".server", now=time.time()) as extra:
-        os.environ.update(extra)
-        yield Tracking("embedded", {**environment, **extra})
+    with tracked(runs) as tracking:
+        os.environ["WANDB_SILENT"] = "true"
+        if tracking.embedded is not None:
+            # The client has read its settings by now, and reads them once.
+            wandb.teardown()
+            os.environ.update(tracking.embedded.environment(tracking.environment))
+        yield tracking
 
 
 class Opened(NamedTuple):
@@ -64,7 +50,19 @@ class Opened(NamedTuple):
 
 
 def open_sweep(sweep: Sweep, file: Path, tracking: Tracking, runs: Path, *, new: bool) -> Opened:
-    """The sweep of a file: the one of an earlier call as long as something of it is left, else a new one."""
+    """The sweep of a file: the one of an earlier call as long as something of it is left, else a new one.
+
+    Two calls at once get the same one.
+    """
+    from filelock import FileLock
+
+    place = _place(runs)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(place.with_suffix(".lock")):
+        return _opened(sweep, file, tracking, runs, new=new)
+
+
+def _opened(sweep: Sweep, file: Path, tracking: Tracking, runs: Path, *, new: bool) -> Opened:
     from kag.sweep.load import client_tree
 
     tree = client_tree(file)
@@ -80,9 +78,7 @@ def open_sweep(sweep: Sweep, file: Path, tracking: Tracking, runs: Path, *, new:
     with contextlib.redirect_stdout(io.StringIO()):
         identifier = wandb.sweep(tree, entity=entity, project=project)
     path = f"{entity}/{project}/{identifier}"
-    place = _place(runs)
-    place.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(place, json.dumps({**known, digest: path, identifier: path}, indent=1))
+    write_atomically(_place(runs), json.dumps({**known, digest: path, identifier: path}, indent=1))
     return Opened(path, False, f"new sweep {path}")
 
 
@@ -107,7 +103,7 @@ def _continued(sweep: Sweep, path: str, state: str | None, tracking: Tracking) -
 
 def _resume(path: str, tracking: Tracking) -> None:
     """Let an ended or paused sweep run; kag's server then gives failed points their attempts again."""
-    words = [sys.executable, "-m", "wandb", "sweep", "--resume", path]
+    words = [sys.executable, "-P", "-m", "wandb", "sweep", "--resume", path]
     done = subprocess.run(words, env=tracking.environment, capture_output=True, text=True, check=False)
     if done.returncode:
         lines = (done.stderr or done.stdout).strip().splitlines()
@@ -115,7 +111,7 @@ def _resume(path: str, tracking: Tracking) -> None:
 
 
 def _place(runs: Path) -> Path:
-    return runs / ".server" / "sweeps.json"
+    return server_folder(runs) / "sweeps.json"
 
 
 def kept(runs: Path) -> dict[str, str]:
@@ -163,14 +159,17 @@ def trials_of(sweep: Sweep, path: str) -> list[Trial]:
     """The trials of a sweep as its runs show them."""
     import wandb
 
+    from kag.server.history import reach
     from kag.sweep import TrialState
     from kag.sweep.progress import Attempt, trials_of_attempts
 
     project, identifier = path.rsplit("/", 1)
     attempts = []
     for run in wandb.Api().runs(project, {"sweep": identifier}, lazy=False):
-        value = run.summary_metrics.get(sweep.metric.name) if sweep.metric else None
+        value = reach(run.summary_metrics, sweep.metric.name)[1] if sweep.metric else None
         number = float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
         state = TrialState(STATES.get(run.state, "leased"))
-        attempts.append(Attempt(run=run.id, state=state, params=dict(run.config), value=number))
+        known = {key: reach(run.config, key) for key in sweep.leaves()}
+        params = {key: value for key, (found, value) in known.items() if found}
+        attempts.append(Attempt(run=run.id, state=state, params=params, value=number))
     return trials_of_attempts(sweep, identifier, attempts)

@@ -18,7 +18,8 @@ from kag.server.tables import api_keys, secrets
 KEY_BYTES = 20
 
 
-def _digest(key: str) -> str:
+def digest_of(key: str) -> str:
+    """What is kept of a key."""
     return hashlib.sha256(key.encode()).hexdigest()
 
 
@@ -33,7 +34,7 @@ def new_key(connection: Connection, name: str, *, now: float) -> str:
     if count(connection, api_keys, name=name):
         raise UserError(f"there is a key {name!r} already", remedy="choose another name; a revoked name stays taken")
     key = random_source.token_hex(KEY_BYTES)
-    connection.execute(api_keys.insert().values(name=name, digest=_digest(key), created_at=now))
+    connection.execute(api_keys.insert().values(name=name, digest=digest_of(key), created_at=now))
     return key
 
 
@@ -70,7 +71,7 @@ def key_of_header(header: str | None) -> str | None:
 
 def name_of_key(connection: Connection, key: str | None) -> str | None:
     """Who a key belongs to, or None if it opens nothing."""
-    found = find(connection, api_keys, digest=_digest(key), revoked_at=None) if key else None
+    found = find(connection, api_keys, digest=digest_of(key), revoked_at=None) if key else None
     return None if found is None else str(found["name"])
 
 

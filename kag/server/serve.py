@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import ipaddress
+import socket
+import threading
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp
 
 from kag.errors import UserError
+
+OPTIONS: dict[str, Any] = {"log_level": "warning", "timeout_keep_alive": 75, "server_header": False}
+GRACE_SECONDS = 10
+"""What an embedded server waits at its end for requests that are going on: somebody waits for its end."""
 
 
 def is_loopback(host: str) -> bool:
@@ -36,13 +44,16 @@ def check_address(host: str, *, certificate: Path | None, key: Path | None, inse
 
 def serve(app: ASGIApp, *, host: str, port: int, certificate: Path | None = None, key: Path | None = None) -> None:
     """Serve until SIGINT or SIGTERM."""
-    uvicorn.run(
-        app,
-        host=host,
-        port=port,
-        ssl_certfile=certificate,
-        ssl_keyfile=key,
-        log_level="warning",
-        timeout_keep_alive=75,
-        server_header=False,
-    )
+    uvicorn.run(app, host=host, port=port, ssl_certfile=certificate, ssl_keyfile=key, **OPTIONS)
+
+
+def serve_until(app: ASGIApp, listening: socket.socket, over: Callable[[], None]) -> None:
+    """Serve what comes in at a socket until a function returns, which waits in a thread; or until SIGTERM."""
+    server = uvicorn.Server(uvicorn.Config(app, timeout_graceful_shutdown=GRACE_SECONDS, **OPTIONS))
+
+    def watch() -> None:
+        over()
+        server.should_exit = True
+
+    threading.Thread(target=watch, daemon=True).start()
+    server.run(sockets=[listening])

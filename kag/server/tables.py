@@ -54,6 +54,9 @@ api_keys = _numbered(
 
 secrets = _table("secrets", sa.Column("name", sa.String(64), primary_key=True), _needed("value", sa.Text))
 
+tickets = _table("tickets", sa.Column("digest", sa.String(64), primary_key=True), *_words(user=128), *_times("until"))
+"""Log-ins to the page that somebody may take up once."""
+
 projects = _numbered(
     "projects",
     *_words(entity=128, name=128),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from argparse import ArgumentParser
+from pathlib import PurePath
 from typing import NamedTuple
 
 from kag.errors import SweepError
@@ -22,6 +24,16 @@ class TrainCommand(NamedTuple):
     share: str | None = None
     """Folder of shared states, or None where trials do not fork."""
     part_at: tuple[int, ...] = ()
+
+
+def trains(sweep: Sweep) -> bool:
+    """Whether the command is `kag train`, however it is spelt; any other program is its author's business."""
+    words = [str(word) for word in sweep.command or ()]
+    return any(second == "train" and _is_kag(first) for first, second in itertools.pairwise(words))
+
+
+def _is_kag(word: str) -> bool:
+    return PurePath(word).name == "kag" or "kag.cli.main" in word
 
 
 def train_command(sweep: Sweep, where: str = "command") -> TrainCommand:

@@ -18,6 +18,7 @@ from pydantic_core import ErrorDetails
 from kag.errors import SpecError, SweepError
 from kag.spec.load import problem_list, sentence_of, shortened
 from kag.spec.text import read_yaml
+from kag.sweep.command import trains
 from kag.sweep.config import FAMILIES, Controller, Hyperband, Metric, Nested, Sweep
 from kag.sweep.distribution import Beta, Bounded, Constant, Normal, Weighted
 from kag.text import joined
@@ -51,9 +52,15 @@ def read_sweep(path: Path) -> Sweep:
         raise SweepError(error.what, where=error.where, remedy=remedy) from error
     tree = client_tree(path)
     differing = list(_read_otherwise(strict_tree, tree, "", places.lines))
-    if differing:
-        raise SweepError(problem_list(differing), where=str(path))
-    return parse_sweep(tree, lines=places.lines, title=str(path))
+    misread = SweepError(problem_list(differing), where=str(path))
+    try:
+        sweep = parse_sweep(tree, lines=places.lines, title=str(path))
+    except SweepError as error:
+        raise misread if differing else error from None
+    # Another program than kag's may read `1e-4` as it likes; W&B gives it that text.
+    if differing and (trains(sweep) or not (sweep.command or sweep.program)):
+        raise misread
+    return sweep
 
 
 def client_tree(path: Path) -> dict[str, Any]:

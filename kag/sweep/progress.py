@@ -11,7 +11,7 @@ from kag.sweep.config import Params, Sweep
 from kag.sweep.importance import best
 from kag.sweep.trial import Trial, TrialState, point_digest
 
-FARTHEST = (TrialState.FINISHED, TrialState.STOPPED, TrialState.LEASED, TrialState.FAILED)
+FARTHEST = (TrialState.FINISHED, TrialState.STOPPED, TrialState.LEASED, TrialState.FREE, TrialState.FAILED)
 """Of several attempts at a point the one in the first of these states stands for it."""
 
 
@@ -42,9 +42,10 @@ class Progress(NamedTuple):
     best: Trial | None
     seconds_left: float | None
     """None while nothing tells."""
-    epochs: Epochs
+    epochs: Epochs | None
+    """None where nothing is known of them."""
     metric: str = ""
-    """What the best one is judged by."""
+    """What the best one is judged by; empty where the sweep has no metric, and no trial is best."""
 
     @property
     def ended(self) -> int:
@@ -86,7 +87,7 @@ def told(sweep: Sweep, trials: Iterable[Trial]) -> list[Trial]:
 
 
 def progress(
-    sweep: Sweep, trials: Sequence[Trial], epochs: Epochs, *, ended_before: int = 0, seconds: float = 0.0
+    sweep: Sweep, trials: Sequence[Trial], epochs: Epochs | None, *, ended_before: int = 0, seconds: float = 0.0
 ) -> Progress:
     """Where a sweep with these trials stands, `seconds` after a moment at which `ended_before` of them had ended."""
     expected = sweep.trial_count()

@@ -77,6 +77,8 @@ WITHOUT_JSON = {
     "kag schema": "prints JSON and nothing else",
     "kag serve": "runs until it is stopped",
     "kag report": "writes a page",
+    "kag track": "prints what the program prints",
+    "kag page": "runs until it is stopped",
 }
 
 

@@ -122,7 +122,7 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> Stand:
         yield Tracking("embedded", {})
 
     @contextmanager
-    def agents(path: str, environment: Any, shares: Any) -> Iterator[list[Any]]:
+    def agents(path: str, environment: Any, shares: Any, server: Any) -> Iterator[list[Any]]:
         yield []
 
     def stand(*trials: Trial, over: bool = False) -> None:
@@ -161,6 +161,63 @@ def test_a_sweep_ends_with_its_best_trial_its_spec_and_its_failures(workplace: P
     page = json.loads(call("sweep", "sweeps/swa_window.yaml", "--json"))
     assert (page["best"]["run"], page["best"]["metric"]) == ("abc-0001", "val_averaged/auprc")
     assert page["trials"] == {"failed": 1, "finished": 2}
+
+
+@pytest.fixture
+def foreign(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A sweep file of a program that is not kag's, in a folder with nothing else but that."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "t.py").touch()
+    text = "program: t.py\nmethod: grid\nmetric: {name: m}\nparameters: {a: {values: [1, 2]}, b: {value: 3}}\n"
+    (tmp_path / "s.yaml").write_text(text)
+    return tmp_path / "s.yaml"
+
+
+def test_a_sweep_of_any_program_is_outlined_and_checked_against_no_spec(foreign: Path) -> None:
+    printed = " ".join(call("check", "s.yaml").split())
+    assert "trials 2 parameters a program ${env} ${interpreter} t.py ${args} this sweep can be run" in printed
+    page = json.loads(call("check", "s.yaml", "--json"))
+    assert page == {"method": "grid", "program": "t.py", "command": None, "trials": 2}
+    foreign.write_text(foreign.read_text().replace("grid", "random"))
+    assert "without end, until Ctrl-C" in call("check", "s.yaml")
+    foreign.write_text("program: u.py\nmethod: grid\nparameters: {a: {values: [1]}}\n")
+    for command in ("check", "sweep"):
+        with pytest.raises(UserError, match=r"there is no file u\.py"):
+            call(command, "s.yaml")
+    assert not (foreign.parent / "runs").exists()
+
+
+def test_its_best_trial_has_no_spec_and_its_epochs_are_unknown(foreign: Path, stand_in: Stand) -> None:
+    point = {"a": 1, "b": 3}
+    stand_in(trial(0, FINISHED, 0.4).model_copy(update={"params": point}), trial(1, TrialState.FREE))
+    printed = " ".join(call("sweep", "s.yaml").split())
+    assert '1 of 2 ended: 1 finished, 1 free best m 0.4 {"a": 1, "b": 3}' in printed
+    assert "spec" not in printed
+    assert "epochs" not in printed
+    page = json.loads(call("sweep", "s.yaml", "--json"))
+    assert (page["best"]["params"], page["best"]["spec"], page["epochs"]) == (point, None, None)
+    foreign.write_text(foreign.read_text().replace("metric: {name: m}\n", ""))
+    printed = call("sweep", "s.yaml")
+    assert "none: the sweep names no metric to judge by" in printed
+    assert json.loads(call("sweep", "s.yaml", "--json"))["best"] is None
+
+
+TRACEBACK = """
+Traceback (most recent call last):
+  File "t.py", line 3, in <module>
+    raise ValueError("bad luck")
+ValueError: bad luck
+wandb: cleaning up
+"""
+
+
+def test_a_program_that_died_says_why_on_the_last_line_of_its_traceback(foreign: Path, stand_in: Stand) -> None:
+    stand_in(trial(0, FAILED))
+    log = foreign.parent / "wandb" / "agent-abc-0.log"
+    log.parent.mkdir()
+    log.write_text(TRACEBACK)
+    with pytest.raises(RunFailed, match="has finished; the last one said: ValueError: bad luck\n"):
+        call("sweep", "s.yaml")
 
 
 def test_a_sweep_is_named_by_the_id_that_was_made_here_or_in_full() -> None:

@@ -15,6 +15,7 @@ from kag.server.keys import is_in_force
 from kag.server.page.responses import html, moved
 from kag.server.page.session import LIFETIME, Session
 from kag.server.page.site import Site
+from kag.server.page.tickets import take_up
 from kag.server.page.visit import Visit, check_origin, check_token, form_of
 
 Handler = Callable[[Site, Visit], Response]
@@ -54,6 +55,22 @@ async def log_in(site: Site, request: Request) -> Response:
     _set(answer, request, "session", site.sessions.open(user, now=now), ttl=LIFETIME)
     answer.delete_cookie(_cookie(request, "form"), path="/login", httponly=True, samesite="strict")
     return answer
+
+
+async def log_in_once(site: Site, request: Request) -> Response:
+    """Take a ticket and give a cookie."""
+    now = site.clock()
+    user = await run_in_threadpool(_taken_up, site, request.path_params["ticket"], now)
+    if user is None:
+        raise Fault("this link has been used, or has expired: `kag page` prints a new one", status=403)
+    answer = moved("/")
+    _set(answer, request, "session", site.sessions.open(user, now=now), ttl=LIFETIME)
+    return answer
+
+
+def _taken_up(site: Site, ticket: str, now: float) -> str | None:
+    with site.store.write() as connection:
+        return take_up(connection, ticket, now=now)
 
 
 def log_out(site: Site, visit: Visit) -> Response:

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from kag.server.page import access, changelog_page, compare_page, index_page, run_page, runs_page, sweep_pages
+from kag.server.page import access, changelog_page, compare_page, index_page, run_page, runs_page, sweep_pages, tickets
 from kag.server.page.responses import html, moved
 from kag.server.page.site import Site
 
@@ -39,6 +39,7 @@ def routes(site: Site) -> list[Route]:
     return [
         Route("/login", partial(access.login_page, site), methods=["GET"]),
         Route("/login", partial(access.log_in, site), methods=["POST"]),
+        Route(f"{tickets.PATH}/{{ticket}}", partial(access.log_in_once, site), methods=["GET"]),
         Route("/static/{version}/{name}", site.assets.response, methods=["GET"]),
         *(Route(path, partial(access.guarded, site, handler), methods=["POST"]) for path, handler in POST.items()),
         *(Route(path, partial(access.guarded, site, handler), methods=["GET"]) for path, handler in GET.items()),

@@ -1,0 +1,96 @@
+"""Programs that kag starts for somebody: which Python runs them, and whether they can start at all."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kag.errors import UserError
+
+if TYPE_CHECKING:
+    from kag.sweep import Sweep
+
+_PROBE = "import importlib.util as u, sys; found = u.find_spec('wandb'); sys.exit(not found or not found.origin)"
+"""A folder `wandb` with the files of runs would be found too, but has no origin."""
+
+_PYTHON = re.compile(r"python[\d.]*")
+
+ACTIVE = ("VIRTUAL_ENV", "CONDA_PREFIX")
+"""Variables of an environment that somebody has activated."""
+
+
+def with_kag_first(environment: Mapping[str, str]) -> str:
+    """A PATH on which `kag` and `python` are those of this process."""
+    return f"{Path(sys.executable).parent}{os.pathsep}{_path(environment)}"
+
+
+def search_path(environment: Mapping[str, str], executable: str) -> str:
+    """The PATH for a program: the shell's own, or kag's Python first where the shell's has no wandb.
+
+    An activated environment is never replaced: whoever has activated one means it.
+    """
+    given = _path(environment)
+    python = shutil.which(executable if _PYTHON.fullmatch(executable) else "python", path=given)
+    if any(environment.get(name) for name in ACTIVE) or (python and knows_wandb(python, environment)):
+        return f"{given}{os.pathsep}{Path(sys.executable).parent}"
+    return with_kag_first(environment)
+
+
+def whose_python(chosen: Mapping[str, str], given: Mapping[str, str]) -> list[str]:
+    """A line that says so where `python` is another one than the shell's."""
+    python, shells = (shutil.which("python", path=_path(one)) for one in (chosen, given))
+    return [f"python is {python}, kag's own: {shells} has no wandb"] if shells not in (None, python) else []
+
+
+def check_program(executable: str, environment: Mapping[str, str], where: str | None = None) -> None:
+    """Refuse what cannot start or cannot log: no program of that name, or a Python without wandb.
+
+    Raises:
+        UserError: which of them, and what to do.
+    """
+    found = shutil.which(executable, path=_path(environment))
+    if found is None:
+        there = Path(executable).is_file()
+        remedy = f"write `python {executable}`, or make it executable" if there else "mind its name, or give its path"
+        raise UserError(f"there is no program {executable!r} to start", where=where, remedy=remedy)
+    if _PYTHON.fullmatch(Path(executable).name) and not knows_wandb(found, environment):
+        remedy = f"{executable} -m pip install wandb, or activate the environment that has it"
+        raise UserError(f"{found} has no wandb, so its program could log nothing", where=where, remedy=remedy)
+
+
+def environment_for(sweep: Sweep, file: Path, given: Mapping[str, str]) -> dict[str, str]:
+    """The variables with which the agents of a sweep start; `kag train` is always that of this process.
+
+    Raises:
+        SweepError: its file does not say what to run.
+        UserError: what it says is not there, or could log nothing.
+    """
+    from kag.sweep.command import trains
+    from kag.sweep.program import launch
+
+    if trains(sweep):
+        return {**given, "PATH": with_kag_first(given)}
+    executable, program = launch(sweep, given, where=str(file))
+    if program is not None and not Path(program).exists():
+        remedy = "correct `program`; its path begins where kag is called"
+        raise UserError(f"there is no file {program}, which `program` names", where=str(file), remedy=remedy)
+    environment = {**given, "PATH": search_path(given, executable or "python")}
+    if executable is not None:
+        check_program(executable, environment, where=str(file))
+    return environment
+
+
+def knows_wandb(python: str, environment: Mapping[str, str]) -> bool:
+    """Whether an interpreter finds W&B's client."""
+    asked = subprocess.run([python, "-c", _PROBE], env=dict(environment), capture_output=True, check=False)
+    return asked.returncode == 0
+
+
+def _path(environment: Mapping[str, str]) -> str:
+    return environment.get("PATH", os.defpath)

@@ -1,0 +1,49 @@
+"""Where the runs of a command go: to the W&B server that is configured, or to one of kag's own beside the runs."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from kag.server.embedded import Embedded
+
+
+class Tracking(NamedTuple):
+    """A W&B server."""
+
+    name: str
+    """Its URL, or `embedded`: an embedded server may have another port at each call and is the same all the same."""
+    environment: dict[str, str]
+    """For clients of it."""
+    said: str = ""
+    """A line that says so."""
+    embedded: Embedded | None = None
+
+
+def server_folder(runs: Path) -> Path:
+    """Where the embedded server of a folder of runs keeps everything: one for `kag sweep`, `kag track`, `kag page`."""
+    return runs / ".server"
+
+
+@contextmanager
+def tracked(runs: Path) -> Iterator[Tracking]:
+    """The configured W&B, or the embedded server of a folder of runs."""
+    from kag.server.embedded import embedded_server
+    from kag.track.wandb_private import base_url
+    from kag.track.wandb_run import goes_online
+
+    around = dict(os.environ)
+    if goes_online("auto"):
+        url = base_url()
+        said = f"tracking to {url}, which is configured here (WANDB_MODE=offline would use a server of kag's own)"
+        yield Tracking(around.get("WANDB_BASE_URL", "W&B"), around, said)
+        return
+    folder = server_folder(runs)
+    with embedded_server(folder, now=time.time()) as server:
+        said = f"tracking to {server.url}, a server of kag's own in {folder}; `kag page` shows what it has"
+        yield Tracking("embedded", around | server.environment(around), said, server)

@@ -1,0 +1,128 @@
+"""The folder of an embedded server: what lies where, and the locks by which its users and the server agree.
+
+A user is a process that needs the server; it holds `users` together with the others. The server holds `serving` while
+it runs, and ends as soon as it gets `users` for itself. Whoever comes or goes holds `door` meanwhile, alone. The system
+lets go of a lock when the last process with it dies, however it dies: none can be stale.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from kag.server.keys import name_of_key, new_key
+from kag.server.store import Store
+from kag.track.atomic import write_atomically
+
+
+class Address(NamedTuple):
+    """Where a server is, or was."""
+
+    host: str
+    """Name of the machine."""
+    pid: int
+    port: int
+
+    @property
+    def url(self) -> str:
+        """For clients on that machine; nobody else reaches it."""
+        return f"http://127.0.0.1:{self.port}"
+
+
+class ServerFolder:
+    """Paths and locks of an embedded server."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.database = path / "tracking.db"
+        self.files = path / "files"
+        self.log = path / "server.log"
+        self.door, self.users, self.serving = (path / f"{name}.lock" for name in ("door", "users", "serving"))
+        self._address = path / "address.json"
+        self._key = path / "key"
+
+    def make(self) -> None:
+        """Make the folder, readable by its owner alone: it holds a key. What a server keeps is no code for git."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        self.path.chmod(0o700)
+        (self.path / ".gitignore").write_text("*\n", encoding="utf-8")
+
+    def store(self) -> Store:
+        """The database."""
+        return Store(f"sqlite:///{self.database.resolve()}")
+
+    def address(self) -> Address | None:
+        """Where the server is, or was last."""
+        if not self._address.exists():
+            return None
+        return Address(**json.loads(self._address.read_text(encoding="utf-8")))
+
+    def announce(self, port: int) -> None:
+        """This process serves at a port from now on."""
+        address = Address(socket.gethostname(), os.getpid(), port)
+        write_atomically(self._address, json.dumps(address._asdict()))
+
+    def forget(self) -> int:
+        """No server is announced from now on; the port of the last one, or 0."""
+        known = self.address()
+        self._address.unlink(missing_ok=True)
+        return 0 if known is None else known.port
+
+    def key(self, *, now: float) -> str:
+        """The API key of this folder; another one where the database does not know the one that is kept."""
+        kept = self._key.read_text(encoding="utf-8").strip() if self._key.exists() else ""
+        with closing(self.store()) as store, store.write() as connection:
+            if name_of_key(connection, kept) is not None:
+                return kept
+            key = new_key(connection, f"local-{int(now)}", now=now)
+        self._key.unlink(missing_ok=True)
+        with os.fdopen(os.open(self._key, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(key)
+        return key
+
+
+@contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """Hold a lock alone while the block runs; waits for it."""
+    handle = _opened(path)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def together(path: Path) -> int:
+    """Hold a lock together with others, until the descriptor is closed in every process that has it; waits for it."""
+    handle = _opened(path)
+    fcntl.flock(handle, fcntl.LOCK_SH)
+    return handle
+
+
+def at_once(path: Path) -> int | None:
+    """Hold a lock alone, until the descriptor is closed; None if another process has it."""
+    handle = _opened(path)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        return None
+    return handle
+
+
+def is_held(path: Path) -> bool:
+    """Whether some process holds a lock, alone or together with others."""
+    free = at_once(path)
+    if free is not None:
+        os.close(free)
+    return free is None
+
+
+def _opened(path: Path) -> int:
+    return os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
