@@ -13,6 +13,7 @@ from markdown_it import MarkdownIt
 from kag import names
 from kag.changelog.repository import Repository
 from kag.changelog.write import Options
+from kag.errors import RecordError
 from kag.track.folder import RunFolder
 from kag.track.record import Result, RunRecord, Status
 
@@ -61,6 +62,9 @@ class MemorySource:
 
     runs: list[RunRecord]
     texts: dict[str, str] = field(default_factory=dict)
+
+    def readable(self) -> tuple[list[RunRecord], list[RecordError]]:
+        return self.runs, []
 
     def records(self) -> Iterator[RunRecord]:
         yield from self.runs

@@ -262,7 +262,7 @@ def test_strange_values_of_a_script_are_shown(reader: Any) -> None:
     for path in ("", "/runs/first", "/compare?runs=first,first", "/changelog"):
         assert reader.browse(f"/kag/p{path}").status_code == 200
     table = reader.fetch("/kag/p/runs.json?columns=config:half,config:deep.list,config:big,summary:loss").json()
-    assert table["runs"][0][-1] == ["?x", '[1, {"a": null}]', "inf", "nan"]
+    assert table["runs"][0][-1] == ["?x", '[1, {"a": null}]', "Infinity", "NaN"]
     course = reader.fetch("/kag/p/runs/first/course.json").json()
     assert {figure["title"] for figure in course["figures"]} == {"loss", "?"}
     assert reader.fetch("/kag/p/runs/first/findings.json").status_code == 200

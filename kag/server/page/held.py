@@ -39,6 +39,7 @@ _WATCHED = (
     runs.c.name,
     runs.c.heartbeat_at,
     runs.c.state,
+    runs.c.should_stop,
     runs.c.display_name,
     runs.c.notes,
     runs.c.tags,
