@@ -17,6 +17,7 @@ from kag.server.store import all_rows
 from kag.server.sweeps import save_trials, sweep_of
 from kag.server.tables import runs
 from kag.sweep import Sweep, Trial, TrialState
+from kag.sweep.distribution import Constant, Distribution, Listed
 
 
 def adopt(context: Context, row: RowMapping, filters: Any) -> None:
@@ -44,7 +45,16 @@ def adopt(context: Context, row: RowMapping, filters: Any) -> None:
 
 def _point(sweep: Sweep, view: RunView) -> dict[str, Any] | None:
     point = {key: view.get(f"config.{key}")[1] for key in sweep.leaves()}
-    return point if all(leaf.holds(point[key]) for key, leaf in sweep.leaves().items()) else None
+    return point if all(_holds(leaf, point[key]) for key, leaf in sweep.leaves().items()) else None
+
+
+def _holds(leaf: Distribution, value: Any) -> bool:
+    """Whether a search could come to a value of a parameter, but for rounding."""
+    ends = leaf.extremes()
+    if isinstance(leaf, (Constant, Listed)):
+        return any(type(one) is type(value) and one == value for one in ends)
+    found = None if isinstance(value, str) else number(value)
+    return found is not None and ends[0] <= found <= ends[-1]
 
 
 def _trial(sweep: Sweep, place: int, view: RunView, point: Mapping[str, Any]) -> Trial:

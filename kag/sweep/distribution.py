@@ -16,8 +16,6 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from kag.number import number
-
 TAIL = 1.0e-4
 """Normal and beta parameters are drawn between these quantiles, so that both of their extremes are numbers to check."""
 
@@ -52,12 +50,6 @@ class Distribution(Section):
         """The values that stand for all others in a check: every listed one, else the smallest and the largest."""
         return (self.value(0.0), self.value(1.0))
 
-    def holds(self, value: Any) -> bool:
-        """Whether a search could come to this value, but for rounding."""
-        found = None if isinstance(value, str) else number(value)
-        low, high = self.extremes()
-        return found is not None and low <= found <= high
-
 
 class Constant(Distribution):
     """One value."""
@@ -77,9 +69,6 @@ class Constant(Distribution):
     def extremes(self) -> tuple[Any, ...]:
         return self.levels()
 
-    def holds(self, value: Any) -> bool:
-        return bool(value == self.fixed)
-
 
 class Listed(Distribution):
     """Listed values."""
@@ -95,9 +84,6 @@ class Listed(Distribution):
 
     def extremes(self) -> tuple[Any, ...]:
         return self.values
-
-    def holds(self, value: Any) -> bool:
-        return any(type(known) is type(value) and known == value for known in self.values)
 
 
 class Categorical(Listed):

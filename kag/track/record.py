@@ -22,14 +22,8 @@ SCHEMA = 3
 """Version of the record's layout; a newer one is refused, an older one is upgraded when it is read."""
 
 
-def _in_utc(moment: datetime) -> datetime:
-    try:
-        return moment.astimezone(UTC)
-    except OverflowError:
-        raise ValueError("this time is before the first year or after the last one in UTC") from None
-
-
-Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
+_YEARS = Field(ge=datetime(2, 1, 1, tzinfo=UTC), le=datetime(9998, 12, 31, tzinfo=UTC))
+Moment = Annotated[AwareDatetime, _YEARS, AfterValidator(lambda moment: moment.astimezone(UTC))]
 """A time with its zone, kept in UTC."""
 
 Number = Annotated[
