@@ -8,7 +8,7 @@ REAL := $(wildcard $(KAG_DATA)/sites_v3.h5)
 DEMO_DATA := $(if $(REAL),$(abspath $(REAL)),$(DEMO)/synthetic.h5)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint unit kills bench clean
+.PHONY: help install demo test lint unit kills clients bench clean
 
 help: ## List the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -40,6 +40,9 @@ lint: $(INSTALLED) ## ruff, mypy, import-linter
 
 kills: $(INSTALLED) ## A hundred runs that are killed, refused, or left without a disk
 	KAG_ALL_KILLS=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q tests/train/test_kill.py
+
+clients: $(INSTALLED) ## Every feature with every supported client of W&B (about an hour); writes kag/server/CLIENTS.md
+	$(BIN)/python -m tests.e2e.clients
 
 unit: $(INSTALLED) ## The tests, the slow ones too
 	OMP_NUM_THREADS=1 KAG_DATA=$(KAG_DATA) $(BIN)/python -m pytest -q -n 4 --dist worksteal --durations=15

@@ -8,15 +8,14 @@ from kag.server.aliases import restore_latest, set_aliases
 from kag.server.arguments import Arguments, text
 from kag.server.collections import PORTFOLIO, collection_by_id, ensure_collection, enter, words
 from kag.server.context import Context
-from kag.server.faults import Fault, needed
+from kag.server.faults import Fault, Refused, needed
+from kag.server.refused import REGISTRIES
 from kag.server.runs import ensure_project
 from kag.server.store import find
 from kag.server.tables import COMMITTED, collections, memberships
 
 REGISTRY = "wandb-registry-"
 """How the names of W&B's registries begin."""
-
-NO_REGISTRIES = "kag serve keeps no registries: link into a collection of a project instead, as in 'PROJECT/COLLECTION'"
 
 
 def link(context: Context, artifact: RowMapping, given: Arguments) -> RowMapping:
@@ -32,10 +31,9 @@ def link(context: Context, artifact: RowMapping, given: Arguments) -> RowMapping
     else:
         name, project = given.get("artifactPortfolioName"), text(given, "projectName")
         if str(project).startswith(REGISTRY):
-            raise Fault(NO_REGISTRIES)
-        project_id = ensure_project(connection, text(given, "entityName") or context.settings.entity, project, now=now)[
-            "id"
-        ]
+            raise Refused(REGISTRIES)
+        entity = text(given, "entityName") or context.settings.entity
+        project_id = ensure_project(connection, entity, project, now=now)["id"]
     if artifact["state"] != COMMITTED:
         raise Fault("this artifact has not arrived in full: wait for it before you link it")
     origin = needed(find(connection, collections, id=artifact["collection_id"]), "no such collection")

@@ -14,7 +14,9 @@ PEOPLE = (
 )
 QUEUES = "kag does not serve launch queues; `wandb agent` and `kag sweep FILE` run the trials of a sweep"
 RATES = "kag does not limit the rates of requests"
-REGISTRIES = "kag does not serve registries; link the artifact to a collection of a project instead"
+REGISTRIES = (
+    "kag does not serve registries; link the artifact to a collection of a project instead, as in 'PROJECT/COLLECTION'"
+)
 REPORTS = "kag does not serve W&B reports; `kag report` writes one of runs"
 SCHEDULERS = "kag finds the points of a sweep itself and takes none from a scheduler; `wandb agent` runs them"
 

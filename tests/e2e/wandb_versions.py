@@ -15,6 +15,9 @@ ROOT = Path(__file__).parents[2]
 CACHE = "KAG_WANDB_CLIENTS"
 """Environment variable that names the folder of the environments; else `.venv-clients` of the repository."""
 
+VERSIONS = ("0.18.7", "0.19.11", "0.21.0", "0.22.3", "0.24.2", "0.26.1")
+"""Clients beside the newest one that `make clients` tries every feature with."""
+
 OLDEST = "0.21.0"
 """The oldest client that the server is tested with; kag itself needs a newer one."""
 

@@ -87,7 +87,7 @@ def test_a_link_that_cannot_be_is_refused_in_words(site: Any, log: Log) -> None:
     pending = log({"f": b"9"}, commit=False)
     site.ask(LINK, **linked(number, "shelf"))
     told = refused(site, LINK, **linked(number, "models", "wandb-registry-model"))
-    assert "kag serve keeps no registries" in told
+    assert "kag does not serve registries" in told
     assert "nothing can be linked into it" in refused(site, LINK, **linked(number, "m"))
     data = found(site, "data:v0")["artifact"]["id"]
     assert "has the type 'model', not 'dataset'" in refused(site, LINK, **linked(data, "shelf"))
