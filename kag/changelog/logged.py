@@ -15,7 +15,7 @@ from statistics import fmean
 from typing import Literal
 
 from kag import names
-from kag.number import number
+from kag.number import count, number
 from kag.track.record import Course, RunRecord, Stated
 
 SHORTEST = 6
@@ -41,7 +41,8 @@ class Logged:
     def series(self, key: str) -> tuple[list[int], list[float]]:
         """Epochs and values of a metric, those left out where it is missing or not finite."""
         if key not in self._series:
-            pairs = [(int(row[names.EPOCH]), row[key]) for row in self.rows if key in row and math.isfinite(row[key])]
+            rows = ((count(row[names.EPOCH]), row[key]) for row in self.rows if key in row)
+            pairs = [(epoch, value) for epoch, value in rows if epoch is not None and math.isfinite(value)]
             self._series[key] = [epoch for epoch, _ in pairs], [value for _, value in pairs]
         return self._series[key]
 

@@ -62,6 +62,7 @@ ODD: dict[str, Harm] = {
     "settings of any type": records(config={"epochs": "many", "swa.start": "x", "optimizer.lr": HUGE, "loss": None}),
     "huge history": holds(b'{"epoch": 0, "val/auprc": ' + b"9" * 400 + b"}\n", "history_file"),
     "epochs that count nothing": holds(b'{"epoch": -5, "val/auprc": 0.5}\n{"epoch": 1e18}\n', "history_file"),
+    "epoch of no end": holds(b'{"epoch": ' + b"9" * 400 + b', "val/auprc": 0.5}\n', "history_file"),
     "half a letter": holds_text(lambda text: text.replace('"odd"', '"odd", "change": "\\ud800"')),
     "its own parent": lambda folder: records(parent=folder.id, sources=[{"run": folder.id}])(folder),
 }

@@ -87,7 +87,11 @@ def assert_everything_opens(site: Visitor, project: str) -> None:
 
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @example(config={}, rows=[{"epoch": 0, "loss": 1}, {"epoch": 1, "loss": float("nan")}], summary={"loss": float("nan")})
-@example(config={"epochs": "many"}, rows=[{"epoch": HUGE, "train/loss": HUGE}], summary={"epoch": HUGE, "x": HUGE})
+@example(
+    config={"epochs": "many"},
+    rows=[{"epoch": HUGE, "train/loss": HUGE, "val/auprc": 0.5}],
+    summary={"epoch": HUGE, "x": HUGE},
+)
 @example(config={"kag.record": [1]}, rows=[{"epoch": -1, "train/loss": "NaN"}], summary={"kag/record": None})
 @example(config={"x": {"value": [{"y": float("inf")}]}}, rows=[{"epoch": 1e308}], summary={"epoch": 1e308})
 @given(config=CONFIG, rows=st.lists(LOGGED, max_size=4), summary=LOGGED)
