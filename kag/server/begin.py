@@ -27,8 +27,6 @@ from kag.server.tables import HISTORY, deleted_runs, lines, runs, sweeps
 ENDED = ("finished", "failed", "killed", "preempted")
 """States in which a run has said that it is over."""
 
-_EMPTY = {"summary": "{}", "history_keys": "{}"}
-
 
 def begin(context: Context, project: RowMapping, given: Mapping[str, Any]) -> tuple[RowMapping, bool]:
     """Make a run, or come back to one that exists; whether it is new comes second.
@@ -54,7 +52,7 @@ def begin(context: Context, project: RowMapping, given: Mapping[str, Any]) -> tu
     if context.writer:
         return _join(context, old, changes), False
     if given.get("host") is not None or old["state"] in ENDED:
-        return _enter(context, old, _EMPTY | changes | {"restarted": ALL_STREAMS}), False
+        return _enter(context, old, {"summary": "{}", **changes, "restarted": ALL_STREAMS}), False
     return updated(context.connection, runs, old["id"], changes | _alive(context, old)), False
 
 
@@ -88,8 +86,7 @@ def _new(
         "project_id": project["id"],
         "name": name,
         "display_name": name,
-        **_EMPTY,
-        "config": "{}",
+        **dict.fromkeys(("config", "summary", "history_keys"), "{}"),
         "tags": "[]",
         "user": context.user,
         "state": _first_state(given),

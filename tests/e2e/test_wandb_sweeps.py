@@ -257,7 +257,7 @@ def test_an_agent_that_is_killed_gives_its_point_back(client: Any, project: str)
     second = client.agent(sweep, project)
     second.ends()
     ends = sorted(run["state"] for run in runs_of(client, project, sweep))
-    assert ends == ["finished", "running"]
+    assert ends == ["crashed", "finished"]
     assert sweep_of(client, project, sweep)["state"] == "FINISHED"
 
 

@@ -77,6 +77,8 @@ def test_a_sync_of_what_a_killed_process_left_takes_nothing_away(site: Any) -> N
     assert begin_again(site) == 0
     site.log(0, rows("a", 0, 1), complete=True, exitcode=0)
     assert [step for step, _ in values(site)] == [0, 1, 2, 3]
+    keys = site.ask('{project(name:"p"){run(name:"first"){historyKeys}}}')["project"]["run"]["historyKeys"]
+    assert (keys["lastStep"], keys["keys"]["a"]["typeCounts"]) == (3, [{"type": "number", "count": 4}])
 
 
 def shared(site: Any, writer: str, offset: int, found: list[dict[str, Any]], **words: Any) -> None:
