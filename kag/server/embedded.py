@@ -87,14 +87,12 @@ def embedded_server(path: Path, *, now: float) -> Iterator[Embedded]:
     """
     folder = ServerFolder(path)
     folder.make()
-    with alone(folder.door):
+    with alone(folder.door), contextlib.ExitStack() as undo:
         users = together(folder.users)
-        try:
-            server, process = _running(folder) or _started(folder)
-            key = folder.key(now=now)
-        except BaseException:
-            os.close(users)
-            raise
+        undo.callback(os.close, users)
+        server, process = _running(folder) or _started(folder)
+        key = folder.key(now=now)
+        undo.pop_all()
     try:
         yield Embedded(folder, server.url, key, users)
     finally:
@@ -125,12 +123,12 @@ def _started(folder: ServerFolder) -> Server:
     words = [sys.executable, "-P", "-m", "kag.server.embedded_process", str(folder.path.resolve())]
     with folder.log.open("ab") as log:
         process = Popen(words, stdin=DEVNULL, stdout=log, stderr=log, start_new_session=True)
-    try:
-        return _answering(folder, lambda: process.poll() is None, pid=process.pid), process
-    except BaseException:
-        process.kill()
-        process.wait()
-        raise
+    with contextlib.ExitStack() as undo:
+        undo.callback(process.wait)
+        undo.callback(process.kill)
+        address = _answering(folder, lambda: process.poll() is None, pid=process.pid)
+        undo.pop_all()
+    return address, process
 
 
 def _answering(folder: ServerFolder, alive: Callable[[], bool], pid: int | None = None) -> Address:

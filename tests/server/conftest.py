@@ -16,6 +16,7 @@ from kag.server.context import Settings
 from kag.server.keys import new_key
 from kag.server.store import Store
 from kag.sweep import Limits
+from tests.server.artifact_log import Log
 
 
 class Http:
@@ -128,3 +129,9 @@ def site(tmp_path: Path) -> Iterator[Site]:
     yield made
     made.http.close()
     made.store.close()
+
+
+@pytest.fixture
+def log(site: Site) -> Log:
+    """Logs artifacts to a fresh application, with the documents that clients send."""
+    return Log(site)

@@ -21,11 +21,6 @@ from tests.server.artifact_log import (
 )
 
 
-@pytest.fixture
-def log(site: Any) -> Log:
-    return Log(site)
-
-
 @pytest.mark.parametrize("alias", ["v0", "v17", "v99999999999"])
 def test_an_alias_that_reads_like_a_number_is_refused_everywhere(site: Any, log: Log, alias: str) -> None:
     number = log({"f": b"f"})

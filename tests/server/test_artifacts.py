@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-import pytest
-
 from tests.server.artifact_log import (
     COMMIT,
     DELETE,
@@ -24,11 +22,6 @@ from tests.server.artifact_log import (
     refused,
     version,
 )
-
-
-@pytest.fixture
-def log(site: Any) -> Log:
-    return Log(site)
 
 
 def test_a_draft_holds_the_files_that_were_not_sent_again(site: Any, log: Log) -> None:
