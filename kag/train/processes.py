@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import os
 import socket
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 
 from lightning.fabric.plugins.environments.cluster_environment import ClusterEnvironment
-from torch.distributed import DistError, TCPStore  # type: ignore[attr-defined]
-from torch.distributed.distributed_c10d import PrefixStore, Store
+from torch.distributed import DistError
 
 from kag.errors import RunFailed
 from kag.track.world import World, rank_of, started
+from kag.train.roll_call import answer_roll, call_roll, find_store
 
 PATIENCE = timedelta(seconds=40)
 """How long processes that a launcher has started wait for one another, before there is anything else to wait for."""
@@ -100,8 +99,8 @@ def gathered(world: World) -> Iterator[None]:
     Raises:
         RunFailed: the launcher has started too few or too many, on several machines, one does not come, or has gone.
     """
-    # Lightning meets at the same place: the store must stay until the end of the block.
-    store = _meet(world) if world.launcher in ("torchrun", "slurm") else None
+    if world.launcher in ("torchrun", "slurm"):
+        _meet(world)
     try:
         yield
     except RuntimeError as error:
@@ -112,62 +111,30 @@ def gathered(world: World) -> Iterator[None]:
                 remedy="what it said is the cause; was it killed, or out of memory?",
             ) from error
         raise
-    finally:
-        del store
 
 
-def _meet(world: World) -> Store:
+def _meet(world: World) -> None:
     count, machines = started(world, os.environ)
     if count != world.processes:
         raise RunFailed(f"trainer.devices asks for {world.processes} processes, {count} run", remedy=REMEDY)
     if machines > 1:
         raise RunFailed(f"the {count} processes are on {machines} machines", remedy="ask for one machine with all GPUs")
-    return _call_roll(world, count, rank_of(world, os.environ))
-
-
-def _call_roll(world: World, count: int, rank: int) -> Store:
-    address, port = meeting_place(world)
+    rank, (address, port) = rank_of(world, os.environ), meeting_place(world)
+    patience = PATIENCE.total_seconds()
     try:
-        if rank > 0:
-            _wait_for_first(address, port)
-        store = _open(address, port, count, rank)
-        store.set(str(rank), "here")
-        store.wait([str(other) for other in range(count)], PATIENCE)
-    except (DistError, TimeoutError) as error:
+        if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True":
+            find_store(address, port, patience)
+        elif rank == 0:
+            call_roll(port, count, patience)
+        else:
+            answer_roll(port, rank, patience)
+    except TimeoutError as error:
         raise RunFailed(
             f"process {rank} of {count} has waited {PATIENCE.seconds} seconds for the others at {address}:{port}",
             remedy=f"start all {count} at once by {'srun' if world.launcher == 'slurm' else 'torchrun'}; {REMEDY}",
         ) from error
-    return store
-
-
-def _open(address: str, port: int, count: int, rank: int) -> Store:
-    """The place where the processes meet, open as soon as the first is there: a store that waits for all of them while
-    it is made is torn down half made when one does not come.
-
-    torchrun may keep the store itself, also over its restarts.
-    """
-    kept = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
-    store = TCPStore(
-        address,
-        port,
-        count,
-        is_master=rank == 0 and not kept,
-        timeout=PATIENCE,
-        wait_for_workers=False,
-        multi_tenant=True,
-    )
-    return PrefixStore(f"kag/{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store)
-
-
-def _wait_for_first(address: str, port: int) -> None:
-    """torch waits too, but twice as long, and prints what its C++ code was doing."""
-    end = time.monotonic() + PATIENCE.total_seconds()
-    while True:
-        try:
-            socket.create_connection((address, port), timeout=PATIENCE.total_seconds()).close()
-            return
-        except OSError as error:
-            if time.monotonic() > end:
-                raise TimeoutError from error
-            time.sleep(0.1)
+    except OSError as error:
+        raise RunFailed(
+            f"the processes of this run cannot meet at port {port}: {error.strerror}",
+            remedy="name a free one in MASTER_PORT",
+        ) from error

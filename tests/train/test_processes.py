@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 from datetime import timedelta
 from pathlib import Path
 
@@ -71,26 +70,6 @@ def test_what_cannot_be_is_said_at_once(
     set_all(monkeypatch, variables)
     with pytest.raises(RunFailed, match=said):
         train(make_spec(**{"trainer.devices": 2}))
-
-
-def test_two_meet_and_may_meet_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Threads stand for processes: both get in, whoever comes first."""
-    from kag.train import processes
-
-    set_all(monkeypatch, TWO["torchrun"] | {"MASTER_PORT": str(free_port())})
-    world, inside = World(launcher="torchrun", processes=2), threading.Barrier(2, timeout=30)
-
-    def come(rank: int) -> None:
-        store = processes._call_roll(world, 2, rank)
-        inside.wait()
-        store.set(f"again/{rank}", "here")
-        store.wait([f"again/{1 - rank}"], timedelta(seconds=30))
-        inside.wait()
-
-    second = threading.Thread(target=come, args=(1,))
-    second.start()
-    come(0)
-    second.join()
 
 
 def test_an_error_that_is_no_matter_of_the_others_passes() -> None:
