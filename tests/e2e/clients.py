@@ -1,17 +1,20 @@
 """Every feature with every supported client: `python -m tests.e2e.clients` writes the table of the documentation.
 
-The clients are unmodified, each in an environment of its own; the server is `kag serve`. The whole takes about an hour;
-`--feature` and `--client` choose parts, which are printed and not written.
+The clients are unmodified, each in an environment of its own, some of them side by side; the server is `kag serve`.
+The whole takes about an hour; `--feature` and `--client` choose parts, which are printed and not written.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import product
 from pathlib import Path
 
 from rich.progress import track
@@ -56,18 +59,19 @@ def environment_of(folder: Path, variables: dict[str, str]) -> dict[str, str]:
     kept = ("HOME", "WANDB_CACHE_DIR", "WANDB_DATA_DIR", "WANDB_CONFIG_DIR")
     places = {name: str(folder / name.lower()) for name in kept}
     quiet = {"WANDB_SILENT": "true", "WANDB_CONSOLE": "off", "PATH": "/usr/bin:/bin"}
-    return {**places, **quiet, **variables}
+    return {**places, **quiet, **variables, "RUNS": "1500"}
 
 
 def measured(features: list[str], versions: list[str], folder: Path) -> Results:
     """Every feature with every client."""
-    results: Results = {}
-    pairs = [(feature, version) for version in versions for feature in features]
-    with embedded_server(folder / "server", now=time.time()) as server:
+    pairs = [(feature, version) for version, feature in product(versions, features)]
+    with (
+        embedded_server(folder / "server", now=time.time()) as server,
+        ThreadPoolExecutor(os.cpu_count()) as pool,
+    ):
         environment = environment_of(folder, dict(server.environment({})))
-        for feature, version in track(pairs, description="features x clients"):
-            results[feature, version] = outcome_of(feature, version, environment, folder)
-    return results
+        outcomes = pool.map(lambda pair: outcome_of(*pair, environment, folder), pairs)
+        return dict(zip(pairs, track(outcomes, description="features x clients", total=len(pairs)), strict=True))
 
 
 def table(results: Results) -> Iterator[str]:

@@ -1,12 +1,15 @@
-"""Wandb clients of other versions, each in an environment of its own that is kept for the next time."""
+"""Wandb clients of other versions, and programs of other people, in folders of their own that are kept for later."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import subprocess
 import sys
 import venv
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from filelock import FileLock
@@ -49,17 +52,42 @@ def python_with(version: str) -> Path:
     Raises:
         NotFetched: pip could not get it.
     """
+    with _kept(f"wandb-{version}") as (folder, is_complete):
+        python = folder / "bin" / "python"
+        if not is_complete:
+            venv.create(folder, with_pip=False, clear=True)
+            _pip(f"wandb {version}", "--python", str(python), "install", f"wandb=={version}")
+    return python
+
+
+def packages_of(requirements: Path) -> Path:
+    """A folder for the module search path with exactly these packages, for this interpreter.
+
+    Raises:
+        NotFetched: pip could not get them.
+    """
+    digest = hashlib.sha256(requirements.read_bytes()).hexdigest()[:12]
+    with _kept(f"{requirements.parent.name}-{digest}") as (folder, is_complete):
+        if not is_complete:
+            words = ("install", "--no-deps", "--upgrade", "--target", str(folder), "--requirement", str(requirements))
+            _pip(requirements.parent.name, *words)
+    return folder
+
+
+@contextmanager
+def _kept(name: str) -> Iterator[tuple[Path, bool]]:
+    """A folder that is filled once, and whether it has been."""
     cache = Path(os.environ.get(CACHE, ROOT / ".venv-clients"))
     cache.mkdir(parents=True, exist_ok=True)
-    folder = cache / f"wandb-{version}-python-{sys.version_info.major}.{sys.version_info.minor}"
-    python, complete = folder / "bin" / "python", folder / "complete"
+    folder = cache / f"{name}-python-{sys.version_info.major}.{sys.version_info.minor}"
+    complete = folder / "complete"
     with FileLock(cache / f"{folder.name}.lock"):
-        if complete.exists():
-            return python
-        venv.create(folder, with_pip=False, clear=True)
-        pip = [sys.executable, "-m", "pip", "--python", str(python), "--disable-pip-version-check"]
-        done = subprocess.run([*pip, "install", "--quiet", f"wandb=={version}"], capture_output=True, text=True)
-        if done.returncode != 0:
-            raise NotFetched(f"pip could not get wandb {version}: {done.stderr.strip().splitlines()[-1]}")
+        yield folder, complete.exists()
         complete.touch()
-    return python
+
+
+def _pip(what: str, *words: str) -> None:
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
+    done = subprocess.run([*pip, *words], capture_output=True, text=True)
+    if done.returncode != 0:
+        raise NotFetched(f"pip could not get {what}: {done.stderr.strip().splitlines()[-1]}")
