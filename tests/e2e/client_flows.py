@@ -53,9 +53,14 @@ command: [PYTHON, "${program}", "${args_no_hyphens}"]
 """
 
 
+def alone() -> dict[str, str]:
+    """The environment of a process with a background service of its own."""
+    return {name: value for name, value in os.environ.items() if name != "WANDB_SERVICE"}
+
+
 def command(*words: str) -> str:
     """Run the client's command line; what it printed."""
-    loud = os.environ | {"WANDB_SILENT": "false"}
+    loud = alone() | {"WANDB_SILENT": "false"}
     done = subprocess.run(
         [sys.executable, "-m", "wandb", *words], env=loud, capture_output=True, text=True, timeout=300
     )
@@ -103,14 +108,19 @@ def synced(project: str) -> dict[str, Any]:
     return facts(project, "offline")
 
 
-def shared(project: str) -> dict[str, Any]:
-    """One run that two processes write, each with a background service of its own as on two hosts."""
-    settings = wandb.Settings(mode="shared", x_label="chief", x_primary=True)
+def shared(project: str) -> dict[str, Any] | None:
+    """One run that two processes write, each with a background service of its own as on two hosts.
+
+    None with clients of before 0.19, which have no such runs.
+    """
+    try:
+        settings = wandb.Settings(mode="shared", x_label="chief", x_primary=True)
+    except wandb.Error:
+        return None
     pathlib.Path("worker.py").write_text(WORKER)
     with wandb.init(project=project, id="shared", settings=settings, config={"chief": 1}) as run:
         run.log({"chief/loss": 0})
-        alone = {name: value for name, value in os.environ.items() if name != "WANDB_SERVICE"}
-        subprocess.run([sys.executable, "worker.py", project], env=alone, check=True, timeout=300)
+        subprocess.run([sys.executable, "worker.py", project], env=alone(), check=True, timeout=300)
         run.log({"chief/loss": 1})
     found = wandb.Api().run(f"kag/{project}/shared")
     rows = list(found.scan_history())

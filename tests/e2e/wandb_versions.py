@@ -21,7 +21,7 @@ CACHE = "KAG_WANDB_CLIENTS"
 VERSIONS = ("0.18.7", "0.19.11", "0.21.0", "0.22.3", "0.24.2", "0.26.1")
 """Clients beside the newest one that `make clients` tries every feature with."""
 
-OLDEST = "0.21.0"
+OLDEST = "0.18.7"
 """The oldest client that the server is tested with; kag itself needs a newer one."""
 
 
