@@ -21,7 +21,7 @@ DEEPEST = 60
 MOST_EPOCHS = 2**53
 """A counted number beyond this is none: a float cannot tell it from its neighbours."""
 
-_ODD = re.compile(r"NaN|Infinity|[eE]\+?\d{3}|\d{308}|\\u[dD][89abAB]|\\u0000")
+_ODD = re.compile(r"NaN|Infinity|[eE]\+?\d{2}|\d{308}|\\u[dD][89abAB]|\\u0000")
 
 
 def number(value: Any) -> float | None:

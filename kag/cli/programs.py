@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -12,14 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kag.errors import UserError
+from kag.sweep.program import is_python, launch
 
 if TYPE_CHECKING:
     from kag.sweep import Sweep
 
 _PROBE = "import importlib.util as u, sys; found = u.find_spec('wandb'); sys.exit(not found or not found.origin)"
 """A folder `wandb` with the files of runs would be found too, but has no origin."""
-
-_PYTHON = re.compile(r"python[\d.]*")
 
 ACTIVE = ("VIRTUAL_ENV", "CONDA_PREFIX")
 """Variables of an environment that somebody has activated."""
@@ -36,7 +34,7 @@ def search_path(environment: Mapping[str, str], executable: str) -> str:
     An activated environment is never replaced: whoever has activated one means it.
     """
     given = _path(environment)
-    python = shutil.which(executable if _PYTHON.fullmatch(executable) else "python", path=given)
+    python = shutil.which(executable if is_python(executable) else "python", path=given)
     if any(environment.get(name) for name in ACTIVE) or (python and knows_wandb(python, environment)):
         return f"{given}{os.pathsep}{Path(sys.executable).parent}"
     return with_kag_first(environment)
@@ -59,7 +57,7 @@ def check_program(executable: str, environment: Mapping[str, str], where: str | 
         there = Path(executable).is_file()
         remedy = f"write `python {executable}`, or make it executable" if there else "mind its name, or give its path"
         raise UserError(f"there is no program {executable!r} to start", where=where, remedy=remedy)
-    if _PYTHON.fullmatch(Path(executable).name) and not knows_wandb(found, environment):
+    if is_python(executable) and not knows_wandb(found, environment):
         remedy = f"{executable} -m pip install wandb, or activate the environment that has it"
         raise UserError(f"{found} has no wandb, so its program could log nothing", where=where, remedy=remedy)
 
@@ -72,7 +70,6 @@ def environment_for(sweep: Sweep, file: Path, given: Mapping[str, str]) -> dict[
         UserError: what it says is not there, or could log nothing.
     """
     from kag.sweep.command import trains
-    from kag.sweep.program import launch
 
     if trains(sweep):
         return {**given, "PATH": with_kag_first(given)}

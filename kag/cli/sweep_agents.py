@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from subprocess import Popen
@@ -137,7 +137,8 @@ def end(agents: Agents) -> set[str]:
     """End agents and what they run; the runs that were going on.
 
     An agent that gets SIGINT waits for its trial; at the second one it sends SIGTERM to it, on which `kag train` saves
-    and ends. Whatever is left of an agent's session after a minute is killed.
+    and ends. A trial whose agent is gone gets that SIGTERM here. What is left of an agent's session after a minute is
+    killed.
     """
     runs = {run for agent in agents for process in session(agent.pid) for run in runs_of(process)}
     for _ in range(2):
@@ -145,12 +146,19 @@ def end(agents: Agents) -> set[str]:
             agent.send_signal(signal.SIGINT)  # to nobody if it has ended
         _wait(agents, NOTICE_SECONDS)
     _wait(agents, END_SECONDS)
+    orphans = [agent.pid for agent in agents if agent.poll() is not None]
+    _signal(orphans, signal.SIGTERM)
+    _until(lambda: not any(map(session, orphans)), END_SECONDS)
+    _signal([agent.pid for agent in agents], signal.SIGKILL)
     for agent in agents:
-        for process in session(agent.pid):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(process, signal.SIGKILL)
         agent.wait()
     return runs
+
+
+def _signal(sessions: Iterable[int], number: int) -> None:
+    for process in [process for leader in sessions for process in session(leader)]:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process, number)
 
 
 def runs_of(process: int) -> list[str]:
@@ -181,8 +189,12 @@ def last_error(log: Path) -> str:
 
 
 def _wait(agents: Agents, seconds: float) -> None:
+    _until(lambda: all(agent.poll() is not None for agent in agents), seconds)
+
+
+def _until(is_over: Callable[[], bool], seconds: float) -> None:
     deadline = time.monotonic() + seconds
-    while any(agent.poll() is None for agent in agents) and time.monotonic() < deadline:
+    while not is_over() and time.monotonic() < deadline:
         time.sleep(0.05)
 
 

@@ -54,6 +54,9 @@ def track(
     check_program(program[0], around)
     for line in whose_python(around, os.environ):
         console.print(f"kag: {line}")
+    if os.environ.get("WANDB_MODE") == "disabled":
+        console.print("kag: nothing is tracked, since WANDB_MODE is disabled")
+        raise typer.Exit(run_program(program, around))
     began = time.time()
     with tracked(runs) as tracking:
         console.print(f"kag: {tracking.said}")
@@ -69,7 +72,7 @@ def _tell(server: Embedded, began: float, console: Console) -> None:
     found = server.logged_since(began)
     console.print(f"kag: {len(found) or 'no'} run{'' if len(found) == 1 else 's'} logged meanwhile")
     for address, state in found:
-        console.print(f"  {address}  {state}")
+        console.print(f"  {address}  {f'{state}, it has logged no end' if state == 'running' else state}")
 
 
 def page(runs: Runs = RUNS) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, select
 
-from kag.server.faults import Fault
+from kag.server.faults import Refused
 from kag.server.runs import checked_name
 from kag.server.store import all_rows, count, find, first, upsert
 from kag.server.tables import aliases, memberships
@@ -32,7 +32,7 @@ def checked_alias(name: Any) -> str:
     """
     word = checked_name("alias", name)
     if _NUMBER.fullmatch(word):
-        raise Fault(f"{word!r} cannot be an alias: it reads like the number of a version, which the server alone gives")
+        raise Refused(f"{word!r} cannot be an alias: it reads like a version's number, which the server alone gives")
     return word
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from sqlalchemy import Connection, RowMapping, select
 
 from kag.server.context import Context
-from kag.server.faults import Fault
+from kag.server.faults import Refused
 from kag.server.files import blob_path, checked_path
 from kag.server.store import all_rows, upsert
 from kag.server.tables import artifact_files, blobs
@@ -60,7 +60,7 @@ def complete(context: Context, artifact_id: int, digests: Mapping[str, str]) -> 
     absent = sorted(name for name in lacking if added[checked_path(name)]["blob_id"] is None)
     if absent:
         more = f" and {len(absent) - 1} others" if len(absent) > 1 else ""
-        raise Fault(f"the content that the manifest has for {absent[0]!r}{more} has not arrived")
+        raise Refused(f"the content that the manifest has for {absent[0]!r}{more} has not arrived")
 
 
 def _stored(context: Context, digests: Sequence[str]) -> dict[str, int]:

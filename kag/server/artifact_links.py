@@ -8,7 +8,7 @@ from kag.server.aliases import restore_latest, set_aliases
 from kag.server.arguments import Arguments, text
 from kag.server.collections import PORTFOLIO, collection_by_id, ensure_collection, enter, words
 from kag.server.context import Context
-from kag.server.faults import Fault, Refused, needed
+from kag.server.faults import Refused, needed
 from kag.server.refused import REGISTRIES
 from kag.server.runs import ensure_project
 from kag.server.store import find
@@ -35,7 +35,7 @@ def link(context: Context, artifact: RowMapping, given: Arguments) -> RowMapping
         entity = text(given, "entityName") or context.settings.entity
         project_id = ensure_project(connection, entity, project, now=now)["id"]
     if artifact["state"] != COMMITTED:
-        raise Fault("this artifact has not arrived in full: wait for it before you link it")
+        raise Refused("this artifact has not arrived in full: wait for it before you link it")
     origin = needed(find(connection, collections, id=artifact["collection_id"]), "no such collection")
     target = ensure_collection(connection, project_id, name=name, type_name=origin["type"], kind=PORTFOLIO, now=now)
     membership = enter(connection, target["id"], artifact["id"], now=now)
@@ -50,7 +50,7 @@ def unlink(connection: Connection, artifact: RowMapping, portfolio: RowMapping) 
         Fault: the collection is where the version was logged, or the version is not in it.
     """
     if portfolio["kind"] != PORTFOLIO:
-        raise Fault(f"{portfolio['name']!r} is where this version was logged: delete it instead")
+        raise Refused(f"{portfolio['name']!r} is where this version was logged: delete it instead")
     found = find(connection, memberships, collection_id=portfolio["id"], artifact_id=artifact["id"])
     number = needed(found, f"this version is not linked into {portfolio['name']!r}")["id"]
     connection.execute(memberships.delete().filter_by(id=number))

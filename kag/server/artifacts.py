@@ -12,7 +12,7 @@ from kag.server.aliases import aliases_of, checked_alias, replace_aliases, set_a
 from kag.server.arguments import items, text
 from kag.server.collections import SEQUENCE, ensure_collection, enter, origin_of, remove_versions, words
 from kag.server.context import Context, decode_id
-from kag.server.faults import Fault, needed
+from kag.server.faults import Fault, Refused, needed
 from kag.server.manifests import settle
 from kag.server.runs import checked_name, ensure_project, find_run, run_by_path
 from kag.server.store import find, first, inserted, updated, upsert
@@ -170,14 +170,17 @@ def delete(connection: Connection, artifact: RowMapping, *, with_aliases: bool) 
     names = [row["alias"] for row in aliases_of(connection, artifact["id"])]
     if names and not with_aliases:
         held = ", ".join(map(repr, dict.fromkeys(names)))
-        raise Fault(f"this version has the aliases {held}: delete it with delete_aliases=True, or move them first")
+        raise Refused(f"this version has the aliases {held}: delete it with delete_aliases=True, or move them first")
     remove_versions(connection, artifacts.c.id == artifact["id"])
 
 
 def delete_outputs(connection: Connection, run_id: int) -> None:
-    """Delete what a run has logged, unless another run has logged the same."""
-    others = select(artifact_outputs.c.artifact_id).where(artifact_outputs.c.run_id != run_id)
-    remove_versions(connection, (artifacts.c.run_id == run_id) & artifacts.c.id.notin_(others))
+    """Delete what a run has logged, unless another run that is still there has logged the same."""
+    number = artifact_outputs.c.artifact_id
+    logged = artifacts.c.id.in_(select(number).where(artifact_outputs.c.run_id == run_id))
+    by_others = artifacts.c.id.in_(select(number).where(artifact_outputs.c.run_id != run_id))
+    first_logged = artifacts.c.run_id == run_id
+    remove_versions(connection, (first_logged | (logged & artifacts.c.run_id.is_(None))) & ~by_others)
 
 
 def drop_expired(connection: Connection, now: float) -> None:

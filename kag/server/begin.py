@@ -13,10 +13,10 @@ from typing import Any
 
 from sqlalchemy import RowMapping, insert
 
-from kag.number import number
+from kag.number import count
 from kag.server.arguments import Arguments, entity_of, text
 from kag.server.context import Context, decode_id
-from kag.server.faults import Fault, Refused
+from kag.server.faults import Fault, Refused, needed
 from kag.server.filestream import line_row, step_of, with_keys
 from kag.server.history import page
 from kag.server.runs import ALL_STREAMS, changes_of, checked_name, find_run, of_stream, run_by_id, run_by_path
@@ -42,7 +42,7 @@ def begin(context: Context, project: RowMapping, given: Mapping[str, Any]) -> tu
     changes = changes_of(given)
     if given.get("sweep"):
         sweep = find(context.connection, sweeps, project_id=project["id"], name=str(given["sweep"]))
-        changes["sweep_id"] = None if sweep is None else sweep["id"]
+        changes["sweep_id"] = needed(sweep, f"no sweep {given['sweep']!r} in this project")["id"]
     if given.get("id"):
         resumed = run_by_id(context.connection, decode_id("Run", given["id"]), lock=True)
         return _enter(context, resumed, changes | {"restarted": 0}), False
@@ -51,7 +51,7 @@ def begin(context: Context, project: RowMapping, given: Mapping[str, Any]) -> tu
         return _new(context, project, name, given, changes), True
     if context.writer:
         return _join(context, old, changes), False
-    if given.get("host") is not None or old["state"] in ENDED:
+    if given.get("host") is not None:
         return _enter(context, old, {"summary": "{}", **changes, "restarted": ALL_STREAMS}), False
     return updated(context.connection, runs, old["id"], changes | _alive(context, old)), False
 
@@ -107,7 +107,7 @@ def _first_state(given: Mapping[str, Any]) -> str:
     return state
 
 
-def _parent(context: Context, project_id: int, run: RowMapping) -> tuple[RowMapping, float] | None:
+def _parent(context: Context, project_id: int, run: RowMapping) -> tuple[RowMapping, int] | None:
     """The run that the client says it forks from, and the last step that it takes over: `fork_from` in its config."""
     internal = json.loads(run["config"]).get("_wandb", {})
     value = internal.get("value", internal) if isinstance(internal, dict) else {}
@@ -115,16 +115,16 @@ def _parent(context: Context, project_id: int, run: RowMapping) -> tuple[RowMapp
     if not isinstance(point, dict):
         return None
     found = find_run(context.connection, project_id, point.get("run_id") or point.get("run"))
-    last = number(point.get("step", point.get("value")))
+    last = count(point.get("step", point.get("value")))
     if found is None or last is None or point.get("metric", "_step") != "_step":
         raise Refused(f"a run can be forked from a step of a run that is in its project; {point!r} is none")
     return found, last
 
 
-def _forked(context: Context, run: RowMapping, parent: RowMapping, last: float) -> RowMapping:
+def _forked(context: Context, run: RowMapping, parent: RowMapping, last: int) -> RowMapping:
     """The run with the parent's rows up to a step, as its own first lines."""
     connection = context.connection
-    rows = list(page(connection, parent["id"], low=None, high=int(last) + 1))
+    rows = list(page(connection, parent["id"], low=None, high=last + 1))
     parsed = [json.loads(row) for row in rows]
     copies = [
         line_row(run["id"], HISTORY, "", place, step_of(row, place), body)
@@ -132,7 +132,7 @@ def _forked(context: Context, run: RowMapping, parent: RowMapping, last: float) 
     ]
     if copies:
         connection.execute(insert(lines), copies)
-    keys = with_keys({}, parsed, int(last)) if parsed else {}
+    keys = with_keys({}, parsed, last) if parsed else {}
     return updated(connection, runs, run["id"], {"history_keys": json.dumps(keys)})
 
 
@@ -145,13 +145,13 @@ def rewind(context: Context, given: Arguments) -> RowMapping:
     """
     connection = context.connection
     run = run_by_path(connection, entity_of(context, given), given.get("projectName"), given.get("runName"), lock=True)
-    last = number(given.get("metricValue"))
-    if given.get("metricName") != "_step" or last is None or not abs(last) < 2**62:
+    last = count(given.get("metricValue"))
+    if given.get("metricName") != "_step" or last is None:
         raise Refused("a run can be taken back to a _step only")
-    connection.execute(lines.delete().where(of_stream(run["id"], HISTORY), lines.c.step > int(last)))
+    connection.execute(lines.delete().where(of_stream(run["id"], HISTORY), lines.c.step > last))
     kept = [json.loads(body) for body in page(connection, run["id"], low=None, high=None)]
     summary = {key: value for row in kept for key, value in row.items()}
-    keys = with_keys({}, kept, int(last)) if kept else {}
+    keys = with_keys({}, kept, last) if kept else {}
     changes = {"history_keys": json.dumps(keys), "summary": json.dumps(summary), "restarted": 0}
     return _enter(context, run, changes)
 

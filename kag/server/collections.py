@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Connection, RowMapping, select
 from kag.server.aliases import LATEST, named, restore_latest, set_aliases
 from kag.server.arguments import items, text
 from kag.server.context import decode_id
-from kag.server.faults import Fault, needed
+from kag.server.faults import Refused, needed
 from kag.server.runs import checked_name, find_project
 from kag.server.store import find, first, inserted, updated, upsert
 from kag.server.tables import artifact_types, artifacts, collection_tags, collections, memberships
@@ -74,9 +74,9 @@ def ensure_collection(
         find(connection, collections, lock=True, project_id=project_id, name=name), "the collection vanished"
     )
     if found["kind"] != kind:
-        raise Fault(f"the collection {name!r} {_CLOSED[found['kind']]}")
+        raise Refused(f"the collection {name!r} {_CLOSED[found['kind']]}")
     if found["type"] != row["type"]:
-        raise Fault(f"the artifact {name!r} has the type {found['type']!r}, not {row['type']!r}")
+        raise Refused(f"the artifact {name!r} has the type {found['type']!r}, not {row['type']!r}")
     return found
 
 
@@ -156,14 +156,14 @@ def edit_collection(connection: Connection, collection: RowMapping, given: Mappi
     name = checked_name("artifact", changes.get("name", collection["name"]))
     other = find_collection(connection, collection["project_id"], name)
     if other is not None and other["id"] != collection["id"]:
-        raise Fault(f"this project has a collection {name!r} already")
+        raise Refused(f"this project has a collection {name!r} already")
     return updated(connection, collections, collection["id"], changes) if changes else collection
 
 
 def retype_collection(connection: Connection, collection: RowMapping, type_name: Any, *, now: float) -> RowMapping:
     """Say of a sequence that its versions are of another type."""
     if collection["kind"] != SEQUENCE:
-        raise Fault(f"{collection['name']!r} holds links: its type is that of the versions in it")
+        raise Refused(f"{collection['name']!r} holds links: its type is that of the versions in it")
     name = ensure_type(connection, collection["project_id"], type_name, now=now)["name"]
     return updated(connection, collections, collection["id"], {"type": name})
 

@@ -71,7 +71,8 @@ def _begins_alike(connection: Connection, run: RowMapping, stream: int, content:
     sent = kept_object("a line", content[0])[0]
     query = select(lines.c.body).where(of_stream(run["id"], HISTORY), lines.c.writer == "", lines.c.line == 0)
     held = connection.execute(query).scalar()
-    return held is not None and all(json.loads(held).get(key) == sent.get(key) for key in ("_step", "_timestamp"))
+    keys = ("_step", "_timestamp")
+    return held is not None and all(key in sent and json.loads(held).get(key) == sent[key] for key in keys)
 
 
 def _summary(run: RowMapping, text: str, *, shared: bool) -> str:

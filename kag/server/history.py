@@ -90,7 +90,7 @@ def _behind(low: int | None, last: int | None, count: int | None) -> int | None:
 def _bound(value: Any) -> int | None:
     if value is None:
         return None
-    if not isinstance(value, (int, float)) or abs(value) > 2**62:
+    if not isinstance(value, (int, float)) or not abs(value) <= 2**62:
         raise Fault("a bound of a history spec must be a number")
     return int(value)
 

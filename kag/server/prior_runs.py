@@ -8,39 +8,48 @@ from typing import Any
 from sqlalchemy import RowMapping
 
 from kag.number import number
-from kag.server.arguments import json_object
+from kag.server.arguments import items, json_object
 from kag.server.context import Context
-from kag.server.faults import NotFound
+from kag.server.faults import NotFound, Refused
 from kag.server.filters import RunView, matches
 from kag.server.runs import WITH_SWEEP
 from kag.server.store import all_rows
-from kag.server.sweeps import save_trials, sweep_of
+from kag.server.sweeps import save_trials, sweep_of, trials_of
 from kag.server.tables import runs
 from kag.sweep import Sweep, Trial, TrialState
 from kag.sweep.distribution import Constant, Distribution, Listed
 
+LIVING = ("pending", "running", "preempting")
+"""States of a run that has no result yet."""
+
 
 def adopt(context: Context, row: RowMapping, filters: Any) -> None:
-    """Make runs of the project the first runs of a new sweep, and their results what its search begins with.
+    """Make runs of the project runs of a sweep, and their results what its search begins with.
 
     A run whose settings the search could not come to is one of the sweep's runs, and tells the search nothing.
 
     Raises:
         NotFound: no run fits, or none fits one of the filters that `$or` lists.
+        Refused: one of them has not ended, so it has no result yet, and may be a trial of another sweep.
     """
     wanted = json_object("priorRunsFilters", filters)
+    alternatives = items(wanted, "$or", dict) or [wanted]
     query = WITH_SWEEP.where(runs.c.project_id == row["project_id"]).order_by(runs.c.created_at, runs.c.id)
     views = [RunView(run, context.shown_state(run)) for run in all_rows(context.connection, query)]
-    for one in wanted.get("$or") or [wanted]:
+    for one in alternatives:
         if not any(matches(view, one) for view in views):
             raise NotFound(f"no run of this project fits {one!r}, which the sweep is to begin with")
-    found = [view for view in views if matches(view, wanted)]
+    found = [view for view in views if matches(view, wanted) and view.row["sweep_id"] != row["id"]]
+    for view in found:
+        if view.state in LIVING:
+            raise Refused(f"the run {view.row['name']!r} is {view.state}: a sweep can begin with runs that have ended")
     numbers = [view.row["id"] for view in found]
     context.connection.execute(runs.update().where(runs.c.id.in_(numbers)).values(sweep_id=row["id"]))
     sweep = sweep_of(row["config"])
-    told = [pair for pair in ((view, _point(sweep, view)) for view in found) if pair[1] is not None]
-    trials = [_trial(sweep, place, view, point) for place, (view, point) in enumerate(told) if point is not None]
-    save_trials(context.connection, row, (), trials)
+    known = trials_of(context.connection, row["id"])
+    told = [(view, point) for view in found if (point := _point(sweep, view)) is not None]
+    trials = [_trial(sweep, place, view, point) for place, (view, point) in enumerate(told, len(known))]
+    save_trials(context.connection, row, known, [*known, *trials])
 
 
 def _point(sweep: Sweep, view: RunView) -> dict[str, Any] | None:

@@ -14,7 +14,7 @@ from kag.errors import ENDING, SweepError
 from kag.number import number, sound_json
 from kag.server.arguments import json_object, text
 from kag.server.context import SILENT, Context, decode_id
-from kag.server.faults import Fault, needed
+from kag.server.faults import Fault, Refused, needed
 from kag.server.history import metric_values, reach
 from kag.server.runs import ensure_project
 from kag.server.store import all_rows, count, find, inserted, updated, upsert
@@ -35,16 +35,16 @@ BY_SIGNAL = tuple(128 + number for number in ENDING)
 def _tree(source: Any) -> dict[str, Any]:
     """The tree of a config text; anchors and aliases are refused, since the client writes none."""
     if not isinstance(source, str) or len(source) > MAX_CONFIG:
-        raise Fault("a sweep config must be a text of at most 1 MiB")
+        raise Refused("a sweep config must be a text of at most 1 MiB")
     try:
         if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(source, Loader=yaml.SafeLoader)):
-            raise Fault("a sweep config may hold no YAML aliases")
+            raise Refused("a sweep config may hold no YAML aliases")
         tree = yaml.safe_load(source)
         json.dumps(tree)
     except (yaml.YAMLError, RecursionError, ValueError, TypeError) as error:
-        raise Fault(f"the sweep config is not plain YAML: {str(error)[:200]}") from error
+        raise Refused(f"the sweep config is not plain YAML: {str(error)[:200]}") from error
     if not isinstance(tree, dict):
-        raise Fault("a sweep config must be a mapping")
+        raise Refused("a sweep config must be a mapping")
     return tree
 
 
@@ -57,7 +57,7 @@ def sweep_of(source: str) -> Sweep:
     try:
         return parse_sweep(_tree(source))
     except SweepError as error:
-        raise Fault(str(error)) from error
+        raise Refused(str(error)) from error
 
 
 def create(context: Context, given: Mapping[str, Any]) -> RowMapping:
@@ -89,7 +89,7 @@ def edit(context: Context, number: int, given: Mapping[str, Any]) -> RowMapping:
     if given.get("state"):
         state = _state(given["state"])
         if row["state"] == SweepState.CANCELED and state is not SweepState.CANCELED:
-            raise Fault("a canceled sweep cannot change its state")
+            raise Refused("a canceled sweep cannot change its state")
         changes["state"] = state.value
         if row["state"] == SweepState.FINISHED and state is SweepState.RUNNING:
             known = trials_of(context.connection, number)
@@ -98,7 +98,7 @@ def edit(context: Context, number: int, given: Mapping[str, Any]) -> RowMapping:
         old, new = sweep_of(row["config"]), sweep_of(given["config"])
         begun = count(context.connection, trials, sweep_id=number) > 0
         if begun and (old.parameters != new.parameters or old.method != new.method):
-            raise Fault("the parameters and the method of a sweep are fixed once it has a trial; make a new sweep")
+            raise Refused("the parameters and the method of a sweep are fixed once it has a trial; make a new sweep")
         changes["config"] = given["config"]
     changes |= {column: text(given, name) for name, column in TEXTS.items() if given.get(name) is not None}
     return updated(context.connection, sweeps, number, changes)

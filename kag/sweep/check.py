@@ -11,7 +11,7 @@ from kag.spec.keys import known_keys, nearest_key
 from kag.spec.overrides import json_or_text
 from kag.spec.retired import RETIRED
 from kag.sweep.config import Nested, Sweep
-from kag.sweep.distribution import Distribution
+from kag.sweep.distribution import Bounded, Distribution
 from kag.sweep.load import nearest
 
 AS_WORDS = ("${args_no_hyphens}", "${args}")
@@ -106,7 +106,10 @@ def _nesting(sweep: Sweep) -> Iterator[str]:
 
 def _parameters(sweep: Sweep, base_spec: RunSpec) -> Iterator[str]:
     for key, leaf in sweep.leaves().items():
-        if key in known_keys():
+        if isinstance(leaf, Bounded) and "distribution" not in leaf.model_fields_set and leaf.has_mixed_bounds():
+            words = "one bound is whole and one is not: write both with a dot, both without, or name the distribution"
+            yield f"parameters.{key}: {words}"
+        elif key in known_keys():
             yield from _values(key, leaf, sweep, base_spec)
         elif key not in RETIRED:
             near = nearest_key(key)

@@ -47,7 +47,7 @@ def _family(value: Any) -> str | None:
     if "min" not in value or "max" not in value:
         return None
     whole = [isinstance(value[key], int) for key in ("min", "max")]
-    return "IntUniform" if all(whole) else "Bounded" if not any(whole) else "ambiguous"
+    return "IntUniform" if all(whole) else "Bounded"
 
 
 Parameter = Annotated[

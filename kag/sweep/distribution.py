@@ -206,6 +206,10 @@ class Bounded(Stepped):
             raise ValueError(f"no multiple of q = {self.step():g} lies between min and max")
         return self
 
+    def has_mixed_bounds(self) -> bool:
+        """Whether one bound is a whole number and one is not."""
+        return isinstance(self.min, int) != isinstance(self.max, int)
+
     def _scale(self) -> tuple[Callable[[float], float], Callable[[float], float]]:
         """Number of a coordinate in which it is uniform, and back."""
         name = self.distribution.removeprefix("q_")

@@ -108,10 +108,7 @@ def _sentence(detail: ErrorDetails, words: list[str]) -> str:
     if detail["type"] == "extra_forbidden":
         return f"unknown key{nearest(words[-1], _known(words))}"
     if detail["type"] == "union_tag_invalid":
-        tag = str(detail["ctx"]["tag"])
-        if tag == "ambiguous":
-            return "one bound is whole and one is not: write both with a dot, both without, or name the distribution"
-        name = tag.removeprefix("no distribution ")
+        name = str(detail["ctx"]["tag"]).removeprefix("no distribution ")
         return f"no distribution {name!r}{nearest(name, tuple(FAMILIES))}"
     if detail["type"] == "union_tag_not_found":
         return "needs `value`, `values`, `min` and `max`, or a `distribution`"

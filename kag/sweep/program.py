@@ -30,6 +30,7 @@ POINT = (
 )
 """Macros that the point takes the place of."""
 
+_PYTHON = re.compile(r"python[\d.]*")
 _MACRO = re.compile(r"\$\{[^}]*\}")
 _VARIABLE = re.compile(r"\$\{envvar:([A-Z0-9_]*)\}")
 
@@ -40,7 +41,7 @@ class Launch(NamedTuple):
     executable: str | None
     """A path, or a name to look for on the PATH; None where `env` has options of its own."""
     program: str | None
-    """A file that the executable is given, which must be there."""
+    """A file that Python is given, which must be there; what others are given may be a module or a script of theirs."""
 
 
 def launch(sweep: Sweep, environment: Mapping[str, str], where: str = "command") -> Launch:
@@ -57,8 +58,17 @@ def launch(sweep: Sweep, environment: Mapping[str, str], where: str = "command")
     words = [word for word in words if word not in POINT]
     texts = [fixed.get(word, _filled(word, environment)) for word in words]
     place = _executable(texts)
-    reads = any(word == "${program}" and at != place for at, word in enumerate(words))
+    reads = any(word == "${program}" and _reads_file(texts[:at]) for at, word in enumerate(words))
     return Launch(None if place is None else texts[place], sweep.program if reads else None)
+
+
+def is_python(word: str) -> bool:
+    """Whether a word names a Python interpreter."""
+    return _PYTHON.fullmatch(word.rsplit("/", 1)[-1]) is not None
+
+
+def _reads_file(before: Sequence[str]) -> bool:
+    return any(map(is_python, before)) and "-m" not in before
 
 
 def _problems(sweep: Sweep, words: Sequence[str]) -> Iterator[str]:

@@ -69,17 +69,26 @@ def record_of(run: Mirrored) -> RunRecord:
     return _foreign(run)
 
 
-def known_runs(runs: Iterable[Mirrored], logged: Callable[[str], Iterable[Mapping[str, Any]]]) -> Found:
-    """The runs of a source; `logged` reads the rows of a W&B id, when they are asked for."""
+def known_runs(
+    readers: Iterable[Callable[[], Mirrored | None]], logged: Callable[[str], Iterable[Mapping[str, Any]]]
+) -> Found:
+    """The runs of a source: each is read by a function of its own, so that one that is broken leaves the others.
+
+    Args:
+        readers: What reads a run; None is of no run.
+        logged: What reads the rows of a W&B id, when they are asked for.
+    """
 
     def history(run: Mirrored) -> list[dict[str, float]]:
         return epochs(logged(run.wandb_id), by_kag=run.by_kag)
 
     pairs: list[tuple[RunRecord, Mirrored]] = []
     broken: list[RecordError] = []
-    for run in runs:
+    for read in readers:
         try:
-            pairs.append((record_of(run), run))
+            run = read()
+            if run is not None:
+                pairs.append((record_of(run), run))
         except RecordError as error:
             broken.append(error)
     ordered = in_order(pairs).items()

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -42,8 +42,8 @@ class OfflineSource(WholeSource):
     def found(self) -> Found:
         """Every run; see `WholeSource.found`."""
         files = self._files()
-        whole = (run for run in map(_mirrored, files.values()) if run is not None)
-        return mirror.known_runs(whole, lambda wandb_id: chain.from_iterable(map(_rows, files[wandb_id])))
+        readers = [partial(_mirrored, parts) for parts in files.values()]
+        return mirror.known_runs(readers, lambda wandb_id: chain.from_iterable(map(_rows, files[wandb_id])))
 
     def _files(self) -> dict[str, list[Path]]:
         """Files of each W&B run, in the order of its resumes: their folders are `[offline-]run-<time>-<id>`."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 from kag.errors import RecordError
@@ -72,7 +72,7 @@ class ProjectSource(WholeSource):
             with self._reporting():
                 return list(answers[wandb_id].scan_history(use_cache=False))
 
-        return mirror.known_runs(map(_mirrored, answers.values()), logged)
+        return mirror.known_runs([partial(_mirrored, answer) for answer in answers.values()], logged)
 
     @contextmanager
     def _reporting(self) -> Iterator[None]:

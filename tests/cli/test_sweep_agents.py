@@ -112,3 +112,15 @@ def test_an_agent_gets_two_signals_and_time_to_end(tmp_path: Path, monkeypatch: 
     agent = start(POLITE, tmp_path / "begun")
     end([agent])
     assert (agent.returncode, (tmp_path / "begun").read_text()) == (0, "2")
+
+
+ORPHANED = "(trap 'echo saved > saved; exit' TERM; : > ready; while :; do sleep 0.05; done) &"
+
+
+def test_a_trial_whose_agent_is_gone_may_save_too(tmp_path: Path) -> None:
+    agent = subprocess.Popen(["sh", "-c", ORPHANED], cwd=tmp_path, start_new_session=True)
+    until((tmp_path / "ready").exists, what="the trial")
+    agent.wait()
+    end([agent])
+    assert (tmp_path / "saved").exists()
+    assert session(agent.pid) == []

@@ -60,3 +60,21 @@ def test_a_signal_reaches_the_program_once_and_its_exit_code_comes_back(
 def test_the_exit_code_is_the_programs(program: str, code: int) -> None:
     done = subprocess.run([sys.executable, "-c", RUN, "sh", "-c", program], check=False, env=ENVIRONMENT, timeout=60)
     assert done.returncode == code
+
+
+def test_a_program_whose_tracking_is_disabled_runs_without_a_server(tmp_path: Path) -> None:
+    environment = {**ENVIRONMENT, "WANDB_MODE": "disabled"}
+    words = [
+        sys.executable,
+        "-c",
+        "from kag.cli.main import main; main()",
+        "track",
+        "--",
+        "sh",
+        "-c",
+        "echo $WANDB_MODE $WANDB_BASE_URL; exit 3",
+    ]
+    done = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (3, "disabled\n")
+    assert "nothing is tracked, since WANDB_MODE is disabled" in done.stderr
+    assert list(tmp_path.iterdir()) == []

@@ -29,8 +29,9 @@ PROGRAM = Path(__file__).parent / "client_features.py"
 HEAD = """# Features and clients
 
 What unmodified clients of W&B do with `kag serve`, each feature read back through the client's own Api.
-Made by `make clients`; do not edit. *works*: done as W&B does it; *refused in words*: a sentence that names kag;
-*ignored*: taken without effect; *-*: the client has no such feature.
+Made by `make clients`; do not edit. *works*: done as W&B does it; *refused in words*: by a sentence that names kag;
+*refused in its log*: the client tells that sentence to its debug-internal.log alone; *ignored*: taken without effect;
+*-*: the client has no such feature.
 """
 """What stands above the table."""
 
@@ -47,11 +48,17 @@ def outcome_of(feature: str, version: str, environment: dict[str, str], folder: 
         done = subprocess.run(words, cwd=place, env=environment, capture_output=True, text=True, timeout=600)
     except subprocess.TimeoutExpired:
         return "fails", "ten minutes were not enough"
-    known = {0: "works", IGNORED: "ignored", ABSENT: "no such feature"}
+    known = {0: "works", ABSENT: "no such feature"}
     if done.returncode in known:
         return known[done.returncode], ""
-    refused = any(words in done.stderr for words in REFUSED.values())
-    return "refused in words" if refused else "fails", done.stderr[-900:]
+    if done.returncode == IGNORED:
+        logs = "".join(log.read_text(errors="replace") for log in place.rglob("debug-internal.log"))
+        return ("refused in its log" if _refused(logs) else "ignored"), ""
+    return "refused in words" if _refused(done.stderr) else "fails", done.stderr[-900:]
+
+
+def _refused(text: str) -> bool:
+    return any(sentence in text for sentence in REFUSED.values())
 
 
 def environment_of(folder: Path, variables: dict[str, str]) -> dict[str, str]:

@@ -41,11 +41,29 @@ def test_an_ended_run_that_is_entered_again_starts_over(site: Any) -> None:
     site.run()
     site.log(0, rows(0, 1, 2), complete=True, exitcode=0)
     assert site.state() == "finished"
-    again = site.run()
+    again = site.run(host="node7")
     assert (again["inserted"], again["bucket"]["historyLineCount"]) == (False, 0)
     assert site.state() == "running"
     site.log(0, rows(0, 1, time=50.0))
     assert [row["_timestamp"] for row in site.history()] == [50.0, 51.0]
+
+
+def test_what_is_said_of_an_ended_run_by_no_process_that_begins_leaves_its_state_and_results(site: Any) -> None:
+    """As `Run.create` of the Api does, whose name may be that of a run."""
+    site.run()
+    files = {"wandb-summary.json": {"offset": 0, "content": ['{"loss": 1}']}}
+    site.stream({"files": files, "complete": True, "exitcode": 0})
+    assert site.run(config='{"lr": {"value": 1}}')["inserted"] is False
+    found = site.ask('{project(name: "p"){run(name: "first"){state config summaryMetrics}}}')["project"]["run"]
+    assert found == {"state": "finished", "config": '{"lr": {"value": 1}}', "summaryMetrics": '{"loss": 1}'}
+
+
+def test_rows_without_a_time_are_never_taken_for_the_same_rows_again(site: Any) -> None:
+    site.run()
+    site.log(0, [{"_step": step, "old": step} for step in range(4)])
+    site.run(host="node7")
+    site.log(0, [{"_step": 0, "new": 1}])
+    assert site.history() == [{"_step": 0, "new": 1}]
 
 
 def test_an_ended_run_that_is_resumed_goes_on(site: Any) -> None:

@@ -167,6 +167,37 @@ def test_a_grid_does_not_run_again_what_a_prior_run_has_done(site: Any) -> None:
     assert beat(site, one) == [{"type": "exit"}]
 
 
+def test_prior_runs_of_a_begun_sweep_come_behind_its_trials_and_living_ones_are_refused(site: Any) -> None:
+    made = make(site, CONFIG)
+    one = agent(site, made)
+    command = beat(site, one)[0]
+    log(site, command["run_id"], made["name"], '{"score": 1}')
+    query = "mutation($input: X!){upsertSweep(input:$input){sweep{id}}}"
+    adopted = {"id": made["id"], "priorRunsFilters": json.dumps({"name": "old"})}
+    before(site, "old", 2, 0.5)
+    for _ in range(2):
+        site.ask(query, input=adopted)
+    assert states(site, made["name"]) == {command["run_id"]: "running", "old": "finished"}
+    living = {"config": CONFIG, "projectName": "p", "priorRunsFilters": json.dumps({"name": command["run_id"]})}
+    assert "is running" in site.post(query, input=living).json()["errors"][0]["message"]
+    finish(site, command["run_id"], made)
+    assert beat(site, one) == [{"type": "exit"}], "both points are done, each once"
+
+
+@pytest.mark.parametrize("odd", ['{"$or": 5}', '{"$or": [5]}', "[]"])
+def test_filters_for_prior_runs_that_are_none_are_refused(site: Any, odd: str) -> None:
+    given = {"config": CONFIG, "projectName": "p", "priorRunsFilters": odd}
+    answer = site.post("mutation($input: X!){upsertSweep(input:$input){sweep{id}}}", input=given)
+    assert answer.status_code < 500
+    assert answer.json()["errors"]
+
+
+def test_a_run_of_a_sweep_that_is_not_there_is_refused(site: Any) -> None:
+    query = "mutation($input: UpsertBucketInput!){upsertBucket(input: $input){inserted}}"
+    answer = site.post(query, input={"name": "r", "modelName": "p", "sweep": "nowhere"})
+    assert "nowhere" in answer.json()["errors"][0]["message"]
+
+
 def test_a_prior_run_that_is_not_there_is_refused(site: Any) -> None:
     before(site, "old", 2, 0.5)
     assert "nowhere" in prior(site, CONFIG, "old", "nowhere")["errors"][0]["message"]

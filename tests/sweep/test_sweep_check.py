@@ -33,6 +33,7 @@ def test_a_sound_sweep_has_no_violation() -> None:
         ({"model.gate.temprature": {"value": 1.0}}, "no such spec key; nearest known: model.gate.temperature"),
         ({"model.dropout": {"min": 0.0, "max": 1.0}}, "parameters.model.dropout: 1.0 builds no valid run"),
         ({"model.dropout": {"min": -0.1, "max": 0.5}}, "parameters.model.dropout: -0.1 builds no valid run"),
+        ({"model.dropout": {"min": 0, "max": 0.5}}, "parameters.model.dropout: one bound is whole and one is not"),
         ({"model.norm": {"values": ["batch", "group"]}}, "parameters.model.norm: 'group' builds no valid run"),
         ({"epochs": {"values": [5, 2.5]}}, "parameters.epochs: 2.5 builds no valid run"),
         ({"model": {"parameters": {"dropout": {"value": 0.1}}}}, "write flat dotted keys"),

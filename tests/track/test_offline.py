@@ -132,3 +132,15 @@ def test_a_record_that_is_no_protobuf_is_told(tmp_path: Path) -> None:
     file.write()
     with pytest.raises(RecordError, match="cannot read"):
         list(OfflineSource(tmp_path).records())
+
+
+def test_a_file_that_cannot_be_read_is_named_and_the_others_are_there(tmp_path: Path) -> None:
+    whole = File(tmp_path, "20251020_171910")
+    whole.run(lr=0.1)
+    whole.write()
+    broken = tmp_path / "offline-run-20251020_181910-w2" / "run-w2.wandb"
+    broken.parent.mkdir()
+    broken.write_bytes(b"no file of W&B")
+    found = OfflineSource(tmp_path).found
+    assert [record.name for record in (known.record for known in found.runs.values())] == ["fox"]
+    assert "run-w2.wandb" in str(found.broken[0])

@@ -11,7 +11,7 @@ from kag.server.aliases import LATEST
 from kag.server.arguments import Arguments, json_object
 from kag.server.collections import PORTFOLIO, by_path, collection_by_id, find_collection, member
 from kag.server.context import Context, encode_id
-from kag.server.faults import Fault, needed
+from kag.server.faults import Refused, needed
 from kag.server.graphql import Node, Registry, Resolver
 from kag.server.order import placed
 from kag.server.resolvers.artifacts import file_page, type_of
@@ -85,7 +85,7 @@ def _listed(*, sequences: bool) -> Resolver[Context]:
     def resolve(context: Context, owner: Row, arguments: Arguments) -> Node:
         query = select(collection_table).filter_by(project_id=_project_id(owner))
         if json_object("filters", arguments.get("filters") or "{}"):
-            raise Fault("kag serve does not filter collections of artifacts")
+            raise Refused("kag serve does not filter collections of artifacts")
         found = [row for row in all_rows(context.connection, query) if _belongs(owner, row)]
         pairs = [(place, collection_node(row)) for place, row in placed(found, arguments, COLLECTION_ORDERS, last="id")]
         shown = [pair for pair in pairs if not sequences or pair[1].type == "ArtifactSequence"]
@@ -121,7 +121,7 @@ def _versions(context: Context, collection: RowMapping, arguments: Arguments) ->
     """The versions in a collection, newest first if the client does not care; only committed ones are in it."""
     filters = json_object("filters", arguments.get("filters") or "{}")
     if filters not in ({}, {"state": COMMITTED}):
-        raise Fault(f"kag serve lists the versions that are {COMMITTED} and has no other filter for them")
+        raise Refused(f"kag serve lists the versions that are {COMMITTED} and has no other filter for them")
     rows = all_rows(context.connection, _members(collection))
     found = placed(rows, arguments, VERSION_ORDERS, last="version", newest=True)
     nodes = [Node("Artifact", row) for _, row in found]
