@@ -95,8 +95,8 @@ def _show(identifier: str | None, runs: Path, console: Console, *, as_json: bool
 
     if identifier is None:
         raise UserError("no sweep named", remedy="kag sweep show ID")
+    path = find_path(identifier, kept(runs))
     with interruptible(), connected(runs):
-        path = find_path(identifier, kept(runs))
         sweep = sweep_on_server(path)
         result = _result(sweep, path, runs)
     _print(result, console, as_json=as_json)

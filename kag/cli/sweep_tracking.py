@@ -159,6 +159,7 @@ def trials_of(sweep: Sweep, path: str) -> list[Trial]:
     """The trials of a sweep as its runs show them."""
     import wandb
 
+    from kag.number import number
     from kag.server.history import reach
     from kag.sweep import TrialState
     from kag.sweep.progress import Attempt, trials_of_attempts
@@ -167,9 +168,8 @@ def trials_of(sweep: Sweep, path: str) -> list[Trial]:
     attempts = []
     for run in wandb.Api().runs(project, {"sweep": identifier}, lazy=False):
         value = reach(run.summary_metrics, sweep.metric.name)[1] if sweep.metric else None
-        number = float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
         state = TrialState(STATES.get(run.state, "leased"))
         known = {key: reach(run.config, key) for key in sweep.leaves()}
         params = {key: value for key, (found, value) in known.items() if found}
-        attempts.append(Attempt(run=run.id, state=state, params=params, value=number))
+        attempts.append(Attempt(run=run.id, state=state, params=params, value=number(value)))
     return trials_of_attempts(sweep, identifier, attempts)

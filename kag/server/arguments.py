@@ -57,7 +57,7 @@ def input_of(arguments: Arguments) -> Arguments:
     return given
 
 
-def entity_of(context: Context, arguments: Arguments) -> str:
+def entity_of(context: Context, arguments: Mapping[str, Any]) -> str:
     """The entity that a request means; a Fault if it is no text."""
     entity = arguments.get("entityName") or arguments.get("entity") or context.settings.entity
     if not isinstance(entity, str):

@@ -61,6 +61,8 @@ def complete(context: Context, artifact_id: int, digests: Mapping[str, str]) -> 
     if absent:
         more = f" and {len(absent) - 1} others" if len(absent) > 1 else ""
         raise Refused(f"the content that the manifest has for {absent[0]!r}{more} has not arrived")
+    stray = artifact_files.c.name.in_(arrived.keys() - set(map(checked_path, digests)))
+    context.connection.execute(artifact_files.delete().filter_by(artifact_id=artifact_id).where(stray))
 
 
 def _stored(context: Context, digests: Sequence[str]) -> dict[str, int]:

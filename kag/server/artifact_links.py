@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Connection, RowMapping
 
 from kag.server.aliases import restore_latest, set_aliases
-from kag.server.arguments import Arguments, text
+from kag.server.arguments import Arguments, entity_of, text
 from kag.server.collections import PORTFOLIO, collection_by_id, ensure_collection, enter, words
 from kag.server.context import Context
 from kag.server.faults import Refused, needed
@@ -32,8 +32,7 @@ def link(context: Context, artifact: RowMapping, given: Arguments) -> RowMapping
         name, project = given.get("artifactPortfolioName"), text(given, "projectName")
         if str(project).startswith(REGISTRY):
             raise Refused(REGISTRIES)
-        entity = text(given, "entityName") or context.settings.entity
-        project_id = ensure_project(connection, entity, project, now=now)["id"]
+        project_id = ensure_project(connection, entity_of(context, given), project, now=now)["id"]
     if artifact["state"] != COMMITTED:
         raise Refused("this artifact has not arrived in full: wait for it before you link it")
     origin = needed(find(connection, collections, id=artifact["collection_id"]), "no such collection")

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping, select
 
 from kag.server.aliases import aliases_of, checked_alias, replace_aliases, set_aliases
-from kag.server.arguments import items, text
+from kag.server.arguments import entity_of, items, text
 from kag.server.collections import SEQUENCE, ensure_collection, enter, origin_of, remove_versions, words
 from kag.server.context import Context, decode_id
 from kag.server.faults import Fault, Refused, needed
@@ -50,8 +50,7 @@ def create(context: Context, given: Mapping[str, Any]) -> RowMapping:
     """
     connection, now = context.connection, context.now
     drop_expired(connection, now)
-    entity = text(given, "entityName") or context.settings.entity
-    project = ensure_project(connection, entity, given.get("projectName"), now=now)
+    project = ensure_project(connection, entity_of(context, given), given.get("projectName"), now=now)
     name = next(iter(items(given, "artifactCollectionNames", str)), text(given, "artifactCollectionName"))
     type_name = given.get("artifactTypeName")
     place = {"project_id": project["id"], "name": name, "type_name": type_name}
@@ -141,8 +140,7 @@ def commit(context: Context, artifact: RowMapping) -> RowMapping:
 def use(context: Context, given: Mapping[str, Any]) -> RowMapping:
     """A run takes an artifact as its input."""
     artifact = by_id(context.connection, given.get("artifactID"))
-    entity = text(given, "entityName") or context.settings.entity
-    run = run_by_path(context.connection, entity, given.get("projectName"), given.get("runName"))
+    run = run_by_path(context.connection, entity_of(context, given), given.get("projectName"), given.get("runName"))
     row = {"artifact_id": artifact["id"], "run_id": run["id"]}
     upsert(context.connection, artifact_uses, [row], key=["artifact_id", "run_id"], update=[])
     return artifact

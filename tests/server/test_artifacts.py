@@ -44,6 +44,13 @@ def test_a_version_is_not_committed_without_all_of_its_content(site: Any, log: L
     assert [one["node"]["directUrl"] for one in found(site, "m:v0")["files"]["edges"]] == ["s3://bucket/away"]
 
 
+def test_a_file_that_the_manifest_does_not_have_is_none_of_the_version(site: Any, log: Log) -> None:
+    number = log({"kept.txt": b"kept"}, commit=False)
+    log.send(number, {"stray.txt": b"stray"})
+    site.ask(COMMIT, artifactID=number)
+    assert content(site, "m:v0") == {"kept.txt": "kept"}
+
+
 def test_content_that_the_server_has_is_not_sent_again_and_outlives_its_first_version(site: Any, log: Log) -> None:
     first = log({"a.txt": b"same", "b.txt": b"b"})
     log.sent.clear()
