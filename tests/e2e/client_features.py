@@ -392,28 +392,31 @@ def preempting(project: str) -> None:
     is_right(run_of(project, "taken").state, "preempted")
 
 
+def comes(name: str) -> None:
+    """Wait for a file of another process. A stop that reaches it before its own code runs would end it without one."""
+    until = time.monotonic() + 120
+    while not pathlib.Path(name).exists():
+        if time.monotonic() > until:
+            raise AssertionError(f"no {name} in two minutes")
+        time.sleep(0.1)
+
+
 def stopping(project: str) -> None:
     """Api run.stop reaches the process"""
     code = (
         "import sys, time, wandb\nrun = wandb.init(project=sys.argv[1], id='endless')\n"
-        "try:\n    while True:\n        run.log({'a': 1}); time.sleep(0.05)\n"
+        "try:\n    open('begun.txt', 'w').close()\n    while True:\n        run.log({'a': 1}); time.sleep(0.05)\n"
         "except KeyboardInterrupt:\n    open('stopped.txt', 'w').close()\n"
     )
-    process = subprocess.Popen([sys.executable, "-c", code, project], env=alone(), stderr=subprocess.DEVNULL)
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    process = subprocess.Popen([sys.executable, "-c", code, project], env=alone(), **quiet)
     try:
-        until = time.monotonic() + 120
-        while not pathlib.Path("stopped.txt").exists():
-            if time.monotonic() > until:
-                raise AssertionError("it went on for two minutes")
-            try:
-                found = run_of(project, "endless")
-            except (ValueError, wandb.errors.CommError):
-                time.sleep(0.5)
-                continue
-            if not hasattr(found, "stop"):
-                raise Absent
-            found.stop()
-            time.sleep(1)
+        comes("begun.txt")
+        found = run_of(project, "endless")
+        if not hasattr(found, "stop"):
+            raise Absent
+        found.stop()
+        comes("stopped.txt")
     finally:
         process.send_signal(signal.SIGKILL)
 

@@ -1,7 +1,7 @@
 """Every feature with every supported client: `python -m tests.e2e.clients` writes the table of the documentation.
 
 The clients are unmodified, each in an environment of its own, some of them side by side; the server is `kag serve`.
-The whole takes about an hour; `--feature` and `--client` choose parts, which are printed and not written.
+The whole takes about an hour; `--feature` and `--client` choose parts, of which the cells alone are renewed.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from itertools import product
 from pathlib import Path
@@ -21,6 +21,7 @@ from rich.progress import track
 
 from kag.server.embedded import embedded_server
 from kag.server.refused import REFUSED
+from kag.track.atomic import write_atomically
 from tests.e2e.client_features import ABSENT, FEATURES, IGNORED
 from tests.e2e.wandb_versions import ROOT, VERSIONS, newest, python_with
 
@@ -48,7 +49,7 @@ def outcome_of(feature: str, version: str, environment: dict[str, str], folder: 
         done = subprocess.run(words, cwd=place, env=environment, capture_output=True, text=True, timeout=600)
     except subprocess.TimeoutExpired:
         return "fails", "ten minutes were not enough"
-    known = {0: "works", ABSENT: "no such feature"}
+    known = {0: "works", ABSENT: "-"}
     if done.returncode in known:
         return known[done.returncode], ""
     if done.returncode == IGNORED:
@@ -81,31 +82,43 @@ def measured(features: list[str], versions: list[str], folder: Path) -> Results:
         return dict(zip(pairs, track(outcomes, description="features x clients", total=len(pairs)), strict=True))
 
 
-def table(results: Results) -> Iterator[str]:
-    """The lines of the table."""
-    versions = list(dict.fromkeys(version for _, version in results))
-    yield f"| Feature | {' | '.join(versions)} |"
-    yield f"|---|{'---|' * len(versions)}"
-    for feature in dict.fromkeys(feature for feature, _ in results):
-        words = ["-" if (word := results[feature, one][0]) == "no such feature" else word for one in versions]
-        yield f"| {(FEATURES[feature].__doc__ or feature).strip()} | {' | '.join(words)} |"
+def clients() -> list[str]:
+    """The versions that are tried, the oldest first."""
+    return [*VERSIONS, newest()]
+
+
+def named(feature: str) -> str:
+    """What a feature is called in the table."""
+    return (FEATURES[feature].__doc__ or feature).strip()
+
+
+def cells(text: str) -> dict[tuple[str, str], str]:
+    """What a table says: (name of a feature, version) -> what becomes of it."""
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line.startswith("|")]
+    return {(row[0], version): word for row in rows[2:] for version, word in zip(rows[0][1:], row[1:], strict=True)}
+
+
+def table(known: Mapping[tuple[str, str], str]) -> Iterator[str]:
+    """The lines of the table; `?` stands for what has not been tried."""
+    yield f"| Feature | {' | '.join(clients())} |"
+    yield f"|---|{'---|' * len(clients())}"
+    for name in map(named, FEATURES):
+        yield f"| {name} | {' | '.join(known.get((name, version), '?') for version in clients())} |"
 
 
 def main() -> None:
-    """Write the table, or print a part of it; what fails is told with its words, and is an error."""
+    """Renew the table, or a part of it; what fails is told with its words, and is an error."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--feature", action="append", choices=list(FEATURES), help="only this one; may be repeated")
     parser.add_argument("--client", action="append", help="only this version; may be repeated")
     chosen = parser.parse_args()
-    versions = chosen.client or [*VERSIONS, newest()]
+    versions = chosen.client or clients()
     with tempfile.TemporaryDirectory() as folder:
         results = measured(chosen.feature or list(FEATURES), versions, Path(folder))
-    text = "\n".join(table(results)) + "\n"
-    if chosen.feature or chosen.client:
-        print(text)
-    else:
-        TABLE.write_text(f"{HEAD}\n{text}", encoding="utf-8")
-        print(f"wrote {TABLE.relative_to(ROOT)}")
+    found = {(named(feature), one): word for (feature, one), (word, _) in results.items()}
+    known = cells(TABLE.read_text(encoding="utf-8")) if TABLE.exists() else {}
+    write_atomically(TABLE, "\n".join([HEAD, *table(known | found), ""]))
+    print(f"wrote {len(found)} cells of {TABLE.relative_to(ROOT)}")
     failed = [f"{feature} with {one}: {words}" for (feature, one), (word, words) in results.items() if word == "fails"]
     print("\n".join(failed), file=sys.stderr)
     raise SystemExit(bool(failed))
