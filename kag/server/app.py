@@ -25,7 +25,7 @@ from kag.server import graphql
 from kag.server.artifacts import drop_expired
 from kag.server.body import chunks, read_json
 from kag.server.context import Settings
-from kag.server.faults import Fault, NotFound
+from kag.server.faults import Fault, NotFound, Refused
 from kag.server.files import attach, blob_path, drop_unnamed, media_type, receive
 from kag.server.filestream import ingest
 from kag.server.keys import key_of_header, signing_secret
@@ -185,7 +185,8 @@ class Boundary:
         except ClientDisconnect:
             return
         except Fault as fault:
-            response = self._refusal(scope, fault.what, fault.status)
+            read = isinstance(fault, Refused) and scope["path"] == "/graphql"
+            response = self._refusal(scope, fault.what, 200 if read else fault.status)
         except Exception as error:
             log.exception("a request failed: %s %s", scope["method"], scope["path"])
             response = self._own_failure(scope, error)

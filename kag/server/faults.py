@@ -14,7 +14,7 @@ class Fault(KagError):
 
     Args:
         what: said to the client.
-        status: HTTP status, 400 to 499, or 200 as for `Refused`.
+        status: HTTP status, 400 to 499.
     """
 
     def __init__(self, what: str, *, status: int = 400) -> None:
@@ -30,13 +30,10 @@ class NotFound(Fault):
 
 
 class Refused(Fault):
-    """What a GraphQL client asks for is not served, and its user must read why.
+    """What is asked for is not served, and its user must read why.
 
-    The status is 200: of a 4xx, clients up to 0.26 show the number alone.
+    A GraphQL client gets it with the status 200: of a 4xx, clients up to 0.26 show the number alone.
     """
-
-    def __init__(self, what: str) -> None:
-        super().__init__(what, status=200)
 
 
 def needed(value: T | None, what: str) -> T:
