@@ -106,11 +106,13 @@ def gathered(world: World) -> Iterator[None]:
     except RuntimeError as error:
         # What gloo raises has no class of its own.
         if isinstance(error, DistError) or "/gloo/" in str(error):
-            raise RunFailed(
-                f"another of the {world.processes} processes of this run has gone",
-                remedy="what it said is the cause; was it killed, or out of memory?",
-            ) from error
+            raise _gone(world) from error
         raise
+
+
+def _gone(world: World) -> RunFailed:
+    remedy = "what it said is the cause; was it killed, or out of memory?"
+    return RunFailed(f"another of the {world.processes} processes of this run has gone", remedy=remedy)
 
 
 def _meet(world: World) -> None:
@@ -133,6 +135,8 @@ def _meet(world: World) -> None:
             f"process {rank} of {count} has waited {PATIENCE.seconds} seconds for the others at {address}:{port}",
             remedy=f"start all {count} at once by {'srun' if world.launcher == 'slurm' else 'torchrun'}; {REMEDY}",
         ) from error
+    except ConnectionError as error:
+        raise _gone(world) from error
     except OSError as error:
         raise RunFailed(
             f"the processes of this run cannot meet at port {port}: {error.strerror}",

@@ -1,7 +1,7 @@
 """The roll call of the processes that a launcher has started: each has come, or one says that they have not.
 
-torch has a store for such meetings, but one that ends while somebody is still waited for has been seen to take the
-process down with it, and what it says is what its C++ code was doing.
+torch has a store for such meetings, but where somebody did not come, processes that had one open died without a word
+now and then, and what it says otherwise is what its C++ code was doing.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ def call_roll(port: int, count: int, patience: float) -> None:
 
     Raises:
         TimeoutError: not all have come in time.
+        ConnectionError: one that had come has gone before the last one came.
         OSError: the port cannot be had.
     """
     end = time.monotonic() + patience

@@ -82,6 +82,19 @@ def test_an_error_that_is_no_matter_of_the_others_passes() -> None:
         raise RuntimeError("[/pytorch/third_party/gloo/gloo/transport/tcp/pair.cc:537] Connection reset by peer")
 
 
+def test_one_that_goes_while_all_are_awaited_is_said_to_have_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise ConnectionResetError(104, "Connection reset by peer")
+
+    set_all(monkeypatch, TWO["torchrun"])
+    monkeypatch.setattr("kag.train.processes.call_roll", broken)
+    with (
+        pytest.raises(RunFailed, match="another of the 2 processes of this run has gone"),
+        gathered(World(launcher="torchrun", processes=2)),
+    ):
+        pytest.fail("not all have come")
+
+
 def test_processes_that_lightning_starts_heed_no_variable_of_the_job(monkeypatch: pytest.MonkeyPatch) -> None:
     stray = {"MASTER_ADDR": "10.0.0.1", "NODE_RANK": "3", "LOCAL_RANK": "1", "RANK": "1", "GROUP_RANK": "2"}
     set_all(monkeypatch, stray)
