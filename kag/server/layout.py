@@ -23,8 +23,8 @@ _numbers = sa.Table(
     sa.Column("version_num", sa.String(32), nullable=False),
     sa.PrimaryKeyConstraint("version_num", name="alembic_version_pkc"),
 )
-_OURS = {"api_keys", "projects", "runs", "lines", "blobs"}
-"""Tables that every layout has."""
+_OURS = {"api_keys", "secrets"}
+"""Tables that every layout has, and hardly anything else."""
 
 
 def newest() -> str:
@@ -47,9 +47,10 @@ def layout_of(connection: sa.Connection) -> str | None:
         raise UserError(f"this is no database of kag: it holds {held}", remedy="give kag a database of its own")
     if _numbers.name in names:
         return str(connection.execute(sa.select(_numbers.c.version_num)).scalar_one())
-    if "resume_asked_at" in {column["name"] for column in found.get_columns("runs")}:
+    columns = {(name, column["name"]) for name in names for column in found.get_columns(name)}
+    if ("runs", "resume_asked_at") in columns:
         return UNNUMBERED
-    if "ttl_seconds" in {column["name"] for column in found.get_columns("artifacts")}:
+    if ("artifacts", "ttl_seconds") in columns:
         return FIRST
     raise UserError("this database has a layout that no release of kag had", remedy="use the kag that made it")
 

@@ -5,7 +5,6 @@ In PostgreSQL no copy is made here: what changes is one transaction, and `pg_dum
 
 from __future__ import annotations
 
-import sqlite3
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,13 +12,12 @@ from pathlib import Path
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection
-from sqlalchemy.exc import DBAPIError
 
 from kag.errors import KagError, StorageError
 from kag.server import layout
 from kag.server.copy import copy_sqlite
 from kag.server.store import Store
-from kag.server.trouble import trouble_of
+from kag.server.trouble import FAILURES, trouble_of
 
 
 def migrate(store: Store, tell: Callable[[str], None]) -> None:
@@ -35,7 +33,7 @@ def migrate(store: Store, tell: Callable[[str], None]) -> None:
             if found is not None and found < layout.newest():
                 tell(f"migrating the database from layout {found} to {layout.newest()}; {_saved(store.file, found)}")
                 steps(connection, found)
-    except (DBAPIError, sqlite3.Error, OSError) as error:
+    except FAILURES as error:
         trouble = trouble_of(error)
         if trouble is None:
             raise

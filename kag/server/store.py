@@ -58,10 +58,12 @@ class Store:
                 if self.file is not None and not make and not self.file.exists():
                     remedy = "name it by --db or KAG_DB; `kag serve` makes one"
                     raise UserError("there is no such database", where=shown(url), remedy=remedy)
+                if self.file is not None:
+                    self.file.parent.mkdir(parents=True, exist_ok=True)
                 self.engine = _engine(self.url)
                 undo.callback(self.close)
                 self._settle(make, tell)
-            except (ArgumentError, NoSuchModuleError, ModuleNotFoundError, DBAPIError) as error:
+            except (ArgumentError, NoSuchModuleError, ModuleNotFoundError, DBAPIError, OSError) as error:
                 trouble = trouble_of(error)
                 why = first_line(error, url) if trouble in (None, UNREACHED) else trouble.what
                 raise UserError(f"cannot open the database: {why}", where=shown(url), remedy=_REMEDY) from error
@@ -95,6 +97,13 @@ class Store:
             yield connection
 
     @contextmanager
+    def snapshot(self) -> Iterator[Connection]:
+        """A transaction for many questions, all about the same moment."""
+        options = {} if self.file is not None else {"isolation_level": "REPEATABLE READ"}
+        with self.engine.connect().execution_options(**options) as connection, connection.begin():
+            yield connection
+
+    @contextmanager
     def write(self) -> Iterator[Connection]:
         """A transaction that is committed as a whole or not at all. One at a time in SQLite."""
         options = {_WRITES: True}
@@ -116,6 +125,10 @@ class Store:
                 if self.file is None:
                     connection.execute(select(func.pg_advisory_xact_lock(_LAYOUT_LOCK)))
                 yield connection
+
+    def said(self, error: BaseException) -> str:
+        """What the driver says of an error, without the password."""
+        return first_line(error, self.url.render_as_string(hide_password=False))
 
     def close(self) -> None:
         """Let go of all connections."""

@@ -5,10 +5,14 @@ from __future__ import annotations
 import errno
 import re
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
+
+from kag.errors import StorageError
 
 
 class Trouble(NamedTuple):
@@ -67,6 +71,10 @@ _SYSTEM = {
 }
 
 
+FAILURES = (DBAPIError, NoConnectionFree, sqlite3.Error, OSError)
+"""Errors of the database and of the system."""
+
+
 def trouble_of(error: BaseException) -> Trouble | None:
     """What an error of the database or of the system says; None for one that is a fault of kag."""
     if isinstance(error, NoConnectionFree):
@@ -88,6 +96,22 @@ def _of_sqlite(error: sqlite3.Error) -> Trouble | None:
     if code == sqlite3.SQLITE_ERROR:
         return LACKING if _LACKING.search(str(error)) else None
     return _SQLITE.get(code & 0xFF)
+
+
+@contextmanager
+def in_words(place: str) -> Iterator[None]:
+    """Around work of a command: what passes or is to be mended is said in a sentence.
+
+    Raises:
+        StorageError: the database or the disk failed.
+    """
+    try:
+        yield
+    except FAILURES as error:
+        trouble = trouble_of(error)
+        if trouble is None:
+            raise
+        raise StorageError(trouble.what, where=place) from error
 
 
 _SECRET = re.compile(r"^(?!sqlite)((?>(?:[\w+.-]+:/{1,3})?)[^:/?@]*:)(.*)(?=@)|(?<=[?&]password=)([^&]*)")

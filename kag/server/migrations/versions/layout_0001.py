@@ -40,8 +40,9 @@ def upgrade() -> None:
 
 def _altered(name: str) -> Any:
     """SQLite alters a table by making it anew, and then numbers its rows for good; PostgreSQL does that anyway."""
-    made_anew = "always" if op.get_bind().dialect.name == "sqlite" else "never"
-    return op.batch_alter_table(name, recreate=made_anew, table_kwargs={"sqlite_autoincrement": True})
+    lite = op.get_bind().dialect.name == "sqlite"
+    options = {"sqlite_autoincrement": True}
+    return op.batch_alter_table(name, recreate="always" if lite else "never", table_kwargs=options)
 
 
 def _number_for_good() -> None:
@@ -193,7 +194,7 @@ def _change_aliases() -> None:
     rows = [
         {"membership_id": number, "collection_id": owner, "alias": alias} for (owner, alias), number in pointed.items()
     ]
-    columns = (sa.column(name) for name in ("membership_id", "collection_id", "alias"))
+    columns: list[Any] = [sa.column(name) for name in ("membership_id", "collection_id", "alias")]
     op.bulk_insert(sa.table("aliases", *columns), rows)
     for number, names in waiting.items():
         keep = sa.text("UPDATE artifacts SET wanted_aliases = :names WHERE id = :number")
