@@ -34,8 +34,12 @@ def opened(db: str, *, make: bool = False, tell: Callable[[str], None] | None = 
         UserError: it cannot be opened.
         StorageError: it failed while the block ran.
     """
-    from kag.server.store import Store
+    from kag.server.store import Store, file_of
     from kag.server.trouble import in_words, shown
 
-    with in_words(shown(db)), closing(Store(db, make=make, tell=tell)) as store:
-        yield store
+    with in_words(shown(db)):
+        file = file_of(db)
+        if make and file is not None:
+            file.parent.mkdir(parents=True, exist_ok=True)
+        with closing(Store(db, make=make, tell=tell)) as store:
+            yield store

@@ -3,7 +3,8 @@
 A fault of the request is a 4xx; what GraphQL clients ask for and is not served, 200 with an error, since of a 4xx some
 show the number alone. What passes by itself, such as a busy database, is a 429 that says when to come again. What does
 not, such as a full disk or a fault of this server, is no 5xx for a client, which would repeat it for hours: GraphQL
-gives it as an error with status 200, a stream or a file with 400. A person and a monitor are told 500 or 503.
+gives it as an error with status 200, a stream or a file with 400. Of a broken database pages tell with 500, /healthz
+with 503.
 """
 
 from __future__ import annotations
@@ -50,7 +51,6 @@ DOWNLOAD = {
 """A file is what somebody uploaded: a browser keeps it, and never runs it as a page of this server."""
 
 
-OWN_FAULT = "the server failed on this request ({}); its log has the details"
 COME_AGAIN = {"Retry-After": "10"}
 """Seconds after which a client repeats what could not be served."""
 
@@ -208,10 +208,11 @@ class Boundary:
             trouble = trouble_of(error)
             if trouble is None:
                 log.exception("a request failed: %s %s", scope["method"], scope["path"])
-                trouble = Trouble(OWN_FAULT.format(type(error).__name__))
+                what = f"the server failed on this request ({type(error).__name__}); its log has the details"
+                response = self._failure(scope, Trouble(what), 400)
             else:
                 log.error("%s %s: %s (%s)", scope["method"], scope["path"], trouble.what, self.site.store.said(error))
-            response = self._failure(scope, trouble)
+                response = self._failure(scope, trouble, 500 if wants_page(Request(scope)) else 400)
         if not began:
             await response(scope, receive, send)
 
@@ -231,13 +232,12 @@ class Boundary:
         content = {"errors": [{"message": what}], "error": what}
         return JSONResponse(content, status_code=status, headers=headers)
 
-    def _failure(self, scope: Scope, trouble: Trouble) -> Response:
-        if trouble.passes:
-            response = self._refusal(scope, trouble.what, 429)
-            response.headers.update(COME_AGAIN)
-            return response
-        page = wants_page(Request(scope))
-        return self._refusal(scope, trouble.what, 200 if scope["path"] == "/graphql" else 500 if page else 400)
+    def _failure(self, scope: Scope, trouble: Trouble, status: int) -> Response:
+        if not trouble.passes:
+            return self._refusal(scope, trouble.what, 200 if scope["path"] == "/graphql" else status)
+        response = self._refusal(scope, trouble.what, 429)
+        response.headers.update(COME_AGAIN)
+        return response
 
 
 async def _missing(scope: Scope, receive: Receive, send: Send) -> None:

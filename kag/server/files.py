@@ -22,7 +22,7 @@ from kag.server.store import Store, all_rows, count, find, inserted_id, upsert
 from kag.server.tables import COMMITTED, artifact_files, artifacts, blobs, files, manifests, runs
 
 LOCK = "backup.lock"
-"""File in the folder of blobs: whoever removes some holds it together with others, a backup holds it alone."""
+"""File in the folder of blobs that a backup holds while it copies them."""
 
 GONE = "what this link belongs to is gone"
 
@@ -117,15 +117,17 @@ def _drop(connection: Connection, blob_id: int | None) -> str | None:
 
 
 def remove(folder: Path, paths: Iterable[Path]) -> None:
-    """Take away files whose rows are gone. While a backup copies the folder they stay, for a sweep to find later."""
-    held = at_once(folder / LOCK, shared=True)
-    if held is None:
-        return
-    try:
-        for path in paths:
-            path.unlink(missing_ok=True)
-    finally:
-        os.close(held)
+    """Take away files whose rows are gone. While a backup copies the folder they stay, for a sweep to find later.
+
+    A backup that begins after the look at its lock does not know these rows any more, and needs none of the files.
+    """
+    if (folder / LOCK).exists():
+        free = at_once(folder / LOCK, shared=True)
+        if free is None:
+            return
+        os.close(free)
+    for path in paths:
+        path.unlink(missing_ok=True)
 
 
 def unnamed(connection: Connection, *, without: Sequence[int] = ()) -> Sequence[RowMapping]:

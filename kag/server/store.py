@@ -28,7 +28,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
 from kag.errors import UserError
 from kag.server import layout
-from kag.server.trouble import UNREACHED, first_line, shown, trouble_of
+from kag.server.trouble import GONE, UNREACHED, first_line, shown, trouble_of
 
 _WRITES = "kag_writes"
 _LAYOUT_LOCK = 0x6B6167
@@ -51,6 +51,7 @@ class Store:
 
     def __init__(self, url: str, *, make: bool = True, tell: Callable[[str], None] | None = None) -> None:
         self.url = _parsed(url)
+        self.file = file_of(url)
         one_at_a_time = self.file is not None
         self._writing: AbstractContextManager[Any] = threading.Lock() if one_at_a_time else nullcontext()
         with ExitStack() as undo:
@@ -58,14 +59,12 @@ class Store:
                 if self.file is not None and not make and not self.file.exists():
                     remedy = "name it by --db or KAG_DB; `kag serve` makes one"
                     raise UserError("there is no such database", where=shown(url), remedy=remedy)
-                if self.file is not None:
-                    self.file.parent.mkdir(parents=True, exist_ok=True)
                 self.engine = _engine(self.url)
                 undo.callback(self.close)
                 self._settle(make, tell)
             except (ArgumentError, NoSuchModuleError, ModuleNotFoundError, DBAPIError, OSError) as error:
                 trouble = trouble_of(error)
-                why = first_line(error, url) if trouble in (None, UNREACHED) else trouble.what
+                why = first_line(error, url) if trouble in (None, UNREACHED, GONE) else trouble.what
                 raise UserError(f"cannot open the database: {why}", where=shown(url), remedy=_REMEDY) from error
             undo.pop_all()
 
@@ -84,11 +83,6 @@ class Store:
             migrate(self, tell)
         else:
             layout.check(found)
-
-    @property
-    def file(self) -> Path | None:
-        """The file of an SQLite database; None on a server."""
-        return Path(self.url.database or "") if self.url.get_backend_name() == "sqlite" else None
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -133,6 +127,12 @@ class Store:
     def close(self) -> None:
         """Let go of all connections."""
         self.engine.dispose()
+
+
+def file_of(url: str) -> Path | None:
+    """The file of an SQLite database; None for one on a server."""
+    found = _parsed(url)
+    return Path(found.database) if found.get_backend_name() == "sqlite" and found.database else None
 
 
 def _parsed(url: str) -> URL:
