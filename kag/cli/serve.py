@@ -39,7 +39,9 @@ def serve(
     ] = 120.0,
     failures: Annotated[int, typer.Option(help="Attempts of one point that may fail.", min=1)] = 3,
 ) -> None:
-    """Serve runs and sweeps to unmodified wandb clients. A database of an earlier kag is copied and migrated first.
+    """Serve runs and sweeps to unmodified wandb clients.
+
+    A database of an earlier kag is migrated first, and one of SQLite copied before that.
 
     Examples:
 
