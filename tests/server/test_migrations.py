@@ -65,7 +65,7 @@ def test_what_a_release_answered_is_answered_after_migrating(
     made, told = Made(name), list[str]()
     with Served(made, Store(database(kind, name), tell=told.append), tmp_path / "files") as site:
         assert site.answers() == made.answers
-    assert len(told) == (1 if name in OLD else 0)
+    assert len(told) == 1
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -91,9 +91,10 @@ def test_steps_and_tables_agree(database: Database, tmp_path: Path, kind: str, n
     """Whoever changes tables.py writes a step: kag/server/migrations/versions/layout_NNNN.py."""
     store, fresh = Store(database(kind, name), tell=quiet), Store(f"sqlite:///{tmp_path / 'fresh.db'}")
     with store.read() as connection:
-        context = MigrationContext.configure(connection, opts={"compare_server_default": True})
+        lite = connection.dialect.name == "sqlite"  # of which alembic misreads a default of ''
+        context = MigrationContext.configure(connection, opts={"compare_server_default": not lite})
         assert compare_metadata(context, metadata) == []
-        if connection.dialect.name == "sqlite":
+        if lite:
             with fresh.read() as other:
                 assert structure(connection) == structure(other)
     store.close()
@@ -106,7 +107,7 @@ def structure(connection: sa.Connection) -> dict[str, Any]:
     texts = connection.exec_driver_sql("SELECT name, sql FROM sqlite_master WHERE type = 'table'").all()
     return {
         name: (
-            sorted((one["name"], str(one["type"]), one["nullable"]) for one in found.get_columns(name)),
+            sorted(str((one["name"], one["type"], one["nullable"], one["default"])) for one in found.get_columns(name)),
             found.get_pk_constraint(name)["constrained_columns"],
             sorted(str((one["constrained_columns"], one["referred_table"], one["options"]))
                    for one in found.get_foreign_keys(name)),
