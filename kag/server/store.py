@@ -26,9 +26,9 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
-from kag.errors import UserError
+from kag.errors import KagError, StorageError, UserError
 from kag.server import layout
-from kag.server.trouble import GONE, UNREACHED, first_line, shown, trouble_of
+from kag.server.trouble import FULL, GONE, UNREACHED, UNREADABLE, first_line, shown, trouble_of
 
 _WRITES = "kag_writes"
 _LAYOUT_LOCK = 0x6B6167
@@ -63,9 +63,7 @@ class Store:
                 undo.callback(self.close)
                 self._settle(make, tell)
             except (ArgumentError, NoSuchModuleError, ModuleNotFoundError, DBAPIError, OSError) as error:
-                trouble = trouble_of(error)
-                why = first_line(error, url) if trouble in (None, UNREACHED, GONE) else trouble.what
-                raise UserError(f"cannot open the database: {why}", where=shown(url), remedy=_REMEDY) from error
+                raise _unopened(url, error) from error
             undo.pop_all()
 
     def _settle(self, make: bool, tell: Callable[[str], None] | None) -> None:
@@ -127,6 +125,16 @@ class Store:
     def close(self) -> None:
         """Let go of all connections."""
         self.engine.dispose()
+
+
+def _unopened(url: str, error: Exception) -> KagError:
+    """What is said of a database that could not be opened: the URL is at fault, or the disk."""
+    trouble, what = trouble_of(error), "cannot open the database: "
+    if trouble in (FULL, UNREADABLE):
+        return StorageError(what + trouble.what, where=shown(url), remedy="make room on this disk, then go on")
+    if trouble in (None, UNREACHED, GONE):
+        return UserError(what + first_line(error, url), where=shown(url), remedy=_REMEDY)
+    return UserError(what + trouble.what, where=shown(url))
 
 
 def file_of(url: str) -> Path | None:

@@ -29,7 +29,7 @@ FULL = Trouble("the disk of the server is full")
 FORBIDDEN = Trouble("the server may not write where it keeps its data")
 DAMAGED = Trouble("the database is damaged: `kag serve check` says where")
 LACKING = Trouble("the database lacks a table or a column that this server needs: `kag serve check` says which")
-UNREADABLE = Trouble("the disk of the server cannot be read or written")
+UNREADABLE = Trouble("the disk of the server cannot be read or written; it may be full")
 GONE = Trouble("the place where the server keeps its data is gone")
 
 _SQLITE = {
