@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 from alembic import command
@@ -28,11 +29,14 @@ def migrate(store: Store, tell: Callable[[str], None]) -> None:
         KagError: what the database holds does not go together; it is as it was.
     """
     try:
-        with store.alter() as connection:
+        with ExitStack() as undo, store.alter() as connection:
             found = layout.layout_of(connection)
             if found is not None and found < layout.newest():
-                tell(f"migrating the database from layout {found} to {layout.newest()}; {_saved(store.file, found)}")
+                copy = None if store.file is None else _saved(store.file, found, undo)
+                kept = "all of it is one transaction" if copy is None else f"a copy of it as it was is {copy}"
+                tell(f"migrating the database from layout {found} to {layout.newest()}; {kept}")
                 steps(connection, found)
+                undo.pop_all()
     except FAILURES as error:
         trouble = trouble_of(error)
         if trouble is None:
@@ -41,13 +45,12 @@ def migrate(store: Store, tell: Callable[[str], None]) -> None:
         raise StorageError(what, where=None if store.file is None else str(store.file)) from error
 
 
-def _saved(file: Path | None, found: str) -> str:
-    """What is said of the copy, once it is there."""
-    if file is None:
-        return "all of it is one transaction"
+def _saved(file: Path, found: str, undo: ExitStack) -> Path:
+    """A copy of the database as it is, which goes again if it stays so."""
     copy = file.with_name(f"{file.name}.{found}-{time.strftime('%Y%m%dT%H%M%S')}")
     copy_sqlite(file, copy)
-    return f"a copy of it as it was is {copy}"
+    undo.callback(copy.unlink)
+    return copy
 
 
 def steps(connection: Connection, found: str) -> None:

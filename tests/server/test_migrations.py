@@ -217,6 +217,18 @@ def test_without_room_for_the_copy_nothing_is_migrated(tmp_path: Path, monkeypat
     Store(url, tell=quiet).close()
 
 
+def test_a_step_that_fails_leaves_the_database_and_no_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    url = Made("4d88beb").sqlite(tmp_path / "tracking.db")
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(migrate, "steps", full)
+    with pytest.raises(StorageError, match="is as it was"):
+        Store(url, tell=quiet)
+    assert [path.name for path in tmp_path.glob("tracking.db.*")] == []
+
+
 @pytest.mark.slow(10)
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
 def test_killed_twenty_times_it_is_either_version(request: pytest.FixtureRequest, tmp_path: Path, kind: str) -> None:
