@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import json
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from kag.cli import serve_database
+from kag.cli.database import DEFAULT_DB, DEFAULT_FILES, Database, Files, Json, opened
 
 app = typer.Typer(no_args_is_help=False)
 key_app = typer.Typer(
     help="Make, list and revoke the API keys of clients. Example: kag serve key new laptop", no_args_is_help=True
 )
 app.add_typer(key_app, name="key")
-
-Database = Annotated[
-    str, typer.Option("--db", envvar="KAG_DB", help="SQLAlchemy URL: sqlite:///FILE or postgresql+psycopg://...")
-]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-DEFAULT_DB = "sqlite:///kag-server/tracking.db"
+serve_database.add_to(app)
 
 
 @app.callback(invoke_without_command=True)
@@ -28,7 +27,7 @@ def serve(
     host: Annotated[str, typer.Option(help="Address to bind.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to bind.", min=0, max=65535)] = 8080,
     db: Database = DEFAULT_DB,
-    files: Annotated[Path, typer.Option(help="Folder of uploaded files.")] = Path("kag-server/files"),
+    files: Files = DEFAULT_FILES,
     entity: Annotated[str, typer.Option(help="Team of clients that name none.")] = "kag",
     strict: Annotated[bool, typer.Option("--strict", help="Answer unknown fields with an error.")] = False,
     tls_cert: Annotated[Path | None, typer.Option(help="Certificate (PEM).")] = None,
@@ -42,23 +41,25 @@ def serve(
 ) -> None:
     """Serve runs and sweeps to unmodified wandb clients.
 
+    A database of an earlier kag is migrated first, and one of SQLite copied before that.
+
     Examples:
 
       kag serve key new laptop
 
-      kag serve --port 8080 --db sqlite:///kag-server/kag.db --files kag-server/files
+      kag serve --port 8080
     """
     if context.invoked_subcommand is not None:
         return
-    from sqlalchemy.engine import make_url
-
     from kag.server.app import make_app
     from kag.server.context import Settings
-    from kag.server.serve import check_address
+    from kag.server.serve import check_address, check_certificate, listening
     from kag.server.serve import serve as run_server
+    from kag.server.trouble import shown
     from kag.sweep import Limits
 
     check_address(host, certificate=tls_cert, key=tls_key, insecure=insecure)
+    check_certificate(tls_cert, tls_key)
     settings = Settings(
         files=files,
         entity=entity,
@@ -66,24 +67,13 @@ def serve(
         hosts=Settings(files=files).hosts | {host.lower()} | {name.lower() for name in allow_host or ()},
         limits=Limits(lease=lease, failures=failures),
     )
-    store = _store(db)
-    address = f"{'https' if tls_cert else 'http'}://{host}:{port}"
-    typer.echo(f"serving on {address}, database {make_url(db).render_as_string(hide_password=True)}, files in {files}")
-    typer.echo(f"  page: {address}/ (log in with an API key)")
-    typer.echo(f"  export WANDB_BASE_URL={address} WANDB_API_KEY=<from `kag serve key new NAME`>")
-    run_server(make_app(store, settings), host=host, port=port, certificate=tls_cert, key=tls_key)
-
-
-def _store(db: str):  # type: ignore[no-untyped-def]  # the type would import SQLAlchemy for `kag --help`
-    from sqlalchemy.engine import make_url
-
-    from kag.server.store import Store
-
-    if db.startswith("sqlite"):
-        file = make_url(db).database
-        if file and file != ":memory:":
-            Path(file).parent.mkdir(parents=True, exist_ok=True)
-    return Store(db)
+    with closing(listening(host, port)) as taken, opened(db, make=True, tell=typer.echo) as store:
+        served = make_app(store, settings)
+        address = f"{'https' if tls_cert else 'http'}://{host}:{taken.getsockname()[1]}"
+        typer.echo(f"serving on {address}, database {shown(db)}, files in {files}")
+        typer.echo(f"  page: {address}/ (log in with an API key)")
+        typer.echo(f"  export WANDB_BASE_URL={address} WANDB_API_KEY=<from `kag serve key new NAME`>")
+        run_server(served, taken, certificate=tls_cert, key=tls_key)
 
 
 @key_app.command("new")
@@ -98,7 +88,7 @@ def key_new(
     """
     from kag.server.keys import new_key
 
-    with _store(db).write() as connection:
+    with opened(db, make=True) as store, store.write() as connection:
         key = new_key(connection, name, now=time.time())
     typer.echo(json.dumps({"name": name, "key": key}, indent=2) if as_json else key)
 
@@ -114,7 +104,7 @@ def key_list(db: Database = DEFAULT_DB, as_json: Json = False) -> None:
     from kag.server.keys import list_keys
     from kag.server.resolvers.fields import time_text
 
-    with _store(db).read() as connection:
+    with opened(db) as store, store.read() as connection:
         keys = [
             {
                 "name": row["name"],
@@ -143,6 +133,6 @@ def key_revoke(
     """
     from kag.server.keys import revoke_key
 
-    with _store(db).write() as connection:
+    with opened(db) as store, store.write() as connection:
         revoke_key(connection, name, now=time.time())
     typer.echo(json.dumps({"revoked": name}, indent=2) if as_json else f"{name} is revoked")

@@ -1,9 +1,10 @@
 """The web application: routes, keys, hosts, and what becomes of an error.
 
 A fault of the request is a 4xx; what GraphQL clients ask for and is not served, 200 with an error, since of a 4xx some
-show the number alone. A fault of this server is never a 5xx, since the client repeats those for hours:
-GraphQL gives it as an error with status 200, a stream or a file with 429 (come again) if the database is busy, else
-with 400.
+show the number alone. What passes by itself, such as a busy database, is a 429 that says when to come again. What does
+not, such as a full disk or a fault of this server, is no 5xx for a client, which would repeat it for hours: GraphQL
+gives it as an error with status 200, a stream or a file with 400. Of a broken database pages tell with 500, /healthz
+with 503.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
 
-from sqlalchemy.exc import DBAPIError, OperationalError
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, JSONResponse, Response
@@ -26,10 +26,12 @@ from kag.server.artifacts import drop_expired
 from kag.server.body import chunks, read_json
 from kag.server.context import Settings
 from kag.server.faults import Fault, NotFound, Refused
-from kag.server.files import attach, blob_path, drop_unnamed, media_type, receive
+from kag.server.files import attach, blob_path, drop_unnamed, media_type, receive, remove
 from kag.server.filestream import ingest
+from kag.server.health import Health
 from kag.server.keys import key_of_header, signing_secret
 from kag.server.links import claim_of
+from kag.server.metrics import Measured, Metrics
 from kag.server.page.routes import fault_page, wants_page
 from kag.server.page.routes import routes as page_routes
 from kag.server.page.site import Site
@@ -37,6 +39,7 @@ from kag.server.resolvers import registry
 from kag.server.runs import run_by_path
 from kag.server.schema import Documents, served
 from kag.server.store import Store
+from kag.server.trouble import Trouble, trouble_of
 
 log = logging.getLogger("kag.server")
 
@@ -46,6 +49,10 @@ DOWNLOAD = {
     "X-Content-Type-Options": "nosniff",
 }
 """A file is what somebody uploaded: a browser keeps it, and never runs it as a page of this server."""
+
+
+COME_AGAIN = {"Retry-After": "10"}
+"""Seconds after which a client repeats what could not be served."""
 
 
 def sharing_writer(request: Request) -> str:
@@ -59,8 +66,10 @@ def sharing_writer(request: Request) -> str:
 class Server:
     """The handlers of the client's protocol, with what they share."""
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Site, metrics: Metrics) -> None:
         self.site = site
+        self.metrics = metrics
+        self.health = Health(site.store, site.settings.files)
         self.registry = registry()
         self.documents = Documents(served())
         self.reported: set[str] = set()
@@ -73,13 +82,22 @@ class Server:
             Route("/storage/{token}/{name:path}", self.upload, methods=["PUT"]),
             Route("/storage/{token}/{name:path}", self.download, methods=["GET"]),
             Route("/healthz", self.healthz, methods=["GET"]),
+            Route("/metrics", self.tell_metrics, methods=["GET"]),
             *page_routes(self.site),
         ]
 
-    def healthz(self, request: Request) -> Response:
-        """Whether the database answers."""
-        self.site.user_of(None)
-        return JSONResponse({"ok": True})
+    async def healthz(self, request: Request) -> Response:
+        """Whether database and disk do their work; says so within a second."""
+        trouble = await self.health.trouble()
+        if trouble is None:
+            return JSONResponse({"ok": True})
+        log.error("/healthz: %s", trouble)
+        return JSONResponse({"ok": False, "error": trouble}, status_code=503, headers=COME_AGAIN)
+
+    async def tell_metrics(self, request: Request) -> Response:
+        """Numbers for Prometheus."""
+        await self._authenticated(request)
+        return await run_in_threadpool(self.metrics.response)
 
     async def query(self, request: Request) -> Response:
         """One GraphQL operation in one transaction."""
@@ -135,7 +153,7 @@ class Server:
                 replaced = attach(connection, claim, blob, now=self.site.clock())
             undo.pop_all()
         if replaced is not None:
-            blob_path(self.site.settings.files, replaced).unlink(missing_ok=True)
+            remove(self.site.settings.files, [blob_path(self.site.settings.files, replaced)])
 
     def download(self, request: Request) -> Response:
         """A file, by a signed link."""
@@ -188,8 +206,14 @@ class Boundary:
             read = isinstance(fault, Refused) and scope["path"] == "/graphql"
             response = self._refusal(scope, fault.what, 200 if read else fault.status)
         except Exception as error:
-            log.exception("a request failed: %s %s", scope["method"], scope["path"])
-            response = self._own_failure(scope, error)
+            trouble = trouble_of(error)
+            if trouble is None:
+                log.exception("a request failed: %s %s", scope["method"], scope["path"])
+                what = f"the server failed on this request ({type(error).__name__}); its log has the details"
+                response = self._failure(scope, Trouble(what), 400)
+            else:
+                log.error("%s %s: %s (%s)", scope["method"], scope["path"], trouble.what, self.site.store.said(error))
+                response = self._failure(scope, trouble, 500 if wants_page(Request(scope)) else 400)
         if not began:
             await response(scope, receive, send)
 
@@ -209,12 +233,12 @@ class Boundary:
         content = {"errors": [{"message": what}], "error": what}
         return JSONResponse(content, status_code=status, headers=headers)
 
-    def _own_failure(self, scope: Scope, error: Exception) -> Response:
-        what = f"the server failed on this request ({type(error).__name__}); its log has the details"
-        if scope["path"] == "/graphql":
-            return self._refusal(scope, what, 200)
-        busy = isinstance(error, OperationalError) or (isinstance(error, DBAPIError) and error.connection_invalidated)
-        return self._refusal(scope, what, 429 if busy or isinstance(error, OSError) else 400)
+    def _failure(self, scope: Scope, trouble: Trouble, status: int) -> Response:
+        if not trouble.passes:
+            return self._refusal(scope, trouble.what, 200 if scope["path"] == "/graphql" else status)
+        response = self._refusal(scope, trouble.what, 429)
+        response.headers.update(COME_AGAIN)
+        return response
 
 
 async def _missing(scope: Scope, receive: Receive, send: Send) -> None:
@@ -235,4 +259,5 @@ def make_app(store: Store, settings: Settings, clock: Callable[[], float] = time
     settings.files.mkdir(parents=True, exist_ok=True)
     drop_unnamed(store, settings.files)
     site = Site(store, settings, secret, clock)
-    return Boundary(Router(routes=Server(site).routes(), default=_missing), site)
+    metrics = Metrics(store, settings.files)
+    return Measured(Boundary(Router(routes=Server(site, metrics).routes(), default=_missing), site), metrics)

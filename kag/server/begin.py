@@ -11,7 +11,7 @@ import secrets
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import RowMapping, insert
+from sqlalchemy import Connection, RowMapping, insert
 
 from kag.number import count
 from kag.server.arguments import Arguments, entity_of, text
@@ -156,13 +156,12 @@ def rewind(context: Context, given: Arguments) -> RowMapping:
     return _enter(context, run, changes)
 
 
-def delete(context: Context, run_id: int) -> None:
+def delete(connection: Connection, run_id: int, *, now: float) -> None:
     """Remove a run with all that it has; what its process sends from then on is refused."""
-    connection = context.connection
     found = find(connection, runs, id=run_id)
     if found is None:
         return
     forget_run(connection, found)
     connection.execute(runs.delete().filter_by(id=run_id))
-    row = {"project_id": found["project_id"], "name": found["name"], "deleted_at": context.now}
+    row = {"project_id": found["project_id"], "name": found["name"], "deleted_at": now}
     upsert(connection, deleted_runs, [row], key=["project_id", "name"], update=["deleted_at"])

@@ -22,9 +22,10 @@ from typing import NamedTuple
 from sqlalchemy import select
 
 from kag.errors import KagError, UserError
-from kag.server.embedded_folder import Address, ServerFolder, alone, at_once, is_held, together
+from kag.server.embedded_folder import Address, ServerFolder
 from kag.server.interrupted import interrupt
 from kag.server.keys import name_of_key
+from kag.server.locks import alone, at_once, is_held, together
 from kag.server.page.templates import path_of
 from kag.server.page.tickets import new_ticket
 from kag.server.store import all_rows

@@ -7,12 +7,11 @@ lets go of a lock when the last process with it dies, however it dies: none can 
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import socket
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
@@ -53,9 +52,9 @@ class ServerFolder:
         self.path.chmod(0o700)
         (self.path / ".gitignore").write_text("*\n", encoding="utf-8")
 
-    def store(self) -> Store:
-        """The database."""
-        return Store(f"sqlite:///{self.database.resolve()}")
+    def store(self, tell: Callable[[str], None] | None = None) -> Store:
+        """The database; whoever serves it migrates an older one, and `tell` is told so."""
+        return Store(f"sqlite:///{self.database.resolve()}", tell=tell)
 
     def address(self) -> Address | None:
         """Where the server is, or was last."""
@@ -85,44 +84,3 @@ class ServerFolder:
         with os.fdopen(os.open(self._key, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             file.write(key)
         return key
-
-
-@contextmanager
-def alone(path: Path) -> Iterator[None]:
-    """Hold a lock alone while the block runs; waits for it."""
-    handle = _opened(path)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)
-
-
-def together(path: Path) -> int:
-    """Hold a lock together with others, until the descriptor is closed in every process that has it; waits for it."""
-    handle = _opened(path)
-    fcntl.flock(handle, fcntl.LOCK_SH)
-    return handle
-
-
-def at_once(path: Path) -> int | None:
-    """Hold a lock alone, until the descriptor is closed; None if another process has it."""
-    handle = _opened(path)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(handle)
-        return None
-    return handle
-
-
-def is_held(path: Path) -> bool:
-    """Whether some process holds a lock, alone or together with others."""
-    free = at_once(path)
-    if free is not None:
-        os.close(free)
-    return free is None
-
-
-def _opened(path: Path) -> int:
-    return os.open(path, os.O_RDWR | os.O_CREAT, 0o600)

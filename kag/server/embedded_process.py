@@ -7,11 +7,14 @@ import sys
 import time
 from pathlib import Path
 
+from kag.errors import UserError
 from kag.server.app import make_app
 from kag.server.context import Settings
-from kag.server.embedded_folder import ServerFolder, at_once
-from kag.server.serve import serve_until
+from kag.server.embedded_folder import ServerFolder
+from kag.server.locks import at_once
+from kag.server.serve import listening, serve_until
 
+LOOPBACK = "127.0.0.1"
 WATCH_SECONDS = 1.0
 """A user that is killed takes no leave: so often the server looks whether anybody is left."""
 
@@ -21,30 +24,18 @@ def main(path: Path) -> None:
     folder = ServerFolder(path)
     if at_once(folder.serving) is None:
         sys.exit("another process serves this folder")
-    listening = _listening(folder.forget())
-    app = make_app(folder.store(), Settings(files=folder.files))
-    folder.announce(listening.getsockname()[1])
-    serve_until(app, listening, lambda: _unused(folder.users))
+    taken = _listening(folder.forget())
+    app = make_app(folder.store(tell=print), Settings(files=folder.files))
+    folder.announce(taken.getsockname()[1])
+    serve_until(app, taken, lambda: _unused(folder.users))
 
 
 def _listening(port: int) -> socket.socket:
     """At the same port as last time if it is free, so that the addresses of pages stay right; else at any."""
     try:
-        return _bound(port)
-    except OSError:
-        return _bound(0)
-
-
-def _bound(port: int) -> socket.socket:
-    made = socket.socket()
-    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        made.bind(("127.0.0.1", port))
-        made.listen()
-    except OSError:
-        made.close()
-        raise
-    return made
+        return listening(LOOPBACK, port)
+    except UserError:
+        return listening(LOOPBACK, 0)
 
 
 def _unused(users: Path) -> None:

@@ -9,7 +9,7 @@ import os
 import posixpath
 import secrets
 import unicodedata
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -17,8 +17,12 @@ from typing import Any, BinaryIO
 from sqlalchemy import Connection, RowMapping, select, union_all
 
 from kag.server.faults import Fault, needed
+from kag.server.locks import at_once
 from kag.server.store import Store, all_rows, count, find, inserted_id, upsert
 from kag.server.tables import COMMITTED, artifact_files, artifacts, blobs, files, manifests, runs
+
+LOCK = "backup.lock"
+"""File in the folder of blobs that a backup holds while it copies them."""
 
 GONE = "what this link belongs to is gone"
 
@@ -112,16 +116,39 @@ def _drop(connection: Connection, blob_id: int | None) -> str | None:
     return None if row is None else str(row["path"])
 
 
-def drop_unnamed(store: Store, folder: Path) -> int:
-    """Remove blobs that no run and no artifact names any more (deleted runs leave them); how many there were."""
+def remove(folder: Path, paths: Iterable[Path]) -> None:
+    """Take away files whose rows are gone. While a backup copies the folder they stay, for a sweep to find later.
+
+    A backup that begins after the look at its lock does not know these rows any more, and needs none of the files.
+    """
+    if (folder / LOCK).exists():
+        free = at_once(folder / LOCK, shared=True)
+        if free is None:
+            return
+        os.close(free)
+    for path in paths:
+        path.unlink(missing_ok=True)
+
+
+def unnamed(connection: Connection, *, without: Sequence[int] = ()) -> Sequence[RowMapping]:
+    """Blobs that no run and no artifact names any more: deleted runs leave them.
+
+    Args:
+        without: runs that count as gone already.
+    """
     columns = (files.c.blob_id, artifact_files.c.blob_id, manifests.c.blob_id)
-    named = union_all(*(select(column).where(column.isnot(None)) for column in columns))
+    of_runs, *others = (select(column).where(column.isnot(None)) for column in columns)
+    named = union_all(of_runs.where(files.c.run_id.notin_(without)), *others)
+    return all_rows(connection, select(blobs).where(blobs.c.id.notin_(named)))
+
+
+def drop_unnamed(store: Store, folder: Path) -> int:
+    """Remove blobs that nothing names any more; how many there were."""
     with store.write() as connection:
-        gone = all_rows(connection, select(blobs.c.id, blobs.c.path).where(blobs.c.id.notin_(named)))
+        gone = unnamed(connection)
         for row in gone:
             connection.execute(blobs.delete().filter_by(id=row["id"]))
-    for row in gone:
-        blob_path(folder, row["path"]).unlink(missing_ok=True)
+    remove(folder, [blob_path(folder, row["path"]) for row in gone])
     return len(gone)
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import ipaddress
 import socket
+import ssl
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -42,9 +45,53 @@ def check_address(host: str, *, certificate: Path | None, key: Path | None, inse
         )
 
 
-def serve(app: ASGIApp, *, host: str, port: int, certificate: Path | None = None, key: Path | None = None) -> None:
-    """Serve until SIGINT or SIGTERM."""
-    uvicorn.run(app, host=host, port=port, ssl_certfile=certificate, ssl_keyfile=key, **OPTIONS)
+def check_certificate(certificate: Path | None, key: Path | None) -> None:
+    """Read both halves of a TLS pair.
+
+    Raises:
+        UserError: one is missing or may not be read, is no PEM file, needs a password, or they do not belong together.
+    """
+    if certificate is None or key is None:
+        return
+    for path in (certificate, key):
+        try:
+            path.open("rb").close()
+        except OSError as error:
+            raise UserError(f"cannot read this TLS file: {error.strerror}", where=str(path)) from error
+    try:
+        # Without a password here OpenSSL would ask for one at the terminal.
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password="")
+    except (ssl.SSLError, ValueError) as error:
+        raise UserError(
+            "this is no certificate (PEM) with its own key, without a password",
+            where=f"{certificate}, {key}",
+            remedy=f"openssl x509 -in {certificate} -noout -subject; openssl pkey -in {key} -noout",
+        ) from error
+
+
+def listening(host: str, port: int) -> socket.socket:
+    """Take a port; whoever connects waits from now on until somebody serves.
+
+    Raises:
+        UserError: the port is taken or not for this user, or no address of this machine is called so.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as error:
+        taken = error.errno == errno.EADDRINUSE
+        raise UserError(
+            f"cannot listen at port {port}: {'another process has it' if taken else error.strerror}",
+            where=host,
+            remedy="end the other process, or choose another port by --port" if taken else "see --host and --port",
+        ) from error
+
+
+def serve(app: ASGIApp, taken: socket.socket, *, certificate: Path | None = None, key: Path | None = None) -> None:
+    """Serve what comes in at a socket until SIGINT or SIGTERM."""
+    config = uvicorn.Config(app, ssl_certfile=certificate, ssl_keyfile=key, **OPTIONS)
+    with contextlib.suppress(KeyboardInterrupt):
+        uvicorn.Server(config).run(sockets=[taken])
 
 
 def serve_until(app: ASGIApp, listening: socket.socket, over: Callable[[], None]) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import (
+    URL,
     Column,
     ColumnElement,
     Connection,
@@ -22,38 +24,75 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
-from kag.errors import UserError
-from kag.server.tables import metadata
+from kag.errors import KagError, StorageError, UserError
+from kag.server import layout
+from kag.server.trouble import FULL, GONE, UNREACHED, UNREADABLE, first_line, shown, trouble_of
 
 _WRITES = "kag_writes"
+_LAYOUT_LOCK = 0x6B6167
+"""Number of the lock of PostgreSQL that whoever changes the layout holds."""
+_REMEDY = "give sqlite:///FILE, or postgresql+psycopg://USER@HOST/DATABASE (pip install 'kag[postgresql]')"
 
 
 class Store:
-    """An engine with two kinds of transaction.
+    """An engine with two kinds of transaction, and a third for the layout.
 
     Args:
         url: SQLAlchemy URL: `sqlite:///tracking.db` or `postgresql+psycopg://user@host/db`.
+        make: make the tables, and the file, where there are none.
+        tell: told what is done while an older database is migrated; without it one is refused.
 
     Raises:
-        UserError: the URL is none, or the database cannot be reached.
+        UserError: the URL is none, the database cannot be opened, is not kag's or has another layout.
+        StorageError: there is no room to migrate it.
     """
 
-    def __init__(self, url: str) -> None:
-        try:
-            self.engine: Engine = _engine(url)
-            metadata.create_all(self.engine)
-        except (ArgumentError, NoSuchModuleError, ModuleNotFoundError, OperationalError) as error:
-            remedy = "give sqlite:///FILE, or postgresql+psycopg://USER@HOST/DATABASE (pip install 'kag[postgresql]')"
-            raise UserError(f"cannot open the database: {error}", where=url, remedy=remedy) from error
-        one_at_a_time = self.engine.dialect.name == "sqlite"
+    def __init__(self, url: str, *, make: bool = True, tell: Callable[[str], None] | None = None) -> None:
+        self.url = _parsed(url)
+        self.file = file_of(url)
+        one_at_a_time = self.file is not None
         self._writing: AbstractContextManager[Any] = threading.Lock() if one_at_a_time else nullcontext()
+        with ExitStack() as undo:
+            try:
+                if self.file is not None and not make and not self.file.exists():
+                    remedy = "name it by --db or KAG_DB; `kag serve` makes one"
+                    raise UserError("there is no such database", where=shown(url), remedy=remedy)
+                self.engine = _engine(self.url)
+                undo.callback(self.close)
+                self._settle(make, tell)
+            except (ArgumentError, NoSuchModuleError, ModuleNotFoundError, DBAPIError, OSError) as error:
+                raise _unopened(url, error) from error
+            undo.pop_all()
+
+    def _settle(self, make: bool, tell: Callable[[str], None] | None) -> None:
+        """See to it that the database has the layout of now."""
+        with self.read() as connection:
+            found = layout.layout_of(connection)
+        if found is None and not make:
+            raise UserError("this database holds nothing yet", remedy="`kag serve` makes the tables")
+        if found is None:
+            with self.alter() as connection:
+                layout.make(connection)
+        elif found < layout.newest() and tell is not None:
+            from kag.server.migrate import migrate  # alembic is for who needs it: every client of a folder comes here
+
+            migrate(self, tell)
+        else:
+            layout.check(found)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A transaction that sees one state of the database and changes nothing."""
         with self.engine.connect() as connection, connection.begin():
+            yield connection
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Connection]:
+        """A transaction for many questions, all about the same moment."""
+        options = {} if self.file is not None else {"isolation_level": "REPEATABLE READ"}
+        with self.engine.connect().execution_options(**options) as connection, connection.begin():
             yield connection
 
     @contextmanager
@@ -63,13 +102,57 @@ class Store:
         with self._writing, self.engine.connect().execution_options(**options) as connection, connection.begin():
             yield connection
 
+    @contextmanager
+    def alter(self) -> Iterator[Connection]:
+        """A transaction in which tables are changed; whoever else wants to change them waits, however long it takes.
+
+        SQLite makes a table anew to change it; the rows that refer to its rows must not go with the old one.
+        """
+        with self._writing, self.engine.connect().execution_options(**{_WRITES: True}) as connection:
+            connection.detach()
+            if self.file is not None:
+                for pragma in ("foreign_keys=OFF", f"busy_timeout={2**31 - 1}"):
+                    connection.connection.execute(f"PRAGMA {pragma}")
+            with connection.begin():
+                if self.file is None:
+                    connection.execute(select(func.pg_advisory_xact_lock(_LAYOUT_LOCK)))
+                yield connection
+
+    def said(self, error: BaseException) -> str:
+        """What the driver says of an error, without the password."""
+        return first_line(error, self.url.render_as_string(hide_password=False))
+
     def close(self) -> None:
         """Let go of all connections."""
         self.engine.dispose()
 
 
-def _engine(url: str) -> Engine:
-    if make_url(url).get_backend_name() != "sqlite":
+def _unopened(url: str, error: Exception) -> KagError:
+    """What is said of a database that could not be opened: the URL is at fault, or the disk."""
+    trouble, what = trouble_of(error), "cannot open the database: "
+    if trouble in (FULL, UNREADABLE):
+        return StorageError(what + trouble.what, where=shown(url), remedy="make room on this disk, then go on")
+    if trouble in (None, UNREACHED, GONE):
+        return UserError(what + first_line(error, url), where=shown(url), remedy=_REMEDY)
+    return UserError(what + trouble.what, where=shown(url))
+
+
+def file_of(url: str) -> Path | None:
+    """The file of an SQLite database; None for one on a server."""
+    found = _parsed(url)
+    return Path(found.database) if found.get_backend_name() == "sqlite" and found.database else None
+
+
+def _parsed(url: str) -> URL:
+    try:
+        return make_url(url)
+    except (ArgumentError, ValueError) as error:
+        # What was given may hold a password anywhere.
+        raise UserError("cannot open the database: this is no URL of one", where=shown(url), remedy=_REMEDY) from error
+
+
+def _engine(url: URL) -> Engine:
+    if url.get_backend_name() != "sqlite":
         return create_engine(url, pool_size=20, max_overflow=40, pool_pre_ping=True)
     engine = create_engine(url, connect_args={"timeout": 60, "check_same_thread": False}, pool_size=20, max_overflow=40)
 

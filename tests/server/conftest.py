@@ -62,14 +62,16 @@ class Http:
 class Site:
     """An application, a key for it, and shorthands for requests."""
 
-    def __init__(self, folder: Path, **settings: Any) -> None:
+    def __init__(self, folder: Path, *, url: str = "", key: str = "", **settings: Any) -> None:
         self.folder = folder
         self.now = 1_000_000.0
-        self.store = Store(f"sqlite:///{folder / 'tracking.db'}")
-        with self.store.write() as connection:
-            self.key = new_key(connection, "tester", now=self.now)
-        words = {"strict": True, "limits": Limits(lease=60), "max_body": 200_000, "max_upload": 300_000, **settings}
-        self.settings = Settings(files=folder / "files", **words)
+        self.store = Store(url or f"sqlite:///{folder / 'tracking.db'}")
+        self.key = key
+        if not key:
+            with self.store.write() as connection:
+                self.key = new_key(connection, "tester", now=self.now)
+        words = {"strict": True, "limits": Limits(lease=60), "max_body": 200_000, "max_upload": 300_000}
+        self.settings = Settings(**{"files": folder / "files", **words, **settings})
         self.restart()
 
     def restart(self) -> None:

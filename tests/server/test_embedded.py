@@ -17,7 +17,8 @@ import pytest
 from kag.errors import UserError
 from kag.server import embedded_folder
 from kag.server.embedded import embedded_server
-from kag.server.embedded_folder import ServerFolder, at_once, is_held, together
+from kag.server.embedded_folder import ServerFolder
+from kag.server.locks import at_once, is_held, together
 from tests.e2e.tracking import ROOT, until
 
 USER = """

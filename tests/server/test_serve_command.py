@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import json
+import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+import trustme
+from click.testing import Result
 from typer.testing import CliRunner
 
 from kag.cli.serve import app
 from kag.errors import UserError
 from kag.server.keys import name_of_key
+from kag.server.serve import check_certificate, listening
 from kag.server.store import Store
+from tests.server.artifact_log import Log
+from tests.server.conftest import Site
 
 
 def test_a_key_is_shown_once_listed_and_revoked(tmp_path: Path) -> None:
@@ -40,3 +48,88 @@ def test_an_open_address_is_refused_before_anything_is_made(tmp_path: Path) -> N
 @pytest.mark.parametrize("words", [["--port", "70000"], ["--lease", "0"], ["--failures", "0"]])
 def test_options_have_bounds(words: list[str]) -> None:
     assert CliRunner().invoke(app, words).exit_code == 2
+
+
+def run(*words: str) -> Result:
+    return CliRunner().invoke(app, list(words))
+
+
+def refused(*words: str) -> str:
+    """What a command says that is refused."""
+    result = run(*words)
+    assert isinstance(result.exception, UserError), result.output
+    return str(result.exception)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["key", "list"], ["key", "revoke", "x"], ["check"], ["prune"], ["project", "list"], ["backup", "there"]],
+    ids=" ".join,
+)
+def test_who_only_looks_makes_no_database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str]) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert "there is no such database" in refused(*words, "--db", "sqlite:///folder/typo.db")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_used_port_is_said_in_one_sentence_before_anything_is_made(tmp_path: Path) -> None:
+    with closing(listening("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        result = run("--port", port, "--db", f"sqlite:///{tmp_path / 'x.db'}", "--files", str(tmp_path / "files"))
+    assert isinstance(result.exception, UserError)
+    assert f"cannot listen at port {port}: another process has it" in str(result.exception)
+    assert result.output == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_address_that_is_none_is_said(tmp_path: Path) -> None:
+    assert "cannot listen at port" in refused("--host", "no.such.host.invalid", "--insecure", "--db", "sqlite:///x.db")
+
+
+def test_tls_files_are_read_before_anything_is_made(tmp_path: Path) -> None:
+    authority = trustme.CA()
+    one, other = authority.issue_cert("localhost"), authority.issue_cert("localhost")
+    certificate, key, wrong = (tmp_path / name for name in ("cert.pem", "key.pem", "wrong.pem"))
+    one.cert_chain_pems[0].write_to_path(certificate)
+    one.private_key_pem.write_to_path(key)
+    other.private_key_pem.write_to_path(wrong)
+    check_certificate(certificate, key)
+    with pytest.raises(UserError, match=r"nowhere.pem: cannot read this TLS file: No such file"):
+        check_certificate(tmp_path / "nowhere.pem", key)
+    for broken in (wrong, certificate):
+        with pytest.raises(UserError, match="no certificate \\(PEM\\) with its own key"):
+            check_certificate(certificate, broken)
+
+
+def test_backup_check_prune_and_deletion_of_a_project(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    Log(site)({"w.txt": b"weights"})
+    site.http.close()
+    site.store.close()
+    place = ["--db", f"sqlite:///{tmp_path / 'tracking.db'}", "--files", str(tmp_path / "files")]
+    assert run("backup", str(tmp_path / "backup"), *place).output == f"{tmp_path / 'backup'} holds runs: 1, files: 2\n"
+    assert "files are whole" in run("check", *place).output
+    assert run("prune", "--dry-run", *place).output == "would be removed: runs: 0, files: 0 (0 B)\n"
+    assert run("project", "list", *place[:2]).output == "kag/p\t1\n"
+    assert "kag/p" in refused("project", "delete", "kag/x", *place)
+    assert json.loads(run("project", "delete", "kag/p", "--dry-run", "--json", *place).output)["runs"] == 1
+    assert run("project", "delete", "kag/p", *place).output == "deleted: kag/p, runs: 1\n"
+    assert list((tmp_path / "files").glob("*/*")) == []
+    assert run("project", "list", *place[:2]).output == ""
+    again = ["--db", f"sqlite:///{tmp_path / 'again.db'}", "--files", str(tmp_path / "again")]
+    assert run("restore", str(tmp_path / "backup"), *again).exit_code == 0
+    assert run("project", "list", *again[:2]).output == "kag/p\t1\n"
+    next(path for path in (tmp_path / "again").glob("*/*") if path.read_bytes() == b"weights").unlink()
+    result = run("check", *again)
+    assert result.exit_code == 1
+    assert result.output.endswith(" is missing\n")
+
+
+def test_a_project_in_which_runs_log_is_not_deleted(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    site.now = time.time()
+    site.run()
+    site.http.close()
+    site.store.close()
+    place = ["--db", f"sqlite:///{tmp_path / 'tracking.db'}", "--files", str(tmp_path / "files")]
+    assert "runs of this project are logging" in refused("project", "delete", "kag/p", *place)

@@ -41,7 +41,7 @@ def _delete(context: Context, _: Any, arguments: Arguments) -> Node:
     number = decode_id("Run", given.get("id"))
     if given.get("deleteArtifacts"):
         delete_outputs(context.connection, number)
-    delete(context, number)
+    delete(context.connection, number, now=context.now)
     return Node("DeleteRunPayload", {"clientMutationId": None, "success": True})
 
 

@@ -1,0 +1,45 @@
+"""The database that a command of `kag serve` is about."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:  # SQLAlchemy is for commands that run, not for `kag --help`
+    from kag.server.store import Store
+
+DEFAULT_DB = "sqlite:///kag-server/tracking.db"
+DEFAULT_FILES = Path("kag-server/files")
+Database = Annotated[
+    str,
+    typer.Option(
+        "--db",
+        envvar="KAG_DB",
+        help="SQLAlchemy URL: sqlite:///FILE or postgresql+psycopg://... (one with a password belongs in KAG_DB).",
+    ),
+]
+Files = Annotated[Path, typer.Option("--files", help="Folder of uploaded files.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@contextmanager
+def opened(db: str, *, make: bool = False, tell: Callable[[str], None] | None = None) -> Iterator[Store]:
+    """The database while the block runs; `make` and `tell` as for `Store`.
+
+    Raises:
+        UserError: it cannot be opened.
+        StorageError: it failed while the block ran.
+    """
+    from kag.server.store import Store, file_of
+    from kag.server.trouble import in_words, shown
+
+    with in_words(shown(db)):
+        file = file_of(db)
+        if make and file is not None:
+            file.parent.mkdir(parents=True, exist_ok=True)
+        with closing(Store(db, make=make, tell=tell)) as store:
+            yield store

@@ -1,0 +1,170 @@
+"""`kag serve backup | restore | check | prune | project`: what the operator of a server does with what it keeps."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kag.cli.database import DEFAULT_DB, DEFAULT_FILES, Database, Files, Json, opened
+from kag.text import size
+
+project_app = typer.Typer(help="List and delete projects. Example: kag serve project list", no_args_is_help=True)
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would go, and remove nothing.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    """The commands, under `kag serve`."""
+    for command in (backup, restore, check, prune):
+        app.command(command.__name__)(command)
+    app.add_typer(project_app, name="project")
+
+
+def backup(
+    to: Annotated[Path, typer.Argument(help="Folder to make; it must not be there.")],
+    db: Database = DEFAULT_DB,
+    files: Files = DEFAULT_FILES,
+    as_json: Json = False,
+) -> None:
+    """Copy the database and all files while the server works; every row that came before is in the copy.
+
+    Rows of PostgreSQL are kept as SQLite, too, so no other program is needed, and either kind restores from it.
+
+    Example:
+
+      kag serve backup /backups/kag-2026-11-29
+    """
+    from kag.server.backup import back_up
+    from kag.server.trouble import in_words
+
+    with opened(db) as store, in_words(str(to)):
+        taken = back_up(store, files, to)
+    _say_taken(taken._asdict(), f"{to} holds", as_json)
+
+
+def restore(
+    source: Annotated[Path, typer.Argument(help="Folder that `kag serve backup` made.")],
+    db: Database = DEFAULT_DB,
+    files: Files = DEFAULT_FILES,
+    as_json: Json = False,
+) -> None:
+    """Make a database and a folder of files from a backup; a database that holds something is refused.
+
+    Example:
+
+      kag serve restore /backups/kag-2026-11-29 --db sqlite:///again/tracking.db --files again/files
+    """
+    from kag.server.backup import restore as restore_backup
+    from kag.server.trouble import in_words, shown
+
+    with in_words(shown(db)):
+        taken = restore_backup(source, db, files)
+    _say_taken(taken._asdict(), f"{shown(db)} and {files} hold", as_json)
+
+
+def _say_taken(taken: dict[str, object], what: str, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(taken, indent=2))
+        return
+    typer.echo(f"{what} runs: {taken['runs']}, files: {taken['files']}")
+    if taken["missing"]:
+        typer.echo(f"{taken['missing']} more were missing already: `kag serve check` lists them", err=True)
+
+
+def check(db: Database = DEFAULT_DB, files: Files = DEFAULT_FILES, as_json: Json = False) -> None:
+    """Look whether database and files are whole; the exit code is 1 if something must be mended.
+
+    Example:
+
+      kag serve check
+    """
+    from kag.server.check import check as look
+
+    with opened(db) as store:
+        found = look(store, files, now=time.time())
+    if as_json:
+        typer.echo(json.dumps(found._asdict(), indent=2))
+    else:
+        for line in found.broken:
+            typer.echo(line)
+        if found.strays:
+            typer.echo(f"files that nothing names: {found.strays}; `kag serve prune` removes what is old enough")
+        if not found.broken:
+            typer.echo(f"database (layout {found.layout}) and files are whole")
+    if found.broken:
+        raise typer.Exit(1)
+
+
+def prune(
+    db: Database = DEFAULT_DB,
+    files: Files = DEFAULT_FILES,
+    keep_days: Annotated[
+        float | None, typer.Option(help="Also delete ended runs of which nothing was heard for so many days.", min=0)
+    ] = None,
+    project: Annotated[str | None, typer.Option(help="Delete runs of this project alone: entity/name.")] = None,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> None:
+    """Remove files that nothing names, and, with --keep-days, old runs; artifacts and runs of open sweeps stay.
+
+    Example:
+
+      kag serve prune --keep-days 365 --dry-run
+    """
+    from kag.server.prune import prune as remove_all
+
+    with opened(db) as store:
+        gone = remove_all(store, files, now=time.time(), keep_days=keep_days, project=project, dry_run=dry_run)
+    if as_json:
+        typer.echo(json.dumps({**gone._asdict(), "dry_run": dry_run}, indent=2))
+        return
+    for name in gone.runs:
+        typer.echo(name)
+    what = "would be removed" if dry_run else "removed"
+    typer.echo(f"{what}: runs: {len(gone.runs)}, files: {gone.files} ({size(gone.bytes)})")
+
+
+@project_app.command("list")
+def project_list(db: Database = DEFAULT_DB, as_json: Json = False) -> None:
+    """Every project with the number of its runs.
+
+    Example:
+
+      kag serve project list
+    """
+    from kag.server.prune import projects_with_runs
+
+    with opened(db) as store, store.read() as connection:
+        found = projects_with_runs(connection)
+    if as_json:
+        typer.echo(json.dumps([{"project": name, "runs": runs} for name, runs in found.items()], indent=2))
+        return
+    for name, runs in found.items():
+        typer.echo(f"{name}\t{runs}")
+
+
+@project_app.command("delete")
+def project_delete(
+    project: Annotated[str, typer.Argument(help="Which: entity/name.")],
+    db: Database = DEFAULT_DB,
+    files: Files = DEFAULT_FILES,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> None:
+    """Delete a project with its runs, sweeps, artifacts and files for good. One in which runs are logging is refused.
+
+    Example:
+
+      kag serve project delete kag/playground
+    """
+    from kag.server.prune import drop_project
+
+    with opened(db) as store:
+        runs = drop_project(store, files, project, now=time.time(), dry_run=dry_run)
+    if as_json:
+        typer.echo(json.dumps({"project": project, "runs": runs, "dry_run": dry_run}, indent=2))
+        return
+    typer.echo(f"{'would be deleted' if dry_run else 'deleted'}: {project}, runs: {runs}")

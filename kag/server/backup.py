@@ -1,0 +1,134 @@
+"""A backup of everything that a server keeps, taken while it works; and back again, to either kind of database.
+
+A backup is a folder: `tracking.db`, an SQLite database with every row of one moment, whatever database they came from;
+`files`, every file that those rows name; `backup.json`, what it is. A file arrives before its row does, and while a
+backup is taken none is removed: so every row that was acknowledged before it began is in it with its file.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import NamedTuple
+
+from sqlalchemy import select
+
+from kag import __version__
+from kag.errors import UserError
+from kag.server import layout
+from kag.server.copy import copy_sqlite
+from kag.server.files import LOCK, blob_path
+from kag.server.locks import alone
+from kag.server.store import Store
+from kag.server.tables import metadata
+from kag.server.transfer import copy_rows
+
+DATABASE, FILES, ABOUT = "tracking.db", "files", "backup.json"
+
+
+class Taken(NamedTuple):
+    """What is in a backup."""
+
+    layout: str
+    runs: int
+    files: int
+    missing: int
+    """Files that rows name and that were not on the disk of the server."""
+
+
+def back_up(store: Store, files: Path, target: Path) -> Taken:
+    """Take a backup; the folder is there in full or not at all.
+
+    Raises:
+        UserError: there is something at its place already.
+        OSError: the system does not take it.
+    """
+    if target.exists():
+        raise UserError("there is something here already", where=str(target), remedy="name a folder that is not there")
+    part = target.with_name(f"{target.name}.part")
+    files.mkdir(parents=True, exist_ok=True)
+    with alone(files / LOCK):
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir(parents=True, mode=0o700)
+        try:
+            _save_rows(store, part / DATABASE)
+            taken = _save_files(part / DATABASE, files, part / FILES)
+            (part / ABOUT).write_text(json.dumps({"kag": __version__, **taken._asdict()}, indent=2), encoding="utf-8")
+            os.sync()
+            part.rename(target)
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
+    return taken
+
+
+def _save_rows(store: Store, target: Path) -> None:
+    if store.file is not None:
+        copy_sqlite(store.file, target)
+        return
+    os.close(_private(str(target), os.O_CREAT | os.O_EXCL))
+    with closing(Store(f"sqlite:///{target}")) as saved, saved.write() as new, store.snapshot() as old:
+        copy_rows(old, new, metadata)
+
+
+def _save_files(database: Path, files: Path, target: Path) -> Taken:
+    """Copy every file that the database of a backup names, which is one file from now on."""
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute("PRAGMA journal_mode=DELETE")
+        held = connection.execute("SELECT count(*) FROM runs").fetchone()[0]
+        paths = [path for (path,) in connection.execute("SELECT path FROM blobs")]
+    target.mkdir(parents=True, exist_ok=True, mode=0o700)
+    copied = sum(_copied(files, target, path) for path in paths)
+    return Taken(layout.newest(), held, copied, len(paths) - copied)
+
+
+def _copied(source: Path, target: Path, path: str) -> bool:
+    """Copy one file to the same place under another folder; whether it was there."""
+    old, new = blob_path(source, path), blob_path(target, path)
+    if not old.is_file():
+        return False
+    new.parent.mkdir(exist_ok=True, mode=0o700)
+    part = new.with_suffix(".part")
+    with old.open("rb") as reading, open(part, "wb", opener=_private) as writing:
+        shutil.copyfileobj(reading, writing, 1 << 20)
+    part.rename(new)
+    return True
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
+def restore(source: Path, url: str, files: Path) -> Taken:
+    """Make a database and a folder of files from a backup: files first, so that who sees a row finds its file.
+
+    Raises:
+        UserError: this is no backup that was finished, or of a newer kag, or the database holds something already.
+    """
+    if not (source / ABOUT).is_file():
+        raise UserError("this is no backup that `kag serve backup` has finished", where=str(source))
+    files.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with closing(Store(url)) as store, TemporaryDirectory(dir=files) as folder:
+        _refuse_rows(store)
+        copy = Path(folder) / DATABASE
+        copy_sqlite(source / DATABASE, copy)
+        taken = _save_files(copy, source / FILES, files)
+        opened = Store(f"sqlite:///{copy}", make=False, tell=_nobody)
+        with closing(opened) as saved, saved.read() as old, store.write() as connection:
+            copy_rows(old, connection, metadata)
+    return taken
+
+
+def _nobody(_: str) -> None:
+    """That a copy of a backup is migrated is nobody's concern."""
+
+
+def _refuse_rows(store: Store) -> None:
+    with store.read() as connection:
+        if any(connection.execute(select(table).limit(1)).first() for table in metadata.sorted_tables):
+            remedy = "name a database that is not there yet by --db, and a folder by --files"
+            raise UserError("this database holds something already", where=str(store.url), remedy=remedy)

@@ -1,0 +1,123 @@
+"""Kills a migration at twenty of its statements, and looks what it left: `python -m tests.server.killed_migration`.
+
+Args: a folder; the URL of an empty database of PostgreSQL, or "" for SQLite. Prints JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import sqlite3
+import sys
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+import kag.server.migrate  # noqa: F401  # once, and not in every child
+from kag.server.store import Store
+from tests.server.old_layouts import Made
+
+KILLS = 20
+LAYOUT = """SELECT table_name, column_name, data_type, is_nullable FROM information_schema.columns
+  WHERE table_schema = 'public' ORDER BY 1, 2"""
+INDICES = "SELECT indexdef FROM pg_indexes WHERE schemaname = 'public' ORDER BY 1"
+
+
+def migrate(url: str, moment: int | None) -> int:
+    """Migrate in a process that is killed before its n-th statement, at the latest when it is done; its exit code."""
+    child = os.fork()
+    if child == 0:
+        count = 0
+
+        def counting(*_: Any) -> None:
+            nonlocal count
+            count += 1
+            if count == moment:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        sa.event.listen(sa.Engine, "before_cursor_execute", counting)
+        sa.event.listen(sa.Engine, "commit", counting)
+        Store(url, tell=lambda _: None).close()
+        Path(sys.argv[1], "count").write_text(str(count))
+        os.kill(os.getpid(), signal.SIGKILL)
+    _, status = os.waitpid(child, 0)
+    return os.waitstatus_to_exitcode(status)
+
+
+class Lite:
+    """A file, put back before each kill."""
+
+    def __init__(self, folder: Path) -> None:
+        self.pristine, self.file = folder / "pristine.db", folder / "tracking.db"
+        Made("4d88beb").sqlite(self.pristine)
+        self.url = f"sqlite:///{self.file}"
+
+    def restore(self) -> None:
+        for path in self.file.parent.glob("tracking.db*"):
+            path.unlink()
+        shutil.copy(self.pristine, self.file)
+
+    def state(self) -> Any:
+        """All that it holds, and its layout."""
+        with closing(sqlite3.connect(self.file)) as connection:
+            made = sorted(connection.execute("SELECT type, name FROM sqlite_master").fetchall())
+            names = [name for kind, name in made if kind == "table"]
+            layout = {name: connection.execute(f"PRAGMA table_xinfo({name})").fetchall() for name in names}
+            return made, layout, {name: connection.execute(f"SELECT * FROM {name}").fetchall() for name in names}
+
+
+class Post:
+    """A database, made again from a template before each kill."""
+
+    def __init__(self, folder: Path, url: str) -> None:
+        self.template = sa.make_url(url)
+        Made("4d88beb").postgresql(folder, url)
+        self.url = self.template.set(database="killed").render_as_string(hide_password=False)
+
+    def restore(self) -> None:
+        engine = sa.create_engine(self.template.set(database="postgres"), isolation_level="AUTOCOMMIT")
+        with engine.connect() as connection:
+            connection.exec_driver_sql("DROP DATABASE IF EXISTS killed WITH (FORCE)")
+            connection.exec_driver_sql(f'CREATE DATABASE killed TEMPLATE "{self.template.database}"')
+        engine.dispose()
+
+    def state(self) -> Any:
+        """All that it holds, and its layout."""
+        engine = sa.create_engine(self.url, poolclass=sa.NullPool)
+        with engine.connect() as connection:
+            columns = connection.exec_driver_sql(LAYOUT).all()
+            names = {name for name, *_ in columns}
+            rows = {name: sorted(map(str, connection.exec_driver_sql(f"SELECT * FROM {name}").all())) for name in names}
+            indices = connection.exec_driver_sql(
+                "SELECT indexdef FROM pg_indexes WHERE schemaname = 'public' ORDER BY 1"
+            )
+            return columns, rows, indices.all()
+
+
+def main(folder: Path, url: str) -> None:
+    """Count the statements of a migration, then kill one at twenty of them."""
+    database: Any = Post(folder, url) if url else Lite(folder)
+    database.restore()
+    old = database.state()
+    migrate(database.url, None)
+    total, new = int((folder / "count").read_text()), database.state()
+    seen = []
+    for kill in range(KILLS):
+        moment = 1 + round(kill * total / (KILLS - 1))
+        database.restore()
+        code = migrate(database.url, moment)
+        found = database.state()
+        left = "old" if found == old else "new" if found == new else "half"
+        seen.append({"moment": moment, "signal": -code, "is": left})
+    database.restore()
+    migrate(database.url, total // 2)
+    migrate(database.url, None)
+    print(json.dumps({"kills": seen, "then": database.state() == new}))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2])
