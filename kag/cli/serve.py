@@ -77,12 +77,15 @@ def serve(
 def _store(db: str):  # type: ignore[no-untyped-def]  # the type would import SQLAlchemy for `kag --help`
     from sqlalchemy.engine import make_url
 
+    from kag.server.private import private_folder
     from kag.server.store import Store
 
     if db.startswith("sqlite"):
         file = make_url(db).database
         if file and file != ":memory:":
-            Path(file).parent.mkdir(parents=True, exist_ok=True)
+            folder = Path(file).parent
+            if not folder.exists():
+                private_folder(folder)
     return Store(db)
 
 

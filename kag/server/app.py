@@ -33,6 +33,7 @@ from kag.server.links import claim_of
 from kag.server.page.routes import fault_page, wants_page
 from kag.server.page.routes import routes as page_routes
 from kag.server.page.site import Site
+from kag.server.private import private_folder
 from kag.server.resolvers import registry
 from kag.server.runs import run_by_path
 from kag.server.schema import Documents, served
@@ -231,7 +232,7 @@ def make_app(store: Store, settings: Settings, clock: Callable[[], float] = time
     with store.write() as connection:
         secret = signing_secret(connection)
         drop_expired(connection, clock())
-    settings.files.mkdir(parents=True, exist_ok=True)
+    private_folder(settings.files)
     drop_unnamed(store, settings.files)
     site = Site(store, settings, secret, clock)
     return Boundary(Router(routes=Server(site).routes(), default=_missing), site)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import (
@@ -25,6 +26,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError
 
 from kag.errors import UserError
+from kag.server.private import close, private_file
 from kag.server.tables import metadata
 
 _WRITES = "kag_writes"
@@ -44,7 +46,7 @@ class Store:
         try:
             self.engine: Engine = _engine(url)
             metadata.create_all(self.engine)
-        except (ArgumentError, NoSuchModuleError, ModuleNotFoundError, OperationalError) as error:
+        except (ArgumentError, NoSuchModuleError, ModuleNotFoundError, OperationalError, OSError) as error:
             remedy = "give sqlite:///FILE, or postgresql+psycopg://USER@HOST/DATABASE (pip install 'kag[postgresql]')"
             raise UserError(f"cannot open the database: {error}", where=url, remedy=remedy) from error
         one_at_a_time = self.engine.dialect.name == "sqlite"
@@ -71,6 +73,7 @@ class Store:
 def _engine(url: str) -> Engine:
     if make_url(url).get_backend_name() != "sqlite":
         return create_engine(url, pool_size=20, max_overflow=40, pool_pre_ping=True)
+    _close_to_others(make_url(url).database)
     engine = create_engine(url, connect_args={"timeout": 60, "check_same_thread": False}, pool_size=20, max_overflow=40)
 
     @event.listens_for(engine, "connect")
@@ -87,6 +90,15 @@ def _engine(url: str) -> Engine:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
     return engine
+
+
+def _close_to_others(database: str | None) -> None:
+    """SQLite gives its log and its index of it the rights of the database; those that it finds keep theirs."""
+    if not database or database.startswith((":memory:", "file:")):
+        return
+    private_file(Path(database))
+    for beside in filter(Path.exists, (Path(f"{database}{end}") for end in ("-wal", "-shm", "-journal"))):
+        close(beside)
 
 
 Rows = Sequence[Mapping[str, Any]]
