@@ -32,6 +32,9 @@ _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 """Characters that move a cursor, colour or turn what follows: control characters, separators of lines, directions."""
 
+_IN_LINES = re.compile(_CONTROL.pattern.replace("\x00-\x1f", "\x00-\x08\x0b-\x1f"))
+"""The same without line ends and tabs."""
+
 
 class RampValue(NamedTuple):
     """A ramp as one value; its parts are named as in the spec."""
@@ -42,9 +45,20 @@ class RampValue(NamedTuple):
     shape: object = "linear"
 
 
-def printable(text: str) -> str:
-    """A name from outside as it may be shown on a terminal: control characters as escapes, `\\x1b[31m`."""
-    return _CONTROL.sub(lambda found: ascii(found.group())[1:-1], text)
+def printable(text: str, *, lines: bool = False) -> str:
+    """A text from outside as it may be shown: control characters as escapes, `\\x1b[31m`, those above ASCII as JSON has
+    them, `\\u009b`.
+
+    Args:
+        text: a name, or a note.
+        lines: it may have several lines, and tabs.
+    """
+    return (_IN_LINES if lines else _CONTROL).sub(_escape, text)
+
+
+def _escape(found: re.Match[str]) -> str:
+    letter = found.group()
+    return f"\\u{ord(letter):04x}" if letter >= "\x7f" else ascii(letter)[1:-1]
 
 
 def joined(value: Any) -> Any:

@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+from kag.view.terminal import echo
+
 app = typer.Typer(no_args_is_help=False)
 key_app = typer.Typer(
     help="Make, list and revoke the API keys of clients. Example: kag serve key new laptop", no_args_is_help=True
@@ -68,9 +70,9 @@ def serve(
     )
     store = _store(db)
     address = f"{'https' if tls_cert else 'http'}://{host}:{port}"
-    typer.echo(f"serving on {address}, database {make_url(db).render_as_string(hide_password=True)}, files in {files}")
-    typer.echo(f"  page: {address}/ (log in with an API key)")
-    typer.echo(f"  export WANDB_BASE_URL={address} WANDB_API_KEY=<from `kag serve key new NAME`>")
+    echo(f"serving on {address}, database {make_url(db).render_as_string(hide_password=True)}, files in {files}")
+    echo(f"  page: {address}/ (log in with an API key)")
+    echo(f"  export WANDB_BASE_URL={address} WANDB_API_KEY=<from `kag serve key new NAME`>")
     run_server(make_app(store, settings), host=host, port=port, certificate=tls_cert, key=tls_key)
 
 
@@ -103,7 +105,7 @@ def key_new(
 
     with _store(db).write() as connection:
         key = new_key(connection, name, now=time.time())
-    typer.echo(json.dumps({"name": name, "key": key}, indent=2) if as_json else key)
+    echo(json.dumps({"name": name, "key": key}, indent=2) if as_json else key)
 
 
 @key_app.command("list")
@@ -127,11 +129,11 @@ def key_list(db: Database = DEFAULT_DB, as_json: Json = False) -> None:
             for row in list_keys(connection)
         ]
     if as_json:
-        typer.echo(json.dumps(keys, indent=2))
+        echo(json.dumps(keys, indent=2))
         return
     for key in keys:
         state = f"revoked {key['revoked']}" if key["revoked"] else "in force"
-        typer.echo(f"{key['name']}\t{key['created']}\t{state}")
+        echo(f"{key['name']}\t{key['created']}\t{state}")
 
 
 @key_app.command("revoke")
@@ -148,4 +150,4 @@ def key_revoke(
 
     with _store(db).write() as connection:
         revoke_key(connection, name, now=time.time())
-    typer.echo(json.dumps({"revoked": name}, indent=2) if as_json else f"{name} is revoked")
+    echo(json.dumps({"revoked": name}, indent=2) if as_json else f"{name} is revoked")

@@ -77,9 +77,7 @@ def test_folders_are_made_closed(tmp_path: Path) -> None:
     assert rights(tmp_path / "a" / "files") == 0o700
 
 
-@pytest.mark.parametrize(
-    "blob", ["../../../../../../etc/passwd", "/etc/passwd", "aa/../../tracking.db", "a" * 31 + "/", "", "a" * 33, "A" * 32]
-)  # fmt: skip
+@pytest.mark.parametrize("blob", ["../../../etc/passwd", "/etc/passwd", "aa/../../a.db", "a" * 31 + "/", "", "A" * 32])
 def test_a_forged_link_leads_nowhere_even_with_the_secret(site: Site, blob: str) -> None:
     with site.store.write() as connection:
         secret = signing_secret(connection)
