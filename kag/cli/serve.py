@@ -37,6 +37,16 @@ def serve(
     tls_key: Annotated[Path | None, typer.Option(help="Key of the certificate (PEM).")] = None,
     insecure: Annotated[bool, typer.Option("--insecure", help="Serve in clear text on an open address.")] = False,
     allow_host: Annotated[list[str] | None, typer.Option(help="Host name that clients may use; repeatable.")] = None,
+    base_url: Annotated[
+        str, typer.Option(envvar="KAG_BASE_URL", help="Address that clients use, where a proxy is in front.")
+    ] = "",
+    forwarded_allow_ips: Annotated[
+        str,
+        typer.Option(
+            envvar="KAG_FORWARDED_ALLOW_IPS",
+            help="Addresses and networks of proxies that are believed whom they speak for, or *.",
+        ),
+    ] = "127.0.0.0/8,::1",
     lease: Annotated[
         float, typer.Option(help="Seconds of silence after which an agent counts as dead.", min=1)
     ] = 120.0,
@@ -55,25 +65,29 @@ def serve(
     from sqlalchemy.engine import make_url
 
     from kag.server.app import make_app
+    from kag.server.base import parse_base
     from kag.server.context import Settings
-    from kag.server.serve import check_address
+    from kag.server.serve import check_address, check_proxies
     from kag.server.serve import serve as run_server
     from kag.sweep import Limits
 
     check_address(host, certificate=tls_cert, key=tls_key, insecure=insecure)
+    check_proxies(forwarded_allow_ips)
     settings = Settings(
         files=files,
         entity=entity,
         strict=strict,
+        base=parse_base(base_url) if base_url else None,
         hosts=Settings(files=files).hosts | {host.lower()} | {name.lower() for name in allow_host or ()},
         limits=Limits(lease=lease, failures=failures),
     )
     store = _store(db)
-    address = f"{'https' if tls_cert else 'http'}://{host}:{port}"
+    address = str(settings.base or f"{'https' if tls_cert else 'http'}://{host}:{port}")
     echo(f"serving on {address}, database {make_url(db).render_as_string(hide_password=True)}, files in {files}")
     echo(f"  page: {address}/ (log in with an API key)")
     echo(f"  export WANDB_BASE_URL={address} WANDB_API_KEY=<from `kag serve key new NAME`>")
-    run_server(make_app(store, settings), host=host, port=port, certificate=tls_cert, key=tls_key)
+    made = make_app(store, settings)
+    run_server(made, host=host, port=port, proxies=forwarded_allow_ips, certificate=tls_cert, key=tls_key)
 
 
 def _store(db: str):  # type: ignore[no-untyped-def]  # the type would import SQLAlchemy for `kag --help`

@@ -181,7 +181,7 @@ class Boundary:
         response: Response
         try:
             self._check_host(Request(scope))
-            await self.app(scope, receive, noting)
+            await self.app(self._inside(scope), receive, noting)
             return
         except ClientDisconnect:
             return
@@ -193,10 +193,15 @@ class Boundary:
         if not began:
             await response(scope, receive, send)
 
+    def _inside(self, scope: Scope) -> Scope:
+        base = self.site.settings.base
+        return scope if base is None else {**scope, "path": base.inside(scope["path"])}
+
     def _check_host(self, request: Request) -> None:
         host = request.headers.get("host", "")
         name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
-        if name.lower() not in self.site.settings.hosts:
+        base = self.site.settings.base
+        if name.lower() not in self.site.settings.hosts and (base is None or name.lower() != base.name):
             raise Fault("this server does not answer to that host name", status=421)
 
     def _refusal(self, scope: Scope, what: str, status: int) -> Response:

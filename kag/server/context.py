@@ -11,6 +11,7 @@ from types import MappingProxyType
 
 from sqlalchemy import Connection, RowMapping
 
+from kag.server.base import Base
 from kag.server.faults import Fault
 from kag.server.links import Links
 from kag.sweep import Limits
@@ -26,6 +27,8 @@ class Settings:
     """Team that a client belongs to when it names none."""
     strict: bool = False
     """Answer unknown GraphQL fields with an error."""
+    base: Base | None = None
+    """Where clients and browsers reach this server, if not where their requests come in: behind a proxy."""
     hosts: frozenset[str] = frozenset({"127.0.0.1", "localhost", "::1"})
     """Host names that a request may be addressed to."""
     max_body: int = 64 * 2**20

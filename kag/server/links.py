@@ -22,7 +22,7 @@ class Links:
 
     secret: bytes
     base: str
-    """`http://host:port`, as the client sees it."""
+    """`http://host:port`, and behind it the path of the server if it has one, as the client sees it."""
 
     def make(self, claim: dict[str, Any], name: str, *, now: float) -> str:
         """A link that carries a claim; the name at its end is for people and for the client's file suffix."""

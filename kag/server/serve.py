@@ -27,6 +27,24 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+def check_proxies(addresses: str) -> None:
+    """Refuse a list of proxies that would be passed over in silence.
+
+    Raises:
+        UserError: one of them is neither an address nor a network.
+    """
+    for word in (one.strip() for one in addresses.split(",")):
+        try:
+            if word != "*":
+                ipaddress.ip_network(word)
+        except ValueError as error:
+            raise UserError(
+                f"{word!r} is neither an address nor a network",
+                where="--forwarded-allow-ips",
+                nearest="127.0.0.1, 172.16.0.0/12, or *",
+            ) from error
+
+
 def check_address(host: str, *, certificate: Path | None, key: Path | None, insecure: bool) -> None:
     """Refuse to send keys and data over a network in clear text.
 
@@ -42,9 +60,12 @@ def check_address(host: str, *, certificate: Path | None, key: Path | None, inse
         )
 
 
-def serve(app: ASGIApp, *, host: str, port: int, certificate: Path | None = None, key: Path | None = None) -> None:
-    """Serve until SIGINT or SIGTERM."""
-    uvicorn.run(app, host=host, port=port, ssl_certfile=certificate, ssl_keyfile=key, **OPTIONS)
+def serve(
+    app: ASGIApp, *, host: str, port: int, proxies: str, certificate: Path | None = None, key: Path | None = None
+) -> None:
+    """Serve until SIGINT or SIGTERM; of `proxies` it is believed whom they speak for, and whether that is encrypted."""
+    words = {"ssl_certfile": certificate, "ssl_keyfile": key, "forwarded_allow_ips": proxies, **OPTIONS}
+    uvicorn.run(app, host=host, port=port, proxy_headers=True, **words)
 
 
 def serve_until(app: ASGIApp, listening: socket.socket, over: Callable[[], None]) -> None:

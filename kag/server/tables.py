@@ -57,6 +57,9 @@ secrets = _table("secrets", sa.Column("name", sa.String(64), primary_key=True), 
 tickets = _table("tickets", sa.Column("digest", sa.String(64), primary_key=True), *_words(user=128), *_times("until"))
 """Log-ins to the page that somebody may take up once."""
 
+ended_sessions = _table("ended_sessions", sa.Column("id", sa.String(32), primary_key=True), *_times("until"))
+"""Log-ins to the page that somebody has ended before their time."""
+
 projects = _numbered(
     "projects",
     *_words(entity=128, name=128),

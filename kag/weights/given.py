@@ -79,7 +79,7 @@ def folder_of(path: Path) -> RunFolder | None:
 
 
 def require_recorded(weights: StoredWeights, path: Path) -> None:
-    """Refuse a file of an ended run that holds other weights than the run delivered: they are not what made its numbers.
+    """Refuse a file of an ended run that holds other weights than its record names: they did not make its numbers.
 
     Raises:
         CheckpointError: names both digests.

@@ -19,7 +19,6 @@ from kag.server.page.held import Held
 from kag.server.page.records import epochs_of, history
 from kag.server.page.responses import data, moved, nothing_new
 from kag.server.page.site import Shelf, Site
-from kag.server.page.templates import path_of
 from kag.server.page.visit import Visit
 from kag.server.resolvers.files import get_link
 from kag.server.runs import edit_run, find_run, tail
@@ -122,7 +121,7 @@ def write_notes(site: Site, visit: Visit) -> Response:
             both = f"There is now:\n{kept}\n\nYou wrote:\n{text}"
             raise Fault(f"these notes were changed meanwhile; nothing was written.\n\n{both}", status=409)
         edit_run(connection, found["id"], {"notes": text})
-    return moved(f"{path_of(visit.entity, visit.name, 'runs', visit.word)}#notes")
+    return moved(f"{site.address(visit.entity, visit.name, 'runs', visit.word)}#notes")
 
 
 def _results(site: Site, found: Held, record: RunRecord) -> str:

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, RowMapping
 from starlette.requests import Request
 from starlette.responses import Response
 
+from kag.server.base import Base, base_of
 from kag.server.context import Context, Patience, Settings
 from kag.server.faults import needed
 from kag.server.keys import name_of_key
@@ -57,7 +58,7 @@ class Site:
         self.sessions = Sessions(secret)
         self.attempts = Attempts()
         self.assets = Assets.installed()
-        self.templates = environment(self.assets)
+        self.templates = environment(self.assets, self.root)
         patience = Patience(self.started, settings.crashed_after)
         self._watched = lru_cache(maxsize=PROJECTS)(lambda number: Watched(Project(number, patience)))
         self._watching = Lock()
@@ -71,6 +72,19 @@ class Site:
         """Who a key belongs to, or None if it opens nothing."""
         with self.store.read() as connection:
             return name_of_key(connection, key)
+
+    def base(self, request: Request) -> Base:
+        """Where the sender of a request reaches this server."""
+        return base_of(request, self.settings.base)
+
+    @property
+    def root(self) -> str:
+        """What every address of the page begins with."""
+        return self.settings.base.path if self.settings.base else ""
+
+    def address(self, *names: str) -> str:
+        """The address of a page."""
+        return self.root + path_of(*names)
 
     def text(self, template: str, **values: Any) -> Markup:
         """A template with its values, which stays as it is inside another one."""
@@ -86,13 +100,8 @@ class Site:
 
     def asked(self, connection: Connection, request: Request, user: str, now: float, writer: str = "") -> Context:
         """A request as the resolvers of the protocol see it."""
-        links = Links(self.secret, base_of(request))
+        links = Links(self.secret, str(self.base(request)))
         return Context(connection, self.settings, links, user, now, self.started, writer)
-
-
-def base_of(request: Request) -> str:
-    """`http://host:port`, as the browser sees it."""
-    return f"{request.url.scheme}://{request.headers['host']}"
 
 
 @dataclass(frozen=True)
@@ -104,6 +113,8 @@ class Shelf:
     runs: Sequence[Held]
     """Oldest first."""
     epoch: str
+    root: str
+    """Of the site."""
 
     @classmethod
     def of(cls, site: Site, connection: Connection, visit: Visit, *, thorough: bool = False) -> Shelf:
@@ -111,7 +122,7 @@ class Shelf:
         row = visit.project(connection)
         watched = site.watched(row["id"])
         runs, epoch = watched.project.runs(connection, now=visit.now, thorough=thorough)
-        return cls(row, watched, runs, epoch)
+        return cls(row, watched, runs, epoch, site.root)
 
     @property
     def names(self) -> tuple[str, str]:
@@ -121,7 +132,7 @@ class Shelf:
     @property
     def path(self) -> str:
         """The address of the project."""
-        return path_of(*self.names)
+        return self.root + path_of(*self.names)
 
     def run(self, name: str) -> Held:
         """The newest run of W&B's id, else of a run id, else NotFound."""
@@ -130,7 +141,7 @@ class Shelf:
 
     def address(self, run: Held) -> str:
         """The address of a run."""
-        return path_of(*self.names, "runs", run.name)
+        return self.root + path_of(*self.names, "runs", run.name)
 
     def ledger(self) -> Ledger:
         """Its runs with their records."""

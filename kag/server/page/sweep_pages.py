@@ -15,7 +15,6 @@ from kag.server.faults import Fault, needed
 from kag.server.page.curves import drawn
 from kag.server.page.responses import data, moved, nothing_new
 from kag.server.page.site import Shelf, Site
-from kag.server.page.templates import path_of
 from kag.server.page.visit import Visit
 from kag.server.store import all_rows
 from kag.server.sweeps import by_name, edit, sweep_of, sweeps_of, trials_of
@@ -106,7 +105,7 @@ def set_state(site: Site, visit: Visit) -> Response:
         shelf = Shelf.of(site, connection, visit)
         row = _row(connection, shelf, visit.word)
         edit(site.context(connection, visit), row["id"], {"state": action.value})
-    return moved(path_of(*shelf.names, "sweeps", row["name"]))
+    return moved(site.address(*shelf.names, "sweeps", row["name"]))
 
 
 def _row(connection: Connection, shelf: Shelf, name: str) -> RowMapping:

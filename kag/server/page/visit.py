@@ -10,6 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 from sqlalchemy import Connection, RowMapping
 from starlette.requests import Request
 
+from kag.server.base import Base
 from kag.server.body import chunks
 from kag.server.faults import Fault, needed
 from kag.server.page.session import Session
@@ -74,14 +75,14 @@ async def form_of(request: Request) -> dict[str, str]:
     return {name: values[-1] for name, values in fields.items()}
 
 
-def check_origin(request: Request) -> None:
+def check_origin(request: Request, base: Base) -> None:
     """Refuse a form that another site sends.
 
     Raises:
         Fault: the browser says so.
     """
     origin, site = request.headers.get("origin"), request.headers.get("sec-fetch-site")
-    foreign = origin is not None and urlsplit(origin).netloc != request.headers["host"]
+    foreign = origin is not None and urlsplit(origin).netloc not in (base.host, request.headers["host"])
     if foreign or (site is not None and site not in ("same-origin", "none")):
         raise Fault("this form was sent from another site", status=403)
 
