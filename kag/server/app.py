@@ -171,6 +171,7 @@ class Boundary:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
+        scope = self._inside(scope)
         began = False
 
         async def noting(message: Any) -> None:
@@ -181,7 +182,7 @@ class Boundary:
         response: Response
         try:
             self._check_host(Request(scope))
-            await self.app(self._inside(scope), receive, noting)
+            await self.app(scope, receive, noting)
             return
         except ClientDisconnect:
             return

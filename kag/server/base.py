@@ -40,7 +40,7 @@ class Base(NamedTuple):
         return urlsplit(f"//{self.host}").port or PORTS[self.scheme]
 
     def inside(self, path: str) -> str:
-        """A path as the routes have it: a proxy may hand on the address as it came, or without the base's own path."""
+        """A path as the routes have it. Who asks the server itself, without the proxy, need not know of the base's."""
         return path.removeprefix(self.path) if path.startswith(f"{self.path}/") else path
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import click
+import typer
 from rich.console import Console
 from rich.text import Text
 
@@ -33,4 +33,4 @@ class Terminal(Console):
 def echo(text: str | bytes, *, err: bool = False, nl: bool = True) -> None:
     """Print a text as it is, JSON too: an escape of it means the same there."""
     plain = text.decode() if isinstance(text, bytes) else text
-    click.echo(printable(plain, lines=True), err=err, nl=nl)
+    typer.echo(printable(plain, lines=True), err=err, nl=nl)
