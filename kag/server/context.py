@@ -14,6 +14,7 @@ from sqlalchemy import Connection, RowMapping
 from kag.server.base import Base
 from kag.server.faults import Fault
 from kag.server.links import Links
+from kag.server.rights import Act, Key, Thing, ask
 from kag.sweep import Limits
 
 
@@ -69,13 +70,22 @@ class Context:
     connection: Connection
     settings: Settings
     links: Links
-    user: str
+    key: Key
     now: float
     """Seconds since the epoch."""
     started: float
     """When this server started: nobody could report before."""
     writer: str = ""
     """Which of the clients that share a run this is; "" outside of W&B's shared mode."""
+
+    @property
+    def user(self) -> str:
+        """Whose key it is."""
+        return self.key.name
+
+    def ask(self, act: Act, thing: Thing) -> None:
+        """Let something be done, or raise Forbidden."""
+        ask(self.key, act, thing)
 
     def shown_state(self, run: RowMapping) -> str:
         """The state of a run as a client sees it."""

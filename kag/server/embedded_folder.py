@@ -16,7 +16,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from kag.server.keys import name_of_key, new_key
+from kag.server.keys import key_of, new_key
 from kag.server.private import FILE, close, opener, private_file, private_folder
 from kag.server.store import Store
 from kag.track.atomic import write_atomically
@@ -81,7 +81,7 @@ class ServerFolder:
         """The API key of this folder; another one where the database does not know the one that is kept."""
         kept = self._key.read_text(encoding="utf-8").strip() if self._key.exists() else ""
         with closing(self.store()) as store, store.write() as connection:
-            if name_of_key(connection, kept) is not None:
+            if key_of(connection, kept, now=now) is not None:
                 return kept
             key = new_key(connection, f"local-{int(now)}", now=now)
         self._key.unlink(missing_ok=True)

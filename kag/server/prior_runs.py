@@ -12,10 +12,12 @@ from kag.server.arguments import json_object
 from kag.server.context import Context
 from kag.server.faults import NotFound
 from kag.server.filters import RunView, matches
+from kag.server.rights import Act
 from kag.server.runs import WITH_SWEEP
 from kag.server.store import all_rows
 from kag.server.sweeps import save_trials, sweep_of
 from kag.server.tables import runs
+from kag.server.things import run_thing
 from kag.sweep import Sweep, Trial, TrialState
 from kag.sweep.distribution import Constant, Distribution, Listed
 
@@ -27,6 +29,7 @@ def adopt(context: Context, row: RowMapping, filters: Any) -> None:
 
     Raises:
         NotFound: no run fits, or none fits one of the filters that `$or` lists.
+        Forbidden: one of them belongs to another key.
     """
     wanted = json_object("priorRunsFilters", filters)
     query = WITH_SWEEP.where(runs.c.project_id == row["project_id"]).order_by(runs.c.created_at, runs.c.id)
@@ -35,6 +38,8 @@ def adopt(context: Context, row: RowMapping, filters: Any) -> None:
         if not any(matches(view, one) for view in views):
             raise NotFound(f"no run of this project fits {one!r}, which the sweep is to begin with")
     found = [view for view in views if matches(view, wanted)]
+    for view in found:
+        context.ask(Act.CHANGE, run_thing(context.connection, view.row))
     numbers = [view.row["id"] for view in found]
     context.connection.execute(runs.update().where(runs.c.id.in_(numbers)).values(sweep_id=row["id"]))
     sweep = sweep_of(row["config"])

@@ -44,12 +44,21 @@ def _times(*names: str) -> list[sa.Column[float]]:
     return [_needed(name, sa.Float) for name in names]
 
 
+def _maker() -> sa.Column[str]:
+    """Name of the key that made a row; "" for those of before keys had roles, when nobody asked."""
+    return _needed("user", sa.String(128), server_default="")
+
+
 api_keys = _numbered(
     "api_keys",
     _needed("name", sa.String(128), unique=True),
     _needed("digest", sa.String(64), unique=True),
     *_times("created_at"),
     sa.Column("revoked_at", sa.Float),
+    _needed("role", sa.String(16), server_default="admin"),
+    sa.Column("entity", sa.String(128)),
+    sa.Column("project", sa.String(128)),
+    sa.Column("expires_at", sa.Float),
 )
 
 secrets = _table("secrets", sa.Column("name", sa.String(64), primary_key=True), _needed("value", sa.Text))
@@ -59,6 +68,14 @@ tickets = _table("tickets", sa.Column("digest", sa.String(64), primary_key=True)
 
 ended_sessions = _table("ended_sessions", sa.Column("id", sa.String(32), primary_key=True), *_times("until"))
 """Log-ins to the page that somebody has ended before their time."""
+
+audit = _numbered(
+    "audit",
+    *_times("at"),
+    *_words(user=128, action=64, entity=128, project=128),
+    *_texts("what", "detail", nullable=False),
+)
+"""What was deleted, stopped or steered, and by whom."""
 
 projects = _numbered(
     "projects",
@@ -76,6 +93,7 @@ sweeps = _numbered(
     _needed("state", sa.String(16)),
     *_texts("display_name", "description", "controller", "scheduler"),
     _needed("seed", sa.BigInteger),
+    _maker(),
     *_times("created_at", "updated_at"),
 )
 
@@ -145,6 +163,7 @@ agents = _numbered(
     _owner("sweeps", "sweep_id"),
     _needed("name", sa.String(64), unique=True),
     _needed("host", sa.Text),
+    _maker(),
     *_times("created_at", "heartbeat_at"),
 )
 
@@ -180,6 +199,7 @@ collections = _numbered(
     *_words(kind=16, type=128, name=256),
     *_texts("description"),
     _needed("next_version", sa.Integer),
+    _maker(),
     *_times("created_at"),
     sa.UniqueConstraint("project_id", "name"),
 )
@@ -198,6 +218,7 @@ artifacts = _numbered(
     "artifacts",
     _owner("collections", "collection_id"),
     *_words(digest=256, state=16),
+    _maker(),
     *_texts("description", "metadata"),
     sa.Column("distributed_id", sa.String(256), index=True),
     sa.Column("wanted_aliases", sa.Text),

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from kag.cli.serve import app
 from kag.errors import UserError
-from kag.server.keys import name_of_key
+from kag.server.keys import key_of
 from kag.server.store import Store
 
 
@@ -26,7 +26,7 @@ def test_a_key_is_shown_once_listed_and_revoked(tmp_path: Path) -> None:
     assert "revoked" in runner.invoke(app, ["key", "list", "--db", database]).stdout
     store = Store(database)
     with store.read() as connection:
-        assert name_of_key(connection, key) is None
+        assert key_of(connection, key, now=0.0) is None
     store.close()
 
 

@@ -12,13 +12,14 @@ from starlette.responses import Response
 
 from kag.server.base import Base
 from kag.server.faults import Fault
-from kag.server.keys import is_in_force
+from kag.server.keys import key_named
 from kag.server.page.ended import end, has_ended
 from kag.server.page.responses import html, moved
 from kag.server.page.session import LIFETIME, Session
 from kag.server.page.site import Site
 from kag.server.page.tickets import take_up
 from kag.server.page.visit import Visit, check_origin, check_token, form_of
+from kag.server.rights import Key
 
 Handler = Callable[[Site, Visit], Response]
 
@@ -26,15 +27,16 @@ Handler = Callable[[Site, Visit], Response]
 async def guarded(site: Site, handler: Handler, request: Request) -> Response:
     """The answer of a handler behind the log-in; a form reaches it only with the token of this log-in."""
     now = site.clock()
-    session = await run_in_threadpool(_session, site, request, now)
-    if session is None:
+    found = await run_in_threadpool(_session, site, request, now)
+    if found is None:
         raise Fault("log in with an API key", status=401)
+    session, key = found
     form: dict[str, str] = {}
     if request.method == "POST":
         check_origin(request, site.base(request))
         form = await form_of(request)
         check_token(form, session.csrf)
-    return await run_in_threadpool(handler, site, Visit(request, session, form, now))
+    return await run_in_threadpool(handler, site, Visit(request, session, key, form, now))
 
 
 async def login_page(site: Site, request: Request) -> Response:
@@ -50,12 +52,12 @@ async def log_in(site: Site, request: Request) -> Response:
     check_token(form, site.sessions.form_token(request.cookies.get(_cookie(base, "form"), "")))
     now, address = site.clock(), request.client.host if request.client else ""
     site.attempts.check(address, now=now)
-    user = await run_in_threadpool(site.user_of, form.get("key", "").strip())
-    if user is None:
+    key = await run_in_threadpool(site.key_of, form.get("key", "").strip())
+    if key is None:
         site.attempts.note(address, now=now)
         return _login_form(site, request, form.get("next", "/"), wrong="This key opens nothing here.")
     answer = moved(base.path + local(form.get("next", "/")))
-    _set(answer, base, "session", site.sessions.open(user, now=now), ttl=LIFETIME)
+    _set(answer, base, "session", site.sessions.open(key.name, now=now), ttl=LIFETIME)
     answer.delete_cookie(_cookie(base, "form"), path=f"{base.path}/login", httponly=True, samesite="strict")
     return answer
 
@@ -106,13 +108,13 @@ def _login_form(site: Site, request: Request, after: str, *, wrong: str | None =
     return answer
 
 
-def _session(site: Site, request: Request, now: float) -> Session | None:
+def _session(site: Site, request: Request, now: float) -> tuple[Session, Key] | None:
     session = site.sessions.read(request.cookies.get(_cookie(site.base(request), "session"), ""), now=now)
     if session is None:
         return None
     with site.store.read() as connection:
-        ended = has_ended(connection, session) or not is_in_force(connection, session.user)
-        return None if ended else session
+        key = key_named(connection, session.user, now=now)
+        return None if key is None or has_ended(connection, session) else (session, key)
 
 
 def _cookie(base: Base, what: str) -> str:

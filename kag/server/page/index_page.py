@@ -31,6 +31,8 @@ def index(site: Site, visit: Visit) -> Response:
         .join(counted, counted.c.project_id == projects.c.id, isouter=True)
         .join(searched, searched.c.project_id == projects.c.id, isouter=True)
     )
+    if visit.key.place is not None:
+        query = query.where(projects.c.entity == visit.key.place[0], projects.c.name == visit.key.place[1])
     with site.store.read() as connection:
         found = all_rows(connection, query)
     listed = sorted(found, key=lambda row: (-(row["latest"] or row["created_at"]), row["entity"], row["name"]))

@@ -16,7 +16,7 @@ from starlette.responses import Response
 from kag.server.base import Base, base_of
 from kag.server.context import Context, Patience, Settings
 from kag.server.faults import needed
-from kag.server.keys import name_of_key
+from kag.server.keys import key_of
 from kag.server.links import Links
 from kag.server.page.assets import Assets
 from kag.server.page.held import Held, Project
@@ -25,6 +25,7 @@ from kag.server.page.responses import html
 from kag.server.page.session import Attempts, Sessions
 from kag.server.page.templates import environment, path_of
 from kag.server.page.visit import Visit
+from kag.server.rights import Key
 from kag.server.store import Store
 
 PROJECTS = 8
@@ -68,10 +69,10 @@ class Site:
         with self._watching:
             return self._watched(number)
 
-    def user_of(self, key: str | None) -> str | None:
-        """Who a key belongs to, or None if it opens nothing."""
+    def key_of(self, key: str | None) -> Key | None:
+        """What a key opens, or None if that is nothing."""
         with self.store.read() as connection:
-            return name_of_key(connection, key)
+            return key_of(connection, key, now=self.clock())
 
     def base(self, request: Request) -> Base:
         """Where the sender of a request reaches this server."""
@@ -96,12 +97,12 @@ class Site:
 
     def context(self, connection: Connection, visit: Visit) -> Context:
         """A request of the page as the resolvers of the protocol see it."""
-        return self.asked(connection, visit.request, visit.session.user, visit.now)
+        return self.asked(connection, visit.request, visit.key, visit.now)
 
-    def asked(self, connection: Connection, request: Request, user: str, now: float, writer: str = "") -> Context:
+    def asked(self, connection: Connection, request: Request, key: Key, now: float, writer: str = "") -> Context:
         """A request as the resolvers of the protocol see it."""
-        links = Links(self.secret, str(self.base(request)))
-        return Context(connection, self.settings, links, user, now, self.started, writer)
+        links = Links(self.secret, key.name, str(self.base(request)))
+        return Context(connection, self.settings, links, key, now, self.started, writer)
 
 
 @dataclass(frozen=True)

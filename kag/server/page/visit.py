@@ -14,6 +14,7 @@ from kag.server.base import Base
 from kag.server.body import chunks
 from kag.server.faults import Fault, needed
 from kag.server.page.session import Session
+from kag.server.rights import Act, Key, Thing, ask
 from kag.server.runs import find_project
 
 MAX_FORM = 512 * 1024
@@ -29,6 +30,8 @@ class Visit:
 
     request: Request
     session: Session
+    key: Key
+    """Whose log-in it is."""
     form: dict[str, str]
     """Fields that were sent; empty for a GET."""
     now: float
@@ -54,7 +57,8 @@ class Visit:
         return dict(self.request.query_params)
 
     def project(self, connection: Connection) -> RowMapping:
-        """The project, or NotFound."""
+        """The project, or NotFound; Forbidden if the key is for another one."""
+        ask(self.key, Act.READ, Thing("this project", (self.entity, self.name)))
         return needed(find_project(connection, self.entity, self.name), f"no project {self.entity}/{self.name}")
 
 
