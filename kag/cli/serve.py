@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+from kag.errors import UserError
+from kag.server.rights import Role
 from kag.view.terminal import echo
 
 app = typer.Typer(no_args_is_help=False)
@@ -105,26 +107,54 @@ def _store(db: str):  # type: ignore[no-untyped-def]  # the type would import SQ
     return Store(db)
 
 
+_UNITS = {"h": 3600.0, "d": 86_400.0}
+
+
+def _seconds(text: str) -> float:
+    number, unit = text[:-1], text[-1:]
+    if unit not in _UNITS or not number.isdecimal() or not 1 <= len(number) <= 5 or int(number) == 0:
+        raise UserError(f"{text!r} is no time", where="--expires", nearest="12h, 90d")
+    return int(number) * _UNITS[unit]
+
+
+def _place(project: str | None) -> tuple[str, str] | None:
+    if project is None:
+        return None
+    entity, sign, name = project.partition("/")
+    if not (entity and sign and name) or "/" in name:
+        raise UserError(f"{project!r} is no project", where="--project", nearest="kag/pockets: its team and its name")
+    return entity, name
+
+
 @key_app.command("new")
 def key_new(
-    name: Annotated[str, typer.Argument(help="Who will use it.")], db: Database = DEFAULT_DB, as_json: Json = False
+    name: Annotated[str, typer.Argument(help="Who will use it.")],
+    role: Annotated[Role, typer.Option(help="Look; or also make things, and change those; or all.")] = Role.ADMIN,
+    project: Annotated[str | None, typer.Option(help="The only project that it opens.", metavar="TEAM/PROJECT")] = None,
+    expires: Annotated[str | None, typer.Option(help="When it opens nothing any more: in 90d, or 12h.")] = None,
+    db: Database = DEFAULT_DB,
+    as_json: Json = False,
 ) -> None:
     """Make an API key and print it, once.
 
-    Example:
+    Examples:
 
-      kag serve key new laptop
+      kag serve key new laptop --role write
+
+      kag serve key new guest --role read --project kag/pockets --expires 90d
     """
     from kag.server.keys import new_key
 
+    now = time.time()
+    until = None if expires is None else now + _seconds(expires)
     with _store(db).write() as connection:
-        key = new_key(connection, name, now=time.time())
+        key = new_key(connection, name, now=now, role=role, place=_place(project), expires_at=until)
     echo(json.dumps({"name": name, "key": key}, indent=2) if as_json else key)
 
 
 @key_app.command("list")
 def key_list(db: Database = DEFAULT_DB, as_json: Json = False) -> None:
-    """Names of all keys, when they were made, and which are revoked.
+    """All keys: when they were made, what they are for, and which are revoked or have expired.
 
     Example:
 
@@ -139,6 +169,9 @@ def key_list(db: Database = DEFAULT_DB, as_json: Json = False) -> None:
                 "name": row["name"],
                 "created": time_text(row["created_at"]),
                 "revoked": None if row["revoked_at"] is None else time_text(row["revoked_at"]),
+                "role": row["role"],
+                "project": None if row["project"] is None else f"{row['entity']}/{row['project']}",
+                "expires": None if row["expires_at"] is None else time_text(row["expires_at"]),
             }
             for row in list_keys(connection)
         ]
@@ -146,8 +179,9 @@ def key_list(db: Database = DEFAULT_DB, as_json: Json = False) -> None:
         echo(json.dumps(keys, indent=2))
         return
     for key in keys:
-        state = f"revoked {key['revoked']}" if key["revoked"] else "in force"
-        echo(f"{key['name']}\t{key['created']}\t{state}")
+        ends = f"until {key['expires']}" if key["expires"] else "in force"
+        state = f"revoked {key['revoked']}" if key["revoked"] else ends
+        echo("\t".join((key["name"], key["created"], state, key["role"], key["project"] or "all projects")))
 
 
 @key_app.command("revoke")
@@ -165,3 +199,28 @@ def key_revoke(
     with _store(db).write() as connection:
         revoke_key(connection, name, now=time.time())
     echo(json.dumps({"revoked": name}, indent=2) if as_json else f"{name} is revoked")
+
+
+@app.command("audit")
+def audit(
+    db: Database = DEFAULT_DB,
+    last: Annotated[int, typer.Option(help="Newest entries shown.", min=1)] = 50,
+    as_json: Json = False,
+) -> None:
+    """What was deleted, stopped or steered, by whom and when.
+
+    Example:
+
+      kag serve audit --last 20
+    """
+    from kag.server.audit import trail
+    from kag.server.resolvers.fields import time_text
+
+    with _store(db).read() as connection:
+        rows = [{**row, "at": time_text(row["at"])} for row in trail(connection, last)]
+    if as_json:
+        echo(json.dumps(rows, indent=2))
+        return
+    for row in rows:
+        place = f"{row['entity']}/{row['project']}"
+        echo("\t".join((row["at"], row["user"], row["action"], place, row["what"], row["detail"])))
