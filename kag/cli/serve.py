@@ -145,10 +145,10 @@ def key_new(
     """
     from kag.server.keys import new_key
 
-    now = time.time()
+    now, place = time.time(), _place(project)
     until = None if expires is None else now + _seconds(expires)
     with _store(db).write() as connection:
-        key = new_key(connection, name, now=now, role=role, place=_place(project), expires_at=until)
+        key = new_key(connection, name, now=now, role=role, place=place, expires_at=until)
     echo(json.dumps({"name": name, "key": key}, indent=2) if as_json else key)
 
 

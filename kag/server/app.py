@@ -40,6 +40,7 @@ from kag.server.runs import run_by_path
 from kag.server.schema import Documents, served
 from kag.server.store import Store
 from kag.server.things import run_thing, target_thing
+from kag.text import printable
 
 log = logging.getLogger("kag.server")
 
@@ -202,7 +203,7 @@ class Boundary:
             told = isinstance(fault, Forbidden) and scope["path"] == "/graphql"
             response = self._refusal(scope, fault.what, 200 if told else fault.status)
         except Exception as error:
-            log.exception("a request failed: %s %s", scope["method"], scope["path"])
+            log.exception("a request failed: %s %s", scope["method"], printable(scope["path"]))
             response = self._own_failure(scope, error)
         if not began:
             await response(scope, receive, send)
