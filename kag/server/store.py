@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -97,8 +97,9 @@ def _close_to_others(database: str | None) -> None:
     if not database or database.startswith((":memory:", "file:")):
         return
     private_file(Path(database))
-    for beside in filter(Path.exists, (Path(f"{database}{end}") for end in ("-wal", "-shm", "-journal"))):
-        close(beside)
+    for end in ("-wal", "-shm", "-journal"):
+        with suppress(FileNotFoundError):
+            close(Path(f"{database}{end}"))
 
 
 Rows = Sequence[Mapping[str, Any]]
