@@ -46,19 +46,18 @@ class RampValue(NamedTuple):
 
 
 def printable(text: str, *, lines: bool = False) -> str:
-    """A text from outside as it may be shown: control characters as escapes, `\\x1b[31m`, those above ASCII as JSON has
-    them, `\\u009b`.
+    """A text from outside as it may be shown: control characters as escapes, `\\x1b[31m`.
 
     Args:
         text: a name, or a note.
         lines: it may have several lines, and tabs.
     """
-    return (_IN_LINES if lines else _CONTROL).sub(_escape, text)
+    return (_IN_LINES if lines else _CONTROL).sub(lambda found: ascii(found.group())[1:-1], text)
 
 
-def _escape(found: re.Match[str]) -> str:
-    letter = found.group()
-    return f"\\u{ord(letter):04x}" if letter >= "\x7f" else ascii(letter)[1:-1]
+def printable_json(text: str) -> str:
+    """The same for lines that may be JSON: the escapes are JSON's, which mean the same there, `\\u001b[31m`."""
+    return _IN_LINES.sub(lambda found: f"\\u{ord(found.group()):04x}", text)
 
 
 def joined(value: Any) -> Any:

@@ -14,7 +14,7 @@ from typing import Any
 from kag.changelog.cells import body
 from kag.changelog.parts import joined, parts_of, sentences
 from kag.changelog.table import Row
-from kag.text import MISSING, printable
+from kag.text import MISSING, printable_json
 from kag.track.markdown import COLUMNS
 from kag.track.output import Kind, marked
 
@@ -68,7 +68,7 @@ HTML = marked("a change log as HTML", b'<meta name="generator" content="kag-chan
 def as_json(rows: Sequence[Row]) -> str:
     """Everything that the table is made of, at full precision; a number that is missing is null."""
     text = json.dumps([_plain(row) for row in rows], indent=2, ensure_ascii=False, allow_nan=False)
-    return printable(text, lines=True) + "\n"
+    return printable_json(text) + "\n"
 
 
 def as_csv(rows: Sequence[Row]) -> str:

@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from kag.text import printable
+from kag.text import printable, printable_json
 
 
 class Terminal(Console):
@@ -31,6 +31,6 @@ class Terminal(Console):
 
 
 def echo(text: str | bytes, *, err: bool = False, nl: bool = True) -> None:
-    """Print a text as it is, JSON too: an escape of it means the same there."""
+    """Print a text as it is; JSON means the same afterwards."""
     plain = text.decode() if isinstance(text, bytes) else text
-    typer.echo(printable(plain, lines=True), err=err, nl=nl)
+    typer.echo(printable_json(plain), err=err, nl=nl)

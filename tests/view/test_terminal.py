@@ -16,7 +16,7 @@ from kag.text import printable
 from kag.view.terminal import Terminal, echo
 
 HOSTILE = "\x1b]0;title\x07\x1b[2K\x9b31m\x08\r\u202egnp.exe\u2066\x7f"
-SEEN = r"\x1b]0;title\x07\x1b[2K\u009b31m\x08\r\u202egnp.exe\u2066\u007f"
+SEEN = r"\x1b]0;title\x07\x1b[2K\x9b31m\x08\r\u202egnp.exe\u2066\x7f"
 PRINTING = {"print", "Console", "rich.print", "click.echo", "typer.echo", "typer.secho", "click.secho"}
 WORDS = ["[bold]b[/bold]", ":smile: :100:", "ratio 1:100:1", "[/]", "[link=http://x]y[/link]"]
 PACKAGE = Path(kag.__file__).parent
@@ -47,7 +47,7 @@ def test_a_value_is_printed_as_it_is(word: str) -> None:
 
 def test_lines_and_tabs_of_a_note_stay(capsys: pytest.CaptureFixture[str]) -> None:
     echo("one\n\ttwo\x1b[31m\u2028")
-    assert capsys.readouterr().out == "one\n\ttwo\\x1b[31m\\u2028\n"
+    assert capsys.readouterr().out == "one\n\ttwo\\u001b[31m\\u2028\n"
     assert printable("one\ntwo") == r"one\ntwo"
 
 
