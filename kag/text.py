@@ -32,6 +32,9 @@ _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 """Characters that move a cursor, colour or turn what follows: control characters, separators of lines, directions."""
 
+_IN_LINES = re.compile(_CONTROL.pattern.replace("\x00-\x1f", "\x00-\x08\x0b-\x1f"))
+"""The same without line ends and tabs."""
+
 
 class RampValue(NamedTuple):
     """A ramp as one value; its parts are named as in the spec."""
@@ -42,9 +45,19 @@ class RampValue(NamedTuple):
     shape: object = "linear"
 
 
-def printable(text: str) -> str:
-    """A name from outside as it may be shown on a terminal: control characters as escapes, `\\x1b[31m`."""
-    return _CONTROL.sub(lambda found: ascii(found.group())[1:-1], text)
+def printable(text: str, *, lines: bool = False) -> str:
+    """A text from outside as it may be shown: control characters as escapes, `\\x1b[31m`.
+
+    Args:
+        text: a name, or a note.
+        lines: it may have several lines, and tabs.
+    """
+    return (_IN_LINES if lines else _CONTROL).sub(lambda found: ascii(found.group())[1:-1], text)
+
+
+def printable_json(text: str) -> str:
+    """The same for lines that may be JSON: the escapes are JSON's, which mean the same there, `\\u001b[31m`."""
+    return _IN_LINES.sub(lambda found: f"\\u{ord(found.group()):04x}", text)
 
 
 def joined(value: Any) -> Any:

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import re
 
+from kag.text import printable
+
 _CODE = re.compile(r"(?<!`)`[^`<&\\\x00-\x1f\x7f-\x9f\u2028\u2029]+`(?!`)")
 _UNSAFE = re.compile(r"[<&|\\`\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _NAMED = {"<": "&lt;", "&": "&amp;", "\n": "<br>"}
@@ -35,8 +37,10 @@ def keep_pipes(cell: str) -> str:
 
 
 def body(notes: str) -> str:
-    """What a person wrote, as the table shows it: line ends are one character, no blank around it."""
-    return notes.replace("\r\n", "\n").replace("\r", "\n").strip()
+    """What a person wrote, as the table shows it: line ends are one character, no blank around it, and nothing in it
+    moves a cursor or turns what follows.
+    """
+    return printable(notes.replace("\r\n", "\n").replace("\r", "\n"), lines=True).strip()
 
 
 def _plain(text: str) -> str:

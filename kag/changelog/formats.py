@@ -14,6 +14,7 @@ from typing import Any
 from kag.changelog.cells import body
 from kag.changelog.parts import joined, parts_of, sentences
 from kag.changelog.table import Row
+from kag.text import MISSING, printable_json
 from kag.track.markdown import COLUMNS
 from kag.track.output import Kind, marked
 
@@ -48,6 +49,9 @@ FORMAT = "kag-changelog"
 
 _HEADINGS = (*COLUMNS, "Note")
 
+_FORMULA = ("=", "+", "-", "@", "\t")
+"""What a spreadsheet begins to calculate at."""
+
 
 def _is_json(path: Path) -> bool:
     """Whether a file is a list of such rows; of no rows at all there is nothing to lose."""
@@ -63,7 +67,8 @@ HTML = marked("a change log as HTML", b'<meta name="generator" content="kag-chan
 
 def as_json(rows: Sequence[Row]) -> str:
     """Everything that the table is made of, at full precision; a number that is missing is null."""
-    return json.dumps([_plain(row) for row in rows], indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    text = json.dumps([_plain(row) for row in rows], indent=2, ensure_ascii=False, allow_nan=False)
+    return printable_json(text) + "\n"
 
 
 def as_csv(rows: Sequence[Row]) -> str:
@@ -111,13 +116,27 @@ def _plain(row: Row) -> dict[str, Any]:
 def _csv_row(row: Row) -> list[str]:
     parts = parts_of(row)
     texts = ("".join(text) for text in (parts.date_and_run, parts.key_changes, parts.files))
-    return [*texts, parts.val, "; ".join([parts.test, *sentences(row, parts)]), parts.note]
+    return [*map(_cell, texts), parts.val, "; ".join([parts.test, *sentences(row, parts)]), _cell(parts.note)]
+
+
+def _cell(text: str) -> str:
+    """A text that no spreadsheet takes for a formula."""
+    return f"'{text}" if text.startswith(_FORMULA) and not _is_number(text) and text != MISSING else text
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _html_row(row: Row) -> str:
     parts = parts_of(row)
     cells = [joined(text, _marked, _code) for text in (parts.date_and_run, parts.key_changes, parts.files)]
-    said = "".join(f'<div class="{finding.severity}">{_marked(finding.sentence)}</div>' for finding in row.findings)
+    findings = ((finding.severity, _marked(body(finding.sentence))) for finding in row.findings)
+    said = "".join(f'<div class="{severity}">{sentence}</div>' for severity, sentence in findings)
     more = "".join(f"<div>{text}</div>" for text in (html.escape(parts.status), _marked(parts.note)) if text)
     trials = "".join(f"<li>{html.escape(one.run)} {one.val} {html.escape(one.searched)}</li>" for one in parts.trials)
     folded = f"<details><summary>{len(row.trials)} other trials</summary><ul>{trials}</ul></details>" if trials else ""

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from kag.changelog.cells import body
 from kag.changelog.entry import Entry
 from kag.changelog.table import Row
-from kag.text import MISSING, commit, three_decimals
+from kag.text import MISSING, commit, printable, three_decimals
 from kag.track.record import Status
 from kag.view.changes import phrase
 
@@ -54,22 +54,28 @@ def parts_of(row: Row, *, files: int | None = None) -> Parts:
     """The parts of a row; `files` is how many files are listed, None for all."""
     entry = row.entry
     return Parts(
-        date_and_run=tuple(_date_and_run(row)),
-        key_changes=_key_changes(row),
-        files=_files_touched(entry, files),
+        date_and_run=_shown(_date_and_run(row)),
+        key_changes=_shown(_key_changes(row)),
+        files=_shown(_files_touched(entry, files)),
         val=three_decimals(entry.value("val")),
         test=MISSING if row.says("val_typed_as_test") else three_decimals(entry.value("test")),
         status=_status_word(entry),
         note=body(entry.notes),
         trials=tuple(
-            Trial(one.id, three_decimals(one.value("val")), row.searched[one.id], body(one.notes)) for one in row.trials
+            Trial(body(one.id), three_decimals(one.value("val")), body(row.searched[one.id]), body(one.notes))
+            for one in row.trials
         ),
     )
 
 
 def sentences(row: Row, parts: Parts) -> list[str]:
     """What there is to say of a run: how it stands, then its findings."""
-    return [sentence for sentence in (parts.status, *(finding.sentence for finding in row.findings)) if sentence]
+    return [body(one) for one in (parts.status, *(finding.sentence for finding in row.findings)) if one]
+
+
+def _shown(pieces: Iterable[str]) -> Text:
+    """Pieces as they may be shown."""
+    return tuple(type(piece)(printable(piece, lines=True)) for piece in pieces)
 
 
 def joined(text: Text, plain: Callable[[str], str], code: Callable[[str], str]) -> str:

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kag.errors import UserError
+from kag.view.terminal import Terminal, echo
 
 if TYPE_CHECKING:
-    from rich.console import Console
     from rich.table import Table
 
     from kag.finding import Finding
@@ -56,7 +56,6 @@ def blend(
 
     from datetime import UTC, datetime
 
-    from rich.console import Console
     from rich.progress import Progress
 
     from kag.cli.made import mirrored, print_made
@@ -64,7 +63,7 @@ def blend(
     from kag.weights.delivered_run import deliver_blend, named_spec
     from kag.weights.given import bench_for, given_weights
 
-    console, start = Console(highlight=False, stderr=as_json), datetime.now(UTC)
+    console, start = Terminal(highlight=False, stderr=as_json), datetime.now(UTC)
     given = [given_weights(word, runs) for word in parents]
     stored = [parent.weights for parent in given]
     named_spec(stored[0].spec, name)
@@ -78,10 +77,10 @@ def blend(
     record = deliver_blend(runs, given, trials, bench, name=name, start=start, findings=findings)
     record = mirrored(record, runs, stored[0].spec.track, console)
     if as_json:
-        typer.echo(_json(given, trials, best, record))
+        echo(_json(given, trials, best, record))
         return
     for letter, parent in zip(_letters(len(given)), given, strict=True):
-        console.print(f"{letter} = {parent.run}, {parent.checkpoint}", soft_wrap=True)
+        console.say(f"{letter} = {parent.run}, {parent.checkpoint}")
     console.print(_table(trials, best))
     print_made(record, runs, console)
 
@@ -168,7 +167,7 @@ def _no_ratios(text: str, problem: str) -> UserError:
     )
 
 
-def _relation(given: Sequence[GivenWeights], runs: Path, console: Console) -> list[Finding]:
+def _relation(given: Sequence[GivenWeights], runs: Path, console: Terminal) -> list[Finding]:
     """Warn of parents without a common origin."""
     from kag.track.folders import FolderSource
     from kag.view.findings import finding_line

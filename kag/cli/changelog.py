@@ -12,6 +12,7 @@ import typer
 
 from kag.cli.words import name_left_out
 from kag.errors import UserError
+from kag.view.terminal import Terminal, echo
 
 if TYPE_CHECKING:
     from kag.changelog.write import Options
@@ -82,7 +83,7 @@ def changelog(
         raise UserError(f"no file to compare the {form} with", remedy="name it by --write FILE")
     runs, file = open_source(source), write or (DOCUMENT if check or show_diff else None)
     if file is None:
-        typer.echo(_table(runs, options, form), nl=False)
+        echo(_table(runs, options, form), nl=False)
         return
     dry = check or show_diff
     if not dry:
@@ -91,12 +92,12 @@ def changelog(
     if show_diff:
         from kag.changelog.document import unified_diff
 
-        typer.echo(unified_diff(found, wanted, str(file)), nl=False)
+        echo(unified_diff(found, wanted, str(file)), nl=False)
     if check and stale:
-        typer.echo(f"{file} is stale; `kag changelog --source {source} --write {file}` renews it", err=True)
+        echo(f"{file} is stale; `kag changelog --source {source} --write {file}` renews it", err=True)
         raise typer.Exit(1)
     if not dry:
-        typer.echo(f"{file} {'written' if stale else 'is up to date'}", err=True)
+        echo(f"{file} {'written' if stale else 'is up to date'}", err=True)
 
 
 @app.command("import", epilog="Example: kag changelog import MODEL_CHANGELOG_OCT2025.md --runs runs")
@@ -110,9 +111,9 @@ def import_log(
 
     made, known = import_rows(file, runs)
     if as_json:
-        typer.echo(json.dumps({"imported": made, "known": known}, indent=2))
+        echo(json.dumps({"imported": made, "known": known}, indent=2))
         return
-    typer.echo(f"{len(made)} runs imported into {runs}" + (f", {len(known)} were there already" if known else ""))
+    echo(f"{len(made)} runs imported into {runs}" + (f", {len(known)} were there already" if known else ""))
 
 
 def doctor(
@@ -126,8 +127,6 @@ def doctor(
 
       kag doctor oct17
     """
-    from rich.console import Console
-    from rich.markup import escape
 
     from kag.changelog.collect import collect
     from kag.changelog.diagnose import diagnose
@@ -145,15 +144,15 @@ def doctor(
     name_left_out(siblings.broken)
     findings = diagnose(siblings.by_id[folder.id], siblings)
     if as_json:
-        typer.echo(json.dumps([finding.model_dump(mode="json") for finding in findings], indent=2))
+        echo(json.dumps([finding.model_dump(mode="json") for finding in findings], indent=2))
         return
-    console = Console(highlight=False, soft_wrap=True)
+    console = Terminal(highlight=False, soft_wrap=True)
     for finding in findings:
         console.print(finding_line(finding))
         for name, value in finding.evidence.items():
-            console.print(f"    {name} = {escape(fact(value))}")
+            console.say(f"    {name} = {fact(value)}")
     if not findings:
-        console.print(f"no rule has anything to say about {folder.id}")
+        console.say(f"no rule has anything to say about {folder.id}")
 
 
 def note(
@@ -174,9 +173,9 @@ def note(
     folder = find_run(runs, run)
     add_note(folder, text)
     if as_json:
-        typer.echo(json.dumps({"run": folder.id, "file": str(folder.notes_file), "notes": folder.notes()}, indent=2))
+        echo(json.dumps({"run": folder.id, "file": str(folder.notes_file), "notes": folder.notes()}, indent=2))
     else:
-        typer.echo(f"added to {folder.notes_file}")
+        echo(f"added to {folder.notes_file}")
 
 
 def _output(file: Path, form: Format, force: bool) -> Output:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from kag.view.terminal import Terminal, echo
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -29,8 +31,8 @@ def check(
 
     A file without some of the splits is for evaluation only, one without labels for prediction only: it is said.
     """
-    from rich.console import Console
-    from rich.markup import escape
+
+    from rich.text import Text
 
     from kag.data.read import read_sites
     from kag.data.soundness import soundness
@@ -38,18 +40,18 @@ def check(
     from kag.text import printable
     from kag.view.findings import finding_line
 
-    with Console(stderr=True).status(escape(f"reading {printable(str(file))}")):
+    with Terminal(stderr=True).status(Text(f"reading {printable(str(file))}")):
         sites = read_sites(file, purpose=None, allow_virtual=allow_virtual)
         found, odd = summary(sites), soundness(sites)
     if as_json:
         findings = [finding.model_dump(mode="json") for finding in odd]
-        typer.echo(json.dumps({**found.plain(), "findings": findings}, indent=2))
+        echo(json.dumps({**found.plain(), "findings": findings}, indent=2))
         return
-    console = Console()
+    console = Terminal()
     for table in (_splits(found), _columns(found)):
         console.print(table)
     for line in _lines(found):
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+        console.say(line)
     for finding in odd:
         console.print(finding_line(finding), highlight=False, soft_wrap=True)
 
@@ -71,14 +73,13 @@ def synth(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Write a synthetic file whose labels follow a rule: near neighbours carry most of the signal."""
-    from rich.console import Console
     from rich.progress import Progress
 
     from kag.data.synth import SYNTHETIC, synthesise
     from kag.track.output import Output
 
     Output(out, SYNTHETIC, force).require_free()
-    with Progress(transient=True, console=Console(stderr=as_json)) as progress:
+    with Progress(transient=True, console=Terminal(stderr=as_json)) as progress:
         task = progress.add_task("proteins", total=proteins)
         synthesise(
             out,
@@ -93,9 +94,9 @@ def synth(
             on_protein=lambda done: progress.update(task, completed=done),
         )
     if as_json:
-        typer.echo(json.dumps({"file": str(out), "proteins": proteins, "points": proteins * points}, indent=2))
+        echo(json.dumps({"file": str(out), "proteins": proteins, "points": proteins * points}, indent=2))
         return
-    typer.echo(f"wrote {out}: {proteins} proteins, {proteins * points} points; see `kag data check {out}`")
+    echo(f"wrote {out}: {proteins} proteins, {proteins * points} points; see `kag data check {out}`")
 
 
 def _splits(found: Summary) -> Table:
@@ -129,9 +130,7 @@ def _table(title: str, first: str, *figures: str) -> Table:
     from rich.markup import escape
     from rich.table import Table
 
-    from kag.text import printable
-
-    table = Table(first, title=escape(printable(title)))
+    table = Table(first, title=escape(title))
     for heading in figures:
         table.add_column(heading, justify="right")
     return table

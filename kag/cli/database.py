@@ -34,12 +34,13 @@ def opened(db: str, *, make: bool = False, tell: Callable[[str], None] | None = 
         UserError: it cannot be opened.
         StorageError: it failed while the block ran.
     """
+    from kag.server.private import private_folder
     from kag.server.store import Store, file_of
     from kag.server.trouble import in_words, shown
 
     with in_words(shown(db)):
         file = file_of(db)
-        if make and file is not None:
-            file.parent.mkdir(parents=True, exist_ok=True)
+        if make and file is not None and not file.parent.exists():
+            private_folder(file.parent)
         with closing(Store(db, make=make, tell=tell)) as store:
             yield store

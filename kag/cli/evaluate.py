@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kag.cli.words import known_parts
+from kag.view.terminal import Terminal, echo
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from kag.track.folder import RunFolder
     from kag.weights.evaluate_file import Evaluated
 
@@ -49,39 +48,36 @@ def evaluate(
     """
     splits = known_parts(split or [])
 
-    from rich.console import Console
-
     from kag.cli.results import results_json, results_table
-    from kag.cli.scoring import progress_bar, say, say_unchecked
+    from kag.cli.scoring import progress_bar, say_unchecked
     from kag.text import digest, number
     from kag.track.output import Output
     from kag.weights.evaluate_file import PREDICTIONS, evaluate_file
     from kag.weights.given import folder_of, weights_file
 
-    console, file = Console(stderr=as_json), weights_file(weights, runs)
+    console, file = Terminal(stderr=as_json), weights_file(weights, runs)
     output = Output(out, PREDICTIONS, force) if out else None
     with progress_bar(console) as progress:
         found = evaluate_file(file, splits, data=data, out=output, progress=progress)
     if as_json:
-        typer.echo(results_json(found.results, file=found.data if found.external else None))
+        echo(results_json(found.results, file=found.data if found.external else None))
     else:
         where = f" on {found.data.name} (data {digest(found.data_digest)})" if found.external else ""
         console.print(results_table(f"results of {weights}{where}", found.results))
     say_unchecked(console, found.unchecked)
     if found.external:
-        say(console, f"at the threshold {number(found.threshold)} (logit), which the run's own val chose")
+        console.say(f"at the threshold {number(found.threshold)} (logit), which the run's own val chose")
         keep(folder_of(file), found, console)
     if out is not None and not as_json:
-        say(console, f"wrote {out}")
+        console.say(f"wrote {out}")
 
 
-def keep(folder: RunFolder | None, found: Evaluated, console: Console) -> None:
+def keep(folder: RunFolder | None, found: Evaluated, console: Terminal) -> None:
     """Keep an evaluation on other data with the run, and in its mirror; where it cannot be kept, say why.
 
     The numbers are printed already: a run that is under way is no reason to withhold them.
     """
     from kag.cli.made import warner
-    from kag.cli.scoring import say
     from kag.errors import RecordError
     from kag.spec import load_spec
     from kag.track.evaluations import keep_evaluations
@@ -96,8 +92,8 @@ def keep(folder: RunFolder | None, found: Evaluated, console: Console) -> None:
         warner(console)(f"not kept with the run: {error}")
         return
     if record.evaluations == before.evaluations:
-        say(console, f"run {folder.id} has this evaluation already")
+        console.say(f"run {folder.id} has this evaluation already")
         return
-    say(console, f"kept with run {folder.id} under {found.data.name}")
+    console.say(f"kept with run {folder.id} under {found.data.name}")
     if record.wandb_id is not None:
         mirror_record(folder, record, load_spec(folder.spec_file).track, warner(console))

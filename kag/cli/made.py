@@ -7,14 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from kag.spec.run import TrackSpec
     from kag.track.record import RunRecord
+    from kag.view.terminal import Terminal
     from kag.weights.bench import Tried
 
 
-def mirrored(record: RunRecord, runs: Path, track: TrackSpec, console: Console) -> RunRecord:
+def mirrored(record: RunRecord, runs: Path, track: TrackSpec, console: Terminal) -> RunRecord:
     """Mirror a finished run; W&B's failures are printed. The record with the W&B id, if it has one now."""
     from kag.track.folder import RunFolder
     from kag.track.wandb_run import mirror_finished
@@ -22,7 +21,7 @@ def mirrored(record: RunRecord, runs: Path, track: TrackSpec, console: Console) 
     return mirror_finished(RunFolder(runs / record.id), record, track, warner(console))
 
 
-def warner(console: Console) -> Callable[[str], None]:
+def warner(console: Terminal) -> Callable[[str], None]:
     """What prints a warning."""
     from rich.markup import escape
 
@@ -38,9 +37,9 @@ def tried_cells(tried: Tried | None) -> list[str]:
     return [*auprcs, digest(tried.best.weights_digest if tried else None)]
 
 
-def print_made(record: RunRecord, runs: Path, console: Console) -> None:
+def print_made(record: RunRecord, runs: Path, console: Terminal) -> None:
     """Its results, and where it lies."""
     from kag.cli.results import results_table
 
     console.print(results_table(f"results of {record.id}", record.results))
-    console.print(f"run folder {runs / record.id}", soft_wrap=True)
+    console.say(f"run folder {runs / record.id}")

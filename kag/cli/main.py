@@ -8,7 +8,6 @@ import sys
 from types import FrameType
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 
 from kag.cli import (
@@ -29,7 +28,7 @@ from kag.cli import (
 )
 from kag.cli.words import WITH_OVERRIDES
 from kag.errors import Interrupted, KagError, UserError
-from kag.text import printable
+from kag.view.terminal import Terminal
 
 _TRAINING = "training needs PyTorch and Lightning: pip install 'kag[train]'"
 BEYOND = {"torch": _TRAINING, "lightning": _TRAINING, "h5py": "data files need h5py: pip install 'kag[train]'"}
@@ -70,8 +69,8 @@ def main() -> None:
     try:
         _run()
     except KagError as error:
-        told = escape("\n".join(map(printable, str(error).splitlines())))
-        Console(stderr=True).print(f"[bold red]error:[/bold red] {told}", soft_wrap=True, highlight=False)
+        told = escape(str(error))
+        Terminal(stderr=True).print(f"[bold red]error:[/bold red] {told}", soft_wrap=True, highlight=False)
         sys.exit(error.exit_code)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -79,7 +78,7 @@ def main() -> None:
     except OSError as error:
         # What no room of kag has met: still the system's word, and no fault of the program.
         place = f"{error.filename}: " if error.filename else ""
-        Console(stderr=True).print(f"[bold red]error:[/bold red] {escape(f'{place}{error.strerror or error}')}")
+        Terminal(stderr=True).print(f"[bold red]error:[/bold red] {escape(f'{place}{error.strerror or error}')}")
         sys.exit(1)
     finally:
         signal.signal(signal.SIGTERM, former)

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from kag.cli.words import known_splits
+from kag.view.terminal import Terminal, echo
 
 
 def mine(
@@ -30,8 +31,6 @@ def mine(
       kag mine oct17:best --out hard.json --top 200 --force
     """
     (where,) = known_splits([split])
-
-    from rich.console import Console
     from rich.progress import Progress
 
     from kag.data.mined import MINED, write_mined
@@ -40,7 +39,7 @@ def mine(
     from kag.weights import mine as mining
     from kag.weights.given import bench_for, given_weights, weights_file
 
-    console = Console(highlight=False, soft_wrap=True, stderr=as_json)
+    console = Terminal(highlight=False, soft_wrap=True, stderr=as_json)
     output, file = Output(out, MINED, force), weights_file(weights, runs)
     output.require_free(file)
     given = given_weights(str(file), runs)
@@ -62,10 +61,10 @@ def mine(
             "positives": found.positives,
             "threshold": found.threshold,
         }
-        typer.echo(json.dumps(page, indent=2))
+        echo(json.dumps(page, indent=2))
         return
-    console.print(
+    console.say(
         f"{found.missed} of {found.positives} positives of {split} lie below val's threshold "
         f"(logit {number(found.threshold)}) under {given.run} ({digest(given.weights.weights_digest)})"
     )
-    console.print(f"wrote the worst {len(found.mined.indices)} to {out}; replay them with data.replay.indices={out}")
+    console.say(f"wrote the worst {len(found.mined.indices)} to {out}; replay them with data.replay.indices={out}")

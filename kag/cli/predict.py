@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from kag.view.terminal import Terminal, echo
+
 
 def predict(
     weights: Annotated[
@@ -30,15 +32,14 @@ def predict(
 
       kag predict oct17:best --data new_proteins.h5 --out predictions.h5 --json
     """
-    from rich.console import Console
 
-    from kag.cli.scoring import progress_bar, say, say_unchecked
+    from kag.cli.scoring import progress_bar, say_unchecked
     from kag.text import MISSING, digest, number
     from kag.track.output import Output
     from kag.weights.evaluate_file import PREDICTIONS, predict_file
     from kag.weights.given import weights_file
 
-    console, file = Console(stderr=as_json), weights_file(weights, runs)
+    console, file = Terminal(stderr=as_json), weights_file(weights, runs)
     with progress_bar(console) as progress:
         found = predict_file(file, data, Output(out, PREDICTIONS, force), progress=progress)
     say_unchecked(console, found.unchecked)
@@ -52,12 +53,11 @@ def predict(
             "weights_digest": found.weights_digest,
             "data_digest": found.data_digest,
         }
-        typer.echo(json.dumps(page, indent=2))
+        echo(json.dumps(page, indent=2))
         return
-    say(
-        console,
+    console.say(
         f"{found.points} points of {found.proteins} proteins, "
         f"{MISSING if found.positives is None else found.positives} of them at or above the threshold "
         f"{number(found.threshold)} (logit), which the run's own val chose",
     )
-    say(console, f"wrote {out}: weights {digest(found.weights_digest)}, data {digest(found.data_digest)}")
+    console.say(f"wrote {out}: weights {digest(found.weights_digest)}, data {digest(found.data_digest)}")

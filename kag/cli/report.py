@@ -10,6 +10,7 @@ import typer
 
 from kag.cli.words import name_left_out
 from kag.errors import UserError
+from kag.view.terminal import Terminal, echo
 
 if TYPE_CHECKING:
     from kag.changelog.entry import Siblings
@@ -77,7 +78,7 @@ def report(
         output.require_free(*files_of(place))
     for output, content in zip(files, _contents(found, drawn=png is not None), strict=True):
         output.write(content)
-    typer.echo(f"wrote {page}" + (f" and {len(files) - 1} figures into {png}" if png else ""))
+    echo(f"wrote {page}" + (f" and {len(files) - 1} figures into {png}" if png else ""))
 
 
 def _files(found: Report, page: Path, png: Path | None, force: bool) -> list[Output]:
@@ -135,8 +136,7 @@ def _id_of(word: str) -> str:
 
 def _shown(items: Sequence[Item], what: str) -> Iterator[Item]:
     """The items, with a bar on a terminal."""
-    from rich.console import Console
     from rich.progress import track
 
-    console = Console(stderr=True)
+    console = Terminal(stderr=True)
     yield from track(items, description=what, console=console, transient=True, disable=not console.is_terminal)

@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from rich.markup import escape
 from rich.table import Table
 
 from kag.cli.tables import cell_text
@@ -26,18 +27,18 @@ def results_json(results: Sequence[Result], file: Path | None = None) -> str:
 def results_table(title: str, results: Sequence[Result]) -> Table:
     """One line for each set of weights and split; `*` marks the delivered weights."""
     # The widest line has 79 characters: it fits a terminal of 80.
-    table = Table(title=title, caption=_LEGEND, box=None, padding=(0, 1, 0, 0), pad_edge=False)
+    table = Table(title=escape(title), caption=_LEGEND, box=None, padding=(0, 1, 0, 0), pad_edge=False)
     table.title_justify = table.caption_justify = "left"
     for column in ("weights", "epoch", "split", "AUPRC, 95 % CI", "mean", "IoU", "digest"):
         left = column in ("weights", "split", "AUPRC, 95 % CI", "digest")
         table.add_column(column, justify="left" if left else "right", no_wrap=True)
     for first, found in by_weights(results):
         table.add_row(
-            f"{'*' if first.delivered else ' '} {first.weights or MISSING}",
+            escape(f"{'*' if first.delivered else ' '} {first.weights or MISSING}"),
             fact(first.epoch),
-            first.split,
+            escape(first.split),
             cell_text(result_cell(found.get("auprc"))),
             *(result_cell(found.get(metric)).text for metric in ("auprc_per_protein", "iou")),
-            digest(first.weights_digest),
+            escape(digest(first.weights_digest)),
         )
     return table

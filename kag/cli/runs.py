@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 from pydantic import TypeAdapter
-from rich.console import Console, Group
+from rich.console import Group
 from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
@@ -22,6 +22,7 @@ from kag.track.folder import RunFolder
 from kag.track.folders import FolderSource
 from kag.track.hold import as_it_stands
 from kag.track.record import RunRecord, Status
+from kag.view.terminal import Terminal, echo
 from kag.view.words import find_run
 
 app = typer.Typer(help="List, show, compare and watch tracked runs.", no_args_is_help=True)
@@ -52,13 +53,13 @@ def list_runs(
     count = (0 if as_json else SHOWN) if last is None else last
     chosen = fitting[-count:]
     if as_json:
-        typer.echo(TypeAdapter(list[RunRecord]).dump_json(chosen, indent=2))
+        echo(TypeAdapter(list[RunRecord]).dump_json(chosen, indent=2))
     elif chosen:
         _console().print(tables.run_list(chosen))
         if len(chosen) < len(fitting):
-            typer.echo(f"the newest {len(chosen)} of {len(fitting)}; --last 0 shows all", err=True)
+            echo(f"the newest {len(chosen)} of {len(fitting)}; --last 0 shows all", err=True)
     else:
-        typer.echo(f"no such run in {runs}" if records else f"no runs in {runs}; `kag train SPEC` makes one")
+        echo(f"no such run in {runs}" if records else f"no runs in {runs}; `kag train SPEC` makes one")
     name_left_out(broken)
 
 
@@ -73,7 +74,7 @@ def show(
     record, history, notes = as_it_stands(folder, folder.read_record()), folder.history(), folder.notes()
     if as_json:
         page = {"record": record, "history": history, "notes": notes}
-        typer.echo(TypeAdapter(Mapping[str, object]).dump_json(page, indent=2))
+        echo(TypeAdapter(Mapping[str, object]).dump_json(page, indent=2))
     else:
         _console().print(tables.run_page(record, history, notes))
 
@@ -96,7 +97,7 @@ def compare(
     apart = not_comparable(records)
     if as_json:
         page = {"runs": [record.id for record in records], **tables.comparison(records), "not_comparable": apart}
-        typer.echo(TypeAdapter(Mapping[str, object]).dump_json(page, indent=2))
+        echo(TypeAdapter(Mapping[str, object]).dump_json(page, indent=2))
     else:
         console = _console()
         console.print(tables.comparison_table(records))
@@ -114,7 +115,7 @@ def watch(
     """Watch runs under way: epoch, val AUPRC, gate, learning rate, last sign of life. Ctrl-C ends it."""
     source = FolderSource(runs)
     if as_json:
-        typer.echo(TypeAdapter(list[Mapping[str, object]]).dump_json(_under_way(source), indent=2))
+        echo(TypeAdapter(list[Mapping[str, object]]).dump_json(_under_way(source), indent=2))
         return
     with Live(_scene(source, last), console=_console(), auto_refresh=False) as live:
         try:
@@ -167,6 +168,6 @@ def _chosen(record: RunRecord, status: list[Status], tags: list[str], name: str)
     return fnmatchcase(record.name, name) and set(tags) <= set(record.tags)
 
 
-def _console() -> Console:
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=WIDE)
+def _console() -> Terminal:
+    console = Terminal(highlight=False)
+    return console if console.is_terminal else Terminal(highlight=False, width=WIDE)

@@ -1,23 +1,19 @@
-"""`kag serve`: the tracking server, and its API keys."""
+"""`kag serve`: the tracking server."""
 
 from __future__ import annotations
 
-import json
-import time
 from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from kag.cli import serve_database
-from kag.cli.database import DEFAULT_DB, DEFAULT_FILES, Database, Files, Json, opened
+from kag.cli import serve_database, serve_keys
+from kag.cli.database import DEFAULT_DB, DEFAULT_FILES, Database, Files, opened
+from kag.view.terminal import echo
 
 app = typer.Typer(no_args_is_help=False)
-key_app = typer.Typer(
-    help="Make, list and revoke the API keys of clients. Example: kag serve key new laptop", no_args_is_help=True
-)
-app.add_typer(key_app, name="key")
+serve_keys.add_to(app)
 serve_database.add_to(app)
 
 
@@ -34,6 +30,16 @@ def serve(
     tls_key: Annotated[Path | None, typer.Option(help="Key of the certificate (PEM).")] = None,
     insecure: Annotated[bool, typer.Option("--insecure", help="Serve in clear text on an open address.")] = False,
     allow_host: Annotated[list[str] | None, typer.Option(help="Host name that clients may use; repeatable.")] = None,
+    base_url: Annotated[
+        str, typer.Option(envvar="KAG_BASE_URL", help="Address that clients use, where a proxy is in front.")
+    ] = "",
+    forwarded_allow_ips: Annotated[
+        str,
+        typer.Option(
+            envvar="KAG_FORWARDED_ALLOW_IPS",
+            help="Addresses and networks of proxies that are believed whom they speak for, or *.",
+        ),
+    ] = "127.0.0.0/8,::1",
     lease: Annotated[
         float, typer.Option(help="Seconds of silence after which an agent counts as dead.", min=1)
     ] = 120.0,
@@ -52,87 +58,29 @@ def serve(
     if context.invoked_subcommand is not None:
         return
     from kag.server.app import make_app
+    from kag.server.base import parse_base
     from kag.server.context import Settings
-    from kag.server.serve import check_address, check_certificate, listening
+    from kag.server.serve import check_address, check_certificate, check_proxies, listening
     from kag.server.serve import serve as run_server
     from kag.server.trouble import shown
     from kag.sweep import Limits
 
     check_address(host, certificate=tls_cert, key=tls_key, insecure=insecure)
     check_certificate(tls_cert, tls_key)
+    check_proxies(forwarded_allow_ips)
     settings = Settings(
         files=files,
         entity=entity,
         strict=strict,
+        base=parse_base(base_url) if base_url else None,
         hosts=Settings(files=files).hosts | {host.lower()} | {name.lower() for name in allow_host or ()},
         limits=Limits(lease=lease, failures=failures),
     )
-    with closing(listening(host, port)) as taken, opened(db, make=True, tell=typer.echo) as store:
+    with closing(listening(host, port)) as taken, opened(db, make=True, tell=echo) as store:
         served = make_app(store, settings)
-        address = f"{'https' if tls_cert else 'http'}://{host}:{taken.getsockname()[1]}"
-        typer.echo(f"serving on {address}, database {shown(db)}, files in {files}")
-        typer.echo(f"  page: {address}/ (log in with an API key)")
-        typer.echo(f"  export WANDB_BASE_URL={address} WANDB_API_KEY=<from `kag serve key new NAME`>")
-        run_server(served, taken, certificate=tls_cert, key=tls_key)
-
-
-@key_app.command("new")
-def key_new(
-    name: Annotated[str, typer.Argument(help="Who will use it.")], db: Database = DEFAULT_DB, as_json: Json = False
-) -> None:
-    """Make an API key and print it, once.
-
-    Example:
-
-      kag serve key new laptop
-    """
-    from kag.server.keys import new_key
-
-    with opened(db, make=True) as store, store.write() as connection:
-        key = new_key(connection, name, now=time.time())
-    typer.echo(json.dumps({"name": name, "key": key}, indent=2) if as_json else key)
-
-
-@key_app.command("list")
-def key_list(db: Database = DEFAULT_DB, as_json: Json = False) -> None:
-    """Names of all keys, when they were made, and which are revoked.
-
-    Example:
-
-      kag serve key list
-    """
-    from kag.server.keys import list_keys
-    from kag.server.resolvers.fields import time_text
-
-    with opened(db) as store, store.read() as connection:
-        keys = [
-            {
-                "name": row["name"],
-                "created": time_text(row["created_at"]),
-                "revoked": None if row["revoked_at"] is None else time_text(row["revoked_at"]),
-            }
-            for row in list_keys(connection)
-        ]
-    if as_json:
-        typer.echo(json.dumps(keys, indent=2))
-        return
-    for key in keys:
-        state = f"revoked {key['revoked']}" if key["revoked"] else "in force"
-        typer.echo(f"{key['name']}\t{key['created']}\t{state}")
-
-
-@key_app.command("revoke")
-def key_revoke(
-    name: Annotated[str, typer.Argument(help="Name of the key.")], db: Database = DEFAULT_DB, as_json: Json = False
-) -> None:
-    """Close a key for good.
-
-    Example:
-
-      kag serve key revoke laptop
-    """
-    from kag.server.keys import revoke_key
-
-    with opened(db) as store, store.write() as connection:
-        revoke_key(connection, name, now=time.time())
-    typer.echo(json.dumps({"revoked": name}, indent=2) if as_json else f"{name} is revoked")
+        here = f"{'https' if tls_cert else 'http'}://{host}:{taken.getsockname()[1]}"
+        address = str(settings.base or here)
+        echo(f"serving on {address}, database {shown(db)}, files in {files}")
+        echo(f"  page: {address}/ (log in with an API key)")
+        echo(f"  export WANDB_BASE_URL={address} WANDB_API_KEY=<from `kag serve key new NAME`>")
+        run_server(served, taken, proxies=forwarded_allow_ips, certificate=tls_cert, key=tls_key)

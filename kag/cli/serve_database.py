@@ -11,6 +11,7 @@ import typer
 
 from kag.cli.database import DEFAULT_DB, DEFAULT_FILES, Database, Files, Json, opened
 from kag.text import size
+from kag.view.terminal import echo
 
 project_app = typer.Typer(help="List and delete projects. Example: kag serve project list", no_args_is_help=True)
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would go, and remove nothing.")]
@@ -67,11 +68,11 @@ def restore(
 
 def _say_taken(taken: dict[str, object], what: str, as_json: bool) -> None:
     if as_json:
-        typer.echo(json.dumps(taken, indent=2))
+        echo(json.dumps(taken, indent=2))
         return
-    typer.echo(f"{what} runs: {taken['runs']}, files: {taken['files']}")
+    echo(f"{what} runs: {taken['runs']}, files: {taken['files']}")
     if taken["missing"]:
-        typer.echo(f"{taken['missing']} more were missing already: `kag serve check` lists them", err=True)
+        echo(f"{taken['missing']} more were missing already: `kag serve check` lists them", err=True)
 
 
 def check(db: Database = DEFAULT_DB, files: Files = DEFAULT_FILES, as_json: Json = False) -> None:
@@ -86,14 +87,14 @@ def check(db: Database = DEFAULT_DB, files: Files = DEFAULT_FILES, as_json: Json
     with opened(db) as store:
         found = look(store, files, now=time.time())
     if as_json:
-        typer.echo(json.dumps(found._asdict(), indent=2))
+        echo(json.dumps(found._asdict(), indent=2))
     else:
         for line in found.broken:
-            typer.echo(line)
+            echo(line)
         if found.strays:
-            typer.echo(f"files that nothing names: {found.strays}; `kag serve prune` removes what is old enough")
+            echo(f"files that nothing names: {found.strays}; `kag serve prune` removes what is old enough")
         if not found.broken:
-            typer.echo(f"database (layout {found.layout}) and files are whole")
+            echo(f"database (layout {found.layout}) and files are whole")
     if found.broken:
         raise typer.Exit(1)
 
@@ -119,12 +120,12 @@ def prune(
     with opened(db) as store:
         gone = remove_all(store, files, now=time.time(), keep_days=keep_days, project=project, dry_run=dry_run)
     if as_json:
-        typer.echo(json.dumps({**gone._asdict(), "dry_run": dry_run}, indent=2))
+        echo(json.dumps({**gone._asdict(), "dry_run": dry_run}, indent=2))
         return
     for name in gone.runs:
-        typer.echo(name)
+        echo(name)
     what = "would be removed" if dry_run else "removed"
-    typer.echo(f"{what}: runs: {len(gone.runs)}, files: {gone.files} ({size(gone.bytes)})")
+    echo(f"{what}: runs: {len(gone.runs)}, files: {gone.files} ({size(gone.bytes)})")
 
 
 @project_app.command("list")
@@ -140,10 +141,10 @@ def project_list(db: Database = DEFAULT_DB, as_json: Json = False) -> None:
     with opened(db) as store, store.read() as connection:
         found = projects_with_runs(connection)
     if as_json:
-        typer.echo(json.dumps([{"project": name, "runs": runs} for name, runs in found.items()], indent=2))
+        echo(json.dumps([{"project": name, "runs": runs} for name, runs in found.items()], indent=2))
         return
     for name, runs in found.items():
-        typer.echo(f"{name}\t{runs}")
+        echo(f"{name}\t{runs}")
 
 
 @project_app.command("delete")
@@ -165,6 +166,6 @@ def project_delete(
     with opened(db) as store:
         runs = drop_project(store, files, project, now=time.time(), dry_run=dry_run)
     if as_json:
-        typer.echo(json.dumps({"project": project, "runs": runs, "dry_run": dry_run}, indent=2))
+        echo(json.dumps({"project": project, "runs": runs, "dry_run": dry_run}, indent=2))
         return
-    typer.echo(f"{'would be deleted' if dry_run else 'deleted'}: {project}, runs: {runs}")
+    echo(f"{'would be deleted' if dry_run else 'deleted'}: {project}, runs: {runs}")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kag.cli.words import options_of, refuse_unknown_options
+from kag.view.terminal import Terminal, echo
 
 if TYPE_CHECKING:
     from kag.finding import Finding
@@ -25,7 +26,7 @@ def schema() -> None:
     """
     from kag.spec.run import RunSpec
 
-    typer.echo(json.dumps(RunSpec.model_json_schema(), indent=2))
+    echo(json.dumps(RunSpec.model_json_schema(), indent=2))
 
 
 def check(
@@ -49,7 +50,6 @@ def check(
 
       kag check sweeps/swa_window.yaml
     """
-    from rich.console import Console
     from rich.markup import escape
 
     from kag.cli.sweep import check_sweep, is_sweep
@@ -59,14 +59,14 @@ def check(
     from kag.view.findings import finding_line
 
     refuse_unknown_options([str(spec_file), *(overrides or ())], options_of(context))
-    console = Console(stderr=as_json)
+    console = Terminal(stderr=as_json)
     if is_sweep(spec_file):
         check_sweep(spec_file, overrides or (), as_json=as_json)
         console.print("[green]this sweep can be run[/green]")
         return
     spec, retired = read_spec(spec_file, overrides or ())
     if not as_json:
-        console.print(spec_text(spec), markup=False, highlight=False, soft_wrap=True)
+        console.say(spec_text(spec))
     findings: list[Finding] = []
     try:
         for told in _told(spec, retired, rehearsal):
@@ -76,7 +76,7 @@ def check(
     finally:
         if as_json:
             page = [finding.model_dump(mode="json") for finding in findings]
-            typer.echo(json.dumps({"spec": spec.model_dump(mode="json"), "findings": page}, indent=2))
+            echo(json.dumps({"spec": spec.model_dump(mode="json"), "findings": page}, indent=2))
     errors = [finding for finding in findings if finding.severity == "error"]
     if errors:
         raise SpecError(f"{len(errors)} preflight error(s), see above", where=str(spec_file))

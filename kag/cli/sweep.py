@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 from rich.live import Live
+from rich.markup import escape
 
 from kag.cli.programs import environment_for, whose_python
 from kag.cli.sweep_tables import outline_table, plan_table, progress_line, progress_table, result_table
 from kag.errors import DataError, Interrupted, RunFailed, SweepError, UserError
+from kag.view.terminal import Terminal, echo
 
 if TYPE_CHECKING:
     from kag.cli.sweep_agents import Agents
@@ -68,9 +70,9 @@ def sweep(
     console.print(looked.table())
     looked.refuse()
     with interruptible() as check, connected(runs) as tracking:
-        console.print(tracking.said, markup=False, soft_wrap=True)
+        console.say(tracking.said)
         opened = open_sweep(looked.sweep, looked.file, tracking, runs, new=new)
-        console.print(opened.said, markup=False)
+        console.say(opened.said)
         if not opened.over:
             try:
                 _run(looked, opened.path, tracking, shares_of(agents, count), runs, console, check)
@@ -87,7 +89,7 @@ def sweep(
         )
 
 
-def _show(identifier: str | None, runs: Path, console: Console, *, as_json: bool) -> None:
+def _show(identifier: str | None, runs: Path, console: Terminal, *, as_json: bool) -> None:
     """What a sweep has come to, however it was begun."""
     from kag.cli.sweep_agents import interruptible
     from kag.cli.sweep_result import write_best
@@ -120,7 +122,7 @@ def check_sweep(file: Path, overrides: Sequence[str], *, as_json: bool = False) 
         raise UserError("a sweep takes no overrides", where=str(file), remedy="change its file, or its base spec")
     looked = look(file)
     if as_json:
-        typer.echo(looked.as_json())
+        echo(looked.as_json())
     else:
         _console().print(looked.table())
     looked.refuse(data=False)
@@ -194,7 +196,7 @@ def _run(
     tracking: Tracking,
     shares: Sequence[int | None],
     runs: Path,
-    console: Console,
+    console: Terminal,
     check: Callable[[], None],
 ) -> None:
     """Run the agents to their end."""
@@ -202,7 +204,7 @@ def _run(
 
     environment = environment_for(looked.sweep, looked.file, tracking.environment)
     for line in whose_python(environment, os.environ) if looked.plan is None else ():
-        console.print(line, markup=False, soft_wrap=True)
+        console.say(line)
     with running_agents(path, environment, shares, tracking.embedded) as started:
         _watch(looked.sweep, path, runs, started, console, check)
 
@@ -215,7 +217,7 @@ def _result(sweep: Sweep, path: str, runs: Path) -> SweepResult:
     return read_result(sweep, path, trials_of(sweep, path), runs)
 
 
-def _watch(sweep: Sweep, path: str, runs: Path, agents: Agents, console: Console, check: Callable[[], None]) -> None:
+def _watch(sweep: Sweep, path: str, runs: Path, agents: Agents, console: Terminal, check: Callable[[], None]) -> None:
     """Show how the sweep stands until all agents have ended."""
     from kag.cli.sweep_result import epochs_of, records_of
     from kag.cli.sweep_tracking import trials_of
@@ -241,19 +243,19 @@ def _watch(sweep: Sweep, path: str, runs: Path, agents: Agents, console: Console
         console.print("[yellow]an agent was killed[/yellow]; the same command goes on with what is left")
 
 
-def _print(result: SweepResult, console: Console, *, as_json: bool) -> None:
+def _print(result: SweepResult, console: Terminal, *, as_json: bool) -> None:
     if as_json:
-        typer.echo(result.as_json())
+        echo(result.as_json())
         return
     console.print(result_table(result))
     if result.changed:
         console.print(
             f"[red]warning:[/red] the program changed while the sweep ran, its trials are not of one code: "
-            f"{', '.join(result.changed)}",
+            f"{escape(', '.join(result.changed))}",
             soft_wrap=True,
         )
 
 
-def _console(*, stderr: bool = False) -> Console:
-    plain = Console(stderr=stderr)
-    return Console(stderr=stderr, highlight=False, width=None if plain.is_terminal else WIDE)
+def _console(*, stderr: bool = False) -> Terminal:
+    plain = Terminal(stderr=stderr)
+    return Terminal(stderr=stderr, highlight=False, width=None if plain.is_terminal else WIDE)

@@ -44,7 +44,7 @@ def plan_table(plan: Plan) -> Group:
     findings = plain_table("preflight", "points", "finding", "for example", right=("points",))
     for finding in plan.findings:
         points = f"{finding.points} of {plan.points}"
-        findings.add_row(severity(finding.severity), points, finding.code, escape(finding.example))
+        findings.add_row(severity(finding.severity), points, escape(finding.code), escape(finding.example))
     return _group(_facts(rows), findings)
 
 
@@ -57,7 +57,7 @@ def outline_table(sweep: Sweep) -> Table:
     rows = {
         "search": sweep.method,
         "trials": "without end, until Ctrl-C: `run_cap` or --count bounds them" if trials is None else str(trials),
-        "parameters": ", ".join(sweep.varied()) or MISSING,
+        "parameters": escape(", ".join(sweep.varied()) or MISSING),
         "program": escape(command.replace("${program}", str(sweep.program))),
     }
     return _facts(rows)
@@ -97,7 +97,7 @@ def _best(now: Progress) -> dict[str, str]:
     text = MISSING
     if now.best is not None and now.best.result is not None:
         text = f"{measured(now.metric, now.best.result)}  {escape(json.dumps(now.best.params))}"
-    return {f"best {now.metric}": text}
+    return {escape(f"best {now.metric}"): text}
 
 
 def _left(now: Progress) -> str:

@@ -56,7 +56,7 @@ def comparison_table(records: Sequence[RunRecord]) -> Table:
     table.add_row("epochs", *(fact(record.epochs_trained) for record in records))
     table.add_row("best epoch", *(fact(record.best_epoch) for record in records))
     for key, found in side_by_side(records).items():
-        table.add_row(key, *(cell_text(result_cell(result)) for result in found))
+        table.add_row(escape(key), *(cell_text(result_cell(result)) for result in found))
     return table
 
 

@@ -14,9 +14,9 @@ from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
 from kag.errors import ENDING, KagError, UserError
+from kag.view.terminal import Terminal, echo
 
 if TYPE_CHECKING:
     from kag.server.embedded import Embedded
@@ -49,7 +49,7 @@ def track(
     from kag.cli.programs import check_program, search_path, whose_python
     from kag.cli.tracking import tracked
 
-    console = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
+    console = Terminal(stderr=True, soft_wrap=True, highlight=False, markup=False)
     around = {**os.environ, "PATH": search_path(os.environ, program[0])}
     check_program(program[0], around)
     for line in whose_python(around, os.environ):
@@ -68,7 +68,7 @@ def track(
     raise typer.Exit(code)
 
 
-def _tell(server: Embedded, began: float, console: Console) -> None:
+def _tell(server: Embedded, began: float, console: Terminal) -> None:
     found = server.logged_since(began)
     console.print(f"kag: {len(found) or 'no'} run{'' if len(found) == 1 else 's'} logged meanwhile")
     for address, state in found:
@@ -93,9 +93,9 @@ def page(runs: Runs = RUNS) -> None:
         remedy = "begin with `kag track -- python train.py` or `kag sweep SWEEP.yaml`; --runs names another folder"
         raise UserError("nothing has been tracked here yet", where=str(folder), remedy=remedy)
     with contextlib.suppress(KeyboardInterrupt), embedded_server(folder, now=time.time()) as server:
-        typer.echo(f"page: {server.login_link(now=time.time())}")
-        typer.echo(f"  this link works once, for {TICKET_SECONDS // 60} minutes; then {server.url}/")
-        typer.echo("  Ctrl-C closes it")
+        echo(f"page: {server.login_link(now=time.time())}")
+        echo(f"  this link works once, for {TICKET_SECONDS // 60} minutes; then {server.url}/")
+        echo("  Ctrl-C closes it")
         server.wait()
         raise KagError("the server has ended by itself", where=str(server.folder.log), remedy="its log says why")
 

@@ -10,6 +10,7 @@ import typer
 
 from kag.cli.words import options_of, refuse_unknown_options, split_words
 from kag.errors import UserError
+from kag.view.terminal import echo
 
 if TYPE_CHECKING:
     from kag.spec.run import RunSpec
@@ -80,6 +81,8 @@ def train(
 def _train(spec: RunSpec, *, as_json: bool, runs: Path, **options: Any) -> None:
     import logging
 
+    from rich.markup import escape
+
     from kag.cli.results import results_table
     from kag.train.console import RunConsole
     from kag.train.fit import fit
@@ -89,10 +92,10 @@ def _train(spec: RunSpec, *, as_json: bool, runs: Path, **options: Any) -> None:
     console = RunConsole(stderr=as_json)
     record = fit(spec, runs=runs, console=console, **options)
     if as_json:
-        typer.echo(record.model_dump_json(indent=2))
+        echo(record.model_dump_json(indent=2))
         return
     console.terminal.print(results_table(f"results of {record.id}", record.results))
-    console.print(f"run folder {runs / record.id}; look at it with: kag runs show {record.id} --runs {runs}")
+    console.print(escape(f"run folder {runs / record.id}; look at it with: kag runs show {record.id} --runs {runs}"))
 
 
 def _epochs(text: str | None) -> tuple[int, ...]:

@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kag.errors import UserError
+from kag.view.terminal import Terminal, echo
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from kag.report.figure import Heatmap
     from kag.track.output import Output
     from kag.track.record import RunRecord
@@ -56,14 +55,12 @@ def windows(
     """
     from datetime import UTC, datetime
 
-    from rich.console import Console
-
     from kag.cli.made import mirrored, print_made
     from kag.view.words import find_run
     from kag.weights.delivered_run import deliver_window, named_spec
     from kag.weights.given import bench_for, given_weights
 
-    console, start = Console(highlight=False, stderr=as_json), datetime.now(UTC)
+    console, start = Terminal(highlight=False, stderr=as_json), datetime.now(UTC)
     picture = _picture(png, force)
     folder = find_run(runs, run)
     sums, given = _stored_sums(folder.sums), given_weights(str(folder.best), runs)
@@ -81,11 +78,11 @@ def windows(
         record = deliver_window(runs, given, sums, wanted, found, bench, name=name, start=start)
         record = mirrored(record, runs, given.weights.spec.track, console)
     if as_json:
-        typer.echo(_json(folder.id, found, record))
+        echo(_json(folder.id, found, record))
         return
     _print(console, folder.id, found)
     if png is not None:
-        console.print(f"wrote {png}", soft_wrap=True)
+        console.say(f"wrote {png}")
     if record is not None:
         print_made(record, runs, console)
 
@@ -116,7 +113,7 @@ def _drawn(run: str, found: WindowMap) -> bytes:
     return png(window_figure(found, f"averaging windows of {run}"))
 
 
-def _mapped(sums: RunSums, bench: Bench, verify: int | None, console: Console) -> WindowMap:
+def _mapped(sums: RunSums, bench: Bench, verify: int | None, console: Terminal) -> WindowMap:
     """The map of a run, with a bar for each step."""
     from rich.progress import Progress
 
@@ -165,7 +162,7 @@ def window_figure(found: WindowMap, title: str) -> Heatmap:
     )
 
 
-def _print(console: Console, run: str, found: WindowMap) -> None:
+def _print(console: Terminal, run: str, found: WindowMap) -> None:
     """The best windows, one line each; `*` marks the best of those that were scored exactly."""
     from kag.cli.made import tried_cells
     from kag.cli.tables import plain_table
@@ -178,13 +175,12 @@ def _print(console: Console, run: str, found: WindowMap) -> None:
         mark, rank = "*" if window is found.best else "", three_decimals(window.ensemble)
         table.add_row(str(window), f"{window.start} to {window.last}", rank, *tried_cells(window.tried), mark)
     console.print(table)
-    console.print(
+    console.say(
         f"{len(found.windows)} windows of {run}, {len(found.verified)} scored exactly: "
-        f"val chose among {found.candidates} candidates",
-        soft_wrap=True,
+        f"val chose among {found.candidates} candidates"
     )
     single = found.best_epoch
-    console.print(f"best single epoch {single.start}: val AUPRC {three_decimals(single.ensemble)}", soft_wrap=True)
+    console.say(f"best single epoch {single.start}: val AUPRC {three_decimals(single.ensemble)}")
 
 
 def _json(run: str, found: WindowMap, record: RunRecord | None) -> str:

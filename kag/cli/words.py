@@ -11,6 +11,7 @@ import typer
 
 from kag.errors import KagError, UserError
 from kag.names import ALL, SPLITS, Part, Split
+from kag.view.terminal import echo
 
 WITH_OVERRIDES = {"ignore_unknown_options": True}
 """Lets `--a.b=c`, as `wandb agent` writes overrides, pass through to the list of words."""
@@ -51,7 +52,7 @@ def _known(words: Sequence[str], known: Sequence[str]) -> list[str]:
 def name_left_out(broken: Iterable[KagError]) -> None:
     """Tell what could not be read, and that the rest was."""
     for error in broken:
-        typer.echo(f"left out: {error}", err=True)
+        echo(f"left out: {error}", err=True)
 
 
 def options_of(context: typer.Context) -> list[str]:

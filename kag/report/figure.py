@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, is_dataclass
 from typing import Any, ClassVar, Literal
 
+from kag.text import printable
 from kag.track.output import marked
 
 Numbers = Sequence[float]
@@ -174,6 +175,14 @@ Figure = Chart | Heatmap | Parallel | Bars | Graph
 
 
 def as_json(figure: Figure) -> dict[str, Any]:
-    """A figure as JSON values; numbers that are not finite become null."""
+    """A figure as JSON values, with texts that turn nothing; numbers that are not finite become null."""
     text = json.dumps({"kind": figure.kind, **vars(figure)}, default=lambda x: vars(x) if is_dataclass(x) else list(x))
-    return dict(json.loads(text, parse_constant=lambda _: None))
+    return dict(_shown(json.loads(text, parse_constant=lambda _: None)))
+
+
+def _shown(value: Any) -> Any:
+    if isinstance(value, str):
+        return printable(value, lines=True)
+    if isinstance(value, list):
+        return [_shown(one) for one in value]
+    return {name: _shown(one) for name, one in value.items()} if isinstance(value, dict) else value

@@ -8,6 +8,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markdown_it import MarkdownIt
 from markupsafe import Markup, escape
 
+from kag.text import printable
+
 
 def templates(package: str) -> Environment:
     """The templates of a package: what they are given is escaped, and what they are not given is an error."""
@@ -15,17 +17,23 @@ def templates(package: str) -> Environment:
         loader=PackageLoader(package),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=_shown,
         trim_blocks=True,
         lstrip_blocks=True,
     )
 
 
+def _shown(value: object) -> object:
+    """What a template is given: nothing in a text of somebody else's turns what follows it on the page."""
+    return printable(value, lines=True) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
 def markdown(text: str) -> Markup:
     """Notes as HTML: tags in them are text, and pictures are links, since a page loads nothing."""
     parser = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"]).disable("image")
-    return Markup(parser.render(text))
+    return Markup(parser.render(printable(text, lines=True)))
 
 
 def with_code(text: str) -> Markup:
     """A sentence as HTML: what stands between back-ticks is code."""
-    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(printable(text, lines=True)))))

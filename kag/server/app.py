@@ -25,21 +25,25 @@ from kag.server import graphql
 from kag.server.artifacts import drop_expired
 from kag.server.body import chunks, read_json
 from kag.server.context import Settings
-from kag.server.faults import Fault, NotFound, Refused
+from kag.server.faults import Fault, Forbidden, NotFound, Refused
 from kag.server.files import attach, blob_path, drop_unnamed, media_type, receive, remove
 from kag.server.filestream import ingest
 from kag.server.health import Health
-from kag.server.keys import key_of_header, signing_secret
+from kag.server.keys import key_named, key_of_header, signing_secret
 from kag.server.links import claim_of
 from kag.server.metrics import Measured, Metrics
 from kag.server.page.routes import fault_page, wants_page
 from kag.server.page.routes import routes as page_routes
 from kag.server.page.site import Site
-from kag.server.resolvers import registry
+from kag.server.private import private_folder
+from kag.server.resolvers import registry, seen
+from kag.server.rights import Act, Key, ask
 from kag.server.runs import run_by_path
 from kag.server.schema import Documents, served
 from kag.server.store import Store
+from kag.server.things import run_thing, target_thing
 from kag.server.trouble import Trouble, trouble_of
+from kag.text import printable
 
 log = logging.getLogger("kag.server")
 
@@ -101,22 +105,22 @@ class Server:
 
     async def query(self, request: Request) -> Response:
         """One GraphQL operation in one transaction."""
-        user = await self._authenticated(request)
+        key = await self._authenticated(request)
         body = await read_json(request, limit=self.site.settings.max_body)
         query, variables = body.get("query"), body.get("variables") or {}
         if not isinstance(query, str) or not isinstance(variables, dict):
             raise Fault("a GraphQL request needs a query, and variables as an object")
         name = body.get("operationName")
-        return JSONResponse(await run_in_threadpool(self._execute, request, user, query, variables, name))
+        return JSONResponse(await run_in_threadpool(self._execute, request, key, query, variables, name))
 
-    def _execute(self, request: Request, user: str, query: str, variables: dict[str, Any], name: Any) -> dict[str, Any]:
+    def _execute(self, request: Request, key: Key, query: str, variables: dict[str, Any], name: Any) -> dict[str, Any]:
         document = self.documents.checked(query)
         operation = graphql.operation_of(document, name)
         transaction = self.site.store.write if graphql.writes(operation) else self.site.store.read
         with transaction() as connection:
-            context = self.site.asked(connection, request, user, self.site.clock(), sharing_writer(request))
+            context = self.site.asked(connection, request, key, self.site.clock(), sharing_writer(request))
             schema = self.documents.schema
-            data, unknown = graphql.execute(self.registry, schema, document, operation, variables, context)
+            data, unknown = graphql.execute(self.registry, schema, document, operation, variables, context, seen)
         for path in dict.fromkeys(unknown):
             if path not in self.reported:
                 log.warning("unknown GraphQL field %s", path)
@@ -128,23 +132,33 @@ class Server:
 
     async def file_stream(self, request: Request) -> Response:
         """What a run logs."""
-        await self._authenticated(request)
+        key = await self._authenticated(request)
         body = await read_json(request, limit=self.site.settings.max_body)
-        return JSONResponse(await run_in_threadpool(self._ingest, request, body))
+        return JSONResponse(await run_in_threadpool(self._ingest, request, key, body))
 
-    def _ingest(self, request: Request, body: dict[str, Any]) -> dict[str, Any]:
+    def _ingest(self, request: Request, key: Key, body: dict[str, Any]) -> dict[str, Any]:
         path = request.path_params
         with self.site.store.write() as connection:
             run = run_by_path(connection, path["entity"], path["project"], path["run"], lock=True)
+            ask(key, Act.CHANGE, run_thing(connection, run))
             return ingest(connection, run, body, now=self.site.clock(), writer=sharing_writer(request))
 
     async def upload(self, request: Request) -> Response:
         """A file, by a signed link."""
         claim = self._claim(request, "put")
+        await run_in_threadpool(self._ask, claim)
         limit = self.site.settings.max_upload
         blob = await receive(self.site.settings.files, chunks(request, limit=limit), limit=limit)
         await run_in_threadpool(self._attach, claim, blob)
         return Response(status_code=200)
+
+    def _ask(self, claim: dict[str, Any]) -> None:
+        """A link is as good as the key that it was made for."""
+        with self.site.store.read() as connection:
+            key = key_named(connection, str(claim.get("by")), now=self.site.clock())
+            if key is None:
+                raise Forbidden("the key that this link was made for opens nothing any more")
+            ask(key, Act.CHANGE, target_thing(connection, claim))
 
     def _attach(self, claim: dict[str, Any], blob: dict[str, Any]) -> None:
         with ExitStack() as undo:
@@ -169,11 +183,11 @@ class Server:
             raise Fault("this link is for something else", status=403)
         return claim
 
-    async def _authenticated(self, request: Request) -> str:
-        user = await run_in_threadpool(self.site.user_of, key_of_header(request.headers.get("authorization")))
-        if user is None:
+    async def _authenticated(self, request: Request) -> Key:
+        key = await run_in_threadpool(self.site.key_of, key_of_header(request.headers.get("authorization")))
+        if key is None:
             raise Fault("an API key is needed: `kag serve key new NAME` makes one", status=401)
-        return user
+        return key
 
 
 class Boundary:
@@ -188,6 +202,7 @@ class Boundary:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
+        scope = self._inside(scope)
         began = False
 
         async def noting(message: Any) -> None:
@@ -203,24 +218,29 @@ class Boundary:
         except ClientDisconnect:
             return
         except Fault as fault:
-            read = isinstance(fault, Refused) and scope["path"] == "/graphql"
-            response = self._refusal(scope, fault.what, 200 if read else fault.status)
+            told = isinstance(fault, (Refused, Forbidden)) and scope["path"] == "/graphql"
+            response = self._refusal(scope, fault.what, 200 if told else fault.status)
         except Exception as error:
-            trouble = trouble_of(error)
+            trouble, path = trouble_of(error), printable(scope["path"])
             if trouble is None:
-                log.exception("a request failed: %s %s", scope["method"], scope["path"])
+                log.exception("a request failed: %s %s", scope["method"], path)
                 what = f"the server failed on this request ({type(error).__name__}); its log has the details"
                 response = self._failure(scope, Trouble(what), 400)
             else:
-                log.error("%s %s: %s (%s)", scope["method"], scope["path"], trouble.what, self.site.store.said(error))
+                log.error("%s %s: %s (%s)", scope["method"], path, trouble.what, self.site.store.said(error))
                 response = self._failure(scope, trouble, 500 if wants_page(Request(scope)) else 400)
         if not began:
             await response(scope, receive, send)
 
+    def _inside(self, scope: Scope) -> Scope:
+        base = self.site.settings.base
+        return scope if base is None else {**scope, "path": base.inside(scope["path"])}
+
     def _check_host(self, request: Request) -> None:
         host = request.headers.get("host", "")
         name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
-        if name.lower() not in self.site.settings.hosts:
+        base = self.site.settings.base
+        if name.lower() not in self.site.settings.hosts and (base is None or name.lower() != base.name):
             raise Fault("this server does not answer to that host name", status=421)
 
     def _refusal(self, scope: Scope, what: str, status: int) -> Response:
@@ -256,7 +276,7 @@ def make_app(store: Store, settings: Settings, clock: Callable[[], float] = time
     with store.write() as connection:
         secret = signing_secret(connection)
         drop_expired(connection, clock())
-    settings.files.mkdir(parents=True, exist_ok=True)
+    private_folder(settings.files)
     drop_unnamed(store, settings.files)
     site = Site(store, settings, secret, clock)
     metrics = Metrics(store, settings.files)

@@ -36,7 +36,9 @@ def link(context: Context, artifact: RowMapping, given: Arguments) -> RowMapping
     if artifact["state"] != COMMITTED:
         raise Refused("this artifact has not arrived in full: wait for it before you link it")
     origin = needed(find(connection, collections, id=artifact["collection_id"]), "no such collection")
-    target = ensure_collection(connection, project_id, name=name, type_name=origin["type"], kind=PORTFOLIO, now=now)
+    target = ensure_collection(
+        connection, project_id, name=name, type_name=origin["type"], kind=PORTFOLIO, user=context.user, now=now
+    )
     membership = enter(connection, target["id"], artifact["id"], now=now)
     set_aliases(connection, membership, words(given, "aliases", "alias"))
     return membership

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, select
 
 from kag.server.aliases import aliases_of, checked_alias, replace_aliases, set_aliases
 from kag.server.arguments import entity_of, items, text
@@ -14,8 +14,9 @@ from kag.server.collections import SEQUENCE, ensure_collection, enter, origin_of
 from kag.server.context import Context, decode_id
 from kag.server.faults import Fault, Refused, needed
 from kag.server.manifests import settle
+from kag.server.rights import Act
 from kag.server.runs import checked_name, ensure_project, find_run, run_by_path
-from kag.server.store import find, first, inserted, updated, upsert
+from kag.server.store import all_rows, find, first, inserted, updated, upsert
 from kag.server.tables import (
     COMMITTED,
     PENDING,
@@ -27,6 +28,7 @@ from kag.server.tables import (
     collections,
     memberships,
 )
+from kag.server.things import artifact_thing
 
 _MAX_SECONDS = 10**10
 """Longest time to live: three centuries."""
@@ -54,7 +56,7 @@ def create(context: Context, given: Mapping[str, Any]) -> RowMapping:
     name = next(iter(items(given, "artifactCollectionNames", str)), text(given, "artifactCollectionName"))
     type_name = given.get("artifactTypeName")
     place = {"project_id": project["id"], "name": name, "type_name": type_name}
-    collection = ensure_collection(connection, kind=SEQUENCE, now=now, **place)
+    collection = ensure_collection(connection, kind=SEQUENCE, user=context.user, now=now, **place)
     run = find_run(connection, project["id"], given.get("runName"))
     found = _same(connection, collection["id"], given)
     if found is None:
@@ -66,13 +68,14 @@ def create(context: Context, given: Mapping[str, Any]) -> RowMapping:
             "distributed_id": text(given, "distributedID"),
             "history_step": _whole(given, "historyStep"),
             "run_id": None if run is None else run["id"],
+            "user": context.user,
             **dict.fromkeys(("created_at", "updated_at"), now),
         }
         found = inserted(connection, artifacts, row)
     elif run is not None and run["id"] != found["run_id"]:
         row = {"artifact_id": found["id"], "run_id": run["id"]}
         upsert(connection, artifact_outputs, [row], key=["artifact_id", "run_id"], update=[])
-    return _labelled(connection, found, given)
+    return _labelled(context, found, given)
 
 
 def _same(connection: Connection, collection_id: int, given: Mapping[str, Any]) -> RowMapping | None:
@@ -86,10 +89,12 @@ def _same(connection: Connection, collection_id: int, given: Mapping[str, Any]) 
     return first(connection, select(artifacts).filter_by(**same).order_by(artifacts.c.id.desc()))
 
 
-def _labelled(connection: Connection, artifact: RowMapping, given: Mapping[str, Any]) -> RowMapping:
+def _labelled(context: Context, artifact: RowMapping, given: Mapping[str, Any]) -> RowMapping:
     """A version with the tags, the time to live and the aliases that it is logged with. Before it is committed nothing
-    is found by an alias, so that one which never arrives takes none away.
+    is found by an alias, so that one which never arrives takes none away. How long another key's version lives is not
+    for this one to say.
     """
+    connection = context.connection
     client = text(given, "clientID")
     if client:
         row = {"client_id": client[:256], "artifact_id": artifact["id"]}
@@ -97,6 +102,8 @@ def _labelled(connection: Connection, artifact: RowMapping, given: Mapping[str, 
     set_tags(connection, artifact["id"], words(given, "tags", "tagName"))
     wanted = [checked_alias(name) for name in words(given, "aliases", "alias")]
     changes = _lifetime(given)
+    if changes:
+        context.ask(Act.CHANGE, artifact_thing(connection, artifact))
     origin = origin_of(connection, artifact)
     if origin is None:
         earlier = json.loads(artifact["wanted_aliases"] or "[]")
@@ -174,11 +181,20 @@ def delete(connection: Connection, artifact: RowMapping, *, with_aliases: bool) 
 
 def delete_outputs(connection: Connection, run_id: int) -> None:
     """Delete what a run has logged, unless another run that is still there has logged the same."""
+    remove_versions(connection, _only_of(run_id))
+
+
+def outputs_of(connection: Connection, run_id: int) -> Sequence[RowMapping]:
+    """What `delete_outputs` would delete."""
+    return all_rows(connection, select(artifacts).where(_only_of(run_id)))
+
+
+def _only_of(run_id: int) -> ColumnElement[bool]:
     number = artifact_outputs.c.artifact_id
     logged = artifacts.c.id.in_(select(number).where(artifact_outputs.c.run_id == run_id))
     by_others = artifacts.c.id.in_(select(number).where(artifact_outputs.c.run_id != run_id))
     first_logged = artifacts.c.run_id == run_id
-    remove_versions(connection, (first_logged | (logged & artifacts.c.run_id.is_(None))) & ~by_others)
+    return (first_logged | (logged & artifacts.c.run_id.is_(None))) & ~by_others
 
 
 def drop_expired(connection: Connection, now: float) -> None:

@@ -24,6 +24,7 @@ from kag.server import layout
 from kag.server.copy import copy_sqlite
 from kag.server.files import LOCK, blob_path
 from kag.server.locks import alone
+from kag.server.private import opener, private_file, private_folder
 from kag.server.store import Store
 from kag.server.tables import metadata
 from kag.server.transfer import copy_rows
@@ -51,10 +52,10 @@ def back_up(store: Store, files: Path, target: Path) -> Taken:
     if target.exists():
         raise UserError("there is something here already", where=str(target), remedy="name a folder that is not there")
     part = target.with_name(f"{target.name}.part")
-    files.mkdir(parents=True, exist_ok=True)
+    private_folder(files)
     with alone(files / LOCK):
         shutil.rmtree(part, ignore_errors=True)
-        part.mkdir(parents=True, mode=0o700)
+        private_folder(part)
         try:
             _save_rows(store, part / DATABASE)
             taken = _save_files(part / DATABASE, files, part / FILES)
@@ -70,7 +71,7 @@ def _save_rows(store: Store, target: Path) -> None:
     if store.file is not None:
         copy_sqlite(store.file, target)
         return
-    os.close(_private(str(target), os.O_CREAT | os.O_EXCL))
+    private_file(target)
     with closing(Store(f"sqlite:///{target}")) as saved, saved.write() as new, store.snapshot() as old:
         copy_rows(old, new, metadata)
 
@@ -81,7 +82,7 @@ def _save_files(database: Path, files: Path, target: Path) -> Taken:
         connection.execute("PRAGMA journal_mode=DELETE")
         held = connection.execute("SELECT count(*) FROM runs").fetchone()[0]
         paths = [path for (path,) in connection.execute("SELECT path FROM blobs")]
-    target.mkdir(parents=True, exist_ok=True, mode=0o700)
+    private_folder(target)
     copied = sum(_copied(files, target, path) for path in paths)
     return Taken(layout.newest(), held, copied, len(paths) - copied)
 
@@ -91,16 +92,12 @@ def _copied(source: Path, target: Path, path: str) -> bool:
     old, new = blob_path(source, path), blob_path(target, path)
     if not old.is_file():
         return False
-    new.parent.mkdir(exist_ok=True, mode=0o700)
+    private_folder(new.parent)
     part = new.with_suffix(".part")
-    with old.open("rb") as reading, open(part, "wb", opener=_private) as writing:
+    with old.open("rb") as reading, open(part, "wb", opener=opener) as writing:
         shutil.copyfileobj(reading, writing, 1 << 20)
     part.rename(new)
     return True
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
 
 
 def restore(source: Path, url: str, files: Path) -> Taken:
@@ -111,7 +108,7 @@ def restore(source: Path, url: str, files: Path) -> Taken:
     """
     if not (source / ABOUT).is_file():
         raise UserError("this is no backup that `kag serve backup` has finished", where=str(source))
-    files.mkdir(parents=True, exist_ok=True, mode=0o700)
+    private_folder(files)
     with closing(Store(url)) as store, TemporaryDirectory(dir=files) as folder:
         _refuse_rows(store)
         copy = Path(folder) / DATABASE

@@ -19,10 +19,12 @@ from kag.server.context import Context, decode_id
 from kag.server.faults import Fault, Refused, needed
 from kag.server.filestream import line_row, step_of, with_keys
 from kag.server.history import page
+from kag.server.rights import Act
 from kag.server.runs import ALL_STREAMS, changes_of, checked_name, find_run, of_stream, run_by_id, run_by_path
 from kag.server.store import find, inserted, updated, upsert
 from kag.server.sweeps import forget_run
 from kag.server.tables import HISTORY, deleted_runs, lines, runs, sweeps
+from kag.server.things import run_thing
 
 ENDED = ("finished", "failed", "killed", "preempted")
 """States in which a run has said that it is over."""
@@ -36,7 +38,7 @@ def begin(context: Context, project: RowMapping, given: Mapping[str, Any]) -> tu
 
     Raises:
         NotFound: a run that is to be resumed is gone.
-        Fault: the run was deleted, and this is no process that begins.
+        Fault: the run was deleted, and this is no process that begins, or it belongs to another key.
     """
     name = checked_name("run", given.get("name") or secrets.token_hex(4))
     changes = changes_of(given)
@@ -45,10 +47,12 @@ def begin(context: Context, project: RowMapping, given: Mapping[str, Any]) -> tu
         changes["sweep_id"] = needed(sweep, f"no sweep {given['sweep']!r} in this project")["id"]
     if given.get("id"):
         resumed = run_by_id(context.connection, decode_id("Run", given["id"]), lock=True)
+        context.ask(Act.CHANGE, run_thing(context.connection, resumed))
         return _enter(context, resumed, changes | {"restarted": 0}), False
     old = find_run(context.connection, project["id"], name, lock=True)
     if old is None:
         return _new(context, project, name, given, changes), True
+    context.ask(Act.CHANGE, run_thing(context.connection, old))
     if context.writer:
         return _join(context, old, changes), False
     if given.get("host") is not None:

@@ -54,7 +54,7 @@ def ensure_type(
 
 
 def ensure_collection(
-    connection: Connection, project_id: int, *, name: Any, type_name: Any, kind: str, now: float
+    connection: Connection, project_id: int, *, name: Any, type_name: Any, kind: str, user: str, now: float
 ) -> RowMapping:
     """The collection, made if there is none; nobody else changes it until the transaction ends.
 
@@ -67,6 +67,7 @@ def ensure_collection(
         "type": ensure_type(connection, project_id, type_name, now=now)["name"],
         "kind": kind,
         "next_version": 0,
+        "user": user,
         "created_at": now,
     }
     upsert(connection, collections, [row], key=["project_id", "name"], update=[])

@@ -11,8 +11,10 @@ from types import MappingProxyType
 
 from sqlalchemy import Connection, RowMapping
 
+from kag.server.base import Base
 from kag.server.faults import Fault
 from kag.server.links import Links
+from kag.server.rights import Act, Key, Thing, ask
 from kag.sweep import Limits
 
 
@@ -26,6 +28,8 @@ class Settings:
     """Team that a client belongs to when it names none."""
     strict: bool = False
     """Answer unknown GraphQL fields with an error."""
+    base: Base | None = None
+    """Where clients and browsers reach this server, if not where their requests come in: behind a proxy."""
     hosts: frozenset[str] = frozenset({"127.0.0.1", "localhost", "::1"})
     """Host names that a request may be addressed to."""
     max_body: int = 64 * 2**20
@@ -66,13 +70,22 @@ class Context:
     connection: Connection
     settings: Settings
     links: Links
-    user: str
+    key: Key
     now: float
     """Seconds since the epoch."""
     started: float
     """When this server started: nobody could report before."""
     writer: str = ""
     """Which of the clients that share a run this is; "" outside of W&B's shared mode."""
+
+    @property
+    def user(self) -> str:
+        """Whose key it is."""
+        return self.key.name
+
+    def ask(self, act: Act, thing: Thing) -> None:
+        """Let something be done, or raise Forbidden."""
+        ask(self.key, act, thing)
 
     def shown_state(self, run: RowMapping) -> str:
         """The state of a run as a client sees it."""

@@ -23,8 +23,9 @@ from sqlalchemy import select
 
 from kag.errors import KagError, UserError
 from kag.server.embedded_folder import Address, ServerFolder
+from kag.server.faults import needed
 from kag.server.interrupted import interrupt
-from kag.server.keys import name_of_key
+from kag.server.keys import key_of
 from kag.server.locks import alone, at_once, is_held, together
 from kag.server.page.templates import path_of
 from kag.server.page.tickets import new_ticket
@@ -58,7 +59,8 @@ class Embedded(NamedTuple):
     def login_link(self, *, now: float) -> str:
         """A link that opens the page once, without a key."""
         with closing(self.folder.store()) as store, store.write() as connection:
-            return self.url + new_ticket(connection, str(name_of_key(connection, self.key)), now=now)
+            key = needed(key_of(connection, self.key, now=now), "the key of this folder opens nothing any more")
+            return self.url + new_ticket(connection, key.name, now=now)
 
     def interrupt(self, names: Collection[str], *, now: float) -> None:
         """Give back the points of attempts of which every process is gone."""

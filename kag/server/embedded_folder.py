@@ -15,7 +15,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
-from kag.server.keys import name_of_key, new_key
+from kag.server.keys import key_of, new_key
+from kag.server.private import FILE, close, opener, private_file, private_folder
 from kag.server.store import Store
 from kag.track.atomic import write_atomically
 
@@ -48,8 +49,10 @@ class ServerFolder:
 
     def make(self) -> None:
         """Make the folder, readable by its owner alone: it holds a key. What a server keeps is no code for git."""
-        self.path.mkdir(parents=True, exist_ok=True)
-        self.path.chmod(0o700)
+        private_folder(self.path)
+        private_file(self.log)
+        for kept in filter(Path.exists, (self._key, self._address)):
+            close(kept)
         (self.path / ".gitignore").write_text("*\n", encoding="utf-8")
 
     def store(self, tell: Callable[[str], None] | None = None) -> Store:
@@ -65,7 +68,7 @@ class ServerFolder:
     def announce(self, port: int) -> None:
         """This process serves at a port from now on."""
         address = Address(socket.gethostname(), os.getpid(), port)
-        write_atomically(self._address, json.dumps(address._asdict()))
+        write_atomically(self._address, json.dumps(address._asdict()), mode=FILE)
 
     def forget(self) -> int:
         """No server is announced from now on; the port of the last one, or 0."""
@@ -77,10 +80,10 @@ class ServerFolder:
         """The API key of this folder; another one where the database does not know the one that is kept."""
         kept = self._key.read_text(encoding="utf-8").strip() if self._key.exists() else ""
         with closing(self.store()) as store, store.write() as connection:
-            if name_of_key(connection, kept) is not None:
+            if key_of(connection, kept, now=now) is not None:
                 return kept
             key = new_key(connection, f"local-{int(now)}", now=now)
         self._key.unlink(missing_ok=True)
-        with os.fdopen(os.open(self._key, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        with open(self._key, "x", encoding="utf-8", opener=opener) as file:
             file.write(key)
         return key

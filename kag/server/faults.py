@@ -36,6 +36,13 @@ class Refused(Fault):
     """
 
 
+class Forbidden(Fault):
+    """The key may not do this. A GraphQL client is told as of `Refused`."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(what, status=403)
+
+
 def needed(value: T | None, what: str) -> T:
     """What was looked up.
 

@@ -7,6 +7,7 @@ import hashlib
 import mimetypes
 import os
 import posixpath
+import re
 import secrets
 import unicodedata
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
@@ -18,11 +19,13 @@ from sqlalchemy import Connection, RowMapping, select, union_all
 
 from kag.server.faults import Fault, needed
 from kag.server.locks import at_once
+from kag.server.private import opener, private_folder
 from kag.server.store import Store, all_rows, count, find, inserted_id, upsert
 from kag.server.tables import COMMITTED, artifact_files, artifacts, blobs, files, manifests, runs
 
 LOCK = "backup.lock"
 """File in the folder of blobs that a backup holds while it copies them."""
+_BLOB = re.compile("[0-9a-f]{32}")
 
 GONE = "what this link belongs to is gone"
 
@@ -73,10 +76,10 @@ def _arriving(folder: Path) -> Iterator[tuple[str, BinaryIO]]:
     """A new blob, by its random name, that is there in full or not at all."""
     path = secrets.token_hex(16)
     target = blob_path(folder, path)
-    target.parent.mkdir(parents=True, exist_ok=True)
+    private_folder(target.parent)
     part = target.with_suffix(".part")
     try:
-        with part.open("wb") as file:
+        with open(part, "wb", opener=opener) as file:
             yield path, file
             file.flush()
             os.fsync(file.fileno())
@@ -86,7 +89,13 @@ def _arriving(folder: Path) -> Iterator[tuple[str, BinaryIO]]:
 
 
 def blob_path(folder: Path, path: str) -> Path:
-    """Where a blob lies."""
+    """Where a blob lies.
+
+    Raises:
+        Fault: no blob is called so. Whoever has come by the signing secret can make any link; none leads out.
+    """
+    if not _BLOB.fullmatch(path):
+        raise Fault("no file of this server is called so", status=403)
     return folder / path[:2] / path
 
 

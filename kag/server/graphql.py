@@ -72,6 +72,7 @@ def execute(
     operation: ast.OperationDefinitionNode,
     variables: Mapping[str, Any],
     context: C,
+    seen: Callable[[C, Node], None] = lambda context, node: None,
 ) -> tuple[dict[str, Any], list[str]]:
     """Answer an operation: the data, and the paths of the fields that are not known.
 
@@ -82,6 +83,7 @@ def execute(
         operation: one of the document's.
         variables: as sent; defaults of the operation are added.
         context: handed to every resolver.
+        seen: told of every object before its fields are; may refuse.
 
     Raises:
         Fault: the document or an argument is malformed, or a resolver refuses.
@@ -94,7 +96,7 @@ def execute(
             given[name] = variables[name]
         elif definition.default_value is not None:
             given[name] = value_from_ast_untyped(definition.default_value)
-    run = _Execution(registry, schema, operation, fragments, given, context)
+    run = _Execution(registry, schema, operation, fragments, given, context, seen)
     root = schema.get_root_type(operation.operation)
     if root is None:
         raise Fault(f"operation {operation.operation.value} is not served")
@@ -112,6 +114,7 @@ class _Execution(Generic[C]):
     fragments: Mapping[str, ast.FragmentDefinitionNode]
     variables: Mapping[str, Any]
     context: C
+    seen: Callable[[C, Node], None]
     unknown: list[str] = field(default_factory=list)
     taken: dict[int, dict[str, Any]] = field(default_factory=dict)
     """Arguments by the id of their field's node: a list asks the same of each of its members."""
@@ -119,6 +122,7 @@ class _Execution(Generic[C]):
     def object(
         self, node: Node, kind: GraphQLObjectType, selections: Sequence[ast.SelectionSetNode], path: tuple[str, ...]
     ) -> dict[str, Any]:
+        self.seen(self.context, node)
         fields: dict[str, list[ast.FieldNode]] = {}
         for count, one in enumerate(self.fields(kind, selections, ())):
             if count >= MAX_FIELDS:

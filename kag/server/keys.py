@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from sqlalchemy import Connection, RowMapping, select
 
 from kag.errors import UserError
+from kag.server.rights import Key, Place, Role
 from kag.server.store import all_rows, count, find, upsert
 from kag.server.tables import api_keys, secrets
 
@@ -23,8 +24,24 @@ def digest_of(key: str) -> str:
     return hashlib.sha256(key.encode()).hexdigest()
 
 
-def new_key(connection: Connection, name: str, *, now: float) -> str:
+def new_key(
+    connection: Connection,
+    name: str,
+    *,
+    now: float,
+    role: Role = Role.ADMIN,
+    place: Place | None = None,
+    expires_at: float | None = None,
+) -> str:
     """Make a key for a person or a machine; the only time it can be read.
+
+    Args:
+        connection: a transaction that writes.
+        name: who will use it.
+        now: seconds since the epoch.
+        role: what it is for.
+        place: entity and name of the only project that it opens; None for all.
+        expires_at: when it opens nothing any more; None for never.
 
     Raises:
         UserError: the name is taken or is no short word.
@@ -34,13 +51,15 @@ def new_key(connection: Connection, name: str, *, now: float) -> str:
     if count(connection, api_keys, name=name):
         raise UserError(f"there is a key {name!r} already", remedy="choose another name; a revoked name stays taken")
     key = random_source.token_hex(KEY_BYTES)
-    connection.execute(api_keys.insert().values(name=name, digest=digest_of(key), created_at=now))
+    entity, project = place or (None, None)
+    row = {"name": name, "digest": digest_of(key), "created_at": now, "role": role.value, "expires_at": expires_at}
+    connection.execute(api_keys.insert().values(**row, entity=entity, project=project))
     return key
 
 
 def list_keys(connection: Connection) -> Sequence[RowMapping]:
-    """Name, creation and revocation of every key."""
-    columns = (api_keys.c.name, api_keys.c.created_at, api_keys.c.revoked_at)
+    """Everything about every key but the key."""
+    columns = [column for column in api_keys.c if column.name not in ("id", "digest")]
     return all_rows(connection, select(*columns).order_by(api_keys.c.created_at, api_keys.c.id))
 
 
@@ -69,15 +88,21 @@ def key_of_header(header: str | None) -> str | None:
     return key if sign and user == "api" and key else None
 
 
-def name_of_key(connection: Connection, key: str | None) -> str | None:
-    """Who a key belongs to, or None if it opens nothing."""
-    found = find(connection, api_keys, digest=digest_of(key), revoked_at=None) if key else None
-    return None if found is None else str(found["name"])
+def key_of(connection: Connection, key: str | None, *, now: float) -> Key | None:
+    """What a key opens, or None if that is nothing."""
+    return _in_force(find(connection, api_keys, digest=digest_of(key)), now) if key else None
 
 
-def is_in_force(connection: Connection, name: str) -> bool:
-    """Whether a key of this name opens anything; names are never given twice."""
-    return count(connection, api_keys, name=name, revoked_at=None) > 0
+def key_named(connection: Connection, name: str, *, now: float) -> Key | None:
+    """What the key of this name opens, or None if that is nothing; names are never given twice."""
+    return _in_force(find(connection, api_keys, name=name), now)
+
+
+def _in_force(row: RowMapping | None, now: float) -> Key | None:
+    if row is None or row["revoked_at"] is not None or (row["expires_at"] is not None and row["expires_at"] <= now):
+        return None
+    place = None if row["project"] is None else (str(row["entity"]), str(row["project"]))
+    return Key(str(row["name"]), Role(row["role"]), place)
 
 
 def signing_secret(connection: Connection) -> bytes:

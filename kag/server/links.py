@@ -21,12 +21,14 @@ class Links:
     """Makes links for one server address."""
 
     secret: bytes
+    by: str
+    """Name of the key that they are made for: whether it may still do that is asked when a file is sent."""
     base: str
-    """`http://host:port`, as the client sees it."""
+    """`http://host:port`, and behind it the path of the server if it has one, as the client sees it."""
 
     def make(self, claim: dict[str, Any], name: str, *, now: float) -> str:
         """A link that carries a claim; the name at its end is for people and for the client's file suffix."""
-        token = token_of(self.secret, claim, until=now + LIFETIME)
+        token = token_of(self.secret, {**claim, "by": self.by}, until=now + LIFETIME)
         return f"{self.base}/storage/{token}/{quote(name.rsplit('/', 1)[-1] or 'file')}"
 
 

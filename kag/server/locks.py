@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from kag.server.private import opener
+
 
 @contextmanager
 def alone(path: Path) -> Iterator[None]:
@@ -47,4 +49,4 @@ def is_held(path: Path) -> bool:
 
 
 def _opened(path: Path) -> int:
-    return os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    return opener(path, os.O_RDWR | os.O_CREAT)

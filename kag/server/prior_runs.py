@@ -12,10 +12,12 @@ from kag.server.arguments import items, json_object
 from kag.server.context import Context
 from kag.server.faults import NotFound, Refused
 from kag.server.filters import RunView, matches
+from kag.server.rights import Act
 from kag.server.runs import WITH_SWEEP
 from kag.server.store import all_rows
 from kag.server.sweeps import save_trials, sweep_of, trials_of
 from kag.server.tables import runs
+from kag.server.things import run_thing
 from kag.sweep import Sweep, Trial, TrialState
 from kag.sweep.distribution import Constant, Distribution, Listed
 
@@ -31,6 +33,7 @@ def adopt(context: Context, row: RowMapping, filters: Any) -> None:
     Raises:
         NotFound: no run fits, or none fits one of the filters that `$or` lists.
         Refused: one of them has not ended, so it has no result yet, and may be a trial of another sweep.
+        Forbidden: one of them belongs to another key.
     """
     wanted = json_object("priorRunsFilters", filters)
     alternatives = items(wanted, "$or", dict) or [wanted]
@@ -41,6 +44,7 @@ def adopt(context: Context, row: RowMapping, filters: Any) -> None:
             raise NotFound(f"no run of this project fits {one!r}, which the sweep is to begin with")
     found = [view for view in views if matches(view, wanted) and view.row["sweep_id"] != row["id"]]
     for view in found:
+        context.ask(Act.CHANGE, run_thing(context.connection, view.row))
         if view.state in LIVING:
             raise Refused(f"the run {view.row['name']!r} is {view.state}: a sweep can begin with runs that have ended")
     numbers = [view.row["id"] for view in found]

@@ -30,6 +30,24 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+def check_proxies(addresses: str) -> None:
+    """Refuse a list of proxies that would be passed over in silence.
+
+    Raises:
+        UserError: one of them is neither an address nor a network.
+    """
+    for word in (one.strip() for one in addresses.split(",")):
+        try:
+            if word != "*":
+                ipaddress.ip_network(word)
+        except ValueError as error:
+            raise UserError(
+                f"{word!r} is neither an address nor a network",
+                where="--forwarded-allow-ips",
+                nearest="127.0.0.1, 172.16.0.0/12, or *",
+            ) from error
+
+
 def check_address(host: str, *, certificate: Path | None, key: Path | None, insecure: bool) -> None:
     """Refuse to send keys and data over a network in clear text.
 
@@ -87,11 +105,17 @@ def listening(host: str, port: int) -> socket.socket:
         ) from error
 
 
-def serve(app: ASGIApp, taken: socket.socket, *, certificate: Path | None = None, key: Path | None = None) -> None:
-    """Serve what comes in at a socket until SIGINT or SIGTERM."""
-    config = uvicorn.Config(app, ssl_certfile=certificate, ssl_keyfile=key, **OPTIONS)
+def serve(
+    app: ASGIApp, taken: socket.socket, *, proxies: str, certificate: Path | None = None, key: Path | None = None
+) -> None:
+    """Serve what comes in at a socket until SIGINT or SIGTERM.
+
+    Args:
+        proxies: addresses that are believed whom they speak for, and whether that is encrypted.
+    """
+    words = {"ssl_certfile": certificate, "ssl_keyfile": key, "forwarded_allow_ips": proxies, **OPTIONS}
     with contextlib.suppress(KeyboardInterrupt):
-        uvicorn.Server(config).run(sockets=[taken])
+        uvicorn.Server(uvicorn.Config(app, proxy_headers=True, **words)).run(sockets=[taken])
 
 
 def serve_until(app: ASGIApp, listening: socket.socket, over: Callable[[], None]) -> None:

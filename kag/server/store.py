@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
 from kag.errors import KagError, StorageError, UserError
 from kag.server import layout
+from kag.server.private import close, private_file
 from kag.server.trouble import FULL, GONE, UNREACHED, UNREADABLE, first_line, shown, trouble_of
 
 _WRITES = "kag_writes"
@@ -154,6 +155,7 @@ def _parsed(url: str) -> URL:
 def _engine(url: URL) -> Engine:
     if url.get_backend_name() != "sqlite":
         return create_engine(url, pool_size=20, max_overflow=40, pool_pre_ping=True)
+    _close_to_others(url.database)
     engine = create_engine(url, connect_args={"timeout": 60, "check_same_thread": False}, pool_size=20, max_overflow=40)
 
     @event.listens_for(engine, "connect")
@@ -170,6 +172,16 @@ def _engine(url: URL) -> Engine:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
     return engine
+
+
+def _close_to_others(database: str | None) -> None:
+    """SQLite gives its log and its index of it the rights of the database; those that it finds keep theirs."""
+    if not database or database.startswith((":memory:", "file:")):
+        return
+    private_file(Path(database))
+    for end in ("-wal", "-shm", "-journal"):
+        with suppress(FileNotFoundError):
+            close(Path(f"{database}{end}"))
 
 
 Rows = Sequence[Mapping[str, Any]]

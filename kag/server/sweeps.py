@@ -16,6 +16,7 @@ from kag.server.arguments import json_object, text
 from kag.server.context import SILENT, Context, decode_id
 from kag.server.faults import Fault, Refused, needed
 from kag.server.history import metric_values, reach
+from kag.server.rights import Act, Thing
 from kag.server.runs import ensure_project
 from kag.server.store import all_rows, count, find, inserted, updated, upsert
 from kag.server.tables import agents, attempts, runs, sweeps, trials
@@ -26,6 +27,8 @@ from kag.sweep.trial import forget, point_digest, reopen
 MAX_CONFIG = 2**20
 TEXTS = {"displayName": "display_name", "description": "description", "controller": "controller"}
 """Fields of an upsertSweep input that may change -> columns."""
+FIXED = ("method", "parameters", "program", "command")
+"""What a sweep keeps once it has a trial: agents that others have started run it on their machines."""
 PREEMPTED = ("preempting", "preempted")
 """States of a run whose machine is taken away."""
 BY_SIGNAL = tuple(128 + number for number in ENDING)
@@ -64,7 +67,9 @@ def create(context: Context, given: Mapping[str, Any]) -> RowMapping:
     """A new sweep."""
     sweep = sweep_of(given.get("config") or "")
     entity = text(given, "entityName") or sweep.entity or context.settings.entity
-    project = ensure_project(context.connection, entity, given.get("projectName") or sweep.project, now=context.now)
+    name = given.get("projectName") or sweep.project
+    context.ask(Act.MAKE, Thing("a project", (entity, str(name or "uncategorized"))))
+    project = ensure_project(context.connection, entity, name, now=context.now)
     row = {
         "project_id": project["id"],
         "name": secrets.token_hex(4),
@@ -73,6 +78,7 @@ def create(context: Context, given: Mapping[str, Any]) -> RowMapping:
         **{column: text(given, name) for name, column in TEXTS.items()},
         "scheduler": text(given, "scheduler"),
         "seed": secrets.randbits(31),
+        "user": context.user,
         **dict.fromkeys(("created_at", "updated_at"), context.now),
     }
     return inserted(context.connection, sweeps, row)
@@ -97,8 +103,8 @@ def edit(context: Context, number: int, given: Mapping[str, Any]) -> RowMapping:
     if given.get("config"):
         old, new = sweep_of(row["config"]), sweep_of(given["config"])
         begun = count(context.connection, trials, sweep_id=number) > 0
-        if begun and (old.parameters != new.parameters or old.method != new.method):
-            raise Refused("the parameters and the method of a sweep are fixed once it has a trial; make a new sweep")
+        if begun and any(getattr(old, part) != getattr(new, part) for part in FIXED):
+            raise Refused(f"{', '.join(FIXED)} of a sweep are fixed once it has a trial; make a new sweep")
         changes["config"] = given["config"]
     changes |= {column: text(given, name) for name, column in TEXTS.items() if given.get(name) is not None}
     return updated(context.connection, sweeps, number, changes)
@@ -145,7 +151,7 @@ def forget_run(connection: Connection, run: RowMapping) -> None:
 
 def create_agent(context: Context, sweep: RowMapping, host: Any) -> RowMapping:
     """A new agent."""
-    row = {"sweep_id": sweep["id"], "name": secrets.token_hex(4), "host": str(host)[:256]}
+    row = {"sweep_id": sweep["id"], "name": secrets.token_hex(4), "host": str(host)[:256], "user": context.user}
     times = dict.fromkeys(("created_at", "heartbeat_at"), context.now)
     return inserted(context.connection, agents, row | times)
 

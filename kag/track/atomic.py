@@ -7,6 +7,7 @@ import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from kag.errors import StorageError
@@ -71,10 +72,16 @@ def atomic_path(path: Path) -> Iterator[Path]:
         sync_folder(target.parent)
 
 
-def write_atomically(path: Path, content: str | bytes) -> None:
-    """Replace a file by `atomic_path`; text is written as UTF-8, line ends as they are."""
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(content.encode() if isinstance(content, str) else content)
+def write_atomically(path: Path, content: str | bytes, *, mode: int = 0o666) -> None:
+    """Replace a file by `atomic_path`; text is written as UTF-8, line ends as they are.
+
+    Args:
+        path: the file.
+        content: all of it.
+        mode: who may read and write it, as far as the process's umask allows that.
+    """
+    with atomic_path(path) as temporary, open(temporary, "wb", opener=partial(os.open, mode=mode)) as file:
+        file.write(content.encode() if isinstance(content, str) else content)
 
 
 def unfinished(folder: Path) -> Iterator[Path]:

@@ -57,7 +57,7 @@ def begin(
             folder.checkpoints.mkdir()
         write_atomically(folder.spec_file, spec_text(spec))
         if patch:
-            write_atomically(folder.patch_file, patch)
+            write_atomically(folder.patch_file, patch, mode=0o600)
         record = RunRecord(
             id=folder.id,
             name=spec.name,

@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
-import shutil
 import subprocess
-import tempfile
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from kag.text import printable
 from kag.track.record import GitFacts
 
 _TIMEOUT = 30.0
 """Seconds; a huge tree on a slow disk takes some."""
 
-_LARGEST_IN_PATCH = 1 << 20
-"""Bytes of an untracked file that a patch still carries."""
+_LARGEST_COMPARED = 1 << 20
+"""Bytes of an untracked file that is read to tell its versions apart."""
 
 _TWO_DIGITS = "[0-9][0-9]"
 _DAY = f"{_TWO_DIGITS}{_TWO_DIGITS}-{_TWO_DIGITS}-{_TWO_DIGITS}"
 _TIME = f"{_TWO_DIGITS}-{_TWO_DIGITS}-{_TWO_DIGITS}"
 _CODE = ("--", ":(top)", f":(top,exclude,glob)**/{_DAY}_{_TIME}_*/**")
 """Everything but run folders: what runs write is not code."""
+
+_PLAIN = ("--no-ext-diff", "--no-textconv", "--no-color", "--src-prefix=a/", "--dst-prefix=b/")
+"""A patch that any git takes, whatever this one is configured to print."""
 
 _INHERITED = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX")
 """Set inside git hooks; they would name another repository than the folder's."""
@@ -63,22 +65,22 @@ def git_facts(folder: Path, *, parent_commit: str | None) -> GitFacts | None:
 
 
 def dirty_patch(folder: Path) -> bytes:
-    """What `git apply` needs to come from the commit to the code that runs; empty if they are the same.
+    """What `git apply` needs to come from the commit to the tracked files as they are; empty if all is committed.
 
-    An untracked file above 1 MiB is not carried; a line in front of the patch names it. Empty, too, where `git_facts`
-    returns None.
+    An untracked file may be anything, a `.env` with passwords too, and a run's folder goes round: a line in front of
+    the patch names it and its version, and it is not copied. Empty, too, where `git_facts` returns None.
     """
     try:
         top = _top(folder)
         if top is None or _commit(top, "HEAD") is None:
             return b""
-        sizes = {path: size for path in _untracked(top) if (size := _size(top / path)) is not None}
-        large = [path for path, size in sizes.items() if size > _LARGEST_IN_PATCH]
-        patch = _patch(top, [path for path in sizes if path not in large])
+        untracked = {path: version for path in _untracked(top) if (version := _version(top / path)) is not None}
+        patch = run_git(top, "diff", "--binary", *_PLAIN, "HEAD", *_CODE)
     except GitFailed as failed:
         _LOG.warning("the run is recorded without its uncommitted changes: %s", failed)
         return b""
-    return b"".join(b"# not carried, above 1 MiB: " + os.fsencode(path) + b"\n" for path in large) + patch
+    named = (f"# not carried, untracked: {printable(path)} ({version})\n" for path, version in untracked.items())
+    return "".join(named).encode() + patch
 
 
 def _top(folder: Path) -> Path | None:
@@ -110,27 +112,17 @@ def _untracked(top: Path) -> list[str]:
     return _paths(run_git(top, "ls-files", "--others", "--exclude-standard", "-z", *_CODE))
 
 
-def _size(path: Path) -> int | None:
-    """Bytes of a file, or None if it has vanished since git saw it, as an editor's scratch file may."""
+def _version(path: Path) -> str | None:
+    """What tells the versions of an untracked file apart: its size, and of a small one a digest too short to try
+    passwords on. None if it has vanished since git saw it, as an editor's scratch file may.
+    """
     try:
-        return path.lstat().st_size
+        size = path.lstat().st_size
+        if path.is_symlink() or size > _LARGEST_COMPARED:
+            return f"{size} bytes"
+        return f"{size} bytes, {hashlib.sha256(path.read_bytes()).hexdigest()[:4]}"
     except FileNotFoundError:
         return None
-
-
-def _patch(top: Path, added: Sequence[str]) -> bytes:
-    """From HEAD to the working tree. A copy of the index hears of the untracked files; git's own stays as it is."""
-    index = top / _asked_path(top, "--git-path", "index")
-    with tempfile.TemporaryDirectory() as scratch:
-        environment = {"GIT_INDEX_FILE": os.path.join(scratch, "index")}
-        if index.exists():
-            shutil.copyfile(index, environment["GIT_INDEX_FILE"])
-        if added:
-            from_input = ("--pathspec-from-file=-", "--pathspec-file-nul")
-            names = b"\0".join(os.fsencode(f":(literal){path}") for path in added)
-            run_git(top, "add", "--intent-to-add", *from_input, environment=environment, typed=names)
-        plain = ("--no-ext-diff", "--no-textconv", "--no-color", "--src-prefix=a/", "--dst-prefix=b/")
-        return run_git(top, "diff", "--binary", *plain, "HEAD", *_CODE, environment=environment)
 
 
 def _asked_path(folder: Path, *words: str) -> Path:
@@ -141,17 +133,23 @@ def _paths(output: bytes) -> list[str]:
     return [os.fsdecode(path) for path in output.split(b"\0") if path]
 
 
-def run_git(folder: Path, *words: str, environment: Mapping[str, str] | None = None, typed: bytes = b"") -> bytes:
+def run_git(folder: Path, *words: str) -> bytes:
     """Standard output of a git command.
 
     Raises:
         GitFailed: with what git said.
     """
     own = {key: value for key, value in os.environ.items() if key not in _INHERITED}
-    own |= {"GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C", **(environment or {})}
+    own |= {"GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
     try:
         done = subprocess.run(
-            ["git", *words], cwd=folder, env=own, input=typed, capture_output=True, timeout=_TIMEOUT, check=False
+            ["git", *words],
+            cwd=folder,
+            env=own,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_TIMEOUT,
+            check=False,
         )
     except FileNotFoundError:
         raise GitFailed("git is not installed") from None

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
-from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
@@ -16,6 +15,7 @@ from kag import names
 from kag.errors import StorageError
 from kag.track.atomic import storing
 from kag.view.results import measured
+from kag.view.terminal import Terminal
 
 COLUMNS = (
     ("loss", names.TRAIN_LOSS),
@@ -37,7 +37,7 @@ class RunConsole:
     """
 
     def __init__(self, log: Path | None = None, *, quiet: bool = False, stderr: bool = False) -> None:
-        self.terminal = Console(quiet=quiet, stderr=stderr)
+        self.terminal = Terminal(quiet=quiet, stderr=stderr)
         self._log = log
 
     def log_to(self, path: Path) -> None:
@@ -48,7 +48,7 @@ class RunConsole:
         """Print text (with markup) or a table."""
         self.terminal.print(item, soft_wrap=isinstance(item, str), highlight=False)
         if self._log is not None:
-            plain = Console(file=io.StringIO(), width=120, color_system=None)
+            plain = Terminal(file=io.StringIO(), width=120, color_system=None)
             plain.print(item, soft_wrap=isinstance(item, str))
             self._write(plain.file.getvalue())  # type: ignore[attr-defined]  # it is the StringIO above
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lightning.pytorch import Callback
+from rich.markup import escape
 
 from kag.forks.sharing import NoSharing, Sharing, StateTaken
 from kag.train.batches import SiteBatches
@@ -60,7 +61,7 @@ class Loop:
         spec = self.task.spec
         mirrored, state = len(outcome.rows), outcome.state
         if self.start is not None:
-            self.console.print(str(self.start))
+            self.console.print(escape(str(self.start)))
         while True:
             state = forks.continue_from(state)
             rows = outcome.history()

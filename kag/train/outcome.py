@@ -13,6 +13,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from rich.markup import escape
+
 import kag
 from kag.errors import Interrupted, KagError, StorageError
 from kag.forks.sharing import inherited
@@ -41,7 +43,7 @@ class Outcome:
         self._console = console
         if opening.folder:
             console.log_to(opening.folder.console_file)
-            console.print(f"run [bold]{opening.folder.path}[/bold]")
+            console.print(f"run [bold]{escape(str(opening.folder.path))}[/bold]")
 
     def __enter__(self) -> Outcome:
         return self
@@ -66,7 +68,7 @@ class Outcome:
             self.update(status=status, end=datetime.now(UTC), failure=failure_of(error))
         except StorageError as refused:
             self._console.warn(f"how the run ended is not in its record: {refused}")
-        self._console.print(f"run {self.record.id} {status}{self._remedy(error)}")
+        self._console.print(escape(f"run {self.record.id} {status}{self._remedy(error)}"))
 
     def update(self, **changes: Any) -> None:
         """Replace fields of the record, on the disk too."""
@@ -103,7 +105,7 @@ class Outcome:
         if sources:
             rows = self.history()
             epochs, names = sum(source.epochs or 0 for source in sources), ", ".join(source.run for source in sources)
-            self._console.print(f"{epochs} epochs are inherited from {names}")
+            self._console.print(escape(f"{epochs} epochs are inherited from {names}"))
             own = tuple(source for source in self.record.sources if source.epochs is None)
             self.update(sources=(*own, *sources), epochs_trained=len(rows), best_epoch=best_of(rows))
 

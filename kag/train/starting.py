@@ -18,6 +18,7 @@ from kag.train.state import position_of, require_future
 from kag.train.task import Task
 from kag.view.words import find_run
 from kag.weights.checkpoint import StoredWeights, load_state, parse_checkpoint
+from kag.weights.given import require_recorded
 from kag.weights.storage import load_torch
 
 
@@ -51,7 +52,8 @@ def find_start(task: Task, runs: Path) -> Start | None:
 
     Raises:
         RecordError: there is no such run.
-        CheckpointError: the run has no such checkpoint, it is damaged, or it has no state of training to keep.
+        CheckpointError: the run has no such checkpoint, it is damaged, not what the record names, or has no state of
+            training to keep.
         SpecError: that state has no future under this spec.
         DataError: the data has other tabular columns than the weights know, or another order, or another embedding.
     """
@@ -62,6 +64,7 @@ def find_start(task: Task, runs: Path) -> Start | None:
     path = checkpoint_file(folder, spec.start_from)
     content = load_torch(path)
     weights = parse_checkpoint(content, where=str(path))
+    require_recorded(weights, path)
     _require_same_inputs(task, weights, path)
     everything = spec.start_from.keep == "everything"
     if everything and "optimizer_states" not in content:

@@ -16,4 +16,4 @@ def severity(value: Severity) -> str:
 
 def finding_line(finding: Finding) -> str:
     """Severity, name of the rule, and its sentence, on one line of markup."""
-    return f"{severity(finding.severity)} {finding.code}: {escape(finding.sentence)}"
+    return f"{severity(finding.severity)} {escape(finding.code)}: {escape(finding.sentence)}"

@@ -9,8 +9,9 @@ import torch
 
 from kag.data.read import read_sites
 from kag.errors import CheckpointError
+from kag.text import digest
 from kag.track.folder import RunFolder
-from kag.track.record import Source
+from kag.track.record import Source, Status
 from kag.view.words import find_run
 from kag.weights.bench import Bench
 from kag.weights.checkpoint import StoredWeights, read_checkpoint
@@ -32,8 +33,8 @@ class GivenWeights:
 
     def source(self, ratio: float | None = None) -> Source:
         """What a record says of them; `ratio` is their share in a blend."""
-        digest = self.weights.weights_digest
-        return Source(run=self.run, checkpoint=self.checkpoint, weights_digest=digest, ratio=ratio)
+        own = self.weights.weights_digest
+        return Source(run=self.run, checkpoint=self.checkpoint, weights_digest=own, ratio=ratio)
 
 
 def given_weights(word: str, runs: Path) -> GivenWeights:
@@ -41,11 +42,13 @@ def given_weights(word: str, runs: Path) -> GivenWeights:
 
     Raises:
         RecordError: no run fits, or more than one does.
-        CheckpointError: the run has no such checkpoint, or the file is none.
+        CheckpointError: the run has no such checkpoint, or the file is none, or holds other weights than the record
+            of its run says.
     """
     path = weights_file(word, runs)
-    folder = folder_of(path)
-    return GivenWeights(folder.id if folder else path.stem, path.name, read_checkpoint(path))
+    folder, weights = folder_of(path), read_checkpoint(path)
+    require_recorded(weights, path)
+    return GivenWeights(folder.id if folder else path.stem, path.name, weights)
 
 
 def weights_file(word: str, runs: Path) -> Path:
@@ -73,6 +76,27 @@ def folder_of(path: Path) -> RunFolder | None:
     """The run in whose folder a file of weights lies; None if it lies elsewhere."""
     folder = RunFolder(path.absolute().parent.parent)
     return folder if folder.record_file.is_file() else None
+
+
+def require_recorded(weights: StoredWeights, path: Path) -> None:
+    """Refuse a file of an ended run that holds other weights than its record names: they did not make its numbers.
+
+    Raises:
+        CheckpointError: names both digests.
+        RecordError: the run's record cannot be read.
+    """
+    folder = folder_of(path)
+    record = folder.read_record() if folder else None
+    if record is None or record.status is Status.RUNNING:
+        return
+    said = [one.weights_digest for one in record.checkpoints.values() if Path(one.path).name == path.name]
+    if said and weights.weights_digest not in said:
+        raise CheckpointError(
+            f"holds the weights {digest(weights.weights_digest)}, "
+            f"but the record of run {record.id} names {digest(said[0])}",
+            where=str(path),
+            remedy="put the run's own file back; weights of another origin belong outside its folder",
+        )
 
 
 def bench_for(weights: StoredWeights, data: Path | None = None) -> Bench:

@@ -20,7 +20,7 @@ from kag.track.output import Output
 from kag.track.record import Result
 from kag.weights.checkpoint import StoredWeights, load_network
 from kag.weights.evaluate import Predictions, Progress, evaluate, score
-from kag.weights.given import fastest_device, folder_of
+from kag.weights.given import fastest_device, folder_of, require_recorded
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,10 +44,11 @@ class Scorer:
 
         Raises:
             UserError: `out` is not free.
-            CheckpointError: the file is not a checkpoint.
+            CheckpointError: the file is not a checkpoint, or not the one that its run's record names.
             DataError: the data is at fault, not for this purpose, or does not fit the weights.
         """
         network, weights = load_network(path, fastest_device())
+        require_recorded(weights, path)
         data = data or Path(weights.spec.data.file)
         if out is not None:
             out.require_free(path, data)

@@ -50,7 +50,14 @@ def load_torch(path: Path, *, mmap: bool = False) -> dict[str, Any]:
         value = torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
     except (zipfile.BadZipFile, zlib.error, struct.error, EOFError, ValueError) as error:
         raise CheckpointError(f"not a torch file, or cut off ({error})", where=str(path)) from error
-    except (OSError, RuntimeError, pickle.UnpicklingError) as error:
+    except pickle.UnpicklingError as error:
+        # torch's own text says how to load it all the same: such a file runs any code when it is read so.
+        raise CheckpointError(
+            "cannot be read: it holds more than tensors and plain values, and could run a program",
+            where=str(path),
+            remedy="take a file that kag wrote, or one of tensors alone",
+        ) from error
+    except (OSError, RuntimeError) as error:
         first = str(error).strip().splitlines()[0]
         raise CheckpointError(f"cannot be read: {first}", where=str(path)) from error
     if not isinstance(value, dict):

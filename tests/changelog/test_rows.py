@@ -267,3 +267,32 @@ def test_the_same_numbers_stand_in_every_format() -> None:
 def test_a_day_is_the_day_in_utc() -> None:
     late = run_record(0, start=START + timedelta(hours=23, minutes=59))
     assert cells_of(late)[0][0].startswith("2025-10-01")
+
+
+ODD = "\x1b[31mred\u202etxt.exe"
+
+
+def test_nothing_in_a_run_turns_what_follows_it_in_any_format() -> None:
+    broken = Failure(error="ValueError", message=ODD, where=None)
+    git = GitFacts(commit="0" * 40, dirty=True, uncommitted=(ODD,), touched=(ODD,), since="1" * 40)
+    odd = run_record(0, change=ODD, sweep=ODD, git=git, status=Status.ABORTED, failure=broken)
+    rows = rows_of(odd, notes={odd.id: ODD})
+    for text in (render(rows), as_json(rows), as_csv(rows), as_html(rows)):
+        assert "red" in text
+        assert not {"\x1b", "\u202e"} & set(text)
+    assert json.loads(as_json(rows))[0]["change"] == ODD, "JSON holds the raw value"
+
+
+@pytest.mark.parametrize("note", ["=1+1", "+1-cmd", "-2+3", "@SUM(A1)", '=HYPERLINK("http://x")', "-0.5x"])
+def test_a_spreadsheet_calculates_nothing(note: str) -> None:
+    record = run_record(0, change=note)
+    cells = next(csv.reader(io.StringIO(as_csv(rows_of(record, notes={record.id: note})).split("\n", 1)[1])))
+    assert cells[5] == f"'{note}"
+    assert cells[1].startswith(f"'{note}")
+
+
+@pytest.mark.parametrize("note", ["-0.5", "+3", "-1e-5", "-", "0.25", "a = b"])
+def test_a_number_stays_a_number(note: str) -> None:
+    record = run_record(0)
+    cells = next(csv.reader(io.StringIO(as_csv(rows_of(record, notes={record.id: note})).split("\n", 1)[1])))
+    assert cells[5] == note

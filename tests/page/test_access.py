@@ -116,6 +116,20 @@ def test_log_out_takes_the_cookie_back(reader: Any) -> None:
     assert reader.browse("/").status_code == 303
 
 
+def test_a_copied_cookie_is_dead_after_the_log_out_and_another_log_in_is_not(visitor: Any) -> None:
+    copies = []
+    for _ in range(2):
+        assert visitor.log_in().status_code == 303
+        copies.append("; ".join(f"{name}={value}" for name, value in visitor.cookies().items()))
+    assert copies[0] != copies[1], "two log-ins in one second are two"
+    assert visitor.submit("/logout", {"csrf": token_of(visitor.browse("/").text)}).status_code == 303
+    visitor.http.client.cookies.clear()
+    assert visitor.browse("/", Cookie=copies[1]).status_code == 303
+    assert visitor.browse("/", Cookie=copies[0]).status_code == 200
+    visitor.restart()
+    assert visitor.browse("/", Cookie=copies[1]).status_code == 303, "after a start of the server, too"
+
+
 def test_nobody_may_guess_on_and_on(visitor: Any) -> None:
     for _ in range(ATTEMPTS):
         assert visitor.log_in("wrong").status_code == 403

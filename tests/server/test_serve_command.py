@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from contextlib import closing
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,9 @@ from typer.testing import CliRunner
 
 from kag.cli.serve import app
 from kag.errors import UserError
-from kag.server.keys import name_of_key
+from kag.server.audit import note
+from kag.server.keys import key_of
+from kag.server.rights import Key, Role, Thing
 from kag.server.serve import check_certificate, listening
 from kag.server.store import Store
 from tests.server.artifact_log import Log
@@ -34,7 +37,7 @@ def test_a_key_is_shown_once_listed_and_revoked(tmp_path: Path) -> None:
     assert "revoked" in runner.invoke(app, ["key", "list", "--db", database]).stdout
     store = Store(database)
     with store.read() as connection:
-        assert name_of_key(connection, key) is None
+        assert key_of(connection, key, now=0.0) is None
     store.close()
 
 
@@ -133,3 +136,50 @@ def test_a_project_in_which_runs_log_is_not_deleted(tmp_path: Path) -> None:
     site.store.close()
     place = ["--db", f"sqlite:///{tmp_path / 'tracking.db'}", "--files", str(tmp_path / "files")]
     assert "runs of this project are logging" in refused("project", "delete", "kag/p", *place)
+
+
+def test_a_key_says_what_it_is_for(tmp_path: Path) -> None:
+    database = f"sqlite:///{tmp_path / 'tracking.db'}"
+    runner = CliRunner()
+    words = ["--role", "read", "--project", "kag/p", "--expires", "12h"]
+    key = json.loads(runner.invoke(app, ["key", "new", "guest", *words, "--json", "--db", database]).stdout)["key"]
+    runner.invoke(app, ["key", "new", "owner", "--db", database])
+    guest, owner = json.loads(runner.invoke(app, ["key", "list", "--json", "--db", database]).stdout)
+    assert (guest["role"], guest["project"], owner["role"], owner["project"]) == ("read", "kag/p", "admin", None)
+    assert (owner["expires"], guest["revoked"]) == (None, None)
+    begun, ends = (datetime.fromisoformat(guest[name]) for name in ("created", "expires"))
+    assert ends - begun == timedelta(hours=12)
+    listed = runner.invoke(app, ["key", "list", "--db", database]).stdout.splitlines()
+    assert listed[0].endswith("\tread\tkag/p")
+    assert listed[1].endswith("\tin force\tadmin\tall projects")
+    store = Store(database)
+    with store.read() as connection:
+        assert key_of(connection, key, now=begun.timestamp()) == Key("guest", Role.READ, ("kag", "p"))
+        assert key_of(connection, key, now=ends.timestamp() + 1) is None
+    store.close()
+
+
+@pytest.mark.parametrize(
+    "words", [["--expires", "90"], ["--expires", "0d"], ["--expires", "d"], ["--project", "p"], ["--project", "a/b/c"]]
+)
+def test_a_key_that_nobody_can_have_meant_is_not_made(tmp_path: Path, words: list[str]) -> None:
+    database = tmp_path / "tracking.db"
+    result = CliRunner().invoke(app, ["key", "new", "guest", *words, "--db", f"sqlite:///{database}"])
+    assert isinstance(result.exception, UserError)
+    assert "nearest" in str(result.exception)
+    assert not database.exists()
+
+
+def test_the_trail_is_shown(tmp_path: Path) -> None:
+    database = f"sqlite:///{tmp_path / 'tracking.db'}"
+    store = Store(database)
+    with store.write() as connection:
+        for number in range(3):
+            note(connection, "alice", "deleteRun", Thing(f"the run {number}", ("kag", "p")), now=float(number))
+    store.close()
+    shown = CliRunner().invoke(app, ["audit", "--last", "2", "--db", database]).stdout.splitlines()
+    assert [line.split("\t")[1:] for line in shown] == [
+        ["alice", "deleteRun", "kag/p", f"the run {number}", ""] for number in (1, 2)
+    ]
+    rows = json.loads(CliRunner().invoke(app, ["audit", "--json", "--db", database]).stdout)
+    assert [row["what"] for row in rows] == ["the run 0", "the run 1", "the run 2"]

@@ -63,6 +63,13 @@ def test_keys_that_training_adds_are_left_alone(saved: Path, network: Network) -
     assert read_checkpoint(saved).epoch == 4
 
 
+def test_a_pickle_of_objects_is_refused_without_the_way_to_load_it_all_the_same(tmp_path: Path) -> None:
+    torch.save({"format": "kag-checkpoint", "run": Path("/bin/sh")}, tmp_path / "odd.ckpt")
+    with pytest.raises(CheckpointError, match="more than tensors") as told:
+        read_checkpoint(tmp_path / "odd.ckpt")
+    assert not {"weights_only", "arbitrary", "add_safe_globals"} & set(str(told.value).replace("=", " ").split())
+
+
 def test_a_spec_with_keys_that_do_nothing_any_more_is_read(saved: Path, spec: RunSpec) -> None:
     old = spec.model_dump(mode="json")
     old["data"]["workers"], old["trainer"]["strategy"] = 2, "ddp"

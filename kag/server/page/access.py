@@ -10,13 +10,16 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
+from kag.server.base import Base
 from kag.server.faults import Fault
-from kag.server.keys import is_in_force
+from kag.server.keys import key_named
+from kag.server.page.ended import end, has_ended
 from kag.server.page.responses import html, moved
 from kag.server.page.session import LIFETIME, Session
 from kag.server.page.site import Site
 from kag.server.page.tickets import take_up
 from kag.server.page.visit import Visit, check_origin, check_token, form_of
+from kag.server.rights import Key
 
 Handler = Callable[[Site, Visit], Response]
 
@@ -24,15 +27,16 @@ Handler = Callable[[Site, Visit], Response]
 async def guarded(site: Site, handler: Handler, request: Request) -> Response:
     """The answer of a handler behind the log-in; a form reaches it only with the token of this log-in."""
     now = site.clock()
-    session = await run_in_threadpool(_session, site, request, now)
-    if session is None:
+    found = await run_in_threadpool(_session, site, request, now)
+    if found is None:
         raise Fault("log in with an API key", status=401)
+    session, key = found
     form: dict[str, str] = {}
     if request.method == "POST":
-        check_origin(request)
+        check_origin(request, site.base(request))
         form = await form_of(request)
         check_token(form, session.csrf)
-    return await run_in_threadpool(handler, site, Visit(request, session, form, now))
+    return await run_in_threadpool(handler, site, Visit(request, session, key, form, now))
 
 
 async def login_page(site: Site, request: Request) -> Response:
@@ -42,18 +46,19 @@ async def login_page(site: Site, request: Request) -> Response:
 
 async def log_in(site: Site, request: Request) -> Response:
     """Take a key and give a cookie."""
-    check_origin(request)
+    base = site.base(request)
+    check_origin(request, base)
     form = await form_of(request)
-    check_token(form, site.sessions.form_token(request.cookies.get(_cookie(request, "form"), "")))
+    check_token(form, site.sessions.form_token(request.cookies.get(_cookie(base, "form"), "")))
     now, address = site.clock(), request.client.host if request.client else ""
     site.attempts.check(address, now=now)
-    user = await run_in_threadpool(site.user_of, form.get("key", "").strip())
-    if user is None:
+    key = await run_in_threadpool(site.key_of, form.get("key", "").strip())
+    if key is None:
         site.attempts.note(address, now=now)
         return _login_form(site, request, form.get("next", "/"), wrong="This key opens nothing here.")
-    answer = moved(local(form.get("next", "/")))
-    _set(answer, request, "session", site.sessions.open(user, now=now), ttl=LIFETIME)
-    answer.delete_cookie(_cookie(request, "form"), path="/login", httponly=True, samesite="strict")
+    answer = moved(base.path + local(form.get("next", "/")))
+    _set(answer, base, "session", site.sessions.open(key.name, now=now), ttl=LIFETIME)
+    answer.delete_cookie(_cookie(base, "form"), path=f"{base.path}/login", httponly=True, samesite="strict")
     return answer
 
 
@@ -63,8 +68,9 @@ async def log_in_once(site: Site, request: Request) -> Response:
     user = await run_in_threadpool(_taken_up, site, request.path_params["ticket"], now)
     if user is None:
         raise Fault("this link has been used, or has expired: `kag page` prints a new one", status=403)
-    answer = moved("/")
-    _set(answer, request, "session", site.sessions.open(user, now=now), ttl=LIFETIME)
+    base = site.base(request)
+    answer = moved(f"{base.path}/")
+    _set(answer, base, "session", site.sessions.open(user, now=now), ttl=LIFETIME)
     return answer
 
 
@@ -74,9 +80,12 @@ def _taken_up(site: Site, ticket: str, now: float) -> str | None:
 
 
 def log_out(site: Site, visit: Visit) -> Response:
-    """Take the cookie back."""
-    answer = moved("/login")
-    answer.delete_cookie(_cookie(visit.request, "session"), httponly=True, samesite="strict")
+    """End the log-in: a copy of its cookie opens nothing any more either."""
+    with site.store.write() as connection:
+        end(connection, visit.session, now=visit.now)
+    base = site.base(visit.request)
+    answer = moved(f"{base.path}/login")
+    answer.delete_cookie(_cookie(base, "session"), path=f"{base.path}/", httponly=True, samesite="strict")
     return answer
 
 
@@ -95,24 +104,24 @@ def _login_form(site: Site, request: Request, after: str, *, wrong: str | None =
     nonce = secrets.token_urlsafe(24)
     values = {"csrf": site.sessions.form_token(nonce), "next": local(after), "wrong": wrong}
     answer = html(site.text("login.html", session=None, **values), status=200 if wrong is None else 403)
-    _set(answer, request, "form", nonce, path="/login")
+    _set(answer, site.base(request), "form", nonce, path="/login")
     return answer
 
 
-def _session(site: Site, request: Request, now: float) -> Session | None:
-    session = site.sessions.read(request.cookies.get(_cookie(request, "session"), ""), now=now)
+def _session(site: Site, request: Request, now: float) -> tuple[Session, Key] | None:
+    session = site.sessions.read(request.cookies.get(_cookie(site.base(request), "session"), ""), now=now)
     if session is None:
         return None
     with site.store.read() as connection:
-        return session if is_in_force(connection, session.user) else None
+        key = key_named(connection, session.user, now=now)
+        return None if key is None or has_ended(connection, session) else (session, key)
 
 
-def _cookie(request: Request, what: str) -> str:
+def _cookie(base: Base, what: str) -> str:
     """Cookies know no ports: without it in their name, two servers of one machine would log each other out."""
-    port = request.url.port or (443 if request.url.scheme == "https" else 80)
-    return f"kag_{what}_{port}"
+    return f"kag_{what}_{base.port}"
 
 
-def _set(answer: Response, request: Request, what: str, value: str, path: str = "/", ttl: int | None = None) -> None:
-    name, secure = _cookie(request, what), request.url.scheme == "https"
-    answer.set_cookie(name, value, ttl, path=path, secure=secure, httponly=True, samesite="strict")
+def _set(answer: Response, base: Base, what: str, value: str, path: str = "/", ttl: int | None = None) -> None:
+    name, place = _cookie(base, what), base.path + path
+    answer.set_cookie(name, value, ttl, path=place, secure=base.secure, httponly=True, samesite="strict")

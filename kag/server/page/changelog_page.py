@@ -70,6 +70,7 @@ def _shown(row: Row, shelf: Shelf, words: dict[str, str]) -> dict[str, Any]:
         "parts": parts,
         "searched": row.searched.get(row.entry.id, ""),
         "links": {
-            one: path_of(*shelf.names, "runs", words[one]) for one in (row.entry.id, *(t.run for t in parts.trials))
+            one: shelf.root + path_of(*shelf.names, "runs", words[one])
+            for one in (row.entry.id, *(t.run for t in parts.trials))
         },
     }

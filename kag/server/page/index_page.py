@@ -5,8 +5,7 @@ from __future__ import annotations
 from sqlalchemy import case, func, select
 from starlette.responses import Response
 
-from kag.server.page.site import Site, base_of
-from kag.server.page.templates import path_of
+from kag.server.page.site import Site
 from kag.server.page.visit import Visit
 from kag.server.store import all_rows
 from kag.server.tables import projects, runs, sweeps
@@ -32,8 +31,10 @@ def index(site: Site, visit: Visit) -> Response:
         .join(counted, counted.c.project_id == projects.c.id, isouter=True)
         .join(searched, searched.c.project_id == projects.c.id, isouter=True)
     )
+    if visit.key.place is not None:
+        query = query.where(projects.c.entity == visit.key.place[0], projects.c.name == visit.key.place[1])
     with site.store.read() as connection:
         found = all_rows(connection, query)
     listed = sorted(found, key=lambda row: (-(row["latest"] or row["created_at"]), row["entity"], row["name"]))
-    shown = [{**row, "path": path_of(row["entity"], row["name"])} for row in listed]
-    return site.page("index.html", visit, projects=shown, base=base_of(visit.request))
+    shown = [{**row, "path": site.address(row["entity"], row["name"])} for row in listed]
+    return site.page("index.html", visit, projects=shown, base=str(site.base(visit.request)))

@@ -55,7 +55,7 @@ def fault_page(site: Site, request: Request, what: str, status: int) -> Response
     """What a person is told; who is not logged in is led to the form."""
     if status == 401 and request.method == "GET":
         query = f"?{request.url.query}" if request.url.query else ""
-        return moved(access.login_address(f"{request.url.path}{query}"))
+        return moved(site.root + access.login_address(f"{request.url.path}{query}"))
     place = request.scope.get("path_params", {})
     project = (place["entity"], place["project"]) if "word" in place else None
     return html(site.text("fault.html", session=None, what=what, status=status, project=project), status=status)

@@ -19,11 +19,12 @@ from kag.server.page.held import Held
 from kag.server.page.records import epochs_of, history
 from kag.server.page.responses import data, moved, nothing_new
 from kag.server.page.site import Shelf, Site
-from kag.server.page.templates import path_of
 from kag.server.page.visit import Visit
 from kag.server.resolvers.files import get_link
+from kag.server.rights import Act, ask
 from kag.server.runs import edit_run, find_run, tail
 from kag.server.tables import OUTPUT
+from kag.server.things import run_thing
 from kag.track.record import Result, RunRecord
 from kag.view.changes import change_texts, diff
 from kag.view.results import Measured, by_file, by_weights, metrics_of
@@ -109,7 +110,7 @@ def write_notes(site: Site, visit: Visit) -> Response:
     """Keep what a person wrote, where W&B's client and the change log read it.
 
     Raises:
-        Fault: somebody else has changed the notes meanwhile.
+        Fault: somebody else has changed the notes meanwhile, or the key may not.
         NotFound: no such run.
     """
     text = visit.form.get("notes", "").replace("\r\n", "\n").strip()
@@ -117,12 +118,13 @@ def write_notes(site: Site, visit: Visit) -> Response:
         found = find_run(connection, visit.project(connection)["id"], visit.word, lock=True)
         if found is None:
             raise NotFound(f"no run {visit.word!r} in {visit.entity}/{visit.name}")
+        ask(visit.key, Act.CHANGE, run_thing(connection, found))
         kept = found["notes"] or ""
         if visit.form.get("before") != _digest(kept) and text != kept:
             both = f"There is now:\n{kept}\n\nYou wrote:\n{text}"
             raise Fault(f"these notes were changed meanwhile; nothing was written.\n\n{both}", status=409)
         edit_run(connection, found["id"], {"notes": text})
-    return moved(f"{path_of(visit.entity, visit.name, 'runs', visit.word)}#notes")
+    return moved(f"{site.address(visit.entity, visit.name, 'runs', visit.word)}#notes")
 
 
 def _results(site: Site, found: Held, record: RunRecord) -> str:

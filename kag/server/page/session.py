@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import secrets
 from collections import deque
 from dataclasses import dataclass, field
 
@@ -31,6 +32,9 @@ class Session:
     """Name of the key."""
     csrf: str
     """What a form of this log-in has to send along."""
+    id: str
+    until: float
+    """When it is over by itself."""
 
 
 @dataclass(frozen=True)
@@ -42,15 +46,17 @@ class Sessions:
 
     def open(self, user: str, *, now: float) -> str:
         """The value of a cookie."""
-        return token_of(self._key("session"), {"user": user}, until=now + LIFETIME)
+        return token_of(self._key("session"), {"user": user, "id": secrets.token_hex(16)}, until=now + LIFETIME)
 
     def read(self, cookie: str, *, now: float) -> Session | None:
-        """The log-in of a cookie, or None if it was not made here or has expired."""
+        """The log-in of a cookie, or None if it was not made here, or not by this version, or has expired."""
         try:
             claim = claim_of(self._key("session"), cookie, now=now)
         except Fault:
             return None
-        return Session(str(claim["user"]), self.form_token(cookie))
+        if "id" not in claim:
+            return None
+        return Session(str(claim["user"]), self.form_token(cookie), str(claim["id"]), float(claim["until"]))
 
     def form_token(self, cookie: str) -> str:
         """What a form must send that a page with this cookie has shown."""

@@ -13,9 +13,10 @@ from sqlalchemy import Connection, RowMapping
 from starlette.requests import Request
 from starlette.responses import Response
 
+from kag.server.base import Base, base_of
 from kag.server.context import Context, Patience, Settings
 from kag.server.faults import needed
-from kag.server.keys import name_of_key
+from kag.server.keys import key_of
 from kag.server.links import Links
 from kag.server.page.assets import Assets
 from kag.server.page.held import Held, Project
@@ -24,6 +25,7 @@ from kag.server.page.responses import html
 from kag.server.page.session import Attempts, Sessions
 from kag.server.page.templates import environment, path_of
 from kag.server.page.visit import Visit
+from kag.server.rights import Key
 from kag.server.store import Store
 
 PROJECTS = 8
@@ -57,7 +59,7 @@ class Site:
         self.sessions = Sessions(secret)
         self.attempts = Attempts()
         self.assets = Assets.installed()
-        self.templates = environment(self.assets)
+        self.templates = environment(self.assets, self.root)
         patience = Patience(self.started, settings.crashed_after)
         self._watched = lru_cache(maxsize=PROJECTS)(lambda number: Watched(Project(number, patience)))
         self._watching = Lock()
@@ -67,10 +69,23 @@ class Site:
         with self._watching:
             return self._watched(number)
 
-    def user_of(self, key: str | None) -> str | None:
-        """Who a key belongs to, or None if it opens nothing."""
+    def key_of(self, key: str | None) -> Key | None:
+        """What a key opens, or None if that is nothing."""
         with self.store.read() as connection:
-            return name_of_key(connection, key)
+            return key_of(connection, key, now=self.clock())
+
+    def base(self, request: Request) -> Base:
+        """Where the sender of a request reaches this server."""
+        return base_of(request, self.settings.base)
+
+    @property
+    def root(self) -> str:
+        """What every address of the page begins with."""
+        return self.settings.base.path if self.settings.base else ""
+
+    def address(self, *names: str) -> str:
+        """The address of a page."""
+        return self.root + path_of(*names)
 
     def text(self, template: str, **values: Any) -> Markup:
         """A template with its values, which stays as it is inside another one."""
@@ -82,17 +97,12 @@ class Site:
 
     def context(self, connection: Connection, visit: Visit) -> Context:
         """A request of the page as the resolvers of the protocol see it."""
-        return self.asked(connection, visit.request, visit.session.user, visit.now)
+        return self.asked(connection, visit.request, visit.key, visit.now)
 
-    def asked(self, connection: Connection, request: Request, user: str, now: float, writer: str = "") -> Context:
+    def asked(self, connection: Connection, request: Request, key: Key, now: float, writer: str = "") -> Context:
         """A request as the resolvers of the protocol see it."""
-        links = Links(self.secret, base_of(request))
-        return Context(connection, self.settings, links, user, now, self.started, writer)
-
-
-def base_of(request: Request) -> str:
-    """`http://host:port`, as the browser sees it."""
-    return f"{request.url.scheme}://{request.headers['host']}"
+        links = Links(self.secret, key.name, str(self.base(request)))
+        return Context(connection, self.settings, links, key, now, self.started, writer)
 
 
 @dataclass(frozen=True)
@@ -104,6 +114,8 @@ class Shelf:
     runs: Sequence[Held]
     """Oldest first."""
     epoch: str
+    root: str
+    """Of the site."""
 
     @classmethod
     def of(cls, site: Site, connection: Connection, visit: Visit, *, thorough: bool = False) -> Shelf:
@@ -111,7 +123,7 @@ class Shelf:
         row = visit.project(connection)
         watched = site.watched(row["id"])
         runs, epoch = watched.project.runs(connection, now=visit.now, thorough=thorough)
-        return cls(row, watched, runs, epoch)
+        return cls(row, watched, runs, epoch, site.root)
 
     @property
     def names(self) -> tuple[str, str]:
@@ -121,7 +133,7 @@ class Shelf:
     @property
     def path(self) -> str:
         """The address of the project."""
-        return path_of(*self.names)
+        return self.root + path_of(*self.names)
 
     def run(self, name: str) -> Held:
         """The newest run of W&B's id, else of a run id, else NotFound."""
@@ -130,7 +142,7 @@ class Shelf:
 
     def address(self, run: Held) -> str:
         """The address of a run."""
-        return path_of(*self.names, "runs", run.name)
+        return self.root + path_of(*self.names, "runs", run.name)
 
     def ledger(self) -> Ledger:
         """Its runs with their records."""

@@ -11,15 +11,17 @@ from sqlalchemy import Connection, RowMapping, select
 from starlette.responses import Response
 
 from kag.report.sweep_figures import sweep_figures
+from kag.server.audit import note
 from kag.server.faults import Fault, needed
 from kag.server.page.curves import drawn
 from kag.server.page.responses import data, moved, nothing_new
 from kag.server.page.site import Shelf, Site
-from kag.server.page.templates import path_of
 from kag.server.page.visit import Visit
+from kag.server.rights import Act, ask
 from kag.server.store import all_rows
 from kag.server.sweeps import by_name, edit, sweep_of, sweeps_of, trials_of
 from kag.server.tables import agents
+from kag.server.things import sweep_thing
 from kag.sweep import Sweep, SweepState, Trial
 from kag.sweep.importance import best
 from kag.sweep.trial import point_digest
@@ -97,7 +99,7 @@ def set_state(site: Site, visit: Visit) -> Response:
     """Pause, resume, stop or cancel a sweep.
 
     Raises:
-        Fault: no such action, or the sweep has ended for good.
+        Fault: no such action, or the sweep has ended for good, or the key may not.
     """
     action = ACTIONS.get(visit.form.get("action", ""))
     if action is None:
@@ -105,8 +107,11 @@ def set_state(site: Site, visit: Visit) -> Response:
     with site.store.write() as connection:
         shelf = Shelf.of(site, connection, visit)
         row = _row(connection, shelf, visit.word)
+        thing = sweep_thing(connection, row)
+        ask(visit.key, Act.CHANGE, thing)
         edit(site.context(connection, visit), row["id"], {"state": action.value})
-    return moved(path_of(*shelf.names, "sweeps", row["name"]))
+        note(connection, visit.key.name, "upsertSweep", thing, now=visit.now, detail=action.value.lower())
+    return moved(site.address(*shelf.names, "sweeps", row["name"]))
 
 
 def _row(connection: Connection, shelf: Shelf, name: str) -> RowMapping:

@@ -20,8 +20,8 @@ SHOWN_TEXT = 160
 """Letters of a value in a table."""
 
 
-def environment(assets: Assets) -> Environment:
-    """The templates of the page."""
+def environment(assets: Assets, root: str) -> Environment:
+    """The templates of the page; `root` is what every address begins with."""
     made = templates("kag.server.page")
     made.filters |= {
         **{name: getattr(text, name) for name in ("commit", "digest", "duration", "fact", "setting", "size")},
@@ -35,7 +35,7 @@ def environment(assets: Assets) -> Environment:
         "script_data": lambda value: Markup(script_data(value)),
         "segment": segment,
     }
-    made.globals |= {"static": assets.address, "chart_scripts": SCRIPTS}
+    made.globals |= {"root": root, "static": lambda name: root + assets.address(name), "chart_scripts": SCRIPTS}
     return made
 
 

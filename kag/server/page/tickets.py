@@ -9,7 +9,7 @@ import secrets
 
 from sqlalchemy import Connection
 
-from kag.server.keys import KEY_BYTES, digest_of, is_in_force
+from kag.server.keys import KEY_BYTES, digest_of, key_named
 from kag.server.store import find
 from kag.server.tables import tickets
 
@@ -32,4 +32,4 @@ def take_up(connection: Connection, ticket: str, *, now: float) -> str | None:
     if found is None or connection.execute(tickets.delete().filter_by(digest=found["digest"])).rowcount != 1:
         return None
     user = str(found["user"])
-    return user if found["until"] >= now and is_in_force(connection, user) else None
+    return user if found["until"] >= now and key_named(connection, user, now=now) is not None else None

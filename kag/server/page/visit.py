@@ -10,9 +10,11 @@ from urllib.parse import parse_qs, urlsplit
 from sqlalchemy import Connection, RowMapping
 from starlette.requests import Request
 
+from kag.server.base import Base
 from kag.server.body import chunks
 from kag.server.faults import Fault, needed
 from kag.server.page.session import Session
+from kag.server.rights import Act, Key, Thing, ask
 from kag.server.runs import find_project
 
 MAX_FORM = 512 * 1024
@@ -28,6 +30,8 @@ class Visit:
 
     request: Request
     session: Session
+    key: Key
+    """Whose log-in it is."""
     form: dict[str, str]
     """Fields that were sent; empty for a GET."""
     now: float
@@ -53,7 +57,8 @@ class Visit:
         return dict(self.request.query_params)
 
     def project(self, connection: Connection) -> RowMapping:
-        """The project, or NotFound."""
+        """The project, or NotFound; Forbidden if the key is for another one."""
+        ask(self.key, Act.READ, Thing("this project", (self.entity, self.name)))
         return needed(find_project(connection, self.entity, self.name), f"no project {self.entity}/{self.name}")
 
 
@@ -74,14 +79,14 @@ async def form_of(request: Request) -> dict[str, str]:
     return {name: values[-1] for name, values in fields.items()}
 
 
-def check_origin(request: Request) -> None:
+def check_origin(request: Request, base: Base) -> None:
     """Refuse a form that another site sends.
 
     Raises:
         Fault: the browser says so.
     """
     origin, site = request.headers.get("origin"), request.headers.get("sec-fetch-site")
-    foreign = origin is not None and urlsplit(origin).netloc != request.headers["host"]
+    foreign = origin is not None and urlsplit(origin).netloc not in (base.host, request.headers["host"])
     if foreign or (site is not None and site not in ("same-origin", "none")):
         raise Fault("this form was sent from another site", status=403)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kag.server.context import Context
-from kag.server.graphql import Registry, Resolver
+from kag.server.graphql import Node, Registry, Resolver
 from kag.server.resolvers import (
     account,
     artifact_changes,
@@ -16,6 +16,9 @@ from kag.server.resolvers import (
     runs,
     sweeps,
 )
+from kag.server.resolvers.asked import guarded
+from kag.server.rights import Act
+from kag.server.things import shown_thing
 
 _MODULES = (
     account,
@@ -41,4 +44,15 @@ def registry() -> Registry[Context]:
             if twice:
                 raise ValueError(f"{type_name}: {', '.join(sorted(twice))} has two resolvers")
             known.update(fields)
-    return joined
+    return joined | {"Mutation": {name: guarded(name, resolver) for name, resolver in joined["Mutation"].items()}}
+
+
+def seen(context: Context, node: Node) -> None:
+    """Let an object be looked at; a key for one project sees no other, by whatever way it is reached.
+
+    Raises:
+        Forbidden: it is of another project.
+    """
+    thing = None if context.key.place is None else shown_thing(context.connection, node.type, node.value)
+    if thing is not None:
+        context.ask(Act.READ, thing)

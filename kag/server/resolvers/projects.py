@@ -27,6 +27,8 @@ def _project(context: Context, _: Any, arguments: Arguments) -> RowMapping | Non
 
 def _projects(context: Context, _: Any, arguments: Arguments) -> Node:
     query = select(project_table).filter_by(entity=entity_of(context, arguments))
+    if context.key.place is not None:
+        query = query.filter_by(entity=context.key.place[0], name=context.key.place[1])
     rows = all_rows(context.connection, query.order_by(project_table.c.id.desc()))
     return connection("Project", [Node("Project", row) for row in rows], arguments, [[-row["id"]] for row in rows])
 

@@ -1,0 +1,75 @@
+"""What a row of the database is to `kag.server.rights`: its project, and who made it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping
+
+from kag.server.faults import needed
+from kag.server.rights import Place, Thing
+from kag.server.store import find
+from kag.server.tables import artifact_files, artifacts, collections, manifests, projects, runs, sweeps
+
+Row = RowMapping | Mapping[str, Any]
+GONE = "what this link belongs to is gone"
+
+
+def place_of(connection: Connection, project_id: int) -> Place:
+    """Entity and name of a project."""
+    row = needed(find(connection, projects, id=project_id), "no such project")
+    return row["entity"], row["name"]
+
+
+def run_thing(connection: Connection, row: Row) -> Thing:
+    """A run. One of a sweep is the sweep's maker's, too, who has to stop and clear away what it has started."""
+    sweep = None if row["sweep_id"] is None else find(connection, sweeps, id=row["sweep_id"])
+    owners = [row["user"], *([] if sweep is None else [sweep["user"]])]
+    return Thing(f"the run {row['name']!r}", place_of(connection, row["project_id"]), frozenset(owners))
+
+
+def sweep_thing(connection: Connection, row: Row) -> Thing:
+    """A sweep."""
+    return Thing(f"the sweep {row['name']!r}", place_of(connection, row["project_id"]), frozenset({row["user"]}))
+
+
+def agent_thing(connection: Connection, row: Row) -> Thing:
+    """An agent of a sweep, perhaps of another one's."""
+    sweep = needed(find(connection, sweeps, id=row["sweep_id"]), "no such sweep")
+    return Thing(f"the agent {row['name']!r}", place_of(connection, sweep["project_id"]), frozenset({row["user"]}))
+
+
+def collection_thing(connection: Connection, row: Row) -> Thing:
+    """A collection of artifacts."""
+    return Thing(f"the collection {row['name']!r}", place_of(connection, row["project_id"]), frozenset({row["user"]}))
+
+
+def artifact_thing(connection: Connection, row: Row) -> Thing:
+    """A version of an artifact."""
+    home = needed(find(connection, collections, id=row["collection_id"]), "no such collection")
+    return Thing(f"a version of {home['name']!r}", place_of(connection, home["project_id"]), frozenset({row["user"]}))
+
+
+def target_thing(connection: Connection, claim: Mapping[str, Any]) -> Thing:
+    """What a link to put a file belongs to: a run, or a version of an artifact.
+
+    Raises:
+        NotFound: it is gone.
+    """
+    if claim["to"] == "run":
+        return run_thing(connection, needed(find(connection, runs, id=claim["id"]), GONE))
+    table = manifests if claim["to"] == "manifest" else artifact_files
+    row = needed(find(connection, table, id=claim["id"]), GONE)
+    return artifact_thing(connection, needed(find(connection, artifacts, id=row["artifact_id"]), GONE))
+
+
+def shown_thing(connection: Connection, kind: str, row: Any) -> Thing | None:
+    """What an object of a GraphQL type shows of a project; None where it shows none."""
+    if kind == "Project":
+        return Thing("this project", (row["entity"], row["name"]))
+    if kind == "Artifact":
+        return artifact_thing(connection, row)
+    if isinstance(row, Mapping) and "project_id" in row:
+        return Thing("this", place_of(connection, row["project_id"]))
+    return None
