@@ -7,6 +7,8 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+from kag.server.private import opener
+
 
 def copy_sqlite(source: Path, target: Path) -> None:
     """Copy a database; the copy is there in full or not at all, for its owner's eyes alone.
@@ -18,7 +20,7 @@ def copy_sqlite(source: Path, target: Path) -> None:
     part = target.with_name(f"{target.name}.part")
     part.unlink(missing_ok=True)
     try:
-        os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        os.close(opener(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
         with closing(sqlite3.connect(source)) as old, closing(sqlite3.connect(part)) as new:
             old.backup(new)
             new.execute("PRAGMA journal_mode=DELETE")
