@@ -38,6 +38,9 @@ class Settings:
     """Patience with agents."""
 
 
+MAX_ID = 2**31 - 1
+"""The largest number of a row: PostgreSQL takes no larger one for the key of a table, not even in a question."""
+
 SILENT: Mapping[str, str] = MappingProxyType({"running": "crashed", "preempting": "preempted"})
 """State of a run that may log -> what it is when its process is gone without a word."""
 
@@ -88,7 +91,7 @@ def decode_id(kind: str, text: object) -> int:
     """The row of an id; a Fault if it is no id of this kind."""
     try:
         found, _, number = base64.b64decode(str(text).encode(), validate=True).decode().partition(":")
-        if found == kind and number.isdecimal() and len(number) < 12:
+        if found == kind and number.isdecimal() and len(number) < 12 and int(number) <= MAX_ID:
             return int(number)
     except (binascii.Error, UnicodeDecodeError, UnicodeEncodeError):
         pass

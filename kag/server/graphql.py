@@ -23,6 +23,7 @@ from graphql import (
 )
 from graphql.language import ast
 
+from kag.server.cost import MAX_ANSWERS, check_cost, too_much
 from kag.server.faults import Fault, Refused
 from kag.server.refused import REFUSED
 from kag.server.schema import taken
@@ -94,6 +95,10 @@ def execute(
             given[name] = variables[name]
         elif definition.default_value is not None:
             given[name] = value_from_ast_untyped(definition.default_value)
+    try:
+        check_cost(schema, operation, fragments, given)
+    except RecursionError as error:
+        raise Fault("malformed GraphQL: nested too deeply") from error
     run = _Execution(registry, schema, operation, fragments, given, context)
     root = schema.get_root_type(operation.operation)
     if root is None:
@@ -113,6 +118,8 @@ class _Execution(Generic[C]):
     variables: Mapping[str, Any]
     context: C
     unknown: list[str] = field(default_factory=list)
+    answers: int = 0
+    """Fields and members of lists so far."""
     taken: dict[int, dict[str, Any]] = field(default_factory=dict)
     """Arguments by the id of their field's node: a list asks the same of each of its members."""
 
@@ -129,6 +136,7 @@ class _Execution(Generic[C]):
 
     def field(self, node: Node, kind: GraphQLObjectType, nodes: list[ast.FieldNode], path: tuple[str, ...]) -> Any:
         name = nodes[0].name.value
+        self.count(1)
         if name == "__typename":
             return kind.name
         if name in ("__schema", "__type") and kind is self.schema.query_type:
@@ -145,6 +153,12 @@ class _Execution(Generic[C]):
         selections = [one.selection_set for one in nodes if one.selection_set is not None]
         return self.complete(value, definition, selections, here)
 
+    def count(self, answers: int) -> None:
+        """Lists may be longer than anybody said beforehand."""
+        self.answers += answers
+        if self.answers > MAX_ANSWERS:
+            raise too_much(self.answers)
+
     def complete(
         self, value: Any, definition: GraphQLField, selections: list[ast.SelectionSetNode], path: tuple[str, ...]
     ) -> Any:
@@ -153,6 +167,7 @@ class _Execution(Generic[C]):
             kind: Any = declared if is_object_type(declared) else self.schema.type_map[value.type]
             return self.object(value, kind, selections, path)
         if isinstance(value, (list, tuple)):
+            self.count(len(value))
             return [self.complete(item, definition, selections, path) for item in value]
         return value
 

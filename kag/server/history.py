@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Select, select
@@ -17,18 +17,22 @@ from kag.server.tables import HISTORY, lines
 
 MAX_SAMPLES = 100_000
 """Rows of one answer."""
+MAX_KEYS = 10_000
+"""Keys that are asked for at once."""
+LONGEST_KEY = 1_000
+"""Letters of a key that is asked for."""
 
 
 def page(
     connection: Connection, run_id: int, *, low: int | None, high: int | None, limit: int | None = None
-) -> Iterator[str]:
+) -> list[str]:
     """Lines of the history with low <= step < high, in order of step."""
     query = _bodies(run_id, HISTORY).limit(limit)
     if low is not None:
         query = query.where(lines.c.step >= low)
     if high is not None:
         query = query.where(lines.c.step < high)
-    yield from map(sound_text, connection.execute(query).scalars())
+    return [sound_text(body) for body in connection.execute(query).scalars().all()]
 
 
 def _bodies(run_id: int, stream: int) -> Select[Any]:
@@ -63,14 +67,15 @@ def sampled_keys(connection: Connection, run_id: int, spec_text: Any) -> list[di
     """
     spec = spec_text if isinstance(spec_text, Mapping) else json_object("a history spec", spec_text)
     keys = spec.get("keys") or []
-    if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
-        raise Fault("keys of a history spec must be words")
+    if not isinstance(keys, list) or len(keys) > MAX_KEYS or not all(isinstance(key, str) for key in keys):
+        raise Fault(f"keys of a history spec must be at most {MAX_KEYS} words")
+    keys = [checked_key(key) for key in keys]
     low, last = _bound(spec.get("minStep")), _bound(spec.get("maxStep"))
     count = _bound(spec.get("samples"))
     high = _behind(low, last, count)
     bodies = page(connection, run_id, low=low, high=high)
     chosen = (_chosen(json.loads(body), keys) for body in bodies) if keys else ()
-    found: list[Any] = [row for row in chosen if row is not None] if keys else list(bodies)
+    found: list[Any] = [row for row in chosen if row is not None] if keys else bodies
     if not is_page(low, last, 0 if count is None else count):
         found = [found[index] for index in spread(len(found), 500 if count is None else count)]
     return found if keys else [json.loads(body) for body in found]
@@ -90,7 +95,7 @@ def _behind(low: int | None, last: int | None, count: int | None) -> int | None:
 def _bound(value: Any) -> int | None:
     if value is None:
         return None
-    if not isinstance(value, (int, float)) or abs(value) > 2**62:
+    if not isinstance(value, (int, float)) or not abs(value) <= 2**62:
         raise Fault("a bound of a history spec must be a number")
     return int(value)
 
@@ -100,15 +105,21 @@ def _chosen(row: Mapping[str, Any], keys: Sequence[str]) -> dict[str, Any] | Non
     return {key: value for key, (_, value) in reached.items()} if all(found for found, _ in reached.values()) else None
 
 
+def checked_key(key: str) -> str:
+    """A dotted key of a request, or a Fault: to look for one costs the square of its length."""
+    if len(key) > LONGEST_KEY:
+        raise Fault(f"a key may have {LONGEST_KEY} characters at most")
+    return key
+
+
 def reach(tree: Any, key: str) -> tuple[bool, Any]:
     """A value by its dotted key, where keys themselves may hold dots."""
     if not isinstance(tree, Mapping):
         return False, None
     if key in tree:
         return True, tree[key]
-    words = key.split(".")
-    heads = ((".".join(words[:cut]), cut) for cut in range(1, len(words)))
-    reached = (reach(tree[head], ".".join(words[cut:])) for head, cut in heads if head in tree)
+    dots = (place for place, letter in enumerate(key) if letter == ".")
+    reached = (reach(tree[key[:dot]], key[dot + 1 :]) for dot in dots if key[:dot] in tree)
     return next((one for one in reached if one[0]), (False, None))
 
 

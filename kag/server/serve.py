@@ -13,10 +13,18 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from kag.errors import UserError
+from kag.server.connections import Protocol
 
-OPTIONS: dict[str, Any] = {"log_level": "warning", "timeout_keep_alive": 75, "server_header": False}
 GRACE_SECONDS = 10
-"""What an embedded server waits at its end for requests that are going on: somebody waits for its end."""
+"""What a server waits at its end for requests that are going on: somebody waits for its end."""
+OPTIONS: dict[str, Any] = {
+    "log_level": "warning",
+    "timeout_keep_alive": 75,
+    "timeout_graceful_shutdown": GRACE_SECONDS,
+    "server_header": False,
+    "http": Protocol,
+    "ws": "none",
+}
 
 
 def is_loopback(host: str) -> bool:
@@ -49,7 +57,7 @@ def serve(app: ASGIApp, *, host: str, port: int, certificate: Path | None = None
 
 def serve_until(app: ASGIApp, listening: socket.socket, over: Callable[[], None]) -> None:
     """Serve what comes in at a socket until a function returns, which waits in a thread; or until SIGTERM."""
-    server = uvicorn.Server(uvicorn.Config(app, timeout_graceful_shutdown=GRACE_SECONDS, **OPTIONS))
+    server = uvicorn.Server(uvicorn.Config(app, **OPTIONS))
 
     def watch() -> None:
         over()

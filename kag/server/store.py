@@ -25,6 +25,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError
 
 from kag.errors import UserError
+from kag.server.storable import refuse_unstorable
 from kag.server.tables import metadata
 
 _WRITES = "kag_writes"
@@ -43,6 +44,7 @@ class Store:
     def __init__(self, url: str) -> None:
         try:
             self.engine: Engine = _engine(url)
+            refuse_unstorable(self.engine)
             metadata.create_all(self.engine)
         except (ArgumentError, NoSuchModuleError, ModuleNotFoundError, OperationalError) as error:
             remedy = "give sqlite:///FILE, or postgresql+psycopg://USER@HOST/DATABASE (pip install 'kag[postgresql]')"

@@ -37,7 +37,7 @@ def _history(context: Context, row: RowMapping, arguments: Arguments) -> list[st
     if low is None and high is None:
         return sample(context.connection, row["id"], HISTORY, count)
     limit = MAX_SAMPLES if is_page(low, high, count) else min(count, MAX_SAMPLES)
-    return list(page(context.connection, row["id"], low=low, high=high, limit=limit))
+    return page(context.connection, row["id"], low=low, high=high, limit=limit)
 
 
 def _events(context: Context, row: RowMapping, arguments: Arguments) -> list[str]:
