@@ -77,9 +77,14 @@ class Context:
     writer: str = ""
     """Which of the clients that share a run this is; "" outside of W&B's shared mode."""
 
+    @property
+    def patience(self) -> Patience:
+        """When a run that fell silent counts as crashed."""
+        return Patience(self.started, self.settings.crashed_after)
+
     def shown_state(self, run: RowMapping) -> str:
         """The state of a run as a client sees it."""
-        return Patience(self.started, self.settings.crashed_after).shown_state(run, now=self.now)
+        return self.patience.shown_state(run, now=self.now)
 
 
 def encode_id(kind: str, number: int) -> str:
@@ -91,7 +96,7 @@ def decode_id(kind: str, text: object) -> int:
     """The row of an id; a Fault if it is no id of this kind."""
     try:
         found, _, number = base64.b64decode(str(text).encode(), validate=True).decode().partition(":")
-        if found == kind and number.isdecimal() and len(number) < 12 and int(number) <= MAX_ID:
+        if found == kind and number.isascii() and number.isdecimal() and len(number) < 12 and int(number) <= MAX_ID:
             return int(number)
     except (binascii.Error, UnicodeDecodeError, UnicodeEncodeError):
         pass

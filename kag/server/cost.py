@@ -53,7 +53,9 @@ def check_cost(
     Raises:
         Fault: it does, or a fragment is missing or contains itself.
     """
-    cost = _Sum(schema, fragments, variables).selection(operation.selection_set, schema.get_root_type(operation.operation))
+    cost = _Sum(schema, fragments, variables).selection(
+        operation.selection_set, schema.get_root_type(operation.operation)
+    )
     if cost.depth > DEEPEST:
         raise Fault(f"this query is {cost.depth} levels deep; {DEEPEST} are served")
     if cost.lists > MAX_LISTS:
@@ -93,7 +95,7 @@ class _Sum:
 
     def field(self, node: ast.FieldNode, kind: Any) -> Cost:
         """The cost of a field: a list's is that of each of its members."""
-        definition = getattr(kind, "fields", {}).get(node.name.value)
+        definition: Any = getattr(kind, "fields", {}).get(node.name.value)
         named = None if definition is None else get_named_type(definition.type)
         inner = self.selection(node.selection_set, named) if node.selection_set else Cost()
         if named is not None and named.name.endswith("Connection"):
@@ -121,5 +123,7 @@ class _Sum:
             raise Fault(f"malformed GraphQL: the fragment {name} is missing or contains itself")
         if name not in self.spread:
             self.spread[name] = None
-            self.spread[name] = self.selection(found.selection_set, self.schema.type_map.get(found.type_condition.name.value))
+            self.spread[name] = self.selection(
+                found.selection_set, self.schema.type_map.get(found.type_condition.name.value)
+            )
         return self.spread[name] or Cost()

@@ -43,6 +43,7 @@ class Node:
     type: str
     """Whose resolvers answer. The client sees the type of the schema, where that is not for the object to say."""
     value: Any = None
+    """What resolvers get. Of a plain object, what costs a query is a function, which is called if somebody asks."""
 
 
 def operation_of(document: ast.DocumentNode, name: str | None) -> ast.OperationDefinitionNode:
@@ -146,7 +147,8 @@ class _Execution(Generic[C]):
         if definition is not None and resolvers is not None and name in resolvers:
             value = resolvers[name](self.context, node.value, self.arguments(nodes[0], definition))
         elif definition is not None and resolvers is None and name in node.value:
-            value = node.value[name]
+            held = node.value[name]
+            value = held() if callable(held) else held
         else:
             self.unknown.append(".".join((node.type, *here)))
             return None

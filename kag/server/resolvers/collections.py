@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from sqlalchemy import RowMapping, Select, select
@@ -13,10 +14,11 @@ from kag.server.collections import PORTFOLIO, by_path, collection_by_id, find_co
 from kag.server.context import Context, encode_id
 from kag.server.faults import Fault, needed
 from kag.server.graphql import Node, Registry, Resolver
-from kag.server.order import placed
+from kag.server.keyset import Key
+from kag.server.order import order_of
 from kag.server.resolvers.artifacts import file_page, type_of
 from kag.server.resolvers.fields import column, columns, constants, identifier, moments, optional
-from kag.server.resolvers.pages import connection, listed
+from kag.server.resolvers.pages import connection, listed, queried
 from kag.server.resolvers.projects import project_of
 from kag.server.store import all_rows, find, first
 from kag.server.tables import COMMITTED, aliases, artifact_types, collection_tags, memberships
@@ -83,13 +85,15 @@ def _listed(*, sequences: bool) -> Resolver[Context]:
     """A resolver that gives the collections of an owner, oldest first if the client does not care."""
 
     def resolve(context: Context, owner: Row, arguments: Arguments) -> Node:
-        query = select(collection_table).filter_by(project_id=_project_id(owner))
         if json_object("filters", arguments.get("filters") or "{}"):
             raise Fault("kag serve does not filter collections of artifacts")
-        found = [row for row in all_rows(context.connection, query) if _belongs(owner, row)]
-        pairs = [(place, collection_node(row)) for place, row in placed(found, arguments, COLLECTION_ORDERS, last="id")]
-        shown = [pair for pair in pairs if not sequences or pair[1].type == "ArtifactSequence"]
-        return connection("ArtifactCollection", [node for _, node in shown], arguments, [place for place, _ in shown])
+        query = select(collection_table).filter_by(project_id=_project_id(owner))
+        if "project_id" in owner:
+            query = query.filter_by(type=owner["name"])
+        if sequences:
+            query = query.where(collection_table.c.kind != PORTFOLIO)
+        keys = order_of(arguments, COLLECTION_ORDERS, last=Key(collection_table.c.id))
+        return queried(context, "ArtifactCollection", query, keys, arguments, collection_node)
 
     return resolve
 
@@ -122,10 +126,9 @@ def _versions(context: Context, collection: RowMapping, arguments: Arguments) ->
     filters = json_object("filters", arguments.get("filters") or "{}")
     if filters not in ({}, {"state": COMMITTED}):
         raise Fault(f"kag serve lists the versions that are {COMMITTED} and has no other filter for them")
-    rows = all_rows(context.connection, _members(collection))
-    found = placed(rows, arguments, VERSION_ORDERS, last="version", newest=True)
-    nodes = [Node("Artifact", row) for _, row in found]
-    return connection("VersionedArtifact", nodes, arguments, [place for place, _ in found])
+    keys = order_of(arguments, VERSION_ORDERS, last=Key(memberships.c.version, falling=True))
+    query = _members(collection)
+    return queried(context, "VersionedArtifact", query, keys, arguments, partial(Node, "Artifact"))
 
 
 def _alias(name: str, collection_id: int, key: str) -> Node:
@@ -159,8 +162,12 @@ def _artifact_aliases(context: Context, row: RowMapping, arguments: Arguments) -
     return [one for place in places for one in _member_aliases(context, place, {})]
 
 
-COLLECTION_ORDERS = {"name": "name", "createdAt": "created_at"}
-VERSION_ORDERS = {"createdAt": "created_at", "updatedAt": "updated_at", "versionIndex": "version"}
+COLLECTION_ORDERS = {"name": collection_table.c.name, "createdAt": collection_table.c.created_at}
+VERSION_ORDERS = {
+    "createdAt": artifact_table.c.created_at,
+    "updatedAt": artifact_table.c.updated_at,
+    "versionIndex": memberships.c.version,
+}
 """Words of `order` -> columns."""
 
 

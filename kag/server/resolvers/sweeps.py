@@ -6,19 +6,20 @@ import json
 import math
 from typing import Any
 
-from sqlalchemy import RowMapping, Select, select
+from sqlalchemy import RowMapping, Select, Text, cast, false, select
 
 from kag.server.arguments import Arguments, entity_of, input_of, json_object
 from kag.server.context import Context, decode_id
 from kag.server.faults import needed
 from kag.server.graphql import Node, Registry
+from kag.server.keyset import Key
 from kag.server.prior_runs import adopt
 from kag.server.resolvers.fields import columns, constants, identifier, moments, optional
-from kag.server.resolvers.pages import connection, listed
+from kag.server.resolvers.pages import listed, queried
 from kag.server.resolvers.projects import project_of
 from kag.server.runs import find_project
 from kag.server.store import count, find
-from kag.server.sweeps import by_name, create, create_agent, edit, heartbeat, sweep_of, sweeps_of, trials_of
+from kag.server.sweeps import by_name, create, create_agent, edit, heartbeat, sweep_of, trials_of
 from kag.server.tables import agents, attempts
 from kag.server.tables import runs as run_table
 from kag.server.tables import sweeps as sweep_table
@@ -56,10 +57,11 @@ def _sweep(context: Context, row: RowMapping, arguments: Arguments) -> RowMappin
 
 
 def _sweeps(context: Context, row: RowMapping, arguments: Arguments) -> Node:
-    found = sweeps_of(context.connection, row["id"])
     wanted = json_object("filters", arguments.get("filters") or "{}")
-    fitting = [one for one in found if all(str(one.get(key)) == str(value) for key, value in wanted.items())]
-    return connection("Sweep", [Node("Sweep", one) for one in fitting], arguments, [[-one["id"]] for one in fitting])
+    known = sweep_table.c
+    fits = [cast(known[key], Text) == str(value) if key in known else false() for key, value in wanted.items()]
+    query = select(sweep_table).filter_by(project_id=row["id"]).where(*fits)
+    return queried(context, "Sweep", query, [Key(known.id, falling=True)], arguments)
 
 
 def _runs(sweep: RowMapping) -> Select[Any]:
