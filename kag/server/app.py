@@ -106,9 +106,10 @@ class Server:
     def _execute(self, request: Request, user: str, query: str, variables: dict[str, Any], name: Any) -> Response:
         document = self.documents.checked(query)
         operation = graphql.operation_of(document, name)
-        transaction = self.site.store.write if graphql.writes(operation) else self.site.store.read
-        with transaction() as connection:
-            context = self.site.asked(connection, request, user, self.site.clock(), sharing_writer(request))
+        writes = graphql.writes(operation)
+        with self.site.store.write() if writes else self.site.store.read() as connection:
+            now, writer = self.site.clock(), sharing_writer(request)
+            context = self.site.asked(connection, request, user, now, writer, reads=not writes)
             schema = self.documents.schema
             data, unknown = graphql.execute(self.registry, schema, document, operation, variables, context)
         for path in dict.fromkeys(unknown):

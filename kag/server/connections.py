@@ -23,14 +23,25 @@ RESERVED = 40
 """Descriptors of the process that are no connections: the database's, files, the log."""
 
 
-def most_connections(descriptors: int) -> int:
-    """How many connections a process serves that may have so many descriptors."""
-    return max(8, min(MOST, descriptors - RESERVED))
+def places(descriptors: int) -> int:
+    """How many connections a process serves that may have so many descriptors; as many may be on their way out."""
+    return max(8, min(MOST, (descriptors - RESERVED) // 2))
+
+
+def backlog(descriptors: int) -> int:
+    """How many connections are taken at once. It takes a few turns of the loop until those in excess are closed."""
+    return max(1, places(descriptors) // 4)
+
+
+def descriptors() -> int:
+    """How many descriptors this process may have."""
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
 
 
 class Protocol(H11Protocol):
     """HTTP/1.1 on one connection."""
 
+    header_seconds = HEADER_SECONDS
     header_timer: asyncio.TimerHandle | None = None
 
     @property
@@ -43,7 +54,7 @@ class Protocol(H11Protocol):
         super().connection_made(transport)
         self.idle_since = self.loop.time()
         self._expect_header()
-        if len(self.connections) > most_connections(resource.getrlimit(resource.RLIMIT_NOFILE)[0]):
+        if len(self.connections) > places(descriptors()):
             _longest_idle(self.connections, otherwise=self).transport.abort()
 
     def data_received(self, data: bytes) -> None:
@@ -71,7 +82,7 @@ class Protocol(H11Protocol):
         super().connection_lost(exc)
 
     def _expect_header(self) -> None:
-        self.header_timer = self.loop.call_later(HEADER_SECONDS, self._close)
+        self.header_timer = self.loop.call_later(self.header_seconds, self._close)
 
     def _stop_timer(self) -> None:
         if self.header_timer is not None:

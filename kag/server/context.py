@@ -11,6 +11,7 @@ from types import MappingProxyType
 
 from sqlalchemy import Connection, RowMapping
 
+from kag.server.batches import Batches
 from kag.server.faults import Fault
 from kag.server.links import Links
 from kag.sweep import Limits
@@ -67,6 +68,7 @@ class Context:
     """One request."""
 
     connection: Connection
+    batches: Batches
     settings: Settings
     links: Links
     user: str

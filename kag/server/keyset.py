@@ -40,7 +40,7 @@ class Key(NamedTuple):
         """The key in the words of a database: texts are ordered by their letters' numbers everywhere."""
         if not self.is_text:
             return self
-        text = func.substr(self.column, 1, LONGEST)
+        text = func.substr(self.column, 1, LONGEST, type_=String)
         return Key(text.collate("C") if connection.dialect.name == "postgresql" else text, self.falling)
 
     def takes(self, value: Any) -> bool:

@@ -13,18 +13,23 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from kag.errors import UserError
-from kag.server.connections import Protocol
+from kag.server.connections import Protocol, backlog, descriptors
 
 GRACE_SECONDS = 10
 """What a server waits at its end for requests that are going on: somebody waits for its end."""
-OPTIONS: dict[str, Any] = {
-    "log_level": "warning",
-    "timeout_keep_alive": 75,
-    "timeout_graceful_shutdown": GRACE_SECONDS,
-    "server_header": False,
-    "http": Protocol,
-    "ws": "none",
-}
+
+
+def options() -> dict[str, Any]:
+    """How uvicorn serves, in a process with so many descriptors as this one may have."""
+    return {
+        "backlog": backlog(descriptors()),
+        "log_level": "warning",
+        "timeout_keep_alive": 75,
+        "timeout_graceful_shutdown": GRACE_SECONDS,
+        "server_header": False,
+        "http": Protocol,
+        "ws": "none",
+    }
 
 
 def is_loopback(host: str) -> bool:
@@ -52,12 +57,12 @@ def check_address(host: str, *, certificate: Path | None, key: Path | None, inse
 
 def serve(app: ASGIApp, *, host: str, port: int, certificate: Path | None = None, key: Path | None = None) -> None:
     """Serve until SIGINT or SIGTERM."""
-    uvicorn.run(app, host=host, port=port, ssl_certfile=certificate, ssl_keyfile=key, **OPTIONS)
+    uvicorn.run(app, host=host, port=port, ssl_certfile=certificate, ssl_keyfile=key, **options())
 
 
 def serve_until(app: ASGIApp, listening: socket.socket, over: Callable[[], None]) -> None:
     """Serve what comes in at a socket until a function returns, which waits in a thread; or until SIGTERM."""
-    server = uvicorn.Server(uvicorn.Config(app, **OPTIONS))
+    server = uvicorn.Server(uvicorn.Config(app, **options()))
 
     def watch() -> None:
         over()

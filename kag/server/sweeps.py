@@ -129,8 +129,16 @@ def sweeps_of(connection: Connection, project_id: int) -> Sequence[RowMapping]:
 
 def trials_of(connection: Connection, sweep_id: int) -> list[Trial]:
     """The trials of a sweep, in order."""
-    query = select(trials.c.body).where(trials.c.sweep_id == sweep_id).order_by(trials.c.number)
-    return [Trial.model_validate_json(body) for body in connection.execute(query).scalars()]
+    return trials_by_sweep(connection, [sweep_id])[sweep_id]
+
+
+def trials_by_sweep(connection: Connection, sweep_ids: Sequence[int]) -> dict[int, list[Trial]]:
+    """The trials of some sweeps, in order."""
+    query = select(trials.c.sweep_id, trials.c.body).where(trials.c.sweep_id.in_(sweep_ids)).order_by(trials.c.number)
+    found: dict[int, list[Trial]] = {sweep_id: [] for sweep_id in sweep_ids}
+    for sweep_id, body in connection.execute(query):
+        found[sweep_id].append(Trial.model_validate_json(body))
+    return found
 
 
 def forget_run(connection: Connection, run: RowMapping) -> None:

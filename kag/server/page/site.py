@@ -13,6 +13,7 @@ from sqlalchemy import Connection, RowMapping
 from starlette.requests import Request
 from starlette.responses import Response
 
+from kag.server.batches import Batches
 from kag.server.context import Context, Patience, Settings
 from kag.server.faults import needed
 from kag.server.keys import name_of_key
@@ -84,10 +85,13 @@ class Site:
         """A request of the page as the resolvers of the protocol see it."""
         return self.asked(connection, visit.request, visit.session.user, visit.now)
 
-    def asked(self, connection: Connection, request: Request, user: str, now: float, writer: str = "") -> Context:
-        """A request as the resolvers of the protocol see it."""
+    def asked(
+        self, connection: Connection, request: Request, user: str, now: float, writer: str = "", *, reads: bool = False
+    ) -> Context:
+        """A request as the resolvers of the protocol see it; `reads` if it changes nothing."""
         links = Links(self.secret, base_of(request))
-        return Context(connection, self.settings, links, user, now, self.started, writer)
+        batches = Batches(connection, keep=reads)
+        return Context(connection, batches, self.settings, links, user, now, self.started, writer)
 
 
 def base_of(request: Request) -> str:

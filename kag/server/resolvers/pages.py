@@ -17,6 +17,17 @@ from kag.server.graphql import Node, Resolver
 from kag.server.keyset import MAX_PAGE, Key, Place, behind, count_of, read_page
 from kag.server.run_list import RunList
 
+_KINDS = {
+    "Run": "run",
+    "Project": "project",
+    "Sweep": "sweep",
+    "Artifact": "artifact",
+    "VersionedArtifact": "artifact",
+    "ArtifactCollection": "collection",
+    "ArtifactCollectionMembership": "membership",
+}
+"""Connection -> what the ids of its rows number."""
+
 
 def connection(kind: str, nodes: Sequence[Node], arguments: Arguments, places: Sequence[Place] | None = None) -> Node:
     """One page of a list that is at hand, as a Relay connection.
@@ -55,17 +66,18 @@ def queried(
     seen, first = _asked(arguments)
     page = read_page(context.connection, query, keys, seen=seen, first=first)
     nodes = [Node(kind, row) if node is None else node(row) for row in page.rows]
+    context.batches.note(_KINDS.get(kind, kind), page.rows)
     total = partial(count_of, context.connection, query)
     return _connection(kind, nodes, page.places, seen, more=page.more, total=total)
 
 
-def paged(kind: str, runs: RunList, arguments: Arguments) -> Node:
+def paged(context: Context, runs: RunList, arguments: Arguments) -> Node:
     """One page of runs as a Relay connection."""
     seen, first = _asked(arguments)
     page = runs.page(seen=seen, first=first)
-    return _connection(
-        kind, [Node(kind, row) for row in page.rows], page.places, seen, more=page.more, total=runs.count
-    )
+    context.batches.note("run", page.rows)
+    nodes = [Node("Run", row) for row in page.rows]
+    return _connection("Run", nodes, page.places, seen, more=page.more, total=runs.count)
 
 
 def _asked(arguments: Arguments) -> tuple[Place, int | None]:

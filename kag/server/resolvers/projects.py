@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import RowMapping, select
 
 from kag.server.arguments import Arguments, entity_of, input_of, json_object
+from kag.server.batches import rows_of
 from kag.server.context import Context
 from kag.server.graphql import Node, Registry
 from kag.server.keyset import Key
@@ -16,7 +17,7 @@ from kag.server.resolvers.fields import columns, constants, identifier, moments,
 from kag.server.resolvers.pages import paged, queried
 from kag.server.run_list import RunList
 from kag.server.runs import checked_name, ensure_project, find_project, find_run
-from kag.server.store import find, updated
+from kag.server.store import updated
 from kag.server.tables import projects as project_table
 
 
@@ -56,12 +57,15 @@ def _selected(context: Context, row: RowMapping, arguments: Arguments) -> RunLis
 
 
 def _runs(context: Context, row: RowMapping, arguments: Arguments) -> Node:
-    return paged("Run", _selected(context, row, arguments), arguments)
+    return paged(context, _selected(context, row, arguments), arguments)
+
+
+_PROJECTS = rows_of(project_table)
 
 
 def project_of(context: Context, row: RowMapping, arguments: Arguments) -> Node:
     """The project that a run, a sweep or a collection belongs to."""
-    return Node("Project", find(context.connection, project_table, id=row["project_id"]))
+    return Node("Project", context.batches.row("project", row["project_id"], _PROJECTS))
 
 
 TYPES: Registry[Context] = {

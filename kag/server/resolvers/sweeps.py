@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import RowMapping, Select, Text, cast, false, select
 
 from kag.server.arguments import Arguments, entity_of, input_of, json_object
+from kag.server.batches import counts_of
 from kag.server.context import Context, decode_id
 from kag.server.faults import needed
 from kag.server.graphql import Node, Registry
@@ -19,7 +20,7 @@ from kag.server.resolvers.pages import listed, queried
 from kag.server.resolvers.projects import project_of
 from kag.server.runs import find_project
 from kag.server.store import count, find
-from kag.server.sweeps import by_name, create, create_agent, edit, heartbeat, sweep_of, trials_of
+from kag.server.sweeps import by_name, create, create_agent, edit, heartbeat, sweep_of, trials_by_sweep
 from kag.server.tables import agents, attempts
 from kag.server.tables import runs as run_table
 from kag.server.tables import sweeps as sweep_table
@@ -64,6 +65,9 @@ def _sweeps(context: Context, row: RowMapping, arguments: Arguments) -> Node:
     return queried(context, "Sweep", query, [Key(known.id, falling=True)], arguments)
 
 
+_RUN_COUNTS = counts_of(run_table, run_table.c.sweep_id)
+
+
 def _runs(sweep: RowMapping) -> Select[Any]:
     return select(run_table).filter_by(sweep_id=sweep["id"]).order_by(run_table.c.created_at, run_table.c.id)
 
@@ -74,7 +78,8 @@ def _best_loss(context: Context, row: RowMapping, arguments: Arguments) -> float
     if sweep.metric is None:
         return None
     sign = -1.0 if sweep.metric.goal == "maximize" else 1.0
-    results = [trial.result for trial in trials_of(context.connection, row["id"]) if trial.result is not None]
+    tried = context.batches.get("sweep", row["id"], trials_by_sweep) or []
+    results = [trial.result for trial in tried if trial.result is not None]
     return min((sign * result for result in results if math.isfinite(result)), default=None)
 
 
@@ -122,7 +127,7 @@ TYPES: Registry[Context] = {
         "bestLoss": _best_loss,
         "project": project_of,
         "runs": listed("Run", _runs),
-        "runCount": lambda context, row, arguments: count(context.connection, run_table, sweep_id=row["id"]),
+        "runCount": lambda context, row, arguments: context.batches.get("sweep", row["id"], _RUN_COUNTS) or 0,
         "runCountExpected": lambda context, row, arguments: sweep_of(row["config"]).trial_count(),
         "agents": listed("Agent", _agents),
         "agent": optional("Agent", _agent),
