@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Select, select
+from sqlalchemy import ColumnElement, Connection, Select, func, select
 
 from kag.number import number, sound_json, sound_text
 from kag.server.arguments import json_object
@@ -24,10 +24,16 @@ LONGEST_KEY = 1_000
 
 
 def page(
-    connection: Connection, run_id: int, *, low: int | None, high: int | None, limit: int | None = None
+    connection: Connection,
+    run_id: int,
+    *,
+    low: int | None,
+    high: int | None,
+    limit: int | None = None,
+    stream: int = HISTORY,
 ) -> list[str]:
     """Lines of the history with low <= step < high, in order of step."""
-    query = _bodies(run_id, HISTORY).limit(limit)
+    query = _bodies(run_id, stream).limit(limit)
     if low is not None:
         query = query.where(lines.c.step >= low)
     if high is not None:
@@ -46,9 +52,13 @@ def is_page(low: int | None, high: int | None, count: int) -> bool:
 
 def sample(connection: Connection, run_id: int, stream: int, count: int) -> list[str]:
     """At most `count` lines, evenly spread, the first and the last among them."""
-    wanted = set(spread(count_rows(connection, lines, of_stream(run_id, stream)), count))
-    bodies = connection.execute(_bodies(run_id, stream)).scalars()
-    return [sound_text(body) for index, body in enumerate(bodies) if index in wanted]
+    total = count_rows(connection, lines, of_stream(run_id, stream))
+    if total <= count:
+        return page(connection, run_id, stream=stream, low=None, high=None)
+    numbered = func.row_number().over(order_by=(lines.c.step, lines.c.line)).label("position")
+    rows = select(lines.c.body, (numbered - 1).label("position")).where(of_stream(run_id, stream)).subquery()
+    query = select(rows.c.body).where(_is_spread(rows.c.position, total, count)).order_by(rows.c.position)
+    return [sound_text(body) for body in connection.execute(query).scalars().all()]
 
 
 def spread(total: int, count: int) -> list[int]:
@@ -56,7 +66,17 @@ def spread(total: int, count: int) -> list[int]:
     count = min(count, total)
     if count < 2:
         return list(range(count))
-    return sorted({round(i * (total - 1) / (count - 1)) for i in range(count)})
+    last, gaps = total - 1, count - 1
+    return [(2 * number * last + gaps) // (2 * gaps) for number in range(count)]
+
+
+def _is_spread(position: ColumnElement[int], total: int, count: int) -> ColumnElement[bool]:
+    """Whether a position is one that `spread` gives, of more than it gives: where the nearest of them is rounded to."""
+    if count < 2:
+        return position < count
+    last, gaps = total - 1, count - 1
+    nearest = (2 * position * gaps + last) // (2 * last)
+    return position == (2 * nearest * last + gaps) // (2 * gaps)
 
 
 def sampled_keys(connection: Connection, run_id: int, spec_text: Any) -> list[dict[str, Any]]:
