@@ -26,7 +26,9 @@ UNSAID = 100
 
 
 FEW = 10
-"""What a list is taken to hold of which nobody can ask for a part: the aliases of a version."""
+"""The same of what is short by its nature: the aliases of a version."""
+SHORT = frozenset({"ApiKeyConnection", "ArtifactAliasConnection", "TagConnection", "TeamConnection"})
+"""Connections that are."""
 
 
 class Cost(NamedTuple):
@@ -99,13 +101,14 @@ class _Sum:
         named = None if definition is None else get_named_type(definition.type)
         inner = self.selection(node.selection_set, named) if node.selection_set else Cost()
         if named is not None and named.name.endswith("Connection"):
-            return Cost(inner.depth + 1, inner.lists + 1, 1 + self.size(node.arguments or ()) * inner.answers)
+            size = self.size(node.arguments or (), FEW if named.name in SHORT else UNSAID)
+            return Cost(inner.depth + 1, inner.lists + 1, 1 + size * inner.answers)
         is_list = definition is not None and is_list_type(get_nullable_type(definition.type))
         # A connection counts its edges; a list that takes arguments may be long, any other is what one row has of it.
         lists = inner.lists + (1 if is_list and definition.args else 0)
         return Cost(inner.depth + 1, lists, 1 + (FEW if is_list and node.name.value != "edges" else 1) * inner.answers)
 
-    def size(self, arguments: Sequence[ast.ArgumentNode]) -> int:
+    def size(self, arguments: Sequence[ast.ArgumentNode], unsaid: int) -> int:
         """How many members of a list are asked for."""
         for one in arguments:
             if one.name.value == "first" and isinstance(one.value, ast.IntValueNode):
@@ -114,7 +117,7 @@ class _Sum:
                 value = self.variables.get(one.value.name.value)
                 if isinstance(value, (int, float)) and 0 <= value < 10**9:
                     return int(value)
-        return UNSAID
+        return unsaid
 
     def fragment(self, name: str) -> Cost:
         """The cost of a fragment wherever it is spread."""

@@ -8,13 +8,14 @@ import json
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import httpx
 import pytest
 import uvicorn
 from graphql import parse
+from starlette.requests import ClientDisconnect
 
 from kag.server import bounded_json, patterns
 from kag.server.connections import Protocol, backlog, places
@@ -80,12 +81,17 @@ def nested(levels: int, inner: str = "name", first: str = "") -> str:
     return f'{{project(name:"p"){{{f"runs{first}{{edges{{node{{project{{" * levels}{inner}{"}}}}" * levels}}}}}'
 
 
+def many(field: str) -> str:
+    """A field by more names than there may be lists."""
+    return " ".join(f"a{number}: {field}" for number in range(MAX_LISTS + 1))
+
+
 COSTLY = [
     (nested(3), "first"),
     (nested(6), "levels deep"),
     (nested(2, first="(first: 1000)"), "first"),
-    ('{project(name:"p"){' + " ".join(f"a{i}: runs(first: 1){{totalCount}}" for i in range(MAX_LISTS + 1)) + "}}", "lists"),
-    ('{project(name:"p"){run(name:"x"){' + " ".join(f"a{i}: history" for i in range(MAX_LISTS + 1)) + "}}}", "lists"),
+    ('{project(name:"p"){' + many("runs(first: 1){totalCount}") + "}}", "lists"),
+    ('{project(name:"p"){run(name:"x"){' + many("history") + "}}}", "lists"),
     ("{viewer{...A}} " + "".join(
         f"fragment {one} on User{{projects{{edges{{node{{user{{...{two}}}}}}}}}}} " for one, two in ("AB", "BC", "CD")
     ) + "fragment D on User{name}", "first"),
@@ -215,6 +221,7 @@ def test_a_thousand_questions_leave_a_thread_for_everything_else(site: Any, monk
 
 
 NUL = "a\x00b"
+FILES = 'query($n: String!){project(name:"p"){run(name:"first"){files(pattern:$n){edges{node{name}}}}}}'
 UPSERT = "mutation($i: UpsertBucketInput!){upsertBucket(input:$i){inserted}}"
 
 
@@ -228,8 +235,8 @@ UPSERT = "mutation($i: UpsertBucketInput!){upsertBucket(input:$i){inserted}}"
         ('query($n: String!){project(name:"p"){artifactType(name:$n){id}}}', {"n": NUL}),
         ('query($n: ID!){artifact(id:$n){id}}', {"n": encode_id("Artifact", 2**31)}),
         ("mutation($n: ID!){deleteRun(input:{id:$n}){success}}", {"n": encode_id("Run", 2**40)}),
-        ('query($n: String!){project(name:"p"){run(name:"first"){files(pattern:$n){edges{node{name}}}}}}', {"n": "a\\"}),
-        ('query($n: String!){project(name:"p"){run(name:"first"){files(pattern:$n){edges{node{name}}}}}}', {"n": "%" * 2000}),
+        (FILES, {"n": "a\\"}),
+        (FILES, {"n": "%" * 2000}),
         (RUNS, {"f": json.dumps({"display_name": {"$in": ["a", "\x00"]}})}),
     ],
 )  # fmt: skip
@@ -302,9 +309,8 @@ def test_who_does_not_take_an_answer_is_let_go() -> None:
     async def stuck(message: Any) -> None:
         await never()
 
-    with pytest.raises(Exception, match="") as caught:
+    with pytest.raises(ClientDisconnect):
         asyncio.run(Paced(app, Pace(patience=0.0))({"type": "http"}, never, stuck))
-    assert type(caught.value).__name__ == "ClientDisconnect"
 
 
 @contextmanager
@@ -338,40 +344,37 @@ def test_half_a_header_has_its_time() -> None:
         header_seconds = 0.05
 
     with served_by(Hasty) as address:
-        for begun in (b"", HALF, WHOLE + HALF):
+        for before, begun in ((b"", b""), (b"", HALF), (WHOLE, HALF)):
             with socket.create_connection(address, timeout=60) as client:
+                client.sendall(before)
+                assert not before or b"204" in client.recv(1000)
                 client.sendall(begun)
-                received = b"".join(iter(lambda client=client: client.recv(1000), b""))
-                assert (b"204" in received) is (WHOLE in begun)
+                assert client.recv(1000) == b""
 
 
 def test_who_comes_last_gets_the_place_of_who_is_idle_longest(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("kag.server.connections.places", lambda descriptors: 3)
-    with served_by(Protocol) as address:
-        held = [socket.create_connection(address, timeout=60) for _ in range(3)]
+    with served_by(Protocol) as address, ExitStack() as stack:
+        held = [stack.enter_context(socket.create_connection(address, timeout=60)) for _ in range(3)]
         for client in held:
             client.sendall(WHOLE)
             assert b"204" in client.recv(1000)
         with socket.create_connection(address, timeout=60) as last:
             last.sendall(WHOLE)
             assert b"204" in last.recv(1000)
-        with pytest.raises(ConnectionError):
-            held[0].recv(1000)
+        assert held[0].recv(1000) == b""
         held[1].sendall(WHOLE)
         assert b"204" in held[1].recv(1000)
-        for client in held:
-            client.close()
 
 
 def test_an_unfinished_body_does_not_keep_a_server_from_stopping(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("kag.server.connections.LAST_SECONDS", 0.05)
-    with served_by(Protocol) as address:
-        client = socket.create_connection(address, timeout=60)
+    with ExitStack() as stack, served_by(Protocol) as address:
+        client = stack.enter_context(socket.create_connection(address, timeout=60))
         client.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
         with socket.create_connection(address, timeout=60) as other:
             other.sendall(WHOLE)
             assert b"204" in other.recv(1000), "the request before it has been seen, too"
-    client.close()
 
 
 @pytest.mark.parametrize("descriptors", [64, 256, 1024, 1_000_000])
