@@ -30,6 +30,7 @@ from kag.server.context import Settings
 from kag.server.faults import Fault, NotFound
 from kag.server.files import attach, blob_path, drop_unnamed, media_type, receive
 from kag.server.filestream import ingest
+from kag.server.foresight import Foresight
 from kag.server.keys import key_of_header, signing_secret
 from kag.server.links import claim_of
 from kag.server.pace import Pace, Paced
@@ -38,6 +39,7 @@ from kag.server.page.routes import routes as page_routes
 from kag.server.page.site import Site
 from kag.server.page.visit import check_origin
 from kag.server.resolvers import registry
+from kag.server.resolvers.sweeps import FORESEEN
 from kag.server.runs import run_by_path
 from kag.server.schema import Documents, served
 from kag.server.store import Store
@@ -107,9 +109,14 @@ class Server:
         document = self.documents.checked(query)
         operation = graphql.operation_of(document, name)
         writes = graphql.writes(operation)
+        foresight = Foresight()
+        if writes and graphql.asks_any(FORESEEN, operation):
+            with self.site.store.read() as connection:
+                context = self.site.asked(connection, request, user, self.site.clock(), foresight=foresight)
+                graphql.execute(FORESEEN, self.documents.schema, document, operation, variables, context)
         with self.site.store.write() if writes else self.site.store.read() as connection:
             now, writer = self.site.clock(), sharing_writer(request)
-            context = self.site.asked(connection, request, user, now, writer, reads=not writes)
+            context = self.site.asked(connection, request, user, now, writer, reads=not writes, foresight=foresight)
             schema = self.documents.schema
             data, unknown = graphql.execute(self.registry, schema, document, operation, variables, context)
         for path in dict.fromkeys(unknown):

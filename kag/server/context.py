@@ -15,6 +15,8 @@ from kag.server.batches import Batches
 from kag.server.faults import Fault
 from kag.server.links import Links
 from kag.sweep import Limits
+from kag.sweep.step import Draw
+from kag.sweep.suggest import suggest
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,8 @@ class Context:
     """Seconds since the epoch."""
     started: float
     """When this server started: nobody could report before."""
+    foresight: Draw = suggest
+    """Gives the next point of a search."""
     writer: str = ""
     """Which of the clients that share a run this is; "" outside of W&B's shared mode."""
 

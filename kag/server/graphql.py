@@ -67,6 +67,12 @@ def writes(operation: ast.OperationDefinitionNode) -> bool:
     return operation.operation.value == "mutation"
 
 
+def asks_any(registry: Registry[C], operation: ast.OperationDefinitionNode) -> bool:
+    """Whether one of a registry's mutations stands in an operation, not counting those in fragments."""
+    selected = operation.selection_set.selections
+    return any(isinstance(one, ast.FieldNode) and one.name.value in registry["Mutation"] for one in selected)
+
+
 def execute(
     registry: Registry[C],
     schema: GraphQLSchema,

@@ -26,6 +26,8 @@ from kag.server.page.session import Attempts, Sessions
 from kag.server.page.templates import environment, path_of
 from kag.server.page.visit import Visit
 from kag.server.store import Store
+from kag.sweep.step import Draw
+from kag.sweep.suggest import suggest
 
 PROJECTS = 8
 """Projects that are held: those that were looked at last."""
@@ -86,12 +88,20 @@ class Site:
         return self.asked(connection, visit.request, visit.session.user, visit.now)
 
     def asked(
-        self, connection: Connection, request: Request, user: str, now: float, writer: str = "", *, reads: bool = False
+        self,
+        connection: Connection,
+        request: Request,
+        user: str,
+        now: float,
+        writer: str = "",
+        *,
+        reads: bool = False,
+        foresight: Draw = suggest,
     ) -> Context:
         """A request as the resolvers of the protocol see it; `reads` if it changes nothing."""
         links = Links(self.secret, base_of(request))
         batches = Batches(connection, keep=reads)
-        return Context(connection, batches, self.settings, links, user, now, self.started, writer)
+        return Context(connection, batches, self.settings, links, user, now, self.started, foresight, writer)
 
 
 def base_of(request: Request) -> str:
