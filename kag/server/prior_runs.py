@@ -11,9 +11,8 @@ from kag.number import number
 from kag.server.arguments import json_object
 from kag.server.context import Context
 from kag.server.faults import NotFound
-from kag.server.filters import RunView, matches
-from kag.server.runs import WITH_SWEEP
-from kag.server.store import all_rows
+from kag.server.filters import RunView
+from kag.server.run_list import RunList
 from kag.server.sweeps import save_trials, sweep_of
 from kag.server.tables import runs
 from kag.sweep import Sweep, Trial, TrialState
@@ -29,12 +28,11 @@ def adopt(context: Context, row: RowMapping, filters: Any) -> None:
         NotFound: no run fits, or none fits one of the filters that `$or` lists.
     """
     wanted = json_object("priorRunsFilters", filters)
-    query = WITH_SWEEP.where(runs.c.project_id == row["project_id"]).order_by(runs.c.created_at, runs.c.id)
-    views = [RunView(run, context.shown_state(run)) for run in all_rows(context.connection, query)]
     for one in wanted.get("$or") or [wanted]:
-        if not any(matches(view, one) for view in views):
+        if not RunList(context, row["project_id"], one).count():
             raise NotFound(f"no run of this project fits {one!r}, which the sweep is to begin with")
-    found = [view for view in views if matches(view, wanted)]
+    fitting = RunList(context, row["project_id"], wanted).page(seen=[], first=None)
+    found = [RunView(run, context.shown_state(run)) for run in fitting.rows]
     numbers = [view.row["id"] for view in found]
     context.connection.execute(runs.update().where(runs.c.id.in_(numbers)).values(sweep_id=row["id"]))
     sweep = sweep_of(row["config"])
