@@ -62,7 +62,7 @@ def sharing_writer(request: Request) -> str:
     return (headers.get("x-wandb-async-client-id") or headers.get("x-wandb-client-id") or "")[:64]
 
 
-QUESTIONS = 8
+QUESTIONS = 4
 """GraphQL requests that are worked on at once: however many are sent, threads are left for everything else."""
 NO_WEBSOCKETS = "this server has no websockets"
 
