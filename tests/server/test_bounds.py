@@ -239,6 +239,16 @@ def test_what_some_database_does_not_keep_is_refused_by_all(site: Any, query: st
     assert "the server failed" not in answer.text
 
 
+def test_fewer_than_no_lines_are_none(site: Any) -> None:
+    """SQLite takes a negative limit for none, and PostgreSQL takes it for an error."""
+    site.run()
+    site.stream({"files": {"output.log": {"offset": 0, "content": ["one", "two"]}}})
+    query = 'query($n: Int){project(name:"p"){run(name:"first"){logLines(last:$n){edges{node{line}}}}}}'
+    for last, shown in ((-1, 0), (0, 0), (1, 1), (2**31, 2)):
+        edges = site.ask(query, n=last)["project"]["run"]["logLines"]["edges"]
+        assert len(edges) == shown
+
+
 def test_a_page_of_another_site_can_ask_nothing(site: Any) -> None:
     site.run()
     body = {"query": "{viewer{id}}"}
