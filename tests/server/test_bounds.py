@@ -244,7 +244,7 @@ def test_fewer_than_no_lines_are_none(site: Any) -> None:
     site.run()
     site.stream({"files": {"output.log": {"offset": 0, "content": ["one", "two"]}}})
     query = 'query($n: Int){project(name:"p"){run(name:"first"){logLines(last:$n){edges{node{line}}}}}}'
-    for last, shown in ((-1, 0), (0, 0), (1, 1), (2**31, 2)):
+    for last, shown in ((-1, 0), (0, 0), (1, 1), (100, 2)):
         edges = site.ask(query, n=last)["project"]["run"]["logLines"]["edges"]
         assert len(edges) == shown
 
