@@ -13,8 +13,10 @@ import logging
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from typing import Any
 
+from anyio import CapacityLimiter, to_thread
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, JSONResponse, Response
@@ -28,15 +30,19 @@ from kag.server.context import Settings
 from kag.server.faults import Fault, Forbidden, NotFound, Refused
 from kag.server.files import attach, blob_path, drop_unnamed, media_type, receive, remove
 from kag.server.filestream import ingest
+from kag.server.foresight import Foresight
 from kag.server.health import Health
 from kag.server.keys import key_named, key_of_header, signing_secret
 from kag.server.links import claim_of
 from kag.server.metrics import Measured, Metrics
+from kag.server.pace import Pace, Paced
 from kag.server.page.routes import fault_page, wants_page
 from kag.server.page.routes import routes as page_routes
 from kag.server.page.site import Site
+from kag.server.page.visit import check_origin
 from kag.server.private import private_folder
 from kag.server.resolvers import registry, seen
+from kag.server.resolvers.sweeps import FORESEEN
 from kag.server.rights import Act, Key, ask
 from kag.server.runs import run_by_path
 from kag.server.schema import Documents, served
@@ -67,6 +73,11 @@ def sharing_writer(request: Request) -> str:
     return (headers.get("x-wandb-async-client-id") or headers.get("x-wandb-client-id") or "")[:64]
 
 
+QUESTIONS = 4
+"""GraphQL requests that are worked on at once: however many are sent, threads are left for everything else."""
+NO_WEBSOCKETS = "this server has no websockets"
+
+
 class Server:
     """The handlers of the client's protocol, with what they share."""
 
@@ -77,6 +88,7 @@ class Server:
         self.registry = registry()
         self.documents = Documents(served())
         self.reported: set[str] = set()
+        self.questions = CapacityLimiter(QUESTIONS)
 
     def routes(self) -> list[Route]:
         """Everything that is served."""
@@ -105,20 +117,28 @@ class Server:
 
     async def query(self, request: Request) -> Response:
         """One GraphQL operation in one transaction."""
+        check_origin(request, self.site.base(request))
         key = await self._authenticated(request)
         body = await read_json(request, limit=self.site.settings.max_body)
         query, variables = body.get("query"), body.get("variables") or {}
         if not isinstance(query, str) or not isinstance(variables, dict):
             raise Fault("a GraphQL request needs a query, and variables as an object")
         name = body.get("operationName")
-        return JSONResponse(await run_in_threadpool(self._execute, request, key, query, variables, name))
+        execute = partial(self._execute, request, key, query, variables, name)
+        return await to_thread.run_sync(execute, limiter=self.questions)
 
-    def _execute(self, request: Request, key: Key, query: str, variables: dict[str, Any], name: Any) -> dict[str, Any]:
+    def _execute(self, request: Request, key: Key, query: str, variables: dict[str, Any], name: Any) -> Response:
         document = self.documents.checked(query)
         operation = graphql.operation_of(document, name)
-        transaction = self.site.store.write if graphql.writes(operation) else self.site.store.read
-        with transaction() as connection:
-            context = self.site.asked(connection, request, key, self.site.clock(), sharing_writer(request))
+        writes = graphql.writes(operation)
+        foresight = Foresight()
+        if writes and graphql.asks_any(FORESEEN, operation):
+            with self.site.store.read() as connection:
+                context = self.site.asked(connection, request, key, self.site.clock(), foresight=foresight)
+                graphql.execute(FORESEEN, self.documents.schema, document, operation, variables, context)
+        with self.site.store.write() if writes else self.site.store.read() as connection:
+            now, writer = self.site.clock(), sharing_writer(request)
+            context = self.site.asked(connection, request, key, now, writer, reads=not writes, foresight=foresight)
             schema = self.documents.schema
             data, unknown = graphql.execute(self.registry, schema, document, operation, variables, context, seen)
         for path in dict.fromkeys(unknown):
@@ -127,11 +147,12 @@ class Server:
         self.reported.update(unknown)
         if self.site.settings.strict and unknown:
             errors = [{"message": f"unknown field {path}", "path": path.split(".")} for path in unknown]
-            return {"data": None, "errors": errors}
-        return {"data": data}
+            return JSONResponse({"data": None, "errors": errors})
+        return JSONResponse({"data": data})
 
     async def file_stream(self, request: Request) -> Response:
         """What a run logs."""
+        check_origin(request, self.site.base(request))
         key = await self._authenticated(request)
         body = await read_json(request, limit=self.site.settings.max_body)
         return JSONResponse(await run_in_threadpool(self._ingest, request, key, body))
@@ -199,6 +220,9 @@ class Boundary:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008, "reason": NO_WEBSOCKETS})
+            return
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
@@ -213,6 +237,7 @@ class Boundary:
         response: Response
         try:
             self._check_host(Request(scope))
+            _check_upgrade(Request(scope))
             await self.app(scope, receive, noting)
             return
         except ClientDisconnect:
@@ -261,6 +286,11 @@ class Boundary:
         return response
 
 
+def _check_upgrade(request: Request) -> None:
+    if request.headers.get("upgrade", "").lower() == "websocket":
+        raise Fault(NO_WEBSOCKETS)
+
+
 async def _missing(scope: Scope, receive: Receive, send: Send) -> None:
     raise NotFound("there is no such page")
 
@@ -280,4 +310,5 @@ def make_app(store: Store, settings: Settings, clock: Callable[[], float] = time
     drop_unnamed(store, settings.files)
     site = Site(store, settings, secret, clock)
     metrics = Metrics(store, settings.files)
-    return Measured(Boundary(Router(routes=Server(site, metrics).routes(), default=_missing), site), metrics)
+    paced = Paced(Router(routes=Server(site, metrics).routes(), default=_missing), Pace())
+    return Measured(Boundary(paced, site), metrics)

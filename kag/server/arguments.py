@@ -6,11 +6,15 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from kag.number import sound_json
+from kag.server import bounded_json
 from kag.server.context import Context
 from kag.server.faults import Fault
 
 Arguments = dict[str, Any]
 T = TypeVar("T")
+
+MAX_ITEMS = 30_000
+"""Items of a list: each may become a parameter of one query, of which databases take some tens of thousands."""
 
 
 def items(given: Mapping[str, Any], name: str, kind: type[T]) -> list[T]:
@@ -20,6 +24,8 @@ def items(given: Mapping[str, Any], name: str, kind: type[T]) -> list[T]:
         return []
     if not isinstance(found, list) or not all(isinstance(one, kind) for one in found):
         raise Fault(f"{name} must be a list of {'words' if kind is str else 'objects'}")
+    if len(found) > MAX_ITEMS:
+        raise Fault(f"{name} may have {MAX_ITEMS} items at most")
     return found
 
 
@@ -40,6 +46,7 @@ def kept_object(what: str, text: Any) -> tuple[dict[str, Any], str]:
     """A JSON object from its text, and the text to keep, both made sound (`kag.number.sound_json`), or a Fault."""
     if not isinstance(text, (str, bytes)):
         raise Fault(f"{what} is not JSON")
+    bounded_json.check([text.encode(errors="surrogatepass") if isinstance(text, str) else text])
     try:
         value, kept = sound_json(text.decode() if isinstance(text, bytes) else text)
     except (ValueError, RecursionError) as error:

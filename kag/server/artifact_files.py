@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from sqlalchemy import Connection, RowMapping, select
+from sqlalchemy import Connection, RowMapping, func, select
 
 from kag.server.context import Context
 from kag.server.faults import Refused
@@ -25,6 +25,14 @@ def files_of(connection: Connection, artifact_id: int) -> Sequence[RowMapping]:
         .order_by(artifact_files.c.name)
     )
     return all_rows(connection, query)
+
+
+def extents(connection: Connection, artifact_ids: Sequence[int]) -> dict[int, tuple[int, int]]:
+    """Number and bytes of the files of some versions that have arrived."""
+    owner = artifact_files.c.artifact_id
+    query = select(owner, func.count(), func.sum(blobs.c.size)).join(blobs, artifact_files.c.blob_id == blobs.c.id)
+    found = connection.execute(query.where(owner.in_(artifact_ids)).group_by(owner))
+    return {number: (count, int(size)) for number, count, size in found}
 
 
 def add_files(context: Context, artifact_id: int, digests: Mapping[str, str]) -> dict[str, RowMapping]:

@@ -128,7 +128,7 @@ def _parent(context: Context, project_id: int, run: RowMapping) -> tuple[RowMapp
 def _forked(context: Context, run: RowMapping, parent: RowMapping, last: int) -> RowMapping:
     """The run with the parent's rows up to a step, as its own first lines."""
     connection = context.connection
-    rows = list(page(connection, parent["id"], low=None, high=last + 1))
+    rows = page(connection, parent["id"], low=None, high=last + 1)
     parsed = [json.loads(row) for row in rows]
     copies = [
         line_row(run["id"], HISTORY, "", place, step_of(row, place), body)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import zlib
 from collections.abc import AsyncIterator
 from typing import Any
 
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
+from kag.server import bounded_json
 from kag.server.faults import Fault
 
 
@@ -30,23 +31,20 @@ async def chunks(request: Request, *, limit: int) -> AsyncIterator[bytes]:
 
 
 async def read_json(request: Request, *, limit: int) -> dict[str, Any]:
-    """A JSON object, decompressed if it came as gzip.
+    """A JSON object, decompressed if it came as gzip. That is done in a thread: other requests go on meanwhile.
 
     Raises:
-        Fault: too large, truncated, in another encoding, or no JSON object.
+        Fault: too large, truncated, in another encoding, no JSON object, or beyond the bounds of `bounded_json`.
     """
     encoding = request.headers.get("content-encoding", "identity").lower()
     if encoding not in ("identity", "gzip"):
         raise Fault(f"content encoding {encoding!r} is not served", status=415)
-    parts = [chunk async for chunk in chunks(request, limit=limit)]
-    data = b"".join(parts)
-    if encoding == "gzip":
-        data = unzipped(data, limit=limit)
-    try:
-        value = json.loads(data)
-        json.dumps(value, ensure_ascii=False).encode()
-    except (ValueError, RecursionError) as error:
-        raise Fault("the body is not JSON in UTF-8") from error
+    data = b"".join([chunk async for chunk in chunks(request, limit=limit)])
+    return await run_in_threadpool(_json_object, data, encoding, limit)
+
+
+def _json_object(data: bytes, encoding: str, limit: int) -> dict[str, Any]:
+    value = bounded_json.loads(unzipped(data, limit=limit) if encoding == "gzip" else data)
     if not isinstance(value, dict):
         raise Fault("the body is no JSON object")
     return value

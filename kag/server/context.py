@@ -12,10 +12,13 @@ from types import MappingProxyType
 from sqlalchemy import Connection, RowMapping
 
 from kag.server.base import Base
+from kag.server.batches import Batches
 from kag.server.faults import Fault
 from kag.server.links import Links
 from kag.server.rights import Act, Key, Thing, ask
 from kag.sweep import Limits
+from kag.sweep.step import Draw
+from kag.sweep.suggest import suggest
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,9 @@ class Settings:
     limits: Limits = field(default_factory=Limits)
     """Patience with agents."""
 
+
+MAX_ID = 2**31 - 1
+"""The largest number of a row: PostgreSQL takes no larger one for the key of a table, not even in a question."""
 
 SILENT: Mapping[str, str] = MappingProxyType({"running": "crashed", "preempting": "preempted"})
 """State of a run that may log -> what it is when its process is gone without a word."""
@@ -68,6 +74,7 @@ class Context:
     """One request."""
 
     connection: Connection
+    batches: Batches
     settings: Settings
     links: Links
     key: Key
@@ -75,6 +82,8 @@ class Context:
     """Seconds since the epoch."""
     started: float
     """When this server started: nobody could report before."""
+    foresight: Draw = suggest
+    """Gives the next point of a search."""
     writer: str = ""
     """Which of the clients that share a run this is; "" outside of W&B's shared mode."""
 
@@ -87,9 +96,14 @@ class Context:
         """Let something be done, or raise Forbidden."""
         ask(self.key, act, thing)
 
+    @property
+    def patience(self) -> Patience:
+        """When a run that fell silent counts as crashed."""
+        return Patience(self.started, self.settings.crashed_after)
+
     def shown_state(self, run: RowMapping) -> str:
         """The state of a run as a client sees it."""
-        return Patience(self.started, self.settings.crashed_after).shown_state(run, now=self.now)
+        return self.patience.shown_state(run, now=self.now)
 
 
 def encode_id(kind: str, number: int) -> str:
@@ -101,7 +115,7 @@ def decode_id(kind: str, text: object) -> int:
     """The row of an id; a Fault if it is no id of this kind."""
     try:
         found, _, number = base64.b64decode(str(text).encode(), validate=True).decode().partition(":")
-        if found == kind and number.isdecimal() and len(number) < 12:
+        if found == kind and number.isascii() and number.isdecimal() and len(number) < 12 and int(number) <= MAX_ID:
             return int(number)
     except (binascii.Error, UnicodeDecodeError, UnicodeEncodeError):
         pass

@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping, select
 
 from kag.number import number
+from kag.server import bounded_json
 from kag.server.arguments import kept_object
 from kag.server.faults import Fault
 from kag.server.runs import STREAMS, next_line, of_stream
@@ -120,6 +121,7 @@ def _store(
         rows = [line_row(run["id"], stream, writer, offset + i, offset + i, text) for i, text in enumerate(texts)]
         upsert(connection, lines, rows, key=_KEY, update=["body"])
         return {}
+    bounded_json.check(line.encode() for line in content)
     read = [kept_object("a line", line) for line in content]
     parsed, content = [row for row, _ in read], [line for _, line in read]
     if writer and stream == HISTORY:

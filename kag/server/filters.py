@@ -6,22 +6,24 @@ import json
 import math
 import operator
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import RowMapping
 
 from kag.number import number, sound_json
+from kag.server import patterns
 from kag.server.faults import Fault
-from kag.server.history import reach
-from kag.server.order import Place, rank, words
+from kag.server.history import checked_key, reach
+from kag.server.keyset import Place
+from kag.server.order import rank, words
 
 MAX_DEPTH = 40
 
 _TIMES = ("created_at", "heartbeat_at")
 _TEXTS = ("name", "display_name", "description", "notes", "job_type", "user", "host", "commit", "sweep_name")
-_COLUMNS = {name: name for name in (*_TIMES, *_TEXTS)} | {
+COLUMNS = {name: name for name in (*_TIMES, *_TEXTS)} | {
     "group": "group_name",
     "username": "user",
     "sweep": "sweep_name",
@@ -39,9 +41,29 @@ def _dotted(key: str) -> str:
     return _QUOTED.sub(r".\2", key)
 
 
-def _snake(key: str) -> str:
+def snake(key: str) -> str:
     """A key as the database writes it: clients write `createdAt` and `created_at`."""
     return re.sub("[A-Z]", lambda letter: f"_{letter[0].lower()}", key)
+
+
+def _column(key: str) -> str | None:
+    """The column that holds what a key names; None for what is worked out, and for what no run has."""
+    head = snake(_dotted(checked_key(key)).partition(".")[0])
+    return "tags" if head == "tags" else _TREES.get(head, COLUMNS.get(snake(key)))
+
+
+def reads(expression: Any, order: Any) -> set[str]:
+    """The columns that a filter and an order look at, besides those of state and times."""
+    keys = [*_keys(expression), *(key for key, _ in words(order))]
+    return {column for column in map(_column, keys) if column is not None}
+
+
+def _keys(expression: Any) -> Iterator[str]:
+    for key, wanted in expression.items() if isinstance(expression, Mapping) else ():
+        if not key.startswith("$"):
+            yield key
+        for one in wanted if isinstance(wanted, list) else [wanted]:
+            yield from _keys(one) if key.startswith("$") else ()
 
 
 class RunView:
@@ -64,7 +86,7 @@ class RunView:
 
     def get(self, key: str) -> tuple[bool, Any]:
         """Whether the run has a value at a key, and the value."""
-        head, _, rest = _dotted(key).partition(".")
+        head, _, rest = _dotted(checked_key(key)).partition(".")
         if key == "state":
             return True, self.state
         if key == "duration":
@@ -72,7 +94,7 @@ class RunView:
         if head == "tags":
             tags = json.loads(self.row["tags"])
             return True, rest in tags if rest else tags
-        tree, column = _TREES.get(_snake(head)), _COLUMNS.get(_snake(key))
+        tree, column = _TREES.get(snake(head)), COLUMNS.get(snake(key))
         if tree == "config" and rest:
             return self._configured(rest)
         if tree is not None and (rest or tree == "history_keys"):
@@ -114,15 +136,19 @@ def _holds(view: RunView, key: str, wanted: Any, depth: int) -> bool:
     if key.startswith("$"):
         raise Fault(f"no operator {key}")
     found, value = view.get(key)
-    if _COLUMNS.get(_snake(key)) in _TIMES:
-        wanted = _times(wanted)
+    if COLUMNS.get(snake(key)) in _TIMES:
+        wanted = times(wanted)
     return compare(found, value, wanted, depth)
 
 
-def _times(wanted: Any) -> Any:
-    """Times are compared as seconds."""
+def times(wanted: Any) -> Any:
+    """What a time is compared with, as seconds.
+
+    Raises:
+        Fault: it is no time.
+    """
     if isinstance(wanted, Mapping):
-        return {name: _times(value) for name, value in wanted.items()}
+        return {name: times(value) for name, value in wanted.items()}
     if isinstance(wanted, str):
         try:
             moment = datetime.fromisoformat(wanted)
@@ -152,7 +178,7 @@ def _operate(name: str, found: bool, value: Any, operand: Any, depth: int) -> bo
     if name == "$not":
         return not compare(found, value, operand, depth + 1)
     if name == "$regex":
-        return isinstance(value, str) and _pattern(operand).search(value) is not None
+        return patterns.search(operand, value if isinstance(value, str) else "") and isinstance(value, str)
     if name in ("$eq", "$ne"):
         return _equal(value, operand) is (name == "$eq")
     if name == "$exists":
@@ -189,16 +215,6 @@ def _remains(value: Any, operand: Any) -> bool:
         return False
     left = abs(int(value)) % abs(divisor)
     return (left if value >= 0 else -left) == remainder
-
-
-def _pattern(text: Any) -> re.Pattern[str]:
-    """Only a short pattern without nested repeats: matching must not take for ever."""
-    if not isinstance(text, str) or len(text) > 200 or re.search(r"[*+}]\)?[*+{]|\([^)]*[*+}][^)]*\)[*+{]", text):
-        raise Fault("$regex needs a text of at most 200 characters without repeated repeats")
-    try:
-        return re.compile(text)
-    except (re.error, OverflowError, RecursionError) as error:
-        raise Fault(f"no regular expression: {text!r}") from error
 
 
 def _equal(value: Any, wanted: Any) -> bool:

@@ -23,6 +23,7 @@ from graphql import (
 )
 from graphql.language import ast
 
+from kag.server.cost import MAX_ANSWERS, check_cost, too_much
 from kag.server.faults import Fault, Refused
 from kag.server.refused import REFUSED
 from kag.server.schema import taken
@@ -42,6 +43,7 @@ class Node:
     type: str
     """Whose resolvers answer. The client sees the type of the schema, where that is not for the object to say."""
     value: Any = None
+    """What resolvers get. Of a plain object, what costs a query is a function, which is called if somebody asks."""
 
 
 def operation_of(document: ast.DocumentNode, name: str | None) -> ast.OperationDefinitionNode:
@@ -63,6 +65,12 @@ def operation_of(document: ast.DocumentNode, name: str | None) -> ast.OperationD
 def writes(operation: ast.OperationDefinitionNode) -> bool:
     """Whether an operation may change the database: no question does."""
     return operation.operation.value == "mutation"
+
+
+def asks_any(registry: Registry[C], operation: ast.OperationDefinitionNode) -> bool:
+    """Whether one of a registry's mutations stands in an operation, not counting those in fragments."""
+    selected = operation.selection_set.selections
+    return any(isinstance(one, ast.FieldNode) and one.name.value in registry["Mutation"] for one in selected)
 
 
 def execute(
@@ -96,6 +104,10 @@ def execute(
             given[name] = variables[name]
         elif definition.default_value is not None:
             given[name] = value_from_ast_untyped(definition.default_value)
+    try:
+        check_cost(schema, operation, fragments, given)
+    except RecursionError as error:
+        raise Fault("malformed GraphQL: nested too deeply") from error
     run = _Execution(registry, schema, operation, fragments, given, context, seen)
     root = schema.get_root_type(operation.operation)
     if root is None:
@@ -116,6 +128,8 @@ class _Execution(Generic[C]):
     context: C
     seen: Callable[[C, Node], None]
     unknown: list[str] = field(default_factory=list)
+    answers: int = 0
+    """Fields and members of lists so far."""
     taken: dict[int, dict[str, Any]] = field(default_factory=dict)
     """Arguments by the id of their field's node: a list asks the same of each of its members."""
 
@@ -133,6 +147,7 @@ class _Execution(Generic[C]):
 
     def field(self, node: Node, kind: GraphQLObjectType, nodes: list[ast.FieldNode], path: tuple[str, ...]) -> Any:
         name = nodes[0].name.value
+        self.count(1)
         if name == "__typename":
             return kind.name
         if name in ("__schema", "__type") and kind is self.schema.query_type:
@@ -142,12 +157,19 @@ class _Execution(Generic[C]):
         if definition is not None and resolvers is not None and name in resolvers:
             value = resolvers[name](self.context, node.value, self.arguments(nodes[0], definition))
         elif definition is not None and resolvers is None and name in node.value:
-            value = node.value[name]
+            held = node.value[name]
+            value = held() if callable(held) else held
         else:
             self.unknown.append(".".join((node.type, *here)))
             return None
         selections = [one.selection_set for one in nodes if one.selection_set is not None]
         return self.complete(value, definition, selections, here)
+
+    def count(self, answers: int) -> None:
+        """Lists may be longer than anybody said beforehand."""
+        self.answers += answers
+        if self.answers > MAX_ANSWERS:
+            raise too_much(self.answers)
 
     def complete(
         self, value: Any, definition: GraphQLField, selections: list[ast.SelectionSetNode], path: tuple[str, ...]
@@ -157,6 +179,7 @@ class _Execution(Generic[C]):
             kind: Any = declared if is_object_type(declared) else self.schema.type_map[value.type]
             return self.object(value, kind, selections, path)
         if isinstance(value, (list, tuple)):
+            self.count(len(value))
             return [self.complete(item, definition, selections, path) for item in value]
         return value
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Select, select
+from sqlalchemy import ColumnElement, Connection, Select, func, select
 
 from kag.number import number, sound_json, sound_text
 from kag.server.arguments import json_object
@@ -17,18 +17,28 @@ from kag.server.tables import HISTORY, lines
 
 MAX_SAMPLES = 100_000
 """Rows of one answer."""
+MAX_KEYS = 10_000
+"""Keys that are asked for at once."""
+LONGEST_KEY = 1_000
+"""Letters of a key that is asked for."""
 
 
 def page(
-    connection: Connection, run_id: int, *, low: int | None, high: int | None, limit: int | None = None
-) -> Iterator[str]:
+    connection: Connection,
+    run_id: int,
+    *,
+    low: int | None,
+    high: int | None,
+    limit: int | None = None,
+    stream: int = HISTORY,
+) -> list[str]:
     """Lines of the history with low <= step < high, in order of step."""
-    query = _bodies(run_id, HISTORY).limit(limit)
+    query = _bodies(run_id, stream).limit(limit)
     if low is not None:
         query = query.where(lines.c.step >= low)
     if high is not None:
         query = query.where(lines.c.step < high)
-    yield from map(sound_text, connection.execute(query).scalars())
+    return [sound_text(body) for body in connection.execute(query).scalars().all()]
 
 
 def _bodies(run_id: int, stream: int) -> Select[Any]:
@@ -42,9 +52,13 @@ def is_page(low: int | None, high: int | None, count: int) -> bool:
 
 def sample(connection: Connection, run_id: int, stream: int, count: int) -> list[str]:
     """At most `count` lines, evenly spread, the first and the last among them."""
-    wanted = set(spread(count_rows(connection, lines, of_stream(run_id, stream)), count))
-    bodies = connection.execute(_bodies(run_id, stream)).scalars()
-    return [sound_text(body) for index, body in enumerate(bodies) if index in wanted]
+    total = count_rows(connection, lines, of_stream(run_id, stream))
+    if total <= count:
+        return page(connection, run_id, stream=stream, low=None, high=None)
+    numbered = func.row_number().over(order_by=(lines.c.step, lines.c.line)).label("position")
+    rows = select(lines.c.body, (numbered - 1).label("position")).where(of_stream(run_id, stream)).subquery()
+    query = select(rows.c.body).where(_is_spread(rows.c.position, total, count)).order_by(rows.c.position)
+    return [sound_text(body) for body in connection.execute(query).scalars().all()]
 
 
 def spread(total: int, count: int) -> list[int]:
@@ -52,7 +66,17 @@ def spread(total: int, count: int) -> list[int]:
     count = min(count, total)
     if count < 2:
         return list(range(count))
-    return sorted({round(i * (total - 1) / (count - 1)) for i in range(count)})
+    last, gaps = total - 1, count - 1
+    return [(2 * number * last + gaps) // (2 * gaps) for number in range(count)]
+
+
+def _is_spread(position: ColumnElement[int], total: int, count: int) -> ColumnElement[bool]:
+    """Whether a position is one that `spread` gives, of more than it gives: where the nearest of them is rounded to."""
+    if count < 2:
+        return position < count
+    last, gaps = total - 1, count - 1
+    nearest = (2 * position * gaps + last) // (2 * last)
+    return position == (2 * nearest * last + gaps) // (2 * gaps)
 
 
 def sampled_keys(connection: Connection, run_id: int, spec_text: Any) -> list[dict[str, Any]]:
@@ -63,14 +87,15 @@ def sampled_keys(connection: Connection, run_id: int, spec_text: Any) -> list[di
     """
     spec = spec_text if isinstance(spec_text, Mapping) else json_object("a history spec", spec_text)
     keys = spec.get("keys") or []
-    if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
-        raise Fault("keys of a history spec must be words")
+    if not isinstance(keys, list) or len(keys) > MAX_KEYS or not all(isinstance(key, str) for key in keys):
+        raise Fault(f"keys of a history spec must be at most {MAX_KEYS} words")
+    keys = [checked_key(key) for key in keys]
     low, last = _bound(spec.get("minStep")), _bound(spec.get("maxStep"))
     count = _bound(spec.get("samples"))
     high = _behind(low, last, count)
     bodies = page(connection, run_id, low=low, high=high)
     chosen = (_chosen(json.loads(body), keys) for body in bodies) if keys else ()
-    found: list[Any] = [row for row in chosen if row is not None] if keys else list(bodies)
+    found: list[Any] = [row for row in chosen if row is not None] if keys else bodies
     if not is_page(low, last, 0 if count is None else count):
         found = [found[index] for index in spread(len(found), 500 if count is None else count)]
     return found if keys else [json.loads(body) for body in found]
@@ -100,15 +125,21 @@ def _chosen(row: Mapping[str, Any], keys: Sequence[str]) -> dict[str, Any] | Non
     return {key: value for key, (_, value) in reached.items()} if all(found for found, _ in reached.values()) else None
 
 
+def checked_key(key: str) -> str:
+    """A dotted key of a request, or a Fault: to look for one costs the square of its length."""
+    if len(key) > LONGEST_KEY:
+        raise Fault(f"a key may have {LONGEST_KEY} characters at most")
+    return key
+
+
 def reach(tree: Any, key: str) -> tuple[bool, Any]:
     """A value by its dotted key, where keys themselves may hold dots."""
     if not isinstance(tree, Mapping):
         return False, None
     if key in tree:
         return True, tree[key]
-    words = key.split(".")
-    heads = ((".".join(words[:cut]), cut) for cut in range(1, len(words)))
-    reached = (reach(tree[head], ".".join(words[cut:])) for head, cut in heads if head in tree)
+    dots = (place for place, letter in enumerate(key) if letter == ".")
+    reached = (reach(tree[key[:dot]], key[dot + 1 :]) for dot in dots if key[:dot] in tree)
     return next((one for one in reached if one[0]), (False, None))
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, RowMapping, Select, select
@@ -18,7 +18,7 @@ from kag.server.artifact_files import complete
 from kag.server.context import Context
 from kag.server.faults import Fault, NotFound, needed
 from kag.server.files import blob_path, keep
-from kag.server.store import all_rows, first, inserted, inserted_id
+from kag.server.store import all_rows, inserted, inserted_id
 from kag.server.tables import blobs, manifests
 
 FULL, INCREMENTAL, PATCH = "FULL", "INCREMENTAL", "PATCH"
@@ -43,12 +43,18 @@ def create_manifest(connection: Connection, artifact_id: int, given: Mapping[str
 
 def current_manifest(connection: Connection, artifact_id: int) -> RowMapping | None:
     """The newest manifest of a version that has arrived, with the path of its blob."""
-    return first(connection, _arrived(artifact_id).order_by(manifests.c.id.desc()))
+    return current_manifests(connection, [artifact_id]).get(artifact_id)
 
 
-def _arrived(artifact_id: int) -> Select[Any]:
+def current_manifests(connection: Connection, artifact_ids: Sequence[int]) -> dict[int, RowMapping]:
+    """The same of some versions."""
+    return {row["artifact_id"]: row for row in all_rows(connection, _arrived(artifact_ids))}
+
+
+def _arrived(artifact_ids: Sequence[int]) -> Select[Any]:
+    """Those that have arrived, the newest last."""
     query = select(manifests, blobs.c.path).join(blobs, manifests.c.blob_id == blobs.c.id)
-    return query.where(manifests.c.artifact_id == artifact_id)
+    return query.where(manifests.c.artifact_id.in_(artifact_ids)).order_by(manifests.c.id)
 
 
 def entries_of(context: Context, manifest: RowMapping) -> Entries:
@@ -84,7 +90,7 @@ def settle(context: Context, artifact_id: int) -> str | None:
     Raises:
         Fault: manifest, base or a file is missing.
     """
-    sent = all_rows(context.connection, _arrived(artifact_id).order_by(manifests.c.id))
+    sent = all_rows(context.connection, _arrived([artifact_id]))
     if not sent:
         raise Fault("the manifest of this artifact has not arrived")
     kind = sent[-1]["type"]

@@ -5,21 +5,15 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Iterable, Mapping
-from operator import itemgetter
+from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import RowMapping
+from sqlalchemy import ColumnElement
 
 from kag.number import number
 from kag.server.arguments import Arguments, text
 from kag.server.faults import Fault
-
-LONGEST = 256
-"""Letters of a text that count in an order."""
-
-Place = list[Any]
-"""What puts a thing where it is in its list: larger than that of the one before, and of the same types."""
+from kag.server.keyset import LONGEST, Key, Place
 
 
 def rank(value: Any, *, falling: bool = False) -> Place:
@@ -47,17 +41,13 @@ def words(order: Any) -> list[tuple[str, bool]]:
     return [(part.lstrip("+-"), part.startswith("-")) for part in parts]
 
 
-def placed(
-    rows: Iterable[RowMapping], arguments: Arguments, known: Mapping[str, str], *, last: str, newest: bool = False
-) -> list[tuple[Place, RowMapping]]:
-    """Rows with their places, in the order that the client asks for.
+def order_of(arguments: Arguments, known: Mapping[str, ColumnElement[Any]], *, last: Key) -> list[Key]:
+    """The order that the client asks for.
 
     Args:
-        rows: in any order.
-        arguments: `order` names a key.
+        arguments: `order` names keys.
         known: key -> column.
-        last: column of whole numbers that tells all rows apart.
-        newest: whether the largest of that column comes first.
+        last: tells all rows apart.
 
     Raises:
         Fault: the order names none of the keys.
@@ -66,8 +56,4 @@ def placed(
     for key, _ in asked:
         if key not in known:
             raise Fault(f"this list can be ordered by {', '.join(known)}, not by {key!r}")
-    sign = -1 if newest else 1
-    pairs = [
-        ([*(rank(row[known[key]], falling=falling) for key, falling in asked), sign * row[last]], row) for row in rows
-    ]
-    return sorted(pairs, key=itemgetter(0))
+    return [*(Key(known[key], falling) for key, falling in asked), last]

@@ -11,10 +11,9 @@ from kag.number import number
 from kag.server.arguments import items, json_object
 from kag.server.context import Context
 from kag.server.faults import NotFound, Refused
-from kag.server.filters import RunView, matches
+from kag.server.filters import RunView
 from kag.server.rights import Act
-from kag.server.runs import WITH_SWEEP
-from kag.server.store import all_rows
+from kag.server.run_list import RunList
 from kag.server.sweeps import save_trials, sweep_of, trials_of
 from kag.server.tables import runs
 from kag.server.things import run_thing
@@ -36,13 +35,12 @@ def adopt(context: Context, row: RowMapping, filters: Any) -> None:
         Forbidden: one of them belongs to another key.
     """
     wanted = json_object("priorRunsFilters", filters)
-    alternatives = items(wanted, "$or", dict) or [wanted]
-    query = WITH_SWEEP.where(runs.c.project_id == row["project_id"]).order_by(runs.c.created_at, runs.c.id)
-    views = [RunView(run, context.shown_state(run)) for run in all_rows(context.connection, query)]
-    for one in alternatives:
-        if not any(matches(view, one) for view in views):
+    for one in items(wanted, "$or", dict) or [wanted]:
+        if not RunList(context, row["project_id"], one).count():
             raise NotFound(f"no run of this project fits {one!r}, which the sweep is to begin with")
-    found = [view for view in views if matches(view, wanted) and view.row["sweep_id"] != row["id"]]
+    fitting = RunList(context, row["project_id"], wanted).page(seen=[], first=None)
+    views = [RunView(run, context.shown_state(run)) for run in fitting.rows]
+    found = [view for view in views if view.row["sweep_id"] != row["id"]]
     for view in found:
         context.ask(Act.CHANGE, run_thing(context.connection, view.row))
         if view.state in LIVING:

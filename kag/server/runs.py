@@ -106,7 +106,7 @@ def edit_run(connection: Connection, number: int, given: Mapping[str, Any]) -> R
     return updated(connection, runs, number, changes) if changes else row
 
 
-def of_stream(run_id: int, stream: int) -> ColumnElement[bool]:
+def of_stream(run_id: int | ColumnElement[int], stream: int) -> ColumnElement[bool]:
     """The lines of a stream of a run."""
     return (lines.c.run_id == run_id) & (lines.c.stream == stream)
 

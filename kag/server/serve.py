@@ -16,10 +16,23 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from kag.errors import UserError
+from kag.server.connections import Protocol, backlog, descriptors
 
-OPTIONS: dict[str, Any] = {"log_level": "warning", "timeout_keep_alive": 75, "server_header": False}
 GRACE_SECONDS = 10
-"""What an embedded server waits at its end for requests that are going on: somebody waits for its end."""
+"""What a server waits at its end for requests that are going on: somebody waits for its end."""
+
+
+def options() -> dict[str, Any]:
+    """How uvicorn serves, in a process with so many descriptors as this one may have."""
+    return {
+        "backlog": backlog(descriptors()),
+        "log_level": "warning",
+        "timeout_keep_alive": 75,
+        "timeout_graceful_shutdown": GRACE_SECONDS,
+        "server_header": False,
+        "http": Protocol,
+        "ws": "none",
+    }
 
 
 def is_loopback(host: str) -> bool:
@@ -113,14 +126,14 @@ def serve(
     Args:
         proxies: addresses that are believed whom they speak for, and whether that is encrypted.
     """
-    words = {"ssl_certfile": certificate, "ssl_keyfile": key, "forwarded_allow_ips": proxies, **OPTIONS}
+    words = {"ssl_certfile": certificate, "ssl_keyfile": key, "forwarded_allow_ips": proxies, **options()}
     with contextlib.suppress(KeyboardInterrupt):
         uvicorn.Server(uvicorn.Config(app, proxy_headers=True, **words)).run(sockets=[taken])
 
 
 def serve_until(app: ASGIApp, listening: socket.socket, over: Callable[[], None]) -> None:
     """Serve what comes in at a socket until a function returns, which waits in a thread; or until SIGTERM."""
-    server = uvicorn.Server(uvicorn.Config(app, timeout_graceful_shutdown=GRACE_SECONDS, **OPTIONS))
+    server = uvicorn.Server(uvicorn.Config(app, **options()))
 
     def watch() -> None:
         over()

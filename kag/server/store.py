@@ -29,6 +29,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from kag.errors import KagError, StorageError, UserError
 from kag.server import layout
 from kag.server.private import close, private_file
+from kag.server.storable import refuse_unstorable
 from kag.server.trouble import FULL, GONE, UNREACHED, UNREADABLE, first_line, shown, trouble_of
 
 _WRITES = "kag_writes"
@@ -61,6 +62,7 @@ class Store:
                     remedy = "name it by --db or KAG_DB; `kag serve` makes one"
                     raise UserError("there is no such database", where=shown(url), remedy=remedy)
                 self.engine = _engine(self.url)
+                refuse_unstorable(self.engine)
                 undo.callback(self.close)
                 self._settle(make, tell)
             except (ArgumentError, NoSuchModuleError, ModuleNotFoundError, DBAPIError, OSError) as error:

@@ -4,24 +4,21 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import yaml
 from sqlalchemy import Connection, RowMapping, select
 
-from kag.errors import ENDING, SweepError
-from kag.number import number, sound_json
-from kag.server.arguments import json_object, text
-from kag.server.context import SILENT, Context, decode_id
+from kag.errors import SweepError
+from kag.server.arguments import text
+from kag.server.context import Context
 from kag.server.faults import Fault, Refused, needed
-from kag.server.history import metric_values, reach
 from kag.server.rights import Act, Thing
 from kag.server.runs import ensure_project
 from kag.server.store import all_rows, count, find, inserted, updated, upsert
 from kag.server.tables import agents, attempts, runs, sweeps, trials
-from kag.sweep import Command, Sweep, SweepState, Trial, TrialState, parse_sweep, step
-from kag.sweep.step import Outcome, absorb
+from kag.sweep import Sweep, SweepState, Trial, TrialState, parse_sweep
 from kag.sweep.trial import forget, point_digest, reopen
 
 MAX_CONFIG = 2**20
@@ -29,10 +26,6 @@ TEXTS = {"displayName": "display_name", "description": "description", "controlle
 """Fields of an upsertSweep input that may change -> columns."""
 FIXED = ("method", "parameters", "program", "command")
 """What a sweep keeps once it has a trial: agents that others have started run it on their machines."""
-PREEMPTED = ("preempting", "preempted")
-"""States of a run whose machine is taken away."""
-BY_SIGNAL = tuple(128 + number for number in ENDING)
-"""Exit codes of a run that somebody interrupted."""
 
 
 def _tree(source: Any) -> dict[str, Any]:
@@ -133,10 +126,22 @@ def sweeps_of(connection: Connection, project_id: int) -> Sequence[RowMapping]:
     return all_rows(connection, query.order_by(sweeps.c.id.desc()))
 
 
-def trials_of(connection: Connection, sweep_id: int) -> list[Trial]:
-    """The trials of a sweep, in order."""
-    query = select(trials.c.body).where(trials.c.sweep_id == sweep_id).order_by(trials.c.number)
-    return [Trial.model_validate_json(body) for body in connection.execute(query).scalars()]
+def trials_of(connection: Connection, sweep_id: int, *, live: Collection[str] | None = None) -> list[Trial]:
+    """The trials of a sweep, in order; with `live` only those that are not over, and those of these runs."""
+    if live is None:
+        return trials_by_sweep(connection, [sweep_id])[sweep_id]
+    going = trials.c.state.in_([state.value for state in TrialState if not state.over])
+    query = select(trials.c.body).where(trials.c.sweep_id == sweep_id, going | trials.c.run.in_(list(live)))
+    return [Trial.model_validate_json(body) for body in connection.execute(query.order_by(trials.c.number)).scalars()]
+
+
+def trials_by_sweep(connection: Connection, sweep_ids: Sequence[int]) -> dict[int, list[Trial]]:
+    """The trials of some sweeps, in order."""
+    query = select(trials.c.sweep_id, trials.c.body).where(trials.c.sweep_id.in_(sweep_ids)).order_by(trials.c.number)
+    found: dict[int, list[Trial]] = {sweep_id: [] for sweep_id in sweep_ids}
+    for sweep_id, body in connection.execute(query):
+        found[sweep_id].append(Trial.model_validate_json(body))
+    return found
 
 
 def forget_run(connection: Connection, run: RowMapping) -> None:
@@ -154,98 +159,6 @@ def create_agent(context: Context, sweep: RowMapping, host: Any) -> RowMapping:
     row = {"sweep_id": sweep["id"], "name": secrets.token_hex(4), "host": str(host)[:256], "user": context.user}
     times = dict.fromkeys(("created_at", "heartbeat_at"), context.now)
     return inserted(context.connection, agents, row | times)
-
-
-def heartbeat(context: Context, given: Mapping[str, Any]) -> tuple[RowMapping, list[dict[str, Any]]]:
-    """One heartbeat of an agent: the agent, and the commands for it.
-
-    Raises:
-        NotFound: the agent or its sweep is gone; the client then ends.
-    """
-    connection, now = context.connection, context.now
-    agent = needed(find(connection, agents, id=decode_id("Agent", given.get("id"))), "no such agent")
-    row = by_id(connection, agent["sweep_id"], lock=True)
-    connection.execute(agents.update().filter_by(id=agent["id"]).values(heartbeat_at=now))
-    sweep = sweep_of(row["config"])
-    state = SweepState.RUNNING if row["state"] == SweepState.PENDING else SweepState(row["state"])
-    before = trials_of(connection, row["id"])
-    reported = json_object("runState", given.get("runState") or "{}")
-    result = step(
-        sweep,
-        state,
-        _with_facts(context, row, sweep, before),
-        sweep_id=row["name"],
-        agent=agent["name"],
-        running=frozenset(run for run, alive in reported.items() if alive),
-        now=now,
-        seed=row["seed"],
-        limits=context.settings.limits,
-    )
-    save_trials(connection, row, before, result.trials)
-    _end_silent(connection, row, before, result.trials)
-    if result.over and state is SweepState.RUNNING:
-        state = SweepState.FINISHED
-    if state.value != row["state"]:
-        connection.execute(sweeps.update().filter_by(id=row["id"]).values(state=state.value, updated_at=now))
-    return agent, [_command(sweep, command) for command in result.commands]
-
-
-def _end_silent(connection: Connection, row: RowMapping, before: Sequence[Trial], after: Sequence[Trial]) -> None:
-    """Runs whose agent says that their processes are gone, and which cannot say so any more themselves.
-
-    One that can, because its last lines are on their way, is running again when they arrive.
-    """
-    now = {trial.id: trial for trial in after}
-    live = [trial for trial in before if trial.state is TrialState.LEASED and not trial.ended]
-    gone = [trial.run for trial in live if now[trial.id].ended or now[trial.id].run != trial.run]
-    its_own = (runs.c.sweep_id == row["id"], runs.c.name.in_(gone))
-    for living, ended in SILENT.items():
-        silent = runs.update().where(*its_own, runs.c.state == living)
-        connection.execute(silent.where(runs.c.should_stop).values(state="killed"))
-        connection.execute(silent.values(state=ended))
-
-
-def _command(sweep: Sweep, command: Command) -> dict[str, Any]:
-    if command.type != "run":
-        return {"type": command.type} if command.run is None else {"type": command.type, "run_id": command.run}
-    arguments = {key: {"value": value} for key, value in sweep.arguments(command.params or {}).items()}
-    return {"type": "run", "run_id": command.run, "args": arguments, "program": sweep.program}
-
-
-def _with_facts(context: Context, row: RowMapping, sweep: Sweep, known: Sequence[Trial]) -> list[Trial]:
-    """The trials with what their runs have reported. After a start of the server every lease begins anew."""
-    live = [trial.run for trial in known if trial.run is not None and not trial.state.over]
-    query = select(runs).where(runs.c.sweep_id == row["id"], runs.c.name.in_(live))
-    reported = {run["name"]: run for run in all_rows(context.connection, query)}
-    earliest = context.started + context.settings.limits.lease
-    measured = []
-    for trial in known:
-        run = reported.get(trial.run or "")
-        facts = _measured(context.connection, sweep, trial, run)
-        if trial.state is TrialState.LEASED and run is not None:
-            facts["preempting"] = run["state"] in PREEMPTED
-        if trial.state is TrialState.LEASED:
-            facts["lease_until"] = max(trial.lease_until, earliest)
-            facts["stopping"] = trial.stopping or (run is not None and bool(run["should_stop"]))
-        measured.append(trial.model_copy(update=facts) if facts else trial)
-    outcomes = {name: _outcome(run) for name, run in reported.items()}
-    seen = {name: float(run["heartbeat_at"]) for name, run in reported.items()}
-    return absorb(measured, outcomes, seen, now=context.now, limits=context.settings.limits)
-
-
-def _outcome(run: RowMapping) -> Outcome:
-    otherwise = Outcome.INTERRUPTED if run["exit_code"] in BY_SIGNAL else Outcome.FAILED
-    known = {"finished": Outcome.FINISHED, **dict.fromkeys(("running", "preempting"), Outcome.RUNNING)}
-    return known.get(run["state"], otherwise)
-
-
-def _measured(connection: Connection, sweep: Sweep, trial: Trial, run: RowMapping | None) -> dict[str, Any]:
-    """What changes of a trial by the metric that its run has logged."""
-    if run is None or sweep.metric is None:
-        return {}
-    value = number(reach(sound_json(run["summary"])[0], sweep.metric.name)[1])
-    values = metric_values(connection, run["id"], sweep.metric.name) if sweep.early_terminate else trial.history
-    return {"history": values, "value": value}
 
 
 def save_trials(connection: Connection, row: RowMapping, before: Sequence[Trial], after: Sequence[Trial]) -> None:

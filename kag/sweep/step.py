@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from typing import Literal, NamedTuple
 
@@ -32,6 +32,10 @@ class Outcome(StrEnum):
     FAILED = "failed"
     INTERRUPTED = "interrupted"
     """A signal ended it, which says nothing against the point."""
+
+
+Draw = Callable[[Sweep, Sequence[Trial], int], Params | None]
+"""The next point of a search, from its trials so far and a seed; None if it is at its end."""
 
 
 class Command(NamedTuple):
@@ -100,6 +104,7 @@ def step(
     now: float,
     seed: int,
     limits: Limits,
+    draw: Draw = suggest,
 ) -> Step:
     """One heartbeat.
 
@@ -108,6 +113,7 @@ def step(
         sweep_id: part of the names of its runs.
         running: runs that the agent says it runs.
         now: seconds since the epoch.
+        draw: gives the next point of the search as `suggest` does.
     """
     kept = [_reported(trial, agent, running, now=now, limits=limits) for trial in trials]
     doomed = stop(sweep, kept) if state in (SweepState.RUNNING, SweepState.PAUSED) else set()
@@ -119,7 +125,7 @@ def step(
         current = {trial.run: trial for trial in kept}
         stops = [Command("stop", name) for name in sorted(running) if _unwanted(current.get(name))]
         return Step(kept, stops, over=False)
-    return _idle(sweep, state, kept, sweep_id=sweep_id, agent=agent, now=now, seed=seed, limits=limits)
+    return _idle(sweep, state, kept, sweep_id=sweep_id, agent=agent, now=now, seed=seed, limits=limits, draw=draw)
 
 
 def _unwanted(trial: Trial | None) -> bool:
@@ -148,6 +154,7 @@ def _idle(
     now: float,
     seed: int,
     limits: Limits,
+    draw: Draw,
 ) -> Step:
     """The agent runs nothing: give it a point, let it wait, or send it home."""
     if state in (SweepState.FINISHED, SweepState.CANCELED):
@@ -163,7 +170,7 @@ def _idle(
         trials = [fail(trial, limits) if trial.id == unheard.id else trial for trial in trials]
     if state is SweepState.PAUSED:
         return Step(trials, [], over=False)
-    chosen = _chosen(sweep, trials, seed)
+    chosen = _chosen(sweep, trials, seed, draw)
     if chosen is None:
         over = all(trial.state.over for trial in trials)
         return Step(trials, [Command("exit")] if over else [], over=over)
@@ -173,7 +180,7 @@ def _idle(
     return Step(after, [Command("run", run, taken.params)], over=False)
 
 
-def _chosen(sweep: Sweep, trials: list[Trial], seed: int) -> Trial | None:
+def _chosen(sweep: Sweep, trials: list[Trial], seed: int, draw: Draw) -> Trial | None:
     """A point that lost its agent, else a new one, else one that has failed.
 
     What made a point fail may be gone by then: a file that was being edited, a full disk. A search without end has no
@@ -184,7 +191,7 @@ def _chosen(sweep: Sweep, trials: list[Trial], seed: int) -> Trial | None:
     first = next((trial for trial in free if endless or not trial.failures), None)
     if first is not None:
         return first
-    params = suggest(sweep, trials, seed)
+    params = draw(sweep, trials, seed)
     if params is not None:
         return Trial(id=len(trials), params=params)
     return min(free, key=lambda trial: trial.failures, default=None)

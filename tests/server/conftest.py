@@ -76,10 +76,10 @@ class Site:
 
     def restart(self) -> None:
         """Begin anew on the same database."""
-        app = make_app(self.store, self.settings, clock=lambda: self.now)
+        self.app = make_app(self.store, self.settings, clock=lambda: self.now)
         if hasattr(self, "http"):
             self.http.close()
-        self.http = Http(app, {"Authorization": f"Bearer {self.key}"})
+        self.http = Http(self.app, {"Authorization": f"Bearer {self.key}"})
 
     def post(self, query: str, **variables: Any) -> Any:
         """A GraphQL request; the HTTP answer."""

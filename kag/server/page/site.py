@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from kag.server.base import Base, base_of
+from kag.server.batches import Batches
 from kag.server.context import Context, Patience, Settings
 from kag.server.faults import needed
 from kag.server.keys import key_of
@@ -27,6 +28,8 @@ from kag.server.page.templates import environment, path_of
 from kag.server.page.visit import Visit
 from kag.server.rights import Key
 from kag.server.store import Store
+from kag.sweep.step import Draw
+from kag.sweep.suggest import suggest
 
 PROJECTS = 8
 """Projects that are held: those that were looked at last."""
@@ -99,10 +102,21 @@ class Site:
         """A request of the page as the resolvers of the protocol see it."""
         return self.asked(connection, visit.request, visit.key, visit.now)
 
-    def asked(self, connection: Connection, request: Request, key: Key, now: float, writer: str = "") -> Context:
-        """A request as the resolvers of the protocol see it."""
+    def asked(
+        self,
+        connection: Connection,
+        request: Request,
+        key: Key,
+        now: float,
+        writer: str = "",
+        *,
+        reads: bool = False,
+        foresight: Draw = suggest,
+    ) -> Context:
+        """A request as the resolvers of the protocol see it; `reads` if it changes nothing."""
         links = Links(self.secret, key.name, str(self.base(request)))
-        return Context(connection, self.settings, links, key, now, self.started, writer)
+        batches = Batches(connection, keep=reads)
+        return Context(connection, batches, self.settings, links, key, now, self.started, foresight, writer)
 
 
 @dataclass(frozen=True)

@@ -80,7 +80,7 @@ async def form_of(request: Request) -> dict[str, str]:
 
 
 def check_origin(request: Request, base: Base) -> None:
-    """Refuse a form that another site sends.
+    """Refuse what a page of another site sends.
 
     Raises:
         Fault: the browser says so.
@@ -88,7 +88,7 @@ def check_origin(request: Request, base: Base) -> None:
     origin, site = request.headers.get("origin"), request.headers.get("sec-fetch-site")
     foreign = origin is not None and urlsplit(origin).netloc not in (base.host, request.headers["host"])
     if foreign or (site is not None and site not in ("same-origin", "none")):
-        raise Fault("this form was sent from another site", status=403)
+        raise Fault("this request was sent from another site", status=403)
 
 
 def check_token(form: dict[str, str], wanted: str) -> None:

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import RowMapping, Select, select
 
 from kag.server import artifacts
 from kag.server.arguments import Arguments, items
-from kag.server.artifact_files import files_of
-from kag.server.collections import origin_of, words
+from kag.server.artifact_files import extents, files_of
+from kag.server.batches import lists_of, rows_of
+from kag.server.collections import words
 from kag.server.context import Context, encode_id
+from kag.server.faults import needed
 from kag.server.files import media_type
 from kag.server.graphql import Node, Registry
-from kag.server.manifests import current_manifest, entries_of
+from kag.server.manifests import current_manifest, current_manifests, entries_of
 from kag.server.resolvers.fields import column, columns, constant, constants, identifier, moments, optional
 from kag.server.resolvers.files import get_link
 from kag.server.resolvers.pages import connection, listed
-from kag.server.runs import run_by_id
-from kag.server.store import all_rows, find
+from kag.server.store import find
 from kag.server.tables import (
     COMMITTED,
     artifact_clients,
@@ -26,24 +28,37 @@ from kag.server.tables import (
     artifact_tags,
     artifact_types,
     artifact_uses,
+    memberships,
 )
 from kag.server.tables import artifacts as artifact_table
+from kag.server.tables import collections as collection_table
 from kag.server.tables import runs as run_table
+
+_COLLECTIONS = rows_of(collection_table)
+_ARTIFACT_TYPES = lists_of(select(artifact_types), artifact_types.c.project_id)
+_TAGS = lists_of(select(artifact_tags).order_by(artifact_tags.c.id), artifact_tags.c.artifact_id)
+_RUNS = rows_of(run_table)
+MEMBERSHIPS = lists_of(select(memberships).order_by(memberships.c.id), memberships.c.artifact_id)
+"""Where versions belong: each to the collection that it was logged to, then to those that it is linked to."""
+
+
+def collection_row(context: Context, row: Mapping[str, Any] | RowMapping) -> RowMapping:
+    """The collection that the row of a version, of a membership or of an alias belongs to."""
+    return needed(context.batches.row("collection", row["collection_id"], _COLLECTIONS), "no such collection")
 
 
 def sequence_of(context: Context, row: RowMapping, arguments: Arguments) -> Node:
     """The collection that an artifact was logged to."""
-    return Node("ArtifactSequence", artifacts.collection_of(context.connection, row))
+    return Node("ArtifactSequence", collection_row(context, row))
 
 
 def _tags(context: Context, row: RowMapping, arguments: Arguments) -> list[Node]:
-    query = select(artifact_tags).filter_by(artifact_id=row["id"]).order_by(artifact_tags.c.id)
-    return [Node("Tag", one) for one in all_rows(context.connection, query)]
+    return [Node("Tag", one) for one in context.batches.get("artifact", row["id"], _TAGS) or ()]
 
 
 def _version(context: Context, row: RowMapping, arguments: Arguments) -> int | None:
-    origin = origin_of(context.connection, row)
-    return None if origin is None else int(origin["version"])
+    places = context.batches.get("artifact", row["id"], MEMBERSHIPS, gives="membership") or ()
+    return next((int(one["version"]) for one in places if one["collection_id"] == row["collection_id"]), None)
 
 
 def file_page(context: Context, row: RowMapping, arguments: Arguments) -> Node:
@@ -72,21 +87,25 @@ def _entries(context: Context, row: RowMapping, arguments: Arguments) -> Node:
 
 
 def _size(context: Context, row: RowMapping, arguments: Arguments) -> str:
-    return str(sum(one["size"] for one in files_of(context.connection, row["id"])))
+    return str((context.batches.get("artifact", row["id"], extents) or (0, 0))[1])
+
+
+def _file_count(context: Context, row: RowMapping, arguments: Arguments) -> int:
+    return (context.batches.get("artifact", row["id"], extents) or (0, 0))[0]
 
 
 def type_of(context: Context, collection: RowMapping, arguments: Arguments) -> Node:
     """The type of the artifacts in a collection."""
-    place = {"project_id": collection["project_id"], "name": collection["type"]}
-    return Node("ArtifactType", find(context.connection, artifact_types, **place))
+    known = context.batches.get("project", collection["project_id"], _ARTIFACT_TYPES) or ()
+    return Node("ArtifactType", next(one for one in known if one["name"] == collection["type"]))
 
 
 def _type(context: Context, row: RowMapping, arguments: Arguments) -> Node:
-    return type_of(context, artifacts.collection_of(context.connection, row), {})
+    return type_of(context, collection_row(context, row), {})
 
 
 def _manifest(context: Context, row: RowMapping, arguments: Arguments) -> RowMapping | None:
-    return current_manifest(context.connection, row["id"])
+    return context.batches.get("artifact", row["id"], current_manifests)
 
 
 def _manifest_link(context: Context, row: RowMapping, arguments: Arguments) -> str:
@@ -99,7 +118,7 @@ def _manifest_url(context: Context, row: RowMapping, arguments: Arguments) -> st
 
 
 def _created_by(context: Context, row: RowMapping, arguments: Arguments) -> RowMapping | None:
-    return None if row["run_id"] is None else run_by_id(context.connection, row["run_id"])
+    return None if row["run_id"] is None else needed(context.batches.row("run", row["run_id"], _RUNS), "no such run")
 
 
 def artifact_by_id(context: Context, _: Any, arguments: Arguments) -> Node:
@@ -147,7 +166,7 @@ TYPES: Registry[Context] = {
         "tags": _tags,
         "size": _size,
         "commitHash": lambda context, row, arguments: f"{row['id']:020x}",
-        "fileCount": lambda context, row, arguments: len(files_of(context.connection, row["id"])),
+        "fileCount": _file_count,
         "currentManifest": optional("ArtifactManifest", _manifest),
         "files": file_page,
         "filesByManifestEntries": _entries,

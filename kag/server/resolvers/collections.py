@@ -3,27 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from sqlalchemy import RowMapping, Select, select
 
 from kag.server.aliases import LATEST
 from kag.server.arguments import Arguments, json_object
+from kag.server.batches import Read, lists_of, rows_of
 from kag.server.collections import PORTFOLIO, by_path, collection_by_id, find_collection, member
 from kag.server.context import Context, encode_id
 from kag.server.faults import Refused, needed
 from kag.server.graphql import Node, Registry, Resolver
-from kag.server.order import placed
-from kag.server.resolvers.artifacts import file_page, type_of
+from kag.server.keyset import Key
+from kag.server.order import order_of
+from kag.server.resolvers.artifacts import MEMBERSHIPS, collection_row, file_page, type_of
 from kag.server.resolvers.fields import column, columns, constants, identifier, moments, optional
-from kag.server.resolvers.pages import connection, listed
+from kag.server.resolvers.pages import connection, listed, queried
 from kag.server.resolvers.projects import project_of
-from kag.server.store import all_rows, find, first
+from kag.server.store import find, first
 from kag.server.tables import COMMITTED, aliases, artifact_types, collection_tags, memberships
 from kag.server.tables import artifacts as artifact_table
 from kag.server.tables import collections as collection_table
 
 Row = RowMapping | Mapping[str, Any]
+
+
+_ARTIFACTS = rows_of(artifact_table)
+_ALIASES = select(aliases).order_by(aliases.c.id)
+_ALIASES_OF_COLLECTIONS = lists_of(_ALIASES, aliases.c.collection_id)
+_ALIASES_OF_MEMBERS = lists_of(_ALIASES, aliases.c.membership_id)
+_TAGS = lists_of(select(collection_tags).order_by(collection_tags.c.id), collection_tags.c.collection_id)
 
 
 def collection_node(row: Row) -> Node:
@@ -54,12 +64,12 @@ def _project_id(owner: Row) -> int:
 
 
 def _artifact_of(context: Context, membership: RowMapping) -> RowMapping:
-    return needed(find(context.connection, artifact_table, id=membership["artifact_id"]), "no such artifact")
+    return needed(context.batches.row("artifact", membership["artifact_id"], _ARTIFACTS), "no such artifact")
 
 
 def _collection_of(context: Context, row: Row, arguments: Arguments) -> Node:
     """The collection that a membership or an alias belongs to."""
-    return collection_node(needed(find(context.connection, collection_table, id=row["collection_id"]), "no collection"))
+    return collection_node(collection_row(context, row))
 
 
 def _artifact(context: Context, row: Row, arguments: Arguments) -> RowMapping | None:
@@ -83,13 +93,15 @@ def _listed(*, sequences: bool) -> Resolver[Context]:
     """A resolver that gives the collections of an owner, oldest first if the client does not care."""
 
     def resolve(context: Context, owner: Row, arguments: Arguments) -> Node:
-        query = select(collection_table).filter_by(project_id=_project_id(owner))
         if json_object("filters", arguments.get("filters") or "{}"):
             raise Refused("kag serve does not filter collections of artifacts")
-        found = [row for row in all_rows(context.connection, query) if _belongs(owner, row)]
-        pairs = [(place, collection_node(row)) for place, row in placed(found, arguments, COLLECTION_ORDERS, last="id")]
-        shown = [pair for pair in pairs if not sequences or pair[1].type == "ArtifactSequence"]
-        return connection("ArtifactCollection", [node for _, node in shown], arguments, [place for place, _ in shown])
+        query = select(collection_table).filter_by(project_id=_project_id(owner))
+        if "project_id" in owner:
+            query = query.filter_by(type=owner["name"])
+        if sequences:
+            query = query.where(collection_table.c.kind != PORTFOLIO)
+        keys = order_of(arguments, COLLECTION_ORDERS, last=Key(collection_table.c.id))
+        return queried(context, "ArtifactCollection", query, keys, arguments, collection_node)
 
     return resolve
 
@@ -122,23 +134,27 @@ def _versions(context: Context, collection: RowMapping, arguments: Arguments) ->
     filters = json_object("filters", arguments.get("filters") or "{}")
     if filters not in ({}, {"state": COMMITTED}):
         raise Refused(f"kag serve lists the versions that are {COMMITTED} and has no other filter for them")
-    rows = all_rows(context.connection, _members(collection))
-    found = placed(rows, arguments, VERSION_ORDERS, last="version", newest=True)
-    nodes = [Node("Artifact", row) for _, row in found]
-    return connection("VersionedArtifact", nodes, arguments, [place for place, _ in found])
+    keys = order_of(arguments, VERSION_ORDERS, last=Key(memberships.c.version, falling=True))
+    query = _members(collection)
+    return queried(context, "VersionedArtifact", query, keys, arguments, partial(Node, "Artifact"))
 
 
 def _alias(name: str, collection_id: int, key: str) -> Node:
     return Node("ArtifactAlias", {"id": key, "alias": name, "collection_id": collection_id})
 
 
-def _aliases(context: Context, **place: int) -> list[Node]:
-    rows = all_rows(context.connection, select(aliases).filter_by(**place).order_by(aliases.c.id))
+def _aliases(context: Context, kind: str, number: int, read: Read[list[RowMapping]]) -> list[Node]:
+    rows = context.batches.get(kind, number, read) or ()
     return [_alias(row["alias"], row["collection_id"], encode_id("Alias", row["id"])) for row in rows]
 
 
 def _all_aliases(context: Context, row: RowMapping, arguments: Arguments) -> Node:
-    return connection("ArtifactAlias", _aliases(context, collection_id=row["id"]), arguments)
+    return connection("ArtifactAlias", _aliases(context, "collection", row["id"], _ALIASES_OF_COLLECTIONS), arguments)
+
+
+def _tags(context: Context, row: RowMapping, arguments: Arguments) -> Node:
+    tags = context.batches.get("collection", row["id"], _TAGS) or ()
+    return connection("Tag", [Node("Tag", one) for one in tags], arguments, [[one["id"]] for one in tags])
 
 
 def _memberships(artifact: RowMapping) -> Select[Any]:
@@ -151,16 +167,20 @@ def _member_aliases(context: Context, row: RowMapping, arguments: Arguments) -> 
     number in no other way.
     """
     number = _alias(f"v{row['version']}", row["collection_id"], encode_id("Membership", row["id"]))
-    return [*_aliases(context, membership_id=row["id"]), number]
+    return [*_aliases(context, "membership", row["id"], _ALIASES_OF_MEMBERS), number]
 
 
 def _artifact_aliases(context: Context, row: RowMapping, arguments: Arguments) -> list[Node]:
-    places = all_rows(context.connection, _memberships(row))
+    places = context.batches.get("artifact", row["id"], MEMBERSHIPS, gives="membership") or ()
     return [one for place in places for one in _member_aliases(context, place, {})]
 
 
-COLLECTION_ORDERS = {"name": "name", "createdAt": "created_at"}
-VERSION_ORDERS = {"createdAt": "created_at", "updatedAt": "updated_at", "versionIndex": "version"}
+COLLECTION_ORDERS = {"name": collection_table.c.name, "createdAt": collection_table.c.created_at}
+VERSION_ORDERS = {
+    "createdAt": artifact_table.c.created_at,
+    "updatedAt": artifact_table.c.updated_at,
+    "versionIndex": memberships.c.version,
+}
 """Words of `order` -> columns."""
 
 
@@ -174,7 +194,7 @@ _COLLECTION: dict[str, Resolver[Context]] = {
     "artifactMembership": optional("ArtifactCollectionMembership", _membership_by_alias),
     "artifacts": _versions,
     "aliases": _all_aliases,
-    "tags": listed("Tag", lambda row: select(collection_tags).filter_by(collection_id=row["id"])),
+    "tags": _tags,
     **constants(digestAlgorithm="MANIFEST_MD5"),
     "latestArtifact": optional("Artifact", _latest),
 }

@@ -37,7 +37,7 @@ def _history(context: Context, row: RowMapping, arguments: Arguments) -> list[st
     if low is None and high is None:
         return sample(context.connection, row["id"], HISTORY, count)
     limit = MAX_SAMPLES if is_page(low, high, count) else min(count, MAX_SAMPLES)
-    return list(page(context.connection, row["id"], low=low, high=high, limit=limit))
+    return page(context.connection, row["id"], low=low, high=high, limit=limit)
 
 
 def _events(context: Context, row: RowMapping, arguments: Arguments) -> list[str]:
@@ -62,7 +62,7 @@ def _log_lines(context: Context, row: RowMapping, arguments: Arguments) -> Node:
     query = select(lines.c.line, lines.c.body).where(of_stream(row["id"], OUTPUT))
     last, start = _whole(arguments, "last", None), 0
     if last is not None:
-        newest = query.order_by(lines.c.line.desc(), lines.c.writer.desc()).limit(min(last, 10_000))
+        newest = query.order_by(lines.c.line.desc(), lines.c.writer.desc()).limit(max(min(last, 10_000), 0))
         found, more = list(reversed(all_rows(context.connection, newest))), False
     else:
         first = min(max(_whole(arguments, "first", PAGE) or PAGE, 1), 10_000)

@@ -4,53 +4,97 @@ from __future__ import annotations
 
 import base64
 import json
-from bisect import bisect_right
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
-from sqlalchemy import Select
+from sqlalchemy import RowMapping, Select
 
 from kag.server.arguments import Arguments
 from kag.server.context import Context
 from kag.server.faults import Fault
 from kag.server.graphql import Node, Resolver
-from kag.server.order import Place, placed
-from kag.server.store import all_rows
+from kag.server.keyset import MAX_PAGE, Key, Place, behind, count_of, read_page
+from kag.server.run_list import RunList
 
-MAX_PAGE = 10_000
+_KINDS = {
+    "Run": "run",
+    "Project": "project",
+    "Sweep": "sweep",
+    "Artifact": "artifact",
+    "VersionedArtifact": "artifact",
+    "ArtifactCollection": "collection",
+    "ArtifactCollectionMembership": "membership",
+}
+"""Connection -> what the ids of its rows number."""
 
 
 def connection(kind: str, nodes: Sequence[Node], arguments: Arguments, places: Sequence[Place] | None = None) -> Node:
-    """One page of a list as a Relay connection.
+    """One page of a list that is at hand, as a Relay connection.
 
     Args:
         kind: of the connection.
         nodes: the whole list.
         arguments: `first`, and `after` or `cursor`.
-        places: one for each node, in rising order. A cursor is the place of the last node that was seen, so that who
-            deletes what the list shows still sees the rest. None: the list is of what nobody removes.
+        places: one for each node, in rising order. None: the list is of what nobody removes.
     """
     places = places if places is not None else [[position] for position in range(1, len(nodes) + 1)]
-    seen = place_of(arguments.get("after") or arguments.get("cursor"))
+    seen, first = _asked(arguments)
+    start = behind(places, seen)
+    end = len(nodes) if first is None else min(start + first, len(nodes))
+    return _connection(kind, nodes[start:end], places[start:end], seen, more=end < len(nodes), total=lambda: len(nodes))
+
+
+def queried(
+    context: Context,
+    kind: str,
+    query: Select[Any],
+    keys: Sequence[Key],
+    arguments: Arguments,
+    node: Callable[[RowMapping], Node] | None = None,
+) -> Node:
+    """One page of a query as a Relay connection.
+
+    Args:
+        context: of the request.
+        kind: of the connection, and of its nodes if nothing else is said.
+        query: for the whole list.
+        keys: its order.
+        arguments: `first`, and `after` or `cursor`.
+        node: makes a row an object.
+    """
+    seen, first = _asked(arguments)
+    page = read_page(context.connection, query, keys, seen=seen, first=first)
+    nodes = [Node(kind, row) if node is None else node(row) for row in page.rows]
+    context.batches.note(_KINDS.get(kind, kind), page.rows)
+    total = partial(count_of, context.connection, query)
+    return _connection(kind, nodes, page.places, seen, more=page.more, total=total)
+
+
+def paged(context: Context, runs: RunList, arguments: Arguments) -> Node:
+    """One page of runs as a Relay connection."""
+    seen, first = _asked(arguments)
+    page = runs.page(seen=seen, first=first)
+    context.batches.note("run", page.rows)
+    nodes = [Node("Run", row) for row in page.rows]
+    return _connection("Run", nodes, page.places, seen, more=page.more, total=runs.count)
+
+
+def _asked(arguments: Arguments) -> tuple[Place, int | None]:
     first = arguments.get("first")
     if first is not None and (not isinstance(first, int) or not 0 <= first <= MAX_PAGE):
         raise Fault(f"`first` must be a whole number up to {MAX_PAGE}")
-    start = _behind(places, seen)
-    end = len(nodes) if first is None else min(start + first, len(nodes))
-    cursors = [_cursor(place) for place in places[start:end]]
-    shown = zip(nodes[start:end], cursors, strict=True)
-    edges = [Node(f"{kind}Edge", {"node": node, "cursor": cursor}) for node, cursor in shown]
+    return place_of(arguments.get("after") or arguments.get("cursor")), first
+
+
+def _connection(
+    kind: str, nodes: Sequence[Node], places: Sequence[Place], seen: Place, *, more: bool, total: Callable[[], int]
+) -> Node:
+    cursors = [_cursor(place) for place in places]
+    edges = [Node(f"{kind}Edge", {"node": node, "cursor": at}) for node, at in zip(nodes, cursors, strict=True)]
     last = cursors[-1] if cursors else _cursor(seen) if seen else None
-    page = {"endCursor": last, "hasNextPage": end < len(nodes)}
-    value = {"edges": edges, "pageInfo": Node("PageInfo", page), "totalCount": len(nodes)}
-    return Node(f"{kind}Connection", value)
-
-
-def _behind(places: Sequence[Place], seen: Place) -> int:
-    try:
-        return bisect_right(places, seen)
-    except TypeError as error:
-        raise Fault("this cursor is of another list") from error
+    page = Node("PageInfo", {"endCursor": last, "hasNextPage": more})
+    return Node(f"{kind}Connection", {"edges": edges, "pageInfo": page, "totalCount": total})
 
 
 def _cursor(place: Place) -> str:
@@ -90,8 +134,8 @@ def listed(kind: str, query: Callable[[Any], Select[Any]], node: str = "", newes
     """
 
     def resolve(context: Context, row: Any, arguments: Arguments) -> Node:
-        found = placed(all_rows(context.connection, query(row)), {}, {}, last="id", newest=newest)
-        nodes = [Node(node or kind, one) for _, one in found]
-        return connection(kind, nodes, arguments, [place for place, _ in found])
+        found = query(row)
+        keys = [Key(found.selected_columns["id"], newest)]
+        return queried(context, kind, found, keys, arguments, partial(Node, node or kind))
 
     return resolve

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import RowMapping, select
 
 from kag.server.arguments import Arguments, entity_of, input_of, json_object
+from kag.server.batches import rows_of
 from kag.server.context import Context
-from kag.server.filters import RunView, matches, place
 from kag.server.graphql import Node, Registry
+from kag.server.keyset import Key
 from kag.server.resolvers.account import user
 from kag.server.resolvers.fields import columns, constants, identifier, moments, optional
-from kag.server.resolvers.pages import connection
-from kag.server.runs import WITH_SWEEP, checked_name, ensure_project, find_project, find_run
-from kag.server.store import all_rows, find, updated
+from kag.server.resolvers.pages import paged, queried
+from kag.server.run_list import RunList
+from kag.server.runs import checked_name, ensure_project, find_project, find_run
+from kag.server.store import updated
 from kag.server.tables import projects as project_table
-from kag.server.tables import runs as run_table
 
 
 def _project(context: Context, _: Any, arguments: Arguments) -> RowMapping | None:
@@ -29,8 +29,7 @@ def _projects(context: Context, _: Any, arguments: Arguments) -> Node:
     query = select(project_table).filter_by(entity=entity_of(context, arguments))
     if context.key.place is not None:
         query = query.filter_by(entity=context.key.place[0], name=context.key.place[1])
-    rows = all_rows(context.connection, query.order_by(project_table.c.id.desc()))
-    return connection("Project", [Node("Project", row) for row in rows], arguments, [[-row["id"]] for row in rows])
+    return queried(context, "Project", query, [Key(project_table.c.id, falling=True)], arguments)
 
 
 def _of(entity: Mapping[str, Any]) -> Arguments:
@@ -53,24 +52,22 @@ def _run(context: Context, row: RowMapping, arguments: Arguments) -> RowMapping 
     return find_run(context.connection, row["id"], arguments.get("name"))
 
 
-def _selected(context: Context, row: RowMapping, arguments: Arguments) -> list[RunView]:
-    """The runs of a project that fit `filters`."""
+def _selected(context: Context, row: RowMapping, arguments: Arguments) -> RunList:
+    """The runs of a project that fit `filters`, by `order`."""
     expression = json_object("filters", arguments.get("filters") or "{}")
-    query = WITH_SWEEP.where(run_table.c.project_id == row["id"]).order_by(run_table.c.created_at, run_table.c.id)
-    views = [RunView(run, context.shown_state(run)) for run in all_rows(context.connection, query)]
-    return [view for view in views if matches(view, expression)]
+    return RunList(context, row["id"], expression, arguments.get("order"))
 
 
 def _runs(context: Context, row: RowMapping, arguments: Arguments) -> Node:
-    order = arguments.get("order")
-    placed = sorted(((place(view, order), view) for view in _selected(context, row, arguments)), key=itemgetter(0))
-    nodes = [Node("Run", view.row) for _, view in placed]
-    return connection("Run", nodes, arguments, [place for place, _ in placed])
+    return paged(context, _selected(context, row, arguments), arguments)
+
+
+_PROJECTS = rows_of(project_table)
 
 
 def project_of(context: Context, row: RowMapping, arguments: Arguments) -> Node:
     """The project that a run, a sweep or a collection belongs to."""
-    return Node("Project", find(context.connection, project_table, id=row["project_id"]))
+    return Node("Project", context.batches.row("project", row["project_id"], _PROJECTS))
 
 
 TYPES: Registry[Context] = {
@@ -90,7 +87,7 @@ TYPES: Registry[Context] = {
         **dict.fromkeys(("run", "bucket"), optional("Run", _run)),
         "runs": _runs,
         "buckets": _runs,
-        "runCount": lambda context, row, arguments: len(_selected(context, row, arguments)),
+        "runCount": lambda context, row, arguments: _selected(context, row, arguments).count(),
     },
     "User": {"projects": _projects},
     "Entity": {

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import RowMapping, select
+from sqlalchemy import Connection, RowMapping, select
 
 from kag.server.alerts import keep
 from kag.server.arguments import Arguments, entity_of, input_of, items
 from kag.server.artifacts import delete_outputs
+from kag.server.batches import rows_of
 from kag.server.begin import begin, delete, rewind
 from kag.server.context import Context, decode_id
 from kag.server.faults import Fault
@@ -18,8 +20,8 @@ from kag.server.graphql import Node, Registry
 from kag.server.resolvers.account import user
 from kag.server.resolvers.fields import columns, constants, identifier, moments
 from kag.server.resolvers.projects import project_of
-from kag.server.runs import edit_run, ensure_project, run_by_id, run_by_path, tail
-from kag.server.tables import EVENTS
+from kag.server.runs import edit_run, ensure_project, of_stream, run_by_id, run_by_path
+from kag.server.tables import EVENTS, lines
 from kag.server.tables import runs as run_table
 from kag.server.tables import sweeps as sweep_table
 
@@ -68,13 +70,24 @@ def _update_state(context: Context, _: Any, arguments: Arguments) -> Node:
     return Node("UpdateRunStatePayload", {"success": True})
 
 
+_SWEEPS = rows_of(sweep_table)
+
+
 def _sweep_name(context: Context, row: RowMapping, arguments: Arguments) -> str | None:
-    return context.connection.execute(select(sweep_table.c.name).filter_by(id=row["sweep_id"])).scalar()
+    sweep = None if row["sweep_id"] is None else context.batches.row("sweep", row["sweep_id"], _SWEEPS)
+    return None if sweep is None else str(sweep["name"])
+
+
+def _last_events(connection: Connection, numbers: Sequence[int]) -> dict[int, str]:
+    """The last line of system metrics of some runs."""
+    newest = (lines.c.line.desc(), lines.c.writer.desc())
+    own = select(lines.c.body).where(of_stream(run_table.c.id, EVENTS)).order_by(*newest).limit(1)
+    query = select(run_table.c.id, own.scalar_subquery()).where(run_table.c.id.in_(numbers))
+    return {number: body for number, body in connection.execute(query) if body is not None}
 
 
 def _system_metrics(context: Context, row: RowMapping, arguments: Arguments) -> str:
-    last = tail(context.connection, row["id"], EVENTS)
-    return last[0] if last else "{}"
+    return context.batches.get("run", row["id"], _last_events) or "{}"
 
 
 def _wandb_config(context: Context, row: RowMapping, arguments: Arguments) -> str:

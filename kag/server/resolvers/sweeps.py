@@ -6,19 +6,22 @@ import json
 import math
 from typing import Any
 
-from sqlalchemy import RowMapping, Select, select
+from sqlalchemy import RowMapping, Select, Text, cast, false, select
 
 from kag.server.arguments import Arguments, entity_of, input_of, json_object
+from kag.server.batches import counts_of
 from kag.server.context import Context, decode_id
 from kag.server.faults import needed
 from kag.server.graphql import Node, Registry
+from kag.server.heartbeats import foresee, heartbeat
+from kag.server.keyset import Key
 from kag.server.prior_runs import adopt
 from kag.server.resolvers.fields import columns, constants, identifier, moments, optional
-from kag.server.resolvers.pages import connection, listed
+from kag.server.resolvers.pages import listed, queried
 from kag.server.resolvers.projects import project_of
 from kag.server.runs import find_project
 from kag.server.store import count, find
-from kag.server.sweeps import by_name, create, create_agent, edit, heartbeat, sweep_of, sweeps_of, trials_of
+from kag.server.sweeps import by_name, create, create_agent, edit, sweep_of, trials_by_sweep
 from kag.server.tables import agents, attempts
 from kag.server.tables import runs as run_table
 from kag.server.tables import sweeps as sweep_table
@@ -45,6 +48,14 @@ def _heartbeat(context: Context, _: Any, arguments: Arguments) -> Node:
     return Node("AgentHeartbeatPayload", {"agent": Node("Agent", agent), "commands": json.dumps(commands)})
 
 
+def _foresee(context: Context, _: Any, arguments: Arguments) -> None:
+    foresee(context, input_of(arguments))
+
+
+FORESEEN: Registry[Context] = {"Mutation": {"agentHeartbeat": _foresee}}
+"""What changes nothing and is asked before a mutation, so that this is short."""
+
+
 def _delete(context: Context, _: Any, arguments: Arguments) -> Node:
     number = decode_id("Sweep", input_of(arguments).get("id"))
     context.connection.execute(sweep_table.delete().filter_by(id=number))
@@ -56,10 +67,14 @@ def _sweep(context: Context, row: RowMapping, arguments: Arguments) -> RowMappin
 
 
 def _sweeps(context: Context, row: RowMapping, arguments: Arguments) -> Node:
-    found = sweeps_of(context.connection, row["id"])
     wanted = json_object("filters", arguments.get("filters") or "{}")
-    fitting = [one for one in found if all(str(one.get(key)) == str(value) for key, value in wanted.items())]
-    return connection("Sweep", [Node("Sweep", one) for one in fitting], arguments, [[-one["id"]] for one in fitting])
+    known = sweep_table.c
+    fits = [cast(known[key], Text) == str(value) if key in known else false() for key, value in wanted.items()]
+    query = select(sweep_table).filter_by(project_id=row["id"]).where(*fits)
+    return queried(context, "Sweep", query, [Key(known.id, falling=True)], arguments)
+
+
+_RUN_COUNTS = counts_of(run_table, run_table.c.sweep_id)
 
 
 def _runs(sweep: RowMapping) -> Select[Any]:
@@ -72,7 +87,8 @@ def _best_loss(context: Context, row: RowMapping, arguments: Arguments) -> float
     if sweep.metric is None:
         return None
     sign = -1.0 if sweep.metric.goal == "maximize" else 1.0
-    results = [trial.result for trial in trials_of(context.connection, row["id"]) if trial.result is not None]
+    tried = context.batches.get("sweep", row["id"], trials_by_sweep) or []
+    results = [trial.result for trial in tried if trial.result is not None]
     return min((sign * result for result in results if math.isfinite(result)), default=None)
 
 
@@ -120,7 +136,7 @@ TYPES: Registry[Context] = {
         "bestLoss": _best_loss,
         "project": project_of,
         "runs": listed("Run", _runs),
-        "runCount": lambda context, row, arguments: count(context.connection, run_table, sweep_id=row["id"]),
+        "runCount": lambda context, row, arguments: context.batches.get("sweep", row["id"], _RUN_COUNTS) or 0,
         "runCountExpected": lambda context, row, arguments: sweep_of(row["config"]).trial_count(),
         "agents": listed("Agent", _agents),
         "agent": optional("Agent", _agent),
