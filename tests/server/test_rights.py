@@ -13,10 +13,12 @@ import pytest
 from starlette.routing import Route
 
 from kag.server.app import Server
+from kag.server.batches import Batches
 from kag.server.context import Context, encode_id
 from kag.server.faults import Forbidden
 from kag.server.keys import new_key
 from kag.server.links import Links
+from kag.server.metrics import Metrics
 from kag.server.page.routes import POST
 from kag.server.page.site import Site as PageSite
 from kag.server.resolvers import registry
@@ -89,7 +91,7 @@ class Lab(Visitor):
         """A request with a key."""
         with self.store.write() as connection:
             links = Links(b"x" * 32, key.name, "http://127.0.0.1")
-            yield Context(connection, self.settings, links, key, self.now, self.now)
+            yield Context(connection, Batches(connection, keep=False), self.settings, links, key, self.now, self.now)
 
     def inputs(self) -> dict[str, dict[str, Any]]:
         """Of every mutation, one about what alice has made."""
@@ -191,7 +193,8 @@ def test_a_key_for_reading_is_asked_before_anything_is_looked_up(lab: Lab, name:
 
 def test_every_route_that_changes_something_asks(lab: Lab) -> None:
     """A new one has to be thought of here."""
-    routes = Server(PageSite(lab.store, lab.settings, b"x" * 32, lambda: lab.now)).routes()
+    site = PageSite(lab.store, lab.settings, b"x" * 32, lambda: lab.now)
+    routes = Server(site, Metrics(lab.store, lab.settings.files)).routes()
     changing = {
         route.path for route in routes if isinstance(route, Route) and {"POST", "PUT"} & (route.methods or set())
     }
