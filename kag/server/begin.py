@@ -15,6 +15,7 @@ from sqlalchemy import Connection, RowMapping, insert
 
 from kag.number import count
 from kag.server.arguments import Arguments, entity_of, text
+from kag.server.changes import note_removal
 from kag.server.context import Context, decode_id
 from kag.server.faults import Fault, Refused, needed
 from kag.server.filestream import line_row, step_of, with_keys
@@ -167,5 +168,6 @@ def delete(connection: Connection, run_id: int, *, now: float) -> None:
         return
     forget_run(connection, found)
     connection.execute(runs.delete().filter_by(id=run_id))
+    note_removal(connection, found["project_id"])
     row = {"project_id": found["project_id"], "name": found["name"], "deleted_at": now}
     upsert(connection, deleted_runs, [row], key=["project_id", "name"], update=["deleted_at"])
