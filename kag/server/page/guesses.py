@@ -8,7 +8,7 @@ from kag.server.faults import Fault
 from kag.server.keys import key_of
 from kag.server.rights import Key
 from kag.server.store import count, take_turns
-from kag.server.tables import wrong_keys
+from kag.server.tables import ADDRESS, wrong_keys
 
 ATTEMPTS = 10
 """Wrong keys from one address within a window, after which it has to wait."""
@@ -29,7 +29,7 @@ def tried(connection: Connection, address: str, word: str, *, now: float) -> Key
     Raises:
         Fault: too many keys from this address were wrong.
     """
-    address = address[: wrong_keys.c.address.type.length]
+    address = address[:ADDRESS]
     take_turns(connection, "log in")  # many at once would all be let through before one of them counts
     connection.execute(wrong_keys.delete().where(wrong_keys.c.at <= now - WINDOW))
     if count(connection, wrong_keys, address=address) >= ATTEMPTS:
