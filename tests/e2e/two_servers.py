@@ -18,6 +18,7 @@ import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -140,16 +141,16 @@ class Load(NamedTuple):
 
 def spoken(pair: Pair, clients: int, agents: int, sweep: str) -> Load:
     """Loops that speak the protocol."""
-    over, logged = threading.Event(), dict[str, int]()
+    over = threading.Event()
 
-    def write(number: int) -> None:
+    def write(number: int) -> tuple[str, int]:
         caller, name, step = Caller(pair.of(number)), f"writer-{number}", 0
         caller.begin(name)
         while not over.is_set():
             caller.log(name, step, step / 7)
             step += 1
         caller.end(name, step)
-        logged[name] = step
+        return name, step
 
     def work(number: int) -> None:
         caller = Caller(pair.of(number))
@@ -164,15 +165,15 @@ def spoken(pair: Pair, clients: int, agents: int, sweep: str) -> Load:
             assert caller.beat(agent, name) == []
             caller.end(name, x)
 
-    threads = [threading.Thread(target=write, args=(number,)) for number in range(clients)]
-    threads += [threading.Thread(target=work, args=(number,)) for number in range(agents)]
-    for one in threads:
-        one.start()
+    pool = ThreadPoolExecutor(clients + agents)
+    writers = [pool.submit(write, number) for number in range(clients)]
+    workers = [pool.submit(work, number) for number in range(agents)]
 
     def written() -> dict[str, int]:
-        for one in threads:
-            one.join()
-        return logged
+        with pool:
+            for one in workers:
+                one.result()
+            return dict(one.result() for one in writers)
 
     return Load(over.set, written)
 
@@ -268,11 +269,10 @@ def judged(pair: Pair, written: dict[str, int], points: int) -> Found:
     expected = {**written, **dict.fromkeys(xs, TRIAL_ROWS)}
     read = sum(_read(callers, name, rows) for name, rows in expected.items())
     assert [name for name, lines, steps in pair.steady.rows(COUNTS) if lines != steps] == []
-    names, sweeps = (
-        [run["name"] for run in runs],
-        [one["node"]["name"] for one in told[0]["project"]["sweeps"]["edges"]],
-    )
-    shown = [_pages(server, cookie, names, sweeps) for cookie in [_log_in(pair.steady)] for server in pair.both]
+    names = [run["name"] for run in runs]
+    sweeps = [edge["node"]["name"] for edge in told[0]["project"]["sweeps"]["edges"]]
+    cookie = _log_in(pair.steady)
+    shown = [_pages(server, cookie, names, sweeps) for server in pair.both]
     assert shown[0] == shown[1]
     tried = sum(bool(run["sweepName"]) for run in runs)
     return Found(pair.kills, sum(expected.values()), read, len(xs), tried, len(shown[0]))
