@@ -8,7 +8,7 @@ REAL := $(wildcard $(KAG_DATA)/sites_v3.h5)
 DEMO_DATA := $(if $(REAL),$(abspath $(REAL)),$(DEMO)/synthetic.h5)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint unit kills clients bench clean
+.PHONY: help install demo test lint unit kills clients server bench clean
 
 help: ## List the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -43,6 +43,11 @@ kills: $(INSTALLED) ## A hundred runs that are killed, refused, or left without 
 
 clients: $(INSTALLED) ## Every feature with every supported client of W&B (about an hour); writes kag/server/CLIENTS.md
 	$(BIN)/python -m tests.e2e.clients
+
+server: $(INSTALLED) ## What the server promises, at full size: killed migrations, two servers, backups, hostile requests
+	$(BIN)/python -m tests.server.killed_migration
+	$(BIN)/python -m tests.e2e.two_servers
+	$(BIN)/python -m tests.benchmarks backup hostile scan
 
 unit: $(INSTALLED) ## The tests, the slow ones too
 	OMP_NUM_THREADS=1 KAG_DATA=$(KAG_DATA) $(BIN)/python -m pytest -q -n 4 --dist worksteal --durations=15

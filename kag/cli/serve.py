@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import closing
 from pathlib import Path
 from typing import Annotated
@@ -60,6 +61,7 @@ def serve(
     from kag.server.app import make_app
     from kag.server.base import parse_base
     from kag.server.context import Settings
+    from kag.server.presence import present
     from kag.server.serve import check_address, check_certificate, check_proxies, listening
     from kag.server.serve import serve as run_server
     from kag.server.trouble import shown
@@ -76,8 +78,12 @@ def serve(
         hosts=Settings(files=files).hosts | {host.lower()} | {name.lower() for name in allow_host or ()},
         limits=Limits(lease=lease, failures=failures),
     )
-    with closing(listening(host, port)) as taken, opened(db, make=True, tell=echo) as store:
-        served = make_app(store, settings)
+    with (
+        closing(listening(host, port)) as taken,
+        opened(db, make=True, tell=echo) as store,
+        present(files, now=time.time()) as since,
+    ):
+        served = make_app(store, settings, since=since)
         here = f"{'https' if tls_cert else 'http'}://{host}:{taken.getsockname()[1]}"
         address = str(settings.base or here)
         echo(f"serving on {address}, database {shown(db)}, files in {files}")

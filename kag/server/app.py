@@ -295,20 +295,23 @@ async def _missing(scope: Scope, receive: Receive, send: Send) -> None:
     raise NotFound("there is no such page")
 
 
-def make_app(store: Store, settings: Settings, clock: Callable[[], float] = time.time) -> ASGIApp:
+def make_app(
+    store: Store, settings: Settings, clock: Callable[[], float] = time.time, since: float | None = None
+) -> ASGIApp:
     """The application.
 
     Args:
         store: the database.
         settings: how to behave.
         clock: seconds since the epoch.
+        since: when clients could begin to report to a server of this database; None if that is now.
     """
     with store.write() as connection:
         secret = signing_secret(connection)
         drop_expired(connection, clock())
     private_folder(settings.files)
     drop_unnamed(store, settings.files)
-    site = Site(store, settings, secret, clock)
+    site = Site(store, settings, secret, clock, since)
     metrics = Metrics(store, settings.files)
     paced = Paced(Router(routes=Server(site, metrics).routes(), default=_missing), Pace())
     return Measured(Boundary(paced, site), metrics)

@@ -22,7 +22,7 @@ from kag.server.filestream import line_row, step_of, with_keys
 from kag.server.history import page
 from kag.server.rights import Act
 from kag.server.runs import ALL_STREAMS, changes_of, checked_name, find_run, of_stream, run_by_id, run_by_path
-from kag.server.store import find, inserted, updated, upsert
+from kag.server.store import find, inserted, take_turns, updated, upsert
 from kag.server.sweeps import forget_run
 from kag.server.tables import HISTORY, deleted_runs, lines, runs, sweeps
 from kag.server.things import run_thing
@@ -51,6 +51,9 @@ def begin(context: Context, project: RowMapping, given: Mapping[str, Any]) -> tu
         context.ask(Act.CHANGE, run_thing(context.connection, resumed))
         return _enter(context, resumed, changes | {"restarted": 0}), False
     old = find_run(context.connection, project["id"], name, lock=True)
+    if old is None:
+        take_turns(context.connection, "begin", project["id"], name)
+        old = find_run(context.connection, project["id"], name, lock=True)
     if old is None:
         return _new(context, project, name, given, changes), True
     context.ask(Act.CHANGE, run_thing(context.connection, old))

@@ -56,15 +56,15 @@ SILENT: Mapping[str, str] = MappingProxyType({"running": "crashed", "preempting"
 class Patience:
     """When a run that fell silent counts as crashed."""
 
-    started: float
-    """When this server started: nobody could report before."""
+    since: float
+    """When clients could begin to report to a server: their silence counts from then."""
     crashed_after: float
     """Seconds of silence."""
 
     def shown_state(self, run: RowMapping, *, now: float) -> str:
         """The state as a client sees it: a run that fell silent has crashed, unless it was to end anyway."""
         state = str(run["state"])
-        if state not in SILENT or now - max(run["heartbeat_at"], self.started) <= self.crashed_after:
+        if state not in SILENT or now - max(run["heartbeat_at"], self.since) <= self.crashed_after:
             return state
         return "killed" if run["should_stop"] else SILENT[state]
 
@@ -80,8 +80,8 @@ class Context:
     key: Key
     now: float
     """Seconds since the epoch."""
-    started: float
-    """When this server started: nobody could report before."""
+    since: float
+    """When clients could begin to report to a server: their silence counts from then."""
     foresight: Draw = suggest
     """Gives the next point of a search."""
     writer: str = ""
@@ -99,7 +99,7 @@ class Context:
     @property
     def patience(self) -> Patience:
         """When a run that fell silent counts as crashed."""
-        return Patience(self.started, self.settings.crashed_after)
+        return Patience(self.since, self.settings.crashed_after)
 
     def shown_state(self, run: RowMapping) -> str:
         """The state of a run as a client sees it."""

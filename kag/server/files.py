@@ -118,11 +118,11 @@ def attach(connection: Connection, claim: dict[str, Any], blob: dict[str, Any], 
 
 def _drop(connection: Connection, blob_id: int | None) -> str | None:
     """Remove a blob that has been replaced, unless a version of an artifact shares it; its path if it is gone."""
-    if blob_id is None or count(connection, artifact_files, blob_id=blob_id):
+    row = None if blob_id is None else find(connection, blobs, lock=True, id=blob_id)
+    if row is None or count(connection, artifact_files, blob_id=blob_id):
         return None
-    row = find(connection, blobs, id=blob_id)
     connection.execute(blobs.delete().filter_by(id=blob_id))
-    return None if row is None else str(row["path"])
+    return str(row["path"])
 
 
 def remove(folder: Path, paths: Iterable[Path]) -> None:
@@ -139,22 +139,28 @@ def remove(folder: Path, paths: Iterable[Path]) -> None:
         path.unlink(missing_ok=True)
 
 
-def unnamed(connection: Connection, *, without: Sequence[int] = ()) -> Sequence[RowMapping]:
+def unnamed(connection: Connection, *, without: Sequence[int] = (), lock: bool = False) -> Sequence[RowMapping]:
     """Blobs that no run and no artifact names any more: deleted runs leave them.
 
     Args:
         without: runs that count as gone already.
+        lock: keep others from naming them until the transaction ends; without those that somebody holds already.
     """
     columns = (files.c.blob_id, artifact_files.c.blob_id, manifests.c.blob_id)
     of_runs, *others = (select(column).where(column.isnot(None)) for column in columns)
     named = union_all(of_runs.where(files.c.run_id.notin_(without)), *others)
-    return all_rows(connection, select(blobs).where(blobs.c.id.notin_(named)))
+    query = select(blobs).where(blobs.c.id.notin_(named))
+    return all_rows(connection, query.with_for_update(skip_locked=True) if lock else query)
 
 
 def drop_unnamed(store: Store, folder: Path) -> int:
-    """Remove blobs that nothing names any more; how many there were."""
+    """Remove blobs that nothing names any more; how many there were.
+
+    One that is about to be named again, by a version with the same content, is held meanwhile, and stays.
+    """
     with store.write() as connection:
-        gone = unnamed(connection)
+        ours = {row["id"] for row in unnamed(connection, lock=True)}
+        gone = [row for row in unnamed(connection) if row["id"] in ours]
         for row in gone:
             connection.execute(blobs.delete().filter_by(id=row["id"]))
     remove(folder, [blob_path(folder, row["path"]) for row in gone])

@@ -35,7 +35,7 @@ class Split(NamedTuple):
 
 def shown_state(patience: Patience, now: float) -> ColumnElement[str]:
     """The state of a run as `Patience.shown_state` gives it."""
-    if now - patience.started <= patience.crashed_after:
+    if now - patience.since <= patience.crashed_after:
         return runs.c.state
     gone = and_(runs.c.state.in_(SILENT), literal(now) - runs.c.heartbeat_at > patience.crashed_after)
     ended = [(runs.c.state == living, state) for living, state in SILENT.items()]

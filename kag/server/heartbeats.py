@@ -108,11 +108,11 @@ def _command(sweep: Sweep, command: Command) -> dict[str, Any]:
 
 
 def _with_facts(context: Context, row: RowMapping, sweep: Sweep, known: Sequence[Trial]) -> list[Trial]:
-    """The trials with what their runs have reported. After a start of the server every lease begins anew."""
+    """The trials with what their runs have reported. After a time without a server every lease begins anew."""
     live = [trial.run for trial in known if trial.run is not None and not trial.state.over]
     query = select(runs).where(runs.c.sweep_id == row["id"], runs.c.name.in_(live))
     reported = {run["name"]: run for run in all_rows(context.connection, query)}
-    earliest = context.started + context.settings.limits.lease
+    earliest = context.since + context.settings.limits.lease
     measured = []
     for trial in known:
         run = reported.get(trial.run or "")

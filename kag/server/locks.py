@@ -40,6 +40,11 @@ def at_once(path: Path, *, shared: bool = False) -> int | None:
     return handle
 
 
+def share(handle: int) -> None:
+    """Let others hold a lock, too, that this process has had alone."""
+    fcntl.flock(handle, fcntl.LOCK_SH)
+
+
 def is_held(path: Path) -> bool:
     """Whether some process holds a lock, alone or together with others."""
     free = at_once(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
@@ -223,6 +224,17 @@ def count(connection: Connection, table: Table, *where: ColumnElement[bool], **v
     """Number of rows that fit and have these values."""
     query = select(func.count()).select_from(table).where(*where).filter_by(**values)
     return int(connection.execute(query).scalar_one())
+
+
+def take_turns(connection: Connection, *words: object) -> None:
+    """Until the transaction ends, no other one with the same words gets past this; SQLite writes one at a time anyway.
+
+    For what is not there yet, and so cannot be locked.
+    """
+    if connection.dialect.name != "sqlite":
+        digest = hashlib.sha256(repr(words).encode()).digest()
+        number = int.from_bytes(digest[:8], signed=True)
+        connection.execute(select(func.pg_advisory_xact_lock(number)))
 
 
 def highest(connection: Connection, column: Column[int], *where: ColumnElement[bool]) -> int:

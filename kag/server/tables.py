@@ -80,6 +80,16 @@ tickets = _table("tickets", sa.Column("digest", sa.String(64), primary_key=True)
 ended_sessions = _table("ended_sessions", sa.Column("id", sa.String(32), primary_key=True), *_times("until"))
 """Log-ins to the page that somebody has ended before their time."""
 
+ADDRESS = 64
+"""Letters of the address of a sender that are kept."""
+
+wrong_keys = _numbered(
+    "wrong_keys",
+    _needed("address", sa.String(ADDRESS), index=True),
+    *_times("at"),
+)
+"""Attempts to log in to the page, as far as they still count."""
+
 audit = _numbered(
     "audit",
     *_times("at"),

@@ -1,4 +1,4 @@
-"""3,000 hostile requests, eight at once, while somebody asks whether the server is well.
+"""3,000 hostile requests and 3,000 of four keys against each other's things, while somebody asks whether all is well.
 
 python -m tests.benchmarks.hostile [--requests 3000] [--databases sqlite postgresql]
 """
@@ -12,71 +12,105 @@ import tempfile
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
 from tests.e2e.postgresql import cluster, new_database
 from tests.e2e.tracking import TrackingServer
+from tests.server.crossing import SECRET, Crossing, Sent, crossed, furnish, kept
 from tests.server.hostile import Hostile, hostile
+from tests.server.test_rights import Lab
+
+AT_ONCE = 8
 
 
-def send(server: TrackingServer, request: Hostile) -> tuple[int, float, bool]:
-    """Status, seconds, and whether the server blames itself."""
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=120)
+class Answer(NamedTuple):
+    """What came back."""
+
+    status: int
+    seconds: float
+    failed: bool
+    """Whether the server blames itself."""
+    told: bool
+    """Whether somebody of another project is shown what is none of theirs."""
+
+
+def send(server: TrackingServer, key: str, sent: Sent) -> Answer:
+    """Send a request."""
+    request = sent.request
     before = time.perf_counter()
-    headers = {"Authorization": f"Bearer {server.key}", **request.headers}
-    connection.request(request.method, request.path, request.body, headers)
-    answer = connection.getresponse()
-    failed = b"the server failed" in answer.read()
-    connection.close()
-    return answer.status, time.perf_counter() - before, failed
+    with closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=120)) as connection:
+        headers = {"Authorization": f"Bearer {key}", **request.headers}
+        connection.request(request.method, request.path, request.body, headers)
+        answer = connection.getresponse()
+        body = answer.read()
+    told = sent.by == "elsewhere" and SECRET.encode() in body
+    return Answer(answer.status, time.perf_counter() - before, b"the server failed" in body, told)
 
 
-def attack(server: TrackingServer, requests: int) -> str:
-    """Send all of them; what came of it in one line."""
+def attack(server: TrackingServer, keys: dict[str, str], requests: Iterable[Sent]) -> str:
+    """Send all of them, some at once; what came of it in one line."""
     waits: list[float] = []
     over = threading.Event()
 
     def ask() -> None:
         while not over.wait(0.05):
-            status, seconds, _ = send(server, Hostile("GET", "/healthz"))
-            waits.append(seconds if status == 200 else float("inf"))
+            answer = send(server, server.key, Sent("tester", Hostile("GET", "/healthz")))
+            waits.append(answer.seconds if answer.status == 200 else float("inf"))
 
     asking = threading.Thread(target=ask)
     asking.start()
-    with ThreadPoolExecutor(8) as pool:
-        answers = list(pool.map(lambda request: send(server, request), islice(hostile(1), requests)))
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        answers = list(pool.map(lambda one: send(server, keys.get(one.by, server.key), one), requests))
     over.set()
     asking.join()
-    codes = Counter(status // 100 for status, _, _ in answers)
-    slowest = max(seconds for _, seconds, _ in answers)
+    codes = Counter(f"{answer.status // 100}xx" for answer in answers)
     return (
-        f"{requests} requests: {dict(sorted((f'{code}xx', count) for code, count in codes.items()))}, "
-        f"{sum(failed for *_, failed in answers)} blamed on the server, the slowest {slowest:.2f} s; "
-        f"/healthz {len(waits)} times, at most {max(waits):.2f} s"
+        f"{len(answers)} requests: {dict(sorted(codes.items()))}, {sum(answer.failed for answer in answers)} blamed on "
+        f"the server, {sum(answer.told for answer in answers)} that tell too much, the slowest "
+        f"{max(answer.seconds for answer in answers):.2f} s; /healthz {len(waits)} times, at most {max(waits):.2f} s"
     )
 
 
+def nasty(server: TrackingServer, number: int) -> str:
+    """Requests of somebody who may do everything."""
+    server.graphql('mutation{upsertBucket(input:{name:"first",modelName:"p"}){inserted}}')
+    return attack(server, {}, [Sent("tester", request) for request in islice(hostile(1), number)])
+
+
+def between(server: TrackingServer, number: int) -> str:
+    """Requests of four keys against each other's things."""
+    lab = Lab(server.folder, url=server.database, key=server.key)
+    lab.fill()
+    cookie = f"kag_session_{server.port}={furnish(lab)}"
+    before = kept(lab)
+    said = attack(server, lab.keys, list(islice(Crossing(lab, cookie, 1), number)))
+    changed = {name: len(rows) for name, rows in crossed(before, kept(lab)).items()}
+    lab.http.close()
+    lab.store.close()
+    return f"{said}; rows of others changed: {changed or 'none'}"
+
+
 def main() -> None:
-    """Attack a server on each database."""
+    """Attack servers on each database."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--databases", nargs="+", choices=["sqlite", "postgresql"], default=["sqlite", "postgresql"])
     parser.add_argument("--requests", type=int, default=3000)
     options = parser.parse_args()
     for kind in options.databases:
         with ExitStack() as stack:
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-            if kind == "sqlite":
-                database = f"sqlite:///{folder / 'tracking.db'}"
-            else:
-                database = new_database(stack.enter_context(cluster()), "hostile")
-            server = TrackingServer(folder, database)
-            server.start()
-            stack.callback(server.kill, signal.SIGTERM)
-            server.graphql('mutation{upsertBucket(input:{name:"first",modelName:"p"}){inserted}}')
-            print(f"{kind}: {attack(server, options.requests)}")
+            url = stack.enter_context(cluster()) if kind == "postgresql" else ""
+            for way in (nasty, between):
+                folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+                database = new_database(url, way.__name__) if url else f"sqlite:///{folder / 'tracking.db'}"
+                server = TrackingServer(folder, database)
+                server.start()
+                print(f"{kind}, {way.__name__}: {way(server, options.requests)}", flush=True)
+                server.kill(signal.SIGTERM)
 
 
 if __name__ == "__main__":

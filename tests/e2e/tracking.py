@@ -89,7 +89,9 @@ def _words(number: int) -> str:
 class TrackingServer:
     """`kag serve` in a process of its own."""
 
-    def __init__(self, folder: Path, database: str, *options: str, authority: Path | None = None) -> None:
+    def __init__(
+        self, folder: Path, database: str, *options: str, authority: Path | None = None, key: str = ""
+    ) -> None:
         self.folder = folder
         self.database = database
         self.options = options
@@ -98,9 +100,13 @@ class TrackingServer:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
         self.url = f"{'http' if authority is None else 'https'}://127.0.0.1:{self.port}"
-        self.log = folder / "server.log"
-        self.key = self.command("key", "new", "tester")
+        self.log = folder / f"server-{self.port}.log"
+        self.key = key or self.command("key", "new", "tester")
         self.process: subprocess.Popen[bytes] | None = None
+
+    def beside(self) -> TrackingServer:
+        """Another server of the same database and the same files, at another port."""
+        return TrackingServer(self.folder, self.database, *self.options, authority=self.authority, key=self.key)
 
     def command(self, *words: str) -> str:
         """Run `kag serve` with the given words; what it printed."""

@@ -10,7 +10,8 @@ import pytest
 from kag.server.keys import new_key, revoke_key
 from kag.server.links import token_of as signed
 from kag.server.page.access import local
-from kag.server.page.session import ATTEMPTS, LIFETIME, WINDOW
+from kag.server.page.guesses import ATTEMPTS, WINDOW
+from kag.server.page.session import LIFETIME
 from tests.page.conftest import token_of
 
 PAGES = ("/", "/kag/p", "/kag/p/runs/first", "/kag/p/compare", "/kag/p/sweeps", "/kag/p/changelog")

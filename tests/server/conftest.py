@@ -62,8 +62,11 @@ class Http:
 class Site:
     """An application, a key for it, and shorthands for requests."""
 
-    def __init__(self, folder: Path, *, url: str = "", key: str = "", **settings: Any) -> None:
+    def __init__(
+        self, folder: Path, *, url: str = "", key: str = "", since: float | None = None, **settings: Any
+    ) -> None:
         self.folder = folder
+        self.since = since
         self.now = 1_000_000.0
         self.store = Store(url or f"sqlite:///{folder / 'tracking.db'}")
         self.key = key
@@ -76,7 +79,7 @@ class Site:
 
     def restart(self) -> None:
         """Begin anew on the same database."""
-        self.app = make_app(self.store, self.settings, clock=lambda: self.now)
+        self.app = make_app(self.store, self.settings, clock=lambda: self.now, since=self.since)
         if hasattr(self, "http"):
             self.http.close()
         self.http = Http(self.app, {"Authorization": f"Bearer {self.key}"})

@@ -1,6 +1,6 @@
 """Kills a migration at twenty of its statements, and looks what it left: `python -m tests.server.killed_migration`.
 
-Args: a folder; the URL of an empty database of PostgreSQL, or "" for SQLite. Prints JSON.
+The tests give it a folder, and the URL of an empty database of PostgreSQL or "" for SQLite; it prints JSON for them.
 """
 
 from __future__ import annotations
@@ -11,14 +11,17 @@ import shutil
 import signal
 import sqlite3
 import sys
+from collections import Counter
 from contextlib import closing
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import sqlalchemy as sa
 
 import kag.server.migrate  # noqa: F401  # once, and not in every child
 from kag.server.store import Store
+from tests.e2e.postgresql import cluster, new_database
 from tests.server.old_layouts import Made
 
 KILLS = 20
@@ -27,8 +30,11 @@ LAYOUT = """SELECT table_name, column_name, data_type, is_nullable FROM informat
 INDICES = "SELECT indexdef FROM pg_indexes WHERE schemaname = 'public' ORDER BY 1"
 
 
-def migrate(url: str, moment: int | None) -> int:
-    """Migrate in a process that is killed before its n-th statement, at the latest when it is done; its exit code."""
+def migrate(url: str, moment: int | None, counted: Path) -> int:
+    """Migrate in a process that is killed before its n-th statement, at the latest when it is done; its exit code.
+
+    One that comes to its end writes how many statements there were.
+    """
     child = os.fork()
     if child == 0:
         count = 0
@@ -42,7 +48,7 @@ def migrate(url: str, moment: int | None) -> int:
         sa.event.listen(sa.Engine, "before_cursor_execute", counting)
         sa.event.listen(sa.Engine, "commit", counting)
         Store(url, tell=lambda _: None).close()
-        Path(sys.argv[1], "count").write_text(str(count))
+        counted.write_text(str(count))
         os.kill(os.getpid(), signal.SIGKILL)
     _, status = os.waitpid(child, 0)
     return os.waitstatus_to_exitcode(status)
@@ -92,32 +98,52 @@ class Post:
             columns = connection.exec_driver_sql(LAYOUT).all()
             names = {name for name, *_ in columns}
             rows = {name: sorted(map(str, connection.exec_driver_sql(f"SELECT * FROM {name}").all())) for name in names}
-            indices = connection.exec_driver_sql(
-                "SELECT indexdef FROM pg_indexes WHERE schemaname = 'public' ORDER BY 1"
-            )
-            return columns, rows, indices.all()
+            return columns, rows, connection.exec_driver_sql(INDICES).all()
 
 
-def main(folder: Path, url: str) -> None:
-    """Count the statements of a migration, then kill one at twenty of them."""
+def killed(folder: Path, url: str) -> dict[str, Any]:
+    """Count the statements of a migration, then kill one at twenty of them; what each left."""
     database: Any = Post(folder, url) if url else Lite(folder)
+    counted = folder / "count"
     database.restore()
     old = database.state()
-    migrate(database.url, None)
-    total, new = int((folder / "count").read_text()), database.state()
+    migrate(database.url, None, counted)
+    total, new = int(counted.read_text()), database.state()
     seen = []
     for kill in range(KILLS):
         moment = 1 + round(kill * total / (KILLS - 1))
         database.restore()
-        code = migrate(database.url, moment)
+        code = migrate(database.url, moment, counted)
         found = database.state()
         left = "old" if found == old else "new" if found == new else "half"
         seen.append({"moment": moment, "signal": -code, "is": left})
     database.restore()
-    migrate(database.url, total // 2)
-    migrate(database.url, None)
-    print(json.dumps({"kills": seen, "then": database.state() == new}))
+    migrate(database.url, total // 2, counted)
+    migrate(database.url, None, counted)
+    return {"kills": seen, "then": database.state() == new}
+
+
+def told(kind: str, url: str) -> str:
+    """What came of twenty kills, in one line."""
+    with TemporaryDirectory() as folder:
+        found = killed(Path(folder), url)
+    left = Counter(one["is"] for one in found["kills"])
+    return (
+        f"{kind}: killed before statements {', '.join(str(one['moment']) for one in found['kills'])} of the migration: "
+        f"{left['old']} times the old layout was there in full, {left['new']} times the new one, {left['half']} times "
+        f"neither; the next start migrates: {found['then']}"
+    )
+
+
+def main() -> None:
+    """On both databases."""
+    print(told("sqlite", ""), flush=True)
+    with cluster() as url:
+        print(told("postgresql", new_database(url, "old")))
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2])
+    if sys.argv[1:]:
+        print(json.dumps(killed(Path(sys.argv[1]), sys.argv[2])))
+    else:
+        main()

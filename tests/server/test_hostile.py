@@ -8,7 +8,10 @@ from typing import Any
 
 import pytest
 
+from tests.server.crossing import SECRET, Crossing, crossed, furnish, kept
 from tests.server.hostile import hostile
+from tests.server.test_rights import Lab
+from tests.server.test_rights import fresh as fresh
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -23,3 +26,15 @@ def test_hostile_requests_are_answered_or_refused_in_words(site: Any, seed: int)
             assert json.loads(answer.text)["error"]
     assert site.http.get("/healthz").status_code == 200
     assert len(site.history()) >= 20
+
+
+def test_no_key_crosses_into_what_another_one_has_made(fresh: Lab) -> None:
+    cookie = f"kag_session_80={furnish(fresh)}"
+    before = kept(fresh)
+    for by, request in islice(Crossing(fresh, cookie, 1), 250):
+        fresh.become(by)
+        answer = fresh.http.request(request.method, request.path, content=request.body, headers=request.headers)
+        assert answer.status_code < 500, (by, request, answer.text)
+        assert "the server failed" not in answer.text, (by, request)
+        assert by != "elsewhere" or SECRET not in answer.text, request
+    assert crossed(before, kept(fresh)) == {}

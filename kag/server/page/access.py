@@ -14,6 +14,7 @@ from kag.server.base import Base
 from kag.server.faults import Fault
 from kag.server.keys import key_named
 from kag.server.page.ended import end, has_ended
+from kag.server.page.guesses import tried
 from kag.server.page.responses import html, moved
 from kag.server.page.session import LIFETIME, Session
 from kag.server.page.site import Site
@@ -51,10 +52,8 @@ async def log_in(site: Site, request: Request) -> Response:
     form = await form_of(request)
     check_token(form, site.sessions.form_token(request.cookies.get(_cookie(base, "form"), "")))
     now, address = site.clock(), request.client.host if request.client else ""
-    site.attempts.check(address, now=now)
-    key = await run_in_threadpool(site.key_of, form.get("key", "").strip())
+    key = await run_in_threadpool(_tried, site, address, form.get("key", "").strip(), now)
     if key is None:
-        site.attempts.note(address, now=now)
         return _login_form(site, request, form.get("next", "/"), wrong="This key opens nothing here.")
     answer = moved(base.path + local(form.get("next", "/")))
     _set(answer, base, "session", site.sessions.open(key.name, now=now), ttl=LIFETIME)
@@ -72,6 +71,11 @@ async def log_in_once(site: Site, request: Request) -> Response:
     answer = moved(f"{base.path}/")
     _set(answer, base, "session", site.sessions.open(user, now=now), ttl=LIFETIME)
     return answer
+
+
+def _tried(site: Site, address: str, word: str, now: float) -> Key | None:
+    with site.store.write() as connection:
+        return tried(connection, address, word, now=now)
 
 
 def _taken_up(site: Site, ticket: str, now: float) -> str | None:

@@ -13,8 +13,8 @@ from kag.server.tables import projects, runs, sweeps
 
 def index(site: Site, visit: Visit) -> Response:
     """The list of projects."""
-    alive = max(site.started, visit.now - site.settings.crashed_after)
-    running = (runs.c.state == "running") & ((runs.c.heartbeat_at >= alive) | (alive == site.started))
+    alive = max(site.since, visit.now - site.settings.crashed_after)
+    running = (runs.c.state == "running") & ((runs.c.heartbeat_at >= alive) | (alive == site.since))
     counted = (
         select(
             runs.c.project_id,

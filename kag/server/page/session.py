@@ -1,4 +1,4 @@
-"""Who looks: a signed cookie after a log-in by API key, a token for every form, and patience with wrong keys.
+"""Who looks: a signed cookie after a log-in by API key, and a token for every form.
 
 The cookie says whose key opened the page. Whether that key is still in force is asked at every request.
 """
@@ -8,20 +8,13 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from kag.server.faults import Fault
 from kag.server.links import claim_of, token_of
 
 LIFETIME = 7 * 24 * 3600
 """Seconds that a log-in lasts."""
-
-ATTEMPTS = 10
-"""Wrong keys from one address within a window, after which it has to wait."""
-
-WINDOW = 60.0
-"""Seconds."""
 
 
 @dataclass(frozen=True)
@@ -64,25 +57,3 @@ class Sessions:
 
     def _key(self, purpose: str) -> bytes:
         return hmac.digest(self.secret, f"page {purpose}".encode(), hashlib.sha256)
-
-
-@dataclass
-class Attempts:
-    """Wrong keys by address, as far as they still count."""
-
-    failed: dict[str, deque[float]] = field(default_factory=dict)
-
-    def check(self, address: str, *, now: float) -> None:
-        """Let a further attempt through, or not.
-
-        Raises:
-            Fault: too many keys from this address were wrong.
-        """
-        recent = self.failed.get(address, ())
-        if sum(now - moment < WINDOW for moment in recent) >= ATTEMPTS:
-            raise Fault(f"too many wrong keys; try again in {WINDOW:g} seconds", status=429)
-
-    def note(self, address: str, *, now: float) -> None:
-        """A key was wrong."""
-        self.failed = {known: moments for known, moments in self.failed.items() if now - moments[-1] < WINDOW}
-        self.failed.setdefault(address, deque(maxlen=ATTEMPTS)).append(now)

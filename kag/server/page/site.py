@@ -25,7 +25,7 @@ from kag.server.page.held import Held, Known, Project
 from kag.server.page.news import News
 from kag.server.page.records import Diagnoses, Ledger
 from kag.server.page.responses import html
-from kag.server.page.session import Attempts, Sessions
+from kag.server.page.session import Sessions
 from kag.server.page.templates import environment, path_of
 from kag.server.page.visit import Visit
 from kag.server.rights import Key
@@ -53,20 +53,27 @@ class Site:
         settings: how the server behaves.
         secret: signs links and log-ins.
         clock: seconds since the epoch.
+        since: when clients could begin to report; None if that is now.
     """
 
-    def __init__(self, store: Store, settings: Settings, secret: bytes, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        settings: Settings,
+        secret: bytes,
+        clock: Callable[[], float],
+        since: float | None = None,
+    ) -> None:
         self.store = store
         self.settings = settings
         self.secret = secret
         self.clock = clock
-        self.started = clock()
+        self.since = clock() if since is None else since
         self.sessions = Sessions(secret)
-        self.attempts = Attempts()
         self.news = News(store, time.monotonic)
         self.assets = Assets.installed()
         self.templates = environment(self.assets, self.root)
-        patience = Patience(self.started, settings.crashed_after)
+        patience = Patience(self.since, settings.crashed_after)
         self._watched = lru_cache(maxsize=PROJECTS)(lambda number: Watched(Project(number, patience)))
         self._watching = Lock()
 
@@ -119,7 +126,7 @@ class Site:
         """A request as the resolvers of the protocol see it; `reads` if it changes nothing."""
         links = Links(self.secret, key.name, str(self.base(request)))
         batches = Batches(connection, keep=reads)
-        return Context(connection, batches, self.settings, links, key, now, self.started, foresight, writer)
+        return Context(connection, batches, self.settings, links, key, now, self.since, foresight, writer)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Layout 3: changes of a project are numbered; what is there counts as its first change."""
+"""Layout 3: wrong keys are counted for all servers of a database together."""
 
 from __future__ import annotations
 
@@ -11,13 +11,12 @@ down_revision = "0002"
 
 def upgrade() -> None:
     """From layout 2."""
-    for name in ("seq", "removed"):
-        op.add_column("projects", sa.Column(name, sa.BigInteger, nullable=False, server_default="0"))
-    op.execute("UPDATE projects SET seq = 1")
-    unnumbered = sa.text("changed = 0")
-    for table in ("runs", "sweeps"):
-        op.add_column(table, sa.Column("changed", sa.BigInteger, nullable=False, server_default="0"))
-        op.execute(f"UPDATE {table} SET changed = 1")
-        op.create_index(f"{table}_by_change", table, ["project_id", "changed"])
-        name = f"{table}_unnumbered"
-        op.create_index(name, table, ["project_id"], sqlite_where=unnumbered, postgresql_where=unnumbered)
+    op.create_table(
+        "wrong_keys",
+        sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+        sa.Column("address", sa.String(64), nullable=False),
+        sa.Column("at", sa.Float, nullable=False),
+        sqlite_autoincrement=True,
+        if_not_exists=True,
+    )
+    op.create_index("ix_wrong_keys_address", "wrong_keys", ["address"], if_not_exists=True)

@@ -1,0 +1,101 @@
+"""A backup that is taken while 16 clients log, restored: every row that was acknowledged before it began is in it.
+
+python -m tests.benchmarks.backup [--writers 16] [--rows 4000] [--databases sqlite postgresql]
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import tempfile
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+from typing import NamedTuple
+
+from tests.e2e.postgresql import cluster, new_database
+from tests.e2e.tracking import TrackingServer, until
+from tests.e2e.two_servers import Caller
+
+STEPS = "select name, step from runs join lines on run_id = id where stream = 0 order by name, step"
+
+
+class Restored(NamedTuple):
+    """What came of it."""
+
+    before: int
+    """Rows that were acknowledged before the backup began."""
+    held: int
+    """Rows of the restored database, without a gap in any run."""
+    later: int
+    """Rows that were acknowledged by the end of the backup."""
+    lost: int
+    """Of the first ones, those that are not there."""
+    seconds: float
+
+
+def backed_up(server: TrackingServer, target: str, writers: int, rows: int) -> Restored:
+    """Back up a server once so many rows are there, while its clients go on; restore that to a database.
+
+    Raises:
+        AssertionError: a run has a gap, or `kag serve check` finds something.
+    """
+    over, acknowledged = threading.Event(), [0] * writers
+
+    def write(number: int) -> None:
+        caller, name = Caller(server), f"writer-{number:02}"
+        caller.begin(name)
+        while not over.is_set():
+            caller.log(name, acknowledged[number], acknowledged[number] / 7)
+            acknowledged[number] += 1
+
+    folder, again = server.folder / "backup", server.folder / "again"
+    with ThreadPoolExecutor(writers) as pool:
+        writing = [pool.submit(write, number) for number in range(writers)]
+        until(lambda: sum(acknowledged) >= rows, what="enough rows")
+        before, began = list(acknowledged), time.perf_counter()
+        server.command("backup", str(folder), "--files", str(server.folder / "files"))
+        seconds, later = time.perf_counter() - began, sum(acknowledged)
+        over.set()
+        for one in writing:
+            one.result()
+    other = TrackingServer(again, target, key=server.key)
+    other.command("restore", str(folder), "--files", str(again / "files"))
+    other.command("check", "--files", str(again / "files"))
+    steps: dict[str, list[int]] = {}
+    for name, step in other.rows(STEPS):
+        steps.setdefault(name, []).append(step)
+    assert all(found == list(range(len(found))) for found in steps.values())
+    held = [len(steps.get(f"writer-{number:02}", [])) for number in range(writers)]
+    lost = sum(max(told - there, 0) for told, there in zip(before, held, strict=True))
+    return Restored(sum(before), sum(held), later, lost, seconds)
+
+
+def main() -> None:
+    """On each database, restored to the same kind."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--databases", nargs="+", choices=["sqlite", "postgresql"], default=["sqlite", "postgresql"])
+    parser.add_argument("--writers", type=int, default=16)
+    parser.add_argument("--rows", type=int, default=4000)
+    options = parser.parse_args()
+    for kind in options.databases:
+        with ExitStack() as stack:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            url = stack.enter_context(cluster()) if kind == "postgresql" else ""
+            names = ("tracking", "again")
+            database, target = (new_database(url, name) if url else f"sqlite:///{folder / name}.db" for name in names)
+            server = TrackingServer(folder, database)
+            server.start()
+            stack.callback(server.kill, signal.SIGTERM)
+            found = backed_up(server, target, options.writers, options.rows)
+            print(
+                f"{kind}: {options.writers} writers; {found.before} rows acknowledged before the backup, {found.later} "
+                f"by its end {found.seconds:.1f} s later; {found.held} in the restored database, {found.lost} lost",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()
