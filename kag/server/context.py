@@ -41,8 +41,14 @@ class Settings:
     """Bytes of an uploaded file."""
     crashed_after: float = 300.0
     """Seconds of silence after which a running run is shown as crashed."""
+    ends_with_users: bool = False
+    """Whether it serves until its last client has gone: nobody has anything to report to it while it is down."""
     limits: Limits = field(default_factory=Limits)
     """Patience with agents."""
+
+    def patience(self, started: float) -> Patience:
+        """When a run that fell silent counts as crashed, at a server that started then."""
+        return Patience(0.0 if self.ends_with_users else started, self.crashed_after)
 
 
 MAX_ID = 2**31 - 1
@@ -57,7 +63,7 @@ class Patience:
     """When a run that fell silent counts as crashed."""
 
     started: float
-    """When this server started: nobody could report before."""
+    """Silence counts from here on: nobody could report before."""
     crashed_after: float
     """Seconds of silence."""
 
@@ -99,7 +105,7 @@ class Context:
     @property
     def patience(self) -> Patience:
         """When a run that fell silent counts as crashed."""
-        return Patience(self.started, self.settings.crashed_after)
+        return self.settings.patience(self.started)
 
     def shown_state(self, run: RowMapping) -> str:
         """The state of a run as a client sees it."""

@@ -25,7 +25,7 @@ def main(path: Path) -> None:
     if at_once(folder.serving) is None:
         sys.exit("another process serves this folder")
     taken = _listening(folder.forget())
-    app = make_app(folder.store(tell=print), Settings(files=folder.files))
+    app = make_app(folder.store(tell=print), Settings(files=folder.files, ends_with_users=True))
     folder.announce(taken.getsockname()[1])
     serve_until(app, taken, lambda: _unused(folder.users))
 

@@ -15,7 +15,7 @@ from starlette.responses import Response
 
 from kag.server.base import Base, base_of
 from kag.server.batches import Batches
-from kag.server.context import Context, Patience, Settings
+from kag.server.context import Context, Settings
 from kag.server.faults import needed
 from kag.server.keys import key_of
 from kag.server.links import Links
@@ -59,12 +59,12 @@ class Site:
         self.secret = secret
         self.clock = clock
         self.started = clock()
+        self.patience = settings.patience(self.started)
         self.sessions = Sessions(secret)
         self.attempts = Attempts()
         self.assets = Assets.installed()
         self.templates = environment(self.assets, self.root)
-        patience = Patience(self.started, settings.crashed_after)
-        self._watched = lru_cache(maxsize=PROJECTS)(lambda number: Watched(Project(number, patience)))
+        self._watched = lru_cache(maxsize=PROJECTS)(lambda number: Watched(Project(number, self.patience)))
         self._watching = Lock()
 
     def watched(self, number: int) -> Watched:

@@ -111,7 +111,7 @@ def _agent_run_count(context: Context, row: RowMapping, arguments: Arguments) ->
 
 
 def _agent_state(context: Context, row: RowMapping, arguments: Arguments) -> str:
-    seen = max(row["heartbeat_at"], context.started)
+    seen = max(row["heartbeat_at"], context.patience.started)
     return "RUNNING" if context.now - seen < context.settings.limits.lease else "CRASHED"
 
 
