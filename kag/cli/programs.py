@@ -70,7 +70,8 @@ def _not_found(executable: str, path: str, where: str | None) -> UserError:
         return UserError(f"{executable!r} is a folder, and no program", where=where, remedy="name a program inside it")
     if not here.is_file():
         known = {file.name for folder in path.split(os.pathsep) for file in _files(Path(folder))}
-        beside = {str(here.parent / file.name) for file in _files(here.parent)} if os.sep in executable else set()
+        folder, separator, _ = executable.rpartition(os.sep)
+        beside = {f"{folder}{os.sep}{file.name}" for file in _files(here.parent)} if separator else set()
         nearest = get_close_matches(executable, sorted(known | beside), n=1)
         remedy = "mind its name, or give its path"
         what = f"there is no program {executable!r} to start"
@@ -96,7 +97,7 @@ def _runner(script: Path) -> str:
 
 def _check_first_line(program: Path, where: str | None) -> None:
     """Refuse a script that the system cannot start: of a text it starts what its first line names."""
-    if not os.access(program, os.R_OK):
+    if not (program.is_file() and os.access(program, os.R_OK)):
         return
     with program.open("rb") as file:
         head = file.read(1024)

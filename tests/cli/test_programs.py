@@ -79,7 +79,7 @@ def test_what_cannot_start_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         ("", "there is no program ''"),
         ("no-such-program", "there is no program 'no-such-program'", "mind its name"),
         ("goodd", "there is no program 'goodd'", "nearest: good"),
-        ("./bear.sh", "there is no program './bear.sh'", "nearest: bare.sh"),
+        ("./bear.sh", "there is no program './bear.sh'", "nearest: ./bare.sh"),
         ("good.", "there is no program 'good.'"),
         ("windows", "on the PATH", "nearest: ./windows"),
         ("./folder", "'./folder' is a folder"),
