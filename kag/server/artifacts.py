@@ -209,8 +209,8 @@ def end_expired(store: Store, now: float) -> None:
 
 
 def _over(now: float) -> ColumnElement[bool]:
-    """The time to live is over, and the version is linked nowhere."""
+    """The time to live is over, and the version is linked nowhere. `> 0` finds the few that have one by their index."""
     elsewhere = memberships.c.collection_id != artifacts.c.collection_id
     linked = select(memberships.c.id).where(memberships.c.artifact_id == artifacts.c.id, elsewhere)
     late = artifacts.c.created_at + artifacts.c.ttl_seconds <= now
-    return and_(artifacts.c.ttl_seconds.isnot(None), late, ~linked.correlate(artifacts).exists())
+    return and_(artifacts.c.ttl_seconds > 0, late, ~linked.correlate(artifacts).exists())
