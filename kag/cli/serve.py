@@ -14,6 +14,16 @@ from kag.cli.database import DEFAULT_DB, DEFAULT_FILES, Database, Files, opened
 from kag.view.terminal import echo
 
 app = typer.Typer(no_args_is_help=False)
+BaseUrl = Annotated[
+    str, typer.Option(envvar="KAG_BASE_URL", help="Address that clients use, where a proxy is in front.")
+]
+Proxies = Annotated[
+    str,
+    typer.Option(
+        envvar="KAG_FORWARDED_ALLOW_IPS",
+        help="Addresses and networks of proxies that are believed whom they speak for, or *.",
+    ),
+]
 serve_keys.add_to(app)
 serve_database.add_to(app)
 
@@ -31,16 +41,8 @@ def serve(
     tls_key: Annotated[Path | None, typer.Option(help="Key of the certificate (PEM).")] = None,
     insecure: Annotated[bool, typer.Option("--insecure", help="Serve in clear text on an open address.")] = False,
     allow_host: Annotated[list[str] | None, typer.Option(help="Host name that clients may use; repeatable.")] = None,
-    base_url: Annotated[
-        str, typer.Option(envvar="KAG_BASE_URL", help="Address that clients use, where a proxy is in front.")
-    ] = "",
-    forwarded_allow_ips: Annotated[
-        str,
-        typer.Option(
-            envvar="KAG_FORWARDED_ALLOW_IPS",
-            help="Addresses and networks of proxies that are believed whom they speak for, or *.",
-        ),
-    ] = "127.0.0.0/8,::1",
+    base_url: BaseUrl = "",
+    forwarded_allow_ips: Proxies = "127.0.0.0/8,::1",
     lease: Annotated[
         float, typer.Option(help="Seconds of silence after which an agent counts as dead.", min=1)
     ] = 120.0,

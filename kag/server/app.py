@@ -12,28 +12,26 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
 from functools import partial
 from typing import Any
 
 from anyio import CapacityLimiter, to_thread
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kag.server import graphql
-from kag.server.artifacts import drop_expired
-from kag.server.body import chunks, read_json
+from kag.server.artifacts import end_expired
+from kag.server.body import read_json
 from kag.server.context import Settings
 from kag.server.faults import Fault, Forbidden, NotFound, Refused
-from kag.server.files import attach, blob_path, drop_unnamed, media_type, receive, remove
+from kag.server.files import drop_unnamed
 from kag.server.filestream import ingest
 from kag.server.foresight import Foresight
 from kag.server.health import Health
-from kag.server.keys import key_named, key_of_header, signing_secret
-from kag.server.links import claim_of
+from kag.server.keys import key_of_header, signing_secret
 from kag.server.metrics import Measured, Metrics
 from kag.server.pace import Pace, Paced
 from kag.server.page.routes import fault_page, wants_page
@@ -46,20 +44,13 @@ from kag.server.resolvers.sweeps import FORESEEN
 from kag.server.rights import Act, Key, ask
 from kag.server.runs import run_by_path
 from kag.server.schema import Documents, served
+from kag.server.storage import routes as storage_routes
 from kag.server.store import Store
-from kag.server.things import run_thing, target_thing
+from kag.server.things import run_thing
 from kag.server.trouble import Trouble, trouble_of
 from kag.text import printable
 
 log = logging.getLogger("kag.server")
-
-DOWNLOAD = {
-    "Content-Disposition": "attachment",
-    "Content-Security-Policy": "sandbox",
-    "X-Content-Type-Options": "nosniff",
-}
-"""A file is what somebody uploaded: a browser keeps it, and never runs it as a page of this server."""
-
 
 COME_AGAIN = {"Retry-After": "10"}
 """Seconds after which a client repeats what could not be served."""
@@ -75,6 +66,8 @@ def sharing_writer(request: Request) -> str:
 
 QUESTIONS = 4
 """GraphQL requests that are worked on at once: however many are sent, threads are left for everything else."""
+WAY_TO_ARTIFACTS = "rtifact"
+"""Every field that leads to a version of an artifact has this in its name."""
 NO_WEBSOCKETS = "this server has no websockets"
 
 
@@ -95,8 +88,7 @@ class Server:
         return [
             Route("/graphql", self.query, methods=["POST"]),
             Route("/files/{entity}/{project}/{run}/file_stream", self.file_stream, methods=["POST"]),
-            Route("/storage/{token}/{name:path}", self.upload, methods=["PUT"]),
-            Route("/storage/{token}/{name:path}", self.download, methods=["GET"]),
+            *storage_routes(self.site),
             Route("/healthz", self.healthz, methods=["GET"]),
             Route("/metrics", self.tell_metrics, methods=["GET"]),
             *page_routes(self.site),
@@ -131,6 +123,8 @@ class Server:
         document = self.documents.checked(query)
         operation = graphql.operation_of(document, name)
         writes = graphql.writes(operation)
+        if writes or WAY_TO_ARTIFACTS in query:
+            end_expired(self.site.store, self.site.clock())
         foresight = Foresight()
         if writes and graphql.asks_any(FORESEEN, operation):
             with self.site.store.read() as connection:
@@ -163,46 +157,6 @@ class Server:
             run = run_by_path(connection, path["entity"], path["project"], path["run"], lock=True)
             ask(key, Act.CHANGE, run_thing(connection, run))
             return ingest(connection, run, body, now=self.site.clock(), writer=sharing_writer(request))
-
-    async def upload(self, request: Request) -> Response:
-        """A file, by a signed link."""
-        claim = self._claim(request, "put")
-        await run_in_threadpool(self._ask, claim)
-        limit = self.site.settings.max_upload
-        blob = await receive(self.site.settings.files, chunks(request, limit=limit), limit=limit)
-        await run_in_threadpool(self._attach, claim, blob)
-        return Response(status_code=200)
-
-    def _ask(self, claim: dict[str, Any]) -> None:
-        """A link is as good as the key that it was made for."""
-        with self.site.store.read() as connection:
-            key = key_named(connection, str(claim.get("by")), now=self.site.clock())
-            if key is None:
-                raise Forbidden("the key that this link was made for opens nothing any more")
-            ask(key, Act.CHANGE, target_thing(connection, claim))
-
-    def _attach(self, claim: dict[str, Any], blob: dict[str, Any]) -> None:
-        with ExitStack() as undo:
-            undo.callback(blob_path(self.site.settings.files, blob["path"]).unlink, missing_ok=True)
-            with self.site.store.write() as connection:
-                replaced = attach(connection, claim, blob, now=self.site.clock())
-            undo.pop_all()
-        if replaced is not None:
-            remove(self.site.settings.files, [blob_path(self.site.settings.files, replaced)])
-
-    def download(self, request: Request) -> Response:
-        """A file, by a signed link."""
-        claim = self._claim(request, "get")
-        path = blob_path(self.site.settings.files, str(claim["blob"]))
-        if not path.is_file():
-            raise NotFound("this file is gone")
-        return FileResponse(path, media_type=media_type(str(claim["name"])), headers=DOWNLOAD)
-
-    def _claim(self, request: Request, what: str) -> dict[str, Any]:
-        claim = claim_of(self.site.secret, request.path_params["token"], now=self.site.clock())
-        if claim["do"] != what:
-            raise Fault("this link is for something else", status=403)
-        return claim
 
     async def _authenticated(self, request: Request) -> Key:
         key = await run_in_threadpool(self.site.key_of, key_of_header(request.headers.get("authorization")))
@@ -308,7 +262,7 @@ def make_app(
     """
     with store.write() as connection:
         secret = signing_secret(connection)
-        drop_expired(connection, clock())
+    end_expired(store, clock())
     private_folder(settings.files)
     drop_unnamed(store, settings.files)
     site = Site(store, settings, secret, clock, since)

@@ -43,7 +43,7 @@ def run(site: Site, visit: Visit) -> Response:
         parent = ledger.parent(record)
         context = site.context(connection, visit)
         files = [
-            {"name": row["name"], "size": row["size"], "link": get_link(context, row["path"], row["name"])}
+            {"name": row["name"], "size": row["size"], "link": get_link(context, "file", row)}
             for row in run_files(connection, found.number, [], None)
         ]
     return site.page(

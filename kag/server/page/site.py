@@ -69,12 +69,12 @@ class Site:
         self.secret = secret
         self.clock = clock
         self.since = clock() if since is None else since
+        self.patience = Patience(self.since, settings.crashed_after)
         self.sessions = Sessions(secret)
         self.news = News(store, time.monotonic)
         self.assets = Assets.installed()
         self.templates = environment(self.assets, self.root)
-        patience = Patience(self.since, settings.crashed_after)
-        self._watched = lru_cache(maxsize=PROJECTS)(lambda number: Watched(Project(number, patience)))
+        self._watched = lru_cache(maxsize=PROJECTS)(lambda number: Watched(Project(number, self.patience)))
         self._watching = Lock()
 
     def watched(self, number: int) -> Watched:
