@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -40,6 +41,14 @@ def serve(
             help="Addresses and networks of proxies that are believed whom they speak for, or *.",
         ),
     ] = "127.0.0.0/8,::1",
+    access_log: Annotated[
+        str,
+        typer.Option(
+            envvar="KAG_ACCESS_LOG",
+            help="File that takes a line of JSON about every request, or -: standard output.",
+            metavar="FILE",
+        ),
+    ] = "",
     lease: Annotated[
         float, typer.Option(help="Seconds of silence after which an agent counts as dead.", min=1)
     ] = 120.0,
@@ -57,6 +66,7 @@ def serve(
     """
     if context.invoked_subcommand is not None:
         return
+    from kag.server.access_log import STANDARD_OUTPUT, lines_to
     from kag.server.app import make_app
     from kag.server.base import parse_base
     from kag.server.context import Settings
@@ -76,11 +86,17 @@ def serve(
         hosts=Settings(files=files).hosts | {host.lower()} | {name.lower() for name in allow_host or ()},
         limits=Limits(lease=lease, failures=failures),
     )
-    with closing(listening(host, port)) as taken, opened(db, make=True, tell=echo) as store:
-        served = make_app(store, settings)
+    # Standard output is the log's alone if it goes there: another program reads its JSON.
+    tell = partial(echo, err=access_log == STANDARD_OUTPUT)
+    with (
+        closing(listening(host, port)) as taken,
+        lines_to(access_log) as lines,
+        opened(db, make=True, tell=tell) as store,
+    ):
+        served = make_app(store, settings, access_log=lines)
         here = f"{'https' if tls_cert else 'http'}://{host}:{taken.getsockname()[1]}"
         address = str(settings.base or here)
-        echo(f"serving on {address}, database {shown(db)}, files in {files}")
-        echo(f"  page: {address}/ (log in with an API key)")
-        echo(f"  export WANDB_BASE_URL={address} WANDB_API_KEY=<from `kag serve key new NAME`>")
+        tell(f"serving on {address}, database {shown(db)}, files in {files}")
+        tell(f"  page: {address}/ (log in with an API key)")
+        tell(f"  export WANDB_BASE_URL={address} WANDB_API_KEY=<from `kag serve key new NAME`>")
         run_server(served, taken, proxies=forwarded_allow_ips, certificate=tls_cert, key=tls_key)
