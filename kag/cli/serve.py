@@ -17,6 +17,26 @@ app = typer.Typer(no_args_is_help=False)
 serve_keys.add_to(app)
 serve_database.add_to(app)
 
+BaseUrl = Annotated[
+    str, typer.Option(envvar="KAG_BASE_URL", help="Address that clients use, where a proxy is in front.")
+]
+Proxies = Annotated[
+    str,
+    typer.Option(
+        envvar="KAG_FORWARDED_ALLOW_IPS",
+        help="Addresses and networks of proxies that are believed whom they speak for, or *.",
+    ),
+]
+AccessLog = Annotated[
+    str,
+    typer.Option(
+        envvar="KAG_ACCESS_LOG",
+        help="File that takes a line of JSON about every request, or -: standard output.",
+        metavar="FILE",
+    ),
+]
+Lease = Annotated[float, typer.Option(help="Seconds of silence after which an agent counts as dead.", min=1)]
+
 
 @app.callback(invoke_without_command=True)
 def serve(
@@ -31,27 +51,10 @@ def serve(
     tls_key: Annotated[Path | None, typer.Option(help="Key of the certificate (PEM).")] = None,
     insecure: Annotated[bool, typer.Option("--insecure", help="Serve in clear text on an open address.")] = False,
     allow_host: Annotated[list[str] | None, typer.Option(help="Host name that clients may use; repeatable.")] = None,
-    base_url: Annotated[
-        str, typer.Option(envvar="KAG_BASE_URL", help="Address that clients use, where a proxy is in front.")
-    ] = "",
-    forwarded_allow_ips: Annotated[
-        str,
-        typer.Option(
-            envvar="KAG_FORWARDED_ALLOW_IPS",
-            help="Addresses and networks of proxies that are believed whom they speak for, or *.",
-        ),
-    ] = "127.0.0.0/8,::1",
-    access_log: Annotated[
-        str,
-        typer.Option(
-            envvar="KAG_ACCESS_LOG",
-            help="File that takes a line of JSON about every request, or -: standard output.",
-            metavar="FILE",
-        ),
-    ] = "",
-    lease: Annotated[
-        float, typer.Option(help="Seconds of silence after which an agent counts as dead.", min=1)
-    ] = 120.0,
+    base_url: BaseUrl = "",
+    forwarded_allow_ips: Proxies = "127.0.0.0/8,::1",
+    access_log: AccessLog = "",
+    lease: Lease = 120.0,
     failures: Annotated[int, typer.Option(help="Attempts of one point that may fail.", min=1)] = 3,
 ) -> None:
     """Serve runs and sweeps to unmodified wandb clients.
@@ -87,16 +90,12 @@ def serve(
         limits=Limits(lease=lease, failures=failures),
     )
     # Standard output is the log's alone if it goes there: another program reads its JSON.
-    tell = partial(echo, err=access_log == STANDARD_OUTPUT)
-    with (
-        closing(listening(host, port)) as taken,
-        lines_to(access_log) as lines,
-        opened(db, make=True, tell=tell) as store,
-    ):
-        served = make_app(store, settings, access_log=lines)
+    say = partial(echo, err=access_log == STANDARD_OUTPUT)
+    with closing(listening(host, port)) as taken, lines_to(access_log) as log, opened(db, make=True, tell=say) as store:
+        served = make_app(store, settings, access_log=log)
         here = f"{'https' if tls_cert else 'http'}://{host}:{taken.getsockname()[1]}"
         address = str(settings.base or here)
-        tell(f"serving on {address}, database {shown(db)}, files in {files}")
-        tell(f"  page: {address}/ (log in with an API key)")
-        tell(f"  export WANDB_BASE_URL={address} WANDB_API_KEY=<from `kag serve key new NAME`>")
+        say(f"serving on {address}, database {shown(db)}, files in {files}")
+        say(f"  page: {address}/ (log in with an API key)")
+        say(f"  export WANDB_BASE_URL={address} WANDB_API_KEY=<from `kag serve key new NAME`>")
         run_server(served, taken, proxies=forwarded_allow_ips, certificate=tls_cert, key=tls_key)
