@@ -1,11 +1,4 @@
-"""The web application: routes, keys, hosts, and what becomes of an error.
-
-A fault of the request is a 4xx; what GraphQL clients ask for and is not served, 200 with an error, since of a 4xx some
-show the number alone. What passes by itself, such as a busy database, is a 429 that says when to come again. What does
-not, such as a full disk or a fault of this server, is no 5xx for a client, which would repeat it for hours: GraphQL
-gives it as an error with status 200, a stream or a file with 400. Of a broken database pages tell with 500, /healthz
-with 503.
-"""
+"""The web application: its routes, and the handlers of the client's protocol."""
 
 from __future__ import annotations
 
@@ -17,16 +10,18 @@ from typing import Any
 
 from anyio import CapacityLimiter, to_thread
 from starlette.concurrency import run_in_threadpool
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kag.server import graphql
+from kag.server.access_log import Logged, Write, entry_of
 from kag.server.artifacts import end_expired
 from kag.server.body import read_json
+from kag.server.boundary import COME_AGAIN, Boundary
 from kag.server.context import Settings
-from kag.server.faults import Fault, Forbidden, NotFound, Refused
+from kag.server.faults import Fault, NotFound
 from kag.server.files import drop_unnamed
 from kag.server.filestream import ingest
 from kag.server.foresight import Foresight
@@ -34,7 +29,6 @@ from kag.server.health import Health
 from kag.server.keys import key_of_header, signing_secret
 from kag.server.metrics import Measured, Metrics
 from kag.server.pace import Pace, Paced
-from kag.server.page.routes import fault_page, wants_page
 from kag.server.page.routes import routes as page_routes
 from kag.server.page.site import Site
 from kag.server.page.visit import check_origin
@@ -47,13 +41,8 @@ from kag.server.schema import Documents, served
 from kag.server.storage import routes as storage_routes
 from kag.server.store import Store
 from kag.server.things import run_thing
-from kag.server.trouble import Trouble, trouble_of
-from kag.text import printable
 
 log = logging.getLogger("kag.server")
-
-COME_AGAIN = {"Retry-After": "10"}
-"""Seconds after which a client repeats what could not be served."""
 
 
 def sharing_writer(request: Request) -> str:
@@ -68,7 +57,6 @@ QUESTIONS = 4
 """GraphQL requests that are worked on at once: however many are sent, threads are left for everything else."""
 WAY_TO_ARTIFACTS = "rtifact"
 """Every field that leads to a version of an artifact has this in its name."""
-NO_WEBSOCKETS = "this server has no websockets"
 
 
 class Server:
@@ -99,7 +87,7 @@ class Server:
         trouble = await self.health.trouble()
         if trouble is None:
             return JSONResponse({"ok": True})
-        log.error("/healthz: %s", trouble)
+        log.error("request %s: /healthz: %s", entry_of(request.scope).id, trouble)
         return JSONResponse({"ok": False, "error": trouble}, status_code=503, headers=COME_AGAIN)
 
     async def tell_metrics(self, request: Request) -> Response:
@@ -122,6 +110,8 @@ class Server:
     def _execute(self, request: Request, key: Key, query: str, variables: dict[str, Any], name: Any) -> Response:
         document = self.documents.checked(query)
         operation = graphql.operation_of(document, name)
+        entry = entry_of(request.scope)
+        entry.operation = operation.name.value if operation.name else None
         writes = graphql.writes(operation)
         if writes or WAY_TO_ARTIFACTS in query:
             end_expired(self.site.store, self.site.clock())
@@ -137,7 +127,7 @@ class Server:
             data, unknown = graphql.execute(self.registry, schema, document, operation, variables, context, seen)
         for path in dict.fromkeys(unknown):
             if path not in self.reported:
-                log.warning("unknown GraphQL field %s", path)
+                log.warning("request %s: unknown GraphQL field %s", entry.id, path)
         self.reported.update(unknown)
         if self.site.settings.strict and unknown:
             errors = [{"message": f"unknown field {path}", "path": path.split(".")} for path in unknown]
@@ -162,87 +152,8 @@ class Server:
         key = await run_in_threadpool(self.site.key_of, key_of_header(request.headers.get("authorization")))
         if key is None:
             raise Fault("an API key is needed: `kag serve key new NAME` makes one", status=401)
+        entry_of(request.scope).user = key.name
         return key
-
-
-class Boundary:
-    """The outermost layer: foreign hosts are turned away, and every error becomes an answer."""
-
-    def __init__(self, app: ASGIApp, site: Site) -> None:
-        self.app = app
-        self.site = site
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request."""
-        if scope["type"] == "websocket":
-            await send({"type": "websocket.close", "code": 1008, "reason": NO_WEBSOCKETS})
-            return
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
-        scope = self._inside(scope)
-        began = False
-
-        async def noting(message: Any) -> None:
-            nonlocal began
-            began = True
-            await send(message)
-
-        response: Response
-        try:
-            self._check_host(Request(scope))
-            _check_upgrade(Request(scope))
-            await self.app(scope, receive, noting)
-            return
-        except ClientDisconnect:
-            return
-        except Fault as fault:
-            told = isinstance(fault, (Refused, Forbidden)) and scope["path"] == "/graphql"
-            response = self._refusal(scope, fault.what, 200 if told else fault.status)
-        except Exception as error:
-            trouble, path = trouble_of(error), printable(scope["path"])
-            if trouble is None:
-                log.exception("a request failed: %s %s", scope["method"], path)
-                what = f"the server failed on this request ({type(error).__name__}); its log has the details"
-                response = self._failure(scope, Trouble(what), 400)
-            else:
-                log.error("%s %s: %s (%s)", scope["method"], path, trouble.what, self.site.store.said(error))
-                response = self._failure(scope, trouble, 500 if wants_page(Request(scope)) else 400)
-        if not began:
-            await response(scope, receive, send)
-
-    def _inside(self, scope: Scope) -> Scope:
-        base = self.site.settings.base
-        return scope if base is None else {**scope, "path": base.inside(scope["path"])}
-
-    def _check_host(self, request: Request) -> None:
-        host = request.headers.get("host", "")
-        name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
-        base = self.site.settings.base
-        if name.lower() not in self.site.settings.hosts and (base is None or name.lower() != base.name):
-            raise Fault("this server does not answer to that host name", status=421)
-
-    def _refusal(self, scope: Scope, what: str, status: int) -> Response:
-        request = Request(scope)
-        if wants_page(request):
-            return fault_page(self.site, request, what, status)
-        # A browser would ask its user for a password that does not exist, even when only a script is answered.
-        challenged = status == 401 and "sec-fetch-mode" not in request.headers
-        headers = {"WWW-Authenticate": 'Basic realm="kag"'} if challenged else {}
-        content = {"errors": [{"message": what}], "error": what}
-        return JSONResponse(content, status_code=status, headers=headers)
-
-    def _failure(self, scope: Scope, trouble: Trouble, status: int) -> Response:
-        if not trouble.passes:
-            return self._refusal(scope, trouble.what, 200 if scope["path"] == "/graphql" else status)
-        response = self._refusal(scope, trouble.what, 429)
-        response.headers.update(COME_AGAIN)
-        return response
-
-
-def _check_upgrade(request: Request) -> None:
-    if request.headers.get("upgrade", "").lower() == "websocket":
-        raise Fault(NO_WEBSOCKETS)
 
 
 async def _missing(scope: Scope, receive: Receive, send: Send) -> None:
@@ -250,7 +161,12 @@ async def _missing(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 def make_app(
-    store: Store, settings: Settings, clock: Callable[[], float] = time.time, since: float | None = None
+    store: Store,
+    settings: Settings,
+    clock: Callable[[], float] = time.time,
+    *,
+    since: float | None = None,
+    access_log: Write | None = None,
 ) -> ASGIApp:
     """The application.
 
@@ -259,6 +175,7 @@ def make_app(
         settings: how to behave.
         clock: seconds since the epoch.
         since: when clients could begin to report to a server of this database; None if that is now.
+        access_log: takes a line about every request.
     """
     with store.write() as connection:
         secret = signing_secret(connection)
@@ -268,4 +185,4 @@ def make_app(
     site = Site(store, settings, secret, clock, since)
     metrics = Metrics(store, settings.files)
     paced = Paced(Router(routes=Server(site, metrics).routes(), default=_missing), Pace())
-    return Measured(Boundary(paced, site), metrics)
+    return Logged(Measured(Boundary(paced, site), metrics), access_log, clock)

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
+from kag.server.access_log import entry_of
 from kag.server.artifacts import end_expired
 from kag.server.body import chunks
 from kag.server.claims import Claim, path_of
@@ -89,4 +90,5 @@ class Storage:
         claim = claim_of(self.site.secret, request.path_params["token"], now=self.site.clock())
         if claim["do"] != what:
             raise Fault("this link is for something else", status=403)
+        entry_of(request.scope).user = claim.get("by")
         return claim

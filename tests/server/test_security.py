@@ -280,7 +280,8 @@ def test_malformed_graphql_is_a_400(site: Any, query: str) -> None:
 
 def test_unknown_fields_are_null_and_logged_or_errors(site: Any, tmp_path: Path, caplog: Any) -> None:
     query = "{viewer{id shoeSize teams{edges{node{colour}}}}}"
-    strict = site.post(query).json()
+    answer = site.post(query)
+    strict, request = answer.json(), answer.headers["x-request-id"]
     paths = ["Query.viewer.shoeSize".replace("Query", "User"), "Team.viewer.teams.edges.node.colour"]
     assert [error["message"] for error in strict["errors"]] == [f"unknown field {path}" for path in paths]
     assert strict["data"] is None
@@ -288,7 +289,8 @@ def test_unknown_fields_are_null_and_logged_or_errors(site: Any, tmp_path: Path,
     relaxed = site.post(query).json()
     assert relaxed["data"]["viewer"]["shoeSize"] is None
     assert "errors" not in relaxed
-    assert [record.getMessage() for record in caplog.records] == [f"unknown GraphQL field {path}" for path in paths]
+    said = f"request {request}: unknown GraphQL field"
+    assert [record.getMessage() for record in caplog.records] == [f"{said} {path}" for path in paths]
 
 
 @pytest.mark.parametrize(
