@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
+import time
+from functools import partial
 from pathlib import Path
+from threading import Lock
 
 import anyio
 from anyio import CapacityLimiter, to_thread
@@ -19,22 +23,37 @@ _PROBE = bytes(64 * 1024)
 
 
 class Health:
-    """Asks database and disk. Threads of its own: it answers however many requests are worked on."""
+    """Asks database and disk. Threads of its own: it answers however many requests are worked on.
+
+    One look at a time; it answers all who had asked when it began, so that many who ask at once cost two.
+    """
 
     def __init__(self, store: Store, files: Path) -> None:
         self.store = store
         self.files = files
         self.threads = CapacityLimiter(4)
+        self._looking = Lock()
+        self._began = -math.inf
+        self._found: str | None = None
 
     async def trouble(self) -> str | None:
         """What is wrong, in a sentence; None if all is well."""
         try:
             with anyio.fail_after(PATIENCE):
-                return await to_thread.run_sync(self._asked, limiter=self.threads, abandon_on_cancel=True)
+                asked = partial(self._asked, time.monotonic())
+                return await to_thread.run_sync(asked, limiter=self.threads, abandon_on_cancel=True)
         except TimeoutError:
             return f"the database or the disk did not answer within {PATIENCE:g} s"
 
-    def _asked(self) -> str | None:
+    def _asked(self, since: float) -> str | None:
+        with self._looking:
+            if self._began < since:
+                began = time.monotonic()
+                self._found = self._look()
+                self._began = began
+            return self._found
+
+    def _look(self) -> str | None:
         try:
             with self.store.read() as connection:
                 read_all(connection)

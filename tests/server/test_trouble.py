@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import logging
 import sqlite3
+import threading
 from pathlib import Path
 from typing import Any
 
+import anyio
 import psycopg
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
-from sqlalchemy import event
+from sqlalchemy import Connection, event
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from kag.errors import UserError
@@ -206,3 +208,35 @@ def test_a_file_that_is_no_database_is_refused_in_words(tmp_path: Path, content:
     with pytest.raises(UserError, match="damaged" if content else "holds nothing yet"):
         Store(f"sqlite:///{tmp_path / 'x.db'}", make=False)
     assert (tmp_path / "x.db").read_bytes()[: len(content)] == content
+
+
+def test_many_who_ask_at_once_share_a_look(site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The look that is under way may have missed what came since: it answers nobody who asked later."""
+    asked, looks, go = 0, 0, threading.Event()
+    real = health.read_all
+
+    def read_all(connection: Connection) -> None:
+        nonlocal looks
+        looks += 1
+        assert go.wait(60)
+        real(connection)
+
+    async def ask(watched: health.Health, told: list[str | None]) -> None:
+        nonlocal asked
+        asked += 1
+        told.append(await watched.trouble())
+
+    async def all_at_once() -> list[str | None]:
+        watched, told = health.Health(site.store, site.settings.files), list[str | None]()
+        async with anyio.create_task_group() as group:
+            for _ in range(20):
+                group.start_soon(ask, watched, told)
+            while asked < 20:
+                await anyio.lowlevel.checkpoint()
+            go.set()
+        return told
+
+    monkeypatch.setattr(health, "PATIENCE", 60)
+    monkeypatch.setattr(health, "read_all", read_all)
+    assert anyio.run(all_at_once) == [None] * 20
+    assert 1 <= looks <= 2
