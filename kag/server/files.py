@@ -102,7 +102,7 @@ def blob_path(folder: Path, path: str) -> Path:
 def attach(connection: Connection, claim: dict[str, Any], blob: dict[str, Any], *, now: float) -> str | None:
     """Give an uploaded blob the name that its link claims; the path of a blob that it replaces comes back."""
     if claim["to"] == "run":
-        needed(find(connection, runs, id=claim["id"]), GONE)
+        needed(find(connection, runs, lock=True, id=claim["id"]), GONE)
         old = find(connection, files, run_id=claim["id"], name=claim["name"])
         row = {"run_id": claim["id"], "name": claim["name"], "blob_id": inserted_id(connection, blobs, blob)}
         row["updated_at"] = now
