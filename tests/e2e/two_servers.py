@@ -264,13 +264,12 @@ def exercise(pair: Pair, load: Load, kills: Iterable[None], points: int) -> Foun
 
 
 def by_rows(pair: Pair, kills: int, rows: int) -> Iterator[None]:
-    """So many moments, each when so many rows more are there."""
-    for _ in range(kills):
+    """So many moments, each when so many rows more are there, and no end before as many have followed."""
+    for left in reversed(range(kills + 1)):
         wanted = pair.rows() + rows
         until(lambda: pair.rows() >= wanted, what="more rows")  # noqa: B023  # asked at once
-        yield
-    wanted = pair.rows() + rows
-    until(lambda: pair.rows() >= wanted, what="more rows")
+        if left:
+            yield
 
 
 def by_time(seconds: float, every: float) -> Iterator[None]:
