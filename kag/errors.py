@@ -24,6 +24,11 @@ ENDING = (SIGINT, SIGTERM, SIGUSR1, SIGUSR2)
 """Signals that ask kag to save and end: a person's, the system's, and those that schedulers send before their own."""
 
 
+def exit_code_of(signal_number: int) -> int:
+    """What shells say of a process that a signal has ended."""
+    return 128 + signal_number
+
+
 class KagError(Exception):
     """What is wrong, where, the nearest valid thing, and the remedy.
 
@@ -116,9 +121,9 @@ class Interrupted(RunFailed):
     """One of `ENDING` ended the run after its current batch; what was finished is saved.
 
     Args:
-        signal_number: the signal; the exit code is 128 plus this number, as shells have it.
+        signal_number: the signal; the exit code is that of `exit_code_of`.
     """
 
     def __init__(self, what: str, *, signal_number: int, remedy: str | None = None) -> None:
         super().__init__(what, remedy=remedy)
-        self.exit_code = 128 + signal_number
+        self.exit_code = exit_code_of(signal_number)

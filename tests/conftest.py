@@ -6,6 +6,7 @@ import os
 import signal
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
@@ -22,6 +23,16 @@ GUESS = 15.0
 def pytest_configure() -> None:
     """A suite that is started in the background inherits that SIGINT is ignored, and would hand this on."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any, error: object) -> None:
+    """Of a worker that ends without a word, xdist says neither the signal nor the exit code."""
+    if error is not None:
+        from kag.data.room import free_memory
+
+        room = free_memory()[0] / 2**30
+        print(f"\n{node.gateway.id} has ended with {node.gateway._io.wait()}; {room:.1f} GiB of memory are free")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

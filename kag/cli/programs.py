@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,19 +48,70 @@ def whose_python(chosen: Mapping[str, str], given: Mapping[str, str]) -> list[st
 
 
 def check_program(executable: str, environment: Mapping[str, str], where: str | None = None) -> None:
-    """Refuse what cannot start or cannot log: no program of that name, or a Python without wandb.
+    """Refuse what cannot start or cannot log: no program of that name, a script that does not say what runs it, or a
+    Python without wandb.
 
     Raises:
         UserError: which of them, and what to do.
     """
     found = shutil.which(executable, path=_path(environment))
     if found is None:
-        there = Path(executable).is_file()
-        remedy = f"write `python {executable}`, or make it executable" if there else "mind its name, or give its path"
-        raise UserError(f"there is no program {executable!r} to start", where=where, remedy=remedy)
+        raise _not_found(executable, _path(environment), where)
+    _check_first_line(Path(found), where)
     if is_python(executable) and not knows_wandb(found, environment):
         remedy = f"{executable} -m pip install wandb, or activate the environment that has it"
         raise UserError(f"{found} has no wandb, so its program could log nothing", where=where, remedy=remedy)
+
+
+def _not_found(executable: str, path: str, where: str | None) -> UserError:
+    """What is wrong with a word that starts nothing."""
+    here = Path(executable)
+    if executable and here.is_dir():
+        return UserError(f"{executable!r} is a folder, and no program", where=where, remedy="name a program inside it")
+    if not here.is_file():
+        known = {file.name for folder in path.split(os.pathsep) for file in _files(Path(folder))}
+        folder, separator, _ = executable.rpartition(os.sep)
+        beside = {f"{folder}{os.sep}{file.name}" for file in _files(here.parent)} if separator else set()
+        nearest = get_close_matches(executable, sorted(known | beside), n=1)
+        remedy = "mind its name, or give its path"
+        what = f"there is no program {executable!r} to start"
+        return UserError(what, where=where, nearest=next(iter(nearest), None), remedy=remedy)
+    if os.access(here, os.X_OK):
+        what = f"there is no program {executable!r} on the PATH, where names without a folder are looked for"
+        return UserError(what, where=where, nearest=f".{os.sep}{executable}")
+    remedy = f"write `{_runner(here)} {executable}`, or make it executable: chmod +x {executable}"
+    return UserError(f"{executable!r} is not executable", where=where, remedy=remedy)
+
+
+def _files(folder: Path) -> list[Path]:
+    """What lies in a folder; nothing where that is none or is closed."""
+    try:
+        return list(folder.iterdir())
+    except OSError:
+        return []
+
+
+def _runner(script: Path) -> str:
+    return "python" if script.suffix == ".py" else "bash"
+
+
+def _check_first_line(program: Path, where: str | None) -> None:
+    """Refuse a script that the system cannot start: of a text it starts what its first line names."""
+    if not (program.is_file() and os.access(program, os.R_OK)):
+        return
+    with program.open("rb") as file:
+        head = file.read(1024)
+    runner = _runner(program)
+    if head.startswith(b"#!"):
+        # A carriage return at its end belongs to the name, as the system reads it.
+        interpreter = os.fsdecode(head[2:].split(b"\n")[0]).replace("\t", " ").strip(" ").partition(" ")[0]
+        if not Path(interpreter).is_file():
+            what = f"the first line of {program} names {interpreter!r} to run it, and there is no such program"
+            raise UserError(what, where=where or f"{program}:1", remedy=f"write `#!/usr/bin/env {runner}` there")
+    elif b"\0" not in head:
+        what = f"{program} is a script that does not say what runs it"
+        remedy = f"begin it with the line `#!/usr/bin/env {runner}`, or write `{runner} {program}`"
+        raise UserError(what, where=where or f"{program}:1", remedy=remedy)
 
 
 def environment_for(sweep: Sweep, file: Path, given: Mapping[str, str]) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +17,26 @@ from kag.view.terminal import echo
 app = typer.Typer(no_args_is_help=False)
 serve_keys.add_to(app)
 serve_database.add_to(app)
+
+BaseUrl = Annotated[
+    str, typer.Option(envvar="KAG_BASE_URL", help="Address that clients use, where a proxy is in front.")
+]
+Proxies = Annotated[
+    str,
+    typer.Option(
+        envvar="KAG_FORWARDED_ALLOW_IPS",
+        help="Addresses and networks of proxies that are believed whom they speak for, or *.",
+    ),
+]
+AccessLog = Annotated[
+    str,
+    typer.Option(
+        envvar="KAG_ACCESS_LOG",
+        help="File that takes a line of JSON about every request, or -: standard output.",
+        metavar="FILE",
+    ),
+]
+Lease = Annotated[float, typer.Option(help="Seconds of silence after which an agent counts as dead.", min=1)]
 
 
 @app.callback(invoke_without_command=True)
@@ -31,19 +52,10 @@ def serve(
     tls_key: Annotated[Path | None, typer.Option(help="Key of the certificate (PEM).")] = None,
     insecure: Annotated[bool, typer.Option("--insecure", help="Serve in clear text on an open address.")] = False,
     allow_host: Annotated[list[str] | None, typer.Option(help="Host name that clients may use; repeatable.")] = None,
-    base_url: Annotated[
-        str, typer.Option(envvar="KAG_BASE_URL", help="Address that clients use, where a proxy is in front.")
-    ] = "",
-    forwarded_allow_ips: Annotated[
-        str,
-        typer.Option(
-            envvar="KAG_FORWARDED_ALLOW_IPS",
-            help="Addresses and networks of proxies that are believed whom they speak for, or *.",
-        ),
-    ] = "127.0.0.0/8,::1",
-    lease: Annotated[
-        float, typer.Option(help="Seconds of silence after which an agent counts as dead.", min=1)
-    ] = 120.0,
+    base_url: BaseUrl = "",
+    forwarded_allow_ips: Proxies = "127.0.0.0/8,::1",
+    access_log: AccessLog = "",
+    lease: Lease = 120.0,
     failures: Annotated[int, typer.Option(help="Attempts of one point that may fail.", min=1)] = 3,
 ) -> None:
     """Serve runs and sweeps to unmodified wandb clients.
@@ -58,6 +70,7 @@ def serve(
     """
     if context.invoked_subcommand is not None:
         return
+    from kag.server.access_log import STANDARD_OUTPUT, lines_to
     from kag.server.app import make_app
     from kag.server.base import parse_base
     from kag.server.context import Settings
@@ -78,15 +91,18 @@ def serve(
         hosts=Settings(files=files).hosts | {host.lower()} | {name.lower() for name in allow_host or ()},
         limits=Limits(lease=lease, failures=failures),
     )
+    # Standard output is the log's alone if it goes there: another program reads its JSON.
+    say = partial(echo, err=access_log == STANDARD_OUTPUT)
     with (
         closing(listening(host, port)) as taken,
-        opened(db, make=True, tell=echo) as store,
+        lines_to(access_log) as log,
+        opened(db, make=True, tell=say) as store,
         present(files, now=time.time()) as since,
     ):
-        served = make_app(store, settings, since=since)
+        served = make_app(store, settings, since=since, access_log=log)
         here = f"{'https' if tls_cert else 'http'}://{host}:{taken.getsockname()[1]}"
         address = str(settings.base or here)
-        echo(f"serving on {address}, database {shown(db)}, files in {files}")
-        echo(f"  page: {address}/ (log in with an API key)")
-        echo(f"  export WANDB_BASE_URL={address} WANDB_API_KEY=<from `kag serve key new NAME`>")
+        say(f"serving on {address}, database {shown(db)}, files in {files}")
+        say(f"  page: {address}/ (log in with an API key)")
+        say(f"  export WANDB_BASE_URL={address} WANDB_API_KEY=<from `kag serve key new NAME`>")
         run_server(served, taken, proxies=forwarded_allow_ips, certificate=tls_cert, key=tls_key)

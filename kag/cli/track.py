@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kag.errors import ENDING, KagError, UserError
+from kag.errors import ENDING, KagError, UserError, exit_code_of
 from kag.view.terminal import Terminal, echo
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ def run_program(words: Sequence[str], environment: Mapping[str, str], *, inherit
         process = Popen(words, env=environment, pass_fds=inherited, process_group=None if at_terminal else 0)
         started(process)
         code = process.wait()
-    return code if code >= 0 else 128 - code
+    return code if code >= 0 else exit_code_of(-code)
 
 
 @contextmanager

@@ -17,7 +17,9 @@ class Tracking(NamedTuple):
     """A W&B server."""
 
     name: str
-    """Its URL, or `embedded`: an embedded server may have another port at each call and is the same all the same."""
+    """Its URL, or `W&B` for W&B's own, or `embedded`, which may have another port at each call and is the same all the
+    same. Sweeps are kept by it.
+    """
     environment: dict[str, str]
     """For clients of it."""
     said: str = ""
@@ -35,13 +37,13 @@ def tracked(runs: Path) -> Iterator[Tracking]:
     """The configured W&B, or the embedded server of a folder of runs."""
     from kag.server.embedded import embedded_server
     from kag.track.wandb_private import base_url
-    from kag.track.wandb_run import goes_online
+    from kag.track.wandb_run import goes_online, is_public
 
     around = dict(os.environ)
     if goes_online("auto"):
         url = base_url()
         said = f"tracking to {url}, which is configured here (WANDB_MODE=offline would use a server of kag's own)"
-        yield Tracking(around.get("WANDB_BASE_URL", "W&B"), around, said)
+        yield Tracking("W&B" if is_public(url) else url, around, said)
         return
     folder = server_folder(runs)
     with embedded_server(folder, now=time.time()) as server:

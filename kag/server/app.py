@@ -1,42 +1,34 @@
-"""The web application: routes, keys, hosts, and what becomes of an error.
-
-A fault of the request is a 4xx; what GraphQL clients ask for and is not served, 200 with an error, since of a 4xx some
-show the number alone. What passes by itself, such as a busy database, is a 429 that says when to come again. What does
-not, such as a full disk or a fault of this server, is no 5xx for a client, which would repeat it for hours: GraphQL
-gives it as an error with status 200, a stream or a file with 400. Of a broken database pages tell with 500, /healthz
-with 503.
-"""
+"""The web application: its routes, and the handlers of the client's protocol."""
 
 from __future__ import annotations
 
 import logging
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
 from functools import partial
 from typing import Any
 
 from anyio import CapacityLimiter, to_thread
 from starlette.concurrency import run_in_threadpool
-from starlette.requests import ClientDisconnect, Request
-from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kag.server import graphql
-from kag.server.artifacts import drop_expired
-from kag.server.body import chunks, read_json
+from kag.server.access_log import Logged, Write, entry_of
+from kag.server.artifacts import end_expired
+from kag.server.body import read_json
+from kag.server.boundary import COME_AGAIN, Boundary
 from kag.server.context import Settings
-from kag.server.faults import Fault, Forbidden, NotFound, Refused
-from kag.server.files import attach, blob_path, drop_unnamed, media_type, receive, remove
+from kag.server.faults import Fault, NotFound
+from kag.server.files import drop_unnamed
 from kag.server.filestream import ingest
 from kag.server.foresight import Foresight
 from kag.server.health import Health
-from kag.server.keys import key_named, key_of_header, signing_secret
-from kag.server.links import claim_of
+from kag.server.keys import key_of_header, signing_secret
 from kag.server.metrics import Measured, Metrics
 from kag.server.pace import Pace, Paced
-from kag.server.page.routes import fault_page, wants_page
 from kag.server.page.routes import routes as page_routes
 from kag.server.page.site import Site
 from kag.server.page.visit import check_origin
@@ -46,23 +38,11 @@ from kag.server.resolvers.sweeps import FORESEEN
 from kag.server.rights import Act, Key, ask
 from kag.server.runs import run_by_path
 from kag.server.schema import Documents, served
+from kag.server.storage import routes as storage_routes
 from kag.server.store import Store
-from kag.server.things import run_thing, target_thing
-from kag.server.trouble import Trouble, trouble_of
-from kag.text import printable
+from kag.server.things import run_thing
 
 log = logging.getLogger("kag.server")
-
-DOWNLOAD = {
-    "Content-Disposition": "attachment",
-    "Content-Security-Policy": "sandbox",
-    "X-Content-Type-Options": "nosniff",
-}
-"""A file is what somebody uploaded: a browser keeps it, and never runs it as a page of this server."""
-
-
-COME_AGAIN = {"Retry-After": "10"}
-"""Seconds after which a client repeats what could not be served."""
 
 
 def sharing_writer(request: Request) -> str:
@@ -75,7 +55,8 @@ def sharing_writer(request: Request) -> str:
 
 QUESTIONS = 4
 """GraphQL requests that are worked on at once: however many are sent, threads are left for everything else."""
-NO_WEBSOCKETS = "this server has no websockets"
+WAY_TO_ARTIFACTS = "rtifact"
+"""Every field that leads to a version of an artifact has this in its name."""
 
 
 class Server:
@@ -95,8 +76,7 @@ class Server:
         return [
             Route("/graphql", self.query, methods=["POST"]),
             Route("/files/{entity}/{project}/{run}/file_stream", self.file_stream, methods=["POST"]),
-            Route("/storage/{token}/{name:path}", self.upload, methods=["PUT"]),
-            Route("/storage/{token}/{name:path}", self.download, methods=["GET"]),
+            *storage_routes(self.site),
             Route("/healthz", self.healthz, methods=["GET"]),
             Route("/metrics", self.tell_metrics, methods=["GET"]),
             *page_routes(self.site),
@@ -107,7 +87,7 @@ class Server:
         trouble = await self.health.trouble()
         if trouble is None:
             return JSONResponse({"ok": True})
-        log.error("/healthz: %s", trouble)
+        log.error("request %s: /healthz: %s", entry_of(request.scope).id, trouble)
         return JSONResponse({"ok": False, "error": trouble}, status_code=503, headers=COME_AGAIN)
 
     async def tell_metrics(self, request: Request) -> Response:
@@ -130,7 +110,11 @@ class Server:
     def _execute(self, request: Request, key: Key, query: str, variables: dict[str, Any], name: Any) -> Response:
         document = self.documents.checked(query)
         operation = graphql.operation_of(document, name)
+        entry = entry_of(request.scope)
+        entry.operation = operation.name.value if operation.name else None
         writes = graphql.writes(operation)
+        if writes or WAY_TO_ARTIFACTS in query:
+            end_expired(self.site.store, self.site.clock())
         foresight = Foresight()
         if writes and graphql.asks_any(FORESEEN, operation):
             with self.site.store.read() as connection:
@@ -143,7 +127,7 @@ class Server:
             data, unknown = graphql.execute(self.registry, schema, document, operation, variables, context, seen)
         for path in dict.fromkeys(unknown):
             if path not in self.reported:
-                log.warning("unknown GraphQL field %s", path)
+                log.warning("request %s: unknown GraphQL field %s", entry.id, path)
         self.reported.update(unknown)
         if self.site.settings.strict and unknown:
             errors = [{"message": f"unknown field {path}", "path": path.split(".")} for path in unknown]
@@ -164,131 +148,12 @@ class Server:
             ask(key, Act.CHANGE, run_thing(connection, run))
             return ingest(connection, run, body, now=self.site.clock(), writer=sharing_writer(request))
 
-    async def upload(self, request: Request) -> Response:
-        """A file, by a signed link."""
-        claim = self._claim(request, "put")
-        await run_in_threadpool(self._ask, claim)
-        limit = self.site.settings.max_upload
-        blob = await receive(self.site.settings.files, chunks(request, limit=limit), limit=limit)
-        await run_in_threadpool(self._attach, claim, blob)
-        return Response(status_code=200)
-
-    def _ask(self, claim: dict[str, Any]) -> None:
-        """A link is as good as the key that it was made for."""
-        with self.site.store.read() as connection:
-            key = key_named(connection, str(claim.get("by")), now=self.site.clock())
-            if key is None:
-                raise Forbidden("the key that this link was made for opens nothing any more")
-            ask(key, Act.CHANGE, target_thing(connection, claim))
-
-    def _attach(self, claim: dict[str, Any], blob: dict[str, Any]) -> None:
-        with ExitStack() as undo:
-            undo.callback(blob_path(self.site.settings.files, blob["path"]).unlink, missing_ok=True)
-            with self.site.store.write() as connection:
-                replaced = attach(connection, claim, blob, now=self.site.clock())
-            undo.pop_all()
-        if replaced is not None:
-            remove(self.site.settings.files, [blob_path(self.site.settings.files, replaced)])
-
-    def download(self, request: Request) -> Response:
-        """A file, by a signed link."""
-        claim = self._claim(request, "get")
-        path = blob_path(self.site.settings.files, str(claim["blob"]))
-        if not path.is_file():
-            raise NotFound("this file is gone")
-        return FileResponse(path, media_type=media_type(str(claim["name"])), headers=DOWNLOAD)
-
-    def _claim(self, request: Request, what: str) -> dict[str, Any]:
-        claim = claim_of(self.site.secret, request.path_params["token"], now=self.site.clock())
-        if claim["do"] != what:
-            raise Fault("this link is for something else", status=403)
-        return claim
-
     async def _authenticated(self, request: Request) -> Key:
         key = await run_in_threadpool(self.site.key_of, key_of_header(request.headers.get("authorization")))
         if key is None:
             raise Fault("an API key is needed: `kag serve key new NAME` makes one", status=401)
+        entry_of(request.scope).user = key.name
         return key
-
-
-class Boundary:
-    """The outermost layer: foreign hosts are turned away, and every error becomes an answer."""
-
-    def __init__(self, app: ASGIApp, site: Site) -> None:
-        self.app = app
-        self.site = site
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request."""
-        if scope["type"] == "websocket":
-            await send({"type": "websocket.close", "code": 1008, "reason": NO_WEBSOCKETS})
-            return
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
-        scope = self._inside(scope)
-        began = False
-
-        async def noting(message: Any) -> None:
-            nonlocal began
-            began = True
-            await send(message)
-
-        response: Response
-        try:
-            self._check_host(Request(scope))
-            _check_upgrade(Request(scope))
-            await self.app(scope, receive, noting)
-            return
-        except ClientDisconnect:
-            return
-        except Fault as fault:
-            told = isinstance(fault, (Refused, Forbidden)) and scope["path"] == "/graphql"
-            response = self._refusal(scope, fault.what, 200 if told else fault.status)
-        except Exception as error:
-            trouble, path = trouble_of(error), printable(scope["path"])
-            if trouble is None:
-                log.exception("a request failed: %s %s", scope["method"], path)
-                what = f"the server failed on this request ({type(error).__name__}); its log has the details"
-                response = self._failure(scope, Trouble(what), 400)
-            else:
-                log.error("%s %s: %s (%s)", scope["method"], path, trouble.what, self.site.store.said(error))
-                response = self._failure(scope, trouble, 500 if wants_page(Request(scope)) else 400)
-        if not began:
-            await response(scope, receive, send)
-
-    def _inside(self, scope: Scope) -> Scope:
-        base = self.site.settings.base
-        return scope if base is None else {**scope, "path": base.inside(scope["path"])}
-
-    def _check_host(self, request: Request) -> None:
-        host = request.headers.get("host", "")
-        name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
-        base = self.site.settings.base
-        if name.lower() not in self.site.settings.hosts and (base is None or name.lower() != base.name):
-            raise Fault("this server does not answer to that host name", status=421)
-
-    def _refusal(self, scope: Scope, what: str, status: int) -> Response:
-        request = Request(scope)
-        if wants_page(request):
-            return fault_page(self.site, request, what, status)
-        # A browser would ask its user for a password that does not exist, even when only a script is answered.
-        challenged = status == 401 and "sec-fetch-mode" not in request.headers
-        headers = {"WWW-Authenticate": 'Basic realm="kag"'} if challenged else {}
-        content = {"errors": [{"message": what}], "error": what}
-        return JSONResponse(content, status_code=status, headers=headers)
-
-    def _failure(self, scope: Scope, trouble: Trouble, status: int) -> Response:
-        if not trouble.passes:
-            return self._refusal(scope, trouble.what, 200 if scope["path"] == "/graphql" else status)
-        response = self._refusal(scope, trouble.what, 429)
-        response.headers.update(COME_AGAIN)
-        return response
-
-
-def _check_upgrade(request: Request) -> None:
-    if request.headers.get("upgrade", "").lower() == "websocket":
-        raise Fault(NO_WEBSOCKETS)
 
 
 async def _missing(scope: Scope, receive: Receive, send: Send) -> None:
@@ -296,7 +161,12 @@ async def _missing(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 def make_app(
-    store: Store, settings: Settings, clock: Callable[[], float] = time.time, since: float | None = None
+    store: Store,
+    settings: Settings,
+    clock: Callable[[], float] = time.time,
+    *,
+    since: float | None = None,
+    access_log: Write | None = None,
 ) -> ASGIApp:
     """The application.
 
@@ -305,13 +175,14 @@ def make_app(
         settings: how to behave.
         clock: seconds since the epoch.
         since: when clients could begin to report to a server of this database; None if that is now.
+        access_log: takes a line about every request.
     """
     with store.write() as connection:
         secret = signing_secret(connection)
-        drop_expired(connection, clock())
+    end_expired(store, clock())
     private_folder(settings.files)
     drop_unnamed(store, settings.files)
     site = Site(store, settings, secret, clock, since)
     metrics = Metrics(store, settings.files)
     paced = Paced(Router(routes=Server(site, metrics).routes(), default=_missing), Pace())
-    return Measured(Boundary(paced, site), metrics)
+    return Logged(Measured(Boundary(paced, site), metrics), access_log, clock)

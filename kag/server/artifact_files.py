@@ -19,7 +19,7 @@ _AT_ONCE = 500
 def files_of(connection: Connection, artifact_id: int) -> Sequence[RowMapping]:
     """The files of a version that have arrived."""
     query = (
-        select(artifact_files, blobs.c.path, blobs.c.size)
+        select(artifact_files, blobs.c.size)
         .join(blobs, artifact_files.c.blob_id == blobs.c.id)
         .where(artifact_files.c.artifact_id == artifact_id)
         .order_by(artifact_files.c.name)

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, and_, select
 
 from kag.server.aliases import aliases_of, checked_alias, replace_aliases, set_aliases
 from kag.server.arguments import entity_of, items, text
@@ -16,7 +16,7 @@ from kag.server.faults import Fault, Refused, needed
 from kag.server.manifests import settle
 from kag.server.rights import Act
 from kag.server.runs import checked_name, ensure_project, find_run, run_by_path
-from kag.server.store import all_rows, find, first, inserted, updated, upsert
+from kag.server.store import Store, all_rows, count, find, first, inserted, updated, upsert
 from kag.server.tables import (
     COMMITTED,
     PENDING,
@@ -51,7 +51,6 @@ def create(context: Context, given: Mapping[str, Any]) -> RowMapping:
     runs have begun under the same `distributedID`; it is an output of this run too.
     """
     connection, now = context.connection, context.now
-    drop_expired(connection, now)
     project = ensure_project(connection, entity_of(context, given), given.get("projectName"), now=now)
     name = next(iter(items(given, "artifactCollectionNames", str)), text(given, "artifactCollectionName"))
     type_name = given.get("artifactTypeName")
@@ -197,14 +196,21 @@ def _only_of(run_id: int) -> ColumnElement[bool]:
     return (first_logged | (logged & artifacts.c.run_id.is_(None))) & ~by_others
 
 
-def drop_expired(connection: Connection, now: float) -> None:
-    """Delete versions whose time to live is over, unless they are linked somewhere."""
-    over = artifacts.c.created_at + artifacts.c.ttl_seconds < now
+def end_expired(store: Store, now: float) -> None:
+    """Delete versions whose time to live is over. Whoever is about to look for versions calls this, so that nobody
+    finds one of them, by whatever way.
+    """
+    over = _over(now)
+    with store.read() as connection:
+        if not count(connection, artifacts, over):
+            return
+    with store.write() as connection:
+        remove_versions(connection, over)
+
+
+def _over(now: float) -> ColumnElement[bool]:
+    """The time to live is over, and the version is linked nowhere. `> 0` finds the few that have one by their index."""
     elsewhere = memberships.c.collection_id != artifacts.c.collection_id
-    linked = (
-        select(memberships.c.id)
-        .where(memberships.c.artifact_id == artifacts.c.id, elsewhere)
-        .correlate(artifacts)
-        .exists()
-    )
-    remove_versions(connection, artifacts.c.ttl_seconds.isnot(None) & over & ~linked)
+    linked = select(memberships.c.id).where(memberships.c.artifact_id == artifacts.c.id, elsewhere)
+    late = artifacts.c.created_at + artifacts.c.ttl_seconds <= now
+    return and_(artifacts.c.ttl_seconds > 0, late, ~linked.correlate(artifacts).exists())

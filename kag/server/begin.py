@@ -15,12 +15,22 @@ from sqlalchemy import Connection, RowMapping, insert
 
 from kag.number import count
 from kag.server.arguments import Arguments, entity_of, text
+from kag.server.changes import note_removal
 from kag.server.context import Context, decode_id
 from kag.server.faults import Fault, Refused, needed
 from kag.server.filestream import line_row, step_of, with_keys
 from kag.server.history import page
 from kag.server.rights import Act
-from kag.server.runs import ALL_STREAMS, changes_of, checked_name, find_run, of_stream, run_by_id, run_by_path
+from kag.server.runs import (
+    ALL_STREAMS,
+    changes_of,
+    checked_name,
+    find_run,
+    internal_config,
+    of_stream,
+    run_by_id,
+    run_by_path,
+)
 from kag.server.store import find, inserted, take_turns, updated, upsert
 from kag.server.sweeps import forget_run
 from kag.server.tables import HISTORY, deleted_runs, lines, runs, sweeps
@@ -116,9 +126,7 @@ def _first_state(given: Mapping[str, Any]) -> str:
 
 def _parent(context: Context, project_id: int, run: RowMapping) -> tuple[RowMapping, int] | None:
     """The run that the client says it forks from, and the last step that it takes over: `fork_from` in its config."""
-    internal = json.loads(run["config"]).get("_wandb", {})
-    value = internal.get("value", internal) if isinstance(internal, dict) else {}
-    point = value.get("branch_point") if isinstance(value, dict) else None
+    point = internal_config(run).get("branch_point")
     if not isinstance(point, dict):
         return None
     found = find_run(context.connection, project_id, point.get("run_id") or point.get("run"))
@@ -170,5 +178,6 @@ def delete(connection: Connection, run_id: int, *, now: float) -> None:
         return
     forget_run(connection, found)
     connection.execute(runs.delete().filter_by(id=run_id))
+    note_removal(connection, found["project_id"])
     row = {"project_id": found["project_id"], "name": found["name"], "deleted_at": now}
     upsert(connection, deleted_runs, [row], key=["project_id", "name"], update=["deleted_at"])

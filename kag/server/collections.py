@@ -82,14 +82,16 @@ def ensure_collection(
 
 
 def enter(connection: Connection, collection_id: int, artifact_id: int, *, now: float) -> RowMapping:
-    """A version becomes a member of a collection, and its `latest`, under a number that no other has ever had there."""
+    """A version becomes a member of a collection, and its `latest`, under a number that no other has ever had there.
+    One that is a member stays as it is: `latest` is the newest, whatever is linked again.
+    """
     found = find(connection, memberships, collection_id=collection_id, artifact_id=artifact_id)
     if found is None:
         counted = collections.update().filter_by(id=collection_id).values(next_version=collections.c.next_version + 1)
         number = connection.execute(counted.returning(collections.c.next_version)).scalar_one() - 1
         place = {"collection_id": collection_id, "artifact_id": artifact_id}
         found = inserted(connection, memberships, {**place, "version": number, "created_at": now})
-    set_aliases(connection, found, [LATEST])
+        set_aliases(connection, found, [LATEST])
     return found
 
 

@@ -19,6 +19,8 @@ LAST_SECONDS = 3.0
 """From the word to stop until requests that have not arrived in full are dropped: their senders repeat them."""
 MOST = 1000
 """Connections at once."""
+ENDLESS = "/news"
+"""Last part of the paths whose answers have no end: browsers ask for them again."""
 RESERVED = 40
 """Descriptors of the process that are no connections: the database's, files, the log."""
 
@@ -73,7 +75,9 @@ class Protocol(H11Protocol):
     def shutdown(self) -> None:
         """The server stops: a request that is here in full is answered; one that is not has a little time to arrive."""
         super().shutdown()
-        if not self.is_idle and self.cycle.more_body:
+        if not self.is_idle and self.scope["path"].endswith(ENDLESS):
+            self._close()
+        elif not self.is_idle and self.cycle.more_body:
             self.loop.call_later(LAST_SECONDS, self._close)
 
     def connection_lost(self, exc: Exception | None) -> None:

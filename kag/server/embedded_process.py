@@ -25,7 +25,8 @@ def main(path: Path) -> None:
     if at_once(folder.serving) is None:
         sys.exit("another process serves this folder")
     taken = _listening(folder.forget())
-    app = make_app(folder.store(tell=print), Settings(files=folder.files))
+    # It serves until its last client has gone: nobody had anything to report while it was down.
+    app = make_app(folder.store(tell=print), Settings(files=folder.files), since=0.0)
     folder.announce(taken.getsockname()[1])
     serve_until(app, taken, lambda: _unused(folder.users))
 

@@ -17,17 +17,16 @@ from typing import Any, BinaryIO
 
 from sqlalchemy import Connection, RowMapping, select, union_all
 
-from kag.server.faults import Fault, needed
+from kag.server.claims import KINDS, Claim, row_of
+from kag.server.faults import Fault
 from kag.server.locks import at_once
 from kag.server.private import opener, private_folder
 from kag.server.store import Store, all_rows, count, find, inserted_id, upsert
-from kag.server.tables import COMMITTED, artifact_files, artifacts, blobs, files, manifests, runs
+from kag.server.tables import COMMITTED, artifact_files, artifacts, blobs, files, manifests
 
 LOCK = "backup.lock"
 """File in the folder of blobs that a backup holds while it copies them."""
 _BLOB = re.compile("[0-9a-f]{32}")
-
-GONE = "what this link belongs to is gone"
 
 
 def checked_path(name: Any) -> str:
@@ -99,20 +98,19 @@ def blob_path(folder: Path, path: str) -> Path:
     return folder / path[:2] / path
 
 
-def attach(connection: Connection, claim: dict[str, Any], blob: dict[str, Any], *, now: float) -> str | None:
+def attach(connection: Connection, claim: Claim, blob: dict[str, Any], *, now: float) -> str | None:
     """Give an uploaded blob the name that its link claims; the path of a blob that it replaces comes back."""
+    found = row_of(connection, claim, lock=True)
     if claim["to"] == "run":
-        needed(find(connection, runs, lock=True, id=claim["id"]), GONE)
         old = find(connection, files, run_id=claim["id"], name=claim["name"])
         row = {"run_id": claim["id"], "name": claim["name"], "blob_id": inserted_id(connection, blobs, blob)}
         row["updated_at"] = now
         upsert(connection, files, [row], key=["run_id", "name"], update=["blob_id", "updated_at"])
         return _drop(connection, None if old is None else old["blob_id"])
-    table = manifests if claim["to"] == "manifest" else artifact_files
-    found = needed(find(connection, table, id=claim["id"]), GONE)
     if find(connection, artifacts, id=found["artifact_id"], state=COMMITTED) is not None:
         raise Fault("this version is committed: its files do not change any more", status=409)
-    connection.execute(table.update().filter_by(id=claim["id"]).values(blob_id=inserted_id(connection, blobs, blob)))
+    named = KINDS[claim["to"]].update().filter_by(id=found["id"])
+    connection.execute(named.values(blob_id=inserted_id(connection, blobs, blob)))
     return _drop(connection, found["blob_id"])
 
 
@@ -170,7 +168,7 @@ def drop_unnamed(store: Store, folder: Path) -> int:
 def run_files(connection: Connection, run_id: int, names: Sequence[str], pattern: str | None) -> Sequence[RowMapping]:
     """The files of a run by name; `pattern` has the wildcards of SQL's LIKE."""
     query = (
-        select(files, blobs.c.size, blobs.c.md5, blobs.c.path)
+        select(files, blobs.c.size, blobs.c.md5)
         .join(blobs, files.c.blob_id == blobs.c.id)
         .where(files.c.run_id == run_id)
         .order_by(files.c.name)

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, RowMapping, select
 
-from kag.errors import ENDING
+from kag.errors import ENDING, exit_code_of
 from kag.number import number, sound_json
 from kag.server.arguments import json_object
 from kag.server.context import SILENT, Context, decode_id
@@ -21,7 +21,7 @@ from kag.sweep.step import Outcome, Step, absorb
 
 PREEMPTED = ("preempting", "preempted")
 """States of a run whose machine is taken away."""
-BY_SIGNAL = tuple(128 + number for number in ENDING)
+BY_SIGNAL = tuple(map(exit_code_of, ENDING))
 """Exit codes of a run that somebody interrupted."""
 
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from signal import SIGTERM
 
 from sqlalchemy import Connection, select
 
+from kag.errors import exit_code_of
 from kag.server.tables import runs, trials
 from kag.sweep import Limits, Trial, TrialState
 from kag.sweep.trial import lose
-
-TERMINATED = 143
-"""What shells say of SIGTERM."""
 
 
 def interrupt(connection: Connection, names: Collection[str], *, now: float, limits: Limits) -> None:
@@ -23,4 +22,4 @@ def interrupt(connection: Connection, names: Collection[str], *, now: float, lim
         changed = trials.update().filter_by(sweep_id=row["sweep_id"], number=row["number"])
         connection.execute(changed.values(state=lost.state.value, body=lost.model_dump_json()))
     silent = runs.update().where(runs.c.name.in_(names), runs.c.sweep_id.is_not(None), runs.c.state == "running")
-    connection.execute(silent.values(state="preempted", exit_code=TERMINATED, heartbeat_at=now))
+    connection.execute(silent.values(state="preempted", exit_code=exit_code_of(SIGTERM), heartbeat_at=now))

@@ -1,4 +1,8 @@
-"""Signed links to files: whoever holds one may do the one thing it says until it expires, as with any object store."""
+"""Signed links to files: whoever holds one may do the one thing it says, as with any object store.
+
+A link ends when it expires, when its key opens nothing any more, or when what it belongs to is gone: see
+`kag.server.claims` and `kag.server.storage`.
+"""
 
 from __future__ import annotations
 

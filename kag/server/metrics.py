@@ -16,12 +16,19 @@ from sqlalchemy import Column, Connection, func, select
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from kag.server.connections import ENDLESS
 from kag.server.layout import newest
 from kag.server.store import Store, count, total
 from kag.server.tables import agents, artifacts, blobs, projects, runs, sweeps, trials
 
 KINDS = frozenset({"graphql", "files", "storage", "healthz", "metrics", "static"})
 """First word of a path that is a kind of its own; all others are the page's."""
+
+
+def kind_of(path: str) -> str:
+    """What is asked for; streams, which have no end, are told apart from pages."""
+    first = path.strip("/").partition("/")[0]
+    return first if first in KINDS else "news" if path.endswith(ENDLESS) else "page"
 
 
 class Contents(Collector):
@@ -85,8 +92,7 @@ class Measured:
             await self.app(scope, receive, send)
             return
         began = time.perf_counter()
-        first = scope["path"].strip("/").partition("/")[0]
-        kind = first if first in KINDS else "page"
+        kind = kind_of(scope["path"])
 
         async def noting(message: Message) -> None:
             if message["type"] == "http.response.start":

@@ -34,6 +34,13 @@ def checked_name(kind: str, name: Any) -> str:
     return name
 
 
+def internal_config(run: RowMapping) -> dict[str, Any]:
+    """What the client itself keeps in the config of a run, under `_wandb`; {} if nothing that can be read."""
+    found = json.loads(run["config"]).get("_wandb")
+    value = found.get("value", found) if isinstance(found, dict) else None
+    return value if isinstance(value, dict) else {}
+
+
 def find_project(connection: Connection, entity: str, name: Any) -> RowMapping | None:
     """The project, or None."""
     return find(connection, projects, entity=entity, name=str(name))

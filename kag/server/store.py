@@ -29,6 +29,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
 from kag.errors import KagError, StorageError, UserError
 from kag.server import layout
+from kag.server.changes import noting_removals, number_changes
 from kag.server.private import close, private_file
 from kag.server.storable import refuse_unstorable
 from kag.server.trouble import FULL, GONE, UNREACHED, UNREADABLE, first_line, shown, trouble_of
@@ -102,9 +103,10 @@ class Store:
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """A transaction that is committed as a whole or not at all. One at a time in SQLite."""
-        options = {_WRITES: True}
+        options = {_WRITES: True, **noting_removals()}
         with self._writing, self.engine.connect().execution_options(**options) as connection, connection.begin():
             yield connection
+            number_changes(connection)
 
     @contextmanager
     def alter(self) -> Iterator[Connection]:

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, RowMapping, select
 
 from kag.errors import SweepError
 from kag.server.arguments import text
+from kag.server.changes import note_removal
 from kag.server.context import Context
 from kag.server.faults import Fault, Refused, needed
 from kag.server.rights import Act, Thing
@@ -154,6 +155,15 @@ def forget_run(connection: Connection, run: RowMapping) -> None:
     save_trials(connection, row, known, after)
 
 
+def delete(connection: Connection, number: int) -> None:
+    """Remove a sweep; its runs stay."""
+    found = find(connection, sweeps, id=number)
+    if found is not None:
+        connection.execute(runs.update().filter_by(sweep_id=number).values(sweep_id=None))
+        connection.execute(sweeps.delete().filter_by(id=number))
+        note_removal(connection, found["project_id"])
+
+
 def create_agent(context: Context, sweep: RowMapping, host: Any) -> RowMapping:
     """A new agent."""
     row = {"sweep_id": sweep["id"], "name": secrets.token_hex(4), "host": str(host)[:256], "user": context.user}
@@ -180,6 +190,8 @@ def save_trials(connection: Connection, row: RowMapping, before: Sequence[Trial]
     begun = [trial for trial in changed if trial.run is not None and trial.agent is not None]
     tries = [{"sweep_id": row["id"], "run": t.run, "number": t.id, "agent": t.agent} for t in begun]
     upsert(connection, attempts, tries, key=["sweep_id", "run"], update=["agent"])
+    if changed:
+        connection.execute(sweeps.update().filter_by(id=row["id"]).values(changed=0))
     stopped = [trial.run for trial in changed if trial.stopping and trial.run is not None]
     if stopped:
         where = (runs.c.sweep_id == row["id"], runs.c.name.in_(stopped))

@@ -44,6 +44,17 @@ def _times(*names: str) -> list[sa.Column[float]]:
     return [_needed(name, sa.Float) for name in names]
 
 
+def _changed(table: str) -> list[sa.schema.SchemaItem]:
+    """Number of the change that a row is as it was left by, among those of its project; 0 until that has one."""
+    number = _needed("changed", sa.BigInteger, default=0, onupdate=0, server_default="0")
+    unnumbered = sa.text("changed = 0")
+    return [
+        number,
+        sa.Index(f"{table}_by_change", "project_id", "changed"),
+        sa.Index(f"{table}_unnumbered", "project_id", sqlite_where=unnumbered, postgresql_where=unnumbered),
+    ]
+
+
 def _maker() -> sa.Column[str]:
     """Name of the key that made a row; "" for those of before keys had roles, when nobody asked."""
     return _needed("user", sa.String(128), server_default="")
@@ -92,8 +103,11 @@ projects = _numbered(
     *_words(entity=128, name=128),
     *_texts("description"),
     *_times("created_at"),
+    _needed("seq", sa.BigInteger, server_default="0"),
+    _needed("removed", sa.BigInteger, server_default="0"),
     sa.UniqueConstraint("entity", "name"),
 )
+"""`seq` is the number of the last change of a project, `removed` that of the last one that took something away."""
 
 sweeps = _numbered(
     "sweeps",
@@ -105,6 +119,7 @@ sweeps = _numbered(
     _needed("seed", sa.BigInteger),
     _maker(),
     *_times("created_at", "updated_at"),
+    *_changed("sweeps"),
 )
 
 runs = _numbered(
@@ -119,6 +134,7 @@ runs = _numbered(
     _needed("should_stop", sa.Boolean),
     _needed("restarted", sa.SmallInteger),
     *_times("created_at", "heartbeat_at"),
+    *_changed("runs"),
     sa.UniqueConstraint("project_id", "name"),
 )
 

@@ -7,13 +7,13 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping
 
+from kag.server.claims import GONE, Claim, row_of
 from kag.server.faults import needed
 from kag.server.rights import Place, Thing
 from kag.server.store import find
-from kag.server.tables import artifact_files, artifacts, collections, manifests, projects, runs, sweeps
+from kag.server.tables import artifacts, collections, projects, runs, sweeps
 
 Row = RowMapping | Mapping[str, Any]
-GONE = "what this link belongs to is gone"
 
 
 def place_of(connection: Connection, project_id: int) -> Place:
@@ -51,16 +51,18 @@ def artifact_thing(connection: Connection, row: Row) -> Thing:
     return Thing(f"a version of {home['name']!r}", place_of(connection, home["project_id"]), frozenset({row["user"]}))
 
 
-def target_thing(connection: Connection, claim: Mapping[str, Any]) -> Thing:
-    """What a link to put a file belongs to: a run, or a version of an artifact.
+def target_thing(connection: Connection, claim: Claim) -> Thing:
+    """What a link belongs to: a run, or a version of an artifact.
 
     Raises:
         NotFound: it is gone.
+        Fault: the link says nothing that this server knows.
     """
+    row = row_of(connection, claim)
     if claim["to"] == "run":
-        return run_thing(connection, needed(find(connection, runs, id=claim["id"]), GONE))
-    table = manifests if claim["to"] == "manifest" else artifact_files
-    row = needed(find(connection, table, id=claim["id"]), GONE)
+        return run_thing(connection, row)
+    if claim["to"] == "file":
+        return run_thing(connection, needed(find(connection, runs, id=row["run_id"]), GONE))
     return artifact_thing(connection, needed(find(connection, artifacts, id=row["artifact_id"]), GONE))
 
 

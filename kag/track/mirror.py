@@ -13,12 +13,14 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
+from pydantic import ValidationError
+
 from kag import names
 from kag.errors import RecordError
 from kag.number import count, number, sound
 from kag.spec.flat import flatten
 from kag.track.folder import run_id
-from kag.track.reading import parse_record
+from kag.track.reading import faults_of, parse_record
 from kag.track.record import Result, RunRecord, Scalar, Status
 from kag.track.source import Found, Known
 from kag.track.upgrade import upgraded_row
@@ -58,15 +60,24 @@ def record_of(run: Mirrored) -> RunRecord:
     """The record of a run.
 
     Raises:
-        RecordError: kag left a record that cannot be read, for instance one of a newer kag.
+        RecordError: kag left a record that cannot be read, for instance one of a newer kag; or what W&B knows of the
+            run is nothing that a record can hold, such as a start in the year 1.
     """
-    where = f"W&B run {run.wandb_id}"
+    where = where_of(run.wandb_id)
     if END_KEY in run.summary:
         return _with_spec(parse_record(run.summary[END_KEY], where=f"{where}, summary {END_KEY}"), run)
     if START_KEY in run.config:
         begun = _with_spec(parse_record(run.config[START_KEY], where=f"{where}, config {START_KEY}"), run)
         return begun.model_copy(update={"status": run.status, "epochs_trained": _epochs_trained(run)})
-    return _foreign(run)
+    try:
+        return _foreign(run)
+    except ValidationError as error:
+        raise RecordError(f"what W&B knows of it makes no record: {faults_of(error)}", where=where) from None
+
+
+def where_of(wandb_id: str) -> str:
+    """How an error names a run of W&B."""
+    return f"W&B run {wandb_id}"
 
 
 def known_runs(

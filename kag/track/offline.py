@@ -78,17 +78,20 @@ def _mirrored(files: Iterable[Path]) -> Mirrored | None:
     if not begun:
         return None
     last = begun[-1]
-    return Mirrored(
-        wandb_id=file.stem.removeprefix("run-"),
-        display_name=last.display_name,
-        start=begun[0].start_time.ToDatetime(UTC),
-        status=status,
-        config=_tree(config),
-        summary=_tree(summary),
-        tags=tuple(last.tags),
-        notes=last.notes,
-        sweep=last.sweep_id or None,
-    )
+    try:
+        return Mirrored(
+            wandb_id=file.stem.removeprefix("run-"),
+            display_name=last.display_name,
+            start=begun[0].start_time.ToDatetime(UTC),
+            status=status,
+            config=_tree(config),
+            summary=_tree(summary),
+            tags=tuple(last.tags),
+            notes=last.notes,
+            sweep=last.sweep_id or None,
+        )
+    except ValueError as error:
+        raise RecordError(f"holds a start or a value that cannot be read: {error}", where=str(file)) from None
 
 
 def _rows(file: Path) -> Iterator[dict[str, Any]]:

@@ -63,9 +63,14 @@ def parse_record(text: Any, *, where: str) -> RunRecord:
     try:
         return RunRecord.model_validate(upgraded(content, SCHEMA))
     except ValidationError as error:
-        faults = [f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()]
-        more = f"; and {len(faults) - _SHOWN} more" if len(faults) > _SHOWN else ""
-        raise RecordError(f"is not a run record: {'; '.join(faults[:_SHOWN])}{more}", where=where) from None
+        raise RecordError(f"is not a run record: {faults_of(error)}", where=where) from None
+
+
+def faults_of(error: ValidationError) -> str:
+    """What is wrong with the fields of a record, the first of them."""
+    faults = [f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()]
+    more = f"; and {len(faults) - _SHOWN} more" if len(faults) > _SHOWN else ""
+    return f"{'; '.join(faults[:_SHOWN])}{more}"
 
 
 def _object(text: str, where: str) -> dict[str, Any]:

@@ -93,7 +93,7 @@ def _mirrored(answer: Any) -> Mirrored:
     return Mirrored(
         wandb_id=answer.id,
         display_name=answer.name or answer.id,
-        start=_moment(answer.created_at),
+        start=_moment(answer.created_at, answer.id),
         status=STATUS.get(answer.state, Status.RUNNING),
         config=answer.config,
         summary=answer.summary_metrics,
@@ -103,7 +103,10 @@ def _mirrored(answer: Any) -> Mirrored:
     )
 
 
-def _moment(text: str) -> datetime:
+def _moment(text: str, wandb_id: str) -> datetime:
     """W&B's times are UTC, with or without saying so."""
-    moment = datetime.fromisoformat(text)
-    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    try:
+        moment = datetime.fromisoformat(text)
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except (TypeError, ValueError, OverflowError):
+        raise RecordError(f"its start is no time: {text!r}", where=mirror.where_of(wandb_id)) from None

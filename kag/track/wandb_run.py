@@ -11,10 +11,12 @@ import secrets
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from signal import SIGTERM
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from kag import names
+from kag.errors import exit_code_of
 from kag.spec.run import TrackSpec
 from kag.track.folder import RunFolder
 from kag.track.mirror import END_KEY, START_KEY
@@ -30,8 +32,8 @@ INIT_TIMEOUT = 30.0
 FINISH_TIMEOUT = 60.0
 """Seconds to wait for the last upload; what is missing then stays in the local file for `wandb sync`."""
 
-EXIT_INTERRUPTED = 143
-"""What shells say of SIGTERM; to kag's server such a run is interrupted, not failed."""
+EXIT_INTERRUPTED = exit_code_of(SIGTERM)
+"""To kag's server such a run is interrupted, not failed."""
 
 PUBLIC_HOSTS = frozenset({"api.wandb.ai", "api.forge.coreweave.com"})
 """Two names of W&B's own server: a login for one is a login for both."""
@@ -66,8 +68,12 @@ def is_online(mode: str, environ: Mapping[str, str], server: str, hosts_with_key
         return environ["WANDB_MODE"] in ("online", "shared")
     if any(environ.get(name) for name in ("WANDB_API_KEY", "WANDB_IDENTITY_TOKEN_FILE", "WANDB_BASE_URL")):
         return True
-    host = urlsplit(server).netloc
-    return host not in PUBLIC_HOSTS or not PUBLIC_HOSTS.isdisjoint(hosts_with_key)
+    return not is_public(server) or not PUBLIC_HOSTS.isdisjoint(hosts_with_key)
+
+
+def is_public(server: str) -> bool:
+    """Whether a base URL is that of W&B's own server."""
+    return urlsplit(server).netloc in PUBLIC_HOSTS
 
 
 def hosts_with_key(path: Path) -> frozenset[str]:
@@ -122,8 +128,8 @@ def begin(
 def end(run: Run, record: RunRecord) -> None:
     """Log the delivered results, the objective in the very last row, and the record; then finish.
 
-    The exit code is 0 if the run delivered weights, 143 if a signal ended it (a sweep then runs its point again), else
-    1. Raises what `lost` names.
+    The exit code is 0 if the run delivered weights, `EXIT_INTERRUPTED` if a signal ended it (a sweep then runs its
+    point again), else 1. Raises what `lost` names.
     """
     row = final_row(record)
     if row:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator
+from typing import Any
 
 import click
 import pytest
@@ -58,13 +59,25 @@ def test_a_command_gives_an_example_of_itself(name: str) -> None:
     ("name", "example"), [(name, example) for name, command in EVERY.items() for example in examples(command)]
 )
 def test_an_example_is_taken_by_the_parser(name: str, example: str) -> None:
+    taken(example)
+
+
+def taken(example: str) -> dict[str, Any]:
+    """What the parser makes of an example; an error if it does not take it."""
     words = shlex.split(example.partition(">")[0])[1:]
     command, context = ROOT, click.Context(ROOT, info_name="kag")
     while words and words[0] in getattr(command, "commands", {}):
         command = command.commands[words.pop(0)]  # type: ignore[attr-defined]
         context = click.Context(command, parent=context)
     assert acts(command), example
-    command.make_context(command.name, words, parent=context)
+    return command.make_context(command.name, words, parent=context).params
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_the_examples_of_a_help_use_one_database_and_one_folder_of_runs(name: str) -> None:
+    for option in ("db", "files", "runs"):
+        used = {str(words[option]) for words in map(taken, examples(EVERY[name])) if option in words}
+        assert len(used) <= 1, option
 
 
 @pytest.mark.parametrize("name", EVERY)

@@ -64,11 +64,36 @@ def test_a_folder_of_run_files_is_no_client(tmp_path: Path, monkeypatch: pytest.
 
 def test_what_cannot_start_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "t.sh").touch()
-    for name in ("no-such-program", "./t.sh", ""):
-        with pytest.raises(UserError, match="there is no program") as caught:
-            check_program(name, {"PATH": "/bin"})
-        assert ("make it executable" in str(caught.value)) is (name == "./t.sh")
+    for name, text, mode in (
+        ("closed.sh", "echo", 0o644),
+        ("bare.sh", "echo hello\n", 0o755),
+        ("bare.py", "print()\n", 0o755),
+        ("lost", "#!/nowhere/bash -e\n", 0o755),
+        ("windows", "#!/bin/sh\r\n", 0o755),
+        ("good", "#! /bin/sh -e\n", 0o755),
+    ):
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(mode)
+    (tmp_path / "folder").mkdir()
+    for name, *said in (
+        ("", "there is no program ''"),
+        ("no-such-program", "there is no program 'no-such-program'", "mind its name"),
+        ("goodd", "there is no program 'goodd'", "nearest: good"),
+        ("./bear.sh", "there is no program './bear.sh'", "nearest: ./bare.sh"),
+        ("good.", "there is no program 'good.'"),
+        ("windows", "on the PATH", "nearest: ./windows"),
+        ("./folder", "'./folder' is a folder"),
+        ("./closed.sh", "'./closed.sh' is not executable", "write `bash ./closed.sh`", "chmod +x ./closed.sh"),
+        ("./bare.sh", "bare.sh:1", "does not say what runs it", "#!/usr/bin/env bash", "write `bash "),
+        ("./bare.py", "bare.py:1", "does not say what runs it", "#!/usr/bin/env python", "write `python "),
+        ("./lost", "lost:1", "names '/nowhere/bash'", "no such program"),
+        ("./windows", "windows:1", r"names '/bin/sh\r'"),
+    ):
+        place = tmp_path if name == "goodd" else "/bin"
+        with pytest.raises(UserError) as caught:
+            check_program(name, {"PATH": str(place)})
+        assert not [one for one in said if one not in str(caught.value)], str(caught.value)
+    check_program("./good", {"PATH": "/bin"})
 
 
 def test_a_sweep_is_refused_before_its_server_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -11,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).parents[2]
 DOCKERFILE = (ROOT / "docker" / "Dockerfile").read_text(encoding="utf-8")
@@ -30,11 +32,10 @@ def names(requirements: list[str]) -> set[str]:
     return {re.split(r"[^\w.-]", line)[0].lower() for line in requirements}
 
 
-def installed(name: str) -> list[str]:
-    """Extras that a stage installs."""
-    found = re.search(r"pip install '\.\[([\w,]+)\]'", stage(name))
-    assert found
-    return found[1].split(",")
+def locked(name: str) -> dict[str, str]:
+    """Package -> version of a lock."""
+    lines = (ROOT / "docker" / f"{name}.lock").read_text(encoding="utf-8").splitlines()
+    return dict(line.removesuffix(" \\").split("==") for line in lines if re.match(r"\w", line))
 
 
 def test_the_dockerfile_has_no_fault_that_a_linter_knows(lint: Callable[..., None]) -> None:
@@ -102,9 +103,59 @@ def test_the_server_works_without_training_and_the_client(work: str, tmp_path: P
     assert done.returncode == 0, done.stderr
 
 
-def test_each_image_installs_the_extras_that_it_needs() -> None:
-    assert installed("build-serve") == ["postgresql"]
-    assert installed("build-train") == ["train"]
+def test_each_image_installs_the_extras_that_it_needs_and_checks_their_digests() -> None:
+    for name, extra, other in (("serve", "postgresql", "train"), ("train", "train", "postgresql")):
+        extras = {one: names(EXTRAS[one]) - {"torch"} for one in (extra, other)}
+        assert extras[extra] <= locked(name).keys()
+        assert not extras[other] & locked(name).keys()
+        assert f"--requirement docker/{name}.lock" in stage(f"build-{name}")
+    calls = re.findall(r"\bpip install (.*)", DOCKERFILE)
+    unchecked = [call for call in calls if "--require-hashes" not in call]
+    assert {call.rstrip(" \\").split()[-1] for call in unchecked} == {"torch", "'.[train]'", "."}
+    assert len(calls) - len(unchecked) == len(list((ROOT / "docker").glob("*.lock"))) == 3
+
+
+def check_locks(folder: Path) -> subprocess.CompletedProcess[str]:
+    """What docker/lock.py says of the locks beside it."""
+    words = [sys.executable, str(folder / "docker" / "lock.py"), "--check"]
+    return subprocess.run(words, capture_output=True, text=True)
+
+
+def test_the_locks_hold_what_is_needed_in_the_versions_of_the_constraints() -> None:
+    done = check_locks(ROOT)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "says"),
+    [
+        ("docker/constraints.txt", "click==", "click==9", "serve.lock, train.lock: stale"),
+        ("docker/constraints.images.txt", "setuptools==84", "setuptools==85", "builder.lock, train.lock: stale"),
+        ("docker/train.lock", "h5py==", "h6py==", "train.lock: stale"),
+        ("docker/serve.lock", "--hash=sha256:", "--hash=md5:", "serve.lock: stale"),
+        ("pyproject.toml", '"psycopg[binary]', '"trustme", "psycopg[binary]', "serve.lock: stale"),
+    ],
+)
+def test_a_stale_lock_is_named(tmp_path: Path, file: str, old: str, new: str, says: str) -> None:
+    shutil.copytree(ROOT / "docker", tmp_path / "docker")
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    text = (tmp_path / file).read_text(encoding="utf-8")
+    assert old in text
+    (tmp_path / file).write_text(text.replace(old, new, 1), encoding="utf-8")
+    done = check_locks(tmp_path)
+    assert (done.returncode, done.stderr.partition(";")[0]) == (1, says)
+
+
+def test_every_image_from_elsewhere_is_named_by_its_digest() -> None:
+    services = yaml.safe_load((ROOT / "docker" / "compose.yaml").read_text(encoding="utf-8"))["services"].values()
+    foreign = [service["image"] for service in services if "build" not in service]
+    stages = set(re.findall(r"^FROM \S+ AS (\S+)", DOCKERFILE, re.MULTILINE))
+    bases = set(re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE)) - stages
+    assert bases == {"${BASE}"}, "who builds can put another one in its place"
+    default = re.search(r"^ARG BASE=(\S+)", DOCKERFILE, re.MULTILINE)
+    assert default
+    for image in (*foreign, default[1]):
+        assert re.fullmatch(r"[\w./-]+:[\w.-]+@sha256:[0-9a-f]{64}", image), image
 
 
 def pins(name: str) -> dict[str, str]:

@@ -241,7 +241,7 @@ def test_the_pages_tell_what_the_change_log_of_the_command_line_tells(site: Any,
     store = Store(site.database)
     with store.read() as connection:
         number = connection.exec_driver_sql("select id from projects where name = 'few'").scalar_one()
-        runs, _ = Project(number, Patience(0.0, 300.0)).runs(connection, now=0.0)
+        runs = Project(number, Patience(0.0, 300.0)).known(connection, now=0.0).runs
         rows = table(Diagnoses().siblings(connection, Ledger.of(runs)))
     store.close()
     assert json.loads(as_json(rows)) == json.loads((tmp_path / "log.json").read_text()), printed

@@ -10,18 +10,20 @@ from urllib.parse import quote, urlencode
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlalchemy import text
+from sqlalchemy import func, text
 
 from kag.changelog.formats import as_json
 from kag.changelog.table import table
 from kag.report.figure import Chart
 from kag.report.markup import with_code
+from kag.server.begin import delete
 from kag.server.context import Patience
 from kag.server.page.columns import chosen
 from kag.server.page.curves import POINTS, curves, drawn, overlaid
 from kag.server.page.held import Project
 from kag.server.page.records import Diagnoses, Ledger
-from kag.server.tables import lines
+from kag.server.store import find
+from kag.server.tables import lines, runs
 from kag.text import MISSING, duration, number, size
 from kag.track.mirror import START_KEY
 from kag.track.record import SCHEMA
@@ -97,14 +99,14 @@ def test_a_poll_is_told_only_what_has_changed(many: Any) -> None:
     assert len(seen(many, "other-5").json()["runs"]) == 13
 
 
-def test_an_edit_that_leaves_no_trace_is_seen_when_a_page_is_opened(many: Any) -> None:
-    many.browse("/kag/many")
+def test_an_edit_of_the_same_length_is_told(many: Any) -> None:
+    known = seen(many).json()["seen"]
+    old, new = (f'"optimizer.lr": {{"value": {value}}}' for value in (0.0005, 0.0009))
     with many.store.write() as connection:
-        connection.exec_driver_sql(
-            """update runs set config = replace(config, '"optimizer.lr": {"value": 0.0005}',
-            '"optimizer.lr": {"value": 0.0009}') where name = '0000000b'"""
-        )
-    assert rows_of(many.browse("/kag/many").text)[0][-1][3] == 0.0009
+        edit = runs.update().filter_by(name="0000000b").values(config=func.replace(runs.c.config, old, new))
+        connection.execute(edit)
+    (fresh,) = seen(many, known).json()["runs"]
+    assert fresh[-1][3] == rows_of(many.browse("/kag/many").text)[0][-1][3] == 0.0009
 
 
 def test_words_of_an_address_break_no_page(many: Any) -> None:
@@ -131,7 +133,7 @@ def test_a_run_that_falls_silent_is_told_without_a_word_from_it(many: Any) -> No
 def test_after_a_run_was_deleted_everything_is_told_anew(many: Any) -> None:
     known = seen(many).json()["seen"]
     with many.store.write() as connection:
-        connection.exec_driver_sql("delete from runs where name = '00000005'")
+        delete(connection, find(connection, runs, name="00000005")["id"], now=many.now)
     fresh = seen(many, known).json()
     assert fresh["whole"] is True
     assert len(fresh["runs"]) == 12
@@ -271,12 +273,12 @@ def test_strange_values_of_a_script_are_shown(reader: Any) -> None:
 def test_what_was_worked_out_is_worked_out_again_only_where_a_run_has_changed(many: Any) -> None:
     project, diagnoses = Project(1, Patience(0.0, 300.0)), Diagnoses()
     with many.store.read() as connection:
-        first = diagnoses.siblings(connection, Ledger.of(project.runs(connection, now=many.now)[0]))
+        first = diagnoses.siblings(connection, Ledger.of(project.known(connection, now=many.now).runs))
     with many.store.write() as connection:
         connection.execute(lines.delete())
-        connection.exec_driver_sql("update runs set notes = 'new' where name = '00000003'")
+        connection.execute(runs.update().filter_by(name="00000003").values(notes="new"))
     with many.store.read() as connection:
-        second = diagnoses.siblings(connection, Ledger.of(project.runs(connection, now=many.now)[0]))
+        second = diagnoses.siblings(connection, Ledger.of(project.known(connection, now=many.now).runs))
     courses = [(one.course.best, two.course.best) for one, two in zip(first.entries, second.entries, strict=True)]
     assert [new is None for _, new in courses[1:]] == [i == 3 for i in range(12)]
     assert json.loads(as_json(table(second)))[4]["note"] == "new"

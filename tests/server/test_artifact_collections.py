@@ -51,8 +51,12 @@ def test_a_link_has_a_number_and_names_of_its_own(site: Any, log: Log) -> None:
     assert aliases(site, "shelf:latest") == ["latest", "spare", "v1"]
     assert content(site, "shelf:v0") == {"f": "1"}
     assert aliases(site, "m:latest") == ["latest", "v1"]
-    again = site.ask(LINK, **linked(second, "shelf"))["linkArtifact"]
-    assert again == {"versionIndex": 0}
+    again = site.ask(LINK, **linked(second, "shelf"), aliases=[{"alias": "old", "artifactCollectionName": "shelf"}])
+    assert again["linkArtifact"] == {"versionIndex": 0}
+    assert aliases(site, "shelf:v0") == ["old", "prod", "v0"], "what is linked again gets the names given"
+    assert aliases(site, "shelf:latest") == ["latest", "spare", "v1"], "and the newest stays the latest"
+    site.ask(LINK, **linked(second, "shelf"), aliases=[{"alias": "latest", "artifactCollectionName": "shelf"}])
+    assert version(site, "shelf:latest") == 0, "unless that is the name given"
     linked_query = """query FetchLinkedArtifacts($artifactID: ID!) { artifact(id: $artifactID) { artifactMemberships {
       edges { node { versionIndex createdAt aliases { alias } artifactCollection { __typename name } } } } } }"""
     edges = site.ask(linked_query, artifactID=second)["artifact"]["artifactMemberships"]["edges"]

@@ -5,6 +5,10 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
+from graphql import GraphQLObjectType, get_named_type, is_abstract_type
+
+from kag.server.app import WAY_TO_ARTIFACTS
+from kag.server.schema import served
 from tests.server.artifact_log import (
     COMMIT,
     DELETE,
@@ -196,6 +200,55 @@ def test_a_time_to_live_is_kept_changed_and_ends_what_is_not_linked(site: Any, l
     lives = [found(site, f"m:v{index}")["artifact"]["ttlDurationSeconds"] for index in range(3)]
     assert lives == [100, -2, 100]
     site.now += 101
-    log({"f": b"4"}, "other")
     assert [version(site, f"m:v{index}") for index in range(3)] == [0, 1, None]
     assert version(site, "m:latest") == 1
+
+
+def test_what_has_lived_its_time_is_found_by_nobody(site: Any, log: Log) -> None:
+    kept = log({"f": b"1"})
+    over = log({"f": b"2"}, ttlDurationSeconds=100, aliases=[alias_of("best")], clientID="c1")
+    run = {"entityName": "kag", "projectName": "p", "runName": "first"}
+    use = "mutation($input: UseArtifactInput!){ useArtifact(input: $input) { artifact { id } } }"
+    site.ask(use, input={**run, "artifactID": over})
+    inputs = '{project(name:"p"){run(name:"first"){inputArtifacts(first:9){edges{node{versionIndex}}}}}}'
+    link = found(site, "m:best")["files"]["edges"][0]["node"]["directUrl"]
+    manifest = found(site, "m:best")["artifact"]["currentManifest"]["file"]["directUrl"]
+    assert [site.http.get(one).status_code for one in (link, manifest)] == [200, 200]
+    site.now += 100
+    assert [site.http.get(one).status_code for one in (link, manifest)] == [404, 404]
+    assert [version(site, f"m:{name}") for name in ("v1", "best", "latest")] == [None, None, 0]
+    assert [one["version"] for one in collection(site)["artifacts"]["edges"]] == ["v0"]
+    assert [one["node"]["alias"] for one in collection(site)["aliases"]["edges"]] == ["latest"]
+    assert outputs(site, "first") == [("m", 0, "first")]
+    assert site.ask(inputs)["project"]["run"]["inputArtifacts"]["edges"] == []
+    assert "no such artifact" in refused(site, "query($a: ID!){artifact(id: $a){digest}}", a=over)
+    assert "no such artifact" in refused(site, use, input={**run, "artifactID": over})
+    mapping = "query ClientIDMapping($clientID: ID!){ clientIDMapping(clientID: $clientID) { serverID } }"
+    assert site.ask(mapping, clientID="c1")["clientIDMapping"] is None
+    assert site.ask("query($a: ID!){artifact(id: $a){state}}", a=kept)["artifact"] == {"state": "COMMITTED"}
+
+
+def test_a_link_ends_with_the_version_that_it_belongs_to(site: Any, log: Log) -> None:
+    first, second = log({"f": b"shared"}), log({"f": b"shared", "g": b"g"})
+    links = {name: found(site, name)["files"]["edges"][0]["node"]["directUrl"] for name in ("m:v0", "m:v1")}
+    site.ask(DELETE, input={"artifactID": first, "deleteAliases": True})
+    assert [site.http.get(link).status_code for link in links.values()] == [404, 200]
+    site.ask(DELETE, input={"artifactID": second, "deleteAliases": True})
+    answer = site.http.get(links["m:v1"])
+    assert (answer.status_code, answer.json()["error"]) == (404, "what this link belongs to is gone")
+
+
+def test_every_way_to_a_version_has_its_word() -> None:
+    """Before a request with this word, versions that have lived their time are deleted."""
+    schema = served()
+    reached, left = set[str](), ["Query"]
+    while left:
+        kind = schema.type_map[left.pop()]
+        inner = schema.get_possible_types(kind) if is_abstract_type(kind) else [kind]
+        for one in inner:
+            if one.name not in reached and isinstance(one, GraphQLObjectType):
+                reached.add(one.name)
+                fields = [field for name, field in one.fields.items() if WAY_TO_ARTIFACTS not in name]
+                left += [get_named_type(field.type).name for field in fields]
+    assert {"Run", "Project", "User"} <= reached
+    assert [name for name in reached if "Artifact" in name] == []

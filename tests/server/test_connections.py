@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import pytest
 import uvicorn
 from starlette.requests import ClientDisconnect
+from starlette.responses import StreamingResponse
 
-from kag.server.connections import Protocol, backlog, places
+from kag.server.connections import ENDLESS, Protocol, backlog, places
 from kag.server.faults import Fault
 from kag.server.pace import Pace, Paced
 from kag.server.serve import options
@@ -60,18 +61,28 @@ def test_who_does_not_take_an_answer_is_let_go() -> None:
         asyncio.run(Paced(app, Pace(patience=0.0))({"type": "http"}, never, stuck))
 
 
+async def endless() -> AsyncIterator[str]:
+    yield "retry: 1\n"
+    await never()
+
+
 @contextmanager
 def served_by(protocol: type[Protocol]) -> Iterator[tuple[str, int]]:
-    """A server in a thread that answers 204 to everything; its address."""
+    """A server in a thread that answers 204 to everything, and tells news without an end; its address."""
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         while (await receive()).get("more_body"):
             pass
+        if scope["path"].endswith(ENDLESS):
+            await StreamingResponse(endless())(scope, receive, send)
+            return
         await send({"type": "http.response.start", "status": 204, "headers": []})
         await send({"type": "http.response.body"})
 
     listening = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(app, lifespan="off", **(options() | {"http": protocol})))
+    server = uvicorn.Server(
+        uvicorn.Config(app, lifespan="off", **(options() | {"http": protocol, "timeout_graceful_shutdown": None}))
+    )
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
     thread.start()
     try:
@@ -122,6 +133,14 @@ def test_an_unfinished_body_does_not_keep_a_server_from_stopping(monkeypatch: py
         with socket.create_connection(address, timeout=60) as other:
             other.sendall(WHOLE)
             assert b"204" in other.recv(1000), "the request before it has been seen, too"
+
+
+def test_a_page_that_waits_for_news_does_not_keep_a_server_from_stopping() -> None:
+    with ExitStack() as stack, served_by(Protocol) as address:
+        page = stack.enter_context(socket.create_connection(address, timeout=60))
+        page.sendall(f"GET /kag/p{ENDLESS} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        with page.makefile("rb") as told:
+            assert any(b"retry: 1" in line for line in told)
 
 
 @pytest.mark.parametrize("descriptors", [64, 256, 1024, 1_000_000])

@@ -8,10 +8,13 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from kag.errors import UserError
@@ -19,6 +22,8 @@ from kag.server import embedded_folder
 from kag.server.embedded import embedded_server
 from kag.server.embedded_folder import ServerFolder
 from kag.server.locks import at_once, is_held, together
+from kag.server.runs import ensure_project
+from kag.server.tables import runs
 from tests.e2e.tracking import ROOT, until
 
 USER = """
@@ -74,6 +79,24 @@ def gone(pid: str) -> bool:
     return not status.exists() or status.read_text().rpartition(")")[2].split()[0] == "Z"
 
 
+def log_long_ago(folder: ServerFolder) -> None:
+    """A run that was killed an hour ago."""
+    with closing(folder.store()) as store, store.write() as connection:
+        project = ensure_project(connection, "kag", "p", now=0.0)["id"]
+        texts = dict.fromkeys(("config", "summary", "history_keys"), "{}")
+        row = {"project_id": project, "name": "first", "display_name": "first", **texts, "tags": "[]", "user": "me"}
+        times = dict.fromkeys(("created_at", "heartbeat_at"), time.time() - 3600)
+        connection.execute(runs.insert().values(**row, state="running", should_stop=False, restarted=0, **times))
+
+
+def state(url: str, key: str) -> str:
+    """State of that run as a client sees it."""
+    query = '{project(name: "p", entityName: "kag") {run(name: "first") {state}}}'
+    headers = {"Authorization": f"Bearer {key}"}
+    answer = httpx.post(f"{url}/graphql", json={"query": query}, headers=headers, trust_env=False)
+    return str(answer.json()["data"]["project"]["run"]["state"])
+
+
 @pytest.mark.slow(20)
 def test_users_share_one_server_which_outlives_its_starter_and_ends_with_the_last(
     user: Callable[[], User], tmp_path: Path
@@ -86,8 +109,10 @@ def test_users_share_one_server_which_outlives_its_starter_and_ends_with_the_las
     assert not gone(server)
     os.kill(int(server), signal.SIGKILL)
     until(lambda: gone(server), what="the end of the server")
+    log_long_ago(folder)
     third = user()
     assert third.said()[:2] == [url, key], "addresses of pages stay right"
+    assert state(url, key) == "crashed", "whoever was silent while it was down is shown so at once"
     second.leave()
     assert is_held(folder.serving)
     third.process.kill()

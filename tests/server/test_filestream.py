@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import itertools
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
+from tests.server.conftest import Site
 
 NUMBERS = itertools.count()
 
@@ -225,3 +228,22 @@ def test_a_malformed_request_changes_nothing(site: Any, body: dict[str, Any]) ->
 
 def test_a_stream_of_an_unknown_run_is_not_found(site: Any) -> None:
     assert site.stream({}, name="nobody").status_code == 404
+
+
+def test_what_was_silent_while_a_server_that_ends_with_its_users_was_down_is_silent(site: Site, tmp_path: Path) -> None:
+    """Of any other server the clients may still be there: they have the usual time to say so."""
+    site.run()
+    site.now += 3600
+    site.restart()
+    assert site.state() == "running"
+    again = Site(tmp_path, key=site.key, since=0.0)
+    again.now = site.now
+    again.restart()
+    assert again.state() == "crashed"
+    query = 'query($f: JSONString){project(name:"p"){runs(filters: $f){edges{node{name}}}}}'
+    found = again.ask(query, f='{"state": "crashed"}')["project"]["runs"]["edges"]
+    assert [one["node"]["name"] for one in found] == ["first"]
+    again.log(0, [{"_step": 0}])
+    assert again.state() == "running", "whoever is there after all is heard"
+    again.http.close()
+    again.store.close()

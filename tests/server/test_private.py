@@ -18,6 +18,7 @@ from kag.server.keys import signing_secret
 from kag.server.links import token_of
 from kag.server.private import private_folder
 from kag.server.store import Store
+from kag.server.tables import blobs
 from tests.server.conftest import Site
 from tests.server.test_security import upload_link
 
@@ -79,9 +80,14 @@ def test_folders_are_made_closed(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("blob", ["../../../etc/passwd", "/etc/passwd", "aa/../../a.db", "a" * 31 + "/", "", "A" * 32])
 def test_a_forged_link_leads_nowhere_even_with_the_secret(site: Site, blob: str) -> None:
+    """Nor does one from a database in which somebody has written."""
+    assert site.http.put(upload_link(site, "a.txt"), content=b"x").status_code == 200
     with site.store.write() as connection:
+        connection.execute(blobs.update().values(path=blob))
         secret = signing_secret(connection)
-    token = token_of(secret, {"do": "get", "blob": blob, "name": "x"}, until=site.now + 100)
-    assert site.http.get(f"/storage/{token}/x").status_code == 403
+    claims: list[dict[str, Any]] = [{"blob": blob}, {"to": "file", "id": 1}, {"to": "run", "id": 1}, {"to": "blobs"}]
+    for claim in claims:
+        token = token_of(secret, {"do": "get", **claim, "name": "x", "by": "tester"}, until=site.now + 100)
+        assert site.http.get(f"/storage/{token}/x").status_code in (403, 404)
     with pytest.raises(Fault, match="no file of this server"):
         blob_path(site.settings.files, blob)

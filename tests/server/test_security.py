@@ -225,6 +225,30 @@ def test_a_replaced_file_leaves_one_blob(site: Any) -> None:
     assert (len(contents(site)["disk"]), len(contents(site)["blobs"])) == (1, 1)
 
 
+DELETE_FILES = """mutation($f: [ID!]!){ deleteFiles(input: {files: $f}) { success } }"""
+DELETE_RUN = "mutation($id: ID!){deleteRun(input:{id:$id}){clientMutationId}}"
+
+
+@pytest.mark.parametrize("gone", ["file", "run", "key"])
+def test_a_download_ends_with_what_it_belongs_to(site: Any, gone: str) -> None:
+    query = '{project(name:"p"){run(name:"first"){files{edges{node{id directUrl url}}}}}}'
+    link = upload_link(site, "a.txt")
+    assert site.http.put(link, content=b"one").status_code == 200
+    node = site.ask(query)["project"]["run"]["files"]["edges"][0]["node"]
+    assert site.http.put(link, content=b"two").status_code == 200
+    assert [site.http.get(node[name]).content for name in ("directUrl", "url")] == [b"two", b"two"], "the file of now"
+    if gone == "file":
+        site.ask(DELETE_FILES, f=[node["id"]])
+    elif gone == "run":
+        site.ask(DELETE_RUN, id=site.run()["bucket"]["id"])
+    else:
+        with site.store.write() as connection:
+            revoke_key(connection, "tester", now=site.now)
+    answer = site.http.get(node["directUrl"])
+    said = "opens nothing any more" if gone == "key" else "what this link belongs to is gone"
+    assert (answer.status_code, said in answer.text) == (403 if gone == "key" else 404, True)
+
+
 def test_files_of_a_deleted_run_are_gone_after_the_next_start(site: Any) -> None:
     link = upload_link(site, "a.bin")
     assert site.http.put(link, content=b"one").status_code == 200
@@ -256,7 +280,8 @@ def test_malformed_graphql_is_a_400(site: Any, query: str) -> None:
 
 def test_unknown_fields_are_null_and_logged_or_errors(site: Any, tmp_path: Path, caplog: Any) -> None:
     query = "{viewer{id shoeSize teams{edges{node{colour}}}}}"
-    strict = site.post(query).json()
+    answer = site.post(query)
+    strict, request = answer.json(), answer.headers["x-request-id"]
     paths = ["Query.viewer.shoeSize".replace("Query", "User"), "Team.viewer.teams.edges.node.colour"]
     assert [error["message"] for error in strict["errors"]] == [f"unknown field {path}" for path in paths]
     assert strict["data"] is None
@@ -264,7 +289,8 @@ def test_unknown_fields_are_null_and_logged_or_errors(site: Any, tmp_path: Path,
     relaxed = site.post(query).json()
     assert relaxed["data"]["viewer"]["shoeSize"] is None
     assert "errors" not in relaxed
-    assert [record.getMessage() for record in caplog.records] == [f"unknown GraphQL field {path}" for path in paths]
+    said = f"request {request}: unknown GraphQL field"
+    assert [record.getMessage() for record in caplog.records] == [f"{said} {path}" for path in paths]
 
 
 @pytest.mark.parametrize(

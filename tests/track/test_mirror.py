@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from kag.errors import RecordError
-from kag.track.mirror import END_KEY, START_KEY, Mirrored, epochs, in_order, record_of
+from kag.track.mirror import END_KEY, START_KEY, Mirrored, epochs, in_order, known_runs, record_of
 from kag.track.reading import parse_record
 from kag.track.record import SCHEMA, RunRecord, Status
 
@@ -47,6 +47,15 @@ def test_a_script_that_counts_no_epochs_has_trained_an_unknown_number() -> None:
 def test_a_run_named_like_a_run_keeps_its_id() -> None:
     record = record_of(replace(RUN, display_name="2025-10-17_12-51-53_oct17"))
     assert (record.id, record.name) == ("2025-10-17_12-51-53_oct17", "oct17")
+
+
+@pytest.mark.parametrize("start", [datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC)])
+def test_a_foreign_run_that_makes_no_record_is_named_and_leaves_the_others(start: datetime) -> None:
+    odd = replace(RUN, wandb_id="w2", start=start)
+    found = known_runs([lambda: odd, lambda: RUN], lambda _: [])
+    assert [known.record.wandb_id for known in found.runs.values()] == ["w1"]
+    (broken,) = found.broken
+    assert str(broken).startswith("W&B run w2: what W&B knows of it makes no record: start: ")
 
 
 def test_a_run_without_usable_name_is_called_by_its_wandb_id() -> None:

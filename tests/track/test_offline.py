@@ -144,3 +144,18 @@ def test_a_file_that_cannot_be_read_is_named_and_the_others_are_there(tmp_path: 
     found = OfflineSource(tmp_path).found
     assert [record.name for record in (known.record for known in found.runs.values())] == ["fox"]
     assert "run-w2.wandb" in str(found.broken[0])
+
+
+@pytest.mark.parametrize("seconds", [-(2**62), 2**62, -62135596800])
+def test_a_run_that_begins_at_no_time_is_named_and_the_others_are_there(tmp_path: Path, seconds: int) -> None:
+    whole, odd = File(tmp_path, "20251020_171910"), File(tmp_path, "20251020_181910", "w2")
+    for file in (whole, odd):
+        file.run(lr=0.1)
+    odd.records[0].run.start_time.seconds = seconds
+    for file in (whole, odd):
+        file.write()
+    found = OfflineSource(tmp_path).found
+    assert [known.record.wandb_id for known in found.runs.values()] == ["w1"]
+    (broken,) = found.broken
+    assert "w2" in str(broken)
+    assert "start" in str(broken)

@@ -10,6 +10,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
+from kag.server.access_log import entry_of
 from kag.server.base import Base
 from kag.server.faults import Fault
 from kag.server.keys import key_named
@@ -32,6 +33,7 @@ async def guarded(site: Site, handler: Handler, request: Request) -> Response:
     if found is None:
         raise Fault("log in with an API key", status=401)
     session, key = found
+    entry_of(request.scope).user = key.name
     form: dict[str, str] = {}
     if request.method == "POST":
         check_origin(request, site.base(request))
@@ -55,6 +57,7 @@ async def log_in(site: Site, request: Request) -> Response:
     key = await run_in_threadpool(_tried, site, address, form.get("key", "").strip(), now)
     if key is None:
         return _login_form(site, request, form.get("next", "/"), wrong="This key opens nothing here.")
+    entry_of(request.scope).user = key.name
     answer = moved(base.path + local(form.get("next", "/")))
     _set(answer, base, "session", site.sessions.open(key.name, now=now), ttl=LIFETIME)
     answer.delete_cookie(_cookie(base, "form"), path=f"{base.path}/login", httponly=True, samesite="strict")
@@ -67,6 +70,7 @@ async def log_in_once(site: Site, request: Request) -> Response:
     user = await run_in_threadpool(_taken_up, site, request.path_params["ticket"], now)
     if user is None:
         raise Fault("this link has been used, or has expired: `kag page` prints a new one", status=403)
+    entry_of(request.scope).user = user
     base = site.base(request)
     answer = moved(f"{base.path}/")
     _set(answer, base, "session", site.sessions.open(user, now=now), ttl=LIFETIME)

@@ -27,7 +27,7 @@ def changelog(site: Site, visit: Visit) -> Response:
     """
     choice = _choice(visit)
     with site.store.read() as connection:
-        shelf = Shelf.of(site, connection, visit, thorough=True)
+        shelf = Shelf.of(site, connection, visit)
         ledger = shelf.ledger()
         siblings = shelf.watched.diagnoses.siblings(connection, ledger)
     words, found = ledger.words(), table(siblings, choice)

@@ -35,7 +35,7 @@ def compare(site: Site, visit: Visit) -> Response:
     if len(names) > MOST:
         raise Fault(f"at most {MOST} runs can be compared at once")
     with site.store.read() as connection:
-        shelf = Shelf.of(site, connection, visit, thorough=True)
+        shelf = Shelf.of(site, connection, visit)
         chosen = [shelf.run(name) for name in names]
         rows = [history(connection, run) for run in chosen]
     ledger = shelf.ledger()

@@ -1,52 +1,34 @@
-"""Runs of a project as the page holds them: read once, read again when they have changed.
+"""Runs of a project as the page holds them: read once, and again when they have changed.
 
-A change is told by few columns of the row, among them the time of the last upload and the lengths of config and
-summary, so that a poll of a thousand runs costs one short query.
+What has changed says its number (`kag.server.changes`): a question about a thousand runs of which none has costs one
+row of the database.
 """
 
 from __future__ import annotations
 
 import json
-import secrets
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
-from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic_core import from_json
-from sqlalchemy import Connection, RowMapping, func, select
+from sqlalchemy import Connection, RowMapping, select
 
 from kag.errors import RecordError
 from kag.number import is_sound, sound_json
 from kag.server.context import Patience
 from kag.server.runs import WITH_SWEEP
 from kag.server.store import all_rows
-from kag.server.tables import runs
+from kag.server.tables import projects, runs
 from kag.spec.flat import flatten
 from kag.track.mirror import END_KEY, START_KEY, Mirrored, record_of, short_name
 from kag.track.record import RunRecord, Scalar, Status
 from kag.track.wandb_api import STATUS
 
-CHUNK = 400
-"""Runs that one query reads."""
-
 _INTERNAL = ("_wandb", "wandb_version", START_KEY)
-_WATCHED = (
-    runs.c.id,
-    runs.c.name,
-    runs.c.heartbeat_at,
-    runs.c.state,
-    runs.c.should_stop,
-    runs.c.display_name,
-    runs.c.notes,
-    runs.c.tags,
-    runs.c.sweep_id,
-    func.length(runs.c.config).label("config_length"),
-    func.length(runs.c.summary).label("summary_length"),
-)
 
 
 def parsed(text: str) -> Any:
@@ -56,15 +38,20 @@ def parsed(text: str) -> Any:
 
 @dataclass(frozen=True)
 class Held:
-    """A run, in the version that was read."""
+    """A run as it is since its last change."""
 
-    number: int
-    """Row of the table of runs."""
-    version: tuple[Any, ...]
-    serial: int
-    """Grows with every change within the project."""
     row: RowMapping
     state: str
+
+    @property
+    def number(self) -> int:
+        """Row of the table of runs."""
+        return int(self.row["id"])
+
+    @property
+    def changed(self) -> int:
+        """Number of its last change, among those of the project."""
+        return int(self.row["changed"])
 
     @property
     def name(self) -> str:
@@ -149,6 +136,17 @@ def _without(config: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in config.items() if key != START_KEY}
 
 
+class Known(NamedTuple):
+    """The runs of a project at a moment."""
+
+    runs: Sequence[Held]
+    """Oldest first."""
+    seq: int = 0
+    """Number of the project's last change."""
+    removed: int = 0
+    """Number of its last change that took something away."""
+
+
 class Project:
     """The runs of one project.
 
@@ -160,42 +158,33 @@ class Project:
     def __init__(self, number: int, patience: Patience) -> None:
         self.number = number
         self.patience = patience
-        self.epoch = secrets.token_hex(4)
-        """Another word after runs were deleted, and in another process: then serials say nothing."""
-        self._held: dict[int, Held] = {}
-        self._serial = 0
+        self._known = Known(())
         self._lock = threading.Lock()
 
-    def runs(self, connection: Connection, *, now: float, thorough: bool = False) -> tuple[Sequence[Held], str]:
-        """Every run, oldest first, and the word of the epoch that their serials belong to.
+    def known(self, connection: Connection, *, now: float) -> Known:
+        """Every run as it is now.
 
         Args:
             connection: a transaction.
             now: seconds since the epoch.
-            thorough: compare every letter; else a setting that was edited without a change of length is overlooked.
         """
-        columns = (*_WATCHED, runs.c.config, runs.c.summary) if thorough else _WATCHED
         with self._lock:
-            query = select(*columns).where(runs.c.project_id == self.number).order_by(runs.c.created_at, runs.c.id)
-            found = {row["id"]: row for row in all_rows(connection, query)}
-            if self._held.keys() - found.keys():
-                self.epoch = secrets.token_hex(4)
-            stale = [number for number, row in found.items() if self._is_stale(row, now, thorough)]
-            self._serial += 1 if stale else 0
-            chunks = (stale[begin : begin + CHUNK] for begin in range(0, len(stale), CHUNK))
-            read = (all_rows(connection, WITH_SWEEP.where(runs.c.id.in_(chunk))) for chunk in chunks)
-            for row in chain.from_iterable(read):
-                version, state = _version(found[row["id"]]), self.patience.shown_state(row, now=now)
-                self._held[row["id"]] = Held(row["id"], version, self._serial, row, state)
-            self._held = {number: self._held[number] for number in found if number in self._held}
-            return list(self._held.values()), self.epoch
+            marks = connection.execute(select(projects.c.seq, projects.c.removed).filter_by(id=self.number)).one()
+            held = self._read(connection, marks.removed) if marks.seq > self._known.seq else self._known.runs
+            self._known = Known([self._now(run, now) for run in held], max(marks.seq, self._known.seq), marks.removed)
+            return self._known
 
-    def _is_stale(self, row: RowMapping, now: float, thorough: bool) -> bool:
-        held = self._held.get(row["id"])
-        if held is None or held.version != _version(row) or held.state != self.patience.shown_state(row, now=now):
-            return True
-        return thorough and any(held.row[name] != row[name] for name in ("config", "summary"))
+    def _read(self, connection: Connection, removed: int) -> list[Held]:
+        """What is held, with what has changed since, without what is gone."""
+        held, ours = {run.number: run for run in self._known.runs}, runs.c.project_id == self.number
+        if removed > self._known.seq:
+            there = set(connection.execute(select(runs.c.id).where(ours)).scalars())
+            held = {number: held[number] for number in held.keys() & there}
+        fresh = all_rows(connection, WITH_SWEEP.where(ours, runs.c.changed > self._known.seq))
+        held |= {row["id"]: Held(row, row["state"]) for row in fresh}
+        return sorted(held.values(), key=lambda run: (run.row["created_at"], run.number))
 
-
-def _version(row: RowMapping) -> tuple[Any, ...]:
-    return tuple(row[column.name] for column in _WATCHED)
+    def _now(self, run: Held, now: float) -> Held:
+        """A run that is silent for too long changes its state without a change of its row."""
+        state = self.patience.shown_state(run.row, now=now)
+        return run if state == run.state else replace(run, state=state)

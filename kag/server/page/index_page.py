@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import case, func, select
 from starlette.responses import Response
 
+from kag.server.filters_sql import shown_state
 from kag.server.page.site import Site
 from kag.server.page.visit import Visit
 from kag.server.store import all_rows
@@ -13,8 +14,7 @@ from kag.server.tables import projects, runs, sweeps
 
 def index(site: Site, visit: Visit) -> Response:
     """The list of projects."""
-    alive = max(site.since, visit.now - site.settings.crashed_after)
-    running = (runs.c.state == "running") & ((runs.c.heartbeat_at >= alive) | (alive == site.since))
+    running = shown_state(site.patience, visit.now) == "running"
     counted = (
         select(
             runs.c.project_id,

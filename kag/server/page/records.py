@@ -83,12 +83,12 @@ class Diagnoses:
         found = {
             run.number: self._entry(connection, ledger.records[identity], run) for identity, run in ledger.runs.items()
         }
-        self.entries = {run.number: (identity, run.serial, found[run.number]) for identity, run in ledger.runs.items()}
+        self.entries = {run.number: (identity, run.changed, found[run.number]) for identity, run in ledger.runs.items()}
         return Siblings(tuple(found.values()))
 
     def _entry(self, connection: Connection, record: RunRecord, run: Held) -> Entry:
-        identity, serial, entry = self.entries.get(run.number, ("", -1, None))
-        if entry is not None and (identity, serial) == (record.id, run.serial):
+        identity, changed, entry = self.entries.get(run.number, ("", -1, None))
+        if entry is not None and (identity, changed) == (record.id, run.changed):
             return entry
         logs_epochs = names.EPOCH in json.loads(run.row["history_keys"]).get("keys", {})
         rows = epochs_of(run, history(connection, run)) if logs_epochs else []

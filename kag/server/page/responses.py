@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncIterator
 from typing import Any
 
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response, StreamingResponse
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
@@ -30,6 +31,11 @@ def html(text: str, *, status: int = 200) -> Response:
 def data(value: Any) -> Response:
     """Values for a script of the page."""
     return Response(script_data(value), media_type="application/json", headers=HEADERS)
+
+
+def events(stream: AsyncIterator[str]) -> Response:
+    """What a script of the page is told as it comes; no proxy is to hold it back."""
+    return StreamingResponse(stream, media_type="text/event-stream", headers={**HEADERS, "X-Accel-Buffering": "no"})
 
 
 def nothing_new() -> Response:

@@ -16,6 +16,7 @@ GET = {
     "/": index_page.index,
     "/{entity}/{project}": runs_page.table,
     "/{entity}/{project}/runs.json": runs_page.changed,
+    "/{entity}/{project}/news": runs_page.news,
     "/{entity}/{project}/runs": runs_page.table,
     "/{entity}/{project}/runs/{word}": run_page.run,
     "/{entity}/{project}/runs/{word}/course.json": run_page.course,

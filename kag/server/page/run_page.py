@@ -36,14 +36,14 @@ LOG_LINES = 200
 def run(site: Site, visit: Visit) -> Response:
     """The page without its curves, which a script fetches."""
     with site.store.read() as connection:
-        shelf = Shelf.of(site, connection, visit, thorough=True)
+        shelf = Shelf.of(site, connection, visit)
         found = shelf.run(visit.word)
         ledger = shelf.ledger()
         record = ledger.record(found)
         parent = ledger.parent(record)
         context = site.context(connection, visit)
         files = [
-            {"name": row["name"], "size": row["size"], "link": get_link(context, row["path"], row["name"])}
+            {"name": row["name"], "size": row["size"], "link": get_link(context, "file", row)}
             for row in run_files(connection, found.number, [], None)
         ]
     return site.page(
@@ -68,7 +68,7 @@ def course(site: Site, visit: Visit) -> Response:
     with site.store.read() as connection:
         shelf = Shelf.of(site, connection, visit)
         found = shelf.run(visit.word)
-        version = f"{shelf.epoch}-{found.serial}"
+        version = f"{found.changed}-{found.state}"
         if visit.query.get("seen") == version:
             return nothing_new()
         rows = history(connection, found)
@@ -78,7 +78,6 @@ def course(site: Site, visit: Visit) -> Response:
         {
             "seen": version,
             "state": found.state,
-            "live": found.live,
             "facts": site.text("facts.html", run=found, record=record),
             "results": _results(site, found, record),
             "log": "".join(line if line.endswith("\n") else f"{line}\n" for line in log),

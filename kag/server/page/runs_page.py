@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -11,7 +12,7 @@ from starlette.responses import Response
 from kag.changelog.cells import body
 from kag.server.page.columns import Column, catalogue, cell, chosen, text_of
 from kag.server.page.held import Held
-from kag.server.page.responses import data, nothing_new
+from kag.server.page.responses import data, events, nothing_new
 from kag.server.page.site import Shelf, Site
 from kag.server.page.templates import brief
 from kag.server.page.visit import Visit
@@ -24,9 +25,9 @@ SHOWN_NOTE = 120
 def table(site: Site, visit: Visit) -> Response:
     """The page, with every row in it."""
     with site.store.read() as connection:
-        shelf = Shelf.of(site, connection, visit, thorough=True)
+        shelf = Shelf.of(site, connection, visit)
     frame = _Frame.of(shelf, _words(visit))
-    return site.page("runs.html", visit, shelf=shelf, section="runs", table=frame.answer(shelf.runs))
+    return site.page("runs.html", visit, shelf=shelf, section="runs", table=frame.answer(shelf.runs, now=visit.now))
 
 
 def changed(site: Site, visit: Visit) -> Response:
@@ -35,15 +36,48 @@ def changed(site: Site, visit: Visit) -> Response:
         shelf = Shelf.of(site, connection, visit)
     if visit.query.get("catalogue"):
         return data(catalogue(shelf.runs))
-    epoch, _, state = visit.query.get("seen", "").partition("-")
-    serial, _, look = state.partition("-")
-    known = int(serial) if epoch == shelf.epoch and serial.isdecimal() else -1
-    fresh = [run for run in shelf.runs if run.serial > known]
-    if not fresh and known >= 0:
+    seen = _Seen.read(visit.query.get("seen", ""))
+    fresh = shelf.runs if seen is None else seen.fresh(shelf)
+    if seen is not None and not fresh and not seen.lacks_removal(shelf):
         return nothing_new()
     frame = _Frame.of(shelf, _words(visit))
-    whole = known < 0 or look != frame.look
-    return data(frame.answer(shelf.runs if whole else fresh) | {"whole": whole})
+    whole = seen is None or seen.lacks_removal(shelf) or seen.look != frame.look
+    return data(frame.answer(shelf.runs if whole else fresh, now=visit.now) | {"whole": whole})
+
+
+def news(site: Site, visit: Visit) -> Response:
+    """Tells the pages of a project when something has changed."""
+    with site.store.read() as connection:
+        number = visit.project(connection)["id"]
+    return events(site.news.stream(number))
+
+
+class _Seen(NamedTuple):
+    """The state of the table that a script knows."""
+
+    seq: int
+    """Number of the last change that it was told."""
+    at: float
+    """When that was: runs that have fallen silent since are shown in another state, without a change."""
+    look: str
+
+    @classmethod
+    def read(cls, word: str) -> _Seen | None:
+        """As it was told; None if the script knows nothing, or what no server has told it."""
+        found = re.fullmatch(r"(\d{1,18})-(\d{1,12}(?:\.\d{1,9})?)-([0-9a-f]{8})", word, re.ASCII)
+        return cls(int(found[1]), float(found[2]), found[3]) if found else None
+
+    def __str__(self) -> str:
+        return f"{self.seq}-{self.at:.6f}-{self.look}"
+
+    def lacks_removal(self, shelf: Shelf) -> bool:
+        """Whether runs are gone since, or it was told by a database that was there before this one."""
+        return self.seq < shelf.known.removed or self.seq > shelf.known.seq
+
+    def fresh(self, shelf: Shelf) -> list[Held]:
+        """The runs that have changed since."""
+        before = shelf.watched.project.patience.shown_state
+        return [run for run in shelf.runs if run.changed > self.seq or before(run.row, now=self.at) != run.state]
 
 
 def _words(visit: Visit) -> list[str]:
@@ -70,11 +104,10 @@ class _Frame(NamedTuple):
         told = [(column.word, digits) for column, digits in zip(self.columns, self.digits, strict=True)]
         return hashlib.sha256(repr(told).encode()).hexdigest()[:8]
 
-    def answer(self, runs: Sequence[Held]) -> dict[str, Any]:
+    def answer(self, runs: Sequence[Held], *, now: float) -> dict[str, Any]:
         """What a script is told of some of the runs."""
-        newest = max((run.serial for run in self.shelf.runs), default=0)
         return {
-            "seen": f"{self.shelf.epoch}-{newest}-{self.look}",
+            "seen": str(_Seen(self.shelf.known.seq, now, self.look)),
             "columns": [{"word": column.word, "label": column.label, "key": column.key} for column in self.columns],
             "runs": [self._row(run) for run in reversed(runs)],
         }

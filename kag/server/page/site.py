@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -20,7 +21,8 @@ from kag.server.faults import needed
 from kag.server.keys import key_of
 from kag.server.links import Links
 from kag.server.page.assets import Assets
-from kag.server.page.held import Held, Project
+from kag.server.page.held import Held, Known, Project
+from kag.server.page.news import News
 from kag.server.page.records import Diagnoses, Ledger
 from kag.server.page.responses import html
 from kag.server.page.session import Sessions
@@ -67,11 +69,12 @@ class Site:
         self.secret = secret
         self.clock = clock
         self.since = clock() if since is None else since
+        self.patience = Patience(self.since, settings.crashed_after)
         self.sessions = Sessions(secret)
+        self.news = News(store, time.monotonic)
         self.assets = Assets.installed()
         self.templates = environment(self.assets, self.root)
-        patience = Patience(self.since, settings.crashed_after)
-        self._watched = lru_cache(maxsize=PROJECTS)(lambda number: Watched(Project(number, patience)))
+        self._watched = lru_cache(maxsize=PROJECTS)(lambda number: Watched(Project(number, self.patience)))
         self._watching = Lock()
 
     def watched(self, number: int) -> Watched:
@@ -132,19 +135,21 @@ class Shelf:
 
     row: RowMapping
     watched: Watched
-    runs: Sequence[Held]
-    """Oldest first."""
-    epoch: str
+    known: Known
     root: str
     """Of the site."""
 
     @classmethod
-    def of(cls, site: Site, connection: Connection, visit: Visit, *, thorough: bool = False) -> Shelf:
-        """The project that an address names, or NotFound; `thorough` as for `Project.runs`."""
+    def of(cls, site: Site, connection: Connection, visit: Visit) -> Shelf:
+        """The project that an address names, or NotFound."""
         row = visit.project(connection)
         watched = site.watched(row["id"])
-        runs, epoch = watched.project.runs(connection, now=visit.now, thorough=thorough)
-        return cls(row, watched, runs, epoch, site.root)
+        return cls(row, watched, watched.project.known(connection, now=visit.now), site.root)
+
+    @property
+    def runs(self) -> Sequence[Held]:
+        """Oldest first."""
+        return self.known.runs
 
     @property
     def names(self) -> tuple[str, str]:

@@ -24,7 +24,6 @@ from kag.server.tables import agents
 from kag.server.things import sweep_thing
 from kag.sweep import Sweep, SweepState, Trial
 from kag.sweep.importance import best
-from kag.sweep.trial import point_digest
 from kag.text import MISSING, column
 from kag.view.results import measured_column
 
@@ -73,7 +72,7 @@ def sweep(site: Site, visit: Visit) -> Response:
         buttons=() if progress["over"] == progress["total"] else OFFERED[SweepState(row["state"])],
         agents=[{**one, "word": _word(one, row, visit.now - site.settings.limits.lease)} for one in searching],
         progress=site.text("progress.html", **progress),
-        answer=_answer(shelf, parsed, tried, version="", live=True),
+        answer=_answer(shelf, parsed, tried, version=""),
     )
 
 
@@ -84,15 +83,14 @@ def trials(site: Site, visit: Visit) -> Response:
         row = _row(connection, shelf, visit.word)
         tried = trials_of(connection, row["id"])
     parsed = sweep_of(row["config"])
-    version = _version(row, tried)
+    version = _version(row, shelf)
     if visit.query.get("seen") == version:
         return nothing_new()
-    live = row["state"] in (SweepState.RUNNING, SweepState.PENDING, SweepState.PAUSED)
     shown = {
         "progress": site.text("progress.html", **_progress(shelf, row, parsed, tried)),
         "figures": [drawn(figure) for figure in sweep_figures(parsed, tried)],
     }
-    return data(_answer(shelf, parsed, tried, version=version, live=live) | shown)
+    return data(_answer(shelf, parsed, tried, version=version) | shown)
 
 
 def set_state(site: Site, visit: Visit) -> Response:
@@ -148,11 +146,10 @@ def _progress(shelf: Shelf, row: RowMapping, parsed: Sweep, tried: Sequence[Tria
     }
 
 
-def _answer(shelf: Shelf, parsed: Sweep, tried: Sequence[Trial], *, version: str, live: bool) -> dict[str, Any]:
+def _answer(shelf: Shelf, parsed: Sweep, tried: Sequence[Trial], *, version: str) -> dict[str, Any]:
     known = {run.name: run for run in shelf.runs}
     return {
         "seen": version,
-        "live": live,
         "metric": parsed.metric.name if parsed.metric else None,
         "goal": parsed.metric.goal if parsed.metric else None,
         "keys": list(parsed.varied()),
@@ -189,9 +186,9 @@ def _finite(value: Any) -> Any:
     return json.dumps(value) if isinstance(value, (dict, list)) else value
 
 
-def _version(row: RowMapping, tried: Sequence[Trial]) -> str:
-    seen = [[trial.state.value, trial.run, _finite(trial.result), len(trial.history)] for trial in tried]
-    return point_digest({"state": row["state"], "trials": seen})
+def _version(row: RowMapping, shelf: Shelf) -> str:
+    """The sweep's own last change, and how many of its runs there are: a run begins behind its trial."""
+    return f"{row['changed']}-{sum(run.row['sweep_id'] == row['id'] for run in shelf.runs)}"
 
 
 def _word(agent: RowMapping, sweep: RowMapping, since: float) -> str:

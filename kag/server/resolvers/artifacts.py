@@ -114,7 +114,7 @@ def _manifest_link(context: Context, row: RowMapping, arguments: Arguments) -> s
 
 
 def _manifest_url(context: Context, row: RowMapping, arguments: Arguments) -> str | None:
-    return get_link(context, row["path"], "manifest.json") if "path" in row else None
+    return get_link(context, "manifest", row) if "path" in row else None
 
 
 def _created_by(context: Context, row: RowMapping, arguments: Arguments) -> RowMapping | None:

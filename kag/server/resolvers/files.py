@@ -37,9 +37,14 @@ def put_link(context: Context, run_id: int, name: Any) -> str:
     return context.links.make({"do": "put", "to": "run", "id": run_id, "name": path}, path, now=context.now)
 
 
-def get_link(context: Context, blob: str, name: str) -> str:
-    """Where to get a blob."""
-    return context.links.make({"do": "get", "blob": blob, "name": name}, name, now=context.now)
+def get_link(context: Context, kind: str, row: RowMapping) -> str:
+    """Where to get a file; `kind` of `kag.server.claims.KINDS`."""
+    name = row["name"]
+    return context.links.make({"do": "get", "to": kind, "id": row["id"], "name": name}, name, now=context.now)
+
+
+def _get_link(context: Context, row: RowMapping, arguments: Arguments) -> str:
+    return get_link(context, "artifact" if row.get("artifact_id") else "file", row)
 
 
 def _files(context: Context, row: RowMapping, arguments: Arguments) -> Node:
@@ -62,7 +67,7 @@ def _delete(context: Context, _: Any, arguments: Arguments) -> Node:
 def _url(context: Context, row: RowMapping, arguments: Arguments) -> str:
     if arguments.get("upload"):
         return put_link(context, row["run_id"], row["name"])
-    return get_link(context, row["path"], row["name"])
+    return _get_link(context, row, arguments)
 
 
 TYPES: Registry[Context] = {
@@ -80,7 +85,7 @@ TYPES: Registry[Context] = {
         **columns("name", "md5"),
         **moments(updatedAt="updated_at"),
         "url": _url,
-        "directUrl": lambda context, row, arguments: get_link(context, row["path"], row["name"]),
+        "directUrl": _get_link,
         "sizeBytes": lambda context, row, arguments: str(row["size"]),
         "mimetype": lambda context, row, arguments: media_type(row["name"]),
     },

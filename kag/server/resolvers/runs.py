@@ -20,7 +20,7 @@ from kag.server.graphql import Node, Registry
 from kag.server.resolvers.account import user
 from kag.server.resolvers.fields import columns, constants, identifier, moments
 from kag.server.resolvers.projects import project_of
-from kag.server.runs import edit_run, ensure_project, of_stream, run_by_id, run_by_path
+from kag.server.runs import edit_run, ensure_project, internal_config, of_stream, run_by_id, run_by_path
 from kag.server.tables import EVENTS, lines
 from kag.server.tables import runs as run_table
 from kag.server.tables import sweeps as sweep_table
@@ -92,11 +92,9 @@ def _system_metrics(context: Context, row: RowMapping, arguments: Arguments) -> 
 
 def _wandb_config(context: Context, row: RowMapping, arguments: Arguments) -> str:
     """The client's own part of the config, only the keys asked for."""
-    internal = json.loads(row["config"]).get("_wandb", {})
-    value = internal.get("value", internal) if isinstance(internal, dict) else {}
-    value = value if isinstance(value, dict) else {}
     wanted = items(arguments, "keys", str)
-    return json.dumps({key: value[key] for key in value if not wanted or key in wanted})
+    kept = internal_config(row)
+    return json.dumps({key: kept[key] for key in kept if not wanted or key in wanted})
 
 
 def _alert(context: Context, _: Any, arguments: Arguments) -> Node:

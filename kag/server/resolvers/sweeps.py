@@ -21,7 +21,7 @@ from kag.server.resolvers.pages import listed, queried
 from kag.server.resolvers.projects import project_of
 from kag.server.runs import find_project
 from kag.server.store import count, find
-from kag.server.sweeps import by_name, create, create_agent, edit, sweep_of, trials_by_sweep
+from kag.server.sweeps import by_name, create, create_agent, delete, edit, sweep_of, trials_by_sweep
 from kag.server.tables import agents, attempts
 from kag.server.tables import runs as run_table
 from kag.server.tables import sweeps as sweep_table
@@ -58,7 +58,7 @@ FORESEEN: Registry[Context] = {"Mutation": {"agentHeartbeat": _foresee}}
 
 def _delete(context: Context, _: Any, arguments: Arguments) -> Node:
     number = decode_id("Sweep", input_of(arguments).get("id"))
-    context.connection.execute(sweep_table.delete().filter_by(id=number))
+    delete(context.connection, number)
     return Node("DeleteSweepPayload", {"success": True, "clientMutationId": None})
 
 

@@ -1,6 +1,7 @@
-/* Asking the server again and again, quietly: what it answers is only what has changed. */
+/* What is new: the server says that something has changed, and answers with only what has. */
 
-const SLOWEST = 8;
+const AWAY = 10000;
+/* Milliseconds until a stream that the server has refused is tried again. */
 
 /* Fetch values; null where nothing is new. Whoever is logged out is led to the form. */
 export async function ask(address) {
@@ -11,35 +12,59 @@ export async function ask(address) {
   return answer.json();
 }
 
-/* Ask every few seconds while the page is looked at; a server that is away is asked less often.
+/* Ask when the project has changed, while the page is looked at; a hidden page holds no connection.
 
    address()    what to ask for
-   take(value)  told what is new
-   seconds()    until the next question */
-export function poll(address, take, seconds) {
-  let failures = 0;
-  let timer = null;
+   take(value)  told what is new */
+export function follow(address, take) {
+  let stream = null;
+  let asking = false;
+  let missed = false;
+
+  function away(yes) { document.documentElement.classList.toggle("away", yes); }
 
   async function once() {
-    timer = null;
-    if (document.visibilityState === "visible") {
-      try {
+    if (asking) { missed = true; return; }
+    asking = true;
+    try {
+      do {
+        missed = false;
         const value = await ask(address());
-        failures = 0;
         if (value !== null) take(value);
-      } catch (error) {
-        failures += 1;
-        console.info("not up to date:", error.message);
-      }
-      document.documentElement.classList.toggle("away", failures > 0);
+      } while (missed);
+      away(false);
+    } catch (error) {
+      away(true);
+      console.info("not up to date:", error.message);
+    } finally {
+      asking = false;
     }
-    timer = setTimeout(once, 1000 * seconds() * Math.min(SLOWEST, 2 ** failures));
   }
 
-  document.addEventListener("visibilitychange", () => {
-    if (document.visibilityState !== "visible" || timer === null) return;
-    clearTimeout(timer);
-    once();
-  });
-  timer = setTimeout(once, 1000 * seconds());
+  function open() {
+    stream = new EventSource(document.body.dataset.news);
+    stream.onmessage = once;
+    stream.onerror = () => {
+      away(true);
+      if (stream === null || stream.readyState !== EventSource.CLOSED) return;
+      close();
+      once();
+      setTimeout(() => { if (stream === null) look(); }, AWAY);
+    };
+  }
+
+  function close() {
+    if (stream !== null) stream.close();
+    stream = null;
+  }
+
+  function look() {
+    if (document.visibilityState !== "visible") close();
+    else if (stream === null) open();
+  }
+
+  document.addEventListener("visibilitychange", look);
+  window.addEventListener("pagehide", close);
+  window.addEventListener("pageshow", look);
+  look();
 }

@@ -1,15 +1,15 @@
 /* A run: its curves, results and findings, again while it logs. */
 
 import { draw } from "./figures.js";
-import { ask, poll } from "./live.js";
+import { ask, follow } from "./live.js";
 import { localise } from "./times.js";
 
 const find = (id) => document.getElementById(id);
 const here = location.pathname;
-let [seen, live] = ["", true];
+let seen = "";
 
 function take(answer) {
-  [seen, live] = [answer.seen, answer.live];
+  seen = answer.seen;
   const state = find("state");
   [state.textContent, state.className] = [answer.state, `state ${answer.state}`];
   find("facts").innerHTML = answer.facts;
@@ -39,4 +39,4 @@ try {
 } catch (error) {
   find("rows").textContent = `could not be loaded: ${error.message}`;
 }
-poll(() => `${here}/course.json?seen=${encodeURIComponent(seen)}`, take, () => (live ? 2 : 15));
+follow(() => `${here}/course.json?seen=${encodeURIComponent(seen)}`, take);

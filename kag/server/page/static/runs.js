@@ -3,10 +3,9 @@
 import { fill, heads, make, numeric, order } from "./cells.js";
 import { choose } from "./chooser.js";
 import { test } from "./filter.js";
-import { ask, poll } from "./live.js";
+import { ask, follow } from "./live.js";
 import { clock } from "./times.js";
 
-const SECONDS = 2;
 const find = (id) => document.getElementById(id);
 const table = find("runs");
 const path = table.dataset.path;
@@ -202,4 +201,4 @@ find("columns").addEventListener("click", async () => {
 find("text").value = address.get("q") ?? "";
 take(JSON.parse(find("table").textContent));
 tell();
-poll(() => question({ seen }), take, () => SECONDS);
+follow(() => question({ seen }), take);

@@ -2,7 +2,7 @@
 
 import { fill, heads, make, numeric, order } from "./cells.js";
 import { draw } from "./figures.js";
-import { ask, poll } from "./live.js";
+import { ask, follow } from "./live.js";
 
 const find = (id) => document.getElementById(id);
 const table = find("trials");
@@ -64,4 +64,4 @@ for (const button of document.querySelectorAll("button[data-confirm]")) {
 }
 show();
 take(await ask(`${location.pathname}/trials.json`));
-poll(() => `${location.pathname}/trials.json?seen=${answer.seen}`, take, () => (answer.live ? 2 : 30));
+follow(() => `${location.pathname}/trials.json?seen=${answer.seen}`, take);
