@@ -23,8 +23,8 @@ KINDS: Mapping[str, Table] = MappingProxyType(
 GONE = "what this link belongs to is gone"
 
 
-def row_of(connection: Connection, claim: Claim) -> RowMapping:
-    """The row that a link belongs to.
+def row_of(connection: Connection, claim: Claim, *, lock: bool = False) -> RowMapping:
+    """The row that a link belongs to; `lock` as for `find`.
 
     Raises:
         NotFound: it is gone.
@@ -33,7 +33,7 @@ def row_of(connection: Connection, claim: Claim) -> RowMapping:
     kind = KINDS.get(str(claim.get("to")))
     if kind is None:
         raise Fault("this link leads to no file of this server", status=403)
-    return needed(find(connection, kind, id=claim.get("id")), GONE)
+    return needed(find(connection, kind, lock=lock, id=claim.get("id")), GONE)
 
 
 def path_of(connection: Connection, claim: Claim) -> str:

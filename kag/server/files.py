@@ -100,7 +100,7 @@ def blob_path(folder: Path, path: str) -> Path:
 
 def attach(connection: Connection, claim: Claim, blob: dict[str, Any], *, now: float) -> str | None:
     """Give an uploaded blob the name that its link claims; the path of a blob that it replaces comes back."""
-    found = row_of(connection, claim)
+    found = row_of(connection, claim, lock=True)
     if claim["to"] == "run":
         old = find(connection, files, run_id=claim["id"], name=claim["name"])
         row = {"run_id": claim["id"], "name": claim["name"], "blob_id": inserted_id(connection, blobs, blob)}

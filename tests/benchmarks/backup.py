@@ -15,9 +15,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
+from tests.e2e.caller import Caller
 from tests.e2e.postgresql import cluster, new_database
 from tests.e2e.tracking import TrackingServer, until
-from tests.e2e.two_servers import Caller
 
 STEPS = "select name, step from runs join lines on run_id = id where stream = 0 order by name, step"
 
@@ -45,7 +45,7 @@ def backed_up(server: TrackingServer, target: str, writers: int, rows: int) -> R
     over, acknowledged = threading.Event(), [0] * writers
 
     def write(number: int) -> None:
-        caller, name = Caller(server), f"writer-{number:02}"
+        caller, name = Caller(server, "p"), f"writer-{number:02}"
         caller.begin(name)
         while not over.is_set():
             caller.log(name, acknowledged[number], acknowledged[number] / 7)

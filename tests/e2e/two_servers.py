@@ -1,6 +1,6 @@
 """Two servers of one PostgreSQL, one of which is killed again and again: no row is lost, each point is finished once.
 
-    python -m tests.e2e.two_servers [--clients 16] [--agents 6] [--points 90] [--seconds 180] [--every 20]
+    python -m tests.e2e.two_servers [--clients 16] [--agents 6] [--points 60] [--seconds 180] [--every 20]
 
 Half of the clients and of the agents talk to each server; they are W&B's own. The suite runs a small one with loops
 that speak their protocol.
@@ -25,14 +25,13 @@ from typing import Any, NamedTuple
 
 from kag.server.page.tickets import new_ticket
 from kag.server.store import Store
+from tests.e2e.caller import Caller
 from tests.e2e.postgresql import cluster, new_database
 from tests.e2e.tracking import Client, TrackingServer, last_json, until
 
 PROJECT = "pair"
 TRIAL_ROWS = 5
-COUNTS = (
-    "select name, count(*), count(distinct step) from runs join lines on run_id = id where stream = 0 group by name"
-)
+COUNTS = "select name, count(*), count(distinct step) from runs join lines on id = run_id where stream = 0 group by 1"
 RUNS = """query($p: String!){project(name:$p){runs(first:1000, order:"+created_at"){totalCount edges{node{
   name state config summaryMetrics historyKeys historyLineCount sweepName stopped}}}
   sweeps{edges{node{name state runCount bestLoss agents{edges{node{name totalRuns}}}}}}}}"""
@@ -75,61 +74,6 @@ class Pair:
             server.kill(signal.SIGTERM)
 
 
-class Caller:
-    """Asks one server until it answers, as clients do."""
-
-    def __init__(self, server: TrackingServer) -> None:
-        self.server = server
-        self.headers = {"Authorization": f"Bearer {server.key}", "Content-Type": "application/json"}
-
-    def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
-        """The answer to a request."""
-        return dict(until(lambda: self._answer(path, body), what=f"an answer to {path}"))
-
-    def _answer(self, path: str, body: dict[str, Any]) -> dict[str, Any] | None:
-        connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=60)
-        try:
-            connection.request("POST", path, json.dumps(body), self.headers)
-            answer = connection.getresponse()
-            text = answer.read()
-        except (OSError, http.client.HTTPException):
-            return None
-        finally:
-            connection.close()
-        if answer.status == 429:
-            return None
-        assert answer.status == 200, text
-        found: dict[str, Any] = json.loads(text)
-        assert "errors" not in found, found
-        return found | {"ok": True}
-
-    def ask(self, query: str, **variables: Any) -> dict[str, Any]:
-        """The data of a GraphQL request."""
-        return dict(self.post("/graphql", {"query": query, "variables": variables})["data"])
-
-    def begin(self, name: str, **words: Any) -> None:
-        """Begin a run."""
-        given = {"name": name, "modelName": PROJECT, **words}
-        self.ask("mutation($i: UpsertBucketInput!){upsertBucket(input:$i){inserted}}", i=given)
-
-    def log(self, name: str, step: int, value: float) -> None:
-        """Log a row."""
-        file = {"offset": step, "content": [json.dumps({"_step": step, "score": value})]}
-        self.post(f"/files/kag/{PROJECT}/{name}/file_stream", {"files": {"wandb-history.jsonl": file}})
-
-    def end(self, name: str, value: float) -> None:
-        """Say that a run is over."""
-        summary = {"wandb-summary.json": {"offset": 0, "content": [json.dumps({"score": value})]}}
-        body = {"files": summary, "complete": True, "exitcode": 0}
-        self.post(f"/files/kag/{PROJECT}/{name}/file_stream", body)
-
-    def beat(self, agent: str, *running: str) -> list[dict[str, Any]]:
-        """What an agent is told."""
-        query = "mutation($i: ID!, $s: JSONString){agentHeartbeat(input:{id:$i,runState:$s}){commands}}"
-        told = self.ask(query, i=agent, s=json.dumps(dict.fromkeys(running, True)))["agentHeartbeat"]["commands"]
-        return list(json.loads(told))
-
-
 class Load(NamedTuple):
     """Clients at work."""
 
@@ -144,7 +88,7 @@ def spoken(pair: Pair, clients: int, agents: int, sweep: str) -> Load:
     over = threading.Event()
 
     def write(number: int) -> tuple[str, int]:
-        caller, name, step = Caller(pair.of(number)), f"writer-{number}", 0
+        caller, name, step = Caller(pair.of(number), PROJECT), f"writer-{number}", 0
         caller.begin(name)
         while not over.is_set():
             caller.log(name, step, step / 7)
@@ -153,7 +97,7 @@ def spoken(pair: Pair, clients: int, agents: int, sweep: str) -> Load:
         return name, step
 
     def work(number: int) -> None:
-        caller = Caller(pair.of(number))
+        caller = Caller(pair.of(number), PROJECT)
         query = "mutation($i: CreateAgentInput!){createAgent(input:$i){agent{id}}}"
         given = {"projectName": PROJECT, "sweep": sweep, "host": f"host-{number}"}
         agent = caller.ask(query, i=given)["createAgent"]["agent"]["id"]
@@ -178,6 +122,8 @@ def spoken(pair: Pair, clients: int, agents: int, sweep: str) -> Load:
     return Load(over.set, written)
 
 
+PATIENT = {"WANDB_HTTP_TIMEOUT": "120"}
+"""A client that logs in waits 10 seconds for its server, and then gives up."""
 WRITER = """
 import json, sys, time, wandb
 from pathlib import Path
@@ -207,9 +153,10 @@ def unmodified(pair: Pair, folder: Path, stack: ExitStack, clients: int, agents:
         user.script(TRIAL, "trial.py")
         user.script(WRITER, "writer.py")
     writers = [
-        users[number % 2].start(sys.executable, "writer.py", f"writer-{number}", str(flag)) for number in range(clients)
+        users[number % 2].start(sys.executable, "writer.py", f"writer-{number}", str(flag), **PATIENT)
+        for number in range(clients)
     ]
-    workers = [users[number % 2].agent(sweep, PROJECT) for number in range(agents)]
+    workers = [users[number % 2].agent(sweep, PROJECT, **PATIENT) for number in range(agents)]
 
     def written() -> dict[str, int]:
         told = [last_json(one.ends()) for one in writers]
@@ -226,7 +173,7 @@ def search(pair: Pair, points: int) -> str:
     config |= {"metric": {"name": "score", "goal": "maximize"}, "command": ["python", "${program}"]}
     query = "mutation($i: UpsertSweepInput!){upsertSweep(input:$i){sweep{name}}}"
     given = {"projectName": PROJECT, "config": json.dumps(config)}
-    return str(Caller(pair.steady).ask(query, i=given)["upsertSweep"]["sweep"]["name"])
+    return str(Caller(pair.steady, PROJECT).ask(query, i=given)["upsertSweep"]["sweep"]["name"])
 
 
 class Found(NamedTuple):
@@ -258,7 +205,7 @@ def judged(pair: Pair, written: dict[str, int], points: int) -> Found:
     Raises:
         AssertionError: something was lost, doubled, or is told in two ways.
     """
-    callers = [Caller(server) for server in pair.both]
+    callers = [Caller(server, PROJECT) for server in pair.both]
     told = [caller.ask(RUNS, p=PROJECT) for caller in callers]
     assert told[0] == told[1]
     runs = [edge["node"] for edge in told[0]["project"]["runs"]["edges"]]
@@ -317,13 +264,12 @@ def exercise(pair: Pair, load: Load, kills: Iterable[None], points: int) -> Foun
 
 
 def by_rows(pair: Pair, kills: int, rows: int) -> Iterator[None]:
-    """So many moments, each when so many rows more are there."""
-    for _ in range(kills):
+    """So many moments, each when so many rows more are there, and no end before as many have followed."""
+    for left in reversed(range(kills + 1)):
         wanted = pair.rows() + rows
         until(lambda: pair.rows() >= wanted, what="more rows")  # noqa: B023  # asked at once
-        yield
-    wanted = pair.rows() + rows
-    until(lambda: pair.rows() >= wanted, what="more rows")
+        if left:
+            yield
 
 
 def by_time(seconds: float, every: float) -> Iterator[None]:
@@ -337,7 +283,7 @@ def by_time(seconds: float, every: float) -> Iterator[None]:
 def main() -> None:
     """Once, at the size that is asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name, number in {"clients": 16, "agents": 6, "points": 90, "seconds": 180, "every": 20}.items():
+    for name, number in {"clients": 16, "agents": 6, "points": 60, "seconds": 180, "every": 20}.items():
         parser.add_argument(f"--{name}", type=int, default=number)
     options = parser.parse_args()
     with ExitStack() as stack:

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, select, text
 from kag.server.app import make_app
 from kag.server.artifact_files import add_files
 from kag.server.batches import Batches
-from kag.server.begin import begin
+from kag.server.begin import begin, delete
 from kag.server.context import Context, decode_id
 from kag.server.files import drop_unnamed
 from kag.server.links import Links
@@ -29,6 +29,7 @@ from tests.e2e.tracking import until
 from tests.page.conftest import Visitor, token_of
 from tests.server.artifact_log import Log
 from tests.server.conftest import Site
+from tests.server.test_security import upload_link
 from tests.server.test_sweeps_server import agent, beat, make
 
 
@@ -158,6 +159,22 @@ def test_of_two_that_begin_one_run_at_two_servers_one_makes_it(two: Any, postgre
         until(lambda: somebody_waits(first), what="that the other one waits")
     other.join()
     assert made == [False]
+
+
+@pytest.mark.slow(5)
+def test_a_file_of_a_run_that_is_deleted_at_another_server_meanwhile_is_refused(two: Any, postgres: Any) -> None:
+    first, second = two(url=postgres())
+    number = second.run()["bucket"]["id"]
+    link = upload_link(second, "a.bin")
+    codes: list[int] = []
+    sending = threading.Thread(target=lambda: codes.append(second.http.put(link, content=b"late").status_code))
+    with first.store.write() as connection:
+        delete(connection, decode_id("Run", number), now=first.now)
+        sending.start()
+        until(lambda: somebody_waits(first), what="that the file waits")
+    sending.join()
+    assert codes == [404]
+    assert list(first.settings.files.glob("*/*")) == []
 
 
 @pytest.mark.slow(5)
