@@ -65,7 +65,7 @@ class Server:
     def __init__(self, site: Site, metrics: Metrics) -> None:
         self.site = site
         self.metrics = metrics
-        self.health = Health(site.store, site.settings.files)
+        self.health = Health(site.store, site.settings.files, within=site.settings.healthy_within)
         self.registry = registry()
         self.documents = Documents(served())
         self.reported: set[str] = set()

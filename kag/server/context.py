@@ -41,6 +41,8 @@ class Settings:
     """Bytes of an uploaded file."""
     crashed_after: float = 300.0
     """Seconds of silence after which a running run is shown as crashed."""
+    healthy_within: float = 0.8
+    """Seconds in which database and disk answer who asks for their health, and is told within one."""
     limits: Limits = field(default_factory=Limits)
     """Patience with agents."""
 

@@ -17,8 +17,6 @@ from kag.server.store import Store
 from kag.server.tables import metadata
 from kag.server.trouble import FAILURES, trouble_of
 
-PATIENCE = 0.8
-"""Seconds in which database and disk answer: who asks is told within one."""
 _PROBE = bytes(64 * 1024)
 
 
@@ -26,11 +24,17 @@ class Health:
     """Asks database and disk. Threads of its own: it answers however many requests are worked on.
 
     One look at a time; it answers all who had asked when it began, so that many who ask at once cost two.
+
+    Args:
+        store: the database.
+        files: a folder on the disk.
+        within: seconds in which they answer.
     """
 
-    def __init__(self, store: Store, files: Path) -> None:
+    def __init__(self, store: Store, files: Path, *, within: float) -> None:
         self.store = store
         self.files = files
+        self.within = within
         self.threads = CapacityLimiter(4)
         self._looking = Lock()
         self._began = -math.inf
@@ -39,11 +43,11 @@ class Health:
     async def trouble(self) -> str | None:
         """What is wrong, in a sentence; None if all is well."""
         try:
-            with anyio.fail_after(PATIENCE):
+            with anyio.fail_after(self.within):
                 asked = partial(self._asked, time.monotonic())
                 return await to_thread.run_sync(asked, limiter=self.threads, abandon_on_cancel=True)
         except TimeoutError:
-            return f"the database or the disk did not answer within {PATIENCE:g} s"
+            return f"the database or the disk did not answer within {self.within:g} s"
 
     def _asked(self, since: float) -> str | None:
         with self._looking:

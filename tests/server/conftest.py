@@ -73,7 +73,8 @@ class Site:
         if not key:
             with self.store.write() as connection:
                 self.key = new_key(connection, "tester", now=self.now)
-        words = {"strict": True, "limits": Limits(lease=60), "max_body": 200_000, "max_upload": 300_000}
+        words = {"strict": True, "limits": Limits(lease=60), "healthy_within": 600.0}
+        words |= {"max_body": 200_000, "max_upload": 300_000}
         self.settings = Settings(**{"files": folder / "files", **words, **settings})
         self.restart()
 
