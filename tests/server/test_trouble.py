@@ -13,7 +13,7 @@ import anyio
 import psycopg
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
-from sqlalchemy import Connection, event
+from sqlalchemy import event
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from kag.errors import UserError
@@ -215,13 +215,13 @@ def test_a_file_that_is_no_database_is_refused_in_words(tmp_path: Path, content:
 def test_many_who_ask_at_once_share_a_look(site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """The look that is under way may have missed what came since: it answers nobody who asked later."""
     asked, looks, go = 0, 0, threading.Event()
-    real = health.read_all
+    real = health.Health._look
 
-    def read_all(connection: Connection) -> None:
+    def look(watched: health.Health) -> str | None:
         nonlocal looks
         looks += 1
         assert go.wait(60)
-        real(connection)
+        return real(watched)
 
     async def ask(watched: health.Health, told: list[str | None]) -> None:
         nonlocal asked
@@ -238,7 +238,6 @@ def test_many_who_ask_at_once_share_a_look(site: Any, monkeypatch: pytest.Monkey
             go.set()
         return told
 
-    monkeypatch.setattr(health, "PATIENCE", 60)
-    monkeypatch.setattr(health, "read_all", read_all)
+    monkeypatch.setattr(health.Health, "_look", look)
     assert anyio.run(all_at_once) == [None] * 20
     assert 1 <= looks <= 2
