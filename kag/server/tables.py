@@ -46,10 +46,9 @@ def _times(*names: str) -> list[sa.Column[float]]:
 
 def _changed(table: str) -> list[sa.schema.SchemaItem]:
     """Number of the change that a row is as it was left by, among those of its project; 0 until that has one."""
-    number = _needed("changed", sa.BigInteger, default=0, onupdate=0, server_default="0")
     unnumbered = sa.text("changed = 0")
     return [
-        number,
+        _needed("changed", sa.BigInteger, default=0, onupdate=0, server_default="0"),
         sa.Index(f"{table}_by_change", "project_id", "changed"),
         sa.Index(f"{table}_unnumbered", "project_id", sqlite_where=unnumbered, postgresql_where=unnumbered),
     ]
@@ -83,11 +82,7 @@ ended_sessions = _table("ended_sessions", sa.Column("id", sa.String(32), primary
 ADDRESS = 64
 """Letters of the address of a sender that are kept."""
 
-wrong_keys = _numbered(
-    "wrong_keys",
-    _needed("address", sa.String(ADDRESS), index=True),
-    *_times("at"),
-)
+wrong_keys = _numbered("wrong_keys", _needed("address", sa.String(ADDRESS), index=True), *_times("at"))
 """Attempts to log in to the page, as far as they still count."""
 
 audit = _numbered(
@@ -103,8 +98,7 @@ projects = _numbered(
     *_words(entity=128, name=128),
     *_texts("description"),
     *_times("created_at"),
-    _needed("seq", sa.BigInteger, server_default="0"),
-    _needed("removed", sa.BigInteger, server_default="0"),
+    *(_needed(name, sa.BigInteger, server_default="0") for name in ("seq", "removed")),
     sa.UniqueConstraint("entity", "name"),
 )
 """`seq` is the number of the last change of a project, `removed` that of the last one that took something away."""
