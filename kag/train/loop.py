@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from kag.train.console import ProgressBar, RunConsole
 from kag.train.job import Job
 from kag.train.memory import require_memory_for_weights
 from kag.train.outcome import Outcome
+from kag.train.processes import launching
 from kag.train.recorder import EpochRecorder
 from kag.train.signals import SignalWatch
 from kag.train.starting import Start
@@ -91,4 +93,6 @@ class Loop:
             warnings.filterwarnings("ignore", message=".*your dataloader is not resumable")
             # Lightning 2.6 asks torch's tree specs in a way that torch 2.13 deprecates.
             warnings.filterwarnings("ignore", message=".*LeafSpec.*", category=FutureWarning)
-            build_trainer(self.task, callbacks, state).fit(job, datamodule=batches, weights_only=True)
+            trainer = build_trainer(self.task, callbacks, state)
+            with launching() if self.task.world.launcher == "lightning" else nullcontext():
+                trainer.fit(job, datamodule=batches, weights_only=True)

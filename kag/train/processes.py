@@ -12,7 +12,7 @@ from lightning.fabric.plugins.environments.cluster_environment import ClusterEnv
 from torch.distributed import DistError
 
 from kag.errors import RunFailed
-from kag.track.world import World, rank_of, started
+from kag.track.world import LAUNCHED, World, rank_of, started
 from kag.train.roll_call import answer_roll, call_roll, find_store
 
 PATIENCE = timedelta(seconds=40)
@@ -72,6 +72,23 @@ class Processes(ClusterEnvironment):
     def node_rank(self) -> int:
         """Number of the machine."""
         return 0
+
+
+@contextmanager
+def launching() -> Iterator[None]:
+    """Processes that are started inside the block know by whom.
+
+    Lightning says the rest to them by this process's own environment. Nothing of it stays there: what trains next in
+    this process would take itself for one of them, and start others in the name of whatever program this is.
+    """
+    before = dict(os.environ)
+    os.environ[LAUNCHED] = "1"
+    try:
+        yield
+    finally:
+        for name in os.environ.keys() - before.keys():
+            del os.environ[name]
+        os.environ.update(before)
 
 
 def meeting_place(world: World) -> tuple[str, int]:

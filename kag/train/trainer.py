@@ -8,7 +8,6 @@ the working directory, and handles SIGTERM and SIGUSR1. Where it offers no switc
 from __future__ import annotations
 
 import inspect
-import os
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,6 @@ from lightning.fabric.utilities.rank_zero import rank_zero_only
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.trainer.connectors.signal_connector import _SignalConnector
 
-from kag.track.world import LAUNCHED
 from kag.train.processes import Processes
 from kag.train.task import Task
 
@@ -29,9 +27,7 @@ def build_trainer(task: Task, callbacks: list[Callback], state: Path | None = No
         callbacks: all that there are.
         state: Lightning checkpoint to go on from; None begins anew, whatever lies in the working directory.
     """
-    processes, several = Processes(task.world), task.world.processes != 1
-    if several and not processes.creates_processes_externally:
-        os.environ[LAUNCHED] = "1"
+    processes = Processes(task.world)
     # Lightning has read it from the job's variables when it was imported.
     rank_zero_only.rank = processes.global_rank()  # type: ignore[attr-defined]  # Lightning's own way
     # An argument that is not said would be read from the environment.

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from lightning.pytorch import Trainer
 
 from kag.errors import RunFailed
-from kag.spec import RunSpec, spec_text
 from kag.track.record import Status
 from kag.track.world import World
 from kag.train.processes import Processes, free_port, gathered
@@ -18,7 +17,6 @@ from kag.view.words import find_run
 from tests.jobs import SLURM_STEP, TORCHRUN, no_job
 from tests.train.conftest import MakeSpec, Train
 
-ROOT = Path(__file__).parents[2]
 TWO = {
     "torchrun": TORCHRUN | {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"},
     "slurm": SLURM_STEP | {"SLURM_NTASKS": "2", "SLURM_STEP_NUM_TASKS": "2"},
@@ -33,41 +31,28 @@ def set_all(monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]) -> None:
         monkeypatch.setenv(name, value)
 
 
-IMPATIENT = """
-from datetime import timedelta
-from kag.cli.main import main
-from kag.train import processes
-processes.PATIENCE = timedelta(seconds=1)
-main()
-"""
-
-
-def alone(spec: RunSpec, folder: Path, **job: str) -> tuple[int, str]:
-    """Exit code and errors of `kag train` as one process of two, of which the other never comes."""
-    (folder / "spec.yaml").write_text(spec_text(spec))
-    words = [sys.executable, "-c", IMPATIENT, "train", "spec.yaml", "trainer.devices=2"]
-    environment = no_job() | job | {"MASTER_PORT": str(free_port()), "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True, check=False)
-    return done.returncode, done.stderr
-
-
-@pytest.mark.slow(12)
 @pytest.mark.parametrize("launcher", TWO)
-def test_the_second_never_comes(launcher: str, make_spec: MakeSpec, tmp_path: Path) -> None:
-    code, said = alone(make_spec(), tmp_path, **TWO[launcher])
-    assert code == 1, said
-    assert "process 0 of 2 has waited 1 seconds for the others" in said
-    assert ("srun" if launcher == "slurm" else "torchrun") in said
-    record = find_run(tmp_path / "runs", "tiny").read_record()
+def test_the_second_never_comes(
+    launcher: str, make_spec: MakeSpec, train: Train, runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_all(monkeypatch, TWO[launcher] | {"MASTER_PORT": str(free_port())})
+    monkeypatch.setattr("kag.train.processes.PATIENCE", timedelta(seconds=1))
+    with pytest.raises(RunFailed, match="process 0 of 2 has waited 1 seconds for the others") as error:
+        train(make_spec(**{"trainer.devices": 2}))
+    assert "srun" in str(error.value) if launcher == "slurm" else "torchrun" in str(error.value)
+    record = find_run(runs, "tiny").read_record()
     assert (record.status, record.failure.error) == (Status.ABORTED, "RunFailed")
 
 
-@pytest.mark.slow(12)
-def test_the_first_never_comes(make_spec: MakeSpec, tmp_path: Path) -> None:
-    code, said = alone(make_spec(), tmp_path, **TWO["torchrun"] | {"RANK": "1", "LOCAL_RANK": "1"})
-    assert code == 1, said
-    assert said.startswith("error: process 1 of 2 has waited 1 seconds"), "no word of C++ code"
-    assert not (tmp_path / "runs").exists(), "the first process alone makes the folder"
+def test_the_first_never_comes(
+    make_spec: MakeSpec, train: Train, runs: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    set_all(monkeypatch, TWO["torchrun"] | {"RANK": "1", "LOCAL_RANK": "1", "MASTER_PORT": str(free_port())})
+    monkeypatch.setattr("kag.train.processes.PATIENCE", timedelta(seconds=0.2))
+    with pytest.raises(RunFailed, match="process 1 of 2 has waited"):
+        train(make_spec(**{"trainer.devices": 2}))
+    assert not runs.exists(), "the first process alone makes the folder"
+    assert "frame #" not in capfd.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -86,6 +71,30 @@ def test_what_cannot_be_is_said_at_once(
     set_all(monkeypatch, variables)
     with pytest.raises(RunFailed, match=said):
         train(make_spec(**{"trainer.devices": 2}))
+
+
+def test_what_is_said_to_the_others_does_not_stay_for_the_next_run(
+    make_spec: MakeSpec, train: Train, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_all(monkeypatch, {"MASTER_PORT": "29531"})
+    said: dict[str, str] = {}
+
+    def launch(trainer: Trainer, *_: object, **__: object) -> None:
+        # What Lightning's launcher does before it starts the others, and then waits for them for good.
+        os.environ.update({"MASTER_PORT": str(trainer.strategy.cluster_environment.main_port), "LOCAL_RANK": "0"})
+        said.update(os.environ)
+        raise RunFailed("one has gone")
+
+    monkeypatch.setattr(Trainer, "fit", launch)
+    before = dict(os.environ)
+    with pytest.raises(RunFailed, match="one has gone"):
+        train(make_spec(**{"trainer.devices": 2}))
+    assert said["KAG_LAUNCHED"] == "1"
+    assert said["MASTER_PORT"] != before["MASTER_PORT"]
+    assert dict(os.environ) == before
+    set_all(monkeypatch, TORCHRUN)
+    with pytest.raises(RunFailed, match="asks for 2 processes, 1 run"):
+        train(make_spec(name="next", **{"trainer.devices": 2}))
 
 
 def test_an_error_that_is_no_matter_of_the_others_passes() -> None:
