@@ -38,9 +38,8 @@ def opened(db: str, *, make: bool = False, tell: Callable[[str], None] | None = 
     from kag.server.store import Store, file_of
     from kag.server.trouble import in_words, shown
 
-    with in_words(shown(db)):
-        file = file_of(db)
-        if make and file is not None and not file.parent.exists():
-            private_folder(file.parent)
-        with closing(Store(db, make=make, tell=tell)) as store:
-            yield store
+    file = file_of(db)
+    if make and file is not None and not file.parent.exists():
+        private_folder(file.parent)
+    with in_words(shown(db)), closing(Store(db, make=make, tell=tell)) as store:
+        yield store

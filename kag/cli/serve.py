@@ -70,19 +70,16 @@ def serve(
     """
     if context.invoked_subcommand is not None:
         return
+    from kag.server import serve as serving
     from kag.server.access_log import STANDARD_OUTPUT, lines_to
     from kag.server.app import make_app
     from kag.server.base import parse_base
     from kag.server.context import Settings
     from kag.server.presence import present
-    from kag.server.serve import check_address, check_certificate, check_proxies, listening
-    from kag.server.serve import serve as run_server
     from kag.server.trouble import shown
     from kag.sweep import Limits
 
-    check_address(host, certificate=tls_cert, key=tls_key, insecure=insecure)
-    check_certificate(tls_cert, tls_key)
-    check_proxies(forwarded_allow_ips)
+    serving.check_ways_in(host, certificate=tls_cert, key=tls_key, insecure=insecure, proxies=forwarded_allow_ips)
     settings = Settings(
         files=files,
         entity=entity,
@@ -94,15 +91,21 @@ def serve(
     # Standard output is the log's alone if it goes there: another program reads its JSON.
     say = partial(echo, err=access_log == STANDARD_OUTPUT)
     with (
-        closing(listening(host, port)) as taken,
+        closing(serving.listening(host, port)) as taken,
         lines_to(access_log) as log,
         opened(db, make=True, tell=say) as store,
         present(files, now=time.time()) as since,
     ):
         served = make_app(store, settings, since=since, access_log=log)
         here = f"{'https' if tls_cert else 'http'}://{host}:{taken.getsockname()[1]}"
-        address = str(settings.base or here)
-        say(f"serving on {address}, database {shown(db)}, files in {files}")
-        say(f"  page: {address}/ (log in with an API key)")
-        say(f"  export WANDB_BASE_URL={address} WANDB_API_KEY=<from `kag serve key new NAME`>")
-        run_server(served, taken, proxies=forwarded_allow_ips, certificate=tls_cert, key=tls_key)
+        say(_told(str(settings.base or here), shown(db), files))
+        serving.serve(served, taken, proxies=forwarded_allow_ips, certificate=tls_cert, key=tls_key)
+
+
+def _told(address: str, database: str, files: Path) -> str:
+    """Where the server is, and how it is used."""
+    return (
+        f"serving on {address}, database {database}, files in {files}\n"
+        f"  page: {address}/ (log in with an API key)\n"
+        f"  export WANDB_BASE_URL={address} WANDB_API_KEY=<from `kag serve key new NAME`>"
+    )

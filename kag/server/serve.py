@@ -43,6 +43,17 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+def check_ways_in(host: str, *, certificate: Path | None, key: Path | None, insecure: bool, proxies: str) -> None:
+    """Refuse a way to be reached that is unsafe, or cannot work.
+
+    Raises:
+        UserError: as `check_address`, `check_certificate` and `check_proxies`.
+    """
+    check_address(host, certificate=certificate, key=key, insecure=insecure)
+    check_certificate(certificate, key)
+    check_proxies(proxies)
+
+
 def check_proxies(addresses: str) -> None:
     """Refuse a list of proxies that would be passed over in silence.
 
