@@ -5,18 +5,13 @@ python -m tests.benchmarks.backup [--writers 16] [--rows 4000] [--databases sqli
 
 from __future__ import annotations
 
-import argparse
-import signal
-import tempfile
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
-from pathlib import Path
 from typing import NamedTuple
 
+from tests.benchmarks._databases import arguments, databases, serving
 from tests.e2e.caller import Caller
-from tests.e2e.postgresql import cluster, new_database
 from tests.e2e.tracking import TrackingServer, until
 
 STEPS = "select name, step from runs join lines on run_id = id where stream = 0 order by name, step"
@@ -75,20 +70,15 @@ def backed_up(server: TrackingServer, target: str, writers: int, rows: int) -> R
 
 def main() -> None:
     """On each database, restored to the same kind."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--databases", nargs="+", choices=["sqlite", "postgresql"], default=["sqlite", "postgresql"])
+    parser = arguments(__doc__)
     parser.add_argument("--writers", type=int, default=16)
     parser.add_argument("--rows", type=int, default=4000)
     options = parser.parse_args()
     for kind in options.databases:
-        with ExitStack() as stack:
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-            url = stack.enter_context(cluster()) if kind == "postgresql" else ""
-            names = ("tracking", "again")
-            database, target = (new_database(url, name) if url else f"sqlite:///{folder / name}.db" for name in names)
-            server = TrackingServer(folder, database)
-            server.start()
-            stack.callback(server.kill, signal.SIGTERM)
+        with (
+            databases(kind, "tracking", "again") as (folder, [database, target]),
+            serving(folder, database) as server,
+        ):
             found = backed_up(server, target, options.writers, options.rows)
             print(
                 f"{kind}: {options.writers} writers; {found.before} rows acknowledged before the backup, {found.later} "

@@ -5,21 +5,17 @@ python -m tests.benchmarks.hostile [--requests 3000] [--databases sqlite postgre
 
 from __future__ import annotations
 
-import argparse
 import http.client
-import signal
-import tempfile
 import threading
 import time
 from collections import Counter
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing
+from contextlib import closing
 from itertools import islice
-from pathlib import Path
 from typing import NamedTuple
 
-from tests.e2e.postgresql import cluster, new_database
+from tests.benchmarks._databases import arguments, databases, serving
 from tests.e2e.tracking import TrackingServer
 from tests.server.crossing import SECRET, Crossing, Sent, crossed, furnish, kept
 from tests.server.hostile import Hostile, hostile
@@ -97,20 +93,17 @@ def between(server: TrackingServer, number: int) -> str:
 
 def main() -> None:
     """Attack servers on each database."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--databases", nargs="+", choices=["sqlite", "postgresql"], default=["sqlite", "postgresql"])
+    parser = arguments(__doc__)
     parser.add_argument("--requests", type=int, default=3000)
     options = parser.parse_args()
+    ways = (nasty, between)
     for kind in options.databases:
-        with ExitStack() as stack:
-            url = stack.enter_context(cluster()) if kind == "postgresql" else ""
-            for way in (nasty, between):
-                folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-                database = new_database(url, way.__name__) if url else f"sqlite:///{folder / 'tracking.db'}"
-                server = TrackingServer(folder, database)
-                server.start()
-                print(f"{kind}, {way.__name__}: {way(server, options.requests)}", flush=True)
-                server.kill(signal.SIGTERM)
+        with databases(kind, *(way.__name__ for way in ways)) as (folder, addresses):
+            for way, database in zip(ways, addresses, strict=True):
+                place = folder / way.__name__
+                place.mkdir()
+                with serving(place, database) as server:
+                    print(f"{kind}, {way.__name__}: {way(server, options.requests)}", flush=True)
 
 
 if __name__ == "__main__":

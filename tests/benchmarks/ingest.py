@@ -1,6 +1,6 @@
-"""16 clients log 12 scalars a step at full speed: what the server takes in and at what cost; a long history read back.
+"""16 clients log 12 scalars a step at full speed: what the server takes in and at what cost.
 
-    python -m tests.benchmarks.ingest [--databases sqlite postgresql] [--clients 16] [--steps 2000] [--rows 20000]
+    python -m tests.benchmarks.ingest [--databases sqlite postgresql] [--clients 16] [--steps 2000]
 
 Clients and server share the machine, so on few cores the clients are what is measured first; rows per processor second
 of the server say how much one core of it would take.
@@ -8,19 +8,15 @@ of the server say how much one core of it would take.
 
 from __future__ import annotations
 
-import argparse
 import os
-import signal
 import statistics
 import sys
-import tempfile
 import time
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.e2e.postgresql import cluster, new_database
-from tests.e2e.tracking import Client, TrackingServer, last_json
+from tests.benchmarks._databases import arguments, databases, serving
+from tests.e2e.tracking import Client, last_json
 
 SCALARS = 12
 LOG = """
@@ -33,16 +29,6 @@ with wandb.init(project=sys.argv[1], id=sys.argv[2], settings=settings) as run:
         run.log({f"m{i}": step * i / 7 for i in range(12)})
         spent.append(time.perf_counter() - before)
 print(json.dumps({"begun": begun, "ended": time.time(), "spent": spent}))
-"""
-SCAN = """
-import json, sys, time, wandb
-run = wandb.Api().run(f"kag/{sys.argv[1]}/{sys.argv[2]}")
-expected, spent = list(range(int(sys.argv[3]))), []
-for _ in range(int(sys.argv[4])):
-    before = time.perf_counter()
-    assert [row["_step"] for row in run.scan_history(use_cache=False)] == expected
-    spent.append(time.perf_counter() - before)
-print(json.dumps(spent))
 """
 
 
@@ -122,36 +108,19 @@ def ingest(client: Client, clients: int, steps: int) -> Ingest:
     )
 
 
-def scan_seconds(client: Client, project: str, rows: int, times: int) -> list[float]:
-    """Seconds of `scan_history` over a run of many rows, every one of which must come back in order."""
-    client.python(LOG, project, "long", str(rows))
-    spent: list[float] = client.python(SCAN, project, "long", str(rows), str(times))
-    return spent
-
-
 def main() -> None:
     """Measure on each database."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--databases", nargs="+", choices=["sqlite", "postgresql"], default=["sqlite", "postgresql"])
+    parser = arguments(__doc__)
     parser.add_argument("--clients", type=int, default=16)
     parser.add_argument("--steps", type=int, default=2000)
-    parser.add_argument("--rows", type=int, default=20_000)
     options = parser.parse_args()
     for kind in options.databases:
-        with ExitStack() as stack:
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-            if kind == "sqlite":
-                database = f"sqlite:///{folder / 'tracking.db'}"
-            else:
-                database = new_database(stack.enter_context(cluster()), "ingest")
-            server = TrackingServer(folder, database, "--strict")
-            server.start()
-            stack.callback(server.kill, signal.SIGTERM)
+        with databases(kind, "ingest") as (folder, [database]), serving(folder, database, "--strict") as server:
             client = Client(server, folder / "client")
-            stack.callback(client.close)
-            print(f"{kind}: {ingest(client, options.clients, options.steps).text()}")
-            scans = ", ".join(f"{seconds:.2f}" for seconds in scan_seconds(client, "scan", options.rows, 3))
-            print(f"{kind}: scan_history of {options.rows} rows, three times: {scans} s")
+            try:
+                print(f"{kind}: {ingest(client, options.clients, options.steps).text()}", flush=True)
+            finally:
+                client.close()
 
 
 if __name__ == "__main__":

@@ -7,10 +7,7 @@ The client takes each value from JSON by itself. What that costs is measured wit
 
 from __future__ import annotations
 
-import argparse
 import json
-import signal
-import tempfile
 import threading
 import time
 import urllib.request
@@ -21,26 +18,35 @@ from pathlib import Path
 
 from sqlalchemy import create_engine, text
 
+from tests.benchmarks._databases import arguments, databases, serving
 from tests.benchmarks.ingest import SCALARS, processor_seconds
-from tests.benchmarks.ingest import SCAN as CLIENT_SCAN
-from tests.e2e.postgresql import cluster, new_database
 from tests.e2e.tracking import Client, TrackingServer
 
 PAGE = 1000
 TIMES = 3
-SCAN = """query($low: Int64, $high: Int64){project(name:"p"){run(name:"long"){
+BY_CLIENT = """
+import json, sys, time, wandb
+run = wandb.Api().run(f"kag/{sys.argv[1]}/{sys.argv[2]}")
+expected, spent = list(range(int(sys.argv[3]))), []
+for _ in range(int(sys.argv[4])):
+    before = time.perf_counter()
+    assert [row["_step"] for row in run.scan_history(use_cache=False)] == expected
+    spent.append(time.perf_counter() - before)
+print(json.dumps(spent))
+"""
+BY_PAGES = """query($low: Int64, $high: Int64){project(name:"scan"){run(name:"long"){
   history(minStep:$low, maxStep:$high, samples:1000)}}}"""
 
 
 def fill(server: TrackingServer, rows: int) -> None:
     """Log a history."""
-    server.graphql('mutation{upsertBucket(input:{name:"long",modelName:"p"}){inserted}}')
+    server.graphql('mutation{upsertBucket(input:{name:"long",modelName:"scan"}){inserted}}')
     for start in range(0, rows, PAGE):
         steps = range(start, start + PAGE)
         content = [json.dumps({"_step": step, **{f"m{i}": step * i / 7 for i in range(SCALARS)}}) for step in steps]
         body = json.dumps({"files": {"wandb-history.jsonl": {"offset": start, "content": content}}}).encode()
         headers = {"Authorization": f"Bearer {server.key}", "Content-Type": "application/json"}
-        request = urllib.request.Request(f"{server.url}/files/kag/p/long/file_stream", body, headers)
+        request = urllib.request.Request(f"{server.url}/files/kag/scan/long/file_stream", body, headers)
         urllib.request.urlopen(request, timeout=60).close()
 
 
@@ -48,7 +54,7 @@ def scan(server: TrackingServer, rows: int) -> None:
     """Read it all, page by page."""
     read = 0
     for low in range(0, rows, PAGE):
-        answer = server.graphql(SCAN, low=low, high=low + PAGE)
+        answer = server.graphql(BY_PAGES, low=low, high=low + PAGE)
         read += len(answer["project"]["run"]["history"])
     assert read == rows
 
@@ -100,6 +106,12 @@ class _Handler(BaseHTTPRequestHandler):
         """Nobody reads it."""
 
 
+def client_seconds(client: Client, rows: int, times: int, **environment: str) -> list[float]:
+    """Seconds of `scan_history` of W&B's client, to which every row must come back in order."""
+    spent: list[float] = client.python(BY_CLIENT, "scan", "long", str(rows), str(times), **environment)
+    return spent
+
+
 def by_client(server: TrackingServer, folder: Path, rows: int) -> str:
     """`scan_history` of W&B's client: of the server, and of its answers from memory."""
     assert server.process is not None
@@ -109,44 +121,40 @@ def by_client(server: TrackingServer, folder: Path, rows: int) -> str:
         stack.callback(replay.shutdown)
         threading.Thread(target=replay.serve_forever, daemon=True).start()
         used = processor_seconds(server.process.pid)
-        real = sorted(client.python(CLIENT_SCAN, "p", "long", str(rows), str(TIMES)))
+        real = sorted(client_seconds(client, rows, TIMES))
         used = (processor_seconds(server.process.pid) - used) / TIMES
         memory = f"http://127.0.0.1:{replay.server_port}"
-        _, *replayed = client.python(CLIENT_SCAN, "p", "long", str(rows), str(TIMES + 1), WANDB_BASE_URL=memory)
+        _, *replayed = client_seconds(client, rows, TIMES + 1, WANDB_BASE_URL=memory)
     return (
         f"scan_history of the client {real[0]:.2f} to {real[-1]:.2f} s, {used:.2f} processor seconds of the server; "
         f"of the same answers from memory {min(replayed):.2f} to {max(replayed):.2f} s"
     )
 
 
+def paged(server: TrackingServer, rows: int) -> str:
+    """All rows in pages as the client asks for them, and at once from the table."""
+    assert server.process is not None
+    used, before = processor_seconds(server.process.pid), time.perf_counter()
+    for _ in range(TIMES):
+        scan(server, rows)
+    spent = (time.perf_counter() - before) / TIMES
+    used = (processor_seconds(server.process.pid) - used) / TIMES
+    direct = plain(server.database, rows)
+    return (
+        f"{rows} rows in pages of {PAGE}: {spent:.2f} s, {used:.2f} processor seconds of the server; "
+        f"{spent / direct:.1f} times as long as the table alone ({direct:.2f} s)"
+    )
+
+
 def main() -> None:
     """Measure on each database."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--databases", nargs="+", choices=["sqlite", "postgresql"], default=["sqlite", "postgresql"])
+    parser = arguments(__doc__)
     parser.add_argument("--rows", type=int, default=20_000)
     options = parser.parse_args()
     for kind in options.databases:
-        with ExitStack() as stack:
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-            if kind == "sqlite":
-                database = f"sqlite:///{folder / 'tracking.db'}"
-            else:
-                database = new_database(stack.enter_context(cluster()), "scan")
-            server = TrackingServer(folder, database, "--strict")
-            server.start()
-            stack.callback(server.kill, signal.SIGTERM)
+        with databases(kind, "scan") as (folder, [database]), serving(folder, database, "--strict") as server:
             fill(server, options.rows)
-            assert server.process is not None
-            used, before = processor_seconds(server.process.pid), time.perf_counter()
-            for _ in range(TIMES):
-                scan(server, options.rows)
-            spent = (time.perf_counter() - before) / TIMES
-            used = (processor_seconds(server.process.pid) - used) / TIMES
-            direct = plain(database, options.rows)
-            print(
-                f"{kind}: {options.rows} rows in pages of {PAGE}: {spent:.2f} s, {used:.2f} processor seconds of "
-                f"the server; {spent / direct:.1f} times as long as the table alone ({direct:.2f} s)"
-            )
+            print(f"{kind}: {paged(server, options.rows)}")
             print(f"{kind}: {by_client(server, folder / 'client', options.rows)}", flush=True)
 
 

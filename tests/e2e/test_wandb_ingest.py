@@ -1,4 +1,4 @@
-"""Clients at full speed lose nothing, a long history comes back whole: what `tests/benchmarks/ingest.py` times."""
+"""Clients at full speed lose nothing, a long history comes back whole: what `tests/benchmarks` times."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.benchmarks.ingest import ingest, scan_seconds
+from tests.benchmarks.ingest import ingest
+from tests.benchmarks.scan import client_seconds, fill
 
 CLIENTS, STEPS, ROWS = 6, 500, 5_000
 
@@ -18,5 +19,6 @@ def test_clients_at_full_speed_lose_nothing(make_client: Any, database: str) -> 
 
 
 @pytest.mark.slow
-def test_a_long_history_comes_back_in_order(client: Any, project: str) -> None:
-    assert len(scan_seconds(client, project, ROWS, times=1)) == 1
+def test_a_long_history_comes_back_in_order(client: Any) -> None:
+    fill(client.server, ROWS)
+    assert len(client_seconds(client, ROWS, times=1)) == 1
