@@ -11,7 +11,7 @@ from kag.errors import StorageError
 from kag.finding import Finding
 from kag.track.atomic import write_atomically
 from kag.track.code import code_digest
-from kag.track.record import Course
+from kag.track.stated import Course
 
 Version = tuple[int, ...]
 """Times, sizes and inodes of the files that something was made of."""

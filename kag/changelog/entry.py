@@ -13,7 +13,9 @@ from kag.errors import RecordError
 from kag.finding import Finding
 from kag.names import SPLITS
 from kag.track.evaluations import Look
-from kag.track.record import Course, ExternalEvaluation, Result, RunRecord
+from kag.track.record import RunRecord
+from kag.track.result import ExternalEvaluation, Result
+from kag.track.stated import Course
 from kag.view.results import headline
 from kag.view.words import NamedRuns
 

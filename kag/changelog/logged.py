@@ -16,7 +16,8 @@ from typing import Literal
 
 from kag import names
 from kag.number import count, number
-from kag.track.record import Course, RunRecord, Stated
+from kag.track.record import RunRecord
+from kag.track.stated import Course, Stated
 
 SHORTEST = 6
 """Epochs that a history needs before its thirds are compared."""

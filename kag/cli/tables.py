@@ -12,7 +12,8 @@ from rich.table import Table
 
 from kag import names
 from kag.text import age, fact
-from kag.track.record import Result, RunRecord, Scalar, Status
+from kag.track.record import RunRecord, Scalar, Status
+from kag.track.result import Result
 from kag.view import tables as view
 from kag.view.changes import beside_defaults, varied
 from kag.view.results import measured, side_by_side

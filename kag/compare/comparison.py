@@ -14,7 +14,8 @@ from typing import NamedTuple
 from kag.names import METRICS
 from kag.stats.interval import Interval
 from kag.text import digest
-from kag.track.record import Change, Result, RunRecord
+from kag.track.record import Change, RunRecord
+from kag.track.result import Result
 from kag.view.changes import diff
 from kag.view.results import headline
 

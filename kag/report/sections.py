@@ -14,7 +14,8 @@ from kag.report.reading import ReportedRun
 from kag.report.run_figures import run_figures
 from kag.report.sweep_figures import sweep_figures
 from kag.report.sweep_records import search_of, trials_table
-from kag.track.record import Result, RunRecord
+from kag.track.record import RunRecord
+from kag.track.result import Result
 from kag.view import tables
 from kag.view.changes import beside_defaults
 from kag.view.results import headline

@@ -9,7 +9,8 @@ from kag.errors import RecordError
 from kag.names import Part
 from kag.track.folder import RunFolder
 from kag.track.hold import as_it_stands, locked
-from kag.track.record import ExternalEvaluation, RunRecord, Status
+from kag.track.record import RunRecord, Status
+from kag.track.result import ExternalEvaluation
 
 
 class Look(NamedTuple):

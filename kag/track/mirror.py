@@ -21,7 +21,8 @@ from kag.number import count, number, sound
 from kag.spec.flat import flatten
 from kag.track.folder import run_id
 from kag.track.reading import faults_of, parse_record
-from kag.track.record import Result, RunRecord, Scalar, Status
+from kag.track.record import RunRecord, Scalar, Status
+from kag.track.result import Result
 from kag.track.source import Found, Known
 from kag.track.upgrade import upgraded_row
 

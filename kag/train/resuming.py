@@ -7,6 +7,7 @@ until there are new ones.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 
 from kag import names
 from kag.errors import CheckpointError, RecordError, SpecError
@@ -15,7 +16,7 @@ from kag.spec.load import load_spec, spec_text
 from kag.text import digest as short
 from kag.track.atomic import write_atomically
 from kag.track.folder import RunFolder
-from kag.track.record import Change, Found, RunRecord, Status
+from kag.track.record import Change, Found, Resume, RunRecord, Status
 from kag.train.job import Job
 from kag.train.opening import Opening, best_of
 from kag.train.starting import Start, changed_keys
@@ -92,6 +93,8 @@ def _position(content: dict[str, object], where: str, job: Job) -> Position:
 def _going_on(
     record: RunRecord, task: Task, changes: Sequence[Change], rows: Sequence[dict[str, float]], position: Position
 ) -> RunRecord:
+    changed = (*changes, *world_changes(record.world, task.world, changes))
+    resume = Resume(when=datetime.now(UTC), changes=changed)
     update = {
         "status": Status.RUNNING,
         "end": None,
@@ -101,7 +104,7 @@ def _going_on(
         "world": task.world,
         "epochs_trained": position.epoch,
         "best_epoch": best_of(rows),
-        "resumes": (*record.resumes, (*changes, *world_changes(record.world, task.world, changes))),
+        "resumes": (*record.resumes, resume),
     }
     return record.model_copy(update=update)
 

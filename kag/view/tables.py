@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from kag.text import MISSING, commit, digest, duration, fact, number, setting
-from kag.track.record import Change, Result, RunRecord, Source, told
+from kag.track.record import Change, RunRecord, Source, told
+from kag.track.result import Result
 from kag.view.changes import change_texts, differing_settings
 from kag.view.results import by_file, by_weights, headline, interval, measured, metrics_of
 
@@ -174,8 +175,8 @@ def _preflight(record: RunRecord) -> Table:
 
 
 def _resumes(record: RunRecord) -> Iterable[tuple[str, str]]:
-    for attempt, changes in enumerate(record.resumes, start=1):
-        accepted = [f"{change.key} {' -> '.join(change_texts(change))}" for change in changes]
+    for attempt, resume in enumerate(record.resumes, start=1):
+        accepted = [f"{change.key} {' -> '.join(change_texts(change))}" for change in resume.changes]
         yield str(attempt), "; ".join(accepted) or "the same spec"
 
 

@@ -15,7 +15,8 @@ from kag import names
 from kag.names import Kind
 from kag.spec import Finding, RunSpec, build_spec
 from kag.track.begin import begin
-from kag.track.record import Candidate, Found, RunRecord, Source, Status
+from kag.track.record import Found, RunRecord, Source, Status
+from kag.track.result import Candidate
 from kag.track.world import World
 from kag.weights.average import RunSums
 from kag.weights.bench import Bench, Tried

@@ -23,7 +23,8 @@ from pathlib import Path
 
 from kag import names
 from kag.spec import build_spec, digest, flat
-from kag.track.record import Checkpoint, Found, GitFacts, Result, RunRecord, Status
+from kag.track.record import Checkpoint, Found, GitFacts, RunRecord, Status
+from kag.track.result import Result
 
 START = datetime(2025, 1, 1, tzinfo=UTC)
 HEADS = 6

@@ -16,7 +16,8 @@ from kag.changelog.diagnose import AMONG, OWN, diagnose, entry_of
 from kag.changelog.entry import Entry, Siblings
 from kag.changelog.logged import Logged
 from kag.finding import Finding, Severity
-from kag.track.record import Change, Checkpoint, Failure, GitFacts, Result, RunRecord, Source, Status
+from kag.track.record import Change, Checkpoint, Failure, GitFacts, Resume, RunRecord, Source, Status
+from kag.track.result import Result
 
 ERROR, WARNING, NOTE = Severity.ERROR, Severity.WARNING, Severity.NOTE
 START = datetime(2025, 10, 1, tzinfo=UTC)
@@ -248,8 +249,8 @@ CASES: dict[str, Case] = {
         "reach 0.300, the snapshot of epoch 9 0.310",
     ),
     "resume_changed_spec": Case(
-        run(resumes=((), (Change(key="epochs", before=40, after=60),))),
-        [run(resumes=((),)), run()],
+        run(resumes=(Resume(), Resume(changes=(Change(key="epochs", before=40, after=60),)))),
+        [run(resumes=(Resume(),)), run()],
         WARNING,
         {"changes": 1, "resumes": 2},
         "epochs 40 -> 60",
@@ -367,10 +368,10 @@ CASES: dict[str, Case] = {
         others=[BEFORE],
     ),
     "results_of_former_end": Case(
-        run(results=scored(0.30), status="aborted", resumes=((),), epochs_trained=7),
+        run(results=scored(0.30), status="aborted", resumes=(Resume(),), epochs_trained=7),
         [
-            run(results=scored(0.30), status="finished", resumes=((),)),
-            run(results=(), status="killed", resumes=((),)),
+            run(results=scored(0.30), status="finished", resumes=(Resume(),)),
+            run(results=(), status="killed", resumes=(Resume(),)),
             run(results=scored(0.30), status="killed"),
         ],
         NOTE,

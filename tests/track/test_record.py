@@ -12,19 +12,9 @@ from pydantic import ValidationError
 from kag.errors import RecordError
 from kag.finding import Severity
 from kag.track.reading import parse_record
-from kag.track.record import (
-    Change,
-    Checkpoint,
-    Failure,
-    Found,
-    GitFacts,
-    Result,
-    RunRecord,
-    Source,
-    Stated,
-    Status,
-    told,
-)
+from kag.track.record import Change, Checkpoint, Failure, Found, GitFacts, Resume, RunRecord, Source, Status, told
+from kag.track.result import Result
+from kag.track.stated import Stated
 from kag.track.world import World
 
 text = st.text(max_size=20)
@@ -47,12 +37,14 @@ results = st.builds(
 )
 changes = st.builds(Change, key=text, before=scalar, after=scalar)
 times = st.datetimes(timezones=st.sampled_from([UTC, timezone(timedelta(hours=5, minutes=30))]))
+moments = times.filter(lambda moment: 1 < moment.year < 9999).map(lambda moment: moment.replace(fold=0))
+resumes = st.builds(Resume, when=maybe | moments, changes=st.lists(changes, max_size=2).map(tuple))
 records = st.builds(
     RunRecord,
     id=text,
     name=text,
     status=st.sampled_from(Status),
-    start=times.filter(lambda moment: 1 < moment.year < 9999).map(lambda moment: moment.replace(fold=0)),
+    start=moments,
     end=maybe,
     change=maybe | text,
     tags=st.lists(text, max_size=3).map(tuple),
@@ -64,7 +56,9 @@ records = st.builds(
     failure=maybe | st.builds(Failure, error=text, message=text, where=maybe | text),
     results=st.lists(results, max_size=4).map(tuple),
     checkpoints=st.dictionaries(text, st.builds(Checkpoint, path=text, weights_digest=text), max_size=2),
-    resumes=st.lists(st.lists(changes, max_size=2).map(tuple), max_size=2).map(tuple),
+    resumes=st.lists(
+        st.builds(Resume, when=maybe | moments, changes=st.lists(changes, max_size=2).map(tuple)), max_size=2
+    ).map(tuple),
     metrics=st.dictionaries(text, number, max_size=3),
     epochs_trained=maybe | st.integers(0, 10**6),
     world=maybe | st.builds(World, processes=maybe | st.integers(1, 64), hosts=st.lists(text, max_size=2).map(tuple)),

@@ -177,7 +177,7 @@ def test_a_resume_that_dies_between_spec_and_record_goes_on_as_accepted(
     assert ended.read_record().status is Status.FINISHED
     record = train(load_spec(ended.spec_file), resume=ended)
     assert record.epochs_trained == 5
-    assert [change.key for change in record.resumes[-1]] == ["epochs", "swa"]
+    assert [change.key for change in record.resumes[-1].changes] == ["epochs", "swa"]
 
 
 def test_a_run_that_died_before_its_first_state_begins_with_the_weights_that_it_was_given(

@@ -8,7 +8,7 @@ from kag import names
 from kag.changelog.logged import Logged
 from kag.finding import Evidence, Finding, note, warning
 from kag.text import three_decimals
-from kag.track.record import Course
+from kag.track.stated import Course
 
 COLLAPSED = 0.6
 """Share of the best value below which the last one counts as a collapse."""

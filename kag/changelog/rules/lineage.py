@@ -17,7 +17,7 @@ SHOWN = 4
 
 def resume_changed_spec(run: Logged) -> Iterator[Finding]:
     """A resume went on with other settings."""
-    changes = [change for resume in run.record.resumes for change in resume]
+    changes = [change for resume in run.record.resumes for change in resume.changes]
     if changes:
         said = f"settings changed at a resume: {phrase(changes, SHOWN)}"
         yield warning("resume_changed_spec", said, changes=len(changes), resumes=len(run.record.resumes))

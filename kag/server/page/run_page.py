@@ -25,7 +25,8 @@ from kag.server.rights import Act, ask
 from kag.server.runs import edit_run, find_run, tail
 from kag.server.tables import OUTPUT
 from kag.server.things import run_thing
-from kag.track.record import Result, RunRecord
+from kag.track.record import RunRecord
+from kag.track.result import Result
 from kag.view.changes import change_texts, diff
 from kag.view.results import Measured, by_file, by_weights, metrics_of
 
