@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import gc
 import ipaddress
 import socket
 import ssl
@@ -137,6 +138,8 @@ def serve(
     Args:
         proxies: addresses that are believed whom they speak for, and whether that is encrypted.
     """
+    # What is loaded stays; a collection, for which everybody waits, need not walk through it.
+    gc.freeze()
     words = {"ssl_certfile": certificate, "ssl_keyfile": key, "forwarded_allow_ips": proxies, **options()}
     with contextlib.suppress(KeyboardInterrupt):
         uvicorn.Server(uvicorn.Config(app, proxy_headers=True, **words)).run(sockets=[taken])
