@@ -9,12 +9,21 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, literal, select, union
+from sqlalchemy import BindParameter, Connection, bindparam, literal, select, union
 
 from kag.server.tables import projects, runs, sweeps
 
 NUMBERED = (runs, sweeps)
 _REMOVED = "kag_removed"
+
+_PROJECT: BindParameter[int] = bindparam("project")
+_SEQ: BindParameter[int] = bindparam("seq")
+_CHANGED = union(
+    *(select(table.c.project_id, literal(at)).where(table.c.changed == 0) for at, table in enumerate(NUMBERED))
+)
+_TAKES = projects.update().filter_by(id=_PROJECT).values(seq=projects.c.seq + 1).returning(projects.c.seq)
+_REMOVES = _TAKES.values(removed=projects.c.seq + 1)
+_NUMBERS = tuple(table.update().filter_by(project_id=_PROJECT, changed=0).values(changed=_SEQ) for table in NUMBERED)
 
 
 def noting_removals() -> dict[str, Any]:
@@ -30,13 +39,10 @@ def note_removal(connection: Connection, project_id: int) -> None:
 def number_changes(connection: Connection) -> None:
     """Number what this transaction has changed."""
     removed = connection.get_execution_options()[_REMOVED]
-    changed = [select(literal(at), table.c.project_id).where(table.c.changed == 0) for at, table in enumerate(NUMBERED)]
-    found = {(at, project) for at, project in connection.execute(union(*changed))}
-    for project in sorted({number for _, number in found} | removed):
-        taken = {"seq": projects.c.seq + 1} | ({"removed": projects.c.seq + 1} if project in removed else {})
-        connection.execute(projects.update().filter_by(id=project).values(taken))
-        seq = select(projects.c.seq).filter_by(id=project).scalar_subquery()
-        for at, table in enumerate(NUMBERED):
-            if (at, project) in found:
-                ours = table.update().filter_by(project_id=project, changed=0)
-                connection.execute(ours.values(changed=seq))
+    found = {(project, at) for project, at in connection.execute(_CHANGED)}
+    for project in sorted({number for number, _ in found} | removed):
+        taken = _REMOVES if project in removed else _TAKES
+        seq = connection.scalar(taken, {"project": project})
+        for at, numbers in enumerate(_NUMBERS):
+            if (project, at) in found:
+                connection.execute(numbers, {"project": project, "seq": seq})

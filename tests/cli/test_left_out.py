@@ -54,6 +54,7 @@ UNREADABLE: dict[str, Harm] = {
     "other letters": holds('{"id": "ä"}'.encode("utf-16")),
     "history of words": holds(b'{"epoch": "first"}\n', "history_file"),
     "history of lists": holds(b"[1]\n", "history_file"),
+    "history without epochs": holds(b'{"val/auprc": 0.5}\n', "history_file"),
     "history that is a pipe": is_pipe,
     "notes in other letters": holds(b"\xff\xfe", "notes_file"),
 }

@@ -127,7 +127,10 @@ def test_another_runs_record_is_not_written(tmp_path: Path) -> None:
     assert not folder.record_file.exists()
 
 
-rows = st.dictionaries(st.text(min_size=1), st.floats() | st.integers(), max_size=5)
+values = st.floats() | st.integers()
+rows = st.dictionaries(st.text(min_size=1), values, max_size=5).flatmap(
+    lambda row: values.map(lambda epoch: {"epoch": epoch, **row})
+)
 
 
 def same(a: object, b: object) -> bool:
