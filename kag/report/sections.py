@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from kag.compare.comparison import compare, not_comparable
+from kag.compare.comparison import against_parent, not_comparable
 from kag.report.compare import compare_figures
 from kag.report.figure import Figure
 from kag.report.lineage import lineage_figure
@@ -101,6 +101,7 @@ def report_of_sweep(
         f"judged by val AUPRC of the {search.judged_by} weights.",
         figures=sweep_figures(search.sweep, search.trials) if search.sweep else (),
         runs=trials_table(trials, search),
+        not_comparable=not_comparable(trials),
     )
     several = (comparison(best, title=f"The best {len(best)} trials"),) if len(best) > 1 else ()
     return Report(f"Sweep {identifier}", _sections(best[:1], tuple(known)), (overview, *several))
@@ -150,7 +151,7 @@ def _section(run: ReportedRun, anchor: str, lineage: Figure | None) -> RunSectio
     record, parent = run.record, run.parent
     found = {split: headline(record, split) for split in ("val", "test")}
     if parent:
-        title, changes = f"Settings that differ from the parent {parent.id}", compare(parent, record).settings
+        title, changes = f"Settings that differ from the parent {parent.id}", against_parent(parent, record).settings
     else:
         title, changes = "Settings beside the defaults", beside_defaults(record.config)
     return RunSection(

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from kag.changelog.entry import Entry, Siblings
 from kag.changelog.logged import Logged
+from kag.compare.comparison import data_of
 from kag.finding import Finding, error, note
 from kag.text import commit, three_decimals
 from kag.track.record import Status
@@ -51,11 +52,12 @@ def caveat(run: Logged) -> Iterator[Finding]:
 
 
 def best_to_date(entry: Entry, siblings: Siblings) -> Iterator[Finding]:
-    """No earlier run reached this val AUPRC."""
+    """No earlier run on the same data reached this val AUPRC."""
     value, before = entry.value("val"), siblings.best_before(entry)
     if value is None or before is None:
         return
     highest = before.value("val")
     if highest is not None and value > highest:
-        said = f"best val AUPRC to date ({three_decimals(highest)} before)"
+        among = "" if data_of(entry.record) else ", among runs of unknown data"
+        said = f"best val AUPRC to date ({three_decimals(highest)} before){among}"
         yield note("best_to_date", said, value=value, before=highest, run_before=before.id)

@@ -39,12 +39,23 @@ def patience_restored(run: Logged) -> Iterator[Finding]:
 
 def unknown_parent(entry: Entry, siblings: Siblings) -> Iterator[Finding]:
     """A run that this one came from, or is compared with, has no record."""
-    named = [source.run for source in entry.record.sources]
+    named = [source.run for source in entry.record.made_from]
     named += [entry.record.parent] if entry.record.parent else []
     missing = list(dict.fromkeys(run for run in named if siblings.find(run, before=entry) is None))
     if missing:
         said = f"no record of {', '.join(f'`{run}`' for run in missing)}, which this run comes from"
         yield warning("unknown_parent", said, missing=", ".join(missing))
+
+
+def parent_settings_unknown(entry: Entry, siblings: Siblings) -> Iterator[Finding]:
+    """The parent was resumed with other settings, and no record says whether that was before this run began."""
+    compared = siblings.against_parent(entry)
+    if compared is not None and compared.unsure:
+        parent, unsure = compared.before.id, compared.unsure
+        said = (
+            f"`{parent}` was resumed, nobody wrote when: this run may have come before or after {phrase(unsure, SHOWN)}"
+        )
+        yield note("parent_settings_unknown", said, parent=parent, changes=len(unsure))
 
 
 def row_order(entry: Entry, siblings: Siblings) -> Iterator[Finding]:
