@@ -32,9 +32,11 @@ def highest_before(
 ) -> dict[str, RunRecord | None]:
     """Run id -> the run with the highest number before its own came about, as it stood then; None if none had one.
 
-    A number counts from the begin of the attempt that it came of, and is judged then. Where nobody knows when that
-    began, it counts from the start of the run and is judged at its end: nothing is called highest that may not have
-    been. Runs of unknown data are compared with each other, those of a hand-kept log by themselves.
+    A number counts from the begin of the attempt that it came of, and is judged then. Of a run of which not all
+    attempts are known it may be older, or younger: it counts from the start of the run, and where nobody knows when
+    its attempt began it is judged at its end. So nothing is called highest that may not have been.
+
+    Runs of unknown data are compared with each other, those of a hand-kept log by themselves.
 
     Args:
         records: the runs, in any order.
@@ -60,8 +62,10 @@ def highest_before(
 def _numbers(record: RunRecord, value: Callable[[RunRecord], float | None]) -> Iterator[_Number]:
     """The numbers that a run had, one after another; an attempt that left the former one brought none."""
     former: float | None = None
-    for begun, attempt in attempts(record):
+    known = attempts(record)
+    for begun, attempt in known:
         number = value(attempt)
         if number is not None and math.isfinite(number) and number != former:
             former = number
-            yield _Number(number, begun or record.start, begun or record.end or _NEVER, attempt)
+            counts = record.start if begun is None or attempt is known[0].record else begun
+            yield _Number(number, counts, begun or record.end or _NEVER, attempt)

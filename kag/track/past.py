@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from kag.spec.flat import Scalar
-from kag.track.record import Change, Former, Found, RunRecord, Status
+from kag.track.record import Change, Former, Found, Resume, RunRecord, Status
 
 
 class Attempt(NamedTuple):
@@ -27,7 +27,7 @@ class Past(NamedTuple):
     """A run at a moment."""
 
     record: RunRecord
-    """With the numbers of the attempt that was under way, or had ended last; without any where nobody knows which."""
+    """With the numbers of the attempt that was under way, or had ended last; what nobody knows is not in it."""
     unsure: tuple[Change, ...] = ()
     """Differences of resumes of which no record says whether they came before that moment or after it."""
 
@@ -38,21 +38,21 @@ def as_of(record: RunRecord, moment: datetime) -> Past:
     A resume of an older kag has no time. It lies before the moment if the run had ended by then; else nobody knows.
     """
     unsure: tuple[Change, ...] = ()
-    while record.resumes and not _had_begun(record, moment):
+    while _resumes(record) and not _had_begun(record, moment):
         earlier = before_resume(record)
         if earlier is None:
             unsure = (*record.resumes[-1].changes, *unsure)
-            earlier = record.model_copy(update={**_UNKNOWN, "resumes": record.resumes[:-1]})
+            earlier = _unknown_before_resume(record)
         record = earlier
     return Past(record, unsure)
 
 
 def attempts(record: RunRecord) -> tuple[Attempt, ...]:
-    """The attempts of a run that are known, the last one last; see `whole`."""
+    """The attempts of a run that are known, the last one last: all, if the first one has no resumes behind it."""
     found: list[Attempt] = []
     left: RunRecord | None = record
     while left is not None:
-        found.append(Attempt(left.resumes[-1].when if left.resumes else left.start, left))
+        found.append(Attempt(left.resumes[-1].when if _resumes(left) else left.start, left))
         left = before_resume(left)
     return tuple(reversed(found))
 
@@ -66,7 +66,7 @@ def time_spent(record: RunRecord) -> timedelta | None:
     spent = timedelta()
     for begun, attempt in known:
         end = attempt.end or attempt.heartbeat
-        if begun is None or end is None or known[0].record.resumes:
+        if begun is None or end is None or _resumes(known[0].record):
             return None
         spent += end - begun
     return spent
@@ -106,15 +106,18 @@ def before_resume(record: RunRecord) -> RunRecord | None:
     return record.model_copy(update={**parts, "config": kept | before.config, "found": found, "resumes": resumes})
 
 
-_UNKNOWN: dict[str, Any] = {
-    "status": Status.RUNNING,
-    "end": None,
-    "epochs_trained": None,
-    "best_epoch": None,
-    "results": (),
-    "metrics": {},
-    "checkpoints": {},
-}
+def _unknown_before_resume(record: RunRecord) -> RunRecord:
+    """The record before a resume that does not say how it stood: without what the resume may have replaced."""
+    changed = tuple(f"{change.key}." for change in record.resumes[-1].changes)
+    bare = RunRecord(id=record.id, name=record.name, status=Status.RUNNING, start=record.start)
+    replaced = {name: getattr(bare, name) for name in Former.model_fields if name in RunRecord.model_fields}
+    config = {key: value for key, value in record.config.items() if not f"{key}.".startswith(changed)}
+    return record.model_copy(update={**replaced, "metrics": {}, "config": config, "resumes": record.resumes[:-1]})
+
+
+def _resumes(record: RunRecord) -> tuple[Resume, ...]:
+    """When the run went on. A row of a hand-kept log states a run once, resumes included, and stays as it is."""
+    return () if record.kind == "imported" else record.resumes
 
 
 def _had_begun(record: RunRecord, moment: datetime) -> bool:

@@ -133,7 +133,7 @@ def facts(record: RunRecord) -> dict[str, str]:
     known = {
         "kind": "" if record.kind == "train" else record.kind,
         "start": f"{record.start:%Y-%m-%d %H:%M:%S} UTC",
-        "duration": duration(spent.total_seconds()) if spent else "",
+        "duration": "" if spent is None else duration(spent.total_seconds()),
         "epochs": "" if record.epochs_trained is None else str(record.epochs_trained),
         "best epoch": "" if record.best_epoch is None else str(record.best_epoch),
         "parent": record.parent,
