@@ -102,6 +102,14 @@ BEFORE = run(
     checkpoints={"best": Checkpoint(path="b", weights_digest=OTHER_WEIGHTS)},
 )
 PARENT = BEFORE.record.id
+OLD = run(
+    name="old",
+    day=2,
+    end=START + timedelta(days=11),
+    config={"epochs": 14},
+    resumes=(Resume(changes=(Change(key="epochs", before=12, after=14),)),),
+)
+"""A run that an older kag resumed, and nobody wrote when."""
 FILE = "kag/train/job.py"
 BROKEN = {"status": Status.ABORTED, "failure": Failure(error="TypeError", message="no tensor", where=f"{FILE}:12")}
 
@@ -367,6 +375,14 @@ CASES: dict[str, Case] = {
         "no record of `2025-10-21_lost`",
         others=[BEFORE],
     ),
+    "parent_settings_unknown": Case(
+        run(parent="old"),
+        [run(parent="old", day=12), run(parent=PARENT), run(parent="lost"), run()],
+        NOTE,
+        {"parent": OLD.record.id, "changes": 1},
+        "had been resumed by then is not known (epochs 12 -> 14)",
+        others=[OLD, BEFORE],
+    ),
     "results_of_former_end": Case(
         run(results=scored(0.30), status="aborted", resumes=(Resume(),), epochs_trained=7),
         [
@@ -380,11 +396,18 @@ CASES: dict[str, Case] = {
     ),
     "best_to_date": Case(
         run(results=scored(0.31)),
-        [run(results=scored(0.30)), run(results=scored(0.29)), run(results=scored(None, 0.9)), run()],
+        [
+            run(results=scored(0.30)),
+            run(results=scored(0.29)),
+            run(results=scored(None, 0.9)),
+            run(),
+            run(results=scored(0.31), data_digest="f" * 64),
+            run(results=scored(0.31), data_digest=None),
+        ],
         NOTE,
         {"value": 0.31, "before": 0.30, "run_before": PARENT},
         "best val AUPRC to date (0.300 before)",
-        others=[BEFORE],
+        others=[BEFORE, run(name="toy", day=2, results=scored(0.9), data_digest="e" * 64)],
     ),
     "row_order": Case(
         run(day=5, stated={"row": 2}),

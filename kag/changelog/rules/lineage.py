@@ -52,9 +52,7 @@ def parent_settings_unknown(entry: Entry, siblings: Siblings) -> Iterator[Findin
     compared = siblings.against_parent(entry)
     if compared is not None and compared.unsure:
         parent, unsure = compared.before.id, compared.unsure
-        said = (
-            f"`{parent}` was resumed, nobody wrote when: this run may have come before or after {phrase(unsure, SHOWN)}"
-        )
+        said = f"whether `{parent}` had been resumed by then is not known ({phrase(unsure, SHOWN)})"
         yield note("parent_settings_unknown", said, parent=parent, changes=len(unsure))
 
 
