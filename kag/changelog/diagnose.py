@@ -35,6 +35,7 @@ OWN: tuple[OwnRule, ...] = (
     attention.entropy_collapsed,
     attention.context_norm_ratio,
     ending.results_of_former_end,
+    ending.results_before_resume,
     ending.caveat,
 )
 """Rules of a run's own."""

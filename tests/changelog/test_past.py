@@ -113,9 +113,10 @@ ROWS = {
     "first": [
         "-",
         "**0.470**",
-        "0.500; settings changed at a resume: epochs 12 -> 14; "
+        "0.500; settings changed at a resume on 2025-10-03: epochs 12 -> 14; "
         "alpha was still moving at the end, from 0.50 to 0.90 over the last third; "
-        "best val AUPRC to date (0.420 before)",
+        "best val AUPRC to date (0.420 before); "
+        "val AUPRC 0.400 and test AUPRC 0.450 before it was resumed on 2025-10-03",
     ],
     "child": [
         SETTINGS,

@@ -16,6 +16,7 @@ from kag.changelog.diagnose import AMONG, OWN, diagnose, entry_of
 from kag.changelog.entry import Entry, Siblings
 from kag.changelog.logged import Logged
 from kag.finding import Finding, Severity
+from kag.track.past import former
 from kag.track.record import Change, Checkpoint, Failure, GitFacts, Resume, RunRecord, Source, Status
 from kag.track.result import Result
 
@@ -85,6 +86,12 @@ def gate(values: Sequence[float], **spec: Any) -> Logged:
 def ended_at(alpha: float, weight: float, name: str = "run", day: int = 9, parent: str | None = None) -> Logged:
     spec = {"model.gate.penalty.weight": weight, "model.gate.penalty.target": 0.6}
     return run(rows(names.ALPHA_MEAN, [alpha] * 6), name=name, day=day, parent=parent, config=spec)
+
+
+def gone_on(**fields: Any) -> Logged:
+    """A run that had ended with val AUPRC 0.3 and test AUPRC 0.4 and went on."""
+    before = record(results=scored(0.30, 0.40))
+    return run(**fields, resumes=(Resume(when=START + timedelta(days=12), before=former(before, before.config)),))
 
 
 CLAMP = {"model.gate.clamp": "[0.3, 0.7]"}
@@ -393,6 +400,17 @@ CASES: dict[str, Case] = {
         NOTE,
         {"resumes": 1, "epochs_trained": 7},
         "delivered before",
+    ),
+    "results_before_resume": Case(
+        gone_on(results=scored(0.35, 0.45)),
+        [
+            gone_on(results=scored(0.30, 0.40)),
+            run(results=scored(0.35, 0.45), resumes=(Resume(when=START + timedelta(days=12)),)),
+            run(results=scored(0.35, 0.45)),
+        ],
+        NOTE,
+        {"val before 2025-10-13 00:00": 0.30, "test before 2025-10-13 00:00": 0.40},
+        "val AUPRC 0.300 and test AUPRC 0.400 before it was resumed on 2025-10-13",
     ),
     "best_to_date": Case(
         run(results=scored(0.31)),

@@ -18,8 +18,10 @@ SHOWN = 4
 def resume_changed_spec(run: Logged) -> Iterator[Finding]:
     """A resume went on with other settings."""
     changes = [change for resume in run.record.resumes for change in resume.changes]
+    days = [f"{resume.when:%Y-%m-%d}" for resume in run.record.resumes if resume.changes and resume.when]
     if changes:
-        said = f"settings changed at a resume: {phrase(changes, SHOWN)}"
+        on = f" on {' and '.join(dict.fromkeys(days))}" if days else ""
+        said = f"settings changed at a resume{on}: {phrase(changes, SHOWN)}"
         yield warning("resume_changed_spec", said, changes=len(changes), resumes=len(run.record.resumes))
 
 
