@@ -22,6 +22,9 @@ from kag.view.results import headline
 
 COMPARED = ("val", "test")
 
+SHOWN = 3
+"""Runs that a sentence lists."""
+
 
 class Difference(NamedTuple):
     """One number of both runs."""
@@ -128,9 +131,11 @@ def not_comparable(records: Sequence[RunRecord]) -> tuple[str, ...]:
             known.setdefault(data, record)
     told = [(record.id, data_text(record)) for record in known.values()]
     apart = (f"{told[0][0]} and {run} are on different data ({told[0][1]}, {data})" for run, data in told[1:])
-    unknown = (f"it is not known on what data {one.id} is" for one in records if known and data_of(one) is None)
+    unknown = [record.id for record in records if known and data_of(record) is None]
+    rest = f" and {len(unknown) - SHOWN} more" if len(unknown) > SHOWN else ""
+    lost = [f"the data of {', '.join(unknown[:SHOWN])}{rest} are not known"] if unknown else []
     chosen = (f"{record.id} chose its weights by {on}" for record in records if (on := chosen_on_test(record)))
-    return (*apart, *unknown, *chosen)
+    return (*apart, *lost, *chosen)
 
 
 def in_doubt(records: Sequence[RunRecord]) -> str | None:

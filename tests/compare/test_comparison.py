@@ -37,7 +37,7 @@ def test_other_data_is_a_reason_not_to() -> None:
 def test_data_of_which_nobody_knows_may_be_other_data() -> None:
     unknown = run_record(0, val=0.3)
     found = compare(unknown, run_record(1, val=0.9, **DATA))
-    assert (found.reason, found.same_data) == (f"it is not known on what data {unknown.id} is", False)
+    assert (found.reason, found.same_data) == (f"the data of {unknown.id} are not known", False)
 
 
 def test_where_nothing_is_known_of_the_data_of_either_the_doubt_is_said() -> None:
@@ -47,6 +47,12 @@ def test_where_nothing_is_known_of_the_data_of_either_the_doubt_is_said() -> Non
     assert in_doubt(pair) == "it is not known on what data these runs are"
     assert in_doubt(pair[:1]) is None
     assert in_doubt([pair[0], run_record(1, **DATA)]) is None, "the reason says it"
+
+
+def test_many_runs_of_unknown_data_are_one_sentence() -> None:
+    records = [run_record(0, **DATA), *(run_record(number) for number in range(1, 8))]
+    listed = ", ".join(record.id for record in records[1:4])
+    assert not_comparable(records) == (f"the data of {listed} and 4 more are not known",)
 
 
 def test_another_program_names_its_data_sets() -> None:
