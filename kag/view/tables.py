@@ -134,6 +134,7 @@ def facts(record: RunRecord) -> dict[str, str]:
         "kind": "" if record.kind == "train" else record.kind,
         "start": f"{record.start:%Y-%m-%d %H:%M:%S} UTC",
         "duration": "" if spent is None else duration(spent.total_seconds()),
+        "last sign of life": f"{record.heartbeat:%Y-%m-%d %H:%M:%S} UTC" if record.heartbeat and not record.end else "",
         "epochs": "" if record.epochs_trained is None else str(record.epochs_trained),
         "best epoch": "" if record.best_epoch is None else str(record.best_epoch),
         "parent": record.parent,
@@ -178,7 +179,8 @@ def _preflight(record: RunRecord) -> Table:
 def _resumes(record: RunRecord) -> Iterable[tuple[str, str]]:
     for attempt, resume in enumerate(record.resumes, start=1):
         accepted = [f"{change.key} {' -> '.join(change_texts(change))}" for change in resume.changes]
-        yield str(attempt), "; ".join(accepted) or "the same spec"
+        when = f"{resume.when:%Y-%m-%d %H:%M} UTC: " if resume.when else ""
+        yield str(attempt), f"{when}{'; '.join(accepted) or 'the same spec'}"
 
 
 def _source(source: Source) -> str:

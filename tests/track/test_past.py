@@ -14,7 +14,7 @@ from kag.track.reading import parse_record
 from kag.track.record import Change, Checkpoint, Found, Resume, RunRecord, Status
 from kag.track.result import Result
 from kag.track.world import World
-from kag.view.tables import facts
+from kag.view.tables import details, facts
 
 START = datetime(2025, 10, 1, tzinfo=UTC)
 
@@ -142,3 +142,13 @@ def test_a_row_of_a_hand_kept_log_was_stated_once() -> None:
 )
 def test_a_duration_is_the_time_that_the_run_ran(record: RunRecord, words: str | None) -> None:
     assert facts(record).get("duration") == words
+
+
+def test_a_person_sees_when_a_run_went_on_and_when_it_fell_silent() -> None:
+    record = resumed(run(resumes=OLD), day(9), {"epochs": 14}, end=day(9.25))
+    shown = [[cell.text for cell in row] for row in details(record)["Resumed with"].rows]
+    assert shown == [["1", "epochs 12 -> 14"], ["2", "2025-10-10 00:00 UTC: epochs 12 -> 14"]]
+    assert "last sign of life" not in facts(record)
+    killed = run(status=Status.KILLED, end=None, heartbeat=day(0.25))
+    assert facts(killed)["last sign of life"] == "2025-10-01 06:00:00 UTC"
+    assert facts(killed)["duration"] == "6 h 00 min"
