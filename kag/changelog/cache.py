@@ -11,6 +11,7 @@ from kag.errors import StorageError
 from kag.finding import Finding
 from kag.track.atomic import write_atomically
 from kag.track.code import code_digest
+from kag.track.record import RunRecord, Status
 from kag.track.stated import Course
 
 Version = tuple[int, ...]
@@ -19,7 +20,7 @@ Version = tuple[int, ...]
 FOLDER = ".changelog"
 """Folder of the cache inside a folder of runs."""
 
-CODE = ("changelog", "compare", "view", "track", "stats", "spec", "finding", "names", "text", "errors")
+CODE = ("changelog", "compare", "view", "track", "stats", "spec", "names", "finding", "errors", "text", "number")
 """All that the document is made with: other code finds and writes other things, so its cache is dropped."""
 
 _FINDINGS = f"{FOLDER}/findings.json"
@@ -32,8 +33,15 @@ class Item(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     version: Version
+    status: Status
+    """How the run stood, which can change without a change of its files."""
     course: Course
     findings: tuple[Finding, ...]
+    former: tuple[Course, ...]
+
+    def fits(self, record: RunRecord, version: Version) -> bool:
+        """Whether it was made of this run as it stands."""
+        return (self.version, self.status) == (version, record.status)
 
 
 class _Content(BaseModel):

@@ -15,6 +15,7 @@ from kag.changelog.repository import Repository
 from kag.errors import RecordError
 from kag.track.folder import RunFolder
 from kag.track.folders import FolderSource
+from kag.track.hold import as_it_stands
 from kag.track.record import RunRecord, Status
 from kag.track.source import RunSource
 
@@ -56,7 +57,9 @@ def _of_folders(source: FolderSource, records: Sequence[RunRecord]) -> Iterator[
     folders = {record.id: RunFolder(source.runs / record.id) for record in records}
     versions = {run: version_of(folder.record_file, folder.history_file) for run, folder in folders.items()}
     before = read_items(source.runs)
-    known = {run: before[run] for run in folders if run in before and before[run].version == versions[run]}
+    known = {
+        one.id: before[one.id] for one in records if one.id in before and before[one.id].fits(one, versions[one.id])
+    }
     unread = [run for run in folders if run not in known]
     fresh = dict(zip(unread, _read([folders[run] for run in unread], [versions[run] for run in unread]), strict=True))
     read = known | fresh
@@ -71,7 +74,7 @@ def _entry(record: RunRecord, item: Item | RecordError, folder: RunFolder) -> En
     if isinstance(item, RecordError):
         return item
     try:
-        return Entry(record, item.course, item.findings, folder.notes())
+        return Entry(record, item.course, item.findings, folder.notes(), item.former)
     except RecordError as error:
         return error
 
@@ -88,10 +91,12 @@ def _read(folders: Sequence[RunFolder], versions: Sequence[Version]) -> Iterator
 
 def _item(folder: RunFolder, version: Version) -> Item | RecordError:
     try:
-        entry = entry_of(Logged(folder.read_record(), folder.history()))
+        record = as_it_stands(folder, folder.read_record())
+        entry = entry_of(Logged(record, folder.history()))
     except RecordError as error:
         return error
-    return Item(version=version, course=entry.course, findings=entry.findings)
+    said = entry.findings
+    return Item(version=version, status=record.status, course=entry.course, findings=said, former=entry.former)
 
 
 def _fixes(records: list[RunRecord], repository: Repository) -> dict[tuple[str, str], str]:

@@ -35,6 +35,7 @@ OWN: tuple[OwnRule, ...] = (
     attention.entropy_collapsed,
     attention.context_norm_ratio,
     ending.results_of_former_end,
+    ending.results_before_resume,
     ending.caveat,
 )
 """Rules of a run's own."""
@@ -46,6 +47,7 @@ AMONG: tuple[AmongRule, ...] = (
     evaluation.val_typed_as_test,
     evaluation.test_equals_other_run,
     lineage.unknown_parent,
+    lineage.parent_settings_unknown,
     evaluation.val_test_disagree,
     ending.best_to_date,
     evaluation.not_distinguishable,
@@ -65,7 +67,7 @@ def own_findings(run: Logged) -> tuple[Finding, ...]:
 
 def entry_of(run: Logged, notes: str = "") -> Entry:
     """A run as the change log holds it; its history is not needed any more."""
-    return Entry(record=run.record, course=run.course, findings=own_findings(run), notes=notes)
+    return Entry(run.record, run.course, own_findings(run), notes, run.former)
 
 
 def diagnose(entry: Entry, siblings: Siblings) -> list[Finding]:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 
-from kag.compare.comparison import Comparison, compare
+from kag.compare.comparison import Comparison, against_parent
+from kag.compare.highest import highest_before
 from kag.errors import RecordError
 from kag.finding import Finding
 from kag.names import SPLITS
 from kag.track.evaluations import Look
+from kag.track.past import as_of, attempts
 from kag.track.record import RunRecord
 from kag.track.result import ExternalEvaluation, Result
 from kag.track.stated import Course
@@ -31,11 +34,21 @@ class Entry:
     findings: tuple[Finding, ...] = ()
     """What its record and history say without a look at other runs."""
     notes: str = ""
+    former: tuple[Course, ...] = ()
+    """What its history came to before each resume."""
 
     @property
     def id(self) -> str:
         """The run id."""
         return self.record.id
+
+    def as_of(self, moment: datetime) -> Entry:
+        """The run as it stood at a moment; see `kag.track.past.as_of`. Its findings are those of today."""
+        record = as_of(self.record, moment).record
+        if record is self.record:
+            return self
+        courses = dict(enumerate(self.former))
+        return replace(self, record=record, course=courses.get(len(record.resumes), Course()))
 
     def auprc(self, split: str) -> Result | None:
         """AUPRC of the delivered weights; of whatever weights, where a source does not know which were delivered.
@@ -86,26 +99,34 @@ class Siblings:
         found = self._named.meant(word, before=before.record if before else None)
         return self.by_id[found.id] if found else None
 
-    def parent(self, entry: Entry) -> Entry | None:
-        """The run that this one is compared with, if it is known."""
+    def current_parent(self, entry: Entry) -> Entry | None:
+        """The run that this one is compared with, whatever became of it since, if it is known."""
         return self.find(entry.record.parent, before=entry)
+
+    def parent(self, entry: Entry) -> Entry | None:
+        """The run that this one is compared with, as it stood when this one began, if it is known."""
+        parent = self.current_parent(entry)
+        return parent.as_of(entry.record.start) if parent else None
 
     def against_parent(self, entry: Entry) -> Comparison | None:
         """A run beside its parent; None if that is not known."""
-        parent = self.parent(entry)
-        return compare(parent.record, entry.record) if parent else None
+        parent = self.current_parent(entry)
+        return against_parent(parent.record, entry.record) if parent else None
 
     def best_before(self, entry: Entry) -> Entry | None:
-        """The run with the highest val AUPRC among those that come before."""
-        return self._best_before[entry.id]
+        """The run with the highest val AUPRC so far on the same data, as it stood when this run's number came about."""
+        record = self._best_before[entry.id]
+        return replace(self.by_id[record.id], record=record) if record else None
 
     def of_weights(self, digest: str) -> Entry | None:
-        """The first run that holds weights with this digest."""
+        """The first run that holds weights with this digest, or held them before it was resumed."""
         return self._by_weights.get(digest)
 
     def same_test(self, entry: Entry) -> Sequence[Entry]:
-        """Runs, this one included, whose test AUPRC is the same number, in order."""
-        return self._by_test.get(entry.value("test"), ())
+        """Runs, this one included, whose test AUPRC was the same number when this one began, in order."""
+        value, begun = entry.value("test"), entry.record.start
+        alike = self._by_test.get(value, ())
+        return [one for one in alike if one.id == entry.id or one.as_of(begun).value("test") == value]
 
     def looks(self, evaluation: ExternalEvaluation) -> int:
         """How many different weights had been evaluated on the same data when this was done, its own included."""
@@ -122,7 +143,7 @@ class Siblings:
         waiting = [entry]
         while waiting:
             run = waiting.pop()
-            for source in run.record.sources:
+            for source in run.record.made_from:
                 known = self.find(source.run, before=run)
                 name = known.id if known else source.run
                 if name not in found:
@@ -135,31 +156,25 @@ class Siblings:
         return NamedRuns(entry.record for entry in self.entries)
 
     @cached_property
-    def _best_before(self) -> dict[str, Entry | None]:
-        found: dict[str, Entry | None] = {}
-        best: Entry | None = None
-        highest = float("-inf")
-        for entry in self.entries:
-            found[entry.id] = best
-            value = entry.value("val")
-            if value is not None and value > highest:
-                best, highest = entry, value
-        return found
+    def _best_before(self) -> dict[str, RunRecord | None]:
+        return highest_before([entry.record for entry in self.entries], _val)
 
     @cached_property
     def _by_weights(self) -> dict[str, Entry]:
         found: dict[str, Entry] = {}
         for entry in self.entries:
-            for checkpoint in entry.record.checkpoints.values():
+            for checkpoint in (one for _, record in attempts(entry.record) for one in record.checkpoints.values()):
                 found.setdefault(checkpoint.weights_digest, entry)
         return found
 
     @cached_property
-    def _by_test(self) -> dict[float | None, list[Entry]]:
-        found: dict[float | None, list[Entry]] = {}
+    def _by_test(self) -> Mapping[float | None, Sequence[Entry]]:
+        """Test AUPRC -> the runs that have it, or had it before they were resumed."""
+        found: defaultdict[float | None, list[Entry]] = defaultdict(list)
         for entry in self.entries:
-            if (value := entry.value("test")) is not None:
-                found.setdefault(value, []).append(entry)
+            results = (headline(record, "test") for _, record in attempts(entry.record))
+            for value in {result.value for result in results if result is not None}:
+                found[value].append(entry)
         return found
 
     @cached_property
@@ -184,6 +199,11 @@ class Siblings:
             if latest is None or started(entry) > started(latest):
                 latest = entry
         return found
+
+
+def _val(record: RunRecord) -> float | None:
+    result = headline(record, "val")
+    return None if result is None else result.value
 
 
 def started(entry: Entry) -> datetime:

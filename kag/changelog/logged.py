@@ -39,6 +39,12 @@ class Logged:
         best = max(range(len(values)), key=values.__getitem__)
         return Course(best=values[best], best_epoch=epochs[best], last=values[-1], last_epoch=epochs[-1], alpha=alpha)
 
+    @cached_property
+    def former(self) -> tuple[Course, ...]:
+        """The course up to each time that the run was resumed; of one that does not say how far it was, nothing."""
+        reached = [None if one.before is None else one.before.epochs_trained for one in self.record.resumes]
+        return tuple(Course() if epochs is None else self._until(epochs).course for epochs in reached)
+
     def series(self, key: str) -> tuple[list[int], list[float]]:
         """Epochs and values of a metric, those left out where it is missing or not finite."""
         if key not in self._series:
@@ -88,6 +94,9 @@ class Logged:
     def _series(self) -> dict[str, tuple[list[int], list[float]]]:
         """What `series` has worked out so far; a dozen rules ask for the same few metrics."""
         return {}
+
+    def _until(self, epochs: int) -> Logged:
+        return Logged(self.record, [row for row in self.rows if row[names.EPOCH] < epochs])
 
     def _mean(self, when: Literal["start", "end"], key: str) -> float | None:
         if thirds := self.thirds(key):

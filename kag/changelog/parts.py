@@ -90,6 +90,7 @@ def _date_and_run(row: Row) -> Iterable[str]:
     if record.sweep:
         yield f", best of {len(row.trials) + 1} trials of sweep "
         yield Code(record.sweep)
+        yield f" on data {row.data}" if row.data else ""
     if searched := row.searched.get(record.id):
         yield ": "
         yield Code(searched)
@@ -122,7 +123,8 @@ def _between(texts: Sequence[Text], sign: str) -> Text:
 
 
 def _status_word(entry: Entry) -> str:
-    status = entry.record.status
-    if status in (Status.PLANNED, Status.RUNNING):
-        return str(status)
-    return f"killed after {entry.record.epochs_done} epochs" if status is Status.KILLED else ""
+    record = entry.record
+    if record.status in (Status.PLANNED, Status.RUNNING):
+        return str(record.status)
+    silent = f", no sign of life since {record.heartbeat:%Y-%m-%d %H:%M} UTC" if record.heartbeat else ""
+    return f"killed after {record.epochs_done} epochs{silent}" if record.status is Status.KILLED else ""

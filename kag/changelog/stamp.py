@@ -6,11 +6,17 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from pydantic import TypeAdapter, ValidationError
+
 from kag.changelog.cache import CODE, FOLDER, keep_file, version_of
+from kag.errors import RecordError
 from kag.track.code import code_digest
+from kag.track.folder import RunFolder
+from kag.track.hold import as_it_stands
+from kag.track.record import RunRecord, Status
 
 SETTLED_NS = 2_000_000_000
 """A file younger than this may change once more without a sign: clocks of file systems are coarse."""
@@ -19,6 +25,8 @@ KEPT = 8
 """Documents that are remembered."""
 
 _FILES = ("record.json", "history.jsonl", "notes.md")
+_OPEN = (Status.RUNNING, Status.KILLED)
+_KNOWN = TypeAdapter(dict[str, dict[str, str]])
 
 
 def stamp(runs: Path, specs: Path, settings: str) -> str | None:
@@ -39,15 +47,35 @@ def stamp(runs: Path, specs: Path, settings: str) -> str | None:
 
 
 def is_known(runs: Path, made_of: str | None, text: str) -> bool:
-    """Whether this text was written from files in this state."""
-    return made_of is not None and _pair(made_of, text) in _read(runs)
+    """Whether this text was written from files in this state, of runs that stood as they stand now."""
+    return made_of is not None and any(
+        written == _pair(made_of, text) and all(_stands(runs, run, status) for run, status in open_runs.items())
+        for written, open_runs in _read(runs).items()
+    )
 
 
-def remember(runs: Path, made_of: str | None, text: str) -> None:
-    """Note that this is the text of files in this state; a few are kept, for as many documents."""
+def remember(runs: Path, made_of: str | None, text: str, records: Iterable[RunRecord]) -> None:
+    """Note that this is the text of files in this state; a few are kept, for as many documents.
+
+    Args:
+        runs: folder of runs.
+        made_of: the state of its files.
+        text: of the document.
+        records: all runs as they were read. Of those without an end, the files do not tell how they stand.
+    """
     if made_of is not None:
-        pair = _pair(made_of, text)
-        keep_file(_file(runs), json.dumps([*(known for known in _read(runs) if known != pair), pair][-KEPT:]))
+        known, pair = _read(runs), _pair(made_of, text)
+        known.pop(pair, None)
+        known[pair] = {one.id: str(one.status) for one in records if one.end is None and one.status in _OPEN}
+        keep_file(_file(runs), json.dumps(dict(list(known.items())[-KEPT:])))
+
+
+def _stands(runs: Path, run: str, status: str) -> bool:
+    folder = RunFolder(runs / run)
+    try:
+        return as_it_stands(folder, folder.read_record()).status == status
+    except RecordError:
+        return False
 
 
 def _pair(made_of: str, text: str) -> str:
@@ -61,12 +89,12 @@ def _run_files(runs: Path) -> Iterator[str]:
         yield from (os.path.join(runs, name, file) for file in _FILES)
 
 
-def _read(runs: Path) -> list[str]:
+def _read(runs: Path) -> dict[str, dict[str, str]]:
+    """Digest of a text and of what it was made of -> the runs without an end, and how they stood."""
     try:
-        content = json.loads(_file(runs).read_bytes())
-    except (OSError, ValueError):
-        return []
-    return content if isinstance(content, list) else []
+        return _KNOWN.validate_json(_file(runs).read_bytes())
+    except (OSError, ValidationError):
+        return {}
 
 
 def _file(runs: Path) -> Path:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 
 from kag.changelog.diagnose import diagnose
 from kag.changelog.entry import Entry, Siblings
+from kag.compare.comparison import data_of, data_text
 from kag.finding import Finding
 from kag.track.record import Change, Status
 from kag.view.changes import settings_apart
@@ -46,11 +48,13 @@ class Row:
     changes: tuple[Change, ...] = ()
     """Against the parent; empty too where there is none."""
     new_best: bool = False
-    """Whether no earlier run reached its val AUPRC."""
+    """Whether no earlier run on the same data reached its val AUPRC."""
     trials: tuple[Entry, ...] = ()
     """The other trials of the sweep, best first."""
     searched: Mapping[str, str] = field(default_factory=dict)
     """Of a sweep: run id -> what the trial has set otherwise than the others."""
+    data: str = ""
+    """Of a sweep on several data: those of these trials."""
 
     def says(self, code: str) -> bool:
         """Whether a rule fired."""
@@ -58,10 +62,12 @@ class Row:
 
 
 def table(siblings: Siblings, choice: Choice | None = None) -> list[Row]:
-    """Rows in the order of start time. A sweep is one row, at its first trial's place."""
+    """Rows in the order of start time. A sweep is one row for all trials on the same data, at its first one's place."""
     shown = [entry for entry in siblings.entries if choice is None or choice.takes(entry)]
     best = {group[0].id: group for group in map(_best_first, _groups(shown))}
-    return [_row(entry, siblings, tuple(best[entry.id][1:])) for entry in _in_order(best.values())]
+    rows = [_row(entry, siblings, tuple(best[entry.id][1:])) for entry in _in_order(best.values())]
+    sweeps = Counter(row.entry.record.sweep for row in rows)
+    return [replace(row, data=data_text(row.entry.record)) if _is_split(row, sweeps) else row for row in rows]
 
 
 def planned(siblings: Siblings) -> list[Entry]:
@@ -83,11 +89,17 @@ def _row(entry: Entry, siblings: Siblings, trials: tuple[Entry, ...]) -> Row:
     )
 
 
+def _is_split(row: Row, sweeps: Mapping[str | None, int]) -> bool:
+    """Whether the sweep has rows of other data."""
+    return row.entry.record.sweep is not None and sweeps[row.entry.record.sweep] > 1
+
+
 def _groups(entries: Iterable[Entry]) -> list[list[Entry]]:
-    """Trials of a sweep together, every other run by itself."""
-    groups: dict[tuple[str, str], list[Entry]] = {}
+    """Trials of a sweep together, as far as they are on the same data; every other run by itself."""
+    groups: dict[tuple[str, str, str | None], list[Entry]] = {}
     for entry in entries:
-        key = ("sweep", entry.record.sweep) if entry.record.sweep else ("run", entry.id)
+        sweep = entry.record.sweep
+        key = ("sweep", sweep, data_of(entry.record)) if sweep else ("run", entry.id, None)
         groups.setdefault(key, []).append(entry)
     return list(groups.values())
 

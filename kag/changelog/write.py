@@ -79,12 +79,13 @@ def update(source: RunSource, file: Path, options: Options, *, dry: bool = False
     if dry:
         return next_version(file, collect(source, options.repository), options)
     with writing(file):
-        version = next_version(file, collect(source, options.repository), options)
+        siblings = collect(source, options.repository)
+        version = next_version(file, siblings, options)
         store_notes(source, version.notes)
         if version.found != version.wanted:
             write_output(file, version.wanted)
     if isinstance(source, FolderSource) and not version.notes and not version.broken:
-        remember(source.runs, made_of, version.wanted)
+        remember(source.runs, made_of, version.wanted, [entry.record for entry in siblings.entries])
     return version
 
 

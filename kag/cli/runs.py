@@ -91,9 +91,10 @@ def compare(
     """
     if len(run) < 2:
         raise typer.BadParameter("name two runs or more")
-    from kag.compare.comparison import not_comparable
+    from kag.compare.comparison import in_doubt, not_comparable
 
-    records = [find_run(runs, word).read_record() for word in run]
+    folders = [find_run(runs, word) for word in run]
+    records = [as_it_stands(folder, folder.read_record()) for folder in folders]
     apart = not_comparable(records)
     if as_json:
         page = {"runs": [record.id for record in records], **tables.comparison(records), "not_comparable": apart}
@@ -103,6 +104,8 @@ def compare(
         console.print(tables.comparison_table(records))
         for why in apart:
             console.print(f"[yellow]not comparable:[/] {escape(why)}")
+        if doubt := in_doubt(records):
+            console.say(doubt)
 
 
 @app.command(epilog="Example: kag runs watch --every 5")

@@ -27,6 +27,7 @@ class ReportedRun:
     notes: str = ""
     findings: tuple[Finding, ...] = ()
     parent: RunRecord | None = None
+    """As it stands; what is said of both goes by how it stood when this run began."""
 
 
 def read_runs(
@@ -59,7 +60,7 @@ def of_sweep(siblings: Siblings, sweep: str) -> list[RunRecord]:
 
 
 def _reported(source: RunSource, siblings: Siblings, entry: Entry) -> ReportedRun:
-    parent = siblings.parent(entry)
+    parent = siblings.current_parent(entry)
     return ReportedRun(
         record=entry.record,
         rows=source.history(entry.id),

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from kag.compare.comparison import compare, not_comparable
+from kag.compare.comparison import against_parent, in_doubt, not_comparable
 from kag.report.compare import compare_figures
 from kag.report.figure import Figure
 from kag.report.lineage import lineage_figure
@@ -58,6 +58,8 @@ class Comparison:
     """On which the runs differ."""
     not_comparable: tuple[str, ...] = ()
     """Why their numbers must not be set side by side."""
+    doubt: str | None = None
+    """What is to be said beside them, where nobody knows whether they may be."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +103,7 @@ def report_of_sweep(
         f"judged by val AUPRC of the {search.judged_by} weights.",
         figures=sweep_figures(search.sweep, search.trials) if search.sweep else (),
         runs=trials_table(trials, search),
+        not_comparable=not_comparable([trial for trial in trials if trial.id in search.results]),
     )
     several = (comparison(best, title=f"The best {len(best)} trials"),) if len(best) > 1 else ()
     return Report(f"Sweep {identifier}", _sections(best[:1], tuple(known)), (overview, *several))
@@ -134,6 +137,7 @@ def comparison(runs: Sequence[ReportedRun], title: str = "Comparison") -> Compar
         runs=tables.runs_table(records, called=dict(zip((record.id for record in records), called, strict=True))),
         settings=tables.settings_table(records, called),
         not_comparable=not_comparable(records),
+        doubt=in_doubt(records),
     )
 
 
@@ -150,7 +154,7 @@ def _section(run: ReportedRun, anchor: str, lineage: Figure | None) -> RunSectio
     record, parent = run.record, run.parent
     found = {split: headline(record, split) for split in ("val", "test")}
     if parent:
-        title, changes = f"Settings that differ from the parent {parent.id}", compare(parent, record).settings
+        title, changes = f"Settings that differ from the parent {parent.id}", against_parent(parent, record).settings
     else:
         title, changes = "Settings beside the defaults", beside_defaults(record.config)
     return RunSection(

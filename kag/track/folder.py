@@ -56,6 +56,8 @@ class RunFolder:
     """What the run printed."""
     lock_file = _Inside(".lock")
     """Held by the process that trains the run."""
+    heartbeat_file = _Inside(".heartbeat")
+    """Last sign of life of that process; see `kag.track.heartbeat`."""
     patch_file = _Inside("uncommitted.patch")
     """Uncommitted changes of the code that ran; absent if there were none."""
     checkpoints = _Inside("checkpoints")

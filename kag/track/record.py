@@ -91,6 +91,26 @@ class Change(Value):
     after: Scalar
 
 
+class Former(Value):
+    """What a record said of a run before it went on, as far as going on replaces it; see `kag.track.past`."""
+
+    status: Status
+    end: Moment | None = None
+    heartbeat: Moment | None = None
+    failure: Failure | None = None
+    config: dict[str, Scalar] = Field(default_factory=dict)
+    """Former values of the settings that have changed, or are gone."""
+    added: tuple[str, ...] = ()
+    """Settings that were not there."""
+    spec_digest: str | None = None
+    world: World | None = None
+    epochs_trained: int | None = None
+    best_epoch: int | None = None
+    averaged_epochs: tuple[int, ...] | None = None
+    results: tuple[Result, ...] = ()
+    checkpoints: dict[str, Checkpoint] = Field(default_factory=dict)
+
+
 class Resume(Value):
     """One time that a run went on after it had ended, or was ended."""
 
@@ -98,6 +118,8 @@ class Resume(Value):
     """When it went on; None where a record of an older kag does not say."""
     changes: tuple[Change, ...] = ()
     """The differences that were accepted; empty if none."""
+    before: Former | None = None
+    """What it was until then; None where a record does not say."""
 
 
 class Declared(Value):
@@ -197,6 +219,11 @@ class RunRecord(Value):
         if self.git is not None:
             return self.git.touched
         return self.stated.files_touched if self.stated else None
+
+    @property
+    def made_from(self) -> tuple[Source, ...]:
+        """The sources that its weights hold something of: not one with no share in a blend."""
+        return tuple(source for source in self.sources if source.ratio != 0)
 
     @property
     def epochs_inherited(self) -> int:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from kag.text import MISSING, commit, digest, duration, fact, number, setting
+from kag.track.past import time_spent
 from kag.track.record import Change, RunRecord, Source, told
 from kag.track.result import Result
 from kag.view.changes import change_texts, differing_settings
@@ -128,11 +129,12 @@ def details(record: RunRecord) -> dict[str, Table]:
 
 def facts(record: RunRecord) -> dict[str, str]:
     """What stands at the top of a run; what is unknown is left out."""
-    git, spec_digest = record.git, record.found.spec_digest if record.found else None
+    git, spec_digest, spent = record.git, record.found.spec_digest if record.found else None, time_spent(record)
     known = {
         "kind": "" if record.kind == "train" else record.kind,
         "start": f"{record.start:%Y-%m-%d %H:%M:%S} UTC",
-        "duration": duration((record.end - record.start).total_seconds()) if record.end else "",
+        "duration": "" if spent is None else duration(spent.total_seconds()),
+        "last sign of life": f"{record.heartbeat:%Y-%m-%d %H:%M:%S} UTC" if record.heartbeat and not record.end else "",
         "epochs": "" if record.epochs_trained is None else str(record.epochs_trained),
         "best epoch": "" if record.best_epoch is None else str(record.best_epoch),
         "parent": record.parent,
@@ -177,7 +179,8 @@ def _preflight(record: RunRecord) -> Table:
 def _resumes(record: RunRecord) -> Iterable[tuple[str, str]]:
     for attempt, resume in enumerate(record.resumes, start=1):
         accepted = [f"{change.key} {' -> '.join(change_texts(change))}" for change in resume.changes]
-        yield str(attempt), "; ".join(accepted) or "the same spec"
+        when = f"{resume.when:%Y-%m-%d %H:%M} UTC: " if resume.when else ""
+        yield str(attempt), f"{when}{'; '.join(accepted) or 'the same spec'}"
 
 
 def _source(source: Source) -> str:

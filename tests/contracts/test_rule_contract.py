@@ -16,6 +16,7 @@ from kag.changelog.diagnose import AMONG, OWN, diagnose, entry_of
 from kag.changelog.entry import Entry, Siblings
 from kag.changelog.logged import Logged
 from kag.finding import Finding, Severity
+from kag.track.past import former
 from kag.track.record import Change, Checkpoint, Failure, GitFacts, Resume, RunRecord, Source, Status
 from kag.track.result import Result
 
@@ -87,6 +88,12 @@ def ended_at(alpha: float, weight: float, name: str = "run", day: int = 9, paren
     return run(rows(names.ALPHA_MEAN, [alpha] * 6), name=name, day=day, parent=parent, config=spec)
 
 
+def gone_on(**fields: Any) -> Logged:
+    """A run that had ended with val AUPRC 0.3 and test AUPRC 0.4 and went on."""
+    before = record(results=scored(0.30, 0.40))
+    return run(**fields, resumes=(Resume(when=START + timedelta(days=12), before=former(before, before.config)),))
+
+
 CLAMP = {"model.gate.clamp": "[0.3, 0.7]"}
 PENALTY = {
     "model.gate.penalty.weight.start": 0.15,
@@ -102,6 +109,14 @@ BEFORE = run(
     checkpoints={"best": Checkpoint(path="b", weights_digest=OTHER_WEIGHTS)},
 )
 PARENT = BEFORE.record.id
+OLD = run(
+    name="old",
+    day=2,
+    end=START + timedelta(days=11),
+    config={"epochs": 14},
+    resumes=(Resume(changes=(Change(key="epochs", before=12, after=14),)),),
+)
+"""A run that an older kag resumed, and nobody wrote when."""
 FILE = "kag/train/job.py"
 BROKEN = {"status": Status.ABORTED, "failure": Failure(error="TypeError", message="no tensor", where=f"{FILE}:12")}
 
@@ -367,6 +382,14 @@ CASES: dict[str, Case] = {
         "no record of `2025-10-21_lost`",
         others=[BEFORE],
     ),
+    "parent_settings_unknown": Case(
+        run(parent="old"),
+        [run(parent="old", day=12), run(parent=PARENT), run(parent="lost"), run()],
+        NOTE,
+        {"parent": OLD.record.id, "changes": 1},
+        "had been resumed by then is not known (epochs 12 -> 14)",
+        others=[OLD, BEFORE],
+    ),
     "results_of_former_end": Case(
         run(results=scored(0.30), status="aborted", resumes=(Resume(),), epochs_trained=7),
         [
@@ -378,13 +401,31 @@ CASES: dict[str, Case] = {
         {"resumes": 1, "epochs_trained": 7},
         "delivered before",
     ),
+    "results_before_resume": Case(
+        gone_on(results=scored(0.35, 0.45)),
+        [
+            gone_on(results=scored(0.30, 0.40)),
+            run(results=scored(0.35, 0.45), resumes=(Resume(when=START + timedelta(days=12)),)),
+            run(results=scored(0.35, 0.45)),
+        ],
+        NOTE,
+        {"val before 2025-10-13 00:00": 0.30, "test before 2025-10-13 00:00": 0.40},
+        "val AUPRC 0.300 and test AUPRC 0.400 before it was resumed on 2025-10-13",
+    ),
     "best_to_date": Case(
         run(results=scored(0.31)),
-        [run(results=scored(0.30)), run(results=scored(0.29)), run(results=scored(None, 0.9)), run()],
+        [
+            run(results=scored(0.30)),
+            run(results=scored(0.29)),
+            run(results=scored(None, 0.9)),
+            run(),
+            run(results=scored(0.31), data_digest="f" * 64),
+            run(results=scored(0.31), data_digest=None),
+        ],
         NOTE,
         {"value": 0.31, "before": 0.30, "run_before": PARENT},
         "best val AUPRC to date (0.300 before)",
-        others=[BEFORE],
+        others=[BEFORE, run(name="toy", day=2, results=scored(0.9), data_digest="e" * 64)],
     ),
     "row_order": Case(
         run(day=5, stated={"row": 2}),

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 from kag.changelog.entry import Entry, Siblings
 from kag.changelog.logged import Logged
-from kag.finding import Finding, error, note
+from kag.compare.comparison import COMPARED, data_of
+from kag.finding import Evidence, Finding, error, note
 from kag.text import commit, three_decimals
+from kag.track.past import attempts
 from kag.track.record import Status
+from kag.view.results import headline
 
 
 def aborted(entry: Entry, siblings: Siblings) -> Iterator[Finding]:
@@ -43,6 +47,23 @@ def results_of_former_end(run: Logged) -> Iterator[Finding]:
         yield note("results_of_former_end", said, resumes=len(record.resumes), epochs_trained=record.epochs_trained)
 
 
+def results_before_resume(run: Logged) -> Iterator[Finding]:
+    """A run that had ended was resumed and has new results: what was said of it before rests on the former ones."""
+    ended = [attempt.record for attempt in attempts(run.record)]
+    said: list[str] = []
+    evidence: Evidence = {}
+    for before, after in pairwise(ended):
+        former, own = ({split: headline(one, split) for split in COMPARED} for one in (before, after))
+        numbers = {split: one.value for split, one in former.items() if one is not None and one != own[split]}
+        when = after.resumes[-1].when
+        if numbers and when is not None:
+            listed = " and ".join(f"{split} AUPRC {three_decimals(value)}" for split, value in numbers.items())
+            said.append(f"{listed} before it was resumed on {when:%Y-%m-%d}")
+            evidence |= {f"{split} before {when:%Y-%m-%d %H:%M}": value for split, value in numbers.items()}
+    if said:
+        yield note("results_before_resume", "; ".join(said), **evidence)
+
+
 def caveat(run: Logged) -> Iterator[Finding]:
     """What was established about an imported row, by reading and running the code of its time."""
     caveats = run.stated.caveats
@@ -51,11 +72,12 @@ def caveat(run: Logged) -> Iterator[Finding]:
 
 
 def best_to_date(entry: Entry, siblings: Siblings) -> Iterator[Finding]:
-    """No earlier run reached this val AUPRC."""
+    """No earlier run on the same data reached this val AUPRC."""
     value, before = entry.value("val"), siblings.best_before(entry)
     if value is None or before is None:
         return
     highest = before.value("val")
     if highest is not None and value > highest:
-        said = f"best val AUPRC to date ({three_decimals(highest)} before)"
+        among = "" if data_of(entry.record) else ", among runs of unknown data"
+        said = f"best val AUPRC to date ({three_decimals(highest)} before){among}"
         yield note("best_to_date", said, value=value, before=highest, run_before=before.id)

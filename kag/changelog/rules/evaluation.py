@@ -103,7 +103,8 @@ def val_test_disagree(entry: Entry, siblings: Siblings) -> Iterator[Finding]:
         return
     on_val, on_test = (0.0 if one.inside else one.change for one in (val, test))
     if abs(on_val - on_test) > APART:
-        said = f"against the parent val AUPRC changed by {val.change:+.3f}, test AUPRC by {test.change:+.3f}"
+        doubt = "" if compared.same_data else " (whether on the same data is not known)"
+        said = f"against the parent val AUPRC changed by {val.change:+.3f}, test AUPRC by {test.change:+.3f}{doubt}"
         yield warning("val_test_disagree", said, val_change=val.change, test_change=test.change)
 
 

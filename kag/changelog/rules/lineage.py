@@ -18,8 +18,10 @@ SHOWN = 4
 def resume_changed_spec(run: Logged) -> Iterator[Finding]:
     """A resume went on with other settings."""
     changes = [change for resume in run.record.resumes for change in resume.changes]
+    days = [f"{resume.when:%Y-%m-%d}" for resume in run.record.resumes if resume.changes and resume.when]
     if changes:
-        said = f"settings changed at a resume: {phrase(changes, SHOWN)}"
+        on = f" on {' and '.join(dict.fromkeys(days))}" if days else ""
+        said = f"settings changed at a resume{on}: {phrase(changes, SHOWN)}"
         yield warning("resume_changed_spec", said, changes=len(changes), resumes=len(run.record.resumes))
 
 
@@ -39,12 +41,21 @@ def patience_restored(run: Logged) -> Iterator[Finding]:
 
 def unknown_parent(entry: Entry, siblings: Siblings) -> Iterator[Finding]:
     """A run that this one came from, or is compared with, has no record."""
-    named = [source.run for source in entry.record.sources]
+    named = [source.run for source in entry.record.made_from]
     named += [entry.record.parent] if entry.record.parent else []
     missing = list(dict.fromkeys(run for run in named if siblings.find(run, before=entry) is None))
     if missing:
         said = f"no record of {', '.join(f'`{run}`' for run in missing)}, which this run comes from"
         yield warning("unknown_parent", said, missing=", ".join(missing))
+
+
+def parent_settings_unknown(entry: Entry, siblings: Siblings) -> Iterator[Finding]:
+    """The parent was resumed with other settings, and no record says whether that was before this run began."""
+    compared = siblings.against_parent(entry)
+    if compared is not None and compared.unsure:
+        parent, unsure = compared.before.id, compared.unsure
+        said = f"whether `{parent}` had been resumed by then is not known ({phrase(unsure, SHOWN)})"
+        yield note("parent_settings_unknown", said, parent=parent, changes=len(unsure))
 
 
 def row_order(entry: Entry, siblings: Siblings) -> Iterator[Finding]:

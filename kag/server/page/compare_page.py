@@ -7,7 +7,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from kag.compare.comparison import not_comparable
+from kag.compare.comparison import in_doubt, not_comparable
 from kag.report.compare import compare_figures
 from kag.report.figure import Figure
 from kag.server.faults import Fault
@@ -55,6 +55,7 @@ def compare(site: Site, visit: Visit) -> Response:
         },
         settings=dict(differing_settings(records)),
         not_comparable=not_comparable(records),
+        doubt=in_doubt(records),
         figures=[drawn(figure) for figure in _figures(chosen, dict(zip(called, rows, strict=True)))],
     )
 

@@ -18,7 +18,7 @@ from pydantic_core import from_json
 from sqlalchemy import Connection, RowMapping, select
 
 from kag.errors import RecordError
-from kag.number import is_sound, sound_json
+from kag.number import is_sound, number, sound_json
 from kag.server.context import Patience
 from kag.server.runs import WITH_SWEEP
 from kag.server.store import all_rows
@@ -73,10 +73,15 @@ class Held:
         """Whether it may still log."""
         return self.state in ("running", "pending")
 
-    @property
+    @cached_property
     def seconds(self) -> float:
-        """From its start to its last sign of life."""
-        return float(self.row["heartbeat_at"] - self.row["created_at"])
+        """How long it was under way: from its start to its last sign of life.
+
+        A client that ended in order says how long it ran, the time between its attempts left out.
+        """
+        span, own = float(self.row["heartbeat_at"] - self.row["created_at"]), self.mirrored.summary.get("_wandb")
+        ran = number(own.get("runtime")) if isinstance(own, dict) and self.row["exit_code"] is not None else None
+        return span if ran is None else min(span, max(ran, 0.0))
 
     @cached_property
     def tags(self) -> list[str]:

@@ -73,7 +73,7 @@ class Ledger:
 class Diagnoses:
     """What the histories of a project come to: worked out once for every version of a run."""
 
-    entries: dict[int, tuple[str, int, Entry]] = field(default_factory=dict)
+    entries: dict[int, tuple[tuple[object, ...], Entry]] = field(default_factory=dict)
 
     def siblings(self, connection: Connection, ledger: Ledger) -> Siblings:
         """The entries of the change log.
@@ -83,13 +83,21 @@ class Diagnoses:
         found = {
             run.number: self._entry(connection, ledger.records[identity], run) for identity, run in ledger.runs.items()
         }
-        self.entries = {run.number: (identity, run.changed, found[run.number]) for identity, run in ledger.runs.items()}
+        self.entries = {
+            run.number: (_version(ledger.records[identity], run), found[run.number])
+            for identity, run in ledger.runs.items()
+        }
         return Siblings(tuple(found.values()))
 
     def _entry(self, connection: Connection, record: RunRecord, run: Held) -> Entry:
-        identity, changed, entry = self.entries.get(run.number, ("", -1, None))
-        if entry is not None and (identity, changed) == (record.id, run.changed):
+        version, entry = self.entries.get(run.number, ((), None))
+        if entry is not None and version == _version(record, run):
             return entry
         logs_epochs = names.EPOCH in json.loads(run.row["history_keys"]).get("keys", {})
         rows = epochs_of(run, history(connection, run)) if logs_epochs else []
         return entry_of(Logged(record, rows), run.mirrored.notes)
+
+
+def _version(record: RunRecord, run: Held) -> tuple[object, ...]:
+    """What an entry is made of; a run that is silent for too long ends without a change of its row."""
+    return record.id, run.changed, run.state

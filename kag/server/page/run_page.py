@@ -9,6 +9,7 @@ from typing import Any
 from starlette.responses import Response
 
 from kag.changelog.diagnose import diagnose
+from kag.compare.comparison import against_parent
 from kag.report.figure import Figure, as_json
 from kag.report.lineage import lineage_figure
 from kag.report.run_figures import run_figures
@@ -27,7 +28,7 @@ from kag.server.tables import OUTPUT
 from kag.server.things import run_thing
 from kag.track.record import RunRecord
 from kag.track.result import Result
-from kag.view.changes import change_texts, diff
+from kag.view.changes import change_texts
 from kag.view.results import Measured, by_file, by_weights, metrics_of
 
 LOG_LINES = 200
@@ -56,7 +57,7 @@ def run(site: Site, visit: Visit) -> Response:
         record=record,
         parent=parent,
         parent_run=ledger.runs[parent.id] if parent else None,
-        changes={one.key: change_texts(one) for one in diff(parent, record)} if parent else {},
+        changes={one.key: change_texts(one) for one in against_parent(parent, record).settings} if parent else {},
         files=files,
         notes_digest=_digest(found.row["notes"] or ""),
         facts=site.text("facts.html", run=found, record=record),
