@@ -1,12 +1,14 @@
-"""What a person changed inside the table: notes go back to their runs, everything else is refused with both texts."""
+"""What a person changed inside the markers: notes go back to their runs, everything else is refused with its text."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
 
-from kag.changelog.cells import body, unescape
+from kag.changelog.cells import body, digest, unescape
+from kag.changelog.document import Region
 from kag.changelog.entry import Entry, Siblings
-from kag.changelog.markdown import Line, digest, generated_cells, parse, verbatim_line
+from kag.changelog.markdown import Line, generated_cells, parse, verbatim_line
 from kag.changelog.table import table
 from kag.errors import RecordError
 from kag.track.markdown import COLUMNS
@@ -55,6 +57,38 @@ def edits(region: str, siblings: Siblings, *, where: str, first_line: int = 1) -
             remedy="settle these rows by hand (a note goes behind the mark of its row), then write again",
         )
     return changed
+
+
+def require_untouched(
+    text: str, found: Mapping[str, Region], is_own: Mapping[str, Callable[[str], bool]], *, where: str
+) -> None:
+    """The lists below the table hold nothing but what kag wrote.
+
+    Args:
+        text: the document.
+        found: its regions.
+        is_own: region -> whether kag may have written a line, of a list that was printed before there were digests, or
+            that was changed since.
+
+    Raises:
+        RecordError: lists the lines that a person typed.
+    """
+    typed = [
+        f"line {number}: {line.strip()!r}"
+        for section, own in is_own.items()
+        if section in found and not found[section].is_as_printed(text)
+        for number, line in enumerate(
+            text[found[section].start : found[section].end].split("\n"), found[section].first_line
+        )
+        if line.strip() and not own(line.strip())
+    ]
+    if typed:
+        raise RecordError(
+            "there is text between the markers of a list that kag did not write:\n"
+            + "\n".join(f"  {line}" for line in typed),
+            where=where,
+            remedy="move what is yours outside the markers, or take it out, then write again",
+        )
 
 
 def _is_row(text: str) -> bool:
