@@ -15,6 +15,7 @@ import difflib
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 from urllib.parse import quote, unquote
 
 from markdown_it import MarkdownIt
@@ -57,6 +58,14 @@ A note is yours: write behind the mark at the end of a row, or use `kag note RUN
 """A document before its first table."""
 
 
+class Content(NamedTuple):
+    """What a region is to hold."""
+
+    inside: str
+    typed: str = ""
+    """What a person typed into it: it goes below the end marker."""
+
+
 Words = tuple[tuple[str, str], ...]
 """Names and values, in order; a name may come several times."""
 
@@ -97,10 +106,6 @@ class Region:
         """What stands there, with plain line ends and no blank line around it."""
         return text[self.start : self.end].replace("\r\n", "\n").strip("\n")
 
-    def lines(self, text: str) -> Iterator[tuple[int, str]]:
-        """Every line there, with its number."""
-        return enumerate(text[self.start : self.end].split("\n"), self.first_line)
-
     def is_as_printed(self, text: str) -> bool:
         """Whether it is what the end marker says was printed."""
         return (PRINTED, digest(self.inside(text))) in self.last.words
@@ -136,21 +141,32 @@ def regions(text: str, *, where: str) -> dict[str, Region]:
     return found
 
 
-def replaced(text: str, found: Mapping[str, Region], contents: Mapping[str, str]) -> str:
-    """The document with new contents in its regions; one that has its content already stays byte for byte."""
+def replaced(text: str, found: Mapping[str, Region], contents: Mapping[str, Content]) -> str:
+    """The document with new contents in its regions; one in which nothing changes stays byte for byte."""
+    new = _replaced(text, found, contents, at_all=False)
+    return new if new == text else _replaced(text, found, contents, at_all=True)
+
+
+def _replaced(text: str, found: Mapping[str, Region], contents: Mapping[str, Content], *, at_all: bool) -> str:
+    """The same; `at_all` marks the lists as printed that stay as they are, too."""
     parts: list[str] = []
     position = 0
     for section, region in sorted(found.items(), key=lambda pair: pair[1].start):
-        content = contents[section]
-        if region.inside(text) == content.strip("\n"):
+        inside, typed = (part.strip("\n") for part in contents[section])
+        stays = region.inside(text) == inside
+        if stays and not typed and not at_all:
             continue
         line_end = "\r\n" if text[: region.start].endswith("\r\n") else "\n"
-        new = f"\n{content.strip(chr(10))}\n\n".replace("\n", line_end)
-        parts += [text[position : region.start], new]
+        between = text[region.start : region.end] if stays else f"\n{inside}\n\n".replace("\n", line_end)
+        parts += [text[position : region.start], between]
         position = region.end
         if section in LISTS:
-            parts += [text[position : region.last.span[0]], _printed(region.last, content)]
+            parts += [text[position : region.last.span[0]], _printed(region.last, inside)]
             position = region.last.span[1]
+        if typed:
+            parts += [text[position : region.last.line[1]].rstrip("\r\n"), f"\n\n{typed}".replace("\n", line_end)]
+            parts += [line_end] if region.last.line[1] < len(text) or text.endswith("\n") else []
+            position = region.last.line[1]
     return "".join([*parts, text[position:]])
 
 

@@ -15,6 +15,7 @@ from kag.changelog.collect import collect
 from kag.changelog.formats import CSV, HTML, JSON, as_csv, as_html, as_json
 from kag.changelog.repository import NotKnown
 from kag.changelog.rows import compared, require_filled
+from kag.changelog.rules.ending import broken_file
 from kag.changelog.table import Row, table
 from kag.changelog.write import Options, Version, require_replaceable, writing
 from kag.track.output import Kind, write_output
@@ -70,8 +71,9 @@ def update_export(source: RunSource, file: Path, form: Form, options: Options, *
     before = form.rows(found) if found and form.kind.is_own(file) else {}
     if not options.drop_rows:
         require_filled(before, rows, where=str(file), call=f"{options.call} --drop-rows")
-    unknown = str(siblings.between) if isinstance(siblings.between, NotKnown) else None
-    version = Version(found, wanted, {}, siblings.broken, compared(before, form.rows(wanted)), unknown)
+    aborted = any(broken_file(entry.record) for entry in siblings.entries)
+    unknown = str(siblings.between) if aborted and isinstance(siblings.between, NotKnown) else None
+    version = Version(found, wanted, {}, siblings.broken, compared(before, form.rows(wanted)), (), unknown)
     if version.stale and not dry:
         with writing(file):
             require_replaceable(file, found)

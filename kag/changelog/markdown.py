@@ -22,6 +22,9 @@ _MARK = re.compile(r"<!-- note (?P<run>[0-9a-f]{12}) (?P<generated>[0-9a-f]{12})
 _PIPE = re.compile(r"(?<!\\)\|")
 _HEAD = f"| {' | '.join(COLUMNS)} |\n|{'|'.join(['---'] * len(COLUMNS))}|\n"
 
+HEAD_LINES = 2
+"""Lines of a table above its rows."""
+
 
 @dataclass(frozen=True)
 class Line:

@@ -1,12 +1,13 @@
-"""What a person changed inside the markers: notes go back to their runs, everything else is refused with its text."""
+"""What a person changed inside the markers: notes go back to their runs, what was typed into the lists
+below it goes outside them, and everything else is refused with both texts.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from kag.changelog.cells import body, digest, unescape
-from kag.changelog.document import Region
 from kag.changelog.entry import Entry, Siblings
 from kag.changelog.markdown import Line, generated_cells, parse, verbatim_line
 from kag.changelog.table import table
@@ -59,36 +60,21 @@ def edits(region: str, siblings: Siblings, *, where: str, first_line: int = 1) -
     return changed
 
 
-def require_untouched(
-    text: str, found: Mapping[str, Region], is_own: Mapping[str, Callable[[str], bool]], *, where: str
-) -> None:
-    """The lists below the table hold nothing but what kag wrote.
+def typed(before: str, is_own: Callable[[str], bool]) -> tuple[list[str], list[str]]:
+    """The lines of a generated list that a person has typed, and the other ones; paragraphs stay apart.
 
     Args:
-        text: the document.
-        found: its regions.
-        is_own: region -> whether kag may have written a line, of a list that was printed before there were digests, or
-            that was changed since.
-
-    Raises:
-        RecordError: lists the lines that a person typed.
+        before: the list as it stands.
+        is_own: whether kag may have written a line.
     """
-    typed = [
-        f"line {number}: {line.strip()!r}"
-        for section, own in is_own.items()
-        if section in found and not found[section].is_as_printed(text)
-        for number, line in enumerate(
-            text[found[section].start : found[section].end].split("\n"), found[section].first_line
-        )
-        if line.strip() and not own(line.strip())
-    ]
-    if typed:
-        raise RecordError(
-            "there is text between the markers of a list that kag did not write:\n"
-            + "\n".join(f"  {line}" for line in typed),
-            where=where,
-            remedy="move what is yours outside the markers, or take it out, then write again",
-        )
+    lines = before.split("\n")
+    mine = {number for number, line in enumerate(lines) if line.strip() and not is_own(line.strip())}
+    parted: tuple[list[str], list[str]] = ([], [])
+    for side, numbers in zip(parted, (mine, {n for n, line in enumerate(lines) if line.strip()} - mine), strict=True):
+        for number in sorted(numbers):
+            side += [""] if side and number - 1 not in numbers else []
+            side.append(lines[number])
+    return parted
 
 
 def _is_row(text: str) -> bool:

@@ -56,7 +56,7 @@ class Section:
     is_own: Callable[[str], bool]
     """Whether kag may have written a line, which has no blank around it, at some time; else a person did."""
     unknown: str | None = None
-    """Why it is left as it was."""
+    """Why the text says nothing, so that an older list is better than it."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,8 @@ class Plan:
 def structure(siblings: Siblings, repository: Repository, before: str = "", rows: Container[str] = ()) -> Section:
     """Commits between those that runs stand on, by folder, and what they did to the keys of the spec.
 
-    Where git cannot say, or not all that it could say when the section was made, the section stays as it is.
+    Where git cannot say, or not all that it could say when the section was made, `unknown` says why, and the section
+    should stay as it is.
 
     Args:
         siblings: every run; `between` holds the commits.
@@ -83,7 +84,7 @@ def structure(siblings: Siblings, repository: Repository, before: str = "", rows
     try:
         changes, missing = _code_changes(siblings, repository, before, rows)
     except NotKnown as why:
-        return Section(before if before.strip() else f"{UNKNOWN}{why}.", _is_like_own, str(why))
+        return Section(f"{UNKNOWN}{why}.", _is_like_own, str(why))
     known = {f"- {line}" for lines in changes.values() for line in lines}
     parts = [_part(title, lines if title == SCHEMA else lines[-SHOWN:]) for title, lines in changes.items()]
     text = "\n\n".join(part for part in (*parts, _missing_line(missing)) if part)

@@ -12,12 +12,12 @@ from pathlib import Path
 from kag.changelog.cells import body, digest
 from kag.changelog.chosen import require_known
 from kag.changelog.collect import collect
-from kag.changelog.document import NEW, PLANNED, STRUCTURE, TABLE, regions, replaced
+from kag.changelog.document import NEW, PLANNED, STRUCTURE, TABLE, Content, Region, regions, replaced
 from kag.changelog.entry import Siblings
 from kag.changelog.markdown import render
-from kag.changelog.merge import edits, require_untouched
+from kag.changelog.merge import edits, typed
 from kag.changelog.repository import Repository
-from kag.changelog.rows import Rows, Tally, require_kept, rows_of, tally, told_fixes
+from kag.changelog.rows import Rows, Tally, require_kept, rows_of, tally, told_fixes, with_kept
 from kag.changelog.stamp import is_known, remember, stamp
 from kag.changelog.structure import Section, plan_list, plans, structure
 from kag.changelog.table import Choice, table
@@ -29,6 +29,8 @@ from kag.track.folders import FolderSource
 from kag.track.output import require_writable, write_output
 from kag.track.reading import read_text
 from kag.track.source import RunSource
+
+_MOVE = "move what is yours outside the markers by hand, then write again"
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,8 @@ class Version:
     broken: Sequence[RecordError] = ()
     """What is wrong with the runs that are left out."""
     tally: Tally = field(default_factory=Tally)
+    moved: Sequence[str] = ()
+    """Lists into which a person had typed what stands below them now."""
     unknown: str | None = None
     """Why git could not say what changed in the code."""
 
@@ -108,8 +112,8 @@ def next_version(file: Path, siblings: Siblings, options: Options) -> Version:
         siblings: every run of the source.
 
     Raises:
-        RecordError: the markers are broken, a change in the table cannot be merged (see `edits`), there is text in a
-            list that kag did not write, or rows with notes would go.
+        RecordError: the markers are broken, a change in the table cannot be merged (see `edits`), or rows with notes
+            would go.
         UserError: the choice of runs names what is not there.
     """
     require_known(options.choice, siblings)
@@ -124,14 +128,19 @@ def next_version(file: Path, siblings: Siblings, options: Options) -> Version:
     merged = with_notes(siblings, notes) if notes else siblings
     shown = table(merged, options.choice)
     if not options.drop_rows:
-        require_kept(before, shown, where=where, call=f"{options.call} --drop-rows")
+        require_kept(before, shown, siblings, where=where, call=f"{options.call} --drop-rows")
+    rendered, kept = render(shown, verbatim=options.verbatim), 0
+    if not options.drop_rows:
+        rendered, kept = with_kept(rendered, before, shown, siblings)
     lists = _lists(merged, options, before, parts[STRUCTURE].inside(text) if STRUCTURE in parts else "")
-    require_untouched(text, parts, {name: part.is_own for name, part in lists.items()}, where=where)
-    rendered = render(shown, verbatim=options.verbatim)
-    wanted = replaced(text, parts, {TABLE: rendered, **{name: part.text for name, part in lists.items()}})
-    rows = tally(before, rows_of(rendered, siblings), shown)
+    contents = {name: _settled(text, parts[name], section) for name, section in lists.items() if name in parts}
+    wanted = replaced(text, parts, {TABLE: Content(rendered), **contents})
+    moved = tuple(name for name, content in contents.items() if content.typed)
+    if moved and regions(wanted, where=where).keys() != parts.keys():
+        raise RecordError(f"what was typed into {' and '.join(moved)} holds markers", where=where, remedy=_MOVE)
+    rows = tally(before, rows_of(rendered, siblings), shown, kept)
     unknown = lists[STRUCTURE].unknown if STRUCTURE in parts else None
-    return Version(found, wanted, notes, siblings.broken, rows, unknown)
+    return Version(found, wanted, notes, siblings.broken, rows, moved, unknown)
 
 
 def _lists(siblings: Siblings, options: Options, rows: Rows, structure_before: str) -> dict[str, Section]:
@@ -141,6 +150,15 @@ def _lists(siblings: Siblings, options: Options, rows: Rows, structure_before: s
         STRUCTURE: structure(siblings, options.repository, structure_before, runs),
         PLANNED: plan_list(plans(siblings, options.specs), siblings),
     }
+
+
+def _settled(text: str, region: Region, section: Section) -> Content:
+    """What a list is to hold, and what a person typed into it."""
+    before = region.inside(text)
+    if region.is_as_printed(text) or before == section.text:
+        return Content(before if section.unknown and before.strip() else section.text)
+    mine, own = typed(before, section.is_own)
+    return Content((section.unknown and "\n".join(own)) or section.text, "\n".join(mine))
 
 
 def with_notes(siblings: Siblings, notes: Mapping[str, str]) -> Siblings:

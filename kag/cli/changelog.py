@@ -71,8 +71,8 @@ def changelog(
 ) -> None:
     """Rebuild the model change log: print it, or write it between the markers of a document.
 
-    Numbers come from records, claims from rules. Notes that were changed in the table go back to their runs; other text
-    that was typed between the markers is refused, and kept.
+    Numbers come from records, claims from rules. Notes that were changed in the table go back to their runs; what
+    else was typed between the markers is kept, or refused.
     """
     if context.invoked_subcommand is not None:
         return
@@ -116,6 +116,8 @@ def changelog(
         echo(f"{file} is stale; `{options.call}` renews it", err=True)
         raise typer.Exit(1)
     if not dry:
+        for section in version.moved:
+            echo(f"lines in the list {section!r} that kag cannot tell for its own stand below it now", err=True)
         echo(f"{file} written: {version.tally}" if version.stale else f"{file} is up to date", err=True)
 
 

@@ -4,7 +4,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kag.changelog.document import NEW, PLANNED, SECTIONS, STRUCTURE, TABLE, marker, regions, replaced, unified_diff
+from kag.changelog.document import (
+    NEW,
+    PLANNED,
+    SECTIONS,
+    STRUCTURE,
+    TABLE,
+    Content,
+    marker,
+    regions,
+    replaced,
+    unified_diff,
+)
 from kag.errors import RecordError
 
 BEGIN, END = marker(TABLE, "begin"), marker(TABLE, "end")
@@ -12,7 +23,7 @@ CONTENTS = {TABLE: "| a |\n|---|\n", STRUCTURE: "- x", PLANNED: "1. y"}
 
 
 def renewed(text: str, where: str = "x") -> str:
-    return replaced(text, regions(text, where=where), CONTENTS)
+    return replaced(text, regions(text, where=where), {name: Content(text) for name, text in CONTENTS.items()})
 
 
 outside = st.text(st.characters(exclude_categories=("Cs",)), max_size=80).filter(lambda text: "<!--" not in text)
