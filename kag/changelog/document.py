@@ -64,6 +64,8 @@ class Content(NamedTuple):
     inside: str
     typed: str = ""
     """What a person typed into it: it goes below the end marker."""
+    vouched: bool = True
+    """Whether all of `inside` is known to be generated."""
 
 
 Words = tuple[tuple[str, str], ...]
@@ -152,7 +154,8 @@ def _replaced(text: str, found: Mapping[str, Region], contents: Mapping[str, Con
     parts: list[str] = []
     position = 0
     for section, region in sorted(found.items(), key=lambda pair: pair[1].start):
-        inside, typed = (part.strip("\n") for part in contents[section])
+        content = contents[section]
+        inside, typed = content.inside.strip("\n"), content.typed.strip("\n")
         stays = region.inside(text) == inside
         if stays and not typed and not at_all:
             continue
@@ -160,7 +163,7 @@ def _replaced(text: str, found: Mapping[str, Region], contents: Mapping[str, Con
         between = text[region.start : region.end] if stays else f"\n{inside}\n\n".replace("\n", line_end)
         parts += [text[position : region.start], between]
         position = region.end
-        if section in LISTS:
+        if section in LISTS and content.vouched:
             parts += [text[position : region.last.span[0]], _printed(region.last, inside)]
             position = region.last.span[1]
         if typed:
@@ -200,15 +203,23 @@ def _markers(text: str, where: str) -> Iterator[Marker]:
         line_end = text.find("\n", found.end())
         after = len(text) if line_end < 0 else line_end + 1
         place = _place(text, found.start(), where)
-        if exact is None or exact["section"] not in SECTIONS:
+        words = _words(exact["words"]) if exact else ()
+        if exact is None or exact["section"] not in SECTIONS or not all(map(_is_sound, words)):
             known = [marker(section, end) for section in SECTIONS for end in ("begin", "end")]
             nearest = difflib.get_close_matches(found[0], known, n=1)
             raise _broken(f"{found[0]!r} is no marker of kag", place, next(iter(nearest), None))
         if text[line_start:after].removeprefix(BYTE_ORDER_MARK).strip() != found[0]:
             raise _broken(f"{found[0]} does not stand alone on its line", place)
-        pairs = (word.partition("=") for word in exact["words"].split())
-        words = tuple((name, unquote(value)) for name, _, value in pairs)
         yield Marker(exact["section"], exact["end"] == "end", words, (line_start, after), found.span())
+
+
+def _words(said: str) -> Words:
+    return tuple((name, unquote(value)) for name, _, value in (word.partition("=") for word in said.split()))
+
+
+def _is_sound(word: tuple[str, str]) -> bool:
+    """Whether nobody has typed into a word that kag wrote."""
+    return word[0] != PRINTED or re.fullmatch("[0-9a-f]{12}", word[1]) is not None
 
 
 def _plain_lines(text: str) -> set[int]:

@@ -111,10 +111,11 @@ def _changed_cells(line: Line, entry: Entry, siblings: Siblings, number: int) ->
 
 
 def _lost(line: Line, number: int) -> list[str]:
-    """A row whose run is gone may go too, unless its note was changed here."""
-    if digest(body(unescape(line.note))) == line.printed_note:
+    """A row whose run is gone may go too, unless something was changed in it here."""
+    what = "row" if not line.as_printed else "note"
+    if what == "note" and digest(body(unescape(line.note))) == line.printed_note:
         return []
-    return [f"line {number}: the note of {line.cells[0]} was changed, but the source has no such run: {line.note!r}"]
+    return [f"line {number}: the {what} of {line.cells[0]} was changed, but the source has no such run: {line.note!r}"]
 
 
 def _no_run(line: Line, number: int) -> str:

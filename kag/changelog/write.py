@@ -158,7 +158,8 @@ def _settled(text: str, region: Region, section: Section) -> Content:
     if region.is_as_printed(text) or before == section.text:
         return Content(before if section.unknown and before.strip() else section.text)
     mine, own = typed(before, section.is_own)
-    return Content((section.unknown and "\n".join(own)) or section.text, "\n".join(mine))
+    stays = bool(section.unknown and own)
+    return Content("\n".join(own) if stays else section.text, "\n".join(mine), vouched=not stays)
 
 
 def with_notes(siblings: Siblings, notes: Mapping[str, str]) -> Siblings:
