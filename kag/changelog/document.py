@@ -145,23 +145,15 @@ def regions(text: str, *, where: str) -> dict[str, Region]:
 
 def replaced(text: str, found: Mapping[str, Region], contents: Mapping[str, Content]) -> str:
     """The document with new contents in its regions; one in which nothing changes stays byte for byte."""
-    new = _replaced(text, found, contents, at_all=False)
-    return new if new == text else _replaced(text, found, contents, at_all=True)
-
-
-def _replaced(text: str, found: Mapping[str, Region], contents: Mapping[str, Content], *, at_all: bool) -> str:
-    """The same; `at_all` marks the lists as printed that stay as they are, too."""
     parts: list[str] = []
     position = 0
     for section, region in sorted(found.items(), key=lambda pair: pair[1].start):
         content = contents[section]
         inside, typed = content.inside.strip("\n"), content.typed.strip("\n")
-        stays = region.inside(text) == inside
-        if stays and not typed and not at_all:
+        if region.inside(text) == inside and not typed:
             continue
         line_end = "\r\n" if text[: region.start].endswith("\r\n") else "\n"
-        between = text[region.start : region.end] if stays else f"\n{inside}\n\n".replace("\n", line_end)
-        parts += [text[position : region.start], between]
+        parts += [text[position : region.start], f"\n{inside}\n\n".replace("\n", line_end)]
         position = region.end
         if section in LISTS and content.vouched:
             parts += [text[position : region.last.span[0]], _printed(region.last, inside)]

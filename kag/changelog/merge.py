@@ -60,21 +60,18 @@ def edits(region: str, siblings: Siblings, *, where: str, first_line: int = 1) -
     return changed
 
 
-def typed(before: str, is_own: Callable[[str], bool]) -> tuple[list[str], list[str]]:
-    """The lines of a generated list that a person has typed, and the other ones; paragraphs stay apart.
+def typed(before: str, is_own: Callable[[str], bool]) -> tuple[str, list[str]]:
+    """What a person has typed into a generated list, its paragraphs apart, and the lines that kag wrote.
 
     Args:
         before: the list as it stands.
         is_own: whether kag may have written a line.
     """
     lines = before.split("\n")
-    mine = {number for number, line in enumerate(lines) if line.strip() and not is_own(line.strip())}
-    parted: tuple[list[str], list[str]] = ([], [])
-    for side, numbers in zip(parted, (mine, {n for n, line in enumerate(lines) if line.strip()} - mine), strict=True):
-        for number in sorted(numbers):
-            side += [""] if side and number - 1 not in numbers else []
-            side.append(lines[number])
-    return parted
+    mine = [number for number, line in enumerate(lines) if line.strip() and not is_own(line.strip())]
+    gaps = ("\n" if number - 1 in mine else "\n\n" for number in mine)
+    text = "".join(f"{gap}{lines[number]}" for gap, number in zip(gaps, mine, strict=True)).strip("\n")
+    return text, [line.strip() for line in lines if line.strip() and is_own(line.strip())]
 
 
 def _is_row(text: str) -> bool:

@@ -87,10 +87,17 @@ def structure(siblings: Siblings, repository: Repository, before: str = "", rows
         return Section(f"{UNKNOWN}{why}.", _is_like_own, str(why))
     known = {f"- {line}" for lines in changes.values() for line in lines}
     parts = [_part(title, lines if title == SCHEMA else lines[-SHOWN:]) for title, lines in changes.items()]
-    text = "\n\n".join(part for part in (*parts, _missing_line(missing)) if part)
+    text = laid_out([*(line for part in parts for line in part), *_missing_line(missing)])
     if not text:
         text = NOTHING if any(entry.record.git for entry in siblings.entries) else NO_COMMIT
     return Section(text, lambda line: line in known or (_is_like_own(line) and not _COMMIT_LINE.match(line)))
+
+
+def laid_out(lines: Sequence[str]) -> str:
+    """Lines of the section as they stand below each other: paragraphs apart, items of a list not."""
+    pairs = zip(["", *lines], lines, strict=False)
+    apart = ((not above.startswith("- ") or not line.startswith("- "), line) for above, line in pairs)
+    return "".join(f"\n\n{line}" if is_apart else f"\n{line}" for is_apart, line in apart).strip("\n")
 
 
 def _code_changes(
@@ -198,11 +205,10 @@ def _commit_line(commit: Commit, said: str) -> str:
     return f"{commit.day} `{short(commit.id)}` {said}"
 
 
-def _missing_line(commits: Sequence[str]) -> str:
+def _missing_line(commits: Sequence[str]) -> list[str]:
     named = ", ".join(f"`{short(commit)}`" for commit in sorted(commits))
-    return f"{MISSING}{named}." if named else ""
+    return [f"{MISSING}{named}."] if named else []
 
 
-def _part(title: str, lines: Iterable[str]) -> str:
-    listed = "\n".join(f"- {line}" for line in lines)
-    return f"**{title}**\n\n{listed}" if listed else ""
+def _part(title: str, lines: Sequence[str]) -> list[str]:
+    return [f"**{title}**", *(f"- {line}" for line in lines)] if lines else []

@@ -19,7 +19,7 @@ from kag.changelog.merge import edits, typed
 from kag.changelog.repository import Repository
 from kag.changelog.rows import Rows, Tally, require_kept, rows_of, tally, told_fixes, with_kept
 from kag.changelog.stamp import is_known, remember, stamp
-from kag.changelog.structure import Section, plan_list, plans, structure
+from kag.changelog.structure import Section, laid_out, plan_list, plans, structure
 from kag.changelog.table import Choice, table
 from kag.errors import RecordError, StorageError, UserError
 from kag.text import joined
@@ -158,8 +158,9 @@ def _settled(text: str, region: Region, section: Section) -> Content:
     if region.is_as_printed(text) or before == section.text:
         return Content(before if section.unknown and before.strip() else section.text)
     mine, own = typed(before, section.is_own)
-    stays = bool(section.unknown and own)
-    return Content("\n".join(own) if stays else section.text, "\n".join(mine), vouched=not stays)
+    left = laid_out(own)
+    stays = left == section.text or bool(section.unknown and own)
+    return Content(left if stays else section.text, mine, vouched=not stays)
 
 
 def with_notes(siblings: Siblings, notes: Mapping[str, str]) -> Siblings:

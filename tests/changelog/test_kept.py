@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kag.changelog.document import NEW, TABLE, marker
+from kag.changelog.document import NEW, PLANNED, STRUCTURE, TABLE, marker
 from kag.changelog.repository import Between, Commit, NotKnown, Repository
 from kag.changelog.write import update
 from kag.errors import KagError
@@ -27,6 +27,7 @@ words = st.text(st.sampled_from("ab -|`<>&\\#*1.\r\n~\ufeff\u2028é"), max_size=
     ["\n\n", "\n- ", "\n1. `x`: ", "```\n", "\n---\n", "<!-- ", " -->", "<pre>", "\n    ", "\n| a | b | c | d | e |\n"]
 )
 """What a person may type around a word."""
+plain = st.text(st.sampled_from("ab -|`<>&#*."), max_size=6)
 
 around = st.sampled_from(["", "# Ours\n\n", f"```\n{marker(TABLE, 'begin')}\n```\n\n", f"- {marker(TABLE, 'end')}\n\n"])
 bodies = st.sampled_from([NEW, f"{marker(TABLE, 'begin')}\n{marker(TABLE, 'end')}\n"])
@@ -36,10 +37,12 @@ documents = st.tuples(
 
 places = st.floats(0, 1, exclude_max=True)
 edits = st.tuples(st.just("type"), places, st.tuples(words, words))
-notes = st.tuples(st.just("note"), st.integers(0, 3), words)
-others = st.tuples(st.sampled_from(["delete", "resume", "begin"]), st.integers(0, 3), st.none())
+listed = st.tuples(st.just("list"), places, st.tuples(plain, plain))
+notes = st.tuples(st.just("note"), st.integers(0, 1), words | plain)
+others = st.tuples(st.sampled_from(["delete", "resume", "begin"]), st.integers(0, 2), st.none())
 clones = st.tuples(st.sampled_from(["with git", "without git"]), st.none(), st.none())
-steps = st.lists(edits | notes | others | clones | st.just(("write", None, None)), min_size=1, max_size=8)
+write = st.just(("write", None, None))
+steps = st.lists(edits | listed | notes | others | clones | write | write, min_size=1, max_size=8)
 
 
 def made(mark: str, before: str, body: str, line_end: str, whole: bool) -> str:
@@ -96,6 +99,14 @@ class Desk:
                 text = self.text()
                 offset = int(place * (len(text) + 1))
                 self.file.write_bytes(f"{text[:offset]}{self.word(around)}{text[offset:]}".encode())
+            case "list", float(place), (str(), str()) as around:
+                head, begin, rest = self.text().partition(marker(STRUCTURE, "begin"))
+                inside, end, tail = rest.rpartition(f"<!-- kag:{PLANNED}:end")
+                if not end:
+                    return
+                lines = inside.split("\n")
+                lines.insert(1 + int(place * (len(lines) - 1)), self.word(around))
+                self.file.write_bytes(f"{head}{begin}{chr(10).join(lines)}{end}{tail}".encode())
             case "note", int(number), str(around):
                 rows = self.text().split(" -->")
                 if number + 1 < len(rows):
@@ -149,6 +160,7 @@ def test_whatever_is_typed_stays_or_the_write_is_refused(
         desk.file.write_bytes(document.encode())
         for number in range(2):
             desk.run(number, val=0.3)
+        (desk.runs / run_record(0).id / "notes.md").write_text(desk.word(("kept for ", "")), encoding="utf-8")
         assert desk.write()
         written = desk.text()
         for step in [*taken, ("write", None, None)]:

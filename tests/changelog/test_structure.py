@@ -19,6 +19,7 @@ from kag.errors import SpecError
 from kag.spec.keys import known_keys
 from kag.track.folders import FolderSource
 from kag.track.record import Failure, GitFacts, RunRecord, Status
+from tests.changelog.git_code import Code
 from tests.changelog.run_logs import MemorySource, make_folder, options, run_record
 
 SPEC_BEFORE = """
@@ -43,29 +44,6 @@ class RunSpec(Part):
     gate: GateSpec = GateSpec()
     swa: SwaSpec | None = None
 """
-
-
-class Code:
-    """A git repository with a history of its own."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        folder.mkdir()
-        self._git("init", "--quiet", "--initial-branch=main")
-
-    def commit(self, subject: str, **files: str) -> str:
-        for name, text in files.items():
-            path = self.folder / f"{name.replace('__', '/')}.py"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8")
-        self._git("add", "--all")
-        self._git("commit", "--quiet", "--message", subject)
-        return self._git("rev-parse", "HEAD")
-
-    def _git(self, *words: str) -> str:
-        own = ("-c", "user.name=a", "-c", "user.email=a@b.c", "-c", "commit.gpgsign=false")
-        done = subprocess.run(["git", *own, *words], cwd=self.folder, check=True, capture_output=True, text=True)
-        return done.stdout.strip()
 
 
 @pytest.fixture
