@@ -11,12 +11,14 @@ from kag.changelog.cache import Item, Version, keep_items, read_items, version_o
 from kag.changelog.diagnose import entry_of
 from kag.changelog.entry import Entry, Siblings
 from kag.changelog.logged import Logged
-from kag.changelog.repository import Repository
+from kag.changelog.repository import Between, NotKnown, Repository
+from kag.changelog.rules.ending import broken_file
+from kag.changelog.structure import GROUPS
 from kag.errors import RecordError
 from kag.track.folder import RunFolder
 from kag.track.folders import FolderSource
 from kag.track.hold import as_it_stands
-from kag.track.record import RunRecord, Status
+from kag.track.record import RunRecord
 from kag.track.source import RunSource
 
 FEWEST_RUNS = 250
@@ -36,13 +38,15 @@ def collect(source: RunSource, repository: Repository | None = None) -> Siblings
     records, broken = source.readable()
     read = _of_folders(source, records) if isinstance(source, FolderSource) else _entries(source, records)
     entries: list[Entry] = []
-    for found in read:
-        if isinstance(found, Entry):
-            entries.append(found)
+    for one in read:
+        if isinstance(one, Entry):
+            entries.append(one)
         else:
-            broken = [*broken, found]
-    fixes = _fixes([entry.record for entry in entries], repository) if repository else {}
-    return Siblings(tuple(entries), fixes, tuple(broken))
+            broken = [*broken, one]
+    found = [entry.record for entry in entries]
+    between = _looked_up(found, repository) if repository else Between()
+    fixes = {} if isinstance(between, NotKnown) else _fixes(found, between)
+    return Siblings(tuple(entries), fixes, tuple(broken), between)
 
 
 def _entries(source: RunSource, records: Sequence[RunRecord]) -> Iterator[Entry | RecordError]:
@@ -99,14 +103,20 @@ def _item(folder: RunFolder, version: Version) -> Item | RecordError:
     return Item(version=version, status=record.status, course=entry.course, findings=said, former=entry.former)
 
 
-def _fixes(records: list[RunRecord], repository: Repository) -> dict[tuple[str, str], str]:
-    """(commit, file) of every aborted run -> the next commit that touched the file, up to the newest run's commit."""
-    commits = [record.git.commit for record in records if record.git]
-    found: dict[tuple[str, str], str] = {}
-    for record in records:
-        if record.status is Status.ABORTED and record.git and record.failure and record.failure.where:
-            file = record.failure.where.rpartition(":")[0] or record.failure.where
-            commit = repository.next_touching(file, after=record.git.commit, until=commits[-1])
-            if commit is not None:
-                found[record.git.commit, file] = commit
-    return found
+def _looked_up(records: Sequence[RunRecord], repository: Repository) -> Between | NotKnown:
+    """The commits between those that runs stand on, as far as they touched what is told of commits."""
+    stands_on = list(dict.fromkeys(record.git.commit for record in records if record.git))
+    broken = {file for record in records if (file := broken_file(record))}
+    try:
+        return repository.between(stands_on, [*GROUPS, *sorted(broken)]) if stands_on else Between()
+    except NotKnown as why:
+        return why
+
+
+def _fixes(records: Sequence[RunRecord], between: Between) -> dict[tuple[str, str], str]:
+    """(commit, file) of every aborted run -> the first commit after it that touched the file, up to those that runs
+    stand on.
+    """
+    wanted = {(record.git.commit, file) for record in records if record.git and (file := broken_file(record))}
+    found = ((place, between.next_touching(place[1], after=place[0])) for place in wanted)
+    return {place: commit for place, commit in found if commit is not None}

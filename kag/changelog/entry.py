@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 
+from kag.changelog.repository import Between, NotKnown
 from kag.compare.comparison import Comparison, against_parent
 from kag.compare.highest import highest_before
 from kag.errors import RecordError
@@ -82,6 +83,8 @@ class Siblings:
     """(commit, file) -> the next commit that touched the file, as far as later runs reach."""
     broken: Sequence[RecordError] = ()
     """What is wrong with the runs that are left out."""
+    between: Between | NotKnown = field(default_factory=Between)
+    """The commits between those that runs stand on, or why git cannot say."""
 
     @cached_property
     def by_id(self) -> dict[str, Entry]:

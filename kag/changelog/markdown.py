@@ -8,12 +8,11 @@ needs to tell, the next time, whether a person has changed the row since.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from kag.changelog.cells import body, escape, keep_pipes
+from kag.changelog.cells import body, digest, escape, keep_pipes
 from kag.changelog.entry import Entry
 from kag.changelog.parts import FILES_SHOWN, Trial, joined, parts_of, sentences
 from kag.changelog.table import Row
@@ -22,6 +21,9 @@ from kag.track.markdown import COLUMNS
 _MARK = re.compile(r"<!-- note (?P<run>[0-9a-f]{12}) (?P<generated>[0-9a-f]{12}) (?P<note>[0-9a-f]{12}) -->")
 _PIPE = re.compile(r"(?<!\\)\|")
 _HEAD = f"| {' | '.join(COLUMNS)} |\n|{'|'.join(['---'] * len(COLUMNS))}|\n"
+
+HEAD_LINES = 2
+"""Lines of a table above its rows."""
 
 
 @dataclass(frozen=True)
@@ -78,11 +80,6 @@ def parse(text: str) -> Line:
     note = text[mark.end() :]
     note = note.removesuffix("|") if not note.endswith(r"\|") else note
     return Line(_split(text[: mark.start()]), note.strip(), mark["run"], mark["generated"], mark["note"])
-
-
-def digest(text: str) -> str:
-    """Twelve digits that stand for a text."""
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def verbatim_line(entry: Entry) -> str | None:

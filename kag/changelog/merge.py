@@ -1,12 +1,15 @@
-"""What a person changed inside the table: notes go back to their runs, everything else is refused with both texts."""
+"""What a person changed inside the markers: notes go back to their runs, what was typed into the lists
+below it goes outside them, and everything else is refused with both texts.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
-from kag.changelog.cells import body, unescape
+from kag.changelog.cells import body, digest, unescape
 from kag.changelog.entry import Entry, Siblings
-from kag.changelog.markdown import Line, digest, generated_cells, parse, verbatim_line
+from kag.changelog.markdown import Line, generated_cells, parse, verbatim_line
 from kag.changelog.table import table
 from kag.errors import RecordError
 from kag.track.markdown import COLUMNS
@@ -57,6 +60,20 @@ def edits(region: str, siblings: Siblings, *, where: str, first_line: int = 1) -
     return changed
 
 
+def typed(before: str, is_own: Callable[[str], bool]) -> tuple[str, list[str]]:
+    """What a person has typed into a generated list, its paragraphs apart, and the lines that kag wrote.
+
+    Args:
+        before: the list as it stands.
+        is_own: whether kag may have written a line.
+    """
+    lines = before.split("\n")
+    mine = [number for number, line in enumerate(lines) if line.strip() and not is_own(line.strip())]
+    gaps = ("\n" if number - 1 in mine else "\n\n" for number in mine)
+    text = "".join(f"{gap}{lines[number]}" for gap, number in zip(gaps, mine, strict=True)).strip("\n")
+    return text, [line.strip() for line in lines if line.strip() and is_own(line.strip())]
+
+
 def _is_row(text: str) -> bool:
     """Whether a line is none of those that every table has: blank, the header, the ruler."""
     text = text.strip()
@@ -91,10 +108,11 @@ def _changed_cells(line: Line, entry: Entry, siblings: Siblings, number: int) ->
 
 
 def _lost(line: Line, number: int) -> list[str]:
-    """A row whose run is gone may go too, unless its note was changed here."""
-    if digest(body(unescape(line.note))) == line.printed_note:
+    """A row whose run is gone may go too, unless something was changed in it here."""
+    what = "row" if not line.as_printed else "note"
+    if what == "note" and digest(body(unescape(line.note))) == line.printed_note:
         return []
-    return [f"line {number}: the note of {line.cells[0]} was changed, but the source has no such run: {line.note!r}"]
+    return [f"line {number}: the {what} of {line.cells[0]} was changed, but the source has no such run: {line.note!r}"]
 
 
 def _no_run(line: Line, number: int) -> str:

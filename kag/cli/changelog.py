@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kag.cli.words import name_left_out
+from kag.cli.words import command_line, name_left_out
 from kag.errors import UserError
 from kag.view.terminal import Terminal, echo
 
 if TYPE_CHECKING:
-    from kag.changelog.write import Options
+    from kag.changelog.write import Options, Version
     from kag.track.output import Output
     from kag.track.source import RunSource
 
@@ -44,7 +44,8 @@ def changelog(
         str, typer.Option(help="Folder of runs, wandb:ENTITY/PROJECT, offline:DIR or markdown:FILE.", metavar="SOURCE")
     ] = "runs",
     write: Annotated[
-        Path | None, typer.Option(help="Write the table into this document, between its markers.", metavar="FILE")
+        Path | None,
+        typer.Option(help="Write the table into this document, between its markers; - prints it.", metavar="FILE"),
     ] = None,
     check: Annotated[
         bool, typer.Option("--check", help="Write nothing; exit code 1 if the document is stale.")
@@ -58,6 +59,9 @@ def changelog(
     until: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Last day that is shown.")] = None,
     tag: Annotated[list[str] | None, typer.Option(help="Only with this tag; repeated, with all of them.")] = None,
     sweep: Annotated[str | None, typer.Option(help="Only the trials of this sweep.", metavar="ID")] = None,
+    drop_rows: Annotated[
+        bool, typer.Option("--drop-rows", help="Rows with notes may go, and all rows at once.")
+    ] = False,
     force: Annotated[
         bool, typer.Option("--force", help="With --format: replace a file that this command did not write.")
     ] = False,
@@ -67,37 +71,54 @@ def changelog(
 ) -> None:
     """Rebuild the model change log: print it, or write it between the markers of a document.
 
-    Numbers come from records, claims from rules. Notes that were changed in the table go back to their runs.
+    Numbers come from records, claims from rules. Notes that were changed in the table go back to their runs; what
+    else was typed between the markers is kept, or refused.
     """
     if context.invoked_subcommand is not None:
         return
     from kag.changelog.repository import Repository
     from kag.changelog.table import Choice
     from kag.changelog.write import Options
+    from kag.track.output import is_standard_output
     from kag.track.source import files_of, open_source
 
     form = Format.JSON if as_json else form
-    choice = Choice(since.date() if since else None, until.date() if until else None, tuple(tag or ()), sweep)
-    options = Options(Repository(Path.cwd()), Path(source) / PLANNED_SPECS, choice, verbatim)
+    write = None if write and is_standard_output(write) else write
     if write is None and (check or show_diff) and form is not Format.MARKDOWN:
         raise UserError(f"no file to compare the {form} with", remedy="name it by --write FILE")
-    runs, file = open_source(source), write or (DOCUMENT if check or show_diff else None)
-    if file is None:
+    file, dry = write or DOCUMENT, check or show_diff
+    choice = Choice(since.date() if since else None, until.date() if until else None, tuple(tag or ()), sweep)
+    options = Options(
+        repository=Repository.around(file),
+        specs=Path(source) / PLANNED_SPECS,
+        choice=choice,
+        verbatim=verbatim,
+        drop_rows=drop_rows or show_diff,
+        call=command_line(context, write=str(file), check=False, show_diff=False),
+    )
+    runs = open_source(source)
+    if write is None and not dry:
         echo(_table(runs, options, form), nl=False)
         return
-    dry = check or show_diff
-    if not dry:
-        _output(file, form, force).require_free(*files_of(source), options.specs)
-    found, wanted, stale = _versions(runs, file, options, form, dry=dry)
+    output = _output(file, form, force)
+    if dry:
+        output.require_file()
+    else:
+        output.require_free(*files_of(source), options.specs)
+    version = _version(runs, file, options, form, dry=dry)
+    if version.unknown:
+        echo(f"nothing is said anew about changes of the code: {version.unknown}", err=True)
     if show_diff:
         from kag.changelog.document import unified_diff
 
-        echo(unified_diff(found, wanted, str(file)), nl=False)
-    if check and stale:
-        echo(f"{file} is stale; `kag changelog --source {source} --write {file}` renews it", err=True)
+        echo(unified_diff(version.found, version.wanted, str(file)), nl=False)
+    if check and version.stale:
+        echo(f"{file} is stale; `{options.call}` renews it", err=True)
         raise typer.Exit(1)
     if not dry:
-        echo(f"{file} {'written' if stale else 'is up to date'}", err=True)
+        for section in version.moved:
+            echo(f"lines in the list {section!r} that kag cannot tell for its own stand below it now", err=True)
+        echo(f"{file} written: {version.tally}" if version.stale else f"{file} is up to date", err=True)
 
 
 @app.command("import", epilog="Example: kag changelog import MODEL_CHANGELOG_OCT2025.md --runs runs")
@@ -180,40 +201,36 @@ def note(
 
 def _output(file: Path, form: Format, force: bool) -> Output:
     """The file to write. Of a document only the parts between its markers are ever replaced."""
-    from kag.changelog.formats import CSV, HTML, JSON
+    from kag.changelog.export import FORMS
     from kag.track.output import Kind, Output
 
-    kinds = {Format.JSON: JSON, Format.CSV: CSV, Format.HTML: HTML}
-    return Output(file, kinds.get(form, Kind("a document with markers", lambda _: True)), force)
+    kind = Kind("a document with markers", lambda _: True) if form is Format.MARKDOWN else FORMS[form].kind
+    return Output(file, kind, force)
 
 
-def _versions(runs: RunSource, file: Path, options: Options, form: Format, *, dry: bool) -> tuple[str, str, bool]:
-    """What a file holds, what it should hold, and whether it is stale; unless `dry`, it is written."""
+def _version(runs: RunSource, file: Path, options: Options, form: Format, *, dry: bool) -> Version:
+    """A file as it is and as it should be; unless `dry`, it is written."""
+    from kag.changelog.export import FORMS, update_export
+    from kag.changelog.write import update
+
     if form is Format.MARKDOWN:
-        from kag.changelog.write import update
-
         version = update(runs, file, options, dry=dry)
-        name_left_out(version.broken)
-        return version.found, version.wanted, version.stale
-    from kag.track.output import write_output
-    from kag.track.reading import read_text
-
-    found, wanted = read_text(file) if file.exists() else "", _table(runs, options, form)
-    if not dry and found != wanted:
-        write_output(file, wanted)
-    return found, wanted, found != wanted
+    else:
+        version = update_export(runs, file, FORMS[form], options, dry=dry)
+    name_left_out(version.broken)
+    return version
 
 
 def _table(runs: RunSource, options: Options, form: Format) -> str:
     """The table alone, without a document around it."""
+    from kag.changelog.chosen import require_known
     from kag.changelog.collect import collect
-    from kag.changelog.formats import as_csv, as_html, as_json
+    from kag.changelog.export import FORMS
     from kag.changelog.markdown import render
     from kag.changelog.table import table
 
     siblings = collect(runs, options.repository)
     name_left_out(siblings.broken)
+    require_known(options.choice, siblings)
     rows = table(siblings, options.choice)
-    if form is Format.MARKDOWN:
-        return render(rows, verbatim=options.verbatim)
-    return {Format.JSON: as_json, Format.CSV: as_csv, Format.HTML: as_html}[form](rows)
+    return render(rows, verbatim=options.verbatim) if form is Format.MARKDOWN else FORMS[form].render(rows)

@@ -16,6 +16,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
+from datetime import date
 from itertools import islice
 from pathlib import Path
 from types import FrameType
@@ -39,7 +40,7 @@ LINES = 26
 
 def two_choices(folder: Path) -> list[Options]:
     """What makes two different documents."""
-    return [options(folder, choice=Choice(tags=tags)) for tags in ((), ("none",))]
+    return [options(folder, choice=Choice(until=until)) for until in (None, date(2025, 10, 1))]
 
 
 def write_in_turn(runs: Path, file: Path) -> Iterator[None]:

@@ -4,11 +4,27 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kag.changelog.document import NEW, PLANNED, SECTIONS, STRUCTURE, TABLE, marker, regions, replaced, unified_diff
+from kag.changelog.document import (
+    NEW,
+    PLANNED,
+    SECTIONS,
+    STRUCTURE,
+    TABLE,
+    Content,
+    marker,
+    regions,
+    replaced,
+    unified_diff,
+)
 from kag.errors import RecordError
 
 BEGIN, END = marker(TABLE, "begin"), marker(TABLE, "end")
 CONTENTS = {TABLE: "| a |\n|---|\n", STRUCTURE: "- x", PLANNED: "1. y"}
+
+
+def renewed(text: str, where: str = "x") -> str:
+    return replaced(text, regions(text, where=where), {name: Content(text) for name, text in CONTENTS.items()})
+
 
 outside = st.text(st.characters(exclude_categories=("Cs",)), max_size=80).filter(lambda text: "<!--" not in text)
 
@@ -16,27 +32,27 @@ outside = st.text(st.characters(exclude_categories=("Cs",)), max_size=80).filter
 @given(outside, outside, st.sampled_from(["\n", "\r\n"]), outside)
 def test_what_stands_outside_stays_byte_for_byte(before: str, after: str, line_end: str, old: str) -> None:
     text = f"{before}{line_end}{BEGIN}{line_end}{old}{line_end}{END}{line_end}{after}"
-    new = replaced(text, CONTENTS, where="x")
+    new = renewed(text)
     assert new.encode().startswith(f"{before}{line_end}{BEGIN}{line_end}".encode())
     assert new.encode().endswith(f"{END}{line_end}{after}".encode())
     assert "| a |" in new
-    assert replaced(new, CONTENTS, where="x") == new
+    assert renewed(new) == new
 
 
 def test_each_region_gets_its_own_and_a_region_that_is_not_there_is_left_out() -> None:
-    new = replaced(NEW, CONTENTS, where="x")
+    new = renewed(NEW)
     assert [new[region.start : region.end].strip() for region in regions(new, where="x").values()] == [
         CONTENTS[section].strip() for section in SECTIONS
     ]
-    assert "1. y" not in replaced(f"{BEGIN}\n{END}\n", CONTENTS, where="x")
+    assert "1. y" not in renewed(f"{BEGIN}\n{END}\n")
 
 
 def test_a_document_without_a_last_line_end_keeps_it_so() -> None:
-    assert replaced(f"{BEGIN}\n{END}", CONTENTS, where="x").endswith(END)
+    assert renewed(f"{BEGIN}\n{END}").endswith(END)
 
 
 def test_a_byte_order_mark_and_windows_line_ends_stay() -> None:
-    new = replaced(f"\ufefftitle\r\n{BEGIN}\r\n{END}\r\n", CONTENTS, where="x")
+    new = renewed(f"\ufefftitle\r\n{BEGIN}\r\n{END}\r\n")
     assert new.startswith("\ufefftitle\r\n")
     assert "\n" not in new.replace("\r\n", "")
 
@@ -63,7 +79,7 @@ def test_a_byte_order_mark_and_windows_line_ends_stay() -> None:
 )
 def test_broken_markers_are_refused_with_their_line(text: str, words: str, line: str) -> None:
     with pytest.raises(RecordError, match=words) as refused:
-        replaced(text, CONTENTS, where="LOG.md")
+        renewed(text, where="LOG.md")
     assert (refused.value.where or "").startswith(f"LOG.md{line}")
     assert refused.value.remedy
 

@@ -13,12 +13,13 @@ from kag.changelog.collect import collect
 from kag.changelog.entry import Siblings
 from kag.changelog.repository import Repository
 from kag.changelog.schema import key_changes, spec_keys
-from kag.changelog.structure import plan_list, plans, structure
+from kag.changelog.structure import Section, plan_list, plans, structure
 from kag.changelog.write import update
 from kag.errors import SpecError
 from kag.spec.keys import known_keys
 from kag.track.folders import FolderSource
 from kag.track.record import Failure, GitFacts, RunRecord, Status
+from tests.changelog.git_code import Code
 from tests.changelog.run_logs import MemorySource, make_folder, options, run_record
 
 SPEC_BEFORE = """
@@ -45,29 +46,6 @@ class RunSpec(Part):
 """
 
 
-class Code:
-    """A git repository with a history of its own."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        folder.mkdir()
-        self._git("init", "--quiet", "--initial-branch=main")
-
-    def commit(self, subject: str, **files: str) -> str:
-        for name, text in files.items():
-            path = self.folder / f"{name.replace('__', '/')}.py"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8")
-        self._git("add", "--all")
-        self._git("commit", "--quiet", "--message", subject)
-        return self._git("rev-parse", "HEAD")
-
-    def _git(self, *words: str) -> str:
-        own = ("-c", "user.name=a", "-c", "user.email=a@b.c", "-c", "commit.gpgsign=false")
-        done = subprocess.run(["git", *own, *words], cwd=self.folder, check=True, capture_output=True, text=True)
-        return done.stdout.strip()
-
-
 @pytest.fixture
 def code(tmp_path: Path) -> Code:
     return Code(tmp_path / "code")
@@ -77,8 +55,13 @@ def run_on(commit: str, number: int, **fields: object) -> RunRecord:
     return run_record(number, git=GitFacts(commit=commit), **fields)
 
 
+def section(folder: Path, *records: RunRecord, before: str = "", rows: tuple[str, ...] = ()) -> Section:
+    repository = Repository(folder)
+    return structure(collect(MemorySource(list(records)), repository), repository, before, rows)
+
+
 def said(code: Code, *records: RunRecord) -> str:
-    return structure(collect(MemorySource(list(records))), Repository(code.folder))
+    return section(code.folder, *records).text
 
 
 def test_commits_between_the_runs_are_grouped_and_later_ones_wait_for_a_run(code: Code) -> None:
@@ -109,8 +92,9 @@ def test_without_commits_there_is_nothing_to_tell(code: Code, tmp_path: Path) ->
     assert said(code, run_record(0)) == "No run stands on a commit yet."
     only = code.commit("begin", kag__model__gate="x\n")
     assert said(code, run_on(only, 0)) == "Nothing between the runs' commits."
-    outside = collect(MemorySource([run_on(only, 0), run_on("0" * 40, 1)]))
-    assert structure(outside, Repository(tmp_path)) == "Nothing between the runs' commits."
+    outside = section(tmp_path, run_on(only, 0), run_on("0" * 40, 1))
+    assert outside.unknown == "the document lies in no git repository"
+    assert outside.text == f"What changed in the code is not known: {outside.unknown}."
 
 
 def test_an_aborted_run_names_the_next_commit_to_its_file(code: Code, tmp_path: Path) -> None:
@@ -162,10 +146,10 @@ def test_plans_are_planned_runs_and_specs_that_have_not_run(tmp_path: Path) -> N
     waiting = run_record(1, "waiting", status=Status.PLANNED, change="wait | <b>")
     specs = planned_specs(tmp_path / "specs", a=PLANNED, b=PLANNED.replace("next", "before"))
     siblings = collect(MemorySource([before, waiting]))
-    assert plan_list(plans(siblings, specs), siblings) == (
+    assert plan_list(plans(siblings, specs), siblings).text == (
         f"1. `waiting`: wait &#124; &lt;b>\n2. `next`: a longer run; against `{before.id}` `epochs 80 -> 90`"
     )
-    assert plan_list(plans(Siblings(), tmp_path / "none"), Siblings()) == "Nothing is planned."
+    assert plan_list(plans(Siblings(), tmp_path / "none"), Siblings()).text == "Nothing is planned."
 
 
 def test_a_broken_plan_is_told(tmp_path: Path) -> None:
@@ -182,8 +166,8 @@ def test_the_sections_are_in_the_document_under_their_own_markers(code: Code, tm
     file = tmp_path / "LOG.md"
     update(FolderSource(tmp_path / "runs"), file, chosen)
     text = file.read_text(encoding="utf-8")
-    structural = text.split("<!-- kag:structure:begin -->")[1].split("<!-- kag:structure:end -->")[0]
-    plan = text.split("<!-- kag:planned:begin -->")[1].split("<!-- kag:planned:end -->")[0]
+    structural = text.split("<!-- kag:structure:begin -->")[1].split("<!-- kag:structure:end")[0]
+    plan = text.split("<!-- kag:planned:begin -->")[1].split("<!-- kag:planned:end")[0]
     assert "wider" in structural
     assert "1. `next`: a longer run" in plan
     assert not update(FolderSource(tmp_path / "runs"), file, chosen).stale

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -113,7 +114,7 @@ def test_every_change_is_seen(what: str, runs: Path, tmp_path: Path) -> None:
     elif what == "document":
         file.write_text(before.replace(" --> |", " --> typed |", 1), encoding="utf-8")
     elif what == "choice":
-        chosen = options(tmp_path, choice=Choice(tags=("none",)))
+        chosen = options(tmp_path, choice=Choice(until=date(2025, 10, 2)))
     else:
         (tmp_path / "planned").mkdir()
         (tmp_path / "planned" / "p.yaml").write_text("name: next\ndata: {file: x.h5}\n", encoding="utf-8")

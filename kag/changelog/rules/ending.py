@@ -11,8 +11,18 @@ from kag.compare.comparison import COMPARED, data_of
 from kag.finding import Evidence, Finding, error, note
 from kag.text import commit, three_decimals
 from kag.track.past import attempts
-from kag.track.record import Status
+from kag.track.record import RunRecord, Status
 from kag.view.results import headline
+
+NEXT_COMMIT = "the next commit to touch that file is"
+"""Stands before a commit: a document keeps it where git is not at hand."""
+
+
+def broken_file(record: RunRecord) -> str | None:
+    """The file of the project in which an error ended a run; None if none did, or nobody knows where."""
+    if record.status is not Status.ABORTED or record.failure is None or record.failure.where is None:
+        return None
+    return record.failure.where.rpartition(":")[0] or record.failure.where
 
 
 def aborted(entry: Entry, siblings: Siblings) -> Iterator[Finding]:
@@ -23,11 +33,11 @@ def aborted(entry: Entry, siblings: Siblings) -> Iterator[Finding]:
     if failure is None:
         yield error("aborted", "aborted, with no error on record", epochs_trained=record.epochs_trained)
         return
-    file = (failure.where or "").rpartition(":")[0] or failure.where
+    file = broken_file(record)
     fix = siblings.fixes.get((record.git.commit, file)) if record.git and file else None
     where = f" in `{failure.where}`" if failure.where else ""
     after = f" after {record.epochs_trained} epochs" if record.epochs_trained else ""
-    fixed = f"; the next commit to touch that file is `{commit(fix)}`" if fix else ""
+    fixed = f"; {NEXT_COMMIT} `{commit(fix)}`" if fix else ""
     yield error(
         "aborted",
         f"aborted by {failure.error}{where}{after}{fixed}",
