@@ -9,6 +9,8 @@ from __future__ import annotations
 from typing import Literal, get_args
 
 EPOCH = "epoch"
+STEP = "_step"
+"""W&B's own count of the rows that a program logged: the axis of what has no epochs."""
 LR = "lr"
 SAMPLES_PER_SECOND = "samples_per_second"
 """Of training alone: validation is not in the time."""

@@ -32,7 +32,10 @@ class Item(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     version: Version
+    metrics: str
+    """Those that counted, where the rules looked at them: of another program's run."""
     course: Course
+    courses: dict[str, Course]
     findings: tuple[Finding, ...]
 
 

@@ -65,7 +65,7 @@ def own_findings(run: Logged) -> tuple[Finding, ...]:
 
 def entry_of(run: Logged, notes: str = "") -> Entry:
     """A run as the change log holds it; its history is not needed any more."""
-    return Entry(record=run.record, course=run.course, findings=own_findings(run), notes=notes)
+    return Entry(run.record, run.course, own_findings(run), notes, run.courses)
 
 
 def diagnose(entry: Entry, siblings: Siblings) -> list[Finding]:

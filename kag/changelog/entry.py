@@ -16,6 +16,8 @@ from kag.track.evaluations import Look
 from kag.track.record import RunRecord
 from kag.track.result import ExternalEvaluation, Result
 from kag.track.stated import Course
+from kag.view.changes import seed_alone, settings_of
+from kag.view.metrics import OWN, VAL, Metric
 from kag.view.results import headline
 from kag.view.words import NamedRuns
 
@@ -31,6 +33,8 @@ class Entry:
     findings: tuple[Finding, ...] = ()
     """What its record and history say without a look at other runs."""
     notes: str = ""
+    courses: Mapping[str, Course] = field(default_factory=dict)
+    """How each metric that counts went, by name; none for a run of kag's own, whose results say more."""
 
     @property
     def id(self) -> str:
@@ -48,6 +52,19 @@ class Entry:
         """The number of `auprc`, or None."""
         result = self.auprc(split)
         return None if result is None else result.value
+
+    def measured(self, metric: Metric) -> float | None:
+        """The number that stands for the run; None if it was not measured or is no number.
+
+        Where no history tells the best value, the one that W&B holds stands for it.
+        """
+        if metric.value == "delivered" and (result := headline(self.record, *metric.name.split("/", 1))):
+            return result.value
+        course = self.courses.get(metric.name, Course())
+        logged = self.record.metrics.get(metric.name)
+        found = (course.best, logged) if metric.value == "best" else (logged, course.last)
+        value = next((one for one in found if one is not None), None)
+        return value if value is not None and math.isfinite(value) else None
 
     @property
     def average(self) -> Result | None:
@@ -69,6 +86,8 @@ class Siblings:
     """(commit, file) -> the next commit that touched the file, as far as later runs reach."""
     broken: Sequence[RecordError] = ()
     """What is wrong with the runs that are left out."""
+    metrics: Sequence[Metric] = OWN
+    """Those that count."""
 
     @cached_property
     def by_id(self) -> dict[str, Entry]:
@@ -87,17 +106,55 @@ class Siblings:
         return self.by_id[found.id] if found else None
 
     def parent(self, entry: Entry) -> Entry | None:
-        """The run that this one is compared with, if it is known."""
-        return self.find(entry.record.parent, before=entry)
+        """The run that this one is compared with, if it is known; see `NamedRuns.parent`."""
+        found = self._named.parent(entry.record)
+        return self.by_id[found.id] if found else None
+
+    def judged_by(self, entry: Entry) -> Metric | None:
+        """The metric by which a run stands above or below others of its kind: the first of which a goal is known."""
+        return self._judged_by[entry.record.foreign]
 
     def against_parent(self, entry: Entry) -> Comparison | None:
         """A run beside its parent; None if that is not known."""
         parent = self.parent(entry)
         return compare(parent.record, entry.record) if parent else None
 
-    def best_before(self, entry: Entry) -> Entry | None:
-        """The run with the highest val AUPRC among those that come before."""
-        return self._best_before[entry.id]
+    def best_before(self, entry: Entry, metric: Metric = VAL) -> Entry | None:
+        """The run with the highest (by its goal the lowest) value among those that come before; val AUPRC unless said."""
+        if metric not in self._bests:
+            self._bests[metric] = self._best_before(metric)
+        return self._bests[metric][entry.id]
+
+    def highest_so_far(self, entry: Entry) -> bool:
+        """Whether no earlier run reached its value, by the goal of the metric that it is judged by.
+
+        Of another program's run, one that differs from the highest before in nothing but the seed is none.
+        """
+        metric = self.judged_by(entry)
+        value = entry.measured(metric) if metric else None
+        before = self.best_before(entry, metric) if metric else None
+        if metric is None or value is None or before is None:
+            return value is not None
+        if entry.record.foreign and seed_alone(compare(before.record, entry.record).settings):
+            return False
+        highest = before.measured(metric)
+        return highest is None or metric.better(value, highest)
+
+    def against(self, entry: Entry) -> str:
+        """Words for the run that this one is compared with, where it names no parent itself; else empty."""
+        before = self._named.run_before(entry.record)
+        if before is None:
+            return ""
+        return "the run before in its group" if before.group and before.group == entry.record.group else "the run before"
+
+    def alike(self, entry: Entry, *, but_seed: bool) -> Sequence[Entry]:
+        """Runs of other programs before this one with the same settings, the newest first.
+
+        Args:
+            but_seed: another seed is the same.
+        """
+        same = self._by_settings[but_seed].get(settings_of(entry.record, but_seed=but_seed), ())
+        return [other for other in reversed(same) if (started(other), other.id) < (started(entry), entry.id)]
 
     def of_weights(self, digest: str) -> Entry | None:
         """The first run that holds weights with this digest."""
@@ -135,15 +192,38 @@ class Siblings:
         return NamedRuns(entry.record for entry in self.entries)
 
     @cached_property
-    def _best_before(self) -> dict[str, Entry | None]:
+    def _bests(self) -> dict[Metric, dict[str, Entry | None]]:
+        """What `best_before` has worked out so far, by metric."""
+        return {}
+
+    def _best_before(self, metric: Metric) -> dict[str, Entry | None]:
         found: dict[str, Entry | None] = {}
         best: Entry | None = None
-        highest = float("-inf")
+        highest: float | None = None
         for entry in self.entries:
             found[entry.id] = best
-            value = entry.value("val")
-            if value is not None and value > highest:
+            value = entry.measured(metric)
+            if value is not None and (highest is None or metric.better(value, highest)):
                 best, highest = entry, value
+        return found
+
+    @cached_property
+    def _judged_by(self) -> dict[bool, Metric | None]:
+        """By whether a run is of another program."""
+        goals = [metric for metric in self.metrics if metric.goal]
+        kinds = {kind: [one for one in self.entries if one.record.foreign is kind] for kind in (False, True)}
+        return {
+            kind: next((one for one in goals if any(entry.measured(one) is not None for entry in entries)), None)
+            for kind, entries in kinds.items()
+        }
+
+    @cached_property
+    def _by_settings(self) -> dict[bool, dict[object, list[Entry]]]:
+        """Runs of other programs by their settings, and by all but the seed."""
+        found: dict[bool, dict[object, list[Entry]]] = {False: {}, True: {}}
+        for entry in (one for one in self.entries if one.record.foreign):
+            for but_seed, groups in found.items():
+                groups.setdefault(settings_of(entry.record, but_seed=but_seed), []).append(entry)
         return found
 
     @cached_property

@@ -12,6 +12,7 @@ from kag.changelog.entry import Entry, Siblings
 from kag.finding import Finding
 from kag.track.record import Change, Status
 from kag.view.changes import settings_apart
+from kag.view.metrics import OWN, VAL, Metric
 
 
 @dataclass(frozen=True)
@@ -45,8 +46,16 @@ class Row:
     findings: tuple[Finding, ...] = ()
     changes: tuple[Change, ...] = ()
     """Against the parent; empty too where there is none."""
-    new_best: bool = False
-    """Whether no earlier run reached its val AUPRC."""
+    metrics: Sequence[Metric] = OWN
+    """Those that count: a column each."""
+    judged: Metric | None = VAL
+    """The one by which runs of its kind stand above or below one another."""
+    highest_so_far: bool = False
+    """Whether no earlier run reached its value of that metric, by the goal; nothing is tested. A seed alone counts as
+    none.
+    """
+    against: str = ""
+    """What the changes are against, where that is not the parent that the run names."""
     trials: tuple[Entry, ...] = ()
     """The other trials of the sweep, best first."""
     searched: Mapping[str, str] = field(default_factory=dict)
@@ -60,7 +69,8 @@ class Row:
 def table(siblings: Siblings, choice: Choice | None = None) -> list[Row]:
     """Rows in the order of start time. A sweep is one row, at its first trial's place."""
     shown = [entry for entry in siblings.entries if choice is None or choice.takes(entry)]
-    best = {group[0].id: group for group in map(_best_first, _groups(shown))}
+    ordered = (_best_first(group, siblings) for group in _groups(shown))
+    best = {group[0].id: group for group in ordered}
     return [_row(entry, siblings, tuple(best[entry.id][1:])) for entry in _in_order(best.values())]
 
 
@@ -71,13 +81,14 @@ def planned(siblings: Siblings) -> list[Entry]:
 
 def _row(entry: Entry, siblings: Siblings, trials: tuple[Entry, ...]) -> Row:
     compared = siblings.against_parent(entry)
-    before, value = siblings.best_before(entry), entry.value("val")
-    highest = before.value("val") if before else None
     return Row(
         entry=entry,
         findings=tuple(diagnose(entry, siblings)),
         changes=compared.settings if compared else (),
-        new_best=value is not None and (highest is None or value > highest),
+        metrics=siblings.metrics,
+        judged=siblings.judged_by(entry),
+        highest_so_far=siblings.highest_so_far(entry),
+        against=siblings.against(entry),
         trials=trials,
         searched=settings_apart([one.record for one in (entry, *trials)]) if trials else {},
     )
@@ -92,17 +103,19 @@ def _groups(entries: Iterable[Entry]) -> list[list[Entry]]:
     return list(groups.values())
 
 
-def _best_first(group: list[Entry]) -> list[Entry]:
-    """Highest val AUPRC first; trials without one last, in their order.
+def _best_first(group: list[Entry], siblings: Siblings) -> list[Entry]:
+    """Best value of the metric by which they are judged first; trials without one last, in their order.
 
     Trials that deliver the same epoch, as in a sweep over averaging, come in the order of their averages.
     """
-    return sorted(group, key=_rank, reverse=True)
 
+    def rank(entry: Entry) -> tuple[float, float]:
+        metric, average = siblings.judged_by(entry), entry.average
+        value = entry.measured(metric) if metric else None
+        known = -math.inf if metric is None or value is None else -value if metric.goal == "min" else value
+        return known, average.value if average else -math.inf
 
-def _rank(entry: Entry) -> tuple[float, float]:
-    delivered, average = entry.auprc("val"), entry.average
-    return delivered.value if delivered else -math.inf, average.value if average else -math.inf
+    return sorted(group, key=rank, reverse=True)
 
 
 def _in_order(groups: Iterable[Sequence[Entry]]) -> list[Entry]:

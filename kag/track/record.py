@@ -187,6 +187,11 @@ class RunRecord(Value):
     """None unless a person kept the log."""
 
     @property
+    def foreign(self) -> bool:
+        """Whether another program logged it: no spec, no typed results, nothing that a person stated."""
+        return self.wandb_id is not None and self.found is None and self.stated is None
+
+    @property
     def preflight(self) -> tuple[Finding, ...]:
         """What was said of the spec before the run began."""
         return self.found.findings if self.found else ()

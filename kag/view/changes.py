@@ -37,6 +37,9 @@ _FOLLOWS = {
 
 _RAMP = RampValue._fields
 
+SEEDS = ("seed", "random_seed", "random_state")
+"""Last parts of keys that choose random numbers alone."""
+
 _OWN = ("name", "change", "parent", "data.file")
 """Keys without a default, or told elsewhere."""
 
@@ -61,6 +64,21 @@ def diff(before: RunRecord, after: RunRecord) -> tuple[Change, ...]:
         data = Change(key="data", before=digest(before.data_digest), after=digest(after.data_digest))
         changes = (*changes, data)
     return changes
+
+
+def seed_alone(changes: Sequence[Change]) -> bool:
+    """Whether runs differ in nothing but the random numbers that they draw."""
+    return bool(changes) and all(_is_seed(change.key) for change in changes)
+
+
+def settings_of(record: RunRecord, *, but_seed: bool = False) -> frozenset[tuple[str, str]]:
+    """What two runs of the same settings have in common; what only describes a run is left aside.
+
+    Args:
+        but_seed: another seed is the same.
+    """
+    own = record.config.items()
+    return frozenset((k, repr(v)) for k, v in own if k not in DESCRIPTIVE and not (but_seed and _is_seed(k)))
 
 
 def world_changes(before: World | None, after: World | None, settings: Iterable[Change]) -> tuple[Change, ...]:
@@ -149,6 +167,10 @@ def beside_defaults(config: Flat) -> tuple[Change, ...]:
 def _listed(parts: Sequence[str], between: str, shown: int = SHOWN) -> str:
     rest = len(parts) - shown
     return between.join([*parts[:shown], *([f"and {rest} more"] if rest > 0 else [])])
+
+
+def _is_seed(key: str) -> bool:
+    return key.rpartition(".")[2] in SEEDS
 
 
 def _short(key: str) -> str:
