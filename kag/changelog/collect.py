@@ -42,8 +42,10 @@ def collect(source: RunSource, repository: Repository | None = None, asked: Sequ
     """
     records, broken = source.readable()
     metrics = chosen(records, asked)
-    folders = isinstance(source, FolderSource)
-    read = _of_folders(source, records, metrics) if folders else _entries(source, records, metrics)
+    if isinstance(source, FolderSource):
+        read = _of_folders(source, records, metrics)
+    else:
+        read = _entries(source, records, metrics)
     entries: list[Entry] = []
     for found in read:
         if isinstance(found, Entry):

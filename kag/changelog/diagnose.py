@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 
 from kag.changelog.entry import Entry, Siblings
 from kag.changelog.logged import Logged
-from kag.changelog.rules import attention, averaging, course, ending, evaluation, gate, lineage
+from kag.changelog.rules import attention, averaging, course, ending, evaluation, gate, lineage, progress, repeats
 from kag.finding import Finding, Severity
 
 OwnRule = Callable[[Logged], Iterator[Finding]]
@@ -20,9 +20,12 @@ OWN: tuple[OwnRule, ...] = (
     averaging.swa_never_started,
     lineage.patience_restored,
     lineage.resume_changed_spec,
+    progress.not_finite,
+    progress.no_progress,
     course.collapse,
     course.late_drift,
     course.peaked_early,
+    progress.still_improving,
     averaging.swa_window,
     averaging.average_below_snapshot,
     gate.gate_settled,
@@ -35,6 +38,8 @@ OWN: tuple[OwnRule, ...] = (
     attention.entropy_collapsed,
     attention.context_norm_ratio,
     ending.results_of_former_end,
+    lineage.resumed,
+    lineage.uncommitted_code,
     ending.caveat,
 )
 """Rules of a run's own."""
@@ -47,7 +52,9 @@ AMONG: tuple[AmongRule, ...] = (
     evaluation.test_equals_other_run,
     lineage.unknown_parent,
     evaluation.val_test_disagree,
-    ending.best_to_date,
+    ending.highest_so_far,
+    repeats.seed_differs,
+    repeats.same_settings,
     evaluation.not_distinguishable,
     evaluation.external_evaluation,
     gate.penalty_without_effect,

@@ -1,24 +1,28 @@
 """The parts of a document that kag writes, each between a pair of markers. Everything outside stays, byte for byte.
 
-<!-- kag:changelog:begin -->
+<!-- kag:changelog:begin metric=val/accuracy:max metric=loss -->
 (the table)
 <!-- kag:changelog:end -->
+
+Metrics that a person asked for are kept in the marker of the table; without them kag chooses.
 """
 
 from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
+from kag.changelog.kept import PATTERN, asked, kept, meant
 from kag.errors import RecordError
 
 TABLE, STRUCTURE, PLANNED = "changelog", "structure", "planned"
 SECTIONS = (TABLE, STRUCTURE, PLANNED)
 
 _ANY_MARKER = re.compile(r"<!--\s*kag:.*?(?:-->|$)", re.MULTILINE)
-_MARKER = re.compile(r"<!-- kag:(?P<section>[a-z]+):(?P<end>begin|end) -->")
+_MARKER = re.compile(rf"<!-- kag:(?P<section>[a-z]+):(?:(?P<end>end)|begin(?P<kept>{PATTERN})) -->")
 
 NEW = """# Model change log
 
@@ -51,6 +55,8 @@ class Region:
     """Offset of the line of the end marker."""
     first_line: int
     """Number of that first line, counted from 1."""
+    metrics: tuple[str, ...] = ()
+    """Of the table: those that are kept in its marker, as a person wrote them."""
 
 
 def regions(text: str, *, where: str) -> dict[str, Region]:
@@ -61,8 +67,8 @@ def regions(text: str, *, where: str) -> dict[str, Region]:
             region; or there is none for the table.
     """
     found: dict[str, Region] = {}
-    open_section, start = "", 0
-    for section, end, offset, after in _markers(text, where):
+    open_section, start, metrics = "", 0, tuple[str, ...]()
+    for section, end, kept_there, offset, after in _markers(text, where):
         place = _place(text, offset, where)
         if not end and (open_section or section in found):
             raise _broken(
@@ -71,8 +77,8 @@ def regions(text: str, *, where: str) -> dict[str, Region]:
         if end and open_section != section:
             raise _broken(f"the region {section!r} ends without having begun", place)
         if end:
-            found[section] = Region(start, offset, text.count("\n", 0, start) + 1)
-        open_section, start = ("" if end else section), after
+            found[section] = Region(start, offset, text.count("\n", 0, start) + 1, metrics)
+        open_section, start, metrics = ("" if end else section), after, kept_there
     if open_section:
         raise _broken(f"the region {open_section!r} does not end", _place(text, start, where))
     if TABLE not in found:
@@ -99,6 +105,18 @@ def replaced(text: str, contents: Mapping[str, str], *, where: str) -> str:
     return "".join([*parts, text[position:]])
 
 
+def keeping(text: str, metrics: Sequence[str], *, where: str) -> str:
+    """The document with metrics in the marker of its table in place of those that were kept there.
+
+    Raises:
+        RecordError: as `regions`.
+    """
+    before = text[: regions(text, where=where)[TABLE].start]
+    line_start = before.rstrip("\r\n").rfind("\n") + 1
+    line = _ANY_MARKER.sub(lambda _: marker(TABLE, "begin", metrics), before[line_start:])
+    return before[:line_start] + line + text[len(before) :]
+
+
 def unified_diff(before: str, after: str, name: str) -> str:
     """What would change, as `diff -u` has it; empty if nothing."""
     lines = difflib.unified_diff(
@@ -107,26 +125,38 @@ def unified_diff(before: str, after: str, name: str) -> str:
     return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)
 
 
-def marker(section: str, end: str) -> str:
-    """The line that begins or ends a region."""
-    return f"<!-- kag:{section}:{end} -->"
+def marker(section: str, end: str, metrics: Sequence[str] = ()) -> str:
+    """The line that begins or ends a region; that of the table keeps the metrics that were asked for."""
+    return f"<!-- kag:{section}:{end}{kept(metrics)} -->"
 
 
-def _markers(text: str, where: str) -> Iterator[tuple[str, bool, int, int]]:
-    """Section, whether it ends there, offset of the marker's line, offset of the next line."""
+class _Marker(NamedTuple):
+    section: str
+    ends: bool
+    metrics: tuple[str, ...]
+    """Those that it keeps."""
+    offset: int
+    """Of its line."""
+    after: int
+    """Of the next line."""
+
+
+def _markers(text: str, where: str) -> Iterator[_Marker]:
     for found in _ANY_MARKER.finditer(text):
         exact = _MARKER.fullmatch(found[0])
+        metrics = asked(exact["kept"] or "") if exact else None
         line_start = text.rfind("\n", 0, found.start()) + 1
         line_end = text.find("\n", found.end())
         after = len(text) if line_end < 0 else line_end + 1
         place = _place(text, found.start(), where)
-        if exact is None or exact["section"] not in SECTIONS:
+        if exact is None or metrics is None or exact["section"] not in SECTIONS[: 1 if metrics else None]:
             known = [marker(section, end) for section in SECTIONS for end in ("begin", "end")]
+            known.append(marker(TABLE, "begin", meant(found[0])))
             nearest = difflib.get_close_matches(found[0], known, n=1)
             raise _broken(f"{found[0]!r} is no marker of kag", place, next(iter(nearest), None))
         if text[line_start:after].strip() != found[0]:
             raise _broken(f"{found[0]} does not stand alone on its line", place)
-        yield exact["section"], exact["end"] == "end", line_start, after
+        yield _Marker(exact["section"], exact["end"] == "end", metrics, line_start, after)
 
 
 def _framed(content: str) -> str:

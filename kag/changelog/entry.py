@@ -120,7 +120,7 @@ class Siblings:
         return compare(parent.record, entry.record) if parent else None
 
     def best_before(self, entry: Entry, metric: Metric = VAL) -> Entry | None:
-        """The run with the highest (by its goal the lowest) value among those that come before; val AUPRC unless said."""
+        """The run with the highest value (by its goal the lowest) among those that come before."""
         if metric not in self._bests:
             self._bests[metric] = self._best_before(metric)
         return self._bests[metric][entry.id]
@@ -145,7 +145,8 @@ class Siblings:
         before = self._named.run_before(entry.record)
         if before is None:
             return ""
-        return "the run before in its group" if before.group and before.group == entry.record.group else "the run before"
+        grouped = before.group is not None and before.group == entry.record.group
+        return "the run before in its group" if grouped else "the run before"
 
     def alike(self, entry: Entry, *, but_seed: bool) -> Sequence[Entry]:
         """Runs of other programs before this one with the same settings, the newest first.
@@ -153,7 +154,9 @@ class Siblings:
         Args:
             but_seed: another seed is the same.
         """
-        same = self._by_settings[but_seed].get(settings_of(entry.record, but_seed=but_seed), ())
+        if not entry.record.foreign or not entry.record.config:
+            return ()
+        same = self._by_settings[but_seed][settings_of(entry.record, but_seed=but_seed)]
         return [other for other in reversed(same) if (started(other), other.id) < (started(entry), entry.id)]
 
     def of_weights(self, digest: str) -> Entry | None:

@@ -88,6 +88,12 @@ class Logged:
             self._series[key] = [place for place, _ in pairs], [value for _, value in pairs]
         return self._series[key]
 
+    def not_finite_at(self, key: str) -> tuple[int | None, float] | None:
+        """The first epoch (or step) at which a metric is no finite number, and what it is; None if there is none."""
+        axis = self._axis(key)
+        rows = (row for row in self.rows if key in row and not math.isfinite(row[key]))
+        return next(((count(row.get(axis)), row[key]) for row in rows), None)
+
     def thirds(self, key: str) -> tuple[list[float], list[float]] | None:
         """First and last third of a metric, or None for a history of fewer than six epochs."""
         values = self.series(key)[1]

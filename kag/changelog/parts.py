@@ -114,7 +114,7 @@ def _date_and_run(row: Row) -> Iterable[str]:
 
 
 def _key_changes(row: Row) -> Text:
-    said, changes = body(row.entry.record.change or ""), Code(phrase(row.changes))
+    said, changes = body(row.entry.record.change or ""), Code(phrase(row.changes, whole=row.entry.record.foreign))
     against = (f" against {row.against}",) if row.against else ()
     return _between([text for text in ((said,), (changes, *against)) if text[0]], "; ") or (MISSING,)
 
@@ -122,7 +122,8 @@ def _key_changes(row: Row) -> Text:
 def _files_touched(entry: Entry, most: int | None) -> Text:
     record = entry.record
     if record.git is None:
-        return _files(record.files_touched or (), most) or (MISSING if record.kind == "imported" else "outside git",)
+        unknown = record.foreign or record.kind == "imported"
+        return _files(record.files_touched or (), most) or (MISSING if unknown else "outside git",)
     if not record.git.touched:
         return ("none",) if record.git.since else ("none; commit ", Code(commit(record.git.commit)))
     uncommitted = _files(record.git.uncommitted, most)
@@ -144,12 +145,7 @@ def _status_word(entry: Entry) -> str:
     status = entry.record.status
     if status in (Status.PLANNED, Status.RUNNING):
         return str(status)
-    return f"killed{_after(entry)}" if status is Status.KILLED else ""
-
-
-def _after(entry: Entry) -> str:
-    """How far a run came, as far as that is known."""
-    record, course = entry.record, entry.course
-    if not record.foreign or record.epochs_trained is not None:
-        return f" after {record.epochs_done} epochs"
-    return "" if course.last_epoch is None else f" after {course.unit} {course.last_epoch}"
+    if status is not Status.KILLED:
+        return ""
+    unknown = entry.record.foreign and entry.record.epochs_trained is None
+    return "killed" if unknown else f"killed after {entry.record.epochs_done} epochs"

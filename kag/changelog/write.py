@@ -11,7 +11,7 @@ from pathlib import Path
 
 from kag.changelog.cells import body
 from kag.changelog.collect import collect
-from kag.changelog.document import NEW, PLANNED, STRUCTURE, TABLE, regions, replaced
+from kag.changelog.document import NEW, PLANNED, STRUCTURE, TABLE, keeping, regions, replaced
 from kag.changelog.entry import Siblings
 from kag.changelog.markdown import render
 from kag.changelog.merge import edits
@@ -27,6 +27,9 @@ from kag.track.folders import FolderSource
 from kag.track.output import write_output
 from kag.track.reading import read_text
 from kag.track.source import RunSource
+from kag.view.metrics import canonical
+
+_REMEDY = "change the metrics in the marker of the table, or give others by --metric"
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,8 @@ class Options:
     """Runs that the table shows."""
     verbatim: bool = False
     """Rows of a hand-kept log as they stood there."""
+    metrics: tuple[str, ...] = ()
+    """Those that a person asked for; where there are none, those that the document keeps."""
 
 
 @dataclass(frozen=True)
@@ -77,15 +82,37 @@ def update(source: RunSource, file: Path, options: Options, *, dry: bool = False
     if isinstance(source, FolderSource) and file.exists() and is_known(source.runs, made_of, text := read_text(file)):
         return Version(text, text, {})
     if dry:
-        return next_version(file, collect(source, options.repository), options)
+        return _next(source, file, options)
     with writing(file):
-        version = next_version(file, collect(source, options.repository), options)
+        version = _next(source, file, options)
         store_notes(source, version.notes)
         if version.found != version.wanted:
             write_output(file, version.wanted)
     if isinstance(source, FolderSource) and not version.notes and not version.broken:
         remember(source.runs, made_of, version.wanted)
     return version
+
+
+def _next(source: RunSource, file: Path, options: Options) -> Version:
+    """The next version, by the metrics that were asked for or that the document keeps.
+
+    Raises:
+        RecordError: as `next_version`, or the document keeps a metric that no run has.
+    """
+    asked = options.metrics or _kept(file)
+    try:
+        siblings = collect(source, options.repository, asked)
+    except UserError as error:
+        if options.metrics or isinstance(error, RecordError):
+            raise
+        raise RecordError(error.what, where=str(file), nearest=error.nearest, remedy=_REMEDY) from error
+    return next_version(file, siblings, options)
+
+
+def _kept(file: Path) -> tuple[str, ...]:
+    """The metrics that a document keeps."""
+    text = read_text(file) if file.exists() else ""
+    return regions(text, where=str(file))[TABLE].metrics if text else ()
 
 
 def next_version(file: Path, siblings: Siblings, options: Options) -> Version:
@@ -101,12 +128,14 @@ def next_version(file: Path, siblings: Siblings, options: Options) -> Version:
     where = str(file)
     found = read_text(file) if file.exists() else ""
     text = found or NEW
+    if options.metrics:
+        text = keeping(text, tuple(map(canonical, options.metrics)), where=where)
     region = regions(text, where=where)[TABLE]
     inside = text[region.start : region.end]
     notes = edits(inside, siblings, where=where, first_line=region.first_line)
     merged = with_notes(siblings, notes) if notes else siblings
     contents = {
-        TABLE: render(table(merged, options.choice), verbatim=options.verbatim),
+        TABLE: render(table(merged, options.choice), merged.metrics, verbatim=options.verbatim),
         STRUCTURE: structure(merged, options.repository),
         PLANNED: plan_list(plans(merged, options.specs), merged),
     }
@@ -162,7 +191,7 @@ def add_note(folder: RunFolder, text: str) -> None:
 def _stamp(source: RunSource, options: Options) -> str | None:
     if not isinstance(source, FolderSource) or not source.runs.is_dir():
         return None
-    settings = f"{options.choice!r} {options.verbatim} {options.repository.state()}"
+    settings = f"{options.choice!r} {options.verbatim} {options.metrics!r} {options.repository.state()}"
     return stamp(source.runs, options.specs, settings)
 
 

@@ -58,6 +58,13 @@ def changelog(
     until: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Last day that is shown.")] = None,
     tag: Annotated[list[str] | None, typer.Option(help="Only with this tag; repeated, with all of them.")] = None,
     sweep: Annotated[str | None, typer.Option(help="Only the trials of this sweep.", metavar="ID")] = None,
+    metric: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A column of its own, repeatable: val/accuracy:max, loss:min, val/f1:max:last. The document keeps it.",
+            metavar="NAME[:max|:min][:best|:last]",
+        ),
+    ] = None,
     force: Annotated[
         bool, typer.Option("--force", help="With --format: replace a file that this command did not write.")
     ] = False,
@@ -68,6 +75,15 @@ def changelog(
     """Rebuild the model change log: print it, or write it between the markers of a document.
 
     Numbers come from records, claims from rules. Notes that were changed in the table go back to their runs.
+
+    Of runs of other programs the columns are metrics, which a line above the table explains: those of --metric, else
+    those that the document keeps in its marker, else the sweep's, declared ones (define_metric) and common names.
+
+    Examples:
+
+      kag changelog --source wandb:team/mnist --metric val/accuracy:max --metric loss --write LOG.md
+
+      kag changelog --source wandb:team/mnist --check --write LOG.md
     """
     if context.invoked_subcommand is not None:
         return
@@ -78,7 +94,7 @@ def changelog(
 
     form = Format.JSON if as_json else form
     choice = Choice(since.date() if since else None, until.date() if until else None, tuple(tag or ()), sweep)
-    options = Options(Repository(Path.cwd()), Path(source) / PLANNED_SPECS, choice, verbatim)
+    options = Options(Repository(Path.cwd()), Path(source) / PLANNED_SPECS, choice, verbatim, tuple(metric or ()))
     if write is None and (check or show_diff) and form is not Format.MARKDOWN:
         raise UserError(f"no file to compare the {form} with", remedy="name it by --write FILE")
     runs, file = open_source(source), write or (DOCUMENT if check or show_diff else None)
@@ -94,7 +110,8 @@ def changelog(
 
         echo(unified_diff(found, wanted, str(file)), nl=False)
     if check and stale:
-        echo(f"{file} is stale; `kag changelog --source {source} --write {file}` renews it", err=True)
+        words = "".join(f" --metric {word}" for word in options.metrics)
+        echo(f"{file} is stale; `kag changelog --source {source}{words} --write {file}` renews it", err=True)
         raise typer.Exit(1)
     if not dry:
         echo(f"{file} {'written' if stale else 'is up to date'}", err=True)
@@ -211,9 +228,11 @@ def _table(runs: RunSource, options: Options, form: Format) -> str:
     from kag.changelog.markdown import render
     from kag.changelog.table import table
 
-    siblings = collect(runs, options.repository)
+    siblings = collect(runs, options.repository, options.metrics)
     name_left_out(siblings.broken)
     rows = table(siblings, options.choice)
+    if form is Format.JSON:
+        return as_json(rows)
     if form is Format.MARKDOWN:
-        return render(rows, verbatim=options.verbatim)
-    return {Format.JSON: as_json, Format.CSV: as_csv, Format.HTML: as_html}[form](rows)
+        return render(rows, siblings.metrics, verbatim=options.verbatim)
+    return {Format.CSV: as_csv, Format.HTML: as_html}[form](rows, siblings.metrics)

@@ -104,9 +104,16 @@ def changed_settings(before: Flat, after: Flat, *, partial: bool = False) -> tup
     )
 
 
-def phrase(changes: Iterable[Change], shown: int = SHOWN) -> str:
-    """The changes in one line; the last words count those that are not listed."""
-    return _listed([f"{_short(change.key)} {' -> '.join(change_texts(change))}" for change in changes], "; ", shown)
+def phrase(changes: Iterable[Change], shown: int = SHOWN, *, whole: bool = False) -> str:
+    """The changes in one line; the last words count those that are not listed.
+
+    Args:
+        changes: what differs.
+        shown: how many are listed.
+        whole: keys as they are; those of kag's own spec lose their `model.`.
+    """
+    named = [(change.key if whole else _short(change.key), " -> ".join(change_texts(change))) for change in changes]
+    return _listed([f"{key} {texts}" for key, texts in named], "; ", shown)
 
 
 def change_texts(change: Change) -> tuple[str, str]:
@@ -151,8 +158,9 @@ def differing_settings(records: Sequence[RunRecord]) -> tuple[Setting, ...]:
 def settings_apart(records: Sequence[RunRecord]) -> dict[str, str]:
     """Run id -> the settings on which these runs differ, as that run has them: `swa.start 7, swa.window 2`."""
     rows = differing_settings(records)
+    whole = any(record.foreign for record in records)
     return {
-        record.id: _listed([f"{_short(row.key)} {row.values[place]}" for row in rows], ", ")
+        record.id: _listed([f"{row.key if whole else _short(row.key)} {row.values[place]}" for row in rows], ", ")
         for place, record in enumerate(records)
     }
 

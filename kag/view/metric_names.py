@@ -34,11 +34,12 @@ LOWER = (
 """Measures of which the lowest value is the best."""
 
 _QUALIFIERS = frozenset(
-    "macro micro weighted binary mean avg average epoch total rate pr roc top at k per class sample".split()
+    {"macro", "micro", "weighted", "binary", "mean", "avg", "average", "epoch", "total", "rate", "pr", "roc", "top"}
+    | {"at", "k", "per", "class", "sample"}
 )
 _COUNTERS = frozenset(
-    "epoch epochs step steps iteration iterations lr runtime time timestamp seconds flos norm second memory gpu"
-    " rate learning samples throughput".split()
+    {"epoch", "epochs", "step", "steps", "iteration", "iterations", "samples", "throughput", "flos", "norm"}
+    | {"runtime", "time", "timestamp", "second", "seconds", "memory", "gpu", "lr", "learning", "rate"}
 )
 _WORD = re.compile(r"[a-z]+\d*|\d+")
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")

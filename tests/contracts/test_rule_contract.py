@@ -378,12 +378,12 @@ CASES: dict[str, Case] = {
         {"resumes": 1, "epochs_trained": 7},
         "delivered before",
     ),
-    "best_to_date": Case(
+    "highest_so_far": Case(
         run(results=scored(0.31)),
         [run(results=scored(0.30)), run(results=scored(0.29)), run(results=scored(None, 0.9)), run()],
         NOTE,
         {"value": 0.31, "before": 0.30, "run_before": PARENT},
-        "best val AUPRC to date (0.300 before)",
+        "highest val AUPRC so far (0.300 before); not tested",
         others=[BEFORE],
     ),
     "row_order": Case(

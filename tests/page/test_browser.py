@@ -203,7 +203,7 @@ def test_chosen_runs_are_compared(site: Any, browser: Browser) -> None:
 def test_a_note_is_edited_and_stands_in_the_change_log(site: Any, browser: Browser) -> None:
     open_page(browser, f"{site.url}/kag/few/runs/00000001")
     wait_for(browser, "document.getElementById('findings').dataset.asked")
-    assert "best val AUPRC to date" in browser.find_element(By.ID, "findings").text
+    assert "highest val AUPRC so far" in browser.find_element(By.ID, "findings").text
     type_into(browser, "note", f"kept for averaging {HOSTILE}")
     browser.find_element(By.XPATH, "//button[text()='Save notes']").click()
     wait_for(browser, "document.readyState === 'complete' && location.hash === '#notes'")

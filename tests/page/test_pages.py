@@ -163,7 +163,7 @@ def test_the_curves_of_kag_and_of_any_script(many: Any) -> None:
 
 def test_findings_and_lineage_are_those_of_the_change_log(many: Any) -> None:
     answer = many.fetch("/kag/many/runs/00000001/findings.json").json()
-    assert "best val AUPRC to date" in answer["findings"]
+    assert "highest val AUPRC so far" in answer["findings"]
     nodes = {node["label"].split("\n")[0]: node for node in answer["lineage"]["nodes"]}
     assert nodes["run0000"]["link"] == "/kag/many/runs/00000000"
     assert nodes["run0001"]["current"]

@@ -1,4 +1,4 @@
-"""How a run ended, and whether it is the best so far."""
+"""How a run ended, and whether it is the highest so far."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ from collections.abc import Iterator
 
 from kag.changelog.entry import Entry, Siblings
 from kag.changelog.logged import Logged
+from kag.compare.comparison import compare
 from kag.finding import Finding, error, note
-from kag.text import commit, three_decimals
+from kag.text import commit
 from kag.track.record import Status
+from kag.view.changes import seed_alone
 
 
 def aborted(entry: Entry, siblings: Siblings) -> Iterator[Finding]:
@@ -50,12 +52,17 @@ def caveat(run: Logged) -> Iterator[Finding]:
         yield note("caveat", "; ".join(caveats), caveats=len(caveats))
 
 
-def best_to_date(entry: Entry, siblings: Siblings) -> Iterator[Finding]:
-    """No earlier run reached this val AUPRC."""
-    value, before = entry.value("val"), siblings.best_before(entry)
-    if value is None or before is None:
+def highest_so_far(entry: Entry, siblings: Siblings) -> Iterator[Finding]:
+    """No earlier run reached its value of the metric by which runs are judged; whether that is more than chance was not
+    tested.
+    """
+    metric = siblings.judged_by(entry)
+    before = siblings.best_before(entry, metric) if metric else None
+    if metric is None or before is None:
         return
-    highest = before.value("val")
-    if highest is not None and value > highest:
-        said = f"best val AUPRC to date ({three_decimals(highest)} before)"
-        yield note("best_to_date", said, value=value, before=highest, run_before=before.id)
+    value, highest = entry.measured(metric), before.measured(metric)
+    if value is not None and highest is not None and metric.better(value, highest):
+        seed = entry.record.foreign and seed_alone(compare(before.record, entry.record).settings)
+        alone = ", by another seed alone" if seed else ""
+        said = f"{metric.extreme} {metric.title} so far ({metric.text(highest)} before{alone}); not tested"
+        yield note("highest_so_far", said, value=value, before=highest, run_before=before.id)
