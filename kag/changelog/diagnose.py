@@ -62,12 +62,26 @@ AMONG: tuple[AmongRule, ...] = (
 )
 """Rules among runs."""
 
+OF_KAG: frozenset[OwnRule | AmongRule] = frozenset(
+    {
+        *(averaging.swa_never_started, averaging.swa_window, averaging.average_below_snapshot),
+        *(gate.gate_settled, gate.gate_drifting, gate.gate_saturated, gate.gate_at_clamp, gate.penalty_inert),
+        *(attention.entropy_rose, attention.entropy_fell, attention.entropy_collapsed, attention.context_norm_ratio),
+        *(lineage.patience_restored, ending.results_of_former_end, ending.caveat),
+        *(evaluation.test_of_other_weights, evaluation.selected_on_test, evaluation.val_typed_as_test),
+        *(evaluation.test_equals_other_run, evaluation.val_test_disagree, evaluation.not_distinguishable),
+        *(evaluation.external_evaluation, gate.penalty_without_effect, lineage.row_order),
+    }
+)
+"""Rules that need kag's own facts: another program may mean something else by the same name."""
+
 _ORDER = list(Severity)
 
 
 def own_findings(run: Logged) -> tuple[Finding, ...]:
     """What a record and its history say by themselves."""
-    return tuple(finding for rule in OWN for finding in rule(run))
+    rules = (rule for rule in OWN if not (run.record.foreign and rule in OF_KAG))
+    return tuple(finding for rule in rules for finding in rule(run))
 
 
 def entry_of(run: Logged, notes: str = "") -> Entry:
@@ -77,5 +91,6 @@ def entry_of(run: Logged, notes: str = "") -> Entry:
 
 def diagnose(entry: Entry, siblings: Siblings) -> list[Finding]:
     """Every finding about a run, the gravest first."""
-    among = [finding for rule in AMONG for finding in rule(entry, siblings)]
+    rules = (rule for rule in AMONG if not (entry.record.foreign and rule in OF_KAG))
+    among = [finding for rule in rules for finding in rule(entry, siblings)]
     return sorted([*among, *entry.findings], key=lambda finding: _ORDER.index(finding.severity))

@@ -168,9 +168,7 @@ def test_a_note_may_be_typed_in_the_call_that_changes_the_columns(log: Log) -> N
         ("| **0.85** |", "| **0.95** |", "generated text of run 2026-03-03_00-00-00_wide was changed by hand"),
     ],
 )
-def test_what_is_generated_is_not_lost_where_a_person_changed_it(
-    log: Log, before: str, after: str, words: str
-) -> None:
+def test_what_is_generated_is_not_lost_where_a_person_changed_it(log: Log, before: str, after: str, words: str) -> None:
     log.write()
     log.edit(before, after)
     with pytest.raises(RecordError, match=words):

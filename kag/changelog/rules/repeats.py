@@ -39,7 +39,8 @@ def seed_differs(entry: Entry, siblings: Siblings) -> Iterator[Finding]:
     for other in others:
         changes = compare(other.record, entry.record).settings
         if seed_alone(changes):
-            said = f"nothing but the seed differs from `{other.id}` ({phrase(changes, whole=True)}){_other_code(entry, other)}"
+            seeds = phrase(changes, whole=True)
+            said = f"nothing but the seed differs from `{other.id}` ({seeds}){_other_code(entry, other)}"
             yield note("seed_differs", said, other=other.id, keys=len(changes))
             return
 
