@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic_core import from_json
 from sqlalchemy import Connection
@@ -15,10 +15,12 @@ from kag import names
 from kag.changelog.diagnose import entry_of
 from kag.changelog.entry import Entry, Siblings
 from kag.changelog.logged import Logged
+from kag.errors import UserError
 from kag.server.history import page
 from kag.server.page.held import Held
 from kag.track.mirror import epochs, in_order
 from kag.track.record import RunRecord
+from kag.view.metrics import Metric, chosen
 from kag.view.words import NamedRuns
 
 MOST_ROWS = 100_000
@@ -61,35 +63,70 @@ class Ledger:
         return {identity: run.name for identity, run in self.runs.items()}
 
     def parent(self, record: RunRecord) -> RunRecord | None:
-        """The run that a run is compared with, if the project has it."""
-        return NamedRuns(self.records.values()).meant(record.parent, before=record) if record.parent else None
+        """The run that a run is compared with, if the project has it; see `NamedRuns.parent`."""
+        return NamedRuns(self.records.values()).parent(record)
 
     @cached_property
     def _ids(self) -> dict[str, str]:
         return {run.name: identity for identity, run in self.runs.items()}
 
 
+class Counted(NamedTuple):
+    """The metrics that count in a project."""
+
+    metrics: Sequence[Metric]
+    trouble: str | None = None
+    """Why those that somebody asked for do not: then kag chooses."""
+
+
+def counted(records: Iterable[RunRecord], asked: str | None) -> Counted:
+    """The metrics that count.
+
+    Args:
+        records: every run of the project.
+        asked: what a person wrote, a line a metric; see `chosen`.
+    """
+    known = list(records)
+    try:
+        return Counted(chosen(known, (asked or "").splitlines()))
+    except UserError as error:
+        return Counted(chosen(known), str(error))
+
+
+MadeOf = tuple[str, int, tuple[Metric, ...]]
+"""Run id, number of the run's last change, and the metrics that count, of another program's run."""
+
+
 @dataclass
 class Diagnoses:
     """What the histories of a project come to: worked out once for every version of a run."""
 
-    entries: dict[int, tuple[str, int, Entry]] = field(default_factory=dict)
+    entries: dict[int, tuple[MadeOf, Entry]] = field(default_factory=dict)
 
-    def siblings(self, connection: Connection, ledger: Ledger) -> Siblings:
+    def siblings(self, connection: Connection, ledger: Ledger, metrics: Sequence[Metric]) -> Siblings:
         """The entries of the change log.
 
-        A history without epochs says nothing to the rules; it is not read.
+        A history of kag's own without epochs says nothing to the rules; it is not read.
         """
         found = {
-            run.number: self._entry(connection, ledger.records[identity], run) for identity, run in ledger.runs.items()
+            run.number: self._entry(connection, ledger.records[identity], run, metrics)
+            for identity, run in ledger.runs.items()
         }
-        self.entries = {run.number: (identity, run.changed, found[run.number]) for identity, run in ledger.runs.items()}
-        return Siblings(tuple(found.values()))
+        self.entries = {
+            run.number: (_made_of(ledger.records[identity], run, metrics), found[run.number])
+            for identity, run in ledger.runs.items()
+        }
+        return Siblings(tuple(found.values()), metrics=metrics)
 
-    def _entry(self, connection: Connection, record: RunRecord, run: Held) -> Entry:
-        identity, changed, entry = self.entries.get(run.number, ("", -1, None))
-        if entry is not None and (identity, changed) == (record.id, run.changed):
+    def _entry(self, connection: Connection, record: RunRecord, run: Held, metrics: Sequence[Metric]) -> Entry:
+        made_of, entry = self.entries.get(run.number, (None, None))
+        if entry is not None and made_of == _made_of(record, run, metrics):
             return entry
-        logs_epochs = names.EPOCH in json.loads(run.row["history_keys"]).get("keys", {})
-        rows = epochs_of(run, history(connection, run)) if logs_epochs else []
-        return entry_of(Logged(record, rows), run.mirrored.notes)
+        logged = json.loads(run.row["history_keys"]).get("keys", {})
+        told = bool(logged) if record.foreign else names.EPOCH in logged
+        rows = epochs_of(run, history(connection, run)) if told else []
+        return entry_of(Logged(record, rows, metrics), run.mirrored.notes)
+
+
+def _made_of(record: RunRecord, run: Held, metrics: Sequence[Metric]) -> MadeOf:
+    return record.id, run.changed, tuple(metrics) if record.foreign else ()

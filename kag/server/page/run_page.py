@@ -94,7 +94,8 @@ def findings(site: Site, visit: Visit) -> Response:
         shelf = Shelf.of(site, connection, visit)
         found = shelf.run(visit.word)
         ledger = shelf.ledger()
-        siblings = shelf.watched.diagnoses.siblings(connection, ledger)
+        metrics = shelf.counted(ledger).metrics
+        siblings = shelf.watched.diagnoses.siblings(connection, ledger, metrics)
     record = ledger.record(found)
     said = diagnose(siblings.by_id[record.id], siblings)
     graph = lineage_figure(ledger.records.values(), record.id, lambda one: shelf.address(ledger.runs[one]))
