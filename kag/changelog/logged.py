@@ -42,7 +42,7 @@ class Logged:
     def series(self, key: str) -> tuple[list[int], list[float]]:
         """Epochs and values of a metric, those left out where it is missing or not finite."""
         if key not in self._series:
-            rows = ((count(row[names.EPOCH]), row[key]) for row in self.rows if key in row)
+            rows = ((count(row.get(names.EPOCH)), row[key]) for row in self.rows if key in row)
             pairs = [(epoch, value) for epoch, value in rows if epoch is not None and math.isfinite(value)]
             self._series[key] = [epoch for epoch, _ in pairs], [value for _, value in pairs]
         return self._series[key]
@@ -65,7 +65,7 @@ class Logged:
 
     def at(self, epoch: int | None) -> Mapping[str, float]:
         """The row of an epoch, what is not finite left out; empty if there is none."""
-        row = next((row for row in self.rows if row[names.EPOCH] == epoch), {})
+        row = next((row for row in self.rows if row.get(names.EPOCH) == epoch), {})
         return {key: value for key, value in row.items() if math.isfinite(value)}
 
     def number(self, key: str) -> float | None:

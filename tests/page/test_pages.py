@@ -25,7 +25,7 @@ from kag.server.page.records import Diagnoses, Ledger
 from kag.server.store import find
 from kag.server.tables import lines, runs
 from kag.text import MISSING, duration, number, size
-from kag.track.mirror import START_KEY
+from kag.track.mirrored import START_KEY
 from kag.track.record import SCHEMA
 from kag.view.results import measured
 from tests.page.conftest import token_of

@@ -15,14 +15,18 @@ from kag import names
 from kag.changelog.diagnose import entry_of
 from kag.changelog.entry import Entry, Siblings
 from kag.changelog.logged import Logged
-from kag.server.history import page
+from kag.server.history import page, scanned
 from kag.server.page.held import Held
-from kag.track.mirror import epochs, in_order
+from kag.track.mirror import in_order
 from kag.track.record import RunRecord
+from kag.track.rows import history_of
 from kag.view.words import NamedRuns
 
 MOST_ROWS = 100_000
-"""Rows of a history that are read."""
+"""Rows of a history that are drawn."""
+
+MOST_STEPS = 5_000
+"""Rows of a longer history of another program that are looked at, beside those that hold an extreme."""
 
 
 def history(connection: Connection, run: Held) -> list[dict[str, Any]]:
@@ -31,8 +35,8 @@ def history(connection: Connection, run: Held) -> list[dict[str, Any]]:
 
 
 def epochs_of(run: Held, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, float]]:
-    """One row an epoch of what a run logged."""
-    return epochs(rows, by_kag=run.mirrored.by_kag)
+    """One row an epoch of what a run of kag's own logged; see `history_of`."""
+    return history_of(rows, by_kag=run.mirrored.by_kag)
 
 
 @dataclass(frozen=True)
@@ -71,25 +75,30 @@ class Ledger:
 
 @dataclass
 class Diagnoses:
-    """What the histories of a project come to: worked out once for every version of a run."""
+    """What the histories of a project come to: worked out once for every version of a run and of its record."""
 
-    entries: dict[int, tuple[str, int, Entry]] = field(default_factory=dict)
+    entries: dict[int, tuple[int, Entry]] = field(default_factory=dict)
+    """Row of the table of runs -> number of the run's last change, and what it came to."""
 
     def siblings(self, connection: Connection, ledger: Ledger) -> Siblings:
-        """The entries of the change log.
-
-        A history without epochs says nothing to the rules; it is not read.
-        """
+        """The entries of the change log."""
         found = {
             run.number: self._entry(connection, ledger.records[identity], run) for identity, run in ledger.runs.items()
         }
-        self.entries = {run.number: (identity, run.changed, found[run.number]) for identity, run in ledger.runs.items()}
+        self.entries = {run.number: (run.changed, found[run.number]) for run in ledger.runs.values()}
         return Siblings(tuple(found.values()))
 
     def _entry(self, connection: Connection, record: RunRecord, run: Held) -> Entry:
-        identity, changed, entry = self.entries.get(run.number, ("", -1, None))
-        if entry is not None and (identity, changed) == (record.id, run.changed):
+        # A run that falls silent or whose parent goes has another record without a change of its own.
+        changed, entry = self.entries.get(run.number, (-1, None))
+        if entry is not None and changed == run.changed and entry.record == record:
             return entry
-        logs_epochs = names.EPOCH in json.loads(run.row["history_keys"]).get("keys", {})
-        rows = epochs_of(run, history(connection, run)) if logs_epochs else []
-        return entry_of(Logged(record, rows), run.mirrored.notes)
+        return entry_of(Logged(record, self._rows(connection, run)), run.mirrored.notes)
+
+    def _rows(self, connection: Connection, run: Held) -> list[dict[str, float]]:
+        """The history; one of kag's own runs that has no epoch says nothing to the rules and is not read."""
+        by_kag = run.mirrored.by_kag
+        if by_kag and names.EPOCH not in json.loads(run.row["history_keys"]).get("keys", {}):
+            return []
+        lines = scanned(connection, run.number)
+        return history_of(map(from_json, lines), by_kag=by_kag, most=MOST_STEPS)
