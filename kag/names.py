@@ -10,7 +10,7 @@ from typing import Literal, get_args
 
 EPOCH = "epoch"
 STEP = "_step"
-"""W&B's own count of the rows that a program logged: the axis of what has no epochs."""
+"""Of a row that another program logged, as W&B counts them; kag itself never logs it."""
 LR = "lr"
 SAMPLES_PER_SECOND = "samples_per_second"
 """Of training alone: validation is not in the time."""

@@ -17,7 +17,7 @@ from kag.track.record import RunRecord
 from kag.track.result import ExternalEvaluation, Result
 from kag.track.stated import Course
 from kag.view.changes import seed_alone, settings_of
-from kag.view.metrics import OWN, VAL, Metric
+from kag.view.metrics import OWN, VAL, Metric, held
 from kag.view.results import headline
 from kag.view.words import NamedRuns
 
@@ -61,8 +61,8 @@ class Entry:
         if metric.value == "delivered" and (result := headline(self.record, *metric.name.split("/", 1))):
             return result.value
         course = self.courses.get(metric.name, Course())
-        logged = self.record.metrics.get(metric.name)
-        found = (course.best, logged) if metric.value == "best" else (logged, course.last)
+        known = held(self.record, metric)
+        found = (course.best, known) if metric.value == "best" else (known, course.last)
         value = next((one for one in found if one is not None), None)
         return value if value is not None and math.isfinite(value) else None
 

@@ -108,6 +108,8 @@ class Declared(Value):
     """Which of two values is better; None where it does not say."""
     summary: Literal["max", "min", "mean", "best", "last", "first", "none"] | None = None
     """Which value of the run stands for it."""
+    by: Literal["program", "sweep"] = "program"
+    """Who said it: the program, or the sweep that the run is a trial of."""
 
 
 class Found(Value):

@@ -11,7 +11,6 @@ import difflib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from typing import Literal
 
 from kag import names
@@ -99,6 +98,19 @@ def chosen(records: Iterable[RunRecord], asked: Sequence[str] = ()) -> tuple[Met
     return (*own, *taken[:MOST])
 
 
+def logged(record: RunRecord) -> dict[str, None]:
+    """The metrics that another program's run has, by the names that it logged; see `held`."""
+    kept = {f"{one.metric}.{one.summary}": one.metric for one in record.declared}
+    return dict.fromkeys(kept.get(name, name) for name in record.metrics)
+
+
+def held(record: RunRecord, metric: Metric) -> float | None:
+    """What W&B holds of a metric of another program's run: of one that is declared `max` that is `NAME.max` alone."""
+    kinds = (metric.goal, "best") if metric.value == "best" else ("last",)
+    found = (record.metrics.get(name) for name in (*(f"{metric.name}.{kind}" for kind in kinds), metric.name))
+    return next((value for value in found if value is not None), None)
+
+
 def asked_word(word: str) -> tuple[str, Goal | None, Literal["best", "last"] | None]:
     """Name, goal and value of `NAME[:max|:min][:best|:last]`."""
     name, _, value = word.rpartition(":")
@@ -149,8 +161,8 @@ def _told(foreign: Sequence[RunRecord]) -> list[Metric]:
 
 
 def _counted(foreign: Sequence[RunRecord]) -> Counter[str]:
-    """How many runs have each metric, in the order in which they were first logged."""
-    return Counter(name for record in foreign for name in record.metrics)
+    """How many runs have each metric, in the order in which they were first met."""
+    return Counter(name for record in foreign for name in logged(record))
 
 
 def _by_rank(found: Iterable[str]) -> list[str]:
@@ -167,27 +179,16 @@ def _by_rank(found: Iterable[str]) -> list[str]:
 
 def _declared(foreign: Sequence[RunRecord]) -> list[Metric]:
     """What sweeps are judged by, then what programs say of their metrics; of several words on one the newest."""
-    found: dict[str, Metric] = {}
-    for record in foreign:
-        for one in record.declared:
-            for name in _meant(one.metric, record):
-                if (metric := _of(one, name, swept=record.sweep is not None)) is not None:
-                    found[name] = metric
+    said = [one for record in foreign if record.declared for one in record.declared if one.metric in logged(record)]
+    told = [metric for one in sorted(said, key=lambda one: one.by == "sweep") if (metric := _of(one)) is not None]
+    found = {metric.name: metric for metric in told}
     return sorted(found.values(), key=lambda metric: (metric.why != _SWEEP, rank(metric.name)))
 
 
-def _meant(word: str, record: RunRecord) -> Iterable[str]:
-    """The metrics of a run that a name means, which may hold `*`."""
-    if "*" in word:
-        return [name for name in record.metrics if fnmatchcase(name, word)]
-    return [word] if word in record.metrics else []
-
-
-def _of(one: Declared, name: str, *, swept: bool) -> Metric | None:
+def _of(one: Declared) -> Metric | None:
     """What a declaration makes of a metric; None where it does not say which value counts."""
     goal = one.goal or _BY_SUMMARY.get(one.summary or "")
     if goal is None and one.summary != "last":
         return None
-    # A sweep says a goal and nothing of the summary; `define_metric` takes a goal for a summary alone.
-    why = _SWEEP if swept and one.goal and one.summary is None else "declared by the program"
-    return Metric(name, goal, "best" if goal and one.summary != "last" else "last", why)
+    why = _SWEEP if one.by == "sweep" else "declared by the program"
+    return Metric(one.metric, goal, "best" if goal and one.summary != "last" else "last", why)

@@ -10,8 +10,7 @@ from functools import cached_property
 from pathlib import Path
 
 from kag.errors import RecordError
-from kag.track.folder import RunFolder
-from kag.track.mirror import short_name
+from kag.track.folder import RunFolder, short_name
 from kag.track.record import RunRecord
 from kag.view.changes import differing_settings
 

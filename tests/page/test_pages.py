@@ -28,7 +28,7 @@ from kag.server.rights import Role
 from kag.server.store import find
 from kag.server.tables import lines, projects, runs
 from kag.text import MISSING, duration, number, size
-from kag.track.mirror import START_KEY
+from kag.track.mirrored import START_KEY
 from kag.track.record import SCHEMA
 from kag.view.metrics import OWN
 from kag.view.results import measured

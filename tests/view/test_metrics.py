@@ -9,7 +9,7 @@ import pytest
 from kag.errors import UserError
 from kag.track.record import Declared, RunRecord
 from kag.view.metric_names import by_name
-from kag.view.metrics import OWN, TEST, VAL, Metric, canonical, chosen
+from kag.view.metrics import OWN, TEST, VAL, Metric, canonical, chosen, held
 from tests.changelog.foreign_logs import foreign
 from tests.changelog.run_logs import run_record, run_result
 
@@ -77,13 +77,23 @@ def test_a_program_says_more_than_its_names_and_a_sweep_more_than_its_program() 
         Declared(metric="reached", summary="max"),
     )
     assert told(logged(0, *names, declared=declared)) == ["energy:min:best", "reached:max:best"]
-    swept = logged(1, *names, declared=(*declared, Declared(metric="reached", goal="min")), sweep="s")
+    swept = logged(1, *names, declared=(Declared(metric="reached", goal="min", by="sweep"), *declared), sweep="s")
     assert [(one.name, one.goal, one.why) for one in chosen([swept])] == [
         ("reached", "min", "the metric of its sweep"),
         ("energy", "min", "declared by the program"),
     ]
-    last = logged(0, *names, declared=(Declared(metric="val/*", goal="max", summary="last"),))
+    last = logged(0, *names, declared=(Declared(metric="val/accuracy", goal="max", summary="last"),))
     assert told(last) == ["val/accuracy:max:last", "loss:min:best"]
+
+
+def test_what_wandb_keeps_under_another_name_is_the_metric_that_was_logged() -> None:
+    """`define_metric("val/accuracy", summary="max")`: the summary has `val/accuracy.max` and no last value."""
+    declared = (Declared(metric="val/accuracy", summary="max"),)
+    run = logged(0, "val/accuracy.max", "other.max", declared=declared)
+    (metric, other) = chosen([run], ["val/accuracy", "other.max"])
+    assert (metric.goal, metric.value, other.goal) == ("max", "best", None)
+    assert held(run, metric) == held(run, other) == 0.5
+    assert told(run) == ["val/accuracy:max:best"]
 
 
 def test_what_a_person_asks_for_is_all_there_is() -> None:

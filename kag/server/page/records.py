@@ -16,15 +16,19 @@ from kag.changelog.diagnose import entry_of
 from kag.changelog.entry import Entry, Siblings
 from kag.changelog.logged import Logged
 from kag.errors import UserError
-from kag.server.history import page
+from kag.server.history import page, scanned
 from kag.server.page.held import Held
-from kag.track.mirror import epochs, in_order
+from kag.track.mirror import in_order
 from kag.track.record import RunRecord
+from kag.track.rows import history_of
 from kag.view.metrics import Metric, chosen
 from kag.view.words import NamedRuns
 
 MOST_ROWS = 100_000
-"""Rows of a history that are read."""
+"""Rows of a history that are drawn."""
+
+MOST_STEPS = 5_000
+"""Rows of a longer history of another program that are looked at, beside those that hold an extreme."""
 
 
 def history(connection: Connection, run: Held) -> list[dict[str, Any]]:
@@ -33,8 +37,8 @@ def history(connection: Connection, run: Held) -> list[dict[str, Any]]:
 
 
 def epochs_of(run: Held, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, float]]:
-    """One row an epoch of what a run logged."""
-    return epochs(rows, by_kag=run.mirrored.by_kag)
+    """One row an epoch of what a run of kag's own logged; see `history_of`."""
+    return history_of(rows, by_kag=run.mirrored.by_kag)
 
 
 @dataclass(frozen=True)
@@ -93,40 +97,44 @@ def counted(records: Iterable[RunRecord], asked: str | None) -> Counted:
         return Counted(chosen(known), str(error))
 
 
-MadeOf = tuple[str, int, tuple[Metric, ...]]
-"""Run id, number of the run's last change, and the metrics that count, of another program's run."""
+MadeOf = tuple[int, tuple[Metric, ...]]
+"""Number of a run's last change, and of another program's run the metrics that count."""
 
 
 @dataclass
 class Diagnoses:
-    """What the histories of a project come to: worked out once for every version of a run."""
+    """What the histories of a project come to: worked out once for every version of a run and of its record."""
 
     entries: dict[int, tuple[MadeOf, Entry]] = field(default_factory=dict)
+    """Row of the table of runs -> what it came to, and of what state of the run."""
 
     def siblings(self, connection: Connection, ledger: Ledger, metrics: Sequence[Metric]) -> Siblings:
-        """The entries of the change log.
-
-        A history of kag's own without epochs says nothing to the rules; it is not read.
-        """
+        """The entries of the change log, by the metrics that count."""
         found = {
             run.number: self._entry(connection, ledger.records[identity], run, metrics)
             for identity, run in ledger.runs.items()
         }
         self.entries = {
-            run.number: (_made_of(ledger.records[identity], run, metrics), found[run.number])
+            run.number: (_made_of(run, ledger.records[identity], metrics), found[run.number])
             for identity, run in ledger.runs.items()
         }
         return Siblings(tuple(found.values()), metrics=metrics)
 
     def _entry(self, connection: Connection, record: RunRecord, run: Held, metrics: Sequence[Metric]) -> Entry:
         made_of, entry = self.entries.get(run.number, (None, None))
-        if entry is not None and made_of == _made_of(record, run, metrics):
+        # A run that falls silent or whose parent goes has another record without a change of its own.
+        if entry is not None and made_of == _made_of(run, record, metrics) and entry.record == record:
             return entry
-        logged = json.loads(run.row["history_keys"]).get("keys", {})
-        told = bool(logged) if record.foreign else names.EPOCH in logged
-        rows = epochs_of(run, history(connection, run)) if told else []
-        return entry_of(Logged(record, rows, metrics), run.mirrored.notes)
+        return entry_of(Logged(record, self._rows(connection, run), metrics), run.mirrored.notes)
+
+    def _rows(self, connection: Connection, run: Held) -> list[dict[str, float]]:
+        """The history; one of kag's own runs that has no epoch says nothing to the rules and is not read."""
+        by_kag = run.mirrored.by_kag
+        if by_kag and names.EPOCH not in json.loads(run.row["history_keys"]).get("keys", {}):
+            return []
+        lines = scanned(connection, run.number)
+        return history_of(map(from_json, lines), by_kag=by_kag, most=MOST_STEPS)
 
 
-def _made_of(record: RunRecord, run: Held, metrics: Sequence[Metric]) -> MadeOf:
-    return record.id, run.changed, tuple(metrics) if record.foreign else ()
+def _made_of(run: Held, record: RunRecord, metrics: Sequence[Metric]) -> MadeOf:
+    return run.changed, tuple(metrics) if record.foreign else ()
