@@ -6,12 +6,14 @@ look at its record and history; rules among runs look at the others too, by what
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from kag.changelog.entry import Entry, Siblings
 from kag.changelog.logged import Logged
 from kag.changelog.rules import attention, averaging, course, ending, evaluation, gate, lineage, progress, repeats
 from kag.finding import Finding, Severity
+from kag.view.metrics import Metric
+from kag.view.results import measured_column
 
 OwnRule = Callable[[Logged], Iterator[Finding]]
 AmongRule = Callable[[Entry, Siblings], Iterator[Finding]]
@@ -87,6 +89,23 @@ def own_findings(run: Logged) -> tuple[Finding, ...]:
 def entry_of(run: Logged, notes: str = "") -> Entry:
     """A run as the change log holds it; its history is not needed any more."""
     return Entry(run.record, run.course, own_findings(run), notes, run.courses)
+
+
+def values_of(run: Logged) -> dict[Metric, float | None]:
+    """What stands for a run of another program, by the metrics that count; of kag's own runs typed results say it."""
+    entry = Entry(run.record, courses=run.courses)
+    return {metric: entry.measured(metric) for metric in run.metrics} if run.record.foreign else {}
+
+
+def values_side_by_side(runs: Sequence[Logged]) -> dict[str, tuple[str, ...]]:
+    """`val/accuracy, highest value of a run` -> the value of each run, `-` of kag's own."""
+    found = [values_of(run) for run in runs]
+    metrics = dict.fromkeys(metric for one in found for metric in one)
+    return {
+        f"{metric.name}, {metric.of}": measured_column(metric.name, [one.get(metric) for one in found])
+        for metric in metrics
+        if any(one.get(metric) is not None for one in found)
+    }
 
 
 def diagnose(entry: Entry, siblings: Siblings) -> list[Finding]:

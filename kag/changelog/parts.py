@@ -66,7 +66,7 @@ def parts_of(row: Row, *, files: int | None = None) -> Parts:
     return Parts(
         date_and_run=_shown(_date_and_run(row)),
         key_changes=_shown(_key_changes(row)),
-        files=_shown(_files_touched(entry, files)),
+        files=_shown(_code_of(row) if entry.record.foreign else _files_touched(entry, files)),
         values=tuple(_value(row, metric) for metric in row.metrics),
         status=_status_word(entry),
         note=body(entry.notes),
@@ -119,11 +119,19 @@ def _key_changes(row: Row) -> Text:
     return _between([text for text in ((said,), (changes, *against)) if text[0]], "; ") or (MISSING,)
 
 
+def _code_of(row: Row) -> Text:
+    """Of another program's run nobody knows which files it stood on, but the commit that its client has sent."""
+    git = row.entry.record.git
+    if git is None:
+        return (MISSING,)
+    came = (" after ", Code(commit(row.since))) if row.since and row.since != git.commit else ()
+    return ("commit ", Code(commit(git.commit)), *came, *(("; uncommitted changes",) if git.dirty else ()))
+
+
 def _files_touched(entry: Entry, most: int | None) -> Text:
     record = entry.record
     if record.git is None:
-        unknown = record.foreign or record.kind == "imported"
-        return _files(record.files_touched or (), most) or (MISSING if unknown else "outside git",)
+        return _files(record.files_touched or (), most) or (MISSING if record.kind == "imported" else "outside git",)
     if not record.git.touched:
         return ("none",) if record.git.since else ("none; commit ", Code(commit(record.git.commit)))
     uncommitted = _files(record.git.uncommitted, most)

@@ -56,6 +56,8 @@ class Row:
     """
     against: str = ""
     """What the changes are against, where that is not the parent that the run names."""
+    since: str | None = None
+    """Commit of the run that it is compared with."""
     trials: tuple[Entry, ...] = ()
     """The other trials of the sweep, best first."""
     searched: Mapping[str, str] = field(default_factory=dict)
@@ -89,6 +91,7 @@ def _row(entry: Entry, siblings: Siblings, trials: tuple[Entry, ...]) -> Row:
         judged=siblings.judged_by(entry),
         highest_so_far=siblings.highest_so_far(entry),
         against=siblings.against(entry),
+        since=compared.before.git.commit if compared and compared.before.git else None,
         trials=trials,
         searched=settings_apart([one.record for one in (entry, *trials)]) if trials else {},
     )

@@ -15,13 +15,14 @@ from sqlalchemy import func, text
 from kag.changelog.entry import Siblings
 from kag.changelog.formats import as_json
 from kag.changelog.table import table
+from kag.report.curves import curves, overlaid
 from kag.report.figure import Chart
 from kag.report.markup import with_code
 from kag.server.begin import delete
 from kag.server.context import Patience
 from kag.server.keys import new_key
 from kag.server.page.columns import chosen
-from kag.server.page.curves import POINTS, curves, drawn, overlaid
+from kag.server.page.drawn import POINTS, drawn
 from kag.server.page.held import Project
 from kag.server.page.records import Diagnoses, Ledger
 from kag.server.rights import Role
