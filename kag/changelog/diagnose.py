@@ -12,7 +12,7 @@ from kag.changelog.entry import Entry, Siblings
 from kag.changelog.logged import Logged
 from kag.changelog.rules import attention, averaging, course, ending, evaluation, gate, lineage, progress, repeats
 from kag.finding import Finding, Severity
-from kag.view.metrics import Metric
+from kag.view.metrics import OWN, Metric
 from kag.view.results import measured_column
 
 OwnRule = Callable[[Logged], Iterator[Finding]]
@@ -94,15 +94,15 @@ def entry_of(run: Logged, notes: str = "") -> Entry:
 def values_of(run: Logged) -> dict[Metric, float | None]:
     """What stands for a run of another program, by the metrics that count; of kag's own runs typed results say it."""
     entry = Entry(run.record, courses=run.courses)
-    return {metric: entry.measured(metric) for metric in run.metrics} if run.record.foreign else {}
+    return {one: entry.measured(one) for one in run.metrics if one not in OWN} if run.record.foreign else {}
 
 
 def values_side_by_side(runs: Sequence[Logged]) -> dict[str, tuple[str, ...]]:
-    """`val/accuracy, highest value of a run` -> the value of each run, `-` of kag's own."""
+    """`val/accuracy (highest)` -> the value of each run, `-` of kag's own."""
     found = [values_of(run) for run in runs]
     metrics = dict.fromkeys(metric for one in found for metric in one)
     return {
-        f"{metric.name}, {metric.of}": measured_column(metric.name, [one.get(metric) for one in found])
+        metric.label: measured_column(metric.name, [one.get(metric) for one in found])
         for metric in metrics
         if any(one.get(metric) is not None for one in found)
     }

@@ -57,6 +57,12 @@ class Metric:
         return "lowest" if self.goal == "min" else "highest"
 
     @property
+    def label(self) -> str:
+        """What it is called beside others, with the value that stands for a run: `loss (lowest)`."""
+        words = {"best": f" ({self.extreme})", "last": " (last)"}
+        return f"{self.name}{words.get(self.value, '')}"
+
+    @property
     def of(self) -> str:
         """Which value stands for a run, in words."""
         if self.value == "delivered":

@@ -67,7 +67,7 @@ def runs_table(
         called: run id -> what its curves are called.
         values: run id -> what stands for a run of another program.
     """
-    measured_by = dict.fromkeys(metric for found in (values or {}).values() for metric in found)
+    measured_by = metrics_shown(values or {})
     own = not records or not all(record.foreign for record in records)
     columns = [one for one in columns if own or one not in _OF_KAG]
     rows = []
@@ -76,7 +76,12 @@ def runs_table(
         cells = [_OF_RUN[column](record) for column in columns[1:]]
         counted = [Cell(metric.text(found.get(metric))) for metric in measured_by]
         rows.append((Cell(record.id, under="" if word in (record.id, record.name) else word), *cells, *counted))
-    return Table((*columns, *(f"{metric.name}, {metric.of}" for metric in measured_by)), tuple(rows))
+    return Table((*columns, *(metric.label for metric in measured_by)), tuple(rows))
+
+
+def metrics_shown(values: Mapping[str, Mapping[Metric, float | None]]) -> list[Metric]:
+    """The metrics of runs of other programs, in their order."""
+    return list(dict.fromkeys(metric for found in values.values() for metric in found))
 
 
 def results_table(results: Sequence[Result]) -> Table:
