@@ -11,9 +11,9 @@ import pytest
 from kag.errors import RecordError
 from kag.spec.retired import RETIRED
 from kag.track import history
-from kag.track.rows import epochs, steps
 from kag.track.reading import parse_record
 from kag.track.record import SCHEMA, RunRecord
+from kag.track.rows import epochs, steps
 from kag.track.upgrade import UPGRADES
 from tests.conftest import ROOT
 
