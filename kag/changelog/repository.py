@@ -35,6 +35,12 @@ class Repository:
         words = ("rev-list", "--reverse", "--end-of-options", f"{after}..{until}", "--", f":(top){file}")
         return next(iter((self._ask(*words) or "").split()), None)
 
+    def changed(self, first: str, last: str) -> list[str] | None:
+        """Files that differ between two commits; None where one of them is not here."""
+        words = ("diff", "--name-only", "--no-renames", "-z", "--end-of-options", first, last)
+        said = self._ask(*words)
+        return None if said is None else [file for file in said.split("\0") if file]
+
     def between(self, first: str, last: str, folders: Sequence[str]) -> Iterator[Commit]:
         """Commits after one, up to another, that touched any of the folders; oldest first, merges left out."""
         shape = "--format=%x00%H%x1f%cs%x1f%s%x1f"

@@ -17,6 +17,9 @@ from kag.number import count, number
 from kag.spec.flat import Scalar
 from kag.track.record import Declared
 
+SAID = ("e", "m", "t", "branch_point", "start_time", "python_version", "cli_version")
+"""Keys of what is read here: machines, metrics, features, the step of another run at which this one begins, ..."""
+
 RESUMED, SHARED, REWOUND = 5, 67, 72
 """Numbers of what a process of the client has done, among the features that it reports."""
 

@@ -23,6 +23,9 @@ DATA_DIGESTS = ("data_digest", "dataset_digest", "data_hash", "dataset_hash", "d
 """Last part of a setting that tells the data apart; the first that is there counts."""
 
 _WHOLE = 2**53
+_ENDED = (Status.FINISHED, Status.EARLY_STOPPED, Status.ABORTED)
+_AGGREGATED = re.compile(r"\.(min|max|mean|best|last|first)$")
+"""What W&B puts behind a metric in a summary where a program declared which value stands for it."""
 
 
 def foreign_record(run: Mirrored) -> RunRecord:
@@ -32,7 +35,7 @@ def foreign_record(run: Mirrored) -> RunRecord:
         ValidationError: what W&B knows of it is nothing that a record can hold, such as a start in the year 1.
     """
     client = run.client
-    start = min(run.start, client.started) if client.started else run.start
+    start = _start(run, client)
     title = short_name(run.display_name)
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", title).strip("-.")[:64] or run.wandb_id
     config, rest = parted(settings_of(run.config), frozenset({run.display_name, run.wandb_id, title}))
@@ -59,9 +62,6 @@ def foreign_record(run: Mirrored) -> RunRecord:
         declared=_declared(run, client, metrics),
         wandb_id=run.wandb_id,
     )
-
-
-_ENDED = (Status.FINISHED, Status.EARLY_STOPPED, Status.ABORTED)
 
 
 def settings_of(config: Mapping[str, Any]) -> dict[str, Scalar]:
@@ -97,6 +97,16 @@ def _plain(value: Any) -> Any:
     return [_plain(one) for one in value] if isinstance(value, list) else value
 
 
+def _start(run: Mirrored, client: Client) -> datetime:
+    """When it began, by the client's clock, which every source has; `wandb sync` may come to a server weeks later.
+
+    A client that went on with a run says only when it did that.
+    """
+    if client.started is None:
+        return run.start
+    return min(run.start, client.started) if client.resumed else client.started
+
+
 def _end(run: Mirrored, client: Client, start: datetime) -> datetime | None:
     """When it ended, by the client's own count of seconds, which every source has; if resumed, by who heard of it."""
     if run.status not in _ENDED:
@@ -124,12 +134,8 @@ def _failure(run: Mirrored) -> Failure | None:
 
 def _declared(run: Mirrored, client: Client, metrics: Mapping[str, float]) -> tuple[Declared, ...]:
     """What its sweep is after, then what it said itself."""
-    logged = [re.sub(rf"\.({'|'.join(_AGGREGATED)})$", "", key) for key in metrics]
-    said = client.declared(sorted({*metrics, *logged}))
+    said = client.declared(sorted({_AGGREGATED.sub("", key) for key in metrics}))
     return (run.objective, *said) if run.objective else said
-
-
-_AGGREGATED = ("min", "max", "mean", "best", "last", "first")
 
 
 def _data_digest(config: Mapping[str, Scalar]) -> str | None:

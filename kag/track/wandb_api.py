@@ -12,7 +12,7 @@ from typing import Any
 
 from kag.errors import RecordError
 from kag.track.mirror import known_runs
-from kag.track.mirrored import Mirrored, where_of
+from kag.track.mirrored import CLIENT_KEY, Mirrored, where_of
 from kag.track.record import Declared, Status
 from kag.track.source import Found, WholeSource
 from kag.track.wandb_beside import Beside, beside, objectives
@@ -99,7 +99,7 @@ def _mirrored(answer: Any, others: Beside, sweeps: Mapping[str, Declared]) -> Mi
         display_name=answer.name or answer.id,
         start=_moment(answer.created_at, answer.id, "start"),
         status=STATUS.get(answer.state, Status.RUNNING),
-        config=answer.rawconfig,
+        config={**answer.config, CLIENT_KEY: others.said},
         summary=answer.summary_metrics,
         tags=tuple(answer.tags or ()),
         notes=answer.notes or "",

@@ -1,12 +1,17 @@
-"""What the Api gives of a run only run by run, asked for a whole project: exit code, artifacts used, the patch."""
+"""What the Api does not give of a run, or only run by run, asked for a whole project at once.
+
+That is the exit code, the artifacts that were used, whether there is a patch, and what the client says of itself.
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from kag.track.attempts import PATCH
+from kag.track.client import SAID
 from kag.track.mirrored import Used
 from kag.track.objective import objective_of
 from kag.track.record import Declared
@@ -23,6 +28,7 @@ query RunsBeside($entity: String!, $project: String!, $after: String) {{
     page: runs(first: {_PAGE}, after: $after) {{
       edges {{ node {{
         name exitcode
+        wandbConfig(keys: {json.dumps(SAID)})
         files(first: 1, names: ["{PATCH}"]) {{ edges {{ node {{ name sizeBytes }} }} }}
         inputArtifacts(first: 100) {{ edges {{ node {{
           id versionIndex
@@ -54,6 +60,8 @@ class Beside:
     exit_code: int | None = None
     has_patch: bool = False
     used: tuple[Used, ...] = ()
+    said: Mapping[str, Any] = field(default_factory=dict)
+    """What the client says of itself; see `kag.track.client`."""
 
 
 def beside(api: Api, path: str) -> dict[str, Beside]:
@@ -88,6 +96,7 @@ def _beside(node: Mapping[str, Any], path: str) -> Beside:
         exit_code=node["exitcode"],
         has_patch=any(int(file["sizeBytes"] or 0) for file in patches),
         used=tuple(_used(artifact, path) for artifact in artifacts),
+        said=json.loads(node["wandbConfig"] or "{}"),
     )
 
 

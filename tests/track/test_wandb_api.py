@@ -17,7 +17,7 @@ ANSWER = {
     "created_at": "2025-10-20T17:19:10Z",
     "state": "finished",
     "heartbeat_at": "2025-10-20T17:20:10Z",
-    "rawconfig": {"lr": 0.1},
+    "config": {"lr": 0.1},
     "group": None,
     "job_type": "",
     "commit": None,
