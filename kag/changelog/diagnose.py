@@ -12,7 +12,8 @@ from kag.changelog.entry import Entry, Siblings
 from kag.changelog.logged import Logged
 from kag.changelog.rules import attention, averaging, course, ending, evaluation, gate, lineage, progress, repeats
 from kag.finding import Finding, Severity
-from kag.view.metrics import OWN, Metric
+from kag.view.metrics import OWN as OWN_METRICS
+from kag.view.metrics import Metric
 from kag.view.results import measured_column
 
 OwnRule = Callable[[Logged], Iterator[Finding]]
@@ -94,7 +95,7 @@ def entry_of(run: Logged, notes: str = "") -> Entry:
 def values_of(run: Logged) -> dict[Metric, float | None]:
     """What stands for a run of another program, by the metrics that count; of kag's own runs typed results say it."""
     entry = Entry(run.record, courses=run.courses)
-    return {one: entry.measured(one) for one in run.metrics if one not in OWN} if run.record.foreign else {}
+    return {one: entry.measured(one) for one in run.metrics if one not in OWN_METRICS} if run.record.foreign else {}
 
 
 def values_side_by_side(runs: Sequence[Logged]) -> dict[str, tuple[str, ...]]:
