@@ -53,9 +53,7 @@ def caveat(run: Logged) -> Iterator[Finding]:
 
 
 def highest_so_far(entry: Entry, siblings: Siblings) -> Iterator[Finding]:
-    """No earlier run reached its value of the metric by which runs are judged; whether that is more than chance was not
-    tested.
-    """
+    """No earlier run reached its value of the metric that runs are judged by; nothing is tested."""
     metric = siblings.judged_by(entry)
     before = siblings.best_before(entry, metric) if metric else None
     if metric is None or before is None:
