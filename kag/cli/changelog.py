@@ -25,6 +25,17 @@ DOCUMENT = Path("MODEL_CHANGELOG.md")
 PLANNED_SPECS = Path("specs/planned")
 """Folder of planned specs inside the folder of runs."""
 
+Metrics = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="A column of its own, repeatable: val/accuracy:max, loss:min, val/f1:max:last. The document keeps it.",
+        metavar="NAME[:max|:min][:best|:last]",
+    ),
+]
+Force = Annotated[bool, typer.Option("--force", help="With --format: replace a file that this command did not write.")]
+EXAMPLES = """Examples: kag changelog --source runs --write MODEL_CHANGELOG.md; kag changelog --source wandb:team/mnist
+--metric val/accuracy:max --metric loss --write LOG.md"""
+
 Runs = Annotated[Path, typer.Option("--runs", help="Folder of runs.", metavar="DIR")]
 
 
@@ -37,7 +48,7 @@ class Format(StrEnum):
     HTML = "html"
 
 
-@app.callback(invoke_without_command=True, epilog="Example: kag changelog --source runs --write MODEL_CHANGELOG.md")
+@app.callback(invoke_without_command=True, epilog=EXAMPLES)
 def changelog(
     context: typer.Context,
     source: Annotated[
@@ -58,32 +69,17 @@ def changelog(
     until: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Last day that is shown.")] = None,
     tag: Annotated[list[str] | None, typer.Option(help="Only with this tag; repeated, with all of them.")] = None,
     sweep: Annotated[str | None, typer.Option(help="Only the trials of this sweep.", metavar="ID")] = None,
-    metric: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="A column of its own, repeatable: val/accuracy:max, loss:min, val/f1:max:last. The document keeps it.",
-            metavar="NAME[:max|:min][:best|:last]",
-        ),
-    ] = None,
-    force: Annotated[
-        bool, typer.Option("--force", help="With --format: replace a file that this command did not write.")
-    ] = False,
+    metric: Metrics = None,
+    force: Force = False,
     verbatim: Annotated[
         bool, typer.Option("--verbatim", help="Rows that were imported from a hand-kept log as they stood there.")
     ] = False,
 ) -> None:
     """Rebuild the model change log: print it, or write it between the markers of a document.
 
-    Numbers come from records, claims from rules. Notes that were changed in the table go back to their runs.
-
-    Of runs of other programs the columns are metrics, which a line above the table explains: those of --metric, else
-    those that the document keeps in its marker, else the sweep's, declared ones (define_metric) and common names.
-
-    Examples:
-
-      kag changelog --source wandb:team/mnist --metric val/accuracy:max --metric loss --write LOG.md
-
-      kag changelog --source wandb:team/mnist --check --write LOG.md
+    Numbers come from records, claims from rules. Notes that were changed in the table go back to their runs. Of runs
+    of other programs the columns are metrics, which a line above the table explains: those of --metric or of the
+    document's marker, else the sweep's, declared ones (define_metric) and common names.
     """
     if context.invoked_subcommand is not None:
         return
@@ -110,11 +106,16 @@ def changelog(
 
         echo(unified_diff(found, wanted, str(file)), nl=False)
     if check and stale:
-        words = "".join(f" --metric {word}" for word in options.metrics)
-        echo(f"{file} is stale; `kag changelog --source {source}{words} --write {file}` renews it", err=True)
-        raise typer.Exit(1)
+        raise _stale(source, file, options)
     if not dry:
         echo(f"{file} {'written' if stale else 'is up to date'}", err=True)
+
+
+def _stale(source: str, file: Path, options: Options) -> typer.Exit:
+    """Say how a document is renewed."""
+    words = "".join(f" --metric {word}" for word in options.metrics)
+    echo(f"{file} is stale; `kag changelog --source {source}{words} --write {file}` renews it", err=True)
+    return typer.Exit(1)
 
 
 @app.command("import", epilog="Example: kag changelog import MODEL_CHANGELOG_OCT2025.md --runs runs")
