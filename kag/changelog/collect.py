@@ -13,6 +13,7 @@ from kag.changelog.diagnose import entry_of
 from kag.changelog.entry import Entry, Siblings
 from kag.changelog.logged import Logged
 from kag.changelog.repository import Repository
+from kag.changelog.touched import with_touched
 from kag.errors import RecordError
 from kag.track.folder import RunFolder
 from kag.track.folders import FolderSource
@@ -52,8 +53,10 @@ def collect(source: RunSource, repository: Repository | None = None, asked: Sequ
             entries.append(found)
         else:
             broken = [*broken, found]
-    fixes = _fixes([entry.record for entry in entries], repository) if repository else {}
-    return Siblings(tuple(entries), fixes, tuple(broken), metrics)
+    if repository is None:
+        return Siblings(tuple(entries), {}, tuple(broken), metrics)
+    fixes = _fixes([entry.record for entry in entries], repository)
+    return with_touched(Siblings(tuple(entries), fixes, tuple(broken), metrics), repository)
 
 
 def _entries(

@@ -88,6 +88,8 @@ class Siblings:
     """What is wrong with the runs that are left out."""
     metrics: Sequence[Metric] = OWN
     """Those that count."""
+    told_files: Mapping[str, str] = field(default_factory=dict)
+    """Of other programs: run id -> what a document says of the files that were touched."""
 
     @cached_property
     def by_id(self) -> dict[str, Entry]:

@@ -22,6 +22,8 @@ from kag.changelog.table import Row
 from kag.track.markdown import COLUMNS
 from kag.view.metrics import OWN, Metric
 
+FILES = COLUMNS.index("Files Touched")
+
 _MARK = re.compile(r"<!-- note (?P<run>[0-9a-f]{12}) (?P<generated>[0-9a-f]{12}) (?P<note>[0-9a-f]{12}) -->")
 _PIPE = re.compile(r"(?<!\\)\|")
 _LEGEND = re.compile(r"^(?P<text>.*) <!-- metrics (?P<legend>[0-9a-f]{12}) (?P<headings>[0-9a-f]{12}) -->$")
@@ -130,10 +132,14 @@ def verbatim_line(entry: Entry) -> str | None:
 def generated_cells(row: Row) -> tuple[str, ...]:
     """The cells without the note."""
     parts = parts_of(row, files=FILES_SHOWN)
-    texts = (joined(text, escape, _code) for text in (parts.date_and_run, parts.key_changes, parts.files))
+    begun, changed, files = (
+        joined(text, escape, _code) for text in (parts.date_and_run, parts.key_changes, parts.files)
+    )
+    if row.told_files.endswith(f"; {files}"):
+        files = row.told_files
     values = [f"**{one.text}**" if one.highest_so_far else one.text for one in parts.values]
     said = "; ".join([*values[-1:], *map(escape, sentences(row, parts))])
-    return (*texts, *values[:-1], " ".join(part for part in (said, _trials(parts.trials)) if part))
+    return (begun, changed, files, *values[:-1], " ".join(part for part in (said, _trials(parts.trials)) if part))
 
 
 def _split(text: str) -> tuple[str, ...]:

@@ -66,7 +66,7 @@ def parts_of(row: Row, *, files: int | None = None) -> Parts:
     return Parts(
         date_and_run=_shown(_date_and_run(row)),
         key_changes=_shown(_key_changes(row)),
-        files=_shown(_code_of(row) if entry.record.foreign else _files_touched(entry, files)),
+        files=_shown(_code_of(row, files) if entry.record.foreign else _files_touched(entry, files)),
         values=tuple(_value(row, metric) for metric in row.metrics),
         status=_status_word(entry),
         note=body(entry.notes),
@@ -119,13 +119,14 @@ def _key_changes(row: Row) -> Text:
     return _between([text for text in ((said,), (changes, *against)) if text[0]], "; ") or (MISSING,)
 
 
-def _code_of(row: Row) -> Text:
-    """Of another program's run nobody knows which files it stood on, but the commit that its client has sent."""
+def _code_of(row: Row, most: int | None) -> Text:
+    """The commit that another program's client has sent, behind the files that changed since, if git knows them."""
     git = row.entry.record.git
     if git is None:
         return (MISSING,)
     came = (" after ", Code(commit(row.since))) if row.since and row.since != git.commit else ()
-    return ("commit ", Code(commit(git.commit)), *came, *(("; uncommitted changes",) if git.dirty else ()))
+    stands = ("commit ", Code(commit(git.commit)), *came, *(("; uncommitted changes",) if git.dirty else ()))
+    return _between([part for part in (_files(git.touched, most), stands) if part], "; ")
 
 
 def _files_touched(entry: Entry, most: int | None) -> Text:

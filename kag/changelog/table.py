@@ -58,6 +58,8 @@ class Row:
     """What the changes are against, where that is not the parent that the run names."""
     since: str | None = None
     """Commit of the run that it is compared with."""
+    told_files: str = ""
+    """What a document says of the files that were touched since, which counts where git cannot say."""
     trials: tuple[Entry, ...] = ()
     """The other trials of the sweep, best first."""
     searched: Mapping[str, str] = field(default_factory=dict)
@@ -92,6 +94,7 @@ def _row(entry: Entry, siblings: Siblings, trials: tuple[Entry, ...]) -> Row:
         highest_so_far=siblings.highest_so_far(entry),
         against=siblings.against(entry),
         since=compared.before.git.commit if compared and compared.before.git else None,
+        told_files=siblings.told_files.get(entry.id, ""),
         trials=trials,
         searched=settings_apart([one.record for one in (entry, *trials)]) if trials else {},
     )

@@ -19,6 +19,7 @@ from kag.changelog.repository import Repository
 from kag.changelog.stamp import is_known, remember, stamp
 from kag.changelog.structure import plan_list, plans, structure
 from kag.changelog.table import Choice, table
+from kag.changelog.touched import with_told
 from kag.errors import RecordError, StorageError, UserError
 from kag.text import joined
 from kag.track.atomic import storing, write_atomically
@@ -132,6 +133,7 @@ def next_version(file: Path, siblings: Siblings, options: Options) -> Version:
         text = keeping(text, tuple(map(canonical, options.metrics)), where=where)
     region = regions(text, where=where)[TABLE]
     inside = text[region.start : region.end]
+    siblings = with_told(siblings, inside)
     notes = edits(inside, siblings, where=where, first_line=region.first_line)
     merged = with_notes(siblings, notes) if notes else siblings
     contents = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,13 @@ from kag.changelog.document import TABLE, keeping, marker, regions
 from kag.changelog.formats import as_csv, as_html, as_json
 from kag.changelog.kept import asked, kept
 from kag.changelog.markdown import render
+from kag.changelog.repository import Repository
 from kag.changelog.table import table
 from kag.changelog.write import Options, update
 from kag.cli.main import app
 from kag.errors import RecordError, UserError
 from kag.track.folders import FolderSource
+from kag.track.record import GitFacts
 from tests.changelog.foreign_logs import ForeignSource, five, foreign, run, steps
 from tests.changelog.run_logs import make_folder, options, parsed, run_record
 
@@ -293,3 +296,49 @@ def test_metrics_of_kag_and_of_others_stand_side_by_side() -> None:
     assert own[3:6] == ["<strong>0.300</strong>", "0.400", "-"]
     assert others[0][3:6] == ["-", "-", "<strong>0.81</strong>"]
     assert others[0][1] == "-", "a run of kag is not the run before a program's own"
+
+
+@dataclass(frozen=True)
+class Commits(Repository):
+    """A repository that has two commits, or none."""
+
+    known: bool = True
+
+    def changed(self, first: str, last: str) -> list[str] | None:
+        return ["b.py", "a.py"] if self.known and (first[0], last[0]) == ("1", "2") else None
+
+
+def committed(folder: Path) -> FolderSource:
+    """Four runs: two on a first commit, one on a second, one on that with changes."""
+    stands = [("1", False), ("1", False), ("2", False), ("2", True)]
+    for n, (digit, dirty) in enumerate(stands):
+        git = GitFacts(commit=digit * 40, dirty=dirty)
+        make_folder(folder / "runs", foreign(n, f"r{n}", steps(loss=[n + 2.0, n + 1.0]), git=git, config={"n": n}))
+    return FolderSource(folder / "runs")
+
+
+def test_files_touched_lie_between_the_commits_that_clients_sent(tmp_path: Path) -> None:
+    source = committed(tmp_path)
+    siblings = collect(source, Commits(tmp_path))
+    first, second = f"<code>{'1' * 10}</code>", f"<code>{'2' * 10}</code>"
+    assert [row[2] for row in parsed(render(table(siblings), siblings.metrics)).tables[0][1:]] == [
+        f"commit {first}",
+        f"commit {first}",
+        f"<code>a.py</code>, <code>b.py</code>; commit {second} after {first}",
+        f"commit {second}; uncommitted changes",
+    ]
+
+
+def test_a_document_keeps_what_it_says_of_files_where_git_cannot_say(tmp_path: Path) -> None:
+    source, file, plain = committed(tmp_path), tmp_path / "LOG.md", options(tmp_path)
+    with_git, without = (replace(plain, repository=Commits(tmp_path, known)) for known in (True, False))
+    update(source, file, with_git)
+    text = file.read_text()
+    assert not update(source, file, without, dry=True).stale
+    update(source, file, without)
+    assert file.read_text() == text
+    file.unlink()
+    update(source, file, without)
+    assert f"| commit `{'2' * 10}` after `{'1' * 10}` |" in file.read_text(), "what was never known is not made up"
+    update(source, file, with_git)
+    assert file.read_text() == text
