@@ -30,7 +30,8 @@ ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
 SPEC, SWEEPS = ROOT / "runs" / "specs" / "README.md", ROOT / "sweeps" / "README.md"
 FORENSICS, EXTENDING = ROOT / "kag" / "changelog" / "README.md", ROOT / "kag" / "README.md"
-PAGES = [README, SPEC, FORENSICS, SWEEPS, EXTENDING]
+ANY_PROGRAM = ROOT / "kag" / "track" / "README.md"
+PAGES = [README, SPEC, FORENSICS, SWEEPS, EXTENDING, ANY_PROGRAM]
 WIDE = {"COLUMNS": "200", "NO_COLOR": "1"}
 
 

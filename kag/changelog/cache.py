@@ -35,13 +35,16 @@ class Item(BaseModel):
     version: Version
     status: Status
     """How the run stood, which can change without a change of its files."""
+    metrics: str
+    """Those that counted, where the rules looked at them: of another program's run."""
     course: Course
+    courses: dict[str, Course]
     findings: tuple[Finding, ...]
     former: tuple[Course, ...]
 
-    def fits(self, record: RunRecord, version: Version) -> bool:
-        """Whether it was made of this run as it stands."""
-        return (self.version, self.status) == (version, record.status)
+    def fits(self, record: RunRecord, version: Version, metrics: str) -> bool:
+        """Whether it was made of this run as it stands, by these metrics."""
+        return (self.version, self.status, self.metrics) == (version, record.status, metrics)
 
 
 class _Content(BaseModel):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from multiprocessing import get_context
 
 from kag.changelog.cache import Item, Version, keep_items, read_items, version_of
@@ -14,12 +15,14 @@ from kag.changelog.logged import Logged
 from kag.changelog.repository import Between, NotKnown, Repository
 from kag.changelog.rules.ending import broken_file
 from kag.changelog.structure import GROUPS
+from kag.changelog.touched import with_touched
 from kag.errors import RecordError
 from kag.track.folder import RunFolder
 from kag.track.folders import FolderSource
 from kag.track.hold import as_it_stands
 from kag.track.record import RunRecord
 from kag.track.source import RunSource
+from kag.view.metrics import Metric, chosen
 
 FEWEST_RUNS = 250
 """Unread runs that are worth a process."""
@@ -28,15 +31,25 @@ CHUNK = 50
 """Runs that a process takes at a time."""
 
 
-def collect(source: RunSource, repository: Repository | None = None) -> Siblings:
+def collect(source: RunSource, repository: Repository | None = None, asked: Sequence[str] = ()) -> Siblings:
     """Every run of a source, what is wrong with those that are left out, and the commits that mended what made a run
     abort.
 
+    Args:
+        source: where the runs are.
+        repository: where commits are looked up; nowhere if there is none.
+        asked: the metrics that a person wants to count; see `chosen`.
+
     Raises:
         RecordError: the source itself cannot be read.
+        UserError: no run has a metric that was asked for.
     """
     records, broken = source.readable()
-    read = _of_folders(source, records) if isinstance(source, FolderSource) else _entries(source, records)
+    metrics = chosen(records, asked)
+    if isinstance(source, FolderSource):
+        read = _of_folders(source, records, metrics)
+    else:
+        read = _entries(source, records, metrics)
     entries: list[Entry] = []
     for one in read:
         if isinstance(one, Entry):
@@ -46,26 +59,34 @@ def collect(source: RunSource, repository: Repository | None = None) -> Siblings
     found = [entry.record for entry in entries]
     between = _looked_up(found, repository) if repository else Between()
     fixes = {} if isinstance(between, NotKnown) else _fixes(found, between)
-    return Siblings(tuple(entries), fixes, tuple(broken), between)
+    siblings = Siblings(tuple(entries), fixes, tuple(broken), between, metrics)
+    return with_touched(siblings, repository) if repository else siblings
 
 
-def _entries(source: RunSource, records: Sequence[RunRecord]) -> Iterator[Entry | RecordError]:
+def _entries(
+    source: RunSource, records: Sequence[RunRecord], metrics: Sequence[Metric]
+) -> Iterator[Entry | RecordError]:
     for record in records:
         try:
-            yield entry_of(Logged(record, source.history(record.id)), source.notes(record.id))
+            yield entry_of(Logged(record, source.history(record.id), metrics), source.notes(record.id))
         except RecordError as error:
             yield error
 
 
-def _of_folders(source: FolderSource, records: Sequence[RunRecord]) -> Iterator[Entry | RecordError]:
+def _of_folders(
+    source: FolderSource, records: Sequence[RunRecord], metrics: Sequence[Metric]
+) -> Iterator[Entry | RecordError]:
     folders = {record.id: RunFolder(source.runs / record.id) for record in records}
     versions = {run: version_of(folder.record_file, folder.history_file) for run, folder in folders.items()}
     before = read_items(source.runs)
     known = {
-        one.id: before[one.id] for one in records if one.id in before and before[one.id].fits(one, versions[one.id])
+        one.id: before[one.id]
+        for one in records
+        if one.id in before and before[one.id].fits(one, versions[one.id], _made_with(one, metrics))
     }
     unread = [run for run in folders if run not in known]
-    fresh = dict(zip(unread, _read([folders[run] for run in unread], [versions[run] for run in unread]), strict=True))
+    found = _read([folders[run] for run in unread], [versions[run] for run in unread], metrics)
+    fresh = dict(zip(unread, found, strict=True))
     read = known | fresh
     for record in records:
         yield _entry(record, read[record.id], folders[record.id])
@@ -78,29 +99,44 @@ def _entry(record: RunRecord, item: Item | RecordError, folder: RunFolder) -> En
     if isinstance(item, RecordError):
         return item
     try:
-        return Entry(record, item.course, item.findings, folder.notes(), item.former)
+        return Entry(record, item.course, item.findings, folder.notes(), item.former, item.courses)
     except RecordError as error:
         return error
 
 
-def _read(folders: Sequence[RunFolder], versions: Sequence[Version]) -> Iterator[Item | RecordError]:
+def _read(
+    folders: Sequence[RunFolder], versions: Sequence[Version], metrics: Sequence[Metric]
+) -> Iterator[Item | RecordError]:
     """Read records and histories and ask the rules, in several processes where there are many."""
     processes = min(len(os.sched_getaffinity(0)), len(folders) // FEWEST_RUNS)
+    item = partial(_item, metrics)
     if processes < 2:
-        yield from map(_item, folders, versions)
+        yield from map(item, folders, versions)
         return
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-        yield from pool.map(_item, folders, versions, chunksize=CHUNK)
+        yield from pool.map(item, folders, versions, chunksize=CHUNK)
 
 
-def _item(folder: RunFolder, version: Version) -> Item | RecordError:
+def _item(metrics: Sequence[Metric], folder: RunFolder, version: Version) -> Item | RecordError:
     try:
         record = as_it_stands(folder, folder.read_record())
-        entry = entry_of(Logged(record, folder.history()))
+        entry = entry_of(Logged(record, folder.history(), metrics))
     except RecordError as error:
         return error
-    said = entry.findings
-    return Item(version=version, status=record.status, course=entry.course, findings=said, former=entry.former)
+    return Item(
+        version=version,
+        status=record.status,
+        metrics=_made_with(record, metrics),
+        course=entry.course,
+        courses=dict(entry.courses),
+        findings=entry.findings,
+        former=entry.former,
+    )
+
+
+def _made_with(record: RunRecord, metrics: Sequence[Metric]) -> str:
+    """What an entry depends on beside the files of its run; of kag's own runs the same is said whatever counts."""
+    return repr(metrics) if record.foreign else ""
 
 
 def _looked_up(records: Sequence[RunRecord], repository: Repository) -> Between | NotKnown:

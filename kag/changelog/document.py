@@ -3,39 +3,18 @@
 <!-- kag:changelog:begin -->
 (the table)
 <!-- kag:changelog:end -->
-
-A marker may carry words, `NAME=VALUE`. `printed` in the end marker of a list is the digest of the list as it was
-printed: it tells a list that a person has typed into. A marker is a line of its own; one inside a block of code, a
-list, a quote or back-ticks is text.
 """
 
 from __future__ import annotations
 
 import difflib
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
-from urllib.parse import quote, unquote
-
-from markdown_it import MarkdownIt
 
 from kag.changelog.cells import digest
+from kag.changelog.marker import LISTS, TABLE, Marker, broken, marker, markers, place
 from kag.errors import RecordError
-
-TABLE, STRUCTURE, PLANNED = "changelog", "structure", "planned"
-SECTIONS = (TABLE, STRUCTURE, PLANNED)
-LISTS = (STRUCTURE, PLANNED)
-"""Regions whose lines carry no digests of their own, as the rows of the table do."""
-
-BYTE_ORDER_MARK = "\ufeff"
-
-PRINTED = "printed"
-"""Word of an end marker."""
-
-_ANY_MARKER = re.compile(r"(?<!`)<!--\s*kag:.*?(?:-->|$)", re.MULTILINE)
-_MARKER = re.compile(r"<!-- kag:(?P<section>[a-z]+):(?P<end>begin|end)(?P<words>(?: [a-z]+=[^\s>]*)*) -->")
-_LONE_RETURN = re.compile(r"\r(?!\n)")
 
 NEW = """# Model change log
 
@@ -68,23 +47,6 @@ class Content(NamedTuple):
     """Whether all of `inside` is known to be generated."""
 
 
-Words = tuple[tuple[str, str], ...]
-"""Names and values, in order; a name may come several times."""
-
-
-@dataclass(frozen=True)
-class Marker:
-    """A line that begins or ends a region."""
-
-    section: str
-    is_end: bool
-    words: Words
-    line: tuple[int, int]
-    """Offsets of its line and of the next one."""
-    span: tuple[int, int]
-    """Offsets of the marker itself, without blanks around it."""
-
-
 @dataclass(frozen=True)
 class Region:
     """What lies between a pair of markers."""
@@ -108,9 +70,14 @@ class Region:
         """What stands there, with plain line ends and no blank line around it."""
         return text[self.start : self.end].replace("\r\n", "\n").strip("\n")
 
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """Of the table: those that its marker keeps, as a person wrote them."""
+        return self.begin.metrics
+
     def is_as_printed(self, text: str) -> bool:
         """Whether it is what the end marker says was printed."""
-        return (PRINTED, digest(self.inside(text))) in self.last.words
+        return self.last.printed == digest(self.inside(text))
 
 
 def regions(text: str, *, where: str) -> dict[str, Region]:
@@ -122,18 +89,18 @@ def regions(text: str, *, where: str) -> dict[str, Region]:
     """
     found: dict[str, Region] = {}
     begin: Marker | None = None
-    for one in _markers(text, where):
-        place = _place(text, one.line[0], where)
+    for one in markers(text, where):
+        at = place(text, one.line[0], where)
         if not one.is_end and (begin or one.section in found):
             how = "twice" if one.section in found else "inside another one"
-            raise _broken(f"the region {one.section!r} begins {how}", place)
+            raise broken(f"the region {one.section!r} begins {how}", at)
         if one.is_end and (begin is None or begin.section != one.section):
-            raise _broken(f"the region {one.section!r} ends without having begun", place)
+            raise broken(f"the region {one.section!r} ends without having begun", at)
         if begin is not None:
             found[one.section] = Region(begin, one, text.count("\n", 0, begin.line[1]) + 1)
         begin = None if one.is_end else one
     if begin is not None:
-        raise _broken(f"the region {begin.section!r} does not end", _place(text, begin.line[1], where))
+        raise broken(f"the region {begin.section!r} does not end", place(text, begin.line[1], where))
     if TABLE not in found:
         raise RecordError(
             "has no place for the table",
@@ -165,6 +132,16 @@ def replaced(text: str, found: Mapping[str, Region], contents: Mapping[str, Cont
     return "".join([*parts, text[position:]])
 
 
+def keeping(text: str, metrics: Sequence[str], *, where: str) -> str:
+    """The document with metrics in the marker of its table in place of those that were kept there.
+
+    Raises:
+        RecordError: as `regions`.
+    """
+    start, end = regions(text, where=where)[TABLE].begin.span
+    return text[:start] + marker(TABLE, "begin", metrics) + text[end:]
+
+
 def unified_diff(before: str, after: str, name: str) -> str:
     """What would change, as `diff -u` has it; empty if nothing."""
     lines = difflib.unified_diff(
@@ -173,61 +150,6 @@ def unified_diff(before: str, after: str, name: str) -> str:
     return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)
 
 
-def marker(section: str, end: str, words: Words = ()) -> str:
-    """The line that begins or ends a region."""
-    said = "".join(f" {name}={quote(value, safe='/:,+@')}" for name, value in words)
-    return f"<!-- kag:{section}:{end}{said} -->"
-
-
 def _printed(end: Marker, content: str) -> str:
-    """An end marker with the digest of what stands before it now; its other words stay."""
-    others = tuple(word for word in end.words if word[0] != PRINTED)
-    return marker(end.section, "end", (*others, (PRINTED, digest(content.strip("\n")))))
-
-
-def _markers(text: str, where: str) -> Iterator[Marker]:
-    lines = _plain_lines(text)
-    for found in _ANY_MARKER.finditer(text):
-        if text.count("\n", 0, found.start()) not in lines:
-            continue
-        exact = _MARKER.fullmatch(found[0])
-        line_start = text.rfind("\n", 0, found.start()) + 1
-        line_end = text.find("\n", found.end())
-        after = len(text) if line_end < 0 else line_end + 1
-        place = _place(text, found.start(), where)
-        words = _words(exact["words"]) if exact else ()
-        if exact is None or exact["section"] not in SECTIONS or not all(map(_is_sound, words)):
-            known = [marker(section, end) for section in SECTIONS for end in ("begin", "end")]
-            nearest = difflib.get_close_matches(found[0], known, n=1)
-            raise _broken(f"{found[0]!r} is no marker of kag", place, next(iter(nearest), None))
-        if text[line_start:after].removeprefix(BYTE_ORDER_MARK).strip() != found[0]:
-            raise _broken(f"{found[0]} does not stand alone on its line", place)
-        yield Marker(exact["section"], exact["end"] == "end", words, (line_start, after), found.span())
-
-
-def _words(said: str) -> Words:
-    return tuple((name, unquote(value)) for name, _, value in (word.partition("=") for word in said.split()))
-
-
-def _is_sound(word: tuple[str, str]) -> bool:
-    """Whether nobody has typed into a word that kag wrote."""
-    return word[0] != PRINTED or re.fullmatch("[0-9a-f]{12}", word[1]) is not None
-
-
-def _plain_lines(text: str) -> set[int]:
-    """Numbers, from 0, of the lines in which markdown has neither code nor a list nor a quote."""
-    parser = MarkdownIt("commonmark")
-    parser.core.ruler.enableOnly(["normalize", "block"])
-    blocks = parser.parse(_LONE_RETURN.sub(" ", text.removeprefix(BYTE_ORDER_MARK)))
-    plain = (block.map for block in blocks if (block.type, block.level) in (("html_block", 0), ("inline", 1)))
-    return {line for first_and_end in plain if first_and_end for line in range(*first_and_end)}
-
-
-def _place(text: str, offset: int, where: str) -> str:
-    return f"{where}:{text.count(chr(10), 0, offset) + 1}"
-
-
-def _broken(what: str, where: str, nearest: str | None = None) -> RecordError:
-    return RecordError(
-        what, where=where, nearest=nearest, remedy="mend the markers; nothing is written while they are broken"
-    )
+    """An end marker with the digest of what stands before it now."""
+    return marker(end.section, "end", printed=digest(content.strip("\n")))

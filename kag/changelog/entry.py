@@ -7,10 +7,10 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, partial
 
 from kag.changelog.repository import Between, NotKnown
-from kag.compare.comparison import Comparison, against_parent
+from kag.compare.comparison import Comparison, against_parent, compare
 from kag.compare.highest import highest_before
 from kag.errors import RecordError
 from kag.finding import Finding
@@ -20,6 +20,8 @@ from kag.track.past import as_of, attempts
 from kag.track.record import RunRecord
 from kag.track.result import ExternalEvaluation, Result
 from kag.track.stated import Course
+from kag.view.changes import seed_alone, settings_of
+from kag.view.metrics import OWN, VAL, Metric, held
 from kag.view.results import headline
 from kag.view.words import NamedRuns
 
@@ -37,6 +39,8 @@ class Entry:
     notes: str = ""
     former: tuple[Course, ...] = ()
     """What its history came to before each resume."""
+    courses: Mapping[str, Course] = field(default_factory=dict)
+    """How each metric that counts went, by name; none for a run of kag's own, whose results say more."""
 
     @property
     def id(self) -> str:
@@ -63,6 +67,19 @@ class Entry:
         result = self.auprc(split)
         return None if result is None else result.value
 
+    def measured(self, metric: Metric) -> float | None:
+        """The number that stands for the run; None if it was not measured or is no number.
+
+        Where no history tells the best value, the one that W&B holds stands for it.
+        """
+        if metric.value == "delivered" and (result := headline(self.record, *metric.name.split("/", 1))):
+            return result.value
+        course = self.courses.get(metric.name, Course())
+        known = held(self.record, metric)
+        found = (course.best, known) if metric.value == "best" else (known, course.last)
+        value = next((one for one in found if one is not None), None)
+        return value if value is not None and math.isfinite(value) else None
+
     @property
     def average(self) -> Result | None:
         """Val AUPRC of the averaged weights as they came, delivered or not; None as for `auprc`."""
@@ -85,6 +102,10 @@ class Siblings:
     """What is wrong with the runs that are left out."""
     between: Between | NotKnown = field(default_factory=Between)
     """The commits between those that runs stand on, or why git cannot say."""
+    metrics: Sequence[Metric] = OWN
+    """Those that count."""
+    told_files: Mapping[str, str] = field(default_factory=dict)
+    """Of other programs: run id -> what a document says of the files that were touched."""
 
     @cached_property
     def by_id(self) -> dict[str, Entry]:
@@ -103,8 +124,13 @@ class Siblings:
         return self.by_id[found.id] if found else None
 
     def current_parent(self, entry: Entry) -> Entry | None:
-        """The run that this one is compared with, whatever became of it since, if it is known."""
-        return self.find(entry.record.parent, before=entry)
+        """The run that this one is compared with, whatever became of it since; see `NamedRuns.parent`."""
+        found = self._named.parent(entry.record)
+        return self.by_id[found.id] if found else None
+
+    def judged_by(self, entry: Entry) -> Metric | None:
+        """The metric by which a run stands above or below others of its kind: the first of which a goal is known."""
+        return self._judged_by[entry.record.foreign]
 
     def parent(self, entry: Entry) -> Entry | None:
         """The run that this one is compared with, as it stood when this one began, if it is known."""
@@ -116,10 +142,48 @@ class Siblings:
         parent = self.current_parent(entry)
         return against_parent(parent.record, entry.record) if parent else None
 
-    def best_before(self, entry: Entry) -> Entry | None:
-        """The run with the highest val AUPRC so far on the same data, as it stood when this run's number came about."""
-        record = self._best_before[entry.id]
+    def best_before(self, entry: Entry, metric: Metric = VAL) -> Entry | None:
+        """The run with the highest value (by its goal the lowest) so far on the same data, as it stood when this run's
+        number came about.
+        """
+        if metric not in self._bests:
+            self._bests[metric] = highest_before([one.record for one in self.entries], partial(self._height, metric))
+        record = self._bests[metric][entry.id]
         return replace(self.by_id[record.id], record=record) if record else None
+
+    def highest_so_far(self, entry: Entry) -> bool:
+        """Whether no earlier run reached its value, by the goal of the metric that it is judged by.
+
+        Of another program's run, one that differs from the highest before in nothing but the seed is none.
+        """
+        metric = self.judged_by(entry)
+        value = entry.measured(metric) if metric else None
+        before = self.best_before(entry, metric) if metric else None
+        if metric is None or value is None or before is None:
+            return value is not None
+        if entry.record.foreign and seed_alone(compare(before.record, entry.record).settings):
+            return False
+        highest = before.measured(metric)
+        return highest is None or metric.better(value, highest)
+
+    def against(self, entry: Entry) -> str:
+        """Words for the run that this one is compared with, where it names no parent itself; else empty."""
+        before = self._named.run_before(entry.record)
+        if before is None:
+            return ""
+        grouped = before.group is not None and before.group == entry.record.group
+        return "the run before in its group" if grouped else "the run before"
+
+    def alike(self, entry: Entry, *, but_seed: bool) -> Sequence[Entry]:
+        """Runs of other programs before this one with the same settings, the newest first.
+
+        Args:
+            but_seed: another seed is the same.
+        """
+        if not entry.record.foreign or not entry.record.config:
+            return ()
+        same = self._by_settings[but_seed][settings_of(entry.record, but_seed=but_seed)]
+        return [other for other in reversed(same) if (started(other), other.id) < (started(entry), entry.id)]
 
     def of_weights(self, digest: str) -> Entry | None:
         """The first run that holds weights with this digest, or held them before it was resumed."""
@@ -159,8 +223,33 @@ class Siblings:
         return NamedRuns(entry.record for entry in self.entries)
 
     @cached_property
-    def _best_before(self) -> dict[str, RunRecord | None]:
-        return highest_before([entry.record for entry in self.entries], _val)
+    def _bests(self) -> dict[Metric, dict[str, RunRecord | None]]:
+        """What `best_before` has worked out so far, by metric."""
+        return {}
+
+    def _height(self, metric: Metric, record: RunRecord) -> float | None:
+        """What stands for a run, the better the higher."""
+        value = replace(self.by_id[record.id], record=record).measured(metric)
+        return -value if value is not None and metric.goal == "min" else value
+
+    @cached_property
+    def _judged_by(self) -> dict[bool, Metric | None]:
+        """By whether a run is of another program."""
+        goals = [metric for metric in self.metrics if metric.goal]
+        kinds = {kind: [one for one in self.entries if one.record.foreign is kind] for kind in (False, True)}
+        return {
+            kind: next((one for one in goals if any(entry.measured(one) is not None for entry in entries)), None)
+            for kind, entries in kinds.items()
+        }
+
+    @cached_property
+    def _by_settings(self) -> dict[bool, dict[object, list[Entry]]]:
+        """Runs of other programs by their settings, and by all but the seed."""
+        found: dict[bool, dict[object, list[Entry]]] = {False: {}, True: {}}
+        for entry in (one for one in self.entries if one.record.foreign):
+            for but_seed, groups in found.items():
+                groups.setdefault(settings_of(entry.record, but_seed=but_seed), []).append(entry)
+        return found
 
     @cached_property
     def _by_weights(self) -> dict[str, Entry]:
@@ -202,11 +291,6 @@ class Siblings:
             if latest is None or started(entry) > started(latest):
                 latest = entry
         return found
-
-
-def _val(record: RunRecord) -> float | None:
-    result = headline(record, "val")
-    return None if result is None else result.value
 
 
 def started(entry: Entry) -> datetime:

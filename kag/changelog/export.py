@@ -17,10 +17,12 @@ from kag.changelog.repository import NotKnown
 from kag.changelog.rows import compared, require_filled
 from kag.changelog.rules.ending import broken_file
 from kag.changelog.table import Row, table
-from kag.changelog.write import Options, Version, require_replaceable, writing
+from kag.changelog.version import Options, Version
+from kag.changelog.write import require_replaceable, writing
 from kag.track.output import Kind, write_output
 from kag.track.reading import read_text
 from kag.track.source import RunSource
+from kag.view.metrics import Metric
 
 _HTML_ROW = re.compile(r"<tr><td>.*?</td>")
 
@@ -30,7 +32,8 @@ class Form:
     """A form of such a file."""
 
     kind: Kind
-    render: Callable[[Sequence[Row]], str]
+    render: Callable[[Sequence[Row], Sequence[Metric]], str]
+    """The rows as text, given the metrics that count."""
     rows: Callable[[str], Mapping[str, object]]
     """The rows of such a text, by what tells them apart."""
 
@@ -48,7 +51,7 @@ def _html_rows(text: str) -> dict[str, object]:
 
 
 FORMS: Mapping[str, Form] = {
-    "json": Form(JSON, as_json, _json_rows),
+    "json": Form(JSON, lambda rows, _: as_json(rows), _json_rows),
     "csv": Form(CSV, as_csv, _csv_rows),
     "html": Form(HTML, as_html, _html_rows),
 }
@@ -64,10 +67,10 @@ def update_export(source: RunSource, file: Path, form: Form, options: Options, *
         RecordError: the source cannot be read, or a filled table would become an empty one.
         UserError: the choice of runs names what is not there, or the file cannot be written.
     """
-    siblings = collect(source, options.repository)
+    siblings = collect(source, options.repository, options.metrics)
     require_known(options.choice, siblings)
     rows = table(siblings, options.choice)
-    found, wanted = read_text(file) if file.exists() else "", form.render(rows)
+    found, wanted = read_text(file) if file.exists() else "", form.render(rows, siblings.metrics)
     before = form.rows(found) if found and form.kind.is_own(file) else {}
     if not options.drop_rows:
         require_filled(before, rows, where=str(file), call=f"{options.call} --drop-rows")

@@ -8,8 +8,9 @@ import re
 from collections.abc import Callable
 
 from kag.changelog.cells import body, digest, unescape
+from kag.changelog.columns import headings
 from kag.changelog.entry import Entry, Siblings
-from kag.changelog.markdown import Line, generated_cells, parse, verbatim_line
+from kag.changelog.markdown import Line, generated_cells, headings_digest, parse, parse_head, verbatim_line
 from kag.changelog.table import table
 from kag.errors import RecordError
 from kag.track.markdown import COLUMNS
@@ -37,8 +38,13 @@ def edits(region: str, siblings: Siblings, *, where: str, first_line: int = 1) -
     by_hand = {parse(written).cells for entry in siblings.entries if (written := verbatim_line(entry))}
     changed: dict[str, str] = {}
     conflicts: list[str] = []
+    header = headings_digest(COLUMNS)
     for number, text in enumerate(region.split("\n"), start=first_line):
-        if not _is_row(text):
+        if (head := parse_head(text)) is not None:
+            header = head.headings
+            conflicts += [] if head.as_printed else [f"line {number}: the line above the table was changed by hand"]
+            continue
+        if not _is_row(text, header):
             continue
         line = parse(text)
         entry = by_digest.get(line.run or "")
@@ -74,11 +80,11 @@ def typed(before: str, is_own: Callable[[str], bool]) -> tuple[str, list[str]]:
     return text, [line.strip() for line in lines if line.strip() and is_own(line.strip())]
 
 
-def _is_row(text: str) -> bool:
-    """Whether a line is none of those that every table has: blank, the header, the ruler."""
+def _is_row(text: str, header: str) -> bool:
+    """Whether a line is none of those that every table has: blank, the header (by its digest), the ruler."""
     text = text.strip()
-    header = COLUMNS[0] in text[:40] and parse(text).cells == COLUMNS
-    return bool(text) and not header and not _RULER.fullmatch(text)
+    is_header = COLUMNS[0] in text[:40] and headings_digest(parse(text).cells) == header
+    return bool(text) and not is_header and not _RULER.fullmatch(text)
 
 
 def _take_note(line: Line, entry: Entry, changed: dict[str, str], number: int) -> list[str]:
@@ -98,7 +104,8 @@ def _changed_cells(line: Line, entry: Entry, siblings: Siblings, number: int) ->
     now = next((generated_cells(row) for row in table(siblings) if row.entry.id == entry.id), None)
     if now is not None and line.cells == parse(Line(now).text()).cells:
         return []
-    pairs = zip(COLUMNS, line.cells, now or COLUMNS, strict=False)
+    named = headings(siblings.metrics)
+    pairs = zip(named, line.cells, now or named, strict=False)
     texts = [
         f"    {name}\n      in the table: {found}\n      generated:    {own}"
         for name, found, own in pairs

@@ -7,6 +7,8 @@ constant number of times, whatever number of runs and commits there is.
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
@@ -26,6 +28,8 @@ _BRANCHES = ("--exclude=refs/stash", "--exclude=refs/notes/*", "--all")
 """Every commit that a clone of this repository can have, too."""
 
 _LOG = ("log", "--stdin", "--reverse", "--date-order", "--no-merges", "--no-renames", "--no-relative", "--name-only")
+_DIFF = ("diff-tree", "--stdin", "-r", "--no-renames", "--name-only", "-z")
+_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _SHAPE = ("--no-color", "--encoding=UTF-8", "--format=%x00%H%x1f%P%x1f%cs%x1f%s%x1f")
 
 
@@ -119,6 +123,24 @@ class Repository:
         said = self._ask("cat-file", "--batch-check", stdin="".join(f"{commit}\n" for commit in commits).encode())
         return {line.split()[0] for line in said.decode().splitlines() if line.split()[1] == "commit"}
 
+    def changed(self, pairs: Collection[tuple[str, str]]) -> dict[tuple[str, str], list[str]]:
+        """The files that differ between two commits, for every pair of which both are here.
+
+        Raises:
+            NotKnown: git cannot say.
+        """
+        trees = self._trees({commit for pair in pairs for commit in pair})
+        known = [pair for pair in pairs if trees.keys() >= set(pair)]
+        heads = [f"{trees[first]} {trees[last]}\n".encode() for first, last in known]
+        said = self._ask(*_DIFF, stdin=b"".join(heads)) if heads else b""
+        found: dict[tuple[str, str], list[str]] = {}
+        for pair, head, after in zip(known, heads, [*heads[1:], b""], strict=True):
+            said = said.removeprefix(head)
+            end = said.find(after) if after else len(said)
+            found[pair] = [os.fsdecode(file) for file in said[:end].split(b"\0") if file]
+            said = said[end:]
+        return found
+
     def texts(self, commits: Collection[str], folder: str) -> dict[str, list[str]]:
         """The files of a folder as they were at some commits, by the name of the file; empty where it was not there.
 
@@ -156,6 +178,13 @@ class Repository:
             size = int(head.split()[-1])
             yield said[:size]
             said = said[size + 1 :]
+
+    def _trees(self, commits: Iterable[str]) -> dict[str, str]:
+        """The tree of each commit that is here."""
+        asked = [commit for commit in commits if _COMMIT.fullmatch(commit)]
+        lines = "".join(f"{commit}^{{tree}}\n" for commit in asked).encode()
+        said = self._ask("cat-file", "--batch-check", stdin=lines).decode().splitlines() if asked else []
+        return {commit: line.split()[0] for commit, line in zip(asked, said, strict=True) if line.split()[1] == "tree"}
 
     def _require_whole(self) -> None:
         if self._ask("rev-parse", "--is-shallow-repository").strip() == b"true":

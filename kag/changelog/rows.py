@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from kag.changelog.cells import body, digest, unescape
 from kag.changelog.entry import Siblings
-from kag.changelog.markdown import HEAD_LINES, parse, verbatim_line
+from kag.changelog.markdown import parse, parted, verbatim_line
 from kag.changelog.repository import NotKnown
 from kag.changelog.rules.ending import NEXT_COMMIT, broken_file
 from kag.changelog.table import Row
@@ -70,11 +70,11 @@ def with_kept(rendered: str, before: Rows, shown: Sequence[Row], siblings: Sibli
             below.setdefault(last, []).append(text)
     if not below:
         return rendered, 0
-    lines = [(run, [text]) for run, text in _lines(rendered, siblings)]
-    for row, texts in lines[HEAD_LINES:]:
-        texts += below.get(row, [])
-    lines[HEAD_LINES - 1][1].extend(below.get(None, []))
-    return "".join(f"{text}\n" for _, texts in lines for text in texts), sum(map(len, below.values()))
+    head, rows = parted(rendered)
+    lines = [*below.get(None, [])]
+    for row, text in _lines(rows, siblings):
+        lines += [text, *(below.get(row, []) if row else [])]
+    return head + "".join(f"{text}\n" for text in lines), sum(map(len, below.values()))
 
 
 def tally(before: Rows, after: Rows, shown: Iterable[Row], kept: int) -> Tally:

@@ -14,6 +14,7 @@ from kag.compare.comparison import data_of, data_text
 from kag.finding import Finding
 from kag.track.record import Change, Status
 from kag.view.changes import settings_apart
+from kag.view.metrics import OWN, VAL, Metric
 
 
 @dataclass(frozen=True)
@@ -47,8 +48,20 @@ class Row:
     findings: tuple[Finding, ...] = ()
     changes: tuple[Change, ...] = ()
     """Against the parent; empty too where there is none."""
-    new_best: bool = False
-    """Whether no earlier run on the same data reached its val AUPRC."""
+    metrics: Sequence[Metric] = OWN
+    """Those that count: a column each."""
+    judged: Metric | None = VAL
+    """The one by which runs of its kind stand above or below one another."""
+    highest_so_far: bool = False
+    """Whether no earlier run on the same data reached its value of that metric, by the goal; nothing is tested. A seed
+    alone counts as none.
+    """
+    against: str = ""
+    """What the changes are against, where that is not the parent that the run names."""
+    since: str | None = None
+    """Commit of the run that it is compared with."""
+    told_files: str = ""
+    """What a document says of the files that were touched since, which counts where git cannot say."""
     trials: tuple[Entry, ...] = ()
     """The other trials of the sweep, best first."""
     searched: Mapping[str, str] = field(default_factory=dict)
@@ -64,7 +77,8 @@ class Row:
 def table(siblings: Siblings, choice: Choice | None = None) -> list[Row]:
     """Rows in the order of start time. A sweep is one row for all trials on the same data, at its first one's place."""
     shown = [entry for entry in siblings.entries if choice is None or choice.takes(entry)]
-    best = {group[0].id: group for group in map(_best_first, _groups(shown))}
+    ordered = (_best_first(group, siblings) for group in _groups(shown))
+    best = {group[0].id: group for group in ordered}
     rows = [_row(entry, siblings, tuple(best[entry.id][1:])) for entry in _in_order(best.values())]
     sweeps = Counter(row.entry.record.sweep for row in rows)
     return [replace(row, data=data_text(row.entry.record)) if _is_split(row, sweeps) else row for row in rows]
@@ -77,13 +91,16 @@ def planned(siblings: Siblings) -> list[Entry]:
 
 def _row(entry: Entry, siblings: Siblings, trials: tuple[Entry, ...]) -> Row:
     compared = siblings.against_parent(entry)
-    before, value = siblings.best_before(entry), entry.value("val")
-    highest = before.value("val") if before else None
     return Row(
         entry=entry,
         findings=tuple(diagnose(entry, siblings)),
         changes=compared.settings if compared else (),
-        new_best=value is not None and (highest is None or value > highest),
+        metrics=siblings.metrics,
+        judged=siblings.judged_by(entry),
+        highest_so_far=siblings.highest_so_far(entry),
+        against=siblings.against(entry),
+        since=compared.before.git.commit if compared and compared.before.git else None,
+        told_files=siblings.told_files.get(entry.id, ""),
         trials=trials,
         searched=settings_apart([one.record for one in (entry, *trials)]) if trials else {},
     )
@@ -104,17 +121,19 @@ def _groups(entries: Iterable[Entry]) -> list[list[Entry]]:
     return list(groups.values())
 
 
-def _best_first(group: list[Entry]) -> list[Entry]:
-    """Highest val AUPRC first; trials without one last, in their order.
+def _best_first(group: list[Entry], siblings: Siblings) -> list[Entry]:
+    """Best value of the metric by which they are judged first; trials without one last, in their order.
 
     Trials that deliver the same epoch, as in a sweep over averaging, come in the order of their averages.
     """
-    return sorted(group, key=_rank, reverse=True)
 
+    def rank(entry: Entry) -> tuple[float, float]:
+        metric, average = siblings.judged_by(entry), entry.average
+        value = entry.measured(metric) if metric else None
+        known = -math.inf if metric is None or value is None else -value if metric.goal == "min" else value
+        return known, average.value if average else -math.inf
 
-def _rank(entry: Entry) -> tuple[float, float]:
-    delivered, average = entry.auprc("val"), entry.average
-    return delivered.value if delivered else -math.inf, average.value if average else -math.inf
+    return sorted(group, key=rank, reverse=True)
 
 
 def _in_order(groups: Iterable[Sequence[Entry]]) -> list[Entry]:

@@ -15,7 +15,7 @@ from kag.errors import UserError
 from kag.view.terminal import Terminal, echo
 
 if TYPE_CHECKING:
-    from kag.changelog.write import Options, Version
+    from kag.changelog.version import Options, Version
     from kag.track.output import Output
     from kag.track.source import RunSource
 
@@ -24,6 +24,17 @@ app = typer.Typer(help="Rebuild the model change log from the tracked runs.")
 DOCUMENT = Path("MODEL_CHANGELOG.md")
 PLANNED_SPECS = Path("specs/planned")
 """Folder of planned specs inside the folder of runs."""
+
+Metrics = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="A column of its own, repeatable: val/accuracy:max, loss:min, val/f1:max:last. The document keeps it.",
+        metavar="NAME[:max|:min][:best|:last]",
+    ),
+]
+Force = Annotated[bool, typer.Option("--force", help="With --format: replace a file that this command did not write.")]
+EXAMPLES = """Examples: kag changelog --source runs --write MODEL_CHANGELOG.md; kag changelog --source wandb:team/mnist
+--metric val/accuracy:max --metric loss --write LOG.md"""
 
 Runs = Annotated[Path, typer.Option("--runs", help="Folder of runs.", metavar="DIR")]
 
@@ -37,7 +48,7 @@ class Format(StrEnum):
     HTML = "html"
 
 
-@app.callback(invoke_without_command=True, epilog="Example: kag changelog --source runs --write MODEL_CHANGELOG.md")
+@app.callback(invoke_without_command=True, epilog=EXAMPLES)
 def changelog(
     context: typer.Context,
     source: Annotated[
@@ -62,9 +73,8 @@ def changelog(
     drop_rows: Annotated[
         bool, typer.Option("--drop-rows", help="Rows with notes may go, and all rows at once.")
     ] = False,
-    force: Annotated[
-        bool, typer.Option("--force", help="With --format: replace a file that this command did not write.")
-    ] = False,
+    metric: Metrics = None,
+    force: Force = False,
     verbatim: Annotated[
         bool, typer.Option("--verbatim", help="Rows that were imported from a hand-kept log as they stood there.")
     ] = False,
@@ -72,13 +82,15 @@ def changelog(
     """Rebuild the model change log: print it, or write it between the markers of a document.
 
     Numbers come from records, claims from rules. Notes that were changed in the table go back to their runs; what
-    else was typed between the markers is kept, or refused.
+    else was typed between the markers is kept, or refused. Of runs of other programs the columns are metrics, which a
+    line above the table explains: those of --metric or of the document's marker, else the sweep's, declared ones
+    (define_metric) and common names.
     """
     if context.invoked_subcommand is not None:
         return
     from kag.changelog.repository import Repository
     from kag.changelog.table import Choice
-    from kag.changelog.write import Options
+    from kag.changelog.version import Options
     from kag.track.output import is_standard_output
     from kag.track.source import files_of, open_source
 
@@ -95,6 +107,7 @@ def changelog(
         verbatim=verbatim,
         drop_rows=drop_rows or show_diff,
         call=command_line(context, write=str(file), check=False, show_diff=False),
+        metrics=tuple(metric or ()),
     )
     runs = open_source(source)
     if write is None and not dry:
@@ -229,8 +242,10 @@ def _table(runs: RunSource, options: Options, form: Format) -> str:
     from kag.changelog.markdown import render
     from kag.changelog.table import table
 
-    siblings = collect(runs, options.repository)
+    siblings = collect(runs, options.repository, options.metrics)
     name_left_out(siblings.broken)
     require_known(options.choice, siblings)
     rows = table(siblings, options.choice)
-    return render(rows, verbatim=options.verbatim) if form is Format.MARKDOWN else FORMS[form].render(rows)
+    if form is Format.MARKDOWN:
+        return render(rows, siblings.metrics, verbatim=options.verbatim)
+    return FORMS[form].render(rows, siblings.metrics)

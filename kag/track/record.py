@@ -130,6 +130,8 @@ class Declared(Value):
     """Which of two values is better; None where it does not say."""
     summary: Literal["max", "min", "mean", "best", "last", "first", "none"] | None = None
     """Which value of the run stands for it."""
+    by: Literal["program", "sweep"] = "program"
+    """Who said it: the program, or the sweep that the run is a trial of."""
 
 
 class Found(Value):
@@ -207,6 +209,11 @@ class RunRecord(Value):
     """None for a run of another program and for one of a hand-kept log."""
     stated: Stated | None = None
     """None unless a person kept the log."""
+
+    @property
+    def foreign(self) -> bool:
+        """Whether another program logged it: no spec, no typed results, nothing that a person stated."""
+        return self.wandb_id is not None and self.found is None and self.stated is None
 
     @property
     def preflight(self) -> tuple[Finding, ...]:

@@ -10,12 +10,15 @@ from kag.track.value import Value
 
 
 class Course(Value):
-    """How val AUPRC went, and where the gate ended."""
+    """How a metric went (of kag's own runs val AUPRC), and where the gate ended."""
 
     best: float | None = None
+    """By the goal of the metric; None where nobody says which of two values is better."""
     best_epoch: int | None = None
     last: float | None = None
     last_epoch: int | None = None
+    unit: Literal["epoch", "step"] = "epoch"
+    """What `best_epoch` and `last_epoch` count: a program that logs no epochs has W&B's steps."""
     alpha: float | None = None
     """Mean alpha over the last third, or as a hand-kept log states it."""
 

@@ -10,6 +10,7 @@ from kag.track.past import time_spent
 from kag.track.record import Change, RunRecord, Source, told
 from kag.track.result import Result
 from kag.view.changes import change_texts, differing_settings
+from kag.view.metrics import Metric
 from kag.view.results import by_file, by_weights, headline, interval, measured, metrics_of
 
 
@@ -45,25 +46,43 @@ _OF_RUN: dict[str, Callable[[RunRecord], Cell]] = {
     "tags": lambda record: Cell(", ".join(record.tags)),
 }
 
+_OF_KAG = frozenset({"best epoch", "val AUPRC", "test AUPRC", "digest of weights"})
+"""What runs of other programs have nothing in."""
+
 RUN_COLUMNS = tuple(_OF_RUN)
 """What `runs_table` can show."""
 
 
 def runs_table(
-    records: Sequence[RunRecord], columns: Sequence[str] = RUN_COLUMNS, called: Mapping[str, str] | None = None
+    records: Sequence[RunRecord],
+    columns: Sequence[str] = RUN_COLUMNS,
+    called: Mapping[str, str] | None = None,
+    values: Mapping[str, Mapping[Metric, float | None]] | None = None,
 ) -> Table:
-    """One row a run, with the AUPRC of its delivered weights, or what a hand-kept log states.
+    """One row a run, with the AUPRC of its delivered weights, or what a hand-kept log states; of runs of other
+    programs with the metrics that count.
 
     Args:
         records: the runs.
         columns: some of `RUN_COLUMNS`, `run` first.
         called: run id -> what its curves are called.
+        values: run id -> what stands for a run of another program.
     """
-    rows = [[_OF_RUN[column](record) for column in columns] for record in records]
-    for record, row in zip(records, rows, strict=True):
-        word = (called or {}).get(record.id, record.id)
-        row[0] = Cell(record.id, under="" if word in (record.id, record.name) else word)
-    return Table(tuple(columns), tuple(map(tuple, rows)))
+    measured_by = metrics_shown(values or {})
+    own = not records or not all(record.foreign for record in records)
+    columns = [one for one in columns if own or one not in _OF_KAG]
+    rows = []
+    for record in records:
+        word, found = (called or {}).get(record.id, record.id), (values or {}).get(record.id, {})
+        cells = [_OF_RUN[column](record) for column in columns[1:]]
+        counted = [Cell(metric.text(found.get(metric))) for metric in measured_by]
+        rows.append((Cell(record.id, under="" if word in (record.id, record.name) else word), *cells, *counted))
+    return Table((*columns, *(metric.label for metric in measured_by)), tuple(rows))
+
+
+def metrics_shown(values: Mapping[str, Mapping[Metric, float | None]]) -> list[Metric]:
+    """The metrics of runs of other programs, in their order."""
+    return list(dict.fromkeys(metric for found in values.values() for metric in found))
 
 
 def results_table(results: Sequence[Result]) -> Table:

@@ -24,7 +24,8 @@ from typing import Any
 
 from kag.changelog import write
 from kag.changelog.table import Choice
-from kag.changelog.write import Options, update
+from kag.changelog.version import Options
+from kag.changelog.write import update
 from kag.track.atomic import atomic_path, sync_folder
 from kag.track.folders import FolderSource
 from kag.track.output import output_path, write_output

@@ -12,7 +12,7 @@ from markdown_it import MarkdownIt
 
 from kag import names
 from kag.changelog.repository import Repository
-from kag.changelog.write import Options
+from kag.changelog.version import Options
 from kag.errors import RecordError
 from kag.track.folder import RunFolder
 from kag.track.record import RunRecord, Status

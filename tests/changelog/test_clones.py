@@ -15,7 +15,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from kag.changelog.document import STRUCTURE, marker
+from kag.changelog.marker import STRUCTURE, marker
 from kag.cli import changelog
 from kag.errors import KagError
 from kag.track.record import Failure, GitFacts, Status

@@ -4,18 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kag.changelog.document import (
-    NEW,
-    PLANNED,
-    SECTIONS,
-    STRUCTURE,
-    TABLE,
-    Content,
-    marker,
-    regions,
-    replaced,
-    unified_diff,
-)
+from kag.changelog.document import NEW, Content, regions, replaced, unified_diff
+from kag.changelog.marker import PLANNED, SECTIONS, STRUCTURE, TABLE, marker
 from kag.errors import RecordError
 
 BEGIN, END = marker(TABLE, "begin"), marker(TABLE, "end")

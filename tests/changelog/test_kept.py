@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kag.changelog.document import NEW, PLANNED, STRUCTURE, TABLE, marker
+from kag.changelog.document import NEW
+from kag.changelog.marker import PLANNED, STRUCTURE, TABLE, marker
 from kag.changelog.repository import Between, Commit, NotKnown, Repository
 from kag.changelog.write import update
 from kag.errors import KagError

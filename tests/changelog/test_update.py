@@ -18,7 +18,7 @@ import kag
 from kag.changelog import stamp
 from kag.changelog.cache import CODE, FOLDER
 from kag.changelog.collect import collect
-from kag.changelog.document import TABLE, marker
+from kag.changelog.marker import TABLE, marker
 from kag.changelog.table import Choice
 from kag.changelog.write import add_note, update
 from kag.errors import RecordError

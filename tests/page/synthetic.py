@@ -17,7 +17,7 @@ from kag.server.tables import runs as run_table
 from kag.spec import build_spec
 from kag.spec.flat import flat
 from kag.track.folder import run_id
-from kag.track.mirror import END_KEY, START_KEY
+from kag.track.mirrored import END_KEY, START_KEY
 from kag.track.record import RunRecord, Scalar, Status
 from kag.track.result import Result
 

@@ -1,4 +1,4 @@
-"""How a run ended, and whether it is the best so far."""
+"""How a run ended, and whether it is the highest so far."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from itertools import pairwise
 
 from kag.changelog.entry import Entry, Siblings
 from kag.changelog.logged import Logged
-from kag.compare.comparison import COMPARED, data_of
+from kag.compare.comparison import COMPARED, compare, data_of
 from kag.finding import Evidence, Finding, error, note
 from kag.text import commit, three_decimals
 from kag.track.past import attempts
 from kag.track.record import RunRecord, Status
+from kag.view.changes import seed_alone
 from kag.view.results import headline
 
 NEXT_COMMIT = "the next commit to touch that file is"
@@ -81,13 +82,16 @@ def caveat(run: Logged) -> Iterator[Finding]:
         yield note("caveat", "; ".join(caveats), caveats=len(caveats))
 
 
-def best_to_date(entry: Entry, siblings: Siblings) -> Iterator[Finding]:
-    """No earlier run on the same data reached this val AUPRC."""
-    value, before = entry.value("val"), siblings.best_before(entry)
-    if value is None or before is None:
+def highest_so_far(entry: Entry, siblings: Siblings) -> Iterator[Finding]:
+    """No earlier run on the same data reached its value of the metric that runs are judged by; nothing is tested."""
+    metric = siblings.judged_by(entry)
+    before = siblings.best_before(entry, metric) if metric else None
+    if metric is None or before is None:
         return
-    highest = before.value("val")
-    if highest is not None and value > highest:
+    value, highest = entry.measured(metric), before.measured(metric)
+    if value is not None and highest is not None and metric.better(value, highest):
+        seed = entry.record.foreign and seed_alone(compare(before.record, entry.record).settings)
+        alone = ", by another seed alone" if seed else ""
         among = "" if data_of(entry.record) else ", among runs of unknown data"
-        said = f"best val AUPRC to date ({three_decimals(highest)} before){among}"
-        yield note("best_to_date", said, value=value, before=highest, run_before=before.id)
+        said = f"{metric.extreme} {metric.title} so far ({metric.text(highest)} before{alone}){among}; not tested"
+        yield note("highest_so_far", said, value=value, before=highest, run_before=before.id)

@@ -8,6 +8,7 @@ from kag import names
 from kag.changelog.entry import Entry, Siblings
 from kag.changelog.logged import Logged
 from kag.finding import Finding, note, warning
+from kag.text import commit
 from kag.track.record import Status
 from kag.view.changes import phrase
 
@@ -23,6 +24,22 @@ def resume_changed_spec(run: Logged) -> Iterator[Finding]:
         on = f" on {' and '.join(dict.fromkeys(days))}" if days else ""
         said = f"settings changed at a resume{on}: {phrase(changes, SHOWN)}"
         yield warning("resume_changed_spec", said, changes=len(changes), resumes=len(run.record.resumes))
+
+
+def resumed(run: Logged) -> Iterator[Finding]:
+    """A run of another program went on after it had ended."""
+    resumes = len(run.record.resumes)
+    if run.record.foreign and resumes:
+        yield note("resumed", f"resumed {'once' if resumes == 1 else f'{resumes} times'}", resumes=resumes)
+
+
+def uncommitted_code(run: Logged) -> Iterator[Finding]:
+    """A run of another program stood on code that no commit has."""
+    git = run.record.git
+    if run.record.foreign and git is not None and git.dirty:
+        files = f" in {len(git.uncommitted)} files" if git.uncommitted else ""
+        said = f"ran on uncommitted changes{files}: `{commit(git.commit)}` is not the code that ran"
+        yield note("uncommitted_code", said, commit=git.commit, files=len(git.uncommitted) or None)
 
 
 def patience_restored(run: Logged) -> Iterator[Finding]:

@@ -20,15 +20,16 @@ from sqlalchemy import Connection, RowMapping, select
 from kag.errors import RecordError
 from kag.number import is_sound, number, sound_json
 from kag.server.context import Patience
+from kag.server.page.beside import Beside, ProjectBeside
 from kag.server.runs import WITH_SWEEP
 from kag.server.store import all_rows
 from kag.server.tables import projects, runs
 from kag.spec.flat import flatten
-from kag.track.mirror import END_KEY, START_KEY, Mirrored, record_of, short_name
-from kag.track.record import RunRecord, Scalar, Status
+from kag.track.folder import short_name
+from kag.track.mirror import record_of
+from kag.track.mirrored import END_KEY, INTERNAL, START_KEY, Mirrored
+from kag.track.record import Declared, RunRecord, Scalar, Status
 from kag.track.wandb_api import STATUS
-
-_INTERNAL = ("_wandb", "wandb_version", START_KEY)
 
 
 def parsed(text: str) -> Any:
@@ -42,6 +43,9 @@ class Held:
 
     row: RowMapping
     state: str
+    beside: Beside
+    objective: Declared | None
+    """What its sweep is after."""
 
     @property
     def number(self) -> int:
@@ -100,17 +104,25 @@ class Held:
             display_name=self.title,
             start=datetime.fromtimestamp(int(self.row["created_at"]), UTC),
             status=STATUS.get(self.state, Status.RUNNING),
-            config={key: value for key, value in config.items() if key not in _INTERNAL[:2]},
+            config=config,
             summary=parsed(self.row["summary"]),
             tags=tuple(self.tags),
             notes=self.row["notes"] or "",
             sweep=self.row["sweep_name"],
+            heard=datetime.fromtimestamp(int(self.row["heartbeat_at"]), UTC),
+            exit_code=self.row["exit_code"],
+            group=self.row["group_name"] or None,
+            job_type=self.row["job_type"] or None,
+            commit=self.row["commit"] or None,
+            has_patch=self.beside.has_patch,
+            used=self.beside.used,
+            objective=self.objective,
         )
 
     @cached_property
     def config(self) -> dict[str, Scalar]:
         """Settings by dotted key."""
-        return flatten({key: value for key, value in self.mirrored.config.items() if key not in _INTERNAL})
+        return flatten({key: value for key, value in self.mirrored.config.items() if key not in INTERNAL})
 
     @cached_property
     def summary(self) -> dict[str, Scalar]:
@@ -135,6 +147,11 @@ class Held:
         except RecordError as error:
             bare = replace(self.mirrored, config=_without(self.mirrored.config), summary=self.summary)
             return record_of(bare), error.what
+
+
+def _held(row: RowMapping, beside: ProjectBeside) -> Held:
+    objective = beside.objectives.get(row["sweep_name"])
+    return Held(row, row["state"], beside.runs.get(row["id"], Beside()), objective)
 
 
 def _without(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -186,7 +203,8 @@ class Project:
             there = set(connection.execute(select(runs.c.id).where(ours)).scalars())
             held = {number: held[number] for number in held.keys() & there}
         fresh = all_rows(connection, WITH_SWEEP.where(ours, runs.c.changed > self._known.seq))
-        held |= {row["id"]: Held(row, row["state"]) for row in fresh}
+        beside = ProjectBeside.read(connection, self.number, since=self._known.seq)
+        held |= {row["id"]: _held(row, beside) for row in fresh}
         return sorted(held.values(), key=lambda run: (run.row["created_at"], run.number))
 
     def _now(self, run: Held, now: float) -> Held:

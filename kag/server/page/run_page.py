@@ -8,14 +8,16 @@ from typing import Any
 
 from starlette.responses import Response
 
-from kag.changelog.diagnose import diagnose
+from kag.changelog.diagnose import diagnose, values_of
+from kag.changelog.logged import Logged
 from kag.compare.comparison import against_parent
+from kag.report.curves import curves
 from kag.report.figure import Figure, as_json
 from kag.report.lineage import lineage_figure
 from kag.report.run_figures import run_figures
 from kag.server.faults import Fault, NotFound
 from kag.server.files import run_files
-from kag.server.page.curves import curves, drawn
+from kag.server.page.drawn import drawn
 from kag.server.page.held import Held
 from kag.server.page.records import epochs_of, history
 from kag.server.page.responses import data, moved, nothing_new
@@ -60,7 +62,7 @@ def run(site: Site, visit: Visit) -> Response:
         changes={one.key: change_texts(one) for one in against_parent(parent, record).settings} if parent else {},
         files=files,
         notes_digest=_digest(found.row["notes"] or ""),
-        facts=site.text("facts.html", run=found, record=record),
+        facts=site.text("facts.html", run=found, record=record, values={}),
         results=_results(site, found, record),
     )
 
@@ -75,12 +77,14 @@ def course(site: Site, visit: Visit) -> Response:
             return nothing_new()
         rows = history(connection, found)
         log = tail(connection, found.number, OUTPUT, LOG_LINES)
-    record = shelf.ledger().record(found)
+    ledger = shelf.ledger()
+    record = ledger.record(found)
+    values = values_of(Logged(record, epochs_of(found, rows), shelf.counted(ledger).metrics))
     return data(
         {
             "seen": version,
             "state": found.state,
-            "facts": site.text("facts.html", run=found, record=record),
+            "facts": site.text("facts.html", run=found, record=record, values=values),
             "results": _results(site, found, record),
             "log": "".join(line if line.endswith("\n") else f"{line}\n" for line in log),
             "rows": len(rows),
@@ -95,7 +99,8 @@ def findings(site: Site, visit: Visit) -> Response:
         shelf = Shelf.of(site, connection, visit)
         found = shelf.run(visit.word)
         ledger = shelf.ledger()
-        siblings = shelf.watched.diagnoses.siblings(connection, ledger)
+        metrics = shelf.counted(ledger).metrics
+        siblings = shelf.watched.diagnoses.siblings(connection, ledger, metrics)
     record = ledger.record(found)
     said = diagnose(siblings.by_id[record.id], siblings)
     graph = lineage_figure(ledger.records.values(), record.id, lambda one: shelf.address(ledger.runs[one]))

@@ -14,7 +14,7 @@ from kag.compare.comparison import not_comparable
 from kag.report.sweep_figures import sweep_figures
 from kag.server.audit import note
 from kag.server.faults import Fault, needed
-from kag.server.page.curves import drawn
+from kag.server.page.drawn import drawn
 from kag.server.page.responses import data, moved, nothing_new
 from kag.server.page.site import Shelf, Site
 from kag.server.page.visit import Visit
