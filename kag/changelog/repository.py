@@ -132,7 +132,9 @@ class Repository:
         trees = self._trees({commit for pair in pairs for commit in pair})
         known = [pair for pair in pairs if trees.keys() >= set(pair)]
         heads = [f"{trees[first]} {trees[last]}\n".encode() for first, last in known]
-        said = self._ask(*_DIFF, stdin=b"".join(heads)) if heads else b""
+        if not heads:
+            return {}
+        said = self._ask(*_DIFF, stdin=b"".join(heads))
         found: dict[tuple[str, str], list[str]] = {}
         for pair, head, after in zip(known, heads, [*heads[1:], b""], strict=True):
             said = said.removeprefix(head)
