@@ -150,16 +150,16 @@ class Siblings:
         grouped = before.group is not None and before.group == entry.record.group
         return "the run before in its group" if grouped else "the run before"
 
-    def alike(self, entry: Entry, *, but_seed: bool) -> Sequence[Entry]:
+    def alike(self, entry: Entry, *, but_seed: bool, most: int) -> Sequence[Entry]:
         """Runs of other programs before this one with the same settings, the newest first.
 
         Args:
+            entry: the run.
             but_seed: another seed is the same.
+            most: how many at most.
         """
-        if not entry.record.foreign or not entry.record.config:
-            return ()
-        same = self._by_settings[but_seed][settings_of(entry.record, but_seed=but_seed)]
-        return [other for other in reversed(same) if (started(other), other.id) < (started(entry), entry.id)]
+        same, place = self._alike[but_seed].get(entry.id, ((), 0))
+        return same[max(0, place - most) : place][::-1]
 
     def of_weights(self, digest: str) -> Entry | None:
         """The first run that holds weights with this digest."""
@@ -223,12 +223,15 @@ class Siblings:
         }
 
     @cached_property
-    def _by_settings(self) -> dict[bool, dict[object, list[Entry]]]:
-        """Runs of other programs by their settings, and by all but the seed."""
-        found: dict[bool, dict[object, list[Entry]]] = {False: {}, True: {}}
-        for entry in (one for one in self.entries if one.record.foreign):
-            for but_seed, groups in found.items():
-                groups.setdefault(settings_of(entry.record, but_seed=but_seed), []).append(entry)
+    def _alike(self) -> dict[bool, dict[str, tuple[Sequence[Entry], int]]]:
+        """By whether another seed is the same: run id -> the runs of these settings in order, and its place in them."""
+        found: dict[bool, dict[str, tuple[Sequence[Entry], int]]] = {False: {}, True: {}}
+        for but_seed, places in found.items():
+            groups: dict[object, list[Entry]] = {}
+            for entry in (one for one in self.entries if one.record.foreign and one.record.config):
+                group = groups.setdefault(settings_of(entry.record, but_seed=but_seed), [])
+                places[entry.id] = group, len(group)
+                group.append(entry)
         return found
 
     @cached_property

@@ -237,8 +237,10 @@ def _inside(key: str, side: Grouped) -> list[str]:
 
 def _value(key: str, side: Grouped) -> Value:
     """A value; of a section the values inside, without those that are off."""
+    if key in side:
+        return side[key]
     inner = _inside(key, side)
-    if key in side or not inner:
-        return side.get(key)
+    if not inner:
+        return None
     on = [name for name in inner if side[name] not in (None, False)]
     return ", ".join(f"{name.removeprefix(f'{key}.')} {setting(side[name])}" for name in on)

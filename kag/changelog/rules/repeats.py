@@ -10,7 +10,7 @@ from kag.finding import Finding, note
 from kag.view.changes import phrase, seed_alone
 from kag.view.results import measured_column
 
-LOOKED_AT = 20
+LOOKED_AT = 8
 """Earlier runs of the same settings that are looked at, the newest first."""
 
 
@@ -20,7 +20,7 @@ def same_settings(entry: Entry, siblings: Siblings) -> Iterator[Finding]:
     value = entry.measured(metric) if metric else None
     if metric is None or value is None:
         return
-    for other in siblings.alike(entry, but_seed=False)[:LOOKED_AT]:
+    for other in siblings.alike(entry, but_seed=False, most=LOOKED_AT):
         before = other.measured(metric)
         if before is None or before == value or compare(other.record, entry.record).settings:
             continue
@@ -35,8 +35,8 @@ def seed_differs(entry: Entry, siblings: Siblings) -> Iterator[Finding]:
     if not entry.record.foreign:
         return
     parent = siblings.parent(entry)
-    others = [*([parent] if parent else []), *siblings.alike(entry, but_seed=True)[:LOOKED_AT]]
-    for other in others:
+    others = [*([parent] if parent else []), *siblings.alike(entry, but_seed=True, most=LOOKED_AT)]
+    for other in (one for one in others if one.record.config != entry.record.config):
         changes = compare(other.record, entry.record).settings
         if seed_alone(changes):
             seeds = phrase(changes, whole=True)
