@@ -118,8 +118,10 @@ class Siblings:
 
     def against_parent(self, entry: Entry) -> Comparison | None:
         """A run beside its parent; None if that is not known."""
-        parent = self.parent(entry)
-        return compare(parent.record, entry.record) if parent else None
+        if entry.id not in self._against_parent:
+            parent = self.parent(entry)
+            self._against_parent[entry.id] = compare(parent.record, entry.record) if parent else None
+        return self._against_parent[entry.id]
 
     def best_before(self, entry: Entry, metric: Metric = VAL) -> Entry | None:
         """The run with the highest value (by its goal the lowest) among those that come before."""
@@ -137,10 +139,10 @@ class Siblings:
         before = self.best_before(entry, metric) if metric else None
         if metric is None or value is None or before is None:
             return value is not None
-        if entry.record.foreign and seed_alone(compare(before.record, entry.record).settings):
-            return False
         highest = before.measured(metric)
-        return highest is None or metric.better(value, highest)
+        if highest is not None and not metric.better(value, highest):
+            return False
+        return not (entry.record.foreign and seed_alone(compare(before.record, entry.record).settings))
 
     def against(self, entry: Entry) -> str:
         """Words for the run that this one is compared with, where it names no parent itself; else empty."""
@@ -195,6 +197,11 @@ class Siblings:
     @cached_property
     def _named(self) -> NamedRuns:
         return NamedRuns(entry.record for entry in self.entries)
+
+    @cached_property
+    def _against_parent(self) -> dict[str, Comparison | None]:
+        """What `against_parent` has worked out so far; several rules ask for the same."""
+        return {}
 
     @cached_property
     def _bests(self) -> dict[Metric, dict[str, Entry | None]]:
