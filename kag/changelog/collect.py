@@ -127,7 +127,7 @@ def _item(metrics: Sequence[Metric], folder: RunFolder, version: Version) -> Ite
 
 def _made_with(record: RunRecord, metrics: Sequence[Metric]) -> str:
     """What an entry depends on beside the files of its run; of kag's own runs the same is said whatever counts."""
-    return repr(metrics) if record.foreign else ""
+    return repr(metrics) if record.is_foreign else ""
 
 
 def _fixes(records: list[RunRecord], repository: Repository) -> dict[tuple[str, str], str]:

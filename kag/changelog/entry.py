@@ -114,7 +114,7 @@ class Siblings:
 
     def judged_by(self, entry: Entry) -> Metric | None:
         """The metric by which a run stands above or below others of its kind: the first of which a goal is known."""
-        return self._judged_by[entry.record.foreign]
+        return self._judged_by[entry.record.is_foreign]
 
     def against_parent(self, entry: Entry) -> Comparison | None:
         """A run beside its parent; None if that is not known."""
@@ -142,7 +142,7 @@ class Siblings:
         highest = before.measured(metric)
         if highest is not None and not metric.better(value, highest):
             return False
-        return not (entry.record.foreign and seed_alone(compare(before.record, entry.record).settings))
+        return not (entry.record.is_foreign and seed_alone(compare(before.record, entry.record).settings))
 
     def against(self, entry: Entry) -> str:
         """Words for the run that this one is compared with, where it names no parent itself; else empty."""
@@ -223,7 +223,7 @@ class Siblings:
     def _judged_by(self) -> dict[bool, Metric | None]:
         """By whether a run is of another program."""
         goals = [metric for metric in self.metrics if metric.goal]
-        kinds = {kind: [one for one in self.entries if one.record.foreign is kind] for kind in (False, True)}
+        kinds = {kind: [one for one in self.entries if one.record.is_foreign is kind] for kind in (False, True)}
         return {
             kind: next((one for one in goals if any(entry.measured(one) is not None for entry in entries)), None)
             for kind, entries in kinds.items()
@@ -235,7 +235,7 @@ class Siblings:
         found: dict[bool, dict[str, tuple[Sequence[Entry], int]]] = {False: {}, True: {}}
         for but_seed, places in found.items():
             groups: dict[object, list[Entry]] = {}
-            for entry in (one for one in self.entries if one.record.foreign and one.record.config):
+            for entry in (one for one in self.entries if one.record.is_foreign and one.record.config):
                 group = groups.setdefault(settings_of(entry.record, but_seed=but_seed), [])
                 places[entry.id] = group, len(group)
                 group.append(entry)

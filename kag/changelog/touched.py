@@ -27,12 +27,12 @@ def with_touched(siblings: Siblings, repository: Repository) -> Siblings:
 def with_told(siblings: Siblings, region: str) -> Siblings:
     """The runs with what the rows of a table say of their files, as far as nobody has changed these rows."""
     lines = {line.run: line.cells[FILES] for line in map(parse, region.split("\n")) if line.run and line.as_printed}
-    found = ((entry.id, lines.get(digest(entry.id))) for entry in siblings.entries if entry.record.foreign)
+    found = ((entry.id, lines.get(digest(entry.id))) for entry in siblings.entries if entry.record.is_foreign)
     return replace(siblings, told_files={run: cell for run, cell in found if cell})
 
 
 def _entry(entry: Entry, siblings: Siblings, changed: Changed) -> Entry:
-    parent = siblings.parent(entry) if entry.record.foreign else None
+    parent = siblings.parent(entry) if entry.record.is_foreign else None
     record = _touched(entry.record, parent.record, changed) if parent else entry.record
     return entry if record is entry.record else replace(entry, record=record)
 

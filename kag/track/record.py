@@ -189,7 +189,7 @@ class RunRecord(Value):
     """None unless a person kept the log."""
 
     @property
-    def foreign(self) -> bool:
+    def is_foreign(self) -> bool:
         """Whether another program logged it: no spec, no typed results, nothing that a person stated."""
         return self.wandb_id is not None and self.found is None and self.stated is None
 

@@ -159,7 +159,7 @@ def differing_settings(records: Sequence[RunRecord]) -> tuple[Setting, ...]:
 def settings_apart(records: Sequence[RunRecord]) -> dict[str, str]:
     """Run id -> the settings on which these runs differ, as that run has them: `swa.start 7, swa.window 2`."""
     rows = differing_settings(records)
-    whole = any(record.foreign for record in records)
+    whole = any(record.is_foreign for record in records)
     return {
         record.id: _listed([f"{row.key if whole else _short(row.key)} {row.values[place]}" for row in rows], ", ")
         for place, record in enumerate(records)

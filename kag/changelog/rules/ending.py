@@ -60,7 +60,7 @@ def highest_so_far(entry: Entry, siblings: Siblings) -> Iterator[Finding]:
         return
     value, highest = entry.measured(metric), before.measured(metric)
     if value is not None and highest is not None and metric.better(value, highest):
-        seed = entry.record.foreign and seed_alone(compare(before.record, entry.record).settings)
+        seed = entry.record.is_foreign and seed_alone(compare(before.record, entry.record).settings)
         alone = ", by another seed alone" if seed else ""
         said = f"{metric.extreme} {metric.title} so far ({metric.text(highest)} before{alone}); not tested"
         yield note("highest_so_far", said, value=value, before=highest, run_before=before.id)

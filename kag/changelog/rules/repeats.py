@@ -34,7 +34,7 @@ def same_settings(entry: Entry, siblings: Siblings) -> Iterator[Finding]:
 
 def seed_differs(entry: Entry, siblings: Siblings) -> Iterator[Finding]:
     """Nothing but the seed differs from the run that it is compared with, or from another earlier one."""
-    if not entry.record.foreign:
+    if not entry.record.is_foreign:
         return
     parent, alike = siblings.against_parent(entry), siblings.alike(entry, but_seed=True, most=LOOKED_AT)
     others = (compare(one.record, entry.record) for one in alike if one.record.config != entry.record.config)

@@ -137,4 +137,4 @@ class Diagnoses:
 
 
 def _made_of(run: Held, record: RunRecord, metrics: Sequence[Metric]) -> MadeOf:
-    return run.changed, tuple(metrics) if record.foreign else ()
+    return run.changed, tuple(metrics) if record.is_foreign else ()
