@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from multiprocessing import get_context
 
 from kag.changelog.cache import Item, Version, keep_items, read_items, version_of
@@ -12,6 +13,7 @@ from kag.changelog.diagnose import entry_of
 from kag.changelog.entry import Entry, Siblings
 from kag.changelog.logged import Logged
 from kag.changelog.repository import Repository
+from kag.changelog.touched import with_touched
 from kag.errors import RecordError
 from kag.track.folder import RunFolder
 from kag.track.folders import FolderSource
@@ -40,8 +42,10 @@ def collect(source: RunSource, repository: Repository | None = None) -> Siblings
             entries.append(found)
         else:
             broken = [*broken, found]
-    fixes = _fixes([entry.record for entry in entries], repository) if repository else {}
-    return Siblings(tuple(entries), fixes, tuple(broken))
+    if repository is None:
+        return Siblings(tuple(entries), broken=tuple(broken))
+    fixes = _fixes([entry.record for entry in entries], repository)
+    return Siblings(tuple(_touched(Siblings(tuple(entries)), repository)), fixes, tuple(broken))
 
 
 def _entries(source: RunSource, records: Sequence[RunRecord]) -> Iterator[Entry | RecordError]:
@@ -92,6 +96,14 @@ def _item(folder: RunFolder, version: Version) -> Item | RecordError:
     except RecordError as error:
         return error
     return Item(version=version, course=entry.course, findings=entry.findings)
+
+
+def _touched(siblings: Siblings, repository: Repository) -> Iterator[Entry]:
+    """The entries, those of other programs' runs with the files that changed since their parents."""
+    for entry in siblings.entries:
+        parent = siblings.parent(entry)
+        record = with_touched(entry.record, parent.record if parent else None, repository)
+        yield entry if record is entry.record else replace(entry, record=record)
 
 
 def _fixes(records: list[RunRecord], repository: Repository) -> dict[tuple[str, str], str]:

@@ -104,6 +104,8 @@ def _files_touched(entry: Entry, most: int | None) -> Text:
     record = entry.record
     if record.git is None:
         return _files(record.files_touched or (), most) or (MISSING if record.kind == "imported" else "outside git",)
+    if record.files_touched is None:
+        return "not known; commit ", Code(commit(record.git.commit))
     if not record.git.touched:
         return ("none",) if record.git.since else ("none; commit ", Code(commit(record.git.commit)))
     uncommitted = _files(record.git.uncommitted, most)

@@ -13,9 +13,10 @@ def with_touched(record: RunRecord, parent: RunRecord | None, repository: Reposi
     the repository does not have both commits. A record that says it already, as kag's own do, stays as it is.
     """
     git, before = record.git, parent.git if parent else None
-    if git is None or before is None or git.since is not None or record.found is not None:
+    if not record.is_foreign or git is None or before is None or git.since is not None:
         return record
-    changed = repository.changed(before.commit, git.commit)
+    # One commit needs no repository, and most runs of a day stand on the same.
+    changed = [] if before.commit == git.commit else repository.changed(before.commit, git.commit)
     if changed is None:
         return record
     touched = tuple(sorted({*changed, *git.uncommitted}))
