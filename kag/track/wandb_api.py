@@ -12,7 +12,7 @@ from typing import Any
 
 from kag.errors import RecordError
 from kag.track.mirror import known_runs
-from kag.track.mirrored import CLIENT_KEY, Mirrored, where_of
+from kag.track.mirrored import CLIENT_KEY, Mirrored, is_by_kag, where_of
 from kag.track.record import Declared, Status
 from kag.track.source import Found, WholeSource
 from kag.track.wandb_beside import Beside, beside, objectives
