@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from functools import partial
 from multiprocessing import get_context
 
@@ -56,7 +57,8 @@ def collect(source: RunSource, repository: Repository | None = None, asked: Sequ
     if repository is None:
         return Siblings(tuple(entries), {}, tuple(broken), metrics)
     fixes = _fixes([entry.record for entry in entries], repository)
-    return with_touched(Siblings(tuple(entries), fixes, tuple(broken), metrics), repository)
+    siblings = Siblings(tuple(entries), fixes, tuple(broken), metrics)
+    return replace(siblings, entries=tuple(_touched(siblings, repository)))
 
 
 def _entries(
@@ -128,6 +130,14 @@ def _item(metrics: Sequence[Metric], folder: RunFolder, version: Version) -> Ite
 def _made_with(record: RunRecord, metrics: Sequence[Metric]) -> str:
     """What an entry depends on beside the files of its run; of kag's own runs the same is said whatever counts."""
     return repr(metrics) if record.is_foreign else ""
+
+
+def _touched(siblings: Siblings, repository: Repository) -> Iterator[Entry]:
+    """The entries, those of other programs' runs with the files that changed since their parents."""
+    for entry in siblings.entries:
+        parent = siblings.parent(entry)
+        record = with_touched(entry.record, parent.record if parent else None, repository)
+        yield entry if record is entry.record else replace(entry, record=record)
 
 
 def _fixes(records: list[RunRecord], repository: Repository) -> dict[tuple[str, str], str]:
