@@ -18,8 +18,8 @@ import yaml
 from typer.testing import CliRunner
 
 from kag.changelog.diagnose import AMONG, OWN, diagnose, entry_of
-from kag.changelog.entry import Siblings
 from kag.changelog.logged import Logged
+from kag.changelog.siblings import Siblings
 from kag.cli.main import app
 from kag.finding import Finding, Severity
 from kag.spec import RunSpec, load_spec, preflight

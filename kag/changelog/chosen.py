@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-from kag.changelog.entry import Siblings
+from kag.changelog.siblings import Siblings
 from kag.changelog.table import Choice
 from kag.errors import UserError
 

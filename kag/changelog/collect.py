@@ -10,10 +10,11 @@ from multiprocessing import get_context
 
 from kag.changelog.cache import Item, Version, keep_items, read_items, version_of
 from kag.changelog.diagnose import entry_of
-from kag.changelog.entry import Entry, Siblings
+from kag.changelog.entry import Entry
 from kag.changelog.logged import Logged
 from kag.changelog.repository import Between, NotKnown, Repository
 from kag.changelog.rules.ending import broken_file
+from kag.changelog.siblings import Siblings
 from kag.changelog.structure import GROUPS
 from kag.changelog.touched import with_touched
 from kag.errors import RecordError
@@ -136,7 +137,7 @@ def _item(metrics: Sequence[Metric], folder: RunFolder, version: Version) -> Ite
 
 def _made_with(record: RunRecord, metrics: Sequence[Metric]) -> str:
     """What an entry depends on beside the files of its run; of kag's own runs the same is said whatever counts."""
-    return repr(metrics) if record.foreign else ""
+    return repr(metrics) if record.is_foreign else ""
 
 
 def _looked_up(records: Sequence[RunRecord], repository: Repository) -> Between | NotKnown:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from kag.changelog.entry import Entry, Siblings
+from kag.changelog.entry import Entry
 from kag.changelog.logged import Logged
 from kag.changelog.rules import attention, averaging, course, ending, evaluation, gate, lineage, progress, repeats
+from kag.changelog.siblings import Siblings
 from kag.finding import Finding, Severity
 from kag.view.metrics import OWN as OWN_METRICS
 from kag.view.metrics import Metric
@@ -85,7 +86,7 @@ _ORDER = list(Severity)
 
 def own_findings(run: Logged) -> tuple[Finding, ...]:
     """What a record and its history say by themselves."""
-    rules = (rule for rule in OWN if not (run.record.foreign and rule in OF_KAG))
+    rules = (rule for rule in OWN if not (run.record.is_foreign and rule in OF_KAG))
     return tuple(finding for rule in rules for finding in rule(run))
 
 
@@ -97,7 +98,7 @@ def entry_of(run: Logged, notes: str = "") -> Entry:
 def values_of(run: Logged) -> dict[Metric, float | None]:
     """What stands for a run of another program, by the metrics that count; of kag's own runs typed results say it."""
     entry = Entry(run.record, courses=run.courses)
-    return {one: entry.measured(one) for one in run.metrics if one not in OWN_METRICS} if run.record.foreign else {}
+    return {one: entry.measured(one) for one in run.metrics if one not in OWN_METRICS} if run.record.is_foreign else {}
 
 
 def values_side_by_side(runs: Sequence[Logged]) -> dict[str, tuple[str, ...]]:
@@ -113,6 +114,6 @@ def values_side_by_side(runs: Sequence[Logged]) -> dict[str, tuple[str, ...]]:
 
 def diagnose(entry: Entry, siblings: Siblings) -> list[Finding]:
     """Every finding about a run, the gravest first."""
-    rules = (rule for rule in AMONG if not (entry.record.foreign and rule in OF_KAG))
+    rules = (rule for rule in AMONG if not (entry.record.is_foreign and rule in OF_KAG))
     among = [finding for rule in rules for finding in rule(entry, siblings)]
     return sorted([*among, *entry.findings], key=lambda finding: _ORDER.index(finding.severity))

@@ -37,7 +37,7 @@ class Logged:
     @cached_property
     def judged(self) -> Metric | None:
         """The metric whose course the rules look at; None where no goal is known of any that was logged."""
-        if not self.record.foreign:
+        if not self.record.is_foreign:
             return VAL
         return next((one for one in self.metrics if one.goal and self.series(one.name)[1]), None)
 
@@ -51,7 +51,7 @@ class Logged:
     @cached_property
     def courses(self) -> dict[str, Course]:
         """How each metric that counts went, by name; of kag's own runs typed results say more."""
-        if not self.record.foreign:
+        if not self.record.is_foreign:
             return {}
         found = {metric.name: self.course_of(metric) for metric in self.metrics}
         return {name: course for name, course in found.items() if course is not None}

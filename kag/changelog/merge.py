@@ -9,8 +9,9 @@ from collections.abc import Callable
 
 from kag.changelog.cells import body, digest, unescape
 from kag.changelog.columns import headings
-from kag.changelog.entry import Entry, Siblings
+from kag.changelog.entry import Entry
 from kag.changelog.markdown import Line, generated_cells, headings_digest, parse, parse_head, verbatim_line
+from kag.changelog.siblings import Siblings
 from kag.changelog.table import table
 from kag.errors import RecordError
 from kag.track.markdown import COLUMNS

@@ -66,7 +66,7 @@ def parts_of(row: Row, *, files: int | None = None) -> Parts:
     return Parts(
         date_and_run=_shown(_date_and_run(row)),
         key_changes=_shown(_key_changes(row)),
-        files=_shown(_code_of(row, files) if entry.record.foreign else _files_touched(entry, files)),
+        files=_shown(_code_of(row, files) if entry.record.is_foreign else _files_touched(entry, files)),
         values=tuple(_value(row, metric) for metric in row.metrics),
         status=_status_word(entry),
         note=body(entry.notes),
@@ -115,7 +115,7 @@ def _date_and_run(row: Row) -> Iterable[str]:
 
 
 def _key_changes(row: Row) -> Text:
-    said, changes = body(row.entry.record.change or ""), Code(phrase(row.changes, whole=row.entry.record.foreign))
+    said, changes = body(row.entry.record.change or ""), Code(phrase(row.changes, whole=row.entry.record.is_foreign))
     against = (f" against {row.against}",) if row.against else ()
     return _between([text for text in ((said,), (changes, *against)) if text[0]], "; ") or (MISSING,)
 
@@ -157,6 +157,6 @@ def _status_word(entry: Entry) -> str:
         return str(record.status)
     if record.status is not Status.KILLED:
         return ""
-    unknown = record.foreign and record.epochs_trained is None
+    unknown = record.is_foreign and record.epochs_trained is None
     silent = f", no sign of life since {record.heartbeat:%Y-%m-%d %H:%M} UTC" if record.heartbeat else ""
     return f"killed{'' if unknown else f' after {record.epochs_done} epochs'}{silent}"

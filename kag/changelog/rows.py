@@ -12,10 +12,10 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from kag.changelog.cells import body, digest, unescape
-from kag.changelog.entry import Siblings
 from kag.changelog.markdown import parse, parted, verbatim_line
 from kag.changelog.repository import NotKnown
 from kag.changelog.rules.ending import NEXT_COMMIT, broken_file
+from kag.changelog.siblings import Siblings
 from kag.changelog.table import Row
 from kag.errors import RecordError
 

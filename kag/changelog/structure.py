@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kag.changelog.cells import body, escape
-from kag.changelog.entry import Entry, Siblings
+from kag.changelog.entry import Entry
 from kag.changelog.repository import Between, Commit, NotKnown, Repository
 from kag.changelog.schema import key_changes, spec_keys
+from kag.changelog.siblings import Siblings
 from kag.changelog.table import planned
 from kag.spec.flat import Scalar, flat
 from kag.spec.load import load_spec

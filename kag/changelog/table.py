@@ -9,7 +9,8 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 
 from kag.changelog.diagnose import diagnose
-from kag.changelog.entry import Entry, Siblings
+from kag.changelog.entry import Entry
+from kag.changelog.siblings import Siblings
 from kag.compare.comparison import data_of, data_text
 from kag.finding import Finding
 from kag.track.record import Change, Status

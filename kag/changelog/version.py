@@ -9,12 +9,12 @@ from pathlib import Path
 from kag.changelog.cells import digest
 from kag.changelog.chosen import require_known
 from kag.changelog.document import NEW, Content, Region, keeping, regions, replaced
-from kag.changelog.entry import Siblings
 from kag.changelog.markdown import render
 from kag.changelog.marker import PLANNED, STRUCTURE, TABLE
 from kag.changelog.merge import edits, typed
 from kag.changelog.repository import Repository
 from kag.changelog.rows import Rows, Tally, require_kept, rows_of, tally, told_fixes, with_kept
+from kag.changelog.siblings import Siblings
 from kag.changelog.structure import Section, laid_out, plan_list, plans, structure
 from kag.changelog.table import Choice, table
 from kag.changelog.touched import with_told

@@ -11,8 +11,8 @@ from pathlib import Path
 from kag.changelog.cells import body
 from kag.changelog.collect import collect
 from kag.changelog.document import regions
-from kag.changelog.entry import Siblings
 from kag.changelog.marker import TABLE
+from kag.changelog.siblings import Siblings
 from kag.changelog.stamp import is_known, remember, stamp
 from kag.changelog.version import Options, Version, next_version
 from kag.errors import RecordError, StorageError, UserError

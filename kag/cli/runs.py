@@ -193,7 +193,7 @@ def _values(source: RunSource, shown: Sequence[RunRecord], known: Sequence[RunRe
         shown: the runs.
         known: every run of the source, if they are read already.
     """
-    foreign = [record for record in shown if record.foreign]
+    foreign = [record for record in shown if record.is_foreign]
     if not foreign:
         return {}
     from kag.changelog.diagnose import values_of

@@ -69,10 +69,11 @@ def comparison_table(records: Sequence[RunRecord], values: Values) -> Table:
     table.add_row("status", *(status(record.status) for record in records))
     table.add_row("epochs", *(fact(record.epochs_trained) for record in records))
     table.add_row("best epoch", *(fact(record.best_epoch) for record in records))
-    own = [record for record in records if not record.foreign]
-    for key, found in side_by_side(records).items() if own else ():
-        table.add_row(escape(key), *(cell_text(result_cell(result)) for result in found))
-    for metric in view.metrics_shown(values):
+    counted = {metric.name: metric for metric in view.metrics_shown(values)}
+    for key, found in side_by_side(records).items():
+        if key not in counted:
+            table.add_row(escape(key), *(cell_text(result_cell(result)) for result in found))
+    for metric in counted.values():
         known = measured_column(metric.name, [values.get(record.id, {}).get(metric) for record in records])
         table.add_row(escape(metric.label), *known)
     return table
@@ -168,7 +169,7 @@ def _parts(
         failure = record.failure
         place = f" ({failure.where})" if failure.where else ""
         yield "Failure", f"[red]{escape(f'{failure.error}: {failure.message}{place}')}[/]"
-    changes = () if record.foreign else beside_defaults(record.config)
+    changes = () if record.is_foreign else beside_defaults(record.config)
     if changes:
         yield "Settings beside the defaults", printed(view.changes_table(changes, "default"))
     if record.results:
@@ -178,7 +179,7 @@ def _parts(
     if history:
         yield "Course", history_table(history)
     for title, table in view.details(record).items():
-        if table.rows and (record.foreign or title != "All settings"):
+        if table.rows and (record.is_foreign or title != "All settings"):
             yield title, printed(table)
     if notes.strip():
         yield "Notes", escape(notes.strip())

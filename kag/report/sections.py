@@ -127,7 +127,7 @@ def file_name(text: str) -> str:
 def comparison(runs: Sequence[ReportedRun], title: str = "Comparison") -> Comparison:
     """Curves over one another, and the settings on which the runs differ."""
     records = [run.record for run in runs]
-    called, drawn = labels(records), overlaid if any(record.foreign for record in records) else compare_figures
+    called, drawn = labels(records), overlaid if any(record.is_foreign for record in records) else compare_figures
     shown = {label: run.rows for label, run in zip(called[:OVERLAID], runs, strict=False)}
     left_out = f" The charts show the first {OVERLAID}." if len(runs) > OVERLAID else ""
     return Comparison(
@@ -157,13 +157,14 @@ def _sections(runs: Sequence[ReportedRun], known: Sequence[RunRecord]) -> tuple[
 
 def _section(run: ReportedRun, anchor: str, lineage: Figure | None) -> RunSection:
     record = run.record
-    found = {} if record.foreign else {split: headline(record, split) for split in ("val", "test")}
+    told = {metric.name for metric in run.values}
+    found = {split: headline(record, split) for split in ("val", "test") if f"{split}/auprc" not in told}
     title, changes = _changes(run)
     return RunSection(
         anchor=anchor,
         run=run,
         headlines={f"{split} AUPRC": result for split, result in found.items() if result is not None},
-        figures=tuple(curves(run.rows)) if record.foreign else run_figures(record, run.rows),
+        figures=tuple(curves(run.rows)) if record.is_foreign else run_figures(record, run.rows),
         lineage=lineage,
         changes=changes,
         changes_title=title,
@@ -177,6 +178,6 @@ def _changes(run: ReportedRun) -> tuple[str, Table]:
         against, before = (f"{run.against}, ", "before") if run.against else ("the parent ", "parent")
         changes = tables.changes_table(against_parent(parent, record).settings, before)
         return f"Settings that differ from {against}{parent.id}", changes
-    if record.foreign:
+    if record.is_foreign:
         return "Settings", tables.details(record)["All settings"]
     return "Settings beside the defaults", tables.changes_table(beside_defaults(record.config), "default")

@@ -36,8 +36,7 @@ def record_of(run: Mirrored) -> RunRecord:
         return _with_spec(parse_record(run.summary[END_KEY], where=f"{where}, summary {END_KEY}"), run)
     if START_KEY in run.config:
         begun = _with_spec(parse_record(run.config[START_KEY], where=f"{where}, config {START_KEY}"), run)
-        known = {"status": run.status, "epochs_trained": epochs_trained(run), "heartbeat": run.heard or begun.heartbeat}
-        return begun.model_copy(update=known)
+        return begun.model_copy(update={"status": run.status, "epochs_trained": epochs_trained(run)})
     try:
         return foreign_record(run)
     except ValidationError as error:

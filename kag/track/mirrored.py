@@ -76,12 +76,17 @@ class Mirrored:
     @property
     def by_kag(self) -> bool:
         """Whether kag wrote it."""
-        return START_KEY in self.config or END_KEY in self.summary
+        return is_by_kag(self.config, self.summary)
 
     @cached_property
     def client(self) -> Client:
         """What the client says of itself."""
         return client_of(self.config.get(CLIENT_KEY))
+
+
+def is_by_kag(config: Mapping[str, Any], summary: Mapping[str, Any]) -> bool:
+    """Whether kag left its record in a config or a summary of W&B."""
+    return START_KEY in config or END_KEY in summary
 
 
 def where_of(wandb_id: str) -> str:

@@ -211,8 +211,8 @@ class RunRecord(Value):
     """None unless a person kept the log."""
 
     @property
-    def foreign(self) -> bool:
-        """Whether another program logged it: no spec, no typed results, nothing that a person stated."""
+    def is_foreign(self) -> bool:
+        """Whether another program wrote it, and W&B's client is all that is known of it."""
         return self.wandb_id is not None and self.found is None and self.stated is None
 
     @property
@@ -222,9 +222,12 @@ class RunRecord(Value):
 
     @property
     def files_touched(self) -> tuple[str, ...] | None:
-        """Files changed since the parent, by git or as stated; None where nobody knows."""
+        """Files changed since the parent, by git or as stated; None where nobody knows.
+
+        Of another program's run the commit is known; what lies between it and the parent's takes the repository.
+        """
         if self.git is not None:
-            return self.git.touched
+            return None if self.is_foreign and self.git.since is None else self.git.touched
         return self.stated.files_touched if self.stated else None
 
     @property

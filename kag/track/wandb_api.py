@@ -12,7 +12,7 @@ from typing import Any
 
 from kag.errors import RecordError
 from kag.track.mirror import known_runs
-from kag.track.mirrored import CLIENT_KEY, Mirrored, where_of
+from kag.track.mirrored import CLIENT_KEY, Mirrored, is_by_kag, where_of
 from kag.track.record import Declared, Status
 from kag.track.source import Found, WholeSource
 from kag.track.wandb_beside import Beside, beside, objectives
@@ -68,8 +68,10 @@ class ProjectSource(WholeSource):
             api = wandb.Api(timeout=_TIMEOUT)
             path = f"{self.entity or api.default_entity}/{self.project}"
             answers = {answer.id: answer for answer in api.runs(path, per_page=_PAGE, lazy=False)}
-            sweeps = objectives(api, path) if any(answer.sweep_name for answer in answers.values()) else {}
-            others = beside(api, path) if answers else {}
+            # Runs of kag's own say everything themselves.
+            foreign = [one for one in answers.values() if not is_by_kag(one.config, one.summary_metrics)]
+            others = beside(api, path) if foreign else {}
+            sweeps = objectives(api, path) if any(answer.sweep_name for answer in foreign) else {}
 
         def logged(wandb_id: str) -> list[dict[str, Any]]:
             with self._reporting():

@@ -7,6 +7,7 @@ comes or goes.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import PurePath
 from typing import NamedTuple, TypeVar
@@ -37,8 +38,8 @@ _FOLLOWS = {
 
 _RAMP = RampValue._fields
 
-SEEDS = ("seed", "random_seed", "random_state")
-"""Last parts of keys that choose random numbers alone."""
+_SEED = re.compile(r"(?:.*[./]|parameters_|params_|hparams_|config_)?(?:seed|random_seed|random_state)")
+"""Keys that choose random numbers alone; a migration may have written `parameters/seed` with another sign."""
 
 _OWN = ("name", "change", "parent", "data.file")
 """Keys without a default, or told elsewhere."""
@@ -158,7 +159,7 @@ def differing_settings(records: Sequence[RunRecord]) -> tuple[Setting, ...]:
 def settings_apart(records: Sequence[RunRecord]) -> dict[str, str]:
     """Run id -> the settings on which these runs differ, as that run has them: `swa.start 7, swa.window 2`."""
     rows = differing_settings(records)
-    whole = any(record.foreign for record in records)
+    whole = any(record.is_foreign for record in records)
     return {
         record.id: _listed([f"{row.key if whole else _short(row.key)} {row.values[place]}" for row in rows], ", ")
         for place, record in enumerate(records)
@@ -178,7 +179,7 @@ def _listed(parts: Sequence[str], between: str, shown: int = SHOWN) -> str:
 
 
 def _is_seed(key: str) -> bool:
-    return key.rpartition(".")[2] in SEEDS
+    return _SEED.fullmatch(key) is not None
 
 
 def _short(key: str) -> str:

@@ -96,7 +96,7 @@ def chosen(records: Iterable[RunRecord], asked: Sequence[str] = ()) -> tuple[Met
         UserError: no run has such a metric, or the best value is asked for and no goal is known.
     """
     runs = list(records)
-    foreign = [record for record in runs if record.foreign]
+    foreign = [record for record in runs if record.is_foreign]
     if asked:
         return tuple(dict.fromkeys(_asked(word, runs, foreign) for word in asked))
     own = OWN if len(foreign) < len(runs) or not runs else ()
@@ -133,7 +133,7 @@ def canonical(word: str) -> str:
 
 def _asked(word: str, runs: Sequence[RunRecord], foreign: Sequence[RunRecord]) -> Metric:
     name, goal, value = asked_word(word)
-    own = {key for record in runs if not record.foreign for key in delivered(record)}
+    own = {key for record in runs if not record.is_foreign for key in delivered(record)}
     known = [*_counted(foreign), *sorted(own)]
     if name not in known:
         near = difflib.get_close_matches(name, known, n=3, cutoff=0.4)

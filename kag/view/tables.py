@@ -69,7 +69,7 @@ def runs_table(
         values: run id -> what stands for a run of another program.
     """
     measured_by = metrics_shown(values or {})
-    own = not records or not all(record.foreign for record in records)
+    own = not records or not all(record.is_foreign for record in records)
     columns = [one for one in columns if own or one not in _OF_KAG]
     rows = []
     for record in records:

@@ -60,7 +60,7 @@ class NamedRuns:
     def _run_before(self) -> dict[str, RunRecord]:
         found: dict[str, RunRecord] = {}
         latest: dict[str | None, RunRecord] = {}
-        for record in (one for one in self.by_id.values() if one.foreign and one.sweep is None):
+        for record in (one for one in self.by_id.values() if one.is_foreign and one.sweep is None):
             before = (latest.get(record.group) if record.group else None) or latest.get(None)
             if before is not None:
                 found[record.id] = before

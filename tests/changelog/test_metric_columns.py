@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from kag.changelog.document import keeping, regions
 from kag.changelog.formats import as_csv, as_html, as_json
 from kag.changelog.markdown import render
 from kag.changelog.marker import TABLE, marker
-from kag.changelog.repository import Repository
+from kag.changelog.repository import NotKnown, Repository
 from kag.changelog.table import table
 from kag.changelog.version import Options
 from kag.changelog.write import update
@@ -304,8 +305,10 @@ class Commits(Repository):
 
     known: bool = True
 
-    def changed(self, first: str, last: str) -> list[str] | None:
-        return ["b.py", "a.py"] if self.known and (first[0], last[0]) == ("1", "2") else None
+    def changed(self, pairs: Collection[tuple[str, str]]) -> dict[tuple[str, str], list[str]]:
+        if not self.known:
+            raise NotKnown("no git")
+        return {pair: ["b.py", "a.py"] for pair in pairs if (pair[0][0], pair[1][0]) == ("1", "2")}
 
 
 def committed(folder: Path) -> FolderSource:

@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 
 from kag.changelog.collect import collect
 from kag.changelog.diagnose import entry_of
-from kag.changelog.entry import Siblings
 from kag.changelog.formats import as_csv, as_html, as_json
 from kag.changelog.logged import Logged
 from kag.changelog.markdown import render
+from kag.changelog.siblings import Siblings
 from kag.changelog.table import Choice, Row, table
 from kag.text import three_decimals
 from kag.track.folders import FolderSource

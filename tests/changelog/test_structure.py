@@ -10,9 +10,9 @@ import pytest
 
 import kag.spec
 from kag.changelog.collect import collect
-from kag.changelog.entry import Siblings
 from kag.changelog.repository import Repository
 from kag.changelog.schema import key_changes, spec_keys
+from kag.changelog.siblings import Siblings
 from kag.changelog.structure import Section, plan_list, plans, structure
 from kag.changelog.write import update
 from kag.errors import SpecError

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from kag import names
 from kag.changelog.diagnose import AMONG, OF_KAG, OWN, diagnose, entry_of
-from kag.changelog.entry import Entry, Siblings
+from kag.changelog.entry import Entry
 from kag.changelog.logged import Logged
+from kag.changelog.siblings import Siblings
 from kag.finding import Finding, Severity
 from kag.track.past import former
 from kag.track.record import Change, Checkpoint, Failure, GitFacts, Resume, RunRecord, Source, Status

@@ -5,16 +5,24 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 import wandb
+from sqlalchemy import select
 
+from kag.server.context import Patience
 from kag.server.embedded import Embedded
+from kag.server.page.held import Project
+from kag.server.page.records import Ledger, history
+from kag.server.tables import projects
+from kag.track.record import RunRecord
+from kag.track.rows import steps
 from kag.track.source import RunSource, open_source
 from tests.e2e.tracking import PATIENCE, last_json
 
@@ -42,6 +50,13 @@ class FiveRuns:
     def offline(self) -> str:
         """The word for the files that the client has left."""
         return f"offline:{self.folder / 'wandb'}"
+
+    def page(self) -> list[tuple[RunRecord, list[dict[str, float]]]]:
+        """What the page of the server makes of the runs: records and histories."""
+        with closing(self.server.folder.store()) as store, store.read() as connection:
+            number = connection.execute(select(projects.c.id).filter_by(name=self.project)).scalar_one()
+            ledger = Ledger.of(Project(number, Patience(0.0, 3600.0)).known(connection, now=time.time()).runs)
+            return [(record, steps(history(connection, ledger.runs[run]))) for run, record in ledger.records.items()]
 
     @contextmanager
     def reading(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[Mapping[str, RunSource]]:

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import func, text
 
-from kag.changelog.entry import Siblings
 from kag.changelog.formats import as_json
+from kag.changelog.siblings import Siblings
 from kag.changelog.table import table
 from kag.report.curves import curves, overlaid
 from kag.report.figure import Chart

@@ -39,9 +39,9 @@ def peaked_early(run: Logged) -> Iterator[Finding]:
     if course.best_epoch is None or course.last_epoch is None:
         return
     first, best, last = _places(run)
-    if best < EARLY * (last + 1) and last - best >= FEWEST_AFTER and (best or not run.record.foreign):
+    if best < EARLY * (last + 1) and last - best >= FEWEST_AFTER and (best or not run.record.is_foreign):
         at_best = "" if _fell(metric, course) else _place("", None, run.at(course.best_epoch))
-        peaked = f"{metric.title} was {metric.extreme} early" if run.record.foreign else "peaked early"
+        peaked = f"{metric.title} was {metric.extreme} early" if run.record.is_foreign else "peaked early"
         said = f"{peaked}, at {course.unit} {course.best_epoch} of {first} to {course.last_epoch}{at_best}"
         yield note("peaked_early", said, **_evidence(run))
 
@@ -64,7 +64,7 @@ def collapse(run: Logged) -> Iterator[Finding]:
 def _places(run: Logged) -> tuple[int, int, int]:
     """The first epoch or step, then the places of the best and of the last value: epochs, or a count of the values."""
     course = run.course
-    if not run.record.foreign or run.judged is None:
+    if not run.record.is_foreign or run.judged is None:
         return 0, course.best_epoch or 0, course.last_epoch or 0
     places = run.series(run.judged.name)[0]
     return places[0], places.index(course.best_epoch or 0), len(places) - 1

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import pairwise
 
-from kag.changelog.entry import Entry, Siblings
+from kag.changelog.entry import Entry
 from kag.changelog.logged import Logged
+from kag.changelog.siblings import Siblings
 from kag.compare.comparison import COMPARED, compare, data_of
 from kag.finding import Evidence, Finding, error, note
 from kag.text import commit, three_decimals
@@ -90,7 +91,7 @@ def highest_so_far(entry: Entry, siblings: Siblings) -> Iterator[Finding]:
         return
     value, highest = entry.measured(metric), before.measured(metric)
     if value is not None and highest is not None and metric.better(value, highest):
-        seed = entry.record.foreign and seed_alone(compare(before.record, entry.record).settings)
+        seed = entry.record.is_foreign and seed_alone(compare(before.record, entry.record).settings)
         alone = ", by another seed alone" if seed else ""
         among = "" if data_of(entry.record) else ", among runs of unknown data"
         said = f"{metric.extreme} {metric.title} so far ({metric.text(highest)} before{alone}){among}; not tested"

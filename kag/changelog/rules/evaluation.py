@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from kag.changelog.entry import Entry, Siblings
+from kag.changelog.entry import Entry
+from kag.changelog.siblings import Siblings
 from kag.compare.comparison import chosen_on_test
 from kag.finding import Evidence, Finding, error, note, warning
 from kag.names import ALL

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from kag import names
-from kag.changelog.entry import Entry, Siblings
+from kag.changelog.entry import Entry
 from kag.changelog.logged import Logged
+from kag.changelog.siblings import Siblings
 from kag.finding import Finding, note, warning
 
 SATURATED = 0.95

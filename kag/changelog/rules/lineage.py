@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from kag import names
-from kag.changelog.entry import Entry, Siblings
+from kag.changelog.entry import Entry
 from kag.changelog.logged import Logged
+from kag.changelog.siblings import Siblings
 from kag.finding import Finding, note, warning
 from kag.text import commit
 from kag.track.record import Status
@@ -29,14 +30,14 @@ def resume_changed_spec(run: Logged) -> Iterator[Finding]:
 def resumed(run: Logged) -> Iterator[Finding]:
     """A run of another program went on after it had ended."""
     resumes = len(run.record.resumes)
-    if run.record.foreign and resumes:
+    if run.record.is_foreign and resumes:
         yield note("resumed", f"resumed {'once' if resumes == 1 else f'{resumes} times'}", resumes=resumes)
 
 
 def uncommitted_code(run: Logged) -> Iterator[Finding]:
     """A run of another program stood on code that no commit has."""
     git = run.record.git
-    if run.record.foreign and git is not None and git.dirty:
+    if run.record.is_foreign and git is not None and git.dirty:
         files = f" in {len(git.uncommitted)} files" if git.uncommitted else ""
         said = f"ran on uncommitted changes{files}: `{commit(git.commit)}` is not the code that ran"
         yield note("uncommitted_code", said, commit=git.commit, files=len(git.uncommitted) or None)

@@ -18,7 +18,7 @@ STILL = 0.05
 
 def not_finite(run: Logged) -> Iterator[Finding]:
     """A metric that counts, or a loss, became NaN or infinite."""
-    if not run.record.foreign:
+    if not run.record.is_foreign:
         return
     counted = [metric.name for metric in run.metrics]
     losses = [key for key in run.record.metrics if key not in counted and by_name(key) == "min"]
@@ -37,7 +37,7 @@ def not_finite(run: Logged) -> Iterator[Finding]:
 
 def no_progress(run: Logged) -> Iterator[Finding]:
     """A metric that counts did not move, or was never better than where it began."""
-    if not run.record.foreign or run.record.status in (Status.PLANNED, Status.RUNNING):
+    if not run.record.is_foreign or run.record.status in (Status.PLANNED, Status.RUNNING):
         return
     for metric in run.metrics:
         places, values = run.series(metric.name)
@@ -58,7 +58,7 @@ def no_progress(run: Logged) -> Iterator[Finding]:
 def still_improving(run: Logged) -> Iterator[Finding]:
     """The run ended while its metric was still getting better."""
     metric = run.judged
-    if not run.record.foreign or not run.record.status.done or metric is None:
+    if not run.record.is_foreign or not run.record.status.done or metric is None:
         return
     values, thirds = run.series(metric.name)[1], run.thirds(metric.name)
     if thirds is None or any(not metric.better(values[-1], than) for than in values[:-1]):

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from kag.changelog.entry import Entry, Siblings
+from kag.changelog.entry import Entry
+from kag.changelog.siblings import Siblings
 from kag.compare.comparison import compare
 from kag.finding import Finding, note
+from kag.track.record import RunRecord
 from kag.view.changes import phrase, seed_alone
 from kag.view.results import measured_column
 
-LOOKED_AT = 20
+LOOKED_AT = 8
 """Earlier runs of the same settings that are looked at, the newest first."""
 
 
@@ -20,31 +22,31 @@ def same_settings(entry: Entry, siblings: Siblings) -> Iterator[Finding]:
     value = entry.measured(metric) if metric else None
     if metric is None or value is None:
         return
-    for other in siblings.alike(entry, but_seed=False)[:LOOKED_AT]:
+    for other in siblings.alike(entry, but_seed=False, most=LOOKED_AT):
         before = other.measured(metric)
         if before is None or before == value or compare(other.record, entry.record).settings:
             continue
         own, there = measured_column(metric.name, (value, before))
-        said = f"the same settings as `{other.id}`{_other_code(entry, other)}: {metric.title} {own}, there {there}"
+        code = _other_code(entry.record, other.record)
+        said = f"the same settings as `{other.id}`{code}: {metric.title} {own}, there {there}"
         yield note("same_settings", said, value=value, other=other.id, value_of_other=before)
         return
 
 
 def seed_differs(entry: Entry, siblings: Siblings) -> Iterator[Finding]:
     """Nothing but the seed differs from the run that it is compared with, or from another earlier one."""
-    if not entry.record.foreign:
+    if not entry.record.is_foreign:
         return
-    parent = siblings.parent(entry)
-    others = [*([parent] if parent else []), *siblings.alike(entry, but_seed=True)[:LOOKED_AT]]
-    for other in others:
-        changes = compare(other.record, entry.record).settings
-        if seed_alone(changes):
-            seeds = phrase(changes, whole=True)
-            said = f"nothing but the seed differs from `{other.id}` ({seeds}){_other_code(entry, other)}"
-            yield note("seed_differs", said, other=other.id, keys=len(changes))
+    parent, alike = siblings.against_parent(entry), siblings.alike(entry, but_seed=True, most=LOOKED_AT)
+    others = (compare(one.record, entry.record) for one in alike if one.record.config != entry.record.config)
+    for compared in (*([parent] if parent else ()), *others):
+        if seed_alone(compared.settings):
+            other, seeds = compared.before, phrase(compared.settings, whole=True)
+            said = f"nothing but the seed differs from `{other.id}` ({seeds}){_other_code(entry.record, other)}"
+            yield note("seed_differs", said, other=other.id, keys=len(compared.settings))
             return
 
 
-def _other_code(entry: Entry, other: Entry) -> str:
-    own, before = entry.record.git, other.record.git
+def _other_code(run: RunRecord, other: RunRecord) -> str:
+    own, before = run.git, other.git
     return ", on another commit" if own and before and own.commit != before.commit else ""

@@ -21,6 +21,7 @@ from kag.server.page.site import Shelf, Site
 from kag.server.page.visit import Visit
 from kag.track.record import RunRecord
 from kag.view.changes import differing_settings
+from kag.view.metrics import Metric
 from kag.view.results import measured_column, side_by_side
 from kag.view.words import labels
 
@@ -56,7 +57,7 @@ def compare(site: Site, visit: Visit) -> Response:
         chosen=chosen,
         labels=called,
         others=[run for run in reversed(shelf.runs) if run not in chosen],
-        results=_typed(records) | values_side_by_side(logged),
+        results=_typed(records, metrics) | values_side_by_side(logged),
         settings=dict(differing_settings(records)),
         not_comparable=not_comparable(records),
         doubt=in_doubt(records),
@@ -64,10 +65,14 @@ def compare(site: Site, visit: Visit) -> Response:
     )
 
 
-def _typed(records: Sequence[RunRecord]) -> dict[str, tuple[str, ...]]:
-    """Results by the weights that they belong to, which runs of kag's own have."""
-    own = side_by_side(records) if not all(record.foreign for record in records) else {}
-    return {key: measured_column(key, [one.value if one else None for one in found]) for key, found in own.items()}
+def _typed(records: Sequence[RunRecord], metrics: Sequence[Metric]) -> dict[str, tuple[str, ...]]:
+    """Results of the delivered weights, those left out that count as metrics of other programs."""
+    told = {metric.name for metric in metrics if metric.value != "delivered"}
+    return {
+        key: measured_column(key, [one.value if one else None for one in found])
+        for key, found in side_by_side(records).items()
+        if key not in told
+    }
 
 
 def _figures(chosen: Sequence[Held], logged: Mapping[str, Sequence[dict[str, Any]]]) -> Sequence[Figure]:

@@ -13,8 +13,9 @@ from sqlalchemy import Connection
 
 from kag import names
 from kag.changelog.diagnose import entry_of
-from kag.changelog.entry import Entry, Siblings
+from kag.changelog.entry import Entry
 from kag.changelog.logged import Logged
+from kag.changelog.siblings import Siblings
 from kag.errors import UserError
 from kag.server.history import page, scanned
 from kag.server.page.held import Held
@@ -137,4 +138,4 @@ class Diagnoses:
 
 
 def _made_of(run: Held, record: RunRecord, metrics: Sequence[Metric]) -> MadeOf:
-    return run.changed, tuple(metrics) if record.foreign else ()
+    return run.changed, tuple(metrics) if record.is_foreign else ()
