@@ -136,7 +136,7 @@ class Repository:
 
     def _touching(self, inside: list[str], shared: list[str], paths: Iterable[str]) -> Iterator[Commit]:
         places = [f":(top,literal){path}" for path in paths if _is_inside(path)]
-        asked = [*inside, *(f"^{commit}" for commit in shared), "--", *places]
+        asked = [*sorted(inside), *(f"^{commit}" for commit in shared), "--", *places]
         said = self._ask(*_LOG, *_SHAPE, stdin="".join(f"{word}\n" for word in asked).encode())
         for piece in said.decode(errors="replace").split("\0")[1:]:
             head, _, files = piece.rpartition("\x1f")
