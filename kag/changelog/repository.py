@@ -15,7 +15,9 @@ from pathlib import Path, PurePosixPath
 
 from kag.track.git import GitFailed, run_git
 
-_SHALLOW = "the history here is shallow (`git fetch --unshallow` completes it)"
+SHALLOW = "the history here is shallow (`git fetch --unshallow` completes it)"
+"""The commonest reason why git cannot say: continuous integration checks out so."""
+
 _REASONS = {
     "not a git repository": "the document lies in no git repository",
     "dubious ownership": "git does not trust this repository, which belongs to somebody else (see `safe.directory`)",
@@ -159,7 +161,7 @@ class Repository:
 
     def _require_whole(self) -> None:
         if self._ask("rev-parse", "--is-shallow-repository").strip() == b"true":
-            raise NotKnown(_SHALLOW)
+            raise NotKnown(SHALLOW)
 
     def _ask(self, *words: str, stdin: bytes = b"") -> bytes:
         try:

@@ -38,16 +38,17 @@ def stamp(runs: Path, specs: Path, settings: str) -> str | None:
     return None if time.time_ns() - youngest < SETTLED_NS else digest.hexdigest()
 
 
-def is_known(runs: Path, made_of: str | None, text: str) -> bool:
-    """Whether this text was written from files in this state."""
-    return made_of is not None and _pair(made_of, text) in _read(runs)
+def known(runs: Path, made_of: str | None, text: str) -> str | None:
+    """What was said when this text was written from files in this state; None where it was not."""
+    return None if made_of is None else _read(runs).get(_pair(made_of, text))
 
 
-def remember(runs: Path, made_of: str | None, text: str) -> None:
+def remember(runs: Path, made_of: str | None, text: str, said: str) -> None:
     """Note that this is the text of files in this state; a few are kept, for as many documents."""
     if made_of is not None:
         pair = _pair(made_of, text)
-        keep_file(_file(runs), json.dumps([*(known for known in _read(runs) if known != pair), pair][-KEPT:]))
+        others = [one for one in _read(runs).items() if one[0] != pair]
+        keep_file(_file(runs), json.dumps(dict([*others, (pair, said)][-KEPT:])))
 
 
 def _pair(made_of: str, text: str) -> str:
@@ -61,12 +62,12 @@ def _run_files(runs: Path) -> Iterator[str]:
         yield from (os.path.join(runs, name, file) for file in _FILES)
 
 
-def _read(runs: Path) -> list[str]:
+def _read(runs: Path) -> dict[str, str]:
     try:
         content = json.loads(_file(runs).read_bytes())
     except (OSError, ValueError):
-        return []
-    return content if isinstance(content, list) else []
+        return {}
+    return content if isinstance(content, dict) else {}
 
 
 def _file(runs: Path) -> Path:

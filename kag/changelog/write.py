@@ -18,7 +18,7 @@ from kag.changelog.markdown import render
 from kag.changelog.merge import edits, typed
 from kag.changelog.repository import Repository
 from kag.changelog.rows import Rows, Tally, require_kept, rows_of, tally, told_fixes, with_kept
-from kag.changelog.stamp import is_known, remember, stamp
+from kag.changelog.stamp import known, remember, stamp
 from kag.changelog.structure import Section, laid_out, plan_list, plans, structure
 from kag.changelog.table import Choice, table
 from kag.errors import RecordError, StorageError, UserError
@@ -87,8 +87,10 @@ def update(source: RunSource, file: Path, options: Options, *, dry: bool = False
         UserError: the document cannot be written, or was changed while it was made.
     """
     made_of = _stamp(source, options)
-    if isinstance(source, FolderSource) and file.exists() and is_known(source.runs, made_of, text := read_text(file)):
-        return Version(text, text, {})
+    if isinstance(source, FolderSource) and file.exists():
+        text = read_text(file)
+        if (said := known(source.runs, made_of, text)) is not None:
+            return Version(text, text, {}, unknown=said or None)
     if dry:
         return next_version(file, collect(source, options.repository), options)
     with writing(file):
@@ -99,8 +101,8 @@ def update(source: RunSource, file: Path, options: Options, *, dry: bool = False
         store_notes(source, version.notes, siblings)
         if version.found != version.wanted:
             write_output(file, version.wanted)
-    if isinstance(source, FolderSource) and not (version.notes or version.broken or version.unknown):
-        remember(source.runs, made_of, version.wanted)
+    if isinstance(source, FolderSource) and not version.notes and not version.broken:
+        remember(source.runs, made_of, version.wanted, version.unknown or "")
     return version
 
 
