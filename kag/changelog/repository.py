@@ -17,7 +17,9 @@ from pathlib import Path, PurePosixPath
 
 from kag.track.git import GitFailed, run_git
 
-_SHALLOW = "the history here is shallow (`git fetch --unshallow` completes it)"
+SHALLOW = "the history here is shallow (`git fetch --unshallow` completes it)"
+"""The commonest reason why git cannot say: continuous integration checks out so."""
+
 _REASONS = {
     "not a git repository": "the document lies in no git repository",
     "dubious ownership": "git does not trust this repository, which belongs to somebody else (see `safe.directory`)",
@@ -160,7 +162,7 @@ class Repository:
 
     def _touching(self, inside: list[str], shared: list[str], paths: Iterable[str]) -> Iterator[Commit]:
         places = [f":(top,literal){path}" for path in paths if _is_inside(path)]
-        asked = [*inside, *(f"^{commit}" for commit in shared), "--", *places]
+        asked = [*sorted(inside), *(f"^{commit}" for commit in shared), "--", *places]
         said = self._ask(*_LOG, *_SHAPE, stdin="".join(f"{word}\n" for word in asked).encode())
         for piece in said.decode(errors="replace").split("\0")[1:]:
             head, _, files = piece.rpartition("\x1f")
@@ -190,7 +192,7 @@ class Repository:
 
     def _require_whole(self) -> None:
         if self._ask("rev-parse", "--is-shallow-repository").strip() == b"true":
-            raise NotKnown(_SHALLOW)
+            raise NotKnown(SHALLOW)
 
     def _ask(self, *words: str, stdin: bytes = b"") -> bytes:
         try:

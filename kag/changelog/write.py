@@ -13,7 +13,7 @@ from kag.changelog.collect import collect
 from kag.changelog.document import regions
 from kag.changelog.marker import TABLE
 from kag.changelog.siblings import Siblings
-from kag.changelog.stamp import is_known, remember, stamp
+from kag.changelog.stamp import known, remember, stamp
 from kag.changelog.version import Options, Version, next_version
 from kag.errors import RecordError, StorageError, UserError
 from kag.text import joined
@@ -40,8 +40,10 @@ def update(source: RunSource, file: Path, options: Options, *, dry: bool = False
         UserError: the document cannot be written, or was changed while it was made.
     """
     made_of = _stamp(source, options)
-    if isinstance(source, FolderSource) and file.exists() and is_known(source.runs, made_of, text := read_text(file)):
-        return Version(text, text, {})
+    if isinstance(source, FolderSource) and file.exists():
+        text = read_text(file)
+        if (said := known(source.runs, made_of, text)) is not None:
+            return Version(text, text, {}, unknown=said or None)
     if dry:
         return next_version(file, _collected(source, file, options), options)
     with writing(file):
@@ -52,8 +54,9 @@ def update(source: RunSource, file: Path, options: Options, *, dry: bool = False
         store_notes(source, version.notes, siblings)
         if version.found != version.wanted:
             write_output(file, version.wanted)
-    if isinstance(source, FolderSource) and not (version.notes or version.broken or version.unknown):
-        remember(source.runs, made_of, version.wanted, [entry.record for entry in siblings.entries])
+    if isinstance(source, FolderSource) and not version.notes and not version.broken:
+        records = [entry.record for entry in siblings.entries]
+        remember(source.runs, made_of, version.wanted, records, version.unknown or "")
     return version
 
 

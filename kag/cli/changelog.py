@@ -15,6 +15,7 @@ from kag.errors import UserError
 from kag.view.terminal import Terminal, echo
 
 if TYPE_CHECKING:
+    from kag.changelog.table import Choice
     from kag.changelog.version import Options, Version
     from kag.track.output import Output
     from kag.track.source import RunSource
@@ -88,50 +89,22 @@ def changelog(
     """
     if context.invoked_subcommand is not None:
         return
-    from kag.changelog.repository import Repository
     from kag.changelog.table import Choice
-    from kag.changelog.version import Options
     from kag.track.output import is_standard_output
-    from kag.track.source import files_of, open_source
+    from kag.track.source import open_source
 
     form = Format.JSON if as_json else form
     write = None if write and is_standard_output(write) else write
     if write is None and (check or show_diff) and form is not Format.MARKDOWN:
         raise UserError(f"no file to compare the {form} with", remedy="name it by --write FILE")
-    file, dry = write or DOCUMENT, check or show_diff
     choice = Choice(since.date() if since else None, until.date() if until else None, tuple(tag or ()), sweep)
-    options = Options(
-        repository=Repository.around(file),
-        specs=Path(source) / PLANNED_SPECS,
-        choice=choice,
-        verbatim=verbatim,
-        drop_rows=drop_rows or show_diff,
-        call=command_line(context, write=str(file), check=False, show_diff=False),
-        metrics=tuple(metric or ()),
-    )
-    runs = open_source(source)
-    if write is None and not dry:
-        echo(_table(runs, options, form), nl=False)
+    options = _options(context, write or DOCUMENT, choice)
+    if write is None and not (check or show_diff):
+        echo(_table(open_source(source), options, form), nl=False)
         return
-    output = _output(file, form, force)
-    if dry:
-        output.require_file()
-    else:
-        output.require_free(*files_of(source), options.specs)
-    version = _version(runs, file, options, form, dry=dry)
-    if version.unknown:
-        echo(f"nothing is said anew about changes of the code: {version.unknown}", err=True)
-    if show_diff:
-        from kag.changelog.document import unified_diff
-
-        echo(unified_diff(version.found, version.wanted, str(file)), nl=False)
-    if check and version.stale:
-        echo(f"{file} is stale; `{options.call}` renews it", err=True)
-        raise typer.Exit(1)
-    if not dry:
-        for section in version.moved:
-            echo(f"lines in the list {section!r} that kag cannot tell for its own stand below it now", err=True)
-        echo(f"{file} written: {version.tally}" if version.stale else f"{file} is up to date", err=True)
+    output = _output(write or DOCUMENT, form, force)
+    version = _version(source, output, options, form, dry=check or show_diff)
+    _tell(version, output.path, options.call, check=check, show_diff=show_diff)
 
 
 @app.command("import", epilog="Example: kag changelog import MODEL_CHANGELOG_OCT2025.md --runs runs")
@@ -212,6 +185,23 @@ def note(
         echo(f"added to {folder.notes_file}")
 
 
+def _options(context: typer.Context, file: Path, choice: Choice) -> Options:
+    """What the document shows, as the options of the command say."""
+    from kag.changelog.repository import Repository
+    from kag.changelog.version import Options
+
+    given = context.params
+    return Options(
+        repository=Repository.around(file),
+        specs=Path(given["source"]) / PLANNED_SPECS,
+        choice=choice,
+        verbatim=given["verbatim"],
+        drop_rows=given["drop_rows"] or given["show_diff"],
+        call=command_line(context, write=str(file), check=False, show_diff=False),
+        metrics=tuple(given["metric"] or ()),
+    )
+
+
 def _output(file: Path, form: Format, force: bool) -> Output:
     """The file to write. Of a document only the parts between its markers are ever replaced."""
     from kag.changelog.export import FORMS
@@ -221,17 +211,41 @@ def _output(file: Path, form: Format, force: bool) -> Output:
     return Output(file, kind, force)
 
 
-def _version(runs: RunSource, file: Path, options: Options, form: Format, *, dry: bool) -> Version:
+def _version(source: str, output: Output, options: Options, form: Format, *, dry: bool) -> Version:
     """A file as it is and as it should be; unless `dry`, it is written."""
     from kag.changelog.export import FORMS, update_export
     from kag.changelog.write import update
+    from kag.track.source import files_of, open_source
 
-    if form is Format.MARKDOWN:
-        version = update(runs, file, options, dry=dry)
+    runs = open_source(source)
+    if dry:
+        output.require_file()
     else:
-        version = update_export(runs, file, FORMS[form], options, dry=dry)
+        output.require_free(*files_of(source), options.specs)
+    if form is Format.MARKDOWN:
+        version = update(runs, output.path, options, dry=dry)
+    else:
+        version = update_export(runs, output.path, FORMS[form], options, dry=dry)
     name_left_out(version.broken)
     return version
+
+
+def _tell(version: Version, file: Path, call: str, *, check: bool, show_diff: bool) -> None:
+    """Say what was found, or done."""
+    from kag.changelog.document import unified_diff
+
+    if version.unknown:
+        echo(f"nothing is said anew about changes of the code: {version.unknown}", err=True)
+    if show_diff:
+        echo(unified_diff(version.found, version.wanted, str(file)), nl=False)
+    if check and version.stale:
+        echo(f"{file} is stale; `{call}` renews it", err=True)
+        raise typer.Exit(1)
+    if check or show_diff:
+        return
+    for section in version.moved:
+        echo(f"lines in the list {section!r} that kag cannot tell for its own stand below it now", err=True)
+    echo(f"{file} written: {version.tally}" if version.stale else f"{file} is up to date", err=True)
 
 
 def _table(runs: RunSource, options: Options, form: Format) -> str:

@@ -15,6 +15,7 @@ class Code:
         self.git("init", "--quiet", "--initial-branch=main")
 
     def commit(self, subject: str, **files: str) -> str:
+        """Commit files, `__` for the slash and without `.py`; the id of the commit."""
         for name, text in files.items():
             path = self.folder / f"{name.replace('__', '/')}.py"
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -24,6 +25,7 @@ class Code:
         return self.git("rev-parse", "HEAD")
 
     def git(self, *words: str) -> str:
+        """What a command of git prints."""
         own = ("-c", "user.name=a", "-c", "user.email=a@b.c", "-c", "commit.gpgsign=false")
         done = subprocess.run(["git", *own, *words], cwd=self.folder, check=True, capture_output=True, text=True)
         return done.stdout.strip()

@@ -16,6 +16,7 @@ import typer
 from typer.testing import CliRunner
 
 from kag.changelog.marker import STRUCTURE, marker
+from kag.changelog.repository import SHALLOW
 from kag.cli import changelog
 from kag.errors import KagError
 from kag.track.record import Failure, GitFacts, Status
@@ -142,7 +143,7 @@ def inside_a_hook(full: Path, folder: Path, patch: pytest.MonkeyPatch) -> Path:
 
 PLACES: list[tuple[Callable[[Path, Path, pytest.MonkeyPatch], Path], str]] = [
     (here, ""),
-    (shallow, "the history here is shallow"),
+    (shallow, SHALLOW),
     (exported, "in no git repository"),
     (without_git, "git is not installed"),
     (owned_by_another, "belongs to somebody else"),
@@ -198,6 +199,17 @@ def test_the_answer_and_the_document_are_the_same_everywhere(
     found = list(answers(place(full, tmp_path / "clone", monkeypatch)))
     assert [(code, written) for code, _, written in found] == wanted
     assert all(why in said for _, said, _ in found)
+
+
+def test_why_git_says_nothing_is_said_of_an_unchanged_document_too(
+    full: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kag.changelog.stamp.SETTLED_NS", 0)
+    folder = shallow(full, tmp_path / "clone", monkeypatch)
+    kag("--write", LOG)
+    assert (folder / "runs/.changelog/stamps.json").exists()
+    monkeypatch.setattr("kag.changelog.write.collect", None)
+    assert kag("--write", LOG, "--check") == (0, f"nothing is said anew about changes of the code: {SHALLOW}\n")
 
 
 def test_a_plain_locale_without_git_is_no_other_document(full: Path, tmp_path: Path) -> None:

@@ -80,6 +80,62 @@ def test_a_misspelt_marker_is_told_what_it_should_be() -> None:
     assert refused.value.nearest == BEGIN
 
 
+FENCED = f"```html\n{BEGIN}\n{END}\n```\n"
+IN_TEXT = [
+    FENCED,
+    f"~~~~\n{END}\n~~~\n{BEGIN}\n~~~~\n",
+    f"    {BEGIN}\n\n",
+    f"- {BEGIN}\n",
+    f"1. one\n\n   {BEGIN}\n",
+    f"- a\n\n  ```\n  {END}\n  ```\n\n",
+    f"> {BEGIN}\n\n",
+    f"Two lines, `{BEGIN}` and `{END}`, are its place.\n",
+    "    <!-- kag:nothing -->\n\n",
+]
+
+
+@pytest.mark.parametrize("text", IN_TEXT)
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+def test_a_marker_in_code_a_list_or_a_quote_is_text(text: str, line_end: str) -> None:
+    document = f"{text}\n{BEGIN}\n{END}\n\n{text}".replace("\n", line_end)
+    new = renewed(document)
+    assert new.startswith(f"{text}\n{BEGIN}\n\n| a |".replace("\n", line_end))
+    assert new.endswith(f"\n{END}\n\n{text}".replace("\n", line_end))
+    assert renewed(new) == new
+
+
+@pytest.mark.parametrize("before", ["\ufeff", "- an item\n", "# Head\n", "a paragraph\n", "<details>\n", "a\rb\n"])
+def test_a_marker_needs_no_blank_line_above_it(before: str) -> None:
+    assert renewed(f"{before}{BEGIN}\n{END}\n").startswith(f"{before}{BEGIN}\n\n| a |")
+
+
+def test_words_of_a_marker_are_read_and_stay() -> None:
+    begin = marker(TABLE, "begin", (("metric", "val/accuracy:max"), ("metric", "a b-->%")))
+    text = f"{begin}\n{END}\n\n{marker(PLANNED, 'begin')}\n{marker(PLANNED, 'end', (('later', 'x'),))}\n"
+    new = renewed(text)
+    assert "-->%" not in begin
+    assert regions(new, where="x")[TABLE].begin.words == (("metric", "val/accuracy:max"), ("metric", "a b-->%"))
+    assert begin in new
+    assert [name for name, _ in regions(new, where="x")[PLANNED].last.words] == ["later", "printed"]
+    assert renewed(new) == new
+
+
+def test_a_list_is_known_as_printed_until_somebody_types_into_it() -> None:
+    new = renewed(NEW)
+    for section in (STRUCTURE, PLANNED):
+        content = CONTENTS[section]
+        assert regions(new, where="x")[section].is_as_printed(new)
+        changed = new.replace(content, f"{content}!")
+        assert not regions(changed, where="x")[section].is_as_printed(changed)
+        windows = new.replace("\n", "\r\n")
+        assert regions(windows, where="x")[section].is_as_printed(windows)
+
+
+def test_a_word_that_kag_wrote_and_somebody_changed_is_refused() -> None:
+    with pytest.raises(RecordError, match="is no marker"):
+        regions(renewed(NEW).replace("printed=", "printed=mine"), where="x")
+
+
 def test_a_diff_shows_a_missing_line_end() -> None:
     assert unified_diff("a\n", "a\n", "x") == ""
     assert unified_diff("a\nb", "a\nc\n", "x").splitlines()[3:] == [" a", "-b", "\\ No newline at end of file", "+c"]

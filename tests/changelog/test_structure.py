@@ -17,6 +17,7 @@ from kag.changelog.structure import Section, plan_list, plans, structure
 from kag.changelog.write import update
 from kag.errors import SpecError
 from kag.spec.keys import known_keys
+from kag.track import git
 from kag.track.folders import FolderSource
 from kag.track.record import Failure, GitFacts, RunRecord, Status
 from tests.changelog.git_code import Code
@@ -95,6 +96,100 @@ def test_without_commits_there_is_nothing_to_tell(code: Code, tmp_path: Path) ->
     outside = section(tmp_path, run_on(only, 0), run_on("0" * 40, 1))
     assert outside.unknown == "the document lies in no git repository"
     assert outside.text == f"What changed in the code is not known: {outside.unknown}."
+
+
+def test_commits_of_every_branch_count_in_whatever_order_the_runs_were(code: Code) -> None:
+    fork = code.commit("fork", kag__model__a="1")
+    left = code.commit("left", kag__model__a="2")
+    code.git("switch", "--quiet", "--create", "other", fork)
+    code.commit("right", kag__data__b="1")
+    right = code.commit("further right", kag__model__c="1")
+    for order in ((left, right), (right, left), (right, fork, left)):
+        found = said(code, *(run_on(commit, number) for number, commit in enumerate(order)))
+        assert [subject in found for subject in ("fork", "left", "right", "further right")] == [False, True, True, True]
+    assert said(code, run_on(left, 0), run_on(fork, 1)) == said(code, run_on(fork, 0), run_on(left, 1))
+
+
+def test_a_change_of_the_spec_is_told_against_the_commit_before_it(code: Code) -> None:
+    first = code.commit("begin", kag__spec__run=SPEC_BEFORE)
+    code.git("switch", "--quiet", "--create", "other")
+    side = code.commit("side", kag__spec__run=SPEC_BEFORE.replace("1.0", "2.0"))
+    code.git("switch", "--quiet", "main")
+    main = code.commit("main", kag__spec__run=SPEC_BEFORE.replace("old: int = 3", "new: int = 3"))
+    found = said(code, run_on(first, 0), run_on(side, 1), run_on(main, 2))
+    assert f"`{side[:10]}` default of `gate.temperature` 1.0 -> 2.0\n" in found
+    assert f"`{main[:10]}` `gate.new` added (3); `gate.old` removed\n" in found
+
+
+def test_a_commit_that_was_rebased_away_is_named_and_the_rest_is_told(code: Code) -> None:
+    first = code.commit("begin", kag__model__a="1")
+    lost = code.commit("amended later", kag__model__a="2")
+    before = section(code.folder, run_on(first, 0), run_on(lost, 1))
+    code.git("reset", "--quiet", "--hard", first)
+    last = code.commit("amended", kag__model__a="3")
+    records = (run_on(first, 0), run_on(lost, 1), run_on(last, 2))
+    rows = tuple(record.id for record in records)
+    here = section(code.folder, *records, before=before.text, rows=rows)
+    assert here.unknown is None
+    assert here.text.endswith(
+        f"amended\n\nRuns stand on commits that no branch has, and are not counted here: `{lost[:10]}`."
+    )
+    clone = code.folder.with_name("clone")
+    code.git("clone", "--quiet", code.folder.as_uri(), str(clone))
+    assert section(clone, *records, before=here.text, rows=rows).text == here.text
+    frozen = section(clone, *records, before=before.text, rows=rows)
+    assert f"no branch here has `{lost[:10]}`, of which it was made" in (frozen.unknown or "")
+    assert section(clone, *records, before="", rows=rows).text == here.text
+    assert section(clone, *records, before=before.text, rows=rows[2:]).text == here.text
+
+
+def test_a_history_without_any_commit_of_the_runs_says_nothing(code: Code) -> None:
+    code.commit("begin", kag__model__a="1")
+    found = section(code.folder, run_on("0" * 40, 0), run_on("1" * 40, 1))
+    assert found.unknown == "no branch here has any of the commits that runs stand on"
+
+
+def test_git_is_asked_a_constant_number_of_times(code: Code, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    whole = git.subprocess.run
+    monkeypatch.setattr(git.subprocess, "run", lambda words, **more: asked.append(words) or whole(words, **more))
+    failure = Failure(error="TypeError", message="m", where="kag/train/job.py:12")
+    counts = []
+    records: list[RunRecord] = []
+    for number in range(12):
+        spec = SPEC_BEFORE.replace("1.0", f"{number}.5")
+        commit = code.commit(f"step {number}", kag__spec__run=spec, kag__train__job=f"x = {number}\n")
+        records.append(run_on(commit, number, status=Status.ABORTED, failure=failure))
+        asked.clear()
+        said(code, *records)
+        counts.append(len(asked))
+    assert counts[1:] == [counts[1]] * 11
+
+
+def test_the_next_commit_to_a_file_comes_out_of_the_one_that_failed(code: Code) -> None:
+    code.commit("fork", kag__train__job="x = 0\n")
+    broken = code.commit("broken", kag__train__job="x = 1\n")
+    code.git("switch", "--quiet", "--create", "other", "HEAD~1")
+    other = code.commit("another mend", kag__train__job="x = 2\n")
+    code.git("switch", "--quiet", "main")
+    code.git("merge", "--quiet", "--no-edit", "--strategy=ours", "other")
+    fixed = code.commit("mend", kag__train__job="x = 3\n")
+    failure = Failure(error="TypeError", message="m", where="kag/train/job.py:12")
+    aborted = run_on(broken, 0, status=Status.ABORTED, failure=failure)
+    repository = Repository(code.folder)
+    assert collect(MemorySource([aborted, run_on(other, 1)]), repository).fixes == {}
+    found = collect(MemorySource([aborted, run_on(other, 1), run_on(fixed, 2)]), repository).fixes
+    assert found == {(broken, "kag/train/job.py"): fixed}
+
+
+@pytest.mark.parametrize("where", ["/usr/lib/x.py:3", "../out.py:3", "odd [*]?.py:3", ":(top)x.py:3", "a\nb.py:3"])
+def test_a_file_that_git_cannot_have_spoils_nothing(code: Code, where: str) -> None:
+    first, last = code.commit("begin", kag__model__a="1"), code.commit("wider", kag__model__a="2")
+    failure = Failure(error="TypeError", message="m", where=where)
+    aborted = run_on(first, 0, status=Status.ABORTED, failure=failure)
+    siblings = collect(MemorySource([aborted, run_on(last, 1)]), Repository(code.folder))
+    assert siblings.fixes == {}
+    assert "wider" in structure(siblings, Repository(code.folder)).text
 
 
 def test_an_aborted_run_names_the_next_commit_to_its_file(code: Code, tmp_path: Path) -> None:
