@@ -118,6 +118,11 @@ def data_of(record: RunRecord) -> str | None:
     return record.data_digest or "; ".join(sorted(record.datasets)) or None
 
 
+def on_other_data(one: RunRecord, other: RunRecord) -> bool:
+    """Whether two runs are known to be on different data."""
+    return len({data_of(one), data_of(other)} - {None}) > 1
+
+
 def data_text(record: RunRecord) -> str:
     """The data of a run as they are written, `unknown` for those of which nobody knows."""
     return digest(record.data_digest) if record.data_digest else data_of(record) or "unknown"

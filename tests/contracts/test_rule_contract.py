@@ -85,9 +85,12 @@ def gate(values: Sequence[float], **spec: Any) -> Logged:
     return run(rows(names.ALPHA_MEAN, values), config=spec)
 
 
-def ended_at(alpha: float, weight: float, name: str = "run", day: int = 9, parent: str | None = None) -> Logged:
+def ended_at(
+    alpha: float, weight: float, name: str = "run", day: int = 9, parent: str | None = None, data_digest: str = DATA
+) -> Logged:
     spec = {"model.gate.penalty.weight": weight, "model.gate.penalty.target": 0.6}
-    return run(rows(names.ALPHA_MEAN, [alpha] * 6), name=name, day=day, parent=parent, config=spec)
+    history = rows(names.ALPHA_MEAN, [alpha] * 6)
+    return run(history, name=name, day=day, parent=parent, config=spec, data_digest=data_digest)
 
 
 def gone_on(**fields: Any) -> Logged:
@@ -186,6 +189,7 @@ CASES: dict[str, Case] = {
         [
             ended_at(0.60, 0.15, parent=ended_at(0.98, 0.02, "weak", 1).record.id),
             ended_at(0.98, 0.021, parent=ended_at(0.98, 0.02, "weak", 1).record.id),
+            ended_at(0.98, 0.15, parent=ended_at(0.98, 0.02, "weak", 1).record.id, data_digest="e" * 64),
             ended_at(0.98, 0.15),
         ],
         WARNING,
@@ -332,7 +336,12 @@ CASES: dict[str, Case] = {
     ),
     "test_equals_other_run": Case(
         run(results=scored(0.31, 0.40)),
-        [run(results=scored(0.31, 0.4000001)), run(results=(typed("test", 0.40),)), run()],
+        [
+            run(results=scored(0.31, 0.4000001)),
+            run(results=(typed("test", 0.40),)),
+            run(results=scored(0.31, 0.40), data_digest="e" * 64),
+            run(),
+        ],
         WARNING,
         {"test": 0.40, "other": PARENT},
         f"is that of `{PARENT}`",

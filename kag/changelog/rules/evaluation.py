@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from kag.changelog.entry import Entry
 from kag.changelog.siblings import Siblings
-from kag.compare.comparison import chosen_on_test
+from kag.compare.comparison import chosen_on_test, on_other_data
 from kag.finding import Evidence, Finding, error, note, warning
 from kag.names import ALL
 from kag.text import digest as short
@@ -29,10 +29,12 @@ def test_of_other_weights(entry: Entry, siblings: Siblings) -> Iterator[Finding]
 
 
 def test_equals_other_run(entry: Entry, siblings: Siblings) -> Iterator[Finding]:
-    """The same test number, to the last digit, as an earlier run."""
+    """The same test number, to the last digit, as an earlier run on the same data."""
     for other in siblings.same_test(entry):
         if other.id == entry.id:
             return
+        if on_other_data(entry.record, other.record):
+            continue
         if (_measured(entry) and _measured(other)) or _related(entry, other, siblings):
             said = f"the test number is that of `{other.id}`"
             yield warning("test_equals_other_run", said, test=entry.value("test"), other=other.id)

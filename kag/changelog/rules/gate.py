@@ -85,8 +85,8 @@ def penalty_inert(run: Logged) -> Iterator[Finding]:
 
 def penalty_without_effect(entry: Entry, siblings: Siblings) -> Iterator[Finding]:
     """Another penalty weight than the parent's, the same alpha."""
-    parent = siblings.parent(entry)
-    if parent is None:
+    parent, compared = siblings.parent(entry), siblings.against_parent(entry)
+    if parent is None or compared is None or compared.reason is not None:
         return
     alpha, before = entry.course.alpha, parent.course.alpha
     own, other = _largest_weight(Logged(entry.record)), _largest_weight(Logged(parent.record))
