@@ -91,9 +91,12 @@ def _is_row(text: str, header: str) -> bool:
 def _take_note(line: Line, entry: Entry, changed: dict[str, str], number: int) -> list[str]:
     """Put a changed note into `changed`, or say why it cannot be."""
     found, now = body(unescape(line.note)), body(entry.notes)
-    if digest(found) == line.printed_note or found == now:
+    if found == now:
         return []
-    if digest(now) == line.printed_note and changed.setdefault(entry.id, found) == found:
+    # A run that has none any more may be one that was lost with its notes; who means that deletes the note here, too.
+    if digest(found) == line.printed_note and (now or not found):
+        return []
+    if (not now or digest(now) == line.printed_note) and changed.setdefault(entry.id, found) == found:
         return []
     other = changed.get(entry.id, now)
     return [f"line {number}: two notes of run {entry.id}:\n    in the table: {found!r}\n    in the run:   {other!r}"]

@@ -112,7 +112,7 @@ def store_notes(source: RunSource, notes: Mapping[str, str], siblings: Siblings)
     if not isinstance(source, FolderSource):
         listed = "\n".join(f"  {run}: {note!r}" for run, note in notes.items())
         raise RecordError(
-            f"notes were changed in the table, and this source takes none:\n{listed}",
+            f"notes stand in the table alone, and this source takes none:\n{listed}",
             remedy="change the notes where the runs are kept, then write again",
         )
     for run, note in notes.items():

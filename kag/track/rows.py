@@ -49,7 +49,9 @@ def steps(rows: Iterable[Mapping[str, Any]], *, most: int | None = None) -> list
     for logged in rows:
         step = count(logged.get(names.STEP))
         step = int(found[-1][names.STEP]) + 1 if step is None and found else step or 0
-        _add(found, {names.STEP: float(step), **dict(numbers(logged))}, names.STEP)
+        row = {names.STEP: float(step)}
+        row.update(numbers(logged))
+        _add(found, row, names.STEP)
         if most is not None and len(found) > 2 * most:
             found = condensed(found, most)
     return found
@@ -84,11 +86,14 @@ def numbers(row: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, flo
     for key, value in row.items():
         if not prefix and (key.startswith("_") or key == _COUNTER):
             continue
-        if isinstance(value, Mapping):
+        kind = type(value)
+        if kind is float:  # nearly all of them are, and a project has millions
+            yield prefix + key, value
+        elif kind is dict:
             if "_type" not in value:
                 yield from numbers(value, f"{prefix}{key}.")
         elif (found := number(value)) is not None:
-            yield f"{prefix}{key}", found
+            yield prefix + key, found
 
 
 def _add(found: list[dict[str, float]], row: dict[str, float], by: str) -> None:

@@ -109,14 +109,14 @@ def test_a_marker_needs_no_blank_line_above_it(before: str) -> None:
     assert renewed(f"{before}{BEGIN}\n{END}\n").startswith(f"{before}{BEGIN}\n\n| a |")
 
 
-def test_words_of_a_marker_are_read_and_stay() -> None:
-    begin = marker(TABLE, "begin", (("metric", "val/accuracy:max"), ("metric", "a b-->%")))
-    text = f"{begin}\n{END}\n\n{marker(PLANNED, 'begin')}\n{marker(PLANNED, 'end', (('later', 'x'),))}\n"
+def test_metrics_in_a_marker_are_read_and_stay() -> None:
+    begin = marker(TABLE, "begin", ("val/accuracy:max", "a b-->%"))
+    text = f"{begin}\n{END}\n\n{marker(PLANNED, 'begin')}\n{marker(PLANNED, 'end')}\n"
     new = renewed(text)
     assert "-->%" not in begin
-    assert regions(new, where="x")[TABLE].begin.words == (("metric", "val/accuracy:max"), ("metric", "a b-->%"))
+    assert regions(new, where="x")[TABLE].begin.metrics == ("val/accuracy:max", "a b-->%")
     assert begin in new
-    assert [name for name, _ in regions(new, where="x")[PLANNED].last.words] == ["later", "printed"]
+    assert regions(new, where="x")[PLANNED].last.printed
     assert renewed(new) == new
 
 

@@ -93,12 +93,17 @@ class Desk:
         self.new += 1
         return f"{around[0]}{self.typed[-1]}{around[1]}"
 
+    def outside_words(self, text: str, offset: int) -> int:
+        """A place that is inside no word that was typed before: whoever types there changes that word."""
+        places = ((text.find(word), len(word)) for word in self.typed)
+        return next((start + size for start, size in places if start < offset < start + size and start >= 0), offset)
+
     def take(self, step: tuple[str, object, object]) -> None:
         what, first, second = step
         match what, first, second:
             case "type", float(place), (str(), str()) as around:
                 text = self.text()
-                offset = int(place * (len(text) + 1))
+                offset = self.outside_words(text, int(place * (len(text) + 1)))
                 self.file.write_bytes(f"{text[:offset]}{self.word(around)}{text[offset:]}".encode())
             case "list", float(place), (str(), str()) as around:
                 head, begin, rest = self.text().partition(marker(STRUCTURE, "begin"))

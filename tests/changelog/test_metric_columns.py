@@ -84,9 +84,9 @@ def test_the_log_of_a_plain_script_row_by_row() -> None:
     assert said == [
         "0.5",
         "0.9",
-        "0.4; highest val/accuracy so far (0.81 before); not tested;"
+        "0.4; highest val/accuracy so far (0.81 before), among runs of unknown data; not tested;"
         " val/accuracy went from 0.85 (step 10) to 0.84 (step 20)",
-        "0.3; highest val/accuracy so far (0.85 before, by another seed alone); not tested;"
+        "0.3; highest val/accuracy so far (0.85 before, by another seed alone), among runs of unknown data; not tested;"
         " nothing but the seed differs from <code>2026-03-03_00-00-00_wide</code> (seed 1 -&gt; 2);"
         " val/accuracy went from 0.86 (step 10) to 0.85 (step 20)",
         "2; aborted, with no error on record; loss became NaN at step 10",
@@ -105,7 +105,7 @@ def test_a_goal_turns_the_order_and_the_last_value_is_said_to_be_the_last() -> N
         "0.3",
         "-",
     ]
-    assert "lowest loss so far (0.5 before); not tested" in rows[3][3]
+    assert "lowest loss so far (0.5 before), among runs of unknown data; not tested" in rows[3][3]
 
 
 def test_every_format_has_the_same_columns(tmp_path: Path) -> None:
@@ -238,7 +238,7 @@ def test_the_command_keeps_and_checks(log: Log, monkeypatch: pytest.MonkeyPatch)
     assert kag("--check", "--write", "LOG.md").exit_code == 0
     other = kag("--check", "--metric", "loss:min", "--write", "LOG.md")
     assert other.exit_code == 1
-    assert "--metric loss:min --write LOG.md` renews it" in other.output
+    assert "--write LOG.md --metric loss:min` renews it" in other.output
     assert "| loss / Notes |" in kag("--metric", "loss:min").output
     refused = kag("--metric", "val/acuracy")
     assert isinstance(refused.exception, UserError)

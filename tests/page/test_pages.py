@@ -326,7 +326,7 @@ def test_the_change_log_of_a_script_has_its_metrics_as_columns(script: Any) -> N
     page = script.browse("/kag/plain/changelog").text
     assert cells_of(page) == [["val/accuracy", "loss"], ["0.9", "0.1"], ["0.8", "0.2"]]
     assert "<code>val/accuracy</code>, highest value of a run (by its name)" in page
-    assert "highest val/accuracy so far (0.8 before); not tested" in page
+    assert "highest val/accuracy so far (0.8 before), among runs of unknown data; not tested" in page
     assert "lr 0.1 -&gt; 0.2</code> against the run before" in page
 
 
@@ -337,7 +337,10 @@ def test_a_project_keeps_the_metrics_that_somebody_asked_for(script: Any) -> Non
     assert cells_of(page) == [["loss", "val/accuracy"], ["0.15", "0.85"], ["0.3", "0.7"]]
     assert "loss:last\nval/accuracy:max:last</textarea>" in page
     assert "highest val/accuracy so far (0.7 before)" not in page, "loss stands first, and has a goal by its name"
-    assert "lowest loss so far (0.3 before); not tested" in script.fetch("/kag/plain/runs/two/findings.json").text
+    assert (
+        "lowest loss so far (0.3 before), among runs of unknown data; not tested"
+        in script.fetch("/kag/plain/runs/two/findings.json").text
+    )
     script.restart()
     assert script.log_in().status_code == 303
     assert cells_of(script.browse("/kag/plain/changelog").text)[0] == ["loss", "val/accuracy"]
