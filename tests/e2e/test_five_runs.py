@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
+from kag.changelog.entry import Entry
 from kag.changelog.repository import Repository
+from kag.changelog.siblings import Siblings
 from kag.changelog.touched import with_touched
 from kag.names import STEP
 from kag.track.record import Declared, RunRecord, Status
@@ -94,10 +96,10 @@ def test_a_plain_script(five_runs: Mapping[str, FiveRuns]) -> None:
 def test_files_between_the_commits_of_a_plain_script(five_runs: Mapping[str, FiveRuns]) -> None:
     runs = five_runs["plain_script"]
     found, repository = known(runs), Repository(runs.folder)
-    touched = {
-        name: with_touched(record, found["base"][0], repository).files_touched for name, (record, _) in found.items()
-    }
-    assert touched == {"base": (), "wider": (), "again": (), "faster": ("model.py",), "broken": ("model.py",)}
+    base, *others = (record for record, _ in found.values())
+    entries = [Entry(base), *(Entry(one.model_copy(update={"parent": base.id})) for one in others)]
+    touched = {one.record.name: one.record.files_touched for one in with_touched(Siblings(entries), repository).entries}
+    assert touched == {"base": None, "wider": (), "again": (), "faster": ("model.py",), "broken": ("model.py",)}
 
 
 def test_lightning(five_runs: Mapping[str, FiveRuns]) -> None:

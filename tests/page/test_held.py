@@ -6,11 +6,14 @@ import json
 from typing import Any, cast
 
 import pytest
-from sqlalchemy import Connection, RowMapping
+from sqlalchemy import Connection, RowMapping, create_engine
 
+from kag.server.page.beside import Beside
 from kag.server.page.held import Held
 from kag.server.page.records import Diagnoses, Ledger
+from kag.server.tables import metadata
 from kag.track.record import Status
+from kag.view.metrics import OWN
 
 
 def held(state: str = "running", **row: Any) -> Held:
@@ -27,9 +30,12 @@ def held(state: str = "running", **row: Any) -> Held:
         "tags": "[]",
         "notes": None,
         "sweep_name": None,
+        "group_name": None,
+        "job_type": None,
+        "commit": None,
         "history_keys": "{}",
     }
-    return Held(cast(RowMapping, basic | row), state)
+    return Held(cast(RowMapping, basic | row), state, Beside(), None)
 
 
 @pytest.mark.parametrize(
@@ -55,13 +61,17 @@ def test_the_time_between_two_attempts_is_no_time_that_a_run_took(
 
 def test_a_run_that_falls_silent_is_judged_anew_without_a_change_of_its_row() -> None:
     known = Diagnoses()
+    engine = create_engine("sqlite://")
+    metadata.create_all(engine)
 
-    def status(state: str) -> Status:
-        siblings = known.siblings(cast(Connection, None), Ledger.of([held(state)]))
-        (entry,) = siblings.entries
+    def status(connection: Connection, state: str) -> Status:
+        (entry,) = known.siblings(connection, Ledger.of([held(state)]), OWN).entries
         return entry.record.status
 
-    assert [status(state) for state in ("running", "crashed", "running")] == [
+    with engine.connect() as connection:
+        found = [status(connection, state) for state in ("running", "crashed", "running")]
+    engine.dispose()
+    assert found == [
         Status.RUNNING,
         Status.KILLED,
         Status.RUNNING,
