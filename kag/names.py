@@ -9,6 +9,8 @@ from __future__ import annotations
 from typing import Literal, get_args
 
 EPOCH = "epoch"
+STEP = "_step"
+"""Of a row that another program logged, as W&B counts them; kag itself never logs it."""
 LR = "lr"
 SAMPLES_PER_SECOND = "samples_per_second"
 """Of training alone: validation is not in the time."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from kag.track.record import Result, RunRecord
+from kag.track.record import RunRecord
+from kag.track.result import Result
 
 
 def delivered(record: RunRecord, split: str, metric: str = "auprc") -> Result:

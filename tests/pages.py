@@ -18,8 +18,8 @@ import yaml
 from typer.testing import CliRunner
 
 from kag.changelog.diagnose import AMONG, OWN, diagnose, entry_of
-from kag.changelog.entry import Siblings
 from kag.changelog.logged import Logged
+from kag.changelog.siblings import Siblings
 from kag.cli.main import app
 from kag.finding import Finding, Severity
 from kag.spec import RunSpec, load_spec, preflight
@@ -30,7 +30,8 @@ ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
 SPEC, SWEEPS = ROOT / "runs" / "specs" / "README.md", ROOT / "sweeps" / "README.md"
 FORENSICS, EXTENDING = ROOT / "kag" / "changelog" / "README.md", ROOT / "kag" / "README.md"
-PAGES = [README, SPEC, FORENSICS, SWEEPS, EXTENDING]
+ANY_PROGRAM = ROOT / "kag" / "track" / "README.md"
+PAGES = [README, SPEC, FORENSICS, SWEEPS, EXTENDING, ANY_PROGRAM]
 WIDE = {"COLUMNS": "200", "NO_COLOR": "1"}
 
 

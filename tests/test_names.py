@@ -22,7 +22,8 @@ LAYERS, HEADS = 2, 2
 def constants() -> dict[str, str]:
     """Name -> metric key, for every key that is written once."""
     known = {name: value for name, value in vars(names).items() if name.isupper() and isinstance(value, str)}
-    del known["ALL"]  # a part of a file, no key
+    for other in ("ALL", "STEP"):  # a part of a file, and what W&B counts by: no keys of kag
+        del known[other]
     return known
 
 

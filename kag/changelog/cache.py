@@ -11,7 +11,8 @@ from kag.errors import StorageError
 from kag.finding import Finding
 from kag.track.atomic import write_atomically
 from kag.track.code import code_digest
-from kag.track.record import Course
+from kag.track.record import RunRecord, Status
+from kag.track.stated import Course
 
 Version = tuple[int, ...]
 """Times, sizes and inodes of the files that something was made of."""
@@ -19,7 +20,7 @@ Version = tuple[int, ...]
 FOLDER = ".changelog"
 """Folder of the cache inside a folder of runs."""
 
-CODE = ("changelog", "compare", "view", "track", "stats", "spec", "finding", "names", "text", "errors")
+CODE = ("changelog", "compare", "view", "track", "stats", "spec", "names", "finding", "errors", "text", "number")
 """All that the document is made with: other code finds and writes other things, so its cache is dropped."""
 
 _FINDINGS = f"{FOLDER}/findings.json"
@@ -32,8 +33,18 @@ class Item(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     version: Version
+    status: Status
+    """How the run stood, which can change without a change of its files."""
+    metrics: str
+    """Those that counted, where the rules looked at them: of another program's run."""
     course: Course
+    courses: dict[str, Course]
     findings: tuple[Finding, ...]
+    former: tuple[Course, ...]
+
+    def fits(self, record: RunRecord, version: Version, metrics: str) -> bool:
+        """Whether it was made of this run as it stands, by these metrics."""
+        return (self.version, self.status, self.metrics) == (version, record.status, metrics)
 
 
 class _Content(BaseModel):

@@ -9,6 +9,7 @@ with one outside its text.
 
 from __future__ import annotations
 
+import hashlib
 import re
 
 from kag.text import printable
@@ -41,6 +42,11 @@ def body(notes: str) -> str:
     moves a cursor or turns what follows.
     """
     return printable(notes.replace("\r\n", "\n").replace("\r", "\n"), lines=True).strip()
+
+
+def digest(text: str) -> str:
+    """Twelve digits that stand for a text."""
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def _plain(text: str) -> str:

@@ -5,18 +5,25 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from multiprocessing import get_context
 
 from kag.changelog.cache import Item, Version, keep_items, read_items, version_of
 from kag.changelog.diagnose import entry_of
-from kag.changelog.entry import Entry, Siblings
+from kag.changelog.entry import Entry
 from kag.changelog.logged import Logged
-from kag.changelog.repository import Repository
+from kag.changelog.repository import Between, NotKnown, Repository
+from kag.changelog.rules.ending import broken_file
+from kag.changelog.siblings import Siblings
+from kag.changelog.structure import GROUPS
+from kag.changelog.touched import with_touched
 from kag.errors import RecordError
 from kag.track.folder import RunFolder
 from kag.track.folders import FolderSource
-from kag.track.record import RunRecord, Status
+from kag.track.hold import as_it_stands
+from kag.track.record import RunRecord
 from kag.track.source import RunSource
+from kag.view.metrics import Metric, chosen
 
 FEWEST_RUNS = 250
 """Unread runs that are worth a process."""
@@ -25,40 +32,62 @@ CHUNK = 50
 """Runs that a process takes at a time."""
 
 
-def collect(source: RunSource, repository: Repository | None = None) -> Siblings:
+def collect(source: RunSource, repository: Repository | None = None, asked: Sequence[str] = ()) -> Siblings:
     """Every run of a source, what is wrong with those that are left out, and the commits that mended what made a run
     abort.
 
+    Args:
+        source: where the runs are.
+        repository: where commits are looked up; nowhere if there is none.
+        asked: the metrics that a person wants to count; see `chosen`.
+
     Raises:
         RecordError: the source itself cannot be read.
+        UserError: no run has a metric that was asked for.
     """
     records, broken = source.readable()
-    read = _of_folders(source, records) if isinstance(source, FolderSource) else _entries(source, records)
+    metrics = chosen(records, asked)
+    if isinstance(source, FolderSource):
+        read = _of_folders(source, records, metrics)
+    else:
+        read = _entries(source, records, metrics)
     entries: list[Entry] = []
-    for found in read:
-        if isinstance(found, Entry):
-            entries.append(found)
+    for one in read:
+        if isinstance(one, Entry):
+            entries.append(one)
         else:
-            broken = [*broken, found]
-    fixes = _fixes([entry.record for entry in entries], repository) if repository else {}
-    return Siblings(tuple(entries), fixes, tuple(broken))
+            broken = [*broken, one]
+    found = [entry.record for entry in entries]
+    between = _looked_up(found, repository) if repository else Between()
+    fixes = {} if isinstance(between, NotKnown) else _fixes(found, between)
+    siblings = Siblings(tuple(entries), fixes, tuple(broken), between, metrics)
+    return with_touched(siblings, repository) if repository else siblings
 
 
-def _entries(source: RunSource, records: Sequence[RunRecord]) -> Iterator[Entry | RecordError]:
+def _entries(
+    source: RunSource, records: Sequence[RunRecord], metrics: Sequence[Metric]
+) -> Iterator[Entry | RecordError]:
     for record in records:
         try:
-            yield entry_of(Logged(record, source.history(record.id)), source.notes(record.id))
+            yield entry_of(Logged(record, source.history(record.id), metrics), source.notes(record.id))
         except RecordError as error:
             yield error
 
 
-def _of_folders(source: FolderSource, records: Sequence[RunRecord]) -> Iterator[Entry | RecordError]:
+def _of_folders(
+    source: FolderSource, records: Sequence[RunRecord], metrics: Sequence[Metric]
+) -> Iterator[Entry | RecordError]:
     folders = {record.id: RunFolder(source.runs / record.id) for record in records}
     versions = {run: version_of(folder.record_file, folder.history_file) for run, folder in folders.items()}
     before = read_items(source.runs)
-    known = {run: before[run] for run in folders if run in before and before[run].version == versions[run]}
+    known = {
+        one.id: before[one.id]
+        for one in records
+        if one.id in before and before[one.id].fits(one, versions[one.id], _made_with(one, metrics))
+    }
     unread = [run for run in folders if run not in known]
-    fresh = dict(zip(unread, _read([folders[run] for run in unread], [versions[run] for run in unread]), strict=True))
+    found = _read([folders[run] for run in unread], [versions[run] for run in unread], metrics)
+    fresh = dict(zip(unread, found, strict=True))
     read = known | fresh
     for record in records:
         yield _entry(record, read[record.id], folders[record.id])
@@ -71,37 +100,60 @@ def _entry(record: RunRecord, item: Item | RecordError, folder: RunFolder) -> En
     if isinstance(item, RecordError):
         return item
     try:
-        return Entry(record, item.course, item.findings, folder.notes())
+        return Entry(record, item.course, item.findings, folder.notes(), item.former, item.courses)
     except RecordError as error:
         return error
 
 
-def _read(folders: Sequence[RunFolder], versions: Sequence[Version]) -> Iterator[Item | RecordError]:
+def _read(
+    folders: Sequence[RunFolder], versions: Sequence[Version], metrics: Sequence[Metric]
+) -> Iterator[Item | RecordError]:
     """Read records and histories and ask the rules, in several processes where there are many."""
     processes = min(len(os.sched_getaffinity(0)), len(folders) // FEWEST_RUNS)
+    item = partial(_item, metrics)
     if processes < 2:
-        yield from map(_item, folders, versions)
+        yield from map(item, folders, versions)
         return
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-        yield from pool.map(_item, folders, versions, chunksize=CHUNK)
+        yield from pool.map(item, folders, versions, chunksize=CHUNK)
 
 
-def _item(folder: RunFolder, version: Version) -> Item | RecordError:
+def _item(metrics: Sequence[Metric], folder: RunFolder, version: Version) -> Item | RecordError:
     try:
-        entry = entry_of(Logged(folder.read_record(), folder.history()))
+        record = as_it_stands(folder, folder.read_record())
+        entry = entry_of(Logged(record, folder.history(), metrics))
     except RecordError as error:
         return error
-    return Item(version=version, course=entry.course, findings=entry.findings)
+    return Item(
+        version=version,
+        status=record.status,
+        metrics=_made_with(record, metrics),
+        course=entry.course,
+        courses=dict(entry.courses),
+        findings=entry.findings,
+        former=entry.former,
+    )
 
 
-def _fixes(records: list[RunRecord], repository: Repository) -> dict[tuple[str, str], str]:
-    """(commit, file) of every aborted run -> the next commit that touched the file, up to the newest run's commit."""
-    commits = [record.git.commit for record in records if record.git]
-    found: dict[tuple[str, str], str] = {}
-    for record in records:
-        if record.status is Status.ABORTED and record.git and record.failure and record.failure.where:
-            file = record.failure.where.rpartition(":")[0] or record.failure.where
-            commit = repository.next_touching(file, after=record.git.commit, until=commits[-1])
-            if commit is not None:
-                found[record.git.commit, file] = commit
-    return found
+def _made_with(record: RunRecord, metrics: Sequence[Metric]) -> str:
+    """What an entry depends on beside the files of its run; of kag's own runs the same is said whatever counts."""
+    return repr(metrics) if record.is_foreign else ""
+
+
+def _looked_up(records: Sequence[RunRecord], repository: Repository) -> Between | NotKnown:
+    """The commits between those that runs stand on, as far as they touched what is told of commits."""
+    stands_on = list(dict.fromkeys(record.git.commit for record in records if record.git))
+    broken = {file for record in records if (file := broken_file(record))}
+    try:
+        return repository.between(stands_on, [*GROUPS, *sorted(broken)]) if stands_on else Between()
+    except NotKnown as why:
+        return why
+
+
+def _fixes(records: Sequence[RunRecord], between: Between) -> dict[tuple[str, str], str]:
+    """(commit, file) of every aborted run -> the first commit after it that touched the file, up to those that runs
+    stand on.
+    """
+    wanted = {(record.git.commit, file) for record in records if record.git and (file := broken_file(record))}
+    found = ((place, between.next_touching(place[1], after=place[0])) for place in wanted)
+    return {place: commit for place, commit in found if commit is not None}

@@ -8,17 +8,13 @@
 from __future__ import annotations
 
 import difflib
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
+from kag.changelog.cells import digest
+from kag.changelog.marker import LISTS, TABLE, Marker, broken, marker, markers, place
 from kag.errors import RecordError
-
-TABLE, STRUCTURE, PLANNED = "changelog", "structure", "planned"
-SECTIONS = (TABLE, STRUCTURE, PLANNED)
-
-_ANY_MARKER = re.compile(r"<!--\s*kag:.*?(?:-->|$)", re.MULTILINE)
-_MARKER = re.compile(r"<!-- kag:(?P<section>[a-z]+):(?P<end>begin|end) -->")
 
 NEW = """# Model change log
 
@@ -41,16 +37,47 @@ A note is yours: write behind the mark at the end of a row, or use `kag note RUN
 """A document before its first table."""
 
 
+class Content(NamedTuple):
+    """What a region is to hold."""
+
+    inside: str
+    typed: str = ""
+    """What a person typed into it: it goes below the end marker."""
+    vouched: bool = True
+    """Whether all of `inside` is known to be generated."""
+
+
 @dataclass(frozen=True)
 class Region:
     """What lies between a pair of markers."""
 
-    start: int
-    """Offset of the line after the begin marker."""
-    end: int
-    """Offset of the line of the end marker."""
+    begin: Marker
+    last: Marker
     first_line: int
-    """Number of that first line, counted from 1."""
+    """Number of the line after the begin marker, counted from 1."""
+
+    @property
+    def start(self) -> int:
+        """Offset of the line after the begin marker."""
+        return self.begin.line[1]
+
+    @property
+    def end(self) -> int:
+        """Offset of the line of the end marker."""
+        return self.last.line[0]
+
+    def inside(self, text: str) -> str:
+        """What stands there, with plain line ends and no blank line around it."""
+        return text[self.start : self.end].replace("\r\n", "\n").strip("\n")
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """Of the table: those that its marker keeps, as a person wrote them."""
+        return self.begin.metrics
+
+    def is_as_printed(self, text: str) -> bool:
+        """Whether it is what the end marker says was printed."""
+        return self.last.printed == digest(self.inside(text))
 
 
 def regions(text: str, *, where: str) -> dict[str, Region]:
@@ -61,20 +88,19 @@ def regions(text: str, *, where: str) -> dict[str, Region]:
             region; or there is none for the table.
     """
     found: dict[str, Region] = {}
-    open_section, start = "", 0
-    for section, end, offset, after in _markers(text, where):
-        place = _place(text, offset, where)
-        if not end and (open_section or section in found):
-            raise _broken(
-                f"the region {section!r} begins {'twice' if section in found else 'inside another one'}", place
-            )
-        if end and open_section != section:
-            raise _broken(f"the region {section!r} ends without having begun", place)
-        if end:
-            found[section] = Region(start, offset, text.count("\n", 0, start) + 1)
-        open_section, start = ("" if end else section), after
-    if open_section:
-        raise _broken(f"the region {open_section!r} does not end", _place(text, start, where))
+    begin: Marker | None = None
+    for one in markers(text, where):
+        at = place(text, one.line[0], where)
+        if not one.is_end and (begin or one.section in found):
+            how = "twice" if one.section in found else "inside another one"
+            raise broken(f"the region {one.section!r} begins {how}", at)
+        if one.is_end and (begin is None or begin.section != one.section):
+            raise broken(f"the region {one.section!r} ends without having begun", at)
+        if begin is not None:
+            found[one.section] = Region(begin, one, text.count("\n", 0, begin.line[1]) + 1)
+        begin = None if one.is_end else one
+    if begin is not None:
+        raise broken(f"the region {begin.section!r} does not end", place(text, begin.line[1], where))
     if TABLE not in found:
         raise RecordError(
             "has no place for the table",
@@ -84,19 +110,36 @@ def regions(text: str, *, where: str) -> dict[str, Region]:
     return found
 
 
-def replaced(text: str, contents: Mapping[str, str], *, where: str) -> str:
-    """The document with new contents in its regions; contents without a region are left out.
+def replaced(text: str, found: Mapping[str, Region], contents: Mapping[str, Content]) -> str:
+    """The document with new contents in its regions; one in which nothing changes stays byte for byte."""
+    parts: list[str] = []
+    position = 0
+    for section, region in sorted(found.items(), key=lambda pair: pair[1].start):
+        content = contents[section]
+        inside, typed = content.inside.strip("\n"), content.typed.strip("\n")
+        if region.inside(text) == inside and not typed:
+            continue
+        line_end = "\r\n" if text[: region.start].endswith("\r\n") else "\n"
+        parts += [text[position : region.start], f"\n{inside}\n\n".replace("\n", line_end)]
+        position = region.end
+        if section in LISTS and content.vouched:
+            parts += [text[position : region.last.span[0]], _printed(region.last, inside)]
+            position = region.last.span[1]
+        if typed:
+            parts += [text[position : region.last.line[1]].rstrip("\r\n"), f"\n\n{typed}".replace("\n", line_end)]
+            parts += [line_end] if region.last.line[1] < len(text) or text.endswith("\n") else []
+            position = region.last.line[1]
+    return "".join([*parts, text[position:]])
+
+
+def keeping(text: str, metrics: Sequence[str], *, where: str) -> str:
+    """The document with metrics in the marker of its table in place of those that were kept there.
 
     Raises:
         RecordError: as `regions`.
     """
-    line_end = "\r\n" if "\r\n" in text else "\n"
-    parts: list[str] = []
-    position = 0
-    for section, region in sorted(regions(text, where=where).items(), key=lambda pair: pair[1].start):
-        parts += [text[position : region.start], _framed(contents[section]).replace("\n", line_end)]
-        position = region.end
-    return "".join([*parts, text[position:]])
+    start, end = regions(text, where=where)[TABLE].begin.span
+    return text[:start] + marker(TABLE, "begin", metrics) + text[end:]
 
 
 def unified_diff(before: str, after: str, name: str) -> str:
@@ -107,37 +150,6 @@ def unified_diff(before: str, after: str, name: str) -> str:
     return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)
 
 
-def marker(section: str, end: str) -> str:
-    """The line that begins or ends a region."""
-    return f"<!-- kag:{section}:{end} -->"
-
-
-def _markers(text: str, where: str) -> Iterator[tuple[str, bool, int, int]]:
-    """Section, whether it ends there, offset of the marker's line, offset of the next line."""
-    for found in _ANY_MARKER.finditer(text):
-        exact = _MARKER.fullmatch(found[0])
-        line_start = text.rfind("\n", 0, found.start()) + 1
-        line_end = text.find("\n", found.end())
-        after = len(text) if line_end < 0 else line_end + 1
-        place = _place(text, found.start(), where)
-        if exact is None or exact["section"] not in SECTIONS:
-            known = [marker(section, end) for section in SECTIONS for end in ("begin", "end")]
-            nearest = difflib.get_close_matches(found[0], known, n=1)
-            raise _broken(f"{found[0]!r} is no marker of kag", place, next(iter(nearest), None))
-        if text[line_start:after].strip() != found[0]:
-            raise _broken(f"{found[0]} does not stand alone on its line", place)
-        yield exact["section"], exact["end"] == "end", line_start, after
-
-
-def _framed(content: str) -> str:
-    return f"\n{content.strip(chr(10))}\n\n"
-
-
-def _place(text: str, offset: int, where: str) -> str:
-    return f"{where}:{text.count(chr(10), 0, offset) + 1}"
-
-
-def _broken(what: str, where: str, nearest: str | None = None) -> RecordError:
-    return RecordError(
-        what, where=where, nearest=nearest, remedy="mend the markers; nothing is written while they are broken"
-    )
+def _printed(end: Marker, content: str) -> str:
+    """An end marker with the digest of what stands before it now."""
+    return marker(end.section, "end", printed=digest(content.strip("\n")))

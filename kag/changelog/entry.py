@@ -1,21 +1,21 @@
-"""`Entry`: a run as the change log holds it; `Siblings`: all of them, with what rules ask of the others."""
+"""`Entry`: a run as the change log holds it."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 
-from kag.compare.comparison import Comparison, compare
-from kag.errors import RecordError
 from kag.finding import Finding
 from kag.names import SPLITS
-from kag.track.evaluations import Look
-from kag.track.record import Course, ExternalEvaluation, Result, RunRecord
+from kag.track.past import as_of
+from kag.track.record import RunRecord
+from kag.track.result import Result
+from kag.track.stated import Course
+from kag.view.metrics import Metric, held
 from kag.view.results import headline
-from kag.view.words import NamedRuns
 
 _AVERAGE = ("val", "auprc", "averaged")
 
@@ -29,11 +29,23 @@ class Entry:
     findings: tuple[Finding, ...] = ()
     """What its record and history say without a look at other runs."""
     notes: str = ""
+    former: tuple[Course, ...] = ()
+    """What its history came to before each resume."""
+    courses: Mapping[str, Course] = field(default_factory=dict)
+    """How each metric that counts went, by name; none for a run of kag's own, whose results say more."""
 
     @property
     def id(self) -> str:
         """The run id."""
         return self.record.id
+
+    def as_of(self, moment: datetime) -> Entry:
+        """The run as it stood at a moment; see `kag.track.past.as_of`. Its findings are those of today."""
+        record = as_of(self.record, moment).record
+        if record is self.record:
+            return self
+        courses = dict(enumerate(self.former))
+        return replace(self, record=record, course=courses.get(len(record.resumes), Course()))
 
     def auprc(self, split: str) -> Result | None:
         """AUPRC of the delivered weights; of whatever weights, where a source does not know which were delivered.
@@ -47,6 +59,19 @@ class Entry:
         result = self.auprc(split)
         return None if result is None else result.value
 
+    def measured(self, metric: Metric) -> float | None:
+        """The number that stands for the run; None if it was not measured or is no number.
+
+        Where no history tells the best value, the one that W&B holds stands for it.
+        """
+        if metric.value == "delivered" and (result := headline(self.record, *metric.name.split("/", 1))):
+            return result.value
+        course = self.courses.get(metric.name, Course())
+        known = held(self.record, metric)
+        found = (course.best, known) if metric.value == "best" else (known, course.last)
+        value = next((one for one in found if one is not None), None)
+        return value if value is not None and math.isfinite(value) else None
+
     @property
     def average(self) -> Result | None:
         """Val AUPRC of the averaged weights as they came, delivered or not; None as for `auprc`."""
@@ -56,134 +81,3 @@ class Entry:
     @cached_property
     def _auprc(self) -> dict[str, Result | None]:
         return {split: headline(self.record, split) for split in SPLITS}
-
-
-@dataclass(frozen=True)
-class Siblings:
-    """Every run of a source in the order of start time, then id."""
-
-    entries: Sequence[Entry] = ()
-    fixes: Mapping[tuple[str, str], str] = field(default_factory=dict)
-    """(commit, file) -> the next commit that touched the file, as far as later runs reach."""
-    broken: Sequence[RecordError] = ()
-    """What is wrong with the runs that are left out."""
-
-    @cached_property
-    def by_id(self) -> dict[str, Entry]:
-        """Entry of a run id."""
-        return {entry.id: entry for entry in self.entries}
-
-    def find(self, word: str | None, *, before: Entry | None = None) -> Entry | None:
-        """The run that a word names: its id, or the newest run of that name.
-
-        Args:
-            before: where a name could mean this run or a later one, an earlier one is meant.
-        """
-        if word is None:
-            return None
-        found = self._named.meant(word, before=before.record if before else None)
-        return self.by_id[found.id] if found else None
-
-    def parent(self, entry: Entry) -> Entry | None:
-        """The run that this one is compared with, if it is known."""
-        return self.find(entry.record.parent, before=entry)
-
-    def against_parent(self, entry: Entry) -> Comparison | None:
-        """A run beside its parent; None if that is not known."""
-        parent = self.parent(entry)
-        return compare(parent.record, entry.record) if parent else None
-
-    def best_before(self, entry: Entry) -> Entry | None:
-        """The run with the highest val AUPRC among those that come before."""
-        return self._best_before[entry.id]
-
-    def of_weights(self, digest: str) -> Entry | None:
-        """The first run that holds weights with this digest."""
-        return self._by_weights.get(digest)
-
-    def same_test(self, entry: Entry) -> Sequence[Entry]:
-        """Runs, this one included, whose test AUPRC is the same number, in order."""
-        return self._by_test.get(entry.value("test"), ())
-
-    def looks(self, evaluation: ExternalEvaluation) -> int:
-        """How many different weights had been evaluated on the same data when this was done, its own included."""
-        looks = self._looks.get(Look.of(evaluation).data_digest, ())
-        return len({weights for when, weights in looks if when <= evaluation.when})
-
-    def listed_before(self, entry: Entry) -> Entry | None:
-        """The run that started last among those that a hand-kept log lists above this one."""
-        return self._listed_before.get(entry.id)
-
-    def origins(self, entry: Entry) -> set[str]:
-        """Ids of all runs that its weights came from, over any number of steps; known or not."""
-        found: set[str] = set()
-        waiting = [entry]
-        while waiting:
-            run = waiting.pop()
-            for source in run.record.sources:
-                known = self.find(source.run, before=run)
-                name = known.id if known else source.run
-                if name not in found:
-                    found.add(name)
-                    waiting += [known] if known else []
-        return found
-
-    @cached_property
-    def _named(self) -> NamedRuns:
-        return NamedRuns(entry.record for entry in self.entries)
-
-    @cached_property
-    def _best_before(self) -> dict[str, Entry | None]:
-        found: dict[str, Entry | None] = {}
-        best: Entry | None = None
-        highest = float("-inf")
-        for entry in self.entries:
-            found[entry.id] = best
-            value = entry.value("val")
-            if value is not None and value > highest:
-                best, highest = entry, value
-        return found
-
-    @cached_property
-    def _by_weights(self) -> dict[str, Entry]:
-        found: dict[str, Entry] = {}
-        for entry in self.entries:
-            for checkpoint in entry.record.checkpoints.values():
-                found.setdefault(checkpoint.weights_digest, entry)
-        return found
-
-    @cached_property
-    def _by_test(self) -> dict[float | None, list[Entry]]:
-        found: dict[float | None, list[Entry]] = {}
-        for entry in self.entries:
-            if (value := entry.value("test")) is not None:
-                found.setdefault(value, []).append(entry)
-        return found
-
-    @cached_property
-    def _looks(self) -> dict[str | None, list[tuple[datetime, str | None]]]:
-        found: dict[str | None, list[tuple[datetime, str | None]]] = {}
-        for evaluation in (one for entry in self.entries for one in entry.record.evaluations):
-            look = Look.of(evaluation)
-            found.setdefault(look.data_digest, []).append((evaluation.when, look.weights_digest))
-        return found
-
-    @cached_property
-    def _listed_before(self) -> dict[str, Entry]:
-        listed = sorted(
-            (entry for entry in self.entries if entry.record.stated and entry.record.stated.row),
-            key=lambda entry: (entry.record.stated and entry.record.stated.row) or 0,
-        )
-        found: dict[str, Entry] = {}
-        latest: Entry | None = None
-        for entry in listed:
-            if latest is not None:
-                found[entry.id] = latest
-            if latest is None or started(entry) > started(latest):
-                latest = entry
-        return found
-
-
-def started(entry: Entry) -> datetime:
-    """Start of a run."""
-    return entry.record.start

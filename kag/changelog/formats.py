@@ -8,15 +8,18 @@ import io
 import json
 import re
 from collections.abc import Sequence
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
 from kag.changelog.cells import body
-from kag.changelog.parts import joined, parts_of, sentences
+from kag.changelog.columns import FIRST, headings, legend
+from kag.changelog.parts import Value, joined, parts_of, sentences
 from kag.changelog.table import Row
 from kag.text import MISSING, printable_json
-from kag.track.markdown import COLUMNS
 from kag.track.output import Kind, marked
+from kag.track.stated import Course
+from kag.view.metrics import OWN, Metric
 
 _PAGE = """<!DOCTYPE html>
 <html lang="en">
@@ -34,7 +37,7 @@ td {{ overflow-wrap: anywhere; white-space: pre-line; }}
 </head>
 <body>
 <h1>Model change log</h1>
-<table>
+{legend}<table>
 <thead><tr>{head}</tr></thead>
 <tbody>
 {rows}</tbody>
@@ -46,8 +49,6 @@ td {{ overflow-wrap: anywhere; white-space: pre-line; }}
 
 FORMAT = "kag-changelog"
 """Mark of a row of JSON."""
-
-_HEADINGS = (*COLUMNS, "Note")
 
 _FORMULA = ("=", "+", "-", "@", "\t")
 """What a spreadsheet begins to calculate at."""
@@ -61,7 +62,7 @@ def _is_json(path: Path) -> bool:
 
 
 JSON = Kind("a change log as JSON", _is_json)
-CSV = marked("a change log as CSV", b"", begins=f"{','.join(_HEADINGS)}\n".encode())
+CSV = marked("a change log as CSV", b"", begins=f"{','.join(FIRST)},".encode())
 HTML = marked("a change log as HTML", b'<meta name="generator" content="kag-changelog">')
 
 
@@ -71,19 +72,20 @@ def as_json(rows: Sequence[Row]) -> str:
     return printable_json(text) + "\n"
 
 
-def as_csv(rows: Sequence[Row]) -> str:
-    """The five columns without markdown, the note in a sixth."""
+def as_csv(rows: Sequence[Row], metrics: Sequence[Metric] = OWN) -> str:
+    """The columns without markdown, the note in one more."""
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(_HEADINGS)
+    writer.writerow([*map(_cell, headings(metrics)), "Note"])
     writer.writerows(map(_csv_row, rows))
     return file.getvalue()
 
 
-def as_html(rows: Sequence[Row]) -> str:
+def as_html(rows: Sequence[Row], metrics: Sequence[Metric] = OWN) -> str:
     """A page that needs nothing from anywhere; every text is escaped."""
-    head = "".join(f"<th>{html.escape(column)}</th>" for column in COLUMNS)
-    return _PAGE.format(head=head, rows="".join(map(_html_row, rows)))
+    head = "".join(f"<th>{html.escape(column)}</th>" for column in headings(metrics))
+    said = "".join(f"<p>{_marked(text)}</p>\n" for text in [legend(metrics)] if text)
+    return _PAGE.format(legend=said, head=head, rows="".join(map(_html_row, rows)))
 
 
 def _plain(row: Row) -> dict[str, Any]:
@@ -101,7 +103,7 @@ def _plain(row: Row) -> dict[str, Any]:
         "val_auprc": row.entry.value("val"),
         "test_auprc": None if row.says("val_typed_as_test") else row.entry.value("test"),
         "evaluations": [evaluation.model_dump(mode="json") for evaluation in record.evaluations],
-        "new_best": row.new_best,
+        "metrics": list(map(_metric, repeat(row), row.metrics, parts_of(row).values)),
         "findings": [finding.model_dump(mode="json") for finding in row.findings],
         "note": body(row.entry.notes),
         "sweep": record.sweep,
@@ -113,10 +115,26 @@ def _plain(row: Row) -> dict[str, Any]:
     }
 
 
+def _metric(row: Row, metric: Metric, shown: Value) -> dict[str, Any]:
+    """A metric that counts, its value, and at which epoch or step that was, as far as the history tells."""
+    course = row.entry.courses.get(metric.name, Course())
+    at = {"best": course.best_epoch, "last": course.last_epoch}.get(metric.value)
+    return {
+        "name": metric.name,
+        "goal": metric.goal,
+        "of": metric.value,
+        "value": None if shown.text == MISSING else row.entry.measured(metric),
+        "at": None if at is None else {course.unit: at},
+        "highest_so_far": shown.highest_so_far,
+    }
+
+
 def _csv_row(row: Row) -> list[str]:
     parts = parts_of(row)
     texts = ("".join(text) for text in (parts.date_and_run, parts.key_changes, parts.files))
-    return [*map(_cell, texts), parts.val, "; ".join([parts.test, *sentences(row, parts)]), _cell(parts.note)]
+    values = [one.text for one in parts.values]
+    said = "; ".join([*values[-1:], *sentences(row, parts)])
+    return [*map(_cell, texts), *values[:-1], said, _cell(parts.note)]
 
 
 def _cell(text: str) -> str:
@@ -138,10 +156,11 @@ def _html_row(row: Row) -> str:
     findings = ((finding.severity, _marked(body(finding.sentence))) for finding in row.findings)
     said = "".join(f'<div class="{severity}">{sentence}</div>' for severity, sentence in findings)
     more = "".join(f"<div>{text}</div>" for text in (html.escape(parts.status), _marked(parts.note)) if text)
-    trials = "".join(f"<li>{html.escape(one.run)} {one.val} {html.escape(one.searched)}</li>" for one in parts.trials)
+    trials = "".join(f"<li>{html.escape(one.run)} {one.value} {html.escape(one.searched)}</li>" for one in parts.trials)
     folded = f"<details><summary>{len(row.trials)} other trials</summary><ul>{trials}</ul></details>" if trials else ""
-    val = f"<strong>{parts.val}</strong>" if row.new_best else parts.val
-    return "<tr>" + "".join(f"<td>{cell}</td>" for cell in (*cells, val, parts.test + said + more + folded)) + "</tr>\n"
+    values = [f"<strong>{one.text}</strong>" if one.highest_so_far else one.text for one in parts.values]
+    last = "".join(values[-1:]) + said + more + folded
+    return "<tr>" + "".join(f"<td>{cell}</td>" for cell in (*cells, *values[:-1], last)) + "</tr>\n"
 
 
 def _code(text: str) -> str:

@@ -8,20 +8,24 @@ needs to tell, the next time, whether a person has changed the row since.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from kag.changelog.cells import body, escape, keep_pipes
+from kag.changelog.cells import body, digest, escape, keep_pipes
+from kag.changelog.columns import FIRST, headings, legend
 from kag.changelog.entry import Entry
 from kag.changelog.parts import FILES_SHOWN, Trial, joined, parts_of, sentences
 from kag.changelog.table import Row
 from kag.track.markdown import COLUMNS
+from kag.view.metrics import OWN, Metric
+
+FILES = COLUMNS.index("Files Touched")
 
 _MARK = re.compile(r"<!-- note (?P<run>[0-9a-f]{12}) (?P<generated>[0-9a-f]{12}) (?P<note>[0-9a-f]{12}) -->")
 _PIPE = re.compile(r"(?<!\\)\|")
-_HEAD = f"| {' | '.join(COLUMNS)} |\n|{'|'.join(['---'] * len(COLUMNS))}|\n"
+_LEGEND = re.compile(r"^(?P<text>.*) <!-- metrics (?P<legend>[0-9a-f]{12}) (?P<headings>[0-9a-f]{12}) -->$")
 
 
 @dataclass(frozen=True)
@@ -29,7 +33,7 @@ class Line:
     """A row of a table as it stands in a document."""
 
     cells: tuple[str, ...]
-    """The five cells, the last one up to the mark."""
+    """The cells, the last one up to the mark."""
     note: str = ""
     """What stands behind the mark, as it stands there."""
     run: str | None = None
@@ -51,15 +55,52 @@ class Line:
         return f"| {' | '.join([*others, ' '.join(part for part in (last, mark, self.note) if part)])} |"
 
 
-def render(rows: Sequence[Row], *, verbatim: bool = False) -> str:
+def render(rows: Sequence[Row], metrics: Sequence[Metric] = OWN, *, verbatim: bool = False) -> str:
     """The table as markdown; the same rows give the same text.
 
     Args:
+        rows: its rows.
+        metrics: those that count. Unless they are kag's own, a line above the table says which they are.
         verbatim: rows that were imported from a hand-kept log get its own cells back, in its own order, without marks.
+            They fit under the metrics of kag's own alone.
     """
+    verbatim = verbatim and tuple(metrics) == OWN
     if verbatim:
         rows = sorted(rows, key=_as_listed)
-    return _HEAD + "".join(f"{(verbatim and verbatim_line(row.entry)) or line(row).text()}\n" for row in rows)
+    return _head(metrics) + "".join(f"{(verbatim and verbatim_line(row.entry)) or line(row).text()}\n" for row in rows)
+
+
+class Head(NamedTuple):
+    """The line above a table as it stands in a document."""
+
+    as_printed: bool
+    """Whether it says what was printed."""
+    headings: str
+    """Digest of the header below it."""
+
+
+def parse_head(text: str) -> Head | None:
+    """The line above a table; None if it is none."""
+    found = _LEGEND.match(text.strip())
+    return Head(digest(found["text"]) == found["legend"], found["headings"]) if found else None
+
+
+def parted(table: str) -> tuple[str, str]:
+    """What stands above the rows of a table, and the rows."""
+    end = table.index("\n", table.index("\n|---") + 1) + 1
+    return table[:end], table[end:]
+
+
+def headings_digest(cells: Sequence[str]) -> str:
+    """What stands for a header in the line above its table."""
+    return _cells_digest(cells)
+
+
+def _head(metrics: Sequence[Metric]) -> str:
+    cells = tuple(map(escape, headings(metrics)[len(FIRST) :]))
+    cells, said = (*FIRST, *cells), escape(legend(metrics))
+    marked = f"{said} <!-- metrics {digest(said)} {headings_digest(cells)} -->\n\n" if said else ""
+    return f"{marked}| {' | '.join(cells)} |\n|{'|'.join(['---'] * len(cells))}|\n"
 
 
 def line(row: Row) -> Line:
@@ -80,11 +121,6 @@ def parse(text: str) -> Line:
     return Line(_split(text[: mark.start()]), note.strip(), mark["run"], mark["generated"], mark["note"])
 
 
-def digest(text: str) -> str:
-    """Twelve digits that stand for a text."""
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
-
-
 def verbatim_line(entry: Entry) -> str | None:
     """The row of a hand-kept log, its cells character for character, or None if the run is of none."""
     stated = entry.record.stated
@@ -94,12 +130,16 @@ def verbatim_line(entry: Entry) -> str | None:
 
 
 def generated_cells(row: Row) -> tuple[str, ...]:
-    """The five cells without the note."""
+    """The cells without the note."""
     parts = parts_of(row, files=FILES_SHOWN)
-    texts = (joined(text, escape, _code) for text in (parts.date_and_run, parts.key_changes, parts.files))
-    said = "; ".join([parts.test, *map(escape, sentences(row, parts))])
-    val = f"**{parts.val}**" if row.new_best else parts.val
-    return (*texts, val, " ".join(part for part in (said, _trials(parts.trials)) if part))
+    begun, changed, files = (
+        joined(text, escape, _code) for text in (parts.date_and_run, parts.key_changes, parts.files)
+    )
+    if row.told_files.endswith(f"; {files}"):
+        files = row.told_files
+    values = [f"**{one.text}**" if one.highest_so_far else one.text for one in parts.values]
+    said = "; ".join([*values[-1:], *map(escape, sentences(row, parts))])
+    return (begun, changed, files, *values[:-1], " ".join(part for part in (said, _trials(parts.trials)) if part))
 
 
 def _split(text: str) -> tuple[str, ...]:
@@ -117,12 +157,12 @@ def _code(text: str) -> str:
 
 
 def _trials(trials: Sequence[Trial]) -> str:
-    """The other trials of a sweep, folded, each with its val AUPRC, its settings and what a person wrote."""
+    """The other trials of a sweep, folded, each with its value, its settings and what a person wrote."""
     if not trials:
         return ""
     lines = [
         " ".join(
-            part for part in (f"`{one.run}`", one.val, f"`{one.searched}`" if one.searched else "", one.note) if part
+            part for part in (f"`{one.run}`", one.value, f"`{one.searched}`" if one.searched else "", one.note) if part
         )
         for one in trials
     ]

@@ -1,12 +1,17 @@
-"""What a person changed inside the table: notes go back to their runs, everything else is refused with both texts."""
+"""What a person changed inside the markers: notes go back to their runs, what was typed into the lists
+below it goes outside them, and everything else is refused with both texts.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
-from kag.changelog.cells import body, unescape
-from kag.changelog.entry import Entry, Siblings
-from kag.changelog.markdown import Line, digest, generated_cells, parse, verbatim_line
+from kag.changelog.cells import body, digest, unescape
+from kag.changelog.columns import headings
+from kag.changelog.entry import Entry
+from kag.changelog.markdown import Line, generated_cells, headings_digest, parse, parse_head, verbatim_line
+from kag.changelog.siblings import Siblings
 from kag.changelog.table import table
 from kag.errors import RecordError
 from kag.track.markdown import COLUMNS
@@ -34,8 +39,13 @@ def edits(region: str, siblings: Siblings, *, where: str, first_line: int = 1) -
     by_hand = {parse(written).cells for entry in siblings.entries if (written := verbatim_line(entry))}
     changed: dict[str, str] = {}
     conflicts: list[str] = []
+    header = headings_digest(COLUMNS)
     for number, text in enumerate(region.split("\n"), start=first_line):
-        if not _is_row(text):
+        if (head := parse_head(text)) is not None:
+            header = head.headings
+            conflicts += [] if head.as_printed else [f"line {number}: the line above the table was changed by hand"]
+            continue
+        if not _is_row(text, header):
             continue
         line = parse(text)
         entry = by_digest.get(line.run or "")
@@ -57,19 +67,36 @@ def edits(region: str, siblings: Siblings, *, where: str, first_line: int = 1) -
     return changed
 
 
-def _is_row(text: str) -> bool:
-    """Whether a line is none of those that every table has: blank, the header, the ruler."""
+def typed(before: str, is_own: Callable[[str], bool]) -> tuple[str, list[str]]:
+    """What a person has typed into a generated list, its paragraphs apart, and the lines that kag wrote.
+
+    Args:
+        before: the list as it stands.
+        is_own: whether kag may have written a line.
+    """
+    lines = before.split("\n")
+    mine = [number for number, line in enumerate(lines) if line.strip() and not is_own(line.strip())]
+    gaps = ("\n" if number - 1 in mine else "\n\n" for number in mine)
+    text = "".join(f"{gap}{lines[number]}" for gap, number in zip(gaps, mine, strict=True)).strip("\n")
+    return text, [line.strip() for line in lines if line.strip() and is_own(line.strip())]
+
+
+def _is_row(text: str, header: str) -> bool:
+    """Whether a line is none of those that every table has: blank, the header (by its digest), the ruler."""
     text = text.strip()
-    header = COLUMNS[0] in text[:40] and parse(text).cells == COLUMNS
-    return bool(text) and not header and not _RULER.fullmatch(text)
+    is_header = COLUMNS[0] in text[:40] and headings_digest(parse(text).cells) == header
+    return bool(text) and not is_header and not _RULER.fullmatch(text)
 
 
 def _take_note(line: Line, entry: Entry, changed: dict[str, str], number: int) -> list[str]:
     """Put a changed note into `changed`, or say why it cannot be."""
     found, now = body(unescape(line.note)), body(entry.notes)
-    if digest(found) == line.printed_note or found == now:
+    if found == now:
         return []
-    if digest(now) == line.printed_note and changed.setdefault(entry.id, found) == found:
+    # A run that has none any more may be one that was lost with its notes; who means that deletes the note here, too.
+    if digest(found) == line.printed_note and (now or not found):
+        return []
+    if (not now or digest(now) == line.printed_note) and changed.setdefault(entry.id, found) == found:
         return []
     other = changed.get(entry.id, now)
     return [f"line {number}: two notes of run {entry.id}:\n    in the table: {found!r}\n    in the run:   {other!r}"]
@@ -81,7 +108,8 @@ def _changed_cells(line: Line, entry: Entry, siblings: Siblings, number: int) ->
     now = next((generated_cells(row) for row in table(siblings) if row.entry.id == entry.id), None)
     if now is not None and line.cells == parse(Line(now).text()).cells:
         return []
-    pairs = zip(COLUMNS, line.cells, now or COLUMNS, strict=False)
+    named = headings(siblings.metrics)
+    pairs = zip(named, line.cells, now or named, strict=False)
     texts = [
         f"    {name}\n      in the table: {found}\n      generated:    {own}"
         for name, found, own in pairs
@@ -91,10 +119,11 @@ def _changed_cells(line: Line, entry: Entry, siblings: Siblings, number: int) ->
 
 
 def _lost(line: Line, number: int) -> list[str]:
-    """A row whose run is gone may go too, unless its note was changed here."""
-    if digest(body(unescape(line.note))) == line.printed_note:
+    """A row whose run is gone may go too, unless something was changed in it here."""
+    what = "row" if not line.as_printed else "note"
+    if what == "note" and digest(body(unescape(line.note))) == line.printed_note:
         return []
-    return [f"line {number}: the note of {line.cells[0]} was changed, but the source has no such run: {line.note!r}"]
+    return [f"line {number}: the {what} of {line.cells[0]} was changed, but the source has no such run: {line.note!r}"]
 
 
 def _no_run(line: Line, number: int) -> str:

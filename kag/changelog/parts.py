@@ -8,9 +8,10 @@ from typing import NamedTuple
 from kag.changelog.cells import body
 from kag.changelog.entry import Entry
 from kag.changelog.table import Row
-from kag.text import MISSING, commit, printable, three_decimals
+from kag.text import MISSING, commit, printable
 from kag.track.record import Status
 from kag.view.changes import phrase
+from kag.view.metrics import TEST, Metric
 
 FILES_SHOWN = 8
 """Files that a cell lists where it lists not all."""
@@ -28,10 +29,20 @@ class Trial(NamedTuple):
     """Another trial of a sweep."""
 
     run: str
-    val: str
+    value: str
+    """Of the metric by which trials are judged."""
     searched: str
     """What it has set otherwise than the others."""
     note: str
+
+
+class Value(NamedTuple):
+    """What a metric came to."""
+
+    text: str
+    """`-` too for a val number that was typed as test: it is not repeated as one."""
+    highest_so_far: bool = False
+    """By the goal of the metric; nothing is tested."""
 
 
 class Parts(NamedTuple):
@@ -40,9 +51,8 @@ class Parts(NamedTuple):
     date_and_run: Text
     key_changes: Text
     files: Text
-    val: str
-    test: str
-    """`-` too for a val number that was typed as test: it is not repeated as one."""
+    values: tuple[Value, ...]
+    """A value a metric."""
     status: str
     """How the run stands, where it delivered nothing and no rule says it; else empty."""
     note: str
@@ -56,14 +66,12 @@ def parts_of(row: Row, *, files: int | None = None) -> Parts:
     return Parts(
         date_and_run=_shown(_date_and_run(row)),
         key_changes=_shown(_key_changes(row)),
-        files=_shown(_files_touched(entry, files)),
-        val=three_decimals(entry.value("val")),
-        test=MISSING if row.says("val_typed_as_test") else three_decimals(entry.value("test")),
+        files=_shown(_code_of(row, files) if entry.record.is_foreign else _files_touched(entry, files)),
+        values=tuple(_value(row, metric) for metric in row.metrics),
         status=_status_word(entry),
         note=body(entry.notes),
         trials=tuple(
-            Trial(body(one.id), three_decimals(one.value("val")), body(row.searched[one.id]), body(one.notes))
-            for one in row.trials
+            Trial(body(one.id), _judged(row, one), body(row.searched[one.id]), body(one.notes)) for one in row.trials
         ),
     )
 
@@ -71,6 +79,16 @@ def parts_of(row: Row, *, files: int | None = None) -> Parts:
 def sentences(row: Row, parts: Parts) -> list[str]:
     """What there is to say of a run: how it stands, then its findings."""
     return [body(one) for one in (parts.status, *(finding.sentence for finding in row.findings)) if one]
+
+
+def _value(row: Row, metric: Metric) -> Value:
+    if metric.name == TEST.name and row.says("val_typed_as_test"):
+        return Value(MISSING)
+    return Value(metric.text(row.entry.measured(metric)), row.highest_so_far and metric == row.judged)
+
+
+def _judged(row: Row, trial: Entry) -> str:
+    return row.judged.text(trial.measured(row.judged)) if row.judged else MISSING
 
 
 def _shown(pieces: Iterable[str]) -> Text:
@@ -90,14 +108,26 @@ def _date_and_run(row: Row) -> Iterable[str]:
     if record.sweep:
         yield f", best of {len(row.trials) + 1} trials of sweep "
         yield Code(record.sweep)
+        yield f" on data {row.data}" if row.data else ""
     if searched := row.searched.get(record.id):
         yield ": "
         yield Code(searched)
 
 
 def _key_changes(row: Row) -> Text:
-    found = (body(row.entry.record.change or ""), Code(phrase(row.changes)))
-    return _between([(piece,) for piece in found if piece], "; ") or (MISSING,)
+    said, changes = body(row.entry.record.change or ""), Code(phrase(row.changes, whole=row.entry.record.is_foreign))
+    against = (f" against {row.against}",) if row.against else ()
+    return _between([text for text in ((said,), (changes, *against)) if text[0]], "; ") or (MISSING,)
+
+
+def _code_of(row: Row, most: int | None) -> Text:
+    """The commit that another program's client has sent, behind the files that changed since, if git knows them."""
+    git = row.entry.record.git
+    if git is None:
+        return (MISSING,)
+    came = (" after ", Code(commit(row.since))) if row.since and row.since != git.commit else ()
+    stands = ("commit ", Code(commit(git.commit)), *came, *(("; uncommitted changes",) if git.dirty else ()))
+    return _between([part for part in (_files(git.touched, most), stands) if part], "; ")
 
 
 def _files_touched(entry: Entry, most: int | None) -> Text:
@@ -122,7 +152,11 @@ def _between(texts: Sequence[Text], sign: str) -> Text:
 
 
 def _status_word(entry: Entry) -> str:
-    status = entry.record.status
-    if status in (Status.PLANNED, Status.RUNNING):
-        return str(status)
-    return f"killed after {entry.record.epochs_done} epochs" if status is Status.KILLED else ""
+    record = entry.record
+    if record.status in (Status.PLANNED, Status.RUNNING):
+        return str(record.status)
+    if record.status is not Status.KILLED:
+        return ""
+    unknown = record.is_foreign and record.epochs_trained is None
+    silent = f", no sign of life since {record.heartbeat:%Y-%m-%d %H:%M} UTC" if record.heartbeat else ""
+    return f"killed{'' if unknown else f' after {record.epochs_done} epochs'}{silent}"

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
 from kag.changelog.cache import CODE, FOLDER, keep_file, version_of
+from kag.errors import RecordError
 from kag.track.code import code_digest
+from kag.track.folder import RunFolder
+from kag.track.hold import as_it_stands
+from kag.track.record import RunRecord, Status
 
 SETTLED_NS = 2_000_000_000
 """A file younger than this may change once more without a sign: clocks of file systems are coarse."""
@@ -19,6 +24,16 @@ KEPT = 8
 """Documents that are remembered."""
 
 _FILES = ("record.json", "history.jsonl", "notes.md")
+_OPEN = (Status.RUNNING, Status.KILLED)
+
+
+class _Written(BaseModel):
+    said: str
+    open_runs: dict[str, str]
+    """Runs without an end, and how they stood."""
+
+
+_KNOWN = TypeAdapter(dict[str, _Written])
 
 
 def stamp(runs: Path, specs: Path, settings: str) -> str | None:
@@ -38,16 +53,39 @@ def stamp(runs: Path, specs: Path, settings: str) -> str | None:
     return None if time.time_ns() - youngest < SETTLED_NS else digest.hexdigest()
 
 
-def is_known(runs: Path, made_of: str | None, text: str) -> bool:
-    """Whether this text was written from files in this state."""
-    return made_of is not None and _pair(made_of, text) in _read(runs)
+def known(runs: Path, made_of: str | None, text: str) -> str | None:
+    """What was said when this text was written from files in this state, of runs that stood as they stand now; None
+    where it was not.
+    """
+    found = _read(runs).get(_pair(made_of, text)) if made_of is not None else None
+    same = found and all(_stands(runs, run, status) for run, status in found.open_runs.items())
+    return found.said if found and same else None
 
 
-def remember(runs: Path, made_of: str | None, text: str) -> None:
-    """Note that this is the text of files in this state; a few are kept, for as many documents."""
+def remember(runs: Path, made_of: str | None, text: str, records: Iterable[RunRecord], said: str) -> None:
+    """Note that this is the text of files in this state; a few are kept, for as many documents.
+
+    Args:
+        runs: folder of runs.
+        made_of: the state of its files.
+        text: of the document.
+        records: all runs as they were read. Of those without an end, the files do not tell how they stand.
+        said: what there was to say when it was written.
+    """
     if made_of is not None:
-        pair = _pair(made_of, text)
-        keep_file(_file(runs), json.dumps([*(known for known in _read(runs) if known != pair), pair][-KEPT:]))
+        written, pair = _read(runs), _pair(made_of, text)
+        written.pop(pair, None)
+        open_runs = {one.id: str(one.status) for one in records if one.end is None and one.status in _OPEN}
+        written[pair] = _Written(said=said, open_runs=open_runs)
+        keep_file(_file(runs), _KNOWN.dump_json(dict(list(written.items())[-KEPT:])).decode())
+
+
+def _stands(runs: Path, run: str, status: str) -> bool:
+    folder = RunFolder(runs / run)
+    try:
+        return as_it_stands(folder, folder.read_record()).status == status
+    except RecordError:
+        return False
 
 
 def _pair(made_of: str, text: str) -> str:
@@ -61,12 +99,12 @@ def _run_files(runs: Path) -> Iterator[str]:
         yield from (os.path.join(runs, name, file) for file in _FILES)
 
 
-def _read(runs: Path) -> list[str]:
+def _read(runs: Path) -> dict[str, _Written]:
+    """Digest of a text and of what it was made of -> what else is known of it."""
     try:
-        content = json.loads(_file(runs).read_bytes())
-    except (OSError, ValueError):
-        return []
-    return content if isinstance(content, list) else []
+        return _KNOWN.validate_json(_file(runs).read_bytes())
+    except (OSError, ValidationError):
+        return {}
 
 
 def _file(runs: Path) -> Path:

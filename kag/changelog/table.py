@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 
 from kag.changelog.diagnose import diagnose
-from kag.changelog.entry import Entry, Siblings
+from kag.changelog.entry import Entry
+from kag.changelog.siblings import Siblings
+from kag.compare.comparison import data_of, data_text
 from kag.finding import Finding
 from kag.track.record import Change, Status
 from kag.view.changes import settings_apart
+from kag.view.metrics import OWN, VAL, Metric
 
 
 @dataclass(frozen=True)
@@ -45,12 +49,26 @@ class Row:
     findings: tuple[Finding, ...] = ()
     changes: tuple[Change, ...] = ()
     """Against the parent; empty too where there is none."""
-    new_best: bool = False
-    """Whether no earlier run reached its val AUPRC."""
+    metrics: Sequence[Metric] = OWN
+    """Those that count: a column each."""
+    judged: Metric | None = VAL
+    """The one by which runs of its kind stand above or below one another."""
+    highest_so_far: bool = False
+    """Whether no earlier run on the same data reached its value of that metric, by the goal; nothing is tested. A seed
+    alone counts as none.
+    """
+    against: str = ""
+    """What the changes are against, where that is not the parent that the run names."""
+    since: str | None = None
+    """Commit of the run that it is compared with."""
+    told_files: str = ""
+    """What a document says of the files that were touched since, which counts where git cannot say."""
     trials: tuple[Entry, ...] = ()
     """The other trials of the sweep, best first."""
     searched: Mapping[str, str] = field(default_factory=dict)
     """Of a sweep: run id -> what the trial has set otherwise than the others."""
+    data: str = ""
+    """Of a sweep on several data: those of these trials."""
 
     def says(self, code: str) -> bool:
         """Whether a rule fired."""
@@ -58,10 +76,13 @@ class Row:
 
 
 def table(siblings: Siblings, choice: Choice | None = None) -> list[Row]:
-    """Rows in the order of start time. A sweep is one row, at its first trial's place."""
+    """Rows in the order of start time. A sweep is one row for all trials on the same data, at its first one's place."""
     shown = [entry for entry in siblings.entries if choice is None or choice.takes(entry)]
-    best = {group[0].id: group for group in map(_best_first, _groups(shown))}
-    return [_row(entry, siblings, tuple(best[entry.id][1:])) for entry in _in_order(best.values())]
+    ordered = (_best_first(group, siblings) for group in _groups(shown))
+    best = {group[0].id: group for group in ordered}
+    rows = [_row(entry, siblings, tuple(best[entry.id][1:])) for entry in _in_order(best.values())]
+    sweeps = Counter(row.entry.record.sweep for row in rows)
+    return [replace(row, data=data_text(row.entry.record)) if _is_split(row, sweeps) else row for row in rows]
 
 
 def planned(siblings: Siblings) -> list[Entry]:
@@ -71,38 +92,49 @@ def planned(siblings: Siblings) -> list[Entry]:
 
 def _row(entry: Entry, siblings: Siblings, trials: tuple[Entry, ...]) -> Row:
     compared = siblings.against_parent(entry)
-    before, value = siblings.best_before(entry), entry.value("val")
-    highest = before.value("val") if before else None
     return Row(
         entry=entry,
         findings=tuple(diagnose(entry, siblings)),
         changes=compared.settings if compared else (),
-        new_best=value is not None and (highest is None or value > highest),
+        metrics=siblings.metrics,
+        judged=siblings.judged_by(entry),
+        highest_so_far=siblings.highest_so_far(entry),
+        against=siblings.against(entry),
+        since=compared.before.git.commit if compared and compared.before.git else None,
+        told_files=siblings.told_files.get(entry.id, ""),
         trials=trials,
         searched=settings_apart([one.record for one in (entry, *trials)]) if trials else {},
     )
 
 
+def _is_split(row: Row, sweeps: Mapping[str | None, int]) -> bool:
+    """Whether the sweep has rows of other data."""
+    return row.entry.record.sweep is not None and sweeps[row.entry.record.sweep] > 1
+
+
 def _groups(entries: Iterable[Entry]) -> list[list[Entry]]:
-    """Trials of a sweep together, every other run by itself."""
-    groups: dict[tuple[str, str], list[Entry]] = {}
+    """Trials of a sweep together, as far as they are on the same data; every other run by itself."""
+    groups: dict[tuple[str, str, str | None], list[Entry]] = {}
     for entry in entries:
-        key = ("sweep", entry.record.sweep) if entry.record.sweep else ("run", entry.id)
+        sweep = entry.record.sweep
+        key = ("sweep", sweep, data_of(entry.record)) if sweep else ("run", entry.id, None)
         groups.setdefault(key, []).append(entry)
     return list(groups.values())
 
 
-def _best_first(group: list[Entry]) -> list[Entry]:
-    """Highest val AUPRC first; trials without one last, in their order.
+def _best_first(group: list[Entry], siblings: Siblings) -> list[Entry]:
+    """Best value of the metric by which they are judged first; trials without one last, in their order.
 
     Trials that deliver the same epoch, as in a sweep over averaging, come in the order of their averages.
     """
-    return sorted(group, key=_rank, reverse=True)
 
+    def rank(entry: Entry) -> tuple[float, float]:
+        metric, average = siblings.judged_by(entry), entry.average
+        value = entry.measured(metric) if metric else None
+        known = -math.inf if metric is None or value is None else -value if metric.goal == "min" else value
+        return known, average.value if average else -math.inf
 
-def _rank(entry: Entry) -> tuple[float, float]:
-    delivered, average = entry.auprc("val"), entry.average
-    return delivered.value if delivered else -math.inf, average.value if average else -math.inf
+    return sorted(group, key=rank, reverse=True)
 
 
 def _in_order(groups: Iterable[Sequence[Entry]]) -> list[Entry]:

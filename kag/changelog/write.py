@@ -4,61 +4,27 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from kag.changelog.cells import body
 from kag.changelog.collect import collect
-from kag.changelog.document import NEW, PLANNED, STRUCTURE, TABLE, regions, replaced
-from kag.changelog.entry import Siblings
-from kag.changelog.markdown import render
-from kag.changelog.merge import edits
-from kag.changelog.repository import Repository
-from kag.changelog.stamp import is_known, remember, stamp
-from kag.changelog.structure import plan_list, plans, structure
-from kag.changelog.table import Choice, table
+from kag.changelog.document import regions
+from kag.changelog.marker import TABLE
+from kag.changelog.siblings import Siblings
+from kag.changelog.stamp import known, remember, stamp
+from kag.changelog.version import Options, Version, next_version
 from kag.errors import RecordError, StorageError, UserError
 from kag.text import joined
-from kag.track.atomic import storing, write_atomically
+from kag.track.atomic import atomic_path, keep_rights, storing
 from kag.track.folder import RunFolder
 from kag.track.folders import FolderSource
-from kag.track.output import write_output
+from kag.track.output import require_writable, write_output
 from kag.track.reading import read_text
 from kag.track.source import RunSource
 
-
-@dataclass(frozen=True)
-class Options:
-    """What the document shows, and where the rest of it comes from."""
-
-    repository: Repository
-    """Where commits are looked up."""
-    specs: Path
-    """Folder of planned specs; need not exist."""
-    choice: Choice = field(default_factory=Choice)
-    """Runs that the table shows."""
-    verbatim: bool = False
-    """Rows of a hand-kept log as they stood there."""
-
-
-@dataclass(frozen=True)
-class Version:
-    """A document as it is and as it should be."""
-
-    found: str
-    """Empty if there is none yet."""
-    wanted: str
-    notes: Mapping[str, str]
-    """Run id -> note that was changed in the table and has to go back to its run."""
-    broken: Sequence[RecordError] = ()
-    """What is wrong with the runs that are left out."""
-
-    @property
-    def stale(self) -> bool:
-        """Whether anything is left to write."""
-        return bool(self.notes) or self.found != self.wanted
+_REMEDY = "change the metrics in the marker of the table, or give others by --metric"
 
 
 def update(source: RunSource, file: Path, options: Options, *, dry: bool = False) -> Version:
@@ -71,75 +37,97 @@ def update(source: RunSource, file: Path, options: Options, *, dry: bool = False
 
     Raises:
         RecordError: as `next_version` and `store_notes`.
-        UserError: the document cannot be written.
+        UserError: the document cannot be written, or was changed while it was made.
     """
     made_of = _stamp(source, options)
-    if isinstance(source, FolderSource) and file.exists() and is_known(source.runs, made_of, text := read_text(file)):
-        return Version(text, text, {})
+    if isinstance(source, FolderSource) and file.exists():
+        text = read_text(file)
+        if (said := known(source.runs, made_of, text)) is not None:
+            return Version(text, text, {}, unknown=said or None)
     if dry:
-        return next_version(file, collect(source, options.repository), options)
+        return next_version(file, _collected(source, file, options), options)
     with writing(file):
-        version = next_version(file, collect(source, options.repository), options)
-        store_notes(source, version.notes)
+        siblings = _collected(source, file, options)
+        version = next_version(file, siblings, options)
+        if version.stale:
+            require_replaceable(file, version.found)
+        store_notes(source, version.notes, siblings)
         if version.found != version.wanted:
             write_output(file, version.wanted)
     if isinstance(source, FolderSource) and not version.notes and not version.broken:
-        remember(source.runs, made_of, version.wanted)
+        records = [entry.record for entry in siblings.entries]
+        remember(source.runs, made_of, version.wanted, records, version.unknown or "")
     return version
 
 
-def next_version(file: Path, siblings: Siblings, options: Options) -> Version:
-    """What a document should be, given the runs and what a person changed in it.
-
-    Args:
-        file: the document; need not exist.
-        siblings: every run of the source.
+def _collected(source: RunSource, file: Path, options: Options) -> Siblings:
+    """The runs, by the metrics that were asked for or that the document keeps.
 
     Raises:
-        RecordError: the markers are broken, or a change in the table cannot be merged; see `edits`.
+        RecordError: as `collect`, or the document keeps a metric that no run has.
     """
-    where = str(file)
-    found = read_text(file) if file.exists() else ""
-    text = found or NEW
-    region = regions(text, where=where)[TABLE]
-    inside = text[region.start : region.end]
-    notes = edits(inside, siblings, where=where, first_line=region.first_line)
-    merged = with_notes(siblings, notes) if notes else siblings
-    contents = {
-        TABLE: render(table(merged, options.choice), verbatim=options.verbatim),
-        STRUCTURE: structure(merged, options.repository),
-        PLANNED: plan_list(plans(merged, options.specs), merged),
-    }
-    return Version(found, replaced(text, contents, where=where), notes, siblings.broken)
+    asked = options.metrics or _kept(file)
+    try:
+        return collect(source, options.repository, asked)
+    except UserError as error:
+        if options.metrics or isinstance(error, RecordError):
+            raise
+        raise RecordError(error.what, where=str(file), nearest=error.nearest, remedy=_REMEDY) from error
 
 
-def with_notes(siblings: Siblings, notes: Mapping[str, str]) -> Siblings:
-    """The same runs, some with another note."""
-    entries = tuple(replace(entry, notes=notes.get(entry.id, entry.notes)) for entry in siblings.entries)
-    return replace(siblings, entries=entries)
+def _kept(file: Path) -> tuple[str, ...]:
+    """The metrics that a document keeps."""
+    text = read_text(file) if file.exists() else ""
+    return regions(text, where=str(file))[TABLE].metrics if text else ()
 
 
-def store_notes(source: RunSource, notes: Mapping[str, str]) -> None:
+def require_replaceable(file: Path, found: str) -> None:
+    """That a document can be replaced by its next version, and nothing is lost by that.
+
+    Raises:
+        UserError: it may not be written, has a second name, or is not what was read any more.
+    """
+    require_writable(file)
+    if file.exists() and file.stat().st_nlink > 1:
+        raise UserError(
+            "has a second name (a hard link), under which the old text would stay",
+            where=str(file),
+            remedy="make the other name a symbolic link to this one (`ln -sf`)",
+        )
+    if (read_text(file) if file.exists() else "") != found:
+        raise UserError("was changed while its next version was made", where=str(file), remedy="write again")
+
+
+def store_notes(source: RunSource, notes: Mapping[str, str], siblings: Siblings) -> None:
     """Give notes back to their runs.
 
+    Args:
+        siblings: the runs with the notes that they had when the notes were compared.
+
     Raises:
-        RecordError: the source cannot be written to.
+        RecordError: the source cannot be written to, or a note was changed meanwhile.
     """
     if not notes:
         return
     if not isinstance(source, FolderSource):
         listed = "\n".join(f"  {run}: {note!r}" for run, note in notes.items())
         raise RecordError(
-            f"notes were changed in the table, and this source takes none:\n{listed}",
+            f"notes stand in the table alone, and this source takes none:\n{listed}",
             remedy="change the notes where the runs are kept, then write again",
         )
     for run, note in notes.items():
-        write_note(RunFolder(source.runs / run), note)
+        folder = RunFolder(source.runs / run)
+        with writing(folder.notes_file):
+            if folder.notes() != siblings.by_id[run].notes:
+                raise RecordError("the note was changed while it was read", where=folder.id, remedy="write again")
+            write_note(folder, note)
 
 
 def write_note(folder: RunFolder, note: str) -> None:
     """Replace what a person wrote about a run."""
-    write_atomically(folder.notes_file, f"{note}\n" if note else "")
+    with atomic_path(folder.notes_file) as temporary:
+        temporary.write_bytes(f"{note}\n".encode() if note else b"")
+        keep_rights(folder.notes_file, temporary)
 
 
 def add_note(folder: RunFolder, text: str) -> None:
@@ -162,7 +150,7 @@ def add_note(folder: RunFolder, text: str) -> None:
 def _stamp(source: RunSource, options: Options) -> str | None:
     if not isinstance(source, FolderSource) or not source.runs.is_dir():
         return None
-    settings = f"{options.choice!r} {options.verbatim} {options.repository.state()}"
+    settings = f"{options.choice!r} {options.verbatim} {options.metrics!r} {options.repository.state()}"
     return stamp(source.runs, options.specs, settings)
 
 
@@ -171,12 +159,11 @@ def writing(file: Path) -> Iterator[None]:
     """Hold off other writers of the files in a folder; the system lets go when the process dies.
 
     Raises:
-        UserError: there is no such folder, and none can be made.
+        UserError: there is no such folder.
     """
-    folder = file.absolute().parent
+    folder = file.resolve().parent
     try:
         with storing(file):
-            folder.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(folder, os.O_RDONLY)
     except StorageError as error:
         raise UserError(error.what, where=error.where, remedy=error.remedy) from error

@@ -59,6 +59,8 @@ def blend(
     from rich.progress import Progress
 
     from kag.cli.made import mirrored, print_made
+    from kag.spec import load_spec
+    from kag.track.folder import RunFolder
     from kag.weights.blend import best_trial, greedy_soup, try_ratios
     from kag.weights.delivered_run import deliver_blend, named_spec
     from kag.weights.given import bench_for, given_weights
@@ -75,7 +77,7 @@ def blend(
         trials = tuple(bar.track(trying, total=count, description="blends"))
     best = best_trial(trials)
     record = deliver_blend(runs, given, trials, bench, name=name, start=start, findings=findings)
-    record = mirrored(record, runs, stored[0].spec.track, console)
+    record = mirrored(record, runs, load_spec(RunFolder(runs / record.id).spec_file).track, console)
     if as_json:
         echo(_json(given, trials, best, record))
         return

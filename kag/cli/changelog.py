@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kag.cli.words import name_left_out
+from kag.cli.words import command_line, name_left_out
 from kag.errors import UserError
 from kag.view.terminal import Terminal, echo
 
 if TYPE_CHECKING:
-    from kag.changelog.write import Options
+    from kag.changelog.table import Choice
+    from kag.changelog.version import Options, Version
     from kag.track.output import Output
     from kag.track.source import RunSource
 
@@ -24,6 +25,17 @@ app = typer.Typer(help="Rebuild the model change log from the tracked runs.")
 DOCUMENT = Path("MODEL_CHANGELOG.md")
 PLANNED_SPECS = Path("specs/planned")
 """Folder of planned specs inside the folder of runs."""
+
+Metrics = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="A column of its own, repeatable: val/accuracy:max, loss:min, val/f1:max:last. The document keeps it.",
+        metavar="NAME[:max|:min][:best|:last]",
+    ),
+]
+Force = Annotated[bool, typer.Option("--force", help="With --format: replace a file that this command did not write.")]
+EXAMPLES = """Examples: kag changelog --source runs --write MODEL_CHANGELOG.md; kag changelog --source wandb:team/mnist
+--metric val/accuracy:max --metric loss --write LOG.md"""
 
 Runs = Annotated[Path, typer.Option("--runs", help="Folder of runs.", metavar="DIR")]
 
@@ -37,14 +49,15 @@ class Format(StrEnum):
     HTML = "html"
 
 
-@app.callback(invoke_without_command=True, epilog="Example: kag changelog --source runs --write MODEL_CHANGELOG.md")
+@app.callback(invoke_without_command=True, epilog=EXAMPLES)
 def changelog(
     context: typer.Context,
     source: Annotated[
         str, typer.Option(help="Folder of runs, wandb:ENTITY/PROJECT, offline:DIR or markdown:FILE.", metavar="SOURCE")
     ] = "runs",
     write: Annotated[
-        Path | None, typer.Option(help="Write the table into this document, between its markers.", metavar="FILE")
+        Path | None,
+        typer.Option(help="Write the table into this document, between its markers; - prints it.", metavar="FILE"),
     ] = None,
     check: Annotated[
         bool, typer.Option("--check", help="Write nothing; exit code 1 if the document is stale.")
@@ -58,46 +71,40 @@ def changelog(
     until: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Last day that is shown.")] = None,
     tag: Annotated[list[str] | None, typer.Option(help="Only with this tag; repeated, with all of them.")] = None,
     sweep: Annotated[str | None, typer.Option(help="Only the trials of this sweep.", metavar="ID")] = None,
-    force: Annotated[
-        bool, typer.Option("--force", help="With --format: replace a file that this command did not write.")
+    drop_rows: Annotated[
+        bool, typer.Option("--drop-rows", help="Rows with notes may go, and all rows at once.")
     ] = False,
+    metric: Metrics = None,
+    force: Force = False,
     verbatim: Annotated[
         bool, typer.Option("--verbatim", help="Rows that were imported from a hand-kept log as they stood there.")
     ] = False,
 ) -> None:
     """Rebuild the model change log: print it, or write it between the markers of a document.
 
-    Numbers come from records, claims from rules. Notes that were changed in the table go back to their runs.
+    Numbers come from records, claims from rules. Notes that were changed in the table go back to their runs; what
+    else was typed between the markers is kept, or refused. Of runs of other programs the columns are metrics, which a
+    line above the table explains: those of --metric or of the document's marker, else the sweep's, declared ones
+    (define_metric) and common names.
     """
     if context.invoked_subcommand is not None:
         return
-    from kag.changelog.repository import Repository
     from kag.changelog.table import Choice
-    from kag.changelog.write import Options
-    from kag.track.source import files_of, open_source
+    from kag.track.output import is_standard_output
+    from kag.track.source import open_source
 
     form = Format.JSON if as_json else form
-    choice = Choice(since.date() if since else None, until.date() if until else None, tuple(tag or ()), sweep)
-    options = Options(Repository(Path.cwd()), Path(source) / PLANNED_SPECS, choice, verbatim)
+    write = None if write and is_standard_output(write) else write
     if write is None and (check or show_diff) and form is not Format.MARKDOWN:
         raise UserError(f"no file to compare the {form} with", remedy="name it by --write FILE")
-    runs, file = open_source(source), write or (DOCUMENT if check or show_diff else None)
-    if file is None:
-        echo(_table(runs, options, form), nl=False)
+    choice = Choice(since.date() if since else None, until.date() if until else None, tuple(tag or ()), sweep)
+    options = _options(context, write or DOCUMENT, choice)
+    if write is None and not (check or show_diff):
+        echo(_table(open_source(source), options, form), nl=False)
         return
-    dry = check or show_diff
-    if not dry:
-        _output(file, form, force).require_free(*files_of(source), options.specs)
-    found, wanted, stale = _versions(runs, file, options, form, dry=dry)
-    if show_diff:
-        from kag.changelog.document import unified_diff
-
-        echo(unified_diff(found, wanted, str(file)), nl=False)
-    if check and stale:
-        echo(f"{file} is stale; `kag changelog --source {source} --write {file}` renews it", err=True)
-        raise typer.Exit(1)
-    if not dry:
-        echo(f"{file} {'written' if stale else 'is up to date'}", err=True)
+    output = _output(write or DOCUMENT, form, force)
+    version = _version(source, output, options, form, dry=check or show_diff)
+    _tell(version, output.path, options.call, check=check, show_diff=show_diff)
 
 
 @app.command("import", epilog="Example: kag changelog import MODEL_CHANGELOG_OCT2025.md --runs runs")
@@ -178,42 +185,81 @@ def note(
         echo(f"added to {folder.notes_file}")
 
 
+def _options(context: typer.Context, file: Path, choice: Choice) -> Options:
+    """What the document shows, as the options of the command say."""
+    from kag.changelog.repository import Repository
+    from kag.changelog.version import Options
+
+    given = context.params
+    return Options(
+        repository=Repository.around(file),
+        specs=Path(given["source"]) / PLANNED_SPECS,
+        choice=choice,
+        verbatim=given["verbatim"],
+        drop_rows=given["drop_rows"] or given["show_diff"],
+        call=command_line(context, write=str(file), check=False, show_diff=False),
+        metrics=tuple(given["metric"] or ()),
+    )
+
+
 def _output(file: Path, form: Format, force: bool) -> Output:
     """The file to write. Of a document only the parts between its markers are ever replaced."""
-    from kag.changelog.formats import CSV, HTML, JSON
+    from kag.changelog.export import FORMS
     from kag.track.output import Kind, Output
 
-    kinds = {Format.JSON: JSON, Format.CSV: CSV, Format.HTML: HTML}
-    return Output(file, kinds.get(form, Kind("a document with markers", lambda _: True)), force)
+    kind = Kind("a document with markers", lambda _: True) if form is Format.MARKDOWN else FORMS[form].kind
+    return Output(file, kind, force)
 
 
-def _versions(runs: RunSource, file: Path, options: Options, form: Format, *, dry: bool) -> tuple[str, str, bool]:
-    """What a file holds, what it should hold, and whether it is stale; unless `dry`, it is written."""
+def _version(source: str, output: Output, options: Options, form: Format, *, dry: bool) -> Version:
+    """A file as it is and as it should be; unless `dry`, it is written."""
+    from kag.changelog.export import FORMS, update_export
+    from kag.changelog.write import update
+    from kag.track.source import files_of, open_source
+
+    runs = open_source(source)
+    if dry:
+        output.require_file()
+    else:
+        output.require_free(*files_of(source), options.specs)
     if form is Format.MARKDOWN:
-        from kag.changelog.write import update
+        version = update(runs, output.path, options, dry=dry)
+    else:
+        version = update_export(runs, output.path, FORMS[form], options, dry=dry)
+    name_left_out(version.broken)
+    return version
 
-        version = update(runs, file, options, dry=dry)
-        name_left_out(version.broken)
-        return version.found, version.wanted, version.stale
-    from kag.track.output import write_output
-    from kag.track.reading import read_text
 
-    found, wanted = read_text(file) if file.exists() else "", _table(runs, options, form)
-    if not dry and found != wanted:
-        write_output(file, wanted)
-    return found, wanted, found != wanted
+def _tell(version: Version, file: Path, call: str, *, check: bool, show_diff: bool) -> None:
+    """Say what was found, or done."""
+    from kag.changelog.document import unified_diff
+
+    if version.unknown:
+        echo(f"nothing is said anew about changes of the code: {version.unknown}", err=True)
+    if show_diff:
+        echo(unified_diff(version.found, version.wanted, str(file)), nl=False)
+    if check and version.stale:
+        echo(f"{file} is stale; `{call}` renews it", err=True)
+        raise typer.Exit(1)
+    if check or show_diff:
+        return
+    for section in version.moved:
+        echo(f"lines in the list {section!r} that kag cannot tell for its own stand below it now", err=True)
+    echo(f"{file} written: {version.tally}" if version.stale else f"{file} is up to date", err=True)
 
 
 def _table(runs: RunSource, options: Options, form: Format) -> str:
     """The table alone, without a document around it."""
+    from kag.changelog.chosen import require_known
     from kag.changelog.collect import collect
-    from kag.changelog.formats import as_csv, as_html, as_json
+    from kag.changelog.export import FORMS
     from kag.changelog.markdown import render
     from kag.changelog.table import table
 
-    siblings = collect(runs, options.repository)
+    siblings = collect(runs, options.repository, options.metrics)
     name_left_out(siblings.broken)
+    require_known(options.choice, siblings)
     rows = table(siblings, options.choice)
     if form is Format.MARKDOWN:
-        return render(rows, verbatim=options.verbatim)
-    return {Format.JSON: as_json, Format.CSV: as_csv, Format.HTML: as_html}[form](rows)
+        return render(rows, siblings.metrics, verbatim=options.verbatim)
+    return FORMS[form].render(rows, siblings.metrics)

@@ -13,7 +13,7 @@ from kag.errors import UserError
 from kag.view.terminal import Terminal, echo
 
 if TYPE_CHECKING:
-    from kag.changelog.entry import Siblings
+    from kag.changelog.siblings import Siblings
     from kag.report.sections import Report
     from kag.track.output import Output
     from kag.track.source import RunSource

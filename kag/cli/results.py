@@ -11,7 +11,7 @@ from rich.table import Table
 
 from kag.cli.tables import cell_text
 from kag.text import MISSING, digest, fact
-from kag.track.record import Result
+from kag.track.result import Result
 from kag.view.results import by_weights
 from kag.view.tables import result_cell
 

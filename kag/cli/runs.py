@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -22,12 +22,18 @@ from kag.track.folder import RunFolder
 from kag.track.folders import FolderSource
 from kag.track.hold import as_it_stands
 from kag.track.record import RunRecord, Status
+from kag.track.source import RunSource, open_source
+from kag.view.metrics import chosen as metrics_of
 from kag.view.terminal import Terminal, echo
-from kag.view.words import find_run
+from kag.view.words import choose, find_run
 
 app = typer.Typer(help="List, show, compare and watch tracked runs.", no_args_is_help=True)
 
 Runs = Annotated[Path, typer.Option("--runs", help="Folder of runs.", metavar="DIR")]
+Source = Annotated[
+    str | None,
+    typer.Option(help="In place of a folder: wandb:ENTITY/PROJECT, offline:DIR or markdown:FILE.", metavar="SOURCE"),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 RUNS = Path("runs")
 SHOWN = 100
@@ -39,6 +45,7 @@ WIDE = 10_000
 @app.command("list", epilog="Example: kag runs list --status finished --tag swa --name 'oct*'")
 def list_runs(
     runs: Runs = RUNS,
+    source: Source = None,
     status: Annotated[list[Status] | None, typer.Option(help="Only this status; may be repeated.")] = None,
     tag: Annotated[list[str] | None, typer.Option(help="Only with this tag; repeated, with all of them.")] = None,
     name: Annotated[str, typer.Option(help="Only names that match, * and ? as in a shell.")] = "*",
@@ -47,19 +54,24 @@ def list_runs(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """List runs, oldest first: status, epochs, AUPRC of the delivered weights, parent, tags."""
-    records, broken = FolderSource(runs).readable()
+    """List runs, oldest first: status, epochs, AUPRC of the delivered weights, parent, tags.
+
+    Of runs of other programs the metrics that count, as in the change log.
+    """
+    opened = open_source(source) if source else FolderSource(runs)
+    records, broken = opened.readable()
     fitting = [record for record in records if _chosen(record, status or [], tag or [], name)]
     count = (0 if as_json else SHOWN) if last is None else last
     chosen = fitting[-count:]
     if as_json:
         echo(TypeAdapter(list[RunRecord]).dump_json(chosen, indent=2))
     elif chosen:
-        _console().print(tables.run_list(chosen))
+        _console().print(tables.run_list(chosen, _values(opened, chosen, records)))
         if len(chosen) < len(fitting):
             echo(f"the newest {len(chosen)} of {len(fitting)}; --last 0 shows all", err=True)
     else:
-        echo(f"no such run in {runs}" if records else f"no runs in {runs}; `kag train SPEC` makes one")
+        place = source or runs
+        echo(f"no such run in {place}" if records else f"no runs in {place}; `kag train SPEC` makes one")
     name_left_out(broken)
 
 
@@ -79,30 +91,41 @@ def show(
         _console().print(tables.run_page(record, history, notes))
 
 
-@app.command(epilog="Example: kag runs compare oct16 oct17 oct17-swa")
+@app.command(epilog="Examples: kag runs compare oct16 oct17 oct17-swa; kag runs compare a b --source wandb:team/mnist")
 def compare(
     run: Annotated[list[str], typer.Argument(help="Two runs or more.", metavar="A B [C]...")],
     runs: Runs = RUNS,
+    source: Source = None,
     as_json: Json = False,
 ) -> None:
     """Compare runs: the settings on which they differ, then the metrics of their delivered weights.
 
-    Where numbers must not be set side by side, since data differ or weights were chosen on test, it says so.
+    Of runs of other programs it compares the metrics that count, as in the change log. Where numbers must not be set
+    side by side, since data differ or weights were chosen on test, it says so.
     """
     if len(run) < 2:
         raise typer.BadParameter("name two runs or more")
-    from kag.compare.comparison import not_comparable
+    from kag.compare.comparison import in_doubt, not_comparable
 
-    records = [find_run(runs, word).read_record() for word in run]
-    apart = not_comparable(records)
+    opened = open_source(source) if source else FolderSource(runs)
+    if source:
+        known = {record.id: record for record in opened.readable()[0]}
+        records = [known[choose(word, list(known), where=source)] for word in run]
+    else:
+        folders = [find_run(runs, word) for word in run]
+        records = [as_it_stands(folder, folder.read_record()) for folder in folders]
+    apart, values = not_comparable(records), _values(opened, records)
     if as_json:
-        page = {"runs": [record.id for record in records], **tables.comparison(records), "not_comparable": apart}
+        compared = tables.comparison(records, values)
+        page = {"runs": [record.id for record in records], **compared, "not_comparable": apart}
         echo(TypeAdapter(Mapping[str, object]).dump_json(page, indent=2))
     else:
         console = _console()
-        console.print(tables.comparison_table(records))
+        console.print(tables.comparison_table(records, values))
         for why in apart:
             console.print(f"[yellow]not comparable:[/] {escape(why)}")
+        if doubt := in_doubt(records):
+            console.say(doubt)
 
 
 @app.command(epilog="Example: kag runs watch --every 5")
@@ -132,7 +155,7 @@ def _scene(source: FolderSource, last: int) -> Group:
     ended = [record for record in records if record.status not in (Status.RUNNING, Status.PLANNED)]
     parts: list[Table | str] = [_progress(source.runs, running) if running else "no run is under way"]
     if last and ended:
-        parts += ["", tables.run_list(ended[-last:])]
+        parts += ["", tables.run_list(ended[-last:], {})]
     parts += [f"[red]{escape(str(error))}[/]" for error in broken]
     return Group(*parts)
 
@@ -160,6 +183,24 @@ def _progress(runs: Path, running: list[RunRecord]) -> Table:
         rows, written = _signs(runs, record)
         lines.append((record, rows[-1] if rows else {}, written))
     return tables.progress_table(lines, datetime.now(UTC))
+
+
+def _values(source: RunSource, shown: Sequence[RunRecord], known: Sequence[RunRecord] = ()) -> tables.Values:
+    """Run id -> what stands for it, of the runs of other programs that are shown, by the metrics that count.
+
+    Args:
+        source: where their histories are.
+        shown: the runs.
+        known: every run of the source, if they are read already.
+    """
+    foreign = [record for record in shown if record.is_foreign]
+    if not foreign:
+        return {}
+    from kag.changelog.diagnose import values_of
+    from kag.changelog.logged import Logged
+
+    metrics = metrics_of(known or source.readable()[0])
+    return {one.id: values_of(Logged(one, source.history(one.id), metrics)) for one in foreign}
 
 
 def _chosen(record: RunRecord, status: list[Status], tags: list[str], name: str) -> bool:

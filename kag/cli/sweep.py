@@ -248,6 +248,8 @@ def _print(result: SweepResult, console: Terminal, *, as_json: bool) -> None:
         echo(result.as_json())
         return
     console.print(result_table(result))
+    for why in result.not_comparable:
+        console.print(f"[red]warning:[/red] its trials are not comparable: {escape(why)}", soft_wrap=True)
     if result.changed:
         console.print(
             f"[red]warning:[/red] the program changed while the sweep ran, its trials are not of one code: "

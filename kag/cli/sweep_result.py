@@ -30,6 +30,8 @@ class SweepResult(NamedTuple):
     """Files that were not the same for all of its runs."""
     spec: Path | None
     """Spec of the best trial."""
+    not_comparable: tuple[str, ...] = ()
+    """Why no trial can be called the best."""
 
     def as_json(self) -> str:
         """The same for programs."""
@@ -51,12 +53,14 @@ class SweepResult(NamedTuple):
             "epochs": None if self.progress.epochs is None else self.progress.epochs._asdict(),
             "failures": self.failures,
             "files_changed": list(self.changed),
+            "not_comparable": list(self.not_comparable),
         }
         return json.dumps(page, indent=2)
 
 
 def read_result(sweep: Sweep, path: str, trials: Sequence[Trial], runs: Path) -> SweepResult:
     """The result of a sweep; `write_best` gives its best trial the spec that is named."""
+    from kag.compare.comparison import not_comparable
     from kag.sweep import TrialState
     from kag.sweep.command import trains
     from kag.sweep.importance import importance
@@ -66,6 +70,7 @@ def read_result(sweep: Sweep, path: str, trials: Sequence[Trial], runs: Path) ->
     records = records_of(identifier, runs)
     now = progress(sweep, trials, epochs_of(records))
     failed = [trial for trial in trials if trial.state is TrialState.FAILED]
+    judged = {trial.run for trial in trials if trial.result is not None}
     return SweepResult(
         path=path,
         progress=now,
@@ -73,6 +78,7 @@ def read_result(sweep: Sweep, path: str, trials: Sequence[Trial], runs: Path) ->
         failures=reasons(failed, records),
         changed=changed_files(records, patch_digests(records, runs)),
         spec=runs / "specs" / "planned" / f"sweep_{identifier}.yaml" if now.best and trains(sweep) else None,
+        not_comparable=not_comparable([record for record in records if record.wandb_id in judged]),
     )
 
 

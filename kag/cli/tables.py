@@ -12,10 +12,12 @@ from rich.table import Table
 
 from kag import names
 from kag.text import age, fact
-from kag.track.record import Result, RunRecord, Scalar, Status
+from kag.track.record import RunRecord, Scalar, Status
+from kag.track.result import Result
 from kag.view import tables as view
 from kag.view.changes import beside_defaults, varied
-from kag.view.results import measured, side_by_side
+from kag.view.metrics import Metric
+from kag.view.results import measured, measured_column, side_by_side
 from kag.view.tables import Cell, result_cell
 
 LISTED = ("run", "status", "epochs", "best epoch", "val AUPRC", "test AUPRC", "parent", "tags")
@@ -29,34 +31,51 @@ _COLOURS = {
     Status.ABORTED: "red",
     Status.KILLED: "red",
 }
+Values = Mapping[str, Mapping[Metric, float | None]]
+"""Run id -> what stands for a run of another program, by the metrics that count."""
+
 _BARS = "▁▂▃▄▅▆▇█"
 
 
-def run_list(records: Sequence[RunRecord]) -> Table:
-    """One row a run."""
-    table = plain_table(*LISTED, right=LISTED[2:6])
-    for record, (run, _, *cells) in zip(records, view.runs_table(records, LISTED).rows, strict=True):
+def run_list(records: Sequence[RunRecord], values: Values) -> Table:
+    """One row a run; `values` are those of other programs."""
+    found = view.runs_table(records, LISTED, values=values)
+    table = plain_table(*found.columns, right=[*LISTED[2:6], *(one for one in found.columns if one not in LISTED)])
+    for record, (run, _, *cells) in zip(records, found.rows, strict=True):
         table.add_row(cell_text(run), status(record.status), *map(cell_text, cells))
     return table
 
 
-def comparison(records: Sequence[RunRecord]) -> dict[str, dict[str, list[Scalar]] | dict[str, list[Result | None]]]:
-    """Raw values of the settings and of the facts of the world that differ, and results of the delivered weights."""
+def comparison(
+    records: Sequence[RunRecord], values: Values
+) -> dict[str, dict[str, list[Scalar]] | dict[str, list[Result | None]]]:
+    """Raw values of the settings and of the facts of the world that differ, results of the delivered weights, and the
+    metrics of runs of other programs.
+    """
+    metrics: dict[str, list[Scalar]] = {
+        metric.name: [values.get(record.id, {}).get(metric) for record in records]
+        for metric in view.metrics_shown(values)
+    }
     partial = [record.kind == "imported" for record in records]
     settings = varied([record.config for record in records], partial=partial)
     world = varied([record.world.flat() if record.world else {} for record in records], partial=True)
-    return {"settings": settings | world, "results": side_by_side(records)}
+    return {"settings": settings | world, "results": side_by_side(records), "metrics": metrics}
 
 
-def comparison_table(records: Sequence[RunRecord]) -> Table:
-    """Differing settings, then metrics; a column a run."""
+def comparison_table(records: Sequence[RunRecord], values: Values) -> Table:
+    """Differing settings, then metrics; a column a run. `values` are those of other programs."""
     table = printed(view.settings_table(records, [record.id for record in records]))
     table.add_section()
     table.add_row("status", *(status(record.status) for record in records))
     table.add_row("epochs", *(fact(record.epochs_trained) for record in records))
     table.add_row("best epoch", *(fact(record.best_epoch) for record in records))
+    counted = {metric.name: metric for metric in view.metrics_shown(values)}
     for key, found in side_by_side(records).items():
-        table.add_row(escape(key), *(cell_text(result_cell(result)) for result in found))
+        if key not in counted:
+            table.add_row(escape(key), *(cell_text(result_cell(result)) for result in found))
+    for metric in counted.values():
+        known = measured_column(metric.name, [values.get(record.id, {}).get(metric) for record in records])
+        table.add_row(escape(metric.label), *known)
     return table
 
 
@@ -73,7 +92,7 @@ def history_table(rows: Sequence[Mapping[str, float]]) -> Table:
     table = plain_table(
         "key", "course", "first", "last", "lowest", "highest", right=("first", "last", "lowest", "highest")
     )
-    for key in dict.fromkeys(key for row in rows for key in row if key != names.EPOCH):
+    for key in dict.fromkeys(key for row in rows for key in row if key not in (names.EPOCH, names.STEP)):
         values = [row.get(key, math.nan) for row in rows]
         known = [value for value in values if not math.isnan(value)]
         figures = (known[0], known[-1], min(known), max(known)) if known else (None,) * 4
@@ -150,7 +169,8 @@ def _parts(
         failure = record.failure
         place = f" ({failure.where})" if failure.where else ""
         yield "Failure", f"[red]{escape(f'{failure.error}: {failure.message}{place}')}[/]"
-    if changes := beside_defaults(record.config):
+    changes = () if record.is_foreign else beside_defaults(record.config)
+    if changes:
         yield "Settings beside the defaults", printed(view.changes_table(changes, "default"))
     if record.results:
         yield "Results", printed(view.results_table(record.results))
@@ -159,7 +179,7 @@ def _parts(
     if history:
         yield "Course", history_table(history)
     for title, table in view.details(record).items():
-        if table.rows and title != "All settings":
+        if table.rows and (record.is_foreign or title != "All settings"):
             yield title, printed(table)
     if notes.strip():
         yield "Notes", escape(notes.strip())

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import difflib
+import shlex
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import typer
 
@@ -59,6 +61,26 @@ def options_of(context: typer.Context) -> list[str]:
     """Every option of the command that runs."""
     names = [name for option in context.command.get_params(context) for name in option.opts + option.secondary_opts]
     return [name for name in names if name.startswith("-")]
+
+
+def command_line(context: typer.Context, **changed: Any) -> str:
+    """The command that runs, as it can be pasted into a shell: what was given, and what is left to be so.
+
+    Args:
+        changed: values of other parameters than were given, by name.
+    """
+    words = ["kag", str(context.info_name)]
+    for option in context.command.params:
+        value = changed.get(str(option.name), context.params.get(str(option.name)))
+        if not value or value == option.default:
+            continue
+        for one in value if isinstance(value, (list, tuple)) else [value]:
+            words += [option.opts[0]] if one is True else [option.opts[0], _as_typed(one)]
+    return shlex.join(words)
+
+
+def _as_typed(value: object) -> str:
+    return f"{value:%Y-%m-%d}" if isinstance(value, datetime) else str(value)
 
 
 def refuse_unknown_options(words: Sequence[str], options: Sequence[str]) -> None:

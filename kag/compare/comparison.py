@@ -14,11 +14,16 @@ from typing import NamedTuple
 from kag.names import METRICS
 from kag.stats.interval import Interval
 from kag.text import digest
-from kag.track.record import Change, Result, RunRecord
+from kag.track.past import as_of
+from kag.track.record import Change, RunRecord
+from kag.track.result import Result
 from kag.view.changes import diff
 from kag.view.results import headline
 
 COMPARED = ("val", "test")
+
+SHOWN = 3
+"""Runs that a sentence lists."""
 
 
 class Difference(NamedTuple):
@@ -57,24 +62,27 @@ class Comparison:
 
     before: RunRecord
     after: RunRecord
+    unsure: tuple[Change, ...] = ()
+    """Settings of the first run of which nobody knows how they stood; see `against_parent`."""
 
     @cached_property
     def reason(self) -> str | None:
         """Why their numbers must not be set side by side, in a sentence; None if they may, as far as is known.
 
-        They may if no data digest says otherwise and neither chose its weights by looking at the test split.
+        They may if they are on the same data, or nothing is known of the data of either, and neither chose its weights
+        by looking at the test split.
         """
         return next(iter(not_comparable((self.before, self.after))), None)
 
     @property
     def same_data(self) -> bool:
         """Whether both are known to be of the same data."""
-        return self.before.data_digest is not None and self.before.data_digest == self.after.data_digest
+        return data_of(self.before) is not None and data_of(self.before) == data_of(self.after)
 
     @cached_property
     def settings(self) -> tuple[Change, ...]:
-        """What differs between them: settings, world, data."""
-        return diff(self.before, self.after)
+        """What is known to differ between them: settings, world, data."""
+        return tuple(change for change in diff(self.before, self.after) if not self._is_unsure(change.key))
 
     def difference(self, split: str, metric: str = "auprc") -> Difference | None:
         """A number that both have; None where one lacks it or they are not comparable."""
@@ -89,21 +97,56 @@ class Comparison:
         pairs = ((split, metric) for split in COMPARED for metric in METRICS)
         return tuple(found for pair in pairs if (found := self.difference(*pair)) is not None)
 
+    def _is_unsure(self, key: str) -> bool:
+        """Whether a key is one of them, inside one of them, or has one of them inside."""
+        return any(f"{key}.".startswith(f"{one.key}.") or one.key.startswith(f"{key}.") for one in self.unsure)
+
 
 def compare(before: RunRecord, after: RunRecord) -> Comparison:
-    """The comparison of two runs; each part is worked out when it is asked for."""
+    """The comparison of two runs as they stand; each part is worked out when it is asked for."""
     return Comparison(before, after)
+
+
+def against_parent(parent: RunRecord, run: RunRecord) -> Comparison:
+    """A run beside its parent as that stood when the run began: what became of the parent later changes nothing."""
+    past = as_of(parent, run.start)
+    return Comparison(past.record, run, past.unsure)
+
+
+def data_of(record: RunRecord) -> str | None:
+    """The data that a run was trained and judged on, as a text that no other data have; None where nobody knows."""
+    return record.data_digest or "; ".join(sorted(record.datasets)) or None
+
+
+def on_other_data(one: RunRecord, other: RunRecord) -> bool:
+    """Whether two runs are known to be on different data."""
+    return len({data_of(one), data_of(other)} - {None}) > 1
+
+
+def data_text(record: RunRecord) -> str:
+    """The data of a run as they are written, `unknown` for those of which nobody knows."""
+    return digest(record.data_digest) if record.data_digest else data_of(record) or "unknown"
 
 
 def not_comparable(records: Sequence[RunRecord]) -> tuple[str, ...]:
     """Why numbers of these runs must not be set side by side, a sentence for each reason; see `Comparison.reason`."""
     known: dict[str, RunRecord] = {}
     for record in records:
-        if record.data_digest is not None:
-            known.setdefault(record.data_digest, record)
-    apart = [(record.id, digest(data)) for data, record in known.items()]
-    data = (f"{apart[0][0]} and {run} are on different data ({apart[0][1]}, {cut})" for run, cut in apart[1:])
-    return (*data, *(f"{record.id} chose its weights by {on}" for record in records if (on := chosen_on_test(record))))
+        if (data := data_of(record)) is not None:
+            known.setdefault(data, record)
+    told = [(record.id, data_text(record)) for record in known.values()]
+    apart = (f"{told[0][0]} and {run} are on different data ({told[0][1]}, {data})" for run, data in told[1:])
+    unknown = [record.id for record in records if known and data_of(record) is None]
+    rest = f" and {len(unknown) - SHOWN} more" if len(unknown) > SHOWN else ""
+    lost = [f"the data of {', '.join(unknown[:SHOWN])}{rest} are not known"] if unknown else []
+    chosen = (f"{record.id} chose its weights by {on}" for record in records if (on := chosen_on_test(record)))
+    return (*apart, *lost, *chosen)
+
+
+def in_doubt(records: Sequence[RunRecord]) -> str | None:
+    """What is to be said beside numbers of runs of which nobody knows whether they are on the same data, else None."""
+    unknown = len(records) > 1 and all(data_of(record) is None for record in records)
+    return "it is not known on what data these runs are" if unknown else None
 
 
 def chosen_on_test(record: RunRecord) -> str | None:

@@ -68,7 +68,7 @@ class _Known:
     def _inherited(self, record: RunRecord) -> list[Edge]:
         """Where a run's weights came from; two checkpoints of one run are one step."""
         found: dict[str, list[str]] = defaultdict(list)
-        for source in record.sources:
+        for source in record.made_from:
             found[self._meant(source.run, record)].append(_taken(source))
         return [Edge(run, record.id, ", ".join(words)) for run, words in found.items() if run != record.id]
 

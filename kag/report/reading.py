@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
-from kag.changelog.diagnose import diagnose
-from kag.changelog.entry import Entry, Siblings
+from kag.changelog.diagnose import diagnose, values_of
+from kag.changelog.entry import Entry
+from kag.changelog.logged import Logged
+from kag.changelog.siblings import Siblings
 from kag.errors import RecordError
 from kag.finding import Finding
 from kag.report.series import Rows
 from kag.track.record import RunRecord
 from kag.track.source import RunSource
+from kag.view.metrics import Metric
 
 Progress = Callable[[Sequence[str]], Iterable[str]]
 """Hands on run ids and shows how far it is."""
@@ -27,6 +30,11 @@ class ReportedRun:
     notes: str = ""
     findings: tuple[Finding, ...] = ()
     parent: RunRecord | None = None
+    """As it stands; what is said of both goes by how it stood when this run began."""
+    against: str = ""
+    """What the parent is, where the run does not name it itself."""
+    values: Mapping[Metric, float | None] = field(default_factory=dict)
+    """Of another program: what stands for the run, by the metrics that count."""
 
 
 def read_runs(
@@ -59,11 +67,14 @@ def of_sweep(siblings: Siblings, sweep: str) -> list[RunRecord]:
 
 
 def _reported(source: RunSource, siblings: Siblings, entry: Entry) -> ReportedRun:
-    parent = siblings.parent(entry)
+    parent = siblings.current_parent(entry)
+    rows = source.history(entry.id)
     return ReportedRun(
         record=entry.record,
-        rows=source.history(entry.id),
+        rows=rows,
         notes=entry.notes,
         findings=tuple(diagnose(entry, siblings)),
         parent=parent.record if parent else None,
+        against=siblings.against(entry),
+        values=values_of(Logged(entry.record, rows, siblings.metrics)),
     )

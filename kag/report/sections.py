@@ -6,15 +6,17 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from kag.compare.comparison import compare, not_comparable
+from kag.compare.comparison import against_parent, in_doubt, not_comparable
 from kag.report.compare import compare_figures
+from kag.report.curves import curves, overlaid
 from kag.report.figure import Figure
 from kag.report.lineage import lineage_figure
 from kag.report.reading import ReportedRun
 from kag.report.run_figures import run_figures
 from kag.report.sweep_figures import sweep_figures
 from kag.report.sweep_records import search_of, trials_table
-from kag.track.record import Result, RunRecord
+from kag.track.record import RunRecord
+from kag.track.result import Result
 from kag.view import tables
 from kag.view.changes import beside_defaults
 from kag.view.results import headline
@@ -57,6 +59,8 @@ class Comparison:
     """On which the runs differ."""
     not_comparable: tuple[str, ...] = ()
     """Why their numbers must not be set side by side."""
+    doubt: str | None = None
+    """What is to be said beside them, where nobody knows whether they may be."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +104,7 @@ def report_of_sweep(
         f"judged by val AUPRC of the {search.judged_by} weights.",
         figures=sweep_figures(search.sweep, search.trials) if search.sweep else (),
         runs=trials_table(trials, search),
+        not_comparable=not_comparable([trial for trial in trials if trial.id in search.results]),
     )
     several = (comparison(best, title=f"The best {len(best)} trials"),) if len(best) > 1 else ()
     return Report(f"Sweep {identifier}", _sections(best[:1], tuple(known)), (overview, *several))
@@ -122,17 +127,22 @@ def file_name(text: str) -> str:
 def comparison(runs: Sequence[ReportedRun], title: str = "Comparison") -> Comparison:
     """Curves over one another, and the settings on which the runs differ."""
     records = [run.record for run in runs]
-    called = labels(records)
+    called, drawn = labels(records), overlaid if any(record.is_foreign for record in records) else compare_figures
     shown = {label: run.rows for label, run in zip(called[:OVERLAID], runs, strict=False)}
     left_out = f" The charts show the first {OVERLAID}." if len(runs) > OVERLAID else ""
     return Comparison(
         title=title,
         anchor="comparison",
         summary=f"{len(runs)} runs; each has one colour in all charts, averaged weights are dashed.{left_out}",
-        figures=compare_figures(shown),
-        runs=tables.runs_table(records, called=dict(zip((record.id for record in records), called, strict=True))),
+        figures=tuple(drawn(shown)),
+        runs=tables.runs_table(
+            records,
+            called=dict(zip((record.id for record in records), called, strict=True)),
+            values={run.record.id: run.values for run in runs},
+        ),
         settings=tables.settings_table(records, called),
         not_comparable=not_comparable(records),
+        doubt=in_doubt(records),
     )
 
 
@@ -146,18 +156,28 @@ def _sections(runs: Sequence[ReportedRun], known: Sequence[RunRecord]) -> tuple[
 
 
 def _section(run: ReportedRun, anchor: str, lineage: Figure | None) -> RunSection:
-    record, parent = run.record, run.parent
-    found = {split: headline(record, split) for split in ("val", "test")}
-    if parent:
-        title, changes = f"Settings that differ from the parent {parent.id}", compare(parent, record).settings
-    else:
-        title, changes = "Settings beside the defaults", beside_defaults(record.config)
+    record = run.record
+    told = {metric.name for metric in run.values}
+    found = {split: headline(record, split) for split in ("val", "test") if f"{split}/auprc" not in told}
+    title, changes = _changes(run)
     return RunSection(
         anchor=anchor,
         run=run,
         headlines={f"{split} AUPRC": result for split, result in found.items() if result is not None},
-        figures=run_figures(record, run.rows),
+        figures=tuple(curves(run.rows)) if record.is_foreign else run_figures(record, run.rows),
         lineage=lineage,
-        changes=tables.changes_table(changes, "parent" if parent else "default"),
+        changes=changes,
         changes_title=title,
     )
+
+
+def _changes(run: ReportedRun) -> tuple[str, Table]:
+    """A table of what the run has set, under its title: otherwise than its parent or the defaults, if it has any."""
+    record, parent = run.record, run.parent
+    if parent:
+        against, before = (f"{run.against}, ", "before") if run.against else ("the parent ", "parent")
+        changes = tables.changes_table(against_parent(parent, record).settings, before)
+        return f"Settings that differ from {against}{parent.id}", changes
+    if record.is_foreign:
+        return "Settings", tables.details(record)["All settings"]
+    return "Settings beside the defaults", tables.changes_table(beside_defaults(record.config), "default")

@@ -12,7 +12,8 @@ from kag.spec.flat import DESCRIPTIVE
 from kag.sweep import Sweep, Trial, TrialState, parse_sweep
 from kag.sweep.check import objective
 from kag.text import MISSING, column, setting
-from kag.track.record import Result, RunRecord, Scalar, Status
+from kag.track.record import RunRecord, Scalar, Status
+from kag.track.result import Result
 from kag.view.changes import varied
 from kag.view.results import headline
 from kag.view.tables import Cell, Table, result_cell

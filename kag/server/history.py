@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, func, select
@@ -21,6 +21,8 @@ MAX_KEYS = 10_000
 """Keys that are asked for at once."""
 LONGEST_KEY = 1_000
 """Letters of a key that is asked for."""
+CHUNK = 5_000
+"""Rows that are in memory at once where all are read."""
 
 
 def page(
@@ -39,6 +41,12 @@ def page(
     if high is not None:
         query = query.where(lines.c.step < high)
     return [sound_text(body) for body in connection.execute(query).scalars().all()]
+
+
+def scanned(connection: Connection, run_id: int) -> Iterator[str]:
+    """Every line of the history in order of step, however many there are; they are never in memory together."""
+    query = _bodies(run_id, HISTORY).execution_options(yield_per=CHUNK)
+    return map(sound_text, connection.execute(query).scalars())
 
 
 def _bodies(run_id: int, stream: int) -> Select[Any]:

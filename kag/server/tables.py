@@ -96,7 +96,7 @@ audit = _numbered(
 projects = _numbered(
     "projects",
     *_words(entity=128, name=128),
-    *_texts("description"),
+    *_texts("description", "changelog_metrics"),
     *_times("created_at"),
     *(_needed(name, sa.BigInteger, server_default="0") for name in ("seq", "removed")),
     sa.UniqueConstraint("entity", "name"),

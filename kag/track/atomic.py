@@ -5,8 +5,9 @@ from __future__ import annotations
 import errno
 import os
 import secrets
+import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -70,6 +71,19 @@ def atomic_path(path: Path) -> Iterator[Path]:
         finally:
             temporary.unlink(missing_ok=True)
         sync_folder(target.parent)
+
+
+def keep_rights(old: Path, new: Path) -> None:
+    """Give a file the mode of the one that it is to replace, and its owner, as far as the system lets this process;
+    nothing if there is none.
+    """
+    if not old.exists():
+        return
+    before, now = os.stat(old), os.stat(new)
+    if (before.st_uid, before.st_gid) != (now.st_uid, now.st_gid):
+        with suppress(PermissionError):
+            os.chown(new, before.st_uid, before.st_gid)
+    os.chmod(new, stat.S_IMODE(before.st_mode))
 
 
 def write_atomically(path: Path, content: str | bytes, *, mode: int = 0o666) -> None:

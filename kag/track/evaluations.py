@@ -8,8 +8,9 @@ from typing import NamedTuple
 from kag.errors import RecordError
 from kag.names import Part
 from kag.track.folder import RunFolder
-from kag.track.hold import as_it_stands, locked
-from kag.track.record import ExternalEvaluation, RunRecord, Status
+from kag.track.hold import locked, may_be_trained
+from kag.track.record import RunRecord
+from kag.track.result import ExternalEvaluation
 
 
 class Look(NamedTuple):
@@ -40,7 +41,7 @@ def keep_evaluations(folder: RunFolder, found: Iterable[ExternalEvaluation]) -> 
         RecordError: the run is under way, here or on another machine.
         StorageError: the record cannot be written.
     """
-    if as_it_stands(folder, folder.read_record()).status is Status.RUNNING:
+    if may_be_trained(folder, folder.read_record()):
         raise RecordError(f"run {folder.id} is under way", remedy="evaluate again when it has ended")
     with locked(folder):
         record = folder.read_record()

@@ -20,12 +20,19 @@ from kag.track.atomic import storing, sync_folder, unfinished, write_atomically
 from kag.track.reading import parse_record, read_text
 from kag.track.record import RunRecord
 
+RUN_ID = re.compile(r"\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d_(?P<name>.+)")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 def run_id(name: str, start: datetime) -> str:
     """`2025-10-21_12-48-11_oct17`: the start in UTC, then the name."""
     return f"{start.astimezone(UTC):%Y-%m-%d_%H-%M-%S}_{name}"
+
+
+def short_name(title: str) -> str:
+    """The name inside a run id; any other text as it is."""
+    named = RUN_ID.fullmatch(title)
+    return named["name"] if named else title
 
 
 @dataclass(frozen=True)
@@ -56,6 +63,8 @@ class RunFolder:
     """What the run printed."""
     lock_file = _Inside(".lock")
     """Held by the process that trains the run."""
+    heartbeat_file = _Inside(".heartbeat")
+    """Last sign of life of that process; see `kag.track.heartbeat`."""
     patch_file = _Inside("uncommitted.patch")
     """Uncommitted changes of the code that ran; absent if there were none."""
     checkpoints = _Inside("checkpoints")

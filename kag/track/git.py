@@ -26,8 +26,14 @@ _CODE = ("--", ":(top)", f":(top,exclude,glob)**/{_DAY}_{_TIME}_*/**")
 _PLAIN = ("--no-ext-diff", "--no-textconv", "--no-color", "--src-prefix=a/", "--dst-prefix=b/")
 """A patch that any git takes, whatever this one is configured to print."""
 
-_INHERITED = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX")
-"""Set inside git hooks; they would name another repository than the folder's."""
+_INHERITED = (
+    *("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_COMMON_DIR", "GIT_OBJECT_DIRECTORY"),
+    *("GIT_LITERAL_PATHSPECS", "GIT_GLOB_PATHSPECS", "GIT_NOGLOB_PATHSPECS", "GIT_ICASE_PATHSPECS"),
+)
+"""Set inside git hooks, or by a person; they would name another repository than the folder's, or other files."""
+
+_SETTINGS = ("core.quotePath=false", "log.showSignature=false", "log.showRoot=true", "log.follow=false")
+"""What a person may have set otherwise, and no option of a command says."""
 
 _LOG = logging.getLogger(__name__)
 
@@ -133,26 +139,29 @@ def _paths(output: bytes) -> list[str]:
     return [os.fsdecode(path) for path in output.split(b"\0") if path]
 
 
-def run_git(folder: Path, *words: str) -> bytes:
-    """Standard output of a git command.
+def run_git(folder: Path, *words: str, stdin: bytes = b"") -> bytes:
+    """Standard output of a git command, which gets no more to read than `stdin`.
 
     Raises:
         GitFailed: with what git said.
     """
+    settings = [word for setting in _SETTINGS for word in ("-c", setting)]
     own = {key: value for key, value in os.environ.items() if key not in _INHERITED}
     own |= {"GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
     try:
         done = subprocess.run(
-            ["git", *words],
+            ["git", "--no-replace-objects", *settings, *words],
             cwd=folder,
             env=own,
-            stdin=subprocess.DEVNULL,
+            input=stdin,
             capture_output=True,
             timeout=_TIMEOUT,
             check=False,
         )
     except FileNotFoundError:
         raise GitFailed("git is not installed") from None
+    except OSError as error:
+        raise GitFailed(f"git cannot be run: {error.strerror}") from error
     except subprocess.TimeoutExpired:
         raise GitFailed(f"`git {words[0]}` took longer than {_TIMEOUT:g} s") from None
     if done.returncode != 0:

@@ -50,7 +50,7 @@ def truncate(path: Path, first_epoch_to_drop: int) -> None:
     """Keep the rows of earlier epochs only; see `RunFolder.truncate_history`."""
     if not path.exists():
         return
-    kept = [line for line, row in _rows(path) if row[names.EPOCH] < first_epoch_to_drop]
+    kept = [line for line, row in _rows(path) if row.get(names.EPOCH, math.inf) < first_epoch_to_drop]
     write_atomically(path, b"".join(line + b"\n" for line in kept))
 
 
@@ -67,7 +67,7 @@ def _parse(line: bytes, *, where: str) -> dict[str, float]:
         raise RecordError(f"this line of the history is broken: {error}", where=where) from None
     if not isinstance(content, dict):
         raise RecordError("this line of the history is not a JSON object", where=where)
-    if names.EPOCH not in content:
+    if not content.keys() & {names.EPOCH, names.STEP}:
         raise RecordError(f"this line of the history has no {names.EPOCH!r}", where=where)
     values = content.values()
     if {*map(type, values)} <= {float, int} and max(values, default=0) < _LARGE and min(values, default=0) > -_LARGE:

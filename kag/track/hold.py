@@ -7,10 +7,12 @@ import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 
 from kag.errors import RecordError
 from kag.track.atomic import storing
 from kag.track.folder import RunFolder
+from kag.track.heartbeat import is_silent, last_beat
 from kag.track.record import RunRecord, Status
 
 PATIENCE = 0.5
@@ -40,25 +42,41 @@ def locked(folder: RunFolder) -> Iterator[None]:
 
 
 def as_it_stands(folder: RunFolder, record: RunRecord) -> RunRecord:
-    """The record, but killed where it says running and the process that trained on this machine is gone.
+    """The record, but killed where it says running and nobody trains the run any more.
 
-    A process that is killed with -9 writes nothing any more. Of another machine's processes nothing is known here.
+    A process that is killed with -9 writes nothing any more. On its own machine the lock tells; elsewhere, and of a
+    copied folder, the last sign of life does, which is then in the record.
     """
-    if record.status is not Status.RUNNING or record.environment.get("hostname") != socket.gethostname():
+    if record.status is not Status.RUNNING:
         return record
-    return record.model_copy(update={"status": Status.KILLED}) if _let_go(folder) else record
+    beat = last_beat(folder)
+    held = _held(folder) if _is_here(record) else None
+    gone = is_silent(beat, datetime.now(UTC)) if held is None else not held
+    return record.model_copy(update={"status": Status.KILLED, "heartbeat": beat}) if gone else record
 
 
-def _let_go(folder: RunFolder) -> bool:
-    """Whether the run was held once, and is not now."""
+def may_be_trained(folder: RunFolder, record: RunRecord) -> bool:
+    """Whether a process may be training the run; only that of this machine is known to be gone by its lock.
+
+    Silence is enough to show a run as killed, not to write into it.
+    """
+    return record.status is Status.RUNNING and not (_is_here(record) and _held(folder) is False)
+
+
+def _is_here(record: RunRecord) -> bool:
+    return record.environment.get("hostname") == socket.gethostname()
+
+
+def _held(folder: RunFolder) -> bool | None:
+    """Whether a process of this machine holds the run; None if none ever did."""
     try:
         handle = os.open(folder.lock_file, os.O_RDONLY)
     except FileNotFoundError:
-        return False
+        return None
     try:
         fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
-        return False
+        return True
     finally:
         os.close(handle)
-    return True
+    return False

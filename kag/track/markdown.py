@@ -19,8 +19,10 @@ from markdown_it import MarkdownIt
 from kag.errors import RecordError
 from kag.track.folder import run_id
 from kag.track.reading import read_text
-from kag.track.record import Failure, Result, RunRecord, Stated, Status
+from kag.track.record import Failure, RunRecord, Status
+from kag.track.result import Result
 from kag.track.source import Found, Known, WholeSource
+from kag.track.stated import Stated
 
 COLUMNS = ("Date & Run", "Key Changes", "Files Touched", "Val AUPRC", "Test AUPRC / Notes")
 """The header that makes a table a change log, and the keys of `stated.cells`."""

@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC
 from functools import cached_property, partial
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from kag.errors import RecordError
-from kag.track import mirror
-from kag.track.mirror import Mirrored
-from kag.track.record import Status
+from kag.names import STEP
+from kag.number import count
+from kag.track.attempts import Attempts, Message, path, tree
+from kag.track.mirror import known_runs
+from kag.track.mirrored import Mirrored
 from kag.track.source import Found, WholeSource
 from kag.track.wandb_log import pieces
 
-Message = Any
-"""A protobuf message; its classes are made at run time and have no static types."""
-
-Values = dict[tuple[str, ...], str]
-"""Nested keys and their values, which stay JSON until they are needed."""
+Row = dict[str, Any]
 
 _HISTORY, _SUMMARY, _OTHER = b"\x12", b"\x1a", b"\x22\x3a\x6a"
 """What follows the number of a record that holds history, summary, or output and statistics: most of a file."""
@@ -43,7 +38,7 @@ class OfflineSource(WholeSource):
         """Every run; see `WholeSource.found`."""
         files = self._files()
         readers = [partial(_mirrored, parts) for parts in files.values()]
-        return mirror.known_runs(readers, lambda wandb_id: chain.from_iterable(map(_rows, files[wandb_id])))
+        return known_runs(readers, partial(_rows, files))
 
     def _files(self) -> dict[str, list[Path]]:
         """Files of each W&B run, in the order of its resumes: their folders are `[offline-]run-<time>-<id>`."""
@@ -55,51 +50,33 @@ class OfflineSource(WholeSource):
         return {run: sorted(files, key=_begun) for run, files in sorted(found.items())}
 
 
-def _mirrored(files: Iterable[Path]) -> Mirrored | None:
+def _mirrored(files: Sequence[Path]) -> Mirrored | None:
     """The run of these files, or None if it was killed before the first of them says which run it is."""
-    begun: list[Message] = []
-    config: Values = {}
-    summary: Values = {}
+    found = Attempts()
     for file in files:
-        # The run starts or is resumed: how it ended before is no longer how it ends.
-        status = Status.RUNNING
-        summary.pop((mirror.END_KEY,), None)
+        found.begin()
         for record in _records(file, skipped=_HISTORY + _OTHER):
-            match record.WhichOneof("record_type"):
-                case "run":
-                    begun.append(record.run)
-                    _update(config, record.run.config)
-                case "config":
-                    _update(config, record.config)
-                case "summary":
-                    _update(summary, record.summary)
-                case "exit":
-                    status = Status.ABORTED if record.exit.exit_code else Status.FINISHED
-    if not begun:
-        return None
-    last = begun[-1]
+            found.add(record)
     try:
-        return Mirrored(
-            wandb_id=file.stem.removeprefix("run-"),
-            display_name=last.display_name,
-            start=begun[0].start_time.ToDatetime(UTC),
-            status=status,
-            config=_tree(config),
-            summary=_tree(summary),
-            tags=tuple(last.tags),
-            notes=last.notes,
-            sweep=last.sweep_id or None,
-        )
+        return found.run(files[0].stem.removeprefix("run-"))
     except ValueError as error:
-        raise RecordError(f"holds a start or a value that cannot be read: {error}", where=str(file)) from None
+        raise RecordError(f"holds a start or a value that cannot be read: {error}", where=str(files[-1])) from None
 
 
-def _rows(file: Path) -> Iterator[dict[str, Any]]:
-    for record in _records(file, skipped=_SUMMARY + _OTHER):
-        if record.WhichOneof("record_type") == "history":
-            yield {
-                path[0]: json.loads(item.value_json) for item in record.history.item if len(path := _path(item)) == 1
-            }
+def _rows(files: Mapping[str, Sequence[Path]], wandb_id: str, asked: frozenset[str] = frozenset()) -> list[Row]:
+    """The rows of a run, as a server would have them: a fork begins with those of the run that it was forked from, and
+    a run that was taken back to a step has none from behind it.
+    """
+    rows: list[Row] = []
+    for file in files.get(wandb_id, ()):
+        for record in _records(file, skipped=_SUMMARY + _OTHER):
+            kind = record.WhichOneof("record_type")
+            if kind == "history":
+                rows.append(tree({path(item): item.value_json for item in record.history.item}))
+            elif kind == "run" and (origin := record.run.branch_point.run) and origin not in asked:
+                before = rows if origin == wandb_id else _rows(files, origin, asked | {wandb_id})
+                rows = [row for row in before if (count(row.get(STEP)) or 0) <= record.run.branch_point.value]
+    return rows
 
 
 def _records(file: Path, *, skipped: bytes) -> Iterator[Message]:
@@ -121,30 +98,6 @@ def _second_field(piece: bytes) -> int:
     while position < len(piece) - 1 and piece[position] & 0x80:
         position += 1
     return piece[position + 1] if position + 1 < len(piece) else 0
-
-
-def _update(values: Values, change: Message) -> None:
-    for item in change.remove:
-        gone = _path(item)
-        for path in [path for path in values if path[: len(gone)] == gone]:
-            del values[path]
-    for item in change.update:
-        values[_path(item)] = item.value_json
-
-
-def _path(item: Message) -> tuple[str, ...]:
-    return tuple(item.nested_key) or (item.key,)
-
-
-def _tree(values: Values) -> dict[str, Any]:
-    tree: dict[str, Any] = {}
-    for path, value in values.items():
-        part = tree
-        for key in path[:-1]:
-            inner = part.get(key)
-            part[key] = part = inner if isinstance(inner, dict) else {}
-        part[path[-1]] = json.loads(value)
-    return tree
 
 
 def _begun(file: Path) -> tuple[str, str]:

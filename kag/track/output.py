@@ -7,17 +7,22 @@ lifts this rule alone: what a command reads, the files of runs, and what is no f
 from __future__ import annotations
 
 import os
+import shlex
+import stat
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from kag.errors import StorageError, UserError
-from kag.track.atomic import atomic_path, storing
+from kag.track.atomic import atomic_path, keep_rights, storing
 from kag.track.folder import RunFolder
 
 _HEAD = 65_536
 """Bytes at the beginning of a file in which its mark is looked for."""
+
+_STANDARD_OUTPUT = 1
+_WRITABLE = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
 
 
 @dataclass(frozen=True)
@@ -60,6 +65,7 @@ class Output:
         Raises:
             UserError: the path is no file, an input, inside the folder of a run, or a file of somebody else.
         """
+        self.require_file()
         kept = self._why_kept(inputs)
         if kept is not None:
             raise UserError(f"is not written to: {kept}", where=str(self.path), remedy="choose another name")
@@ -69,6 +75,20 @@ class Output:
                 where=str(self.path),
                 remedy="move it away" if self.force is None else "choose another name, or pass --force",
             )
+
+    def require_file(self) -> None:
+        """Say what the path is, where it can be no file: such a thing is not read either, as a pipe would be for ever.
+
+        Raises:
+            UserError: the path is a folder, a device, a pipe, or a link to nowhere.
+        """
+        what = None
+        if os.path.exists(self.path) and not self.path.is_file():
+            what = "there is something of this name that is no file"
+        if self.path.is_symlink() and not os.path.exists(self.path):
+            what = f"it is a link to {os.readlink(self.path)}, which is not there"
+        if what is not None:
+            raise UserError(f"is not written to: {what}", where=str(self.path), remedy="choose another name")
 
     def write(self, content: str | bytes, *inputs: Path) -> None:
         """Write the file, all or nothing; its folder is made.
@@ -92,9 +112,25 @@ class Output:
         run = _run_around(self.path)
         if run is not None:
             return f"it lies in the folder of run {run.id}, to which that run alone writes"
-        if os.path.exists(self.path) and not self.path.is_file():
-            return "there is something of this name that is no file"
         return None
+
+
+def is_standard_output(path: Path) -> bool:
+    """Whether a path is `-`, or where this process prints by another name, as `/dev/stdout`."""
+    try:
+        return str(path) == "-" or os.path.samestat(os.stat(path), os.fstat(_STANDARD_OUTPUT))
+    except OSError:
+        return False
+
+
+def require_writable(path: Path) -> None:
+    """A file that somebody has set to read-only is not replaced, though its folder would allow that.
+
+    Raises:
+        UserError: it is one.
+    """
+    if os.path.exists(path) and not (os.stat(path).st_mode & _WRITABLE and os.access(path, os.W_OK)):
+        raise UserError("is read-only", where=str(path), remedy=f"chmod u+w {shlex.quote(str(path))}")
 
 
 def write_output(path: Path, content: str | bytes) -> None:
@@ -109,17 +145,20 @@ def write_output(path: Path, content: str | bytes) -> None:
 
 @contextmanager
 def output_path(path: Path, *, make_folder: bool = False) -> Iterator[Path]:
-    """`atomic_path` for a file that a person asked for: that it cannot be written is the input's fault.
+    """`atomic_path` for a file that a person asked for: that it cannot be written is the input's fault. An older file
+    of the name leaves its mode and its owner to the new one.
 
     Raises:
-        UserError: it cannot be written.
+        UserError: it cannot be written, or is read-only.
     """
+    require_writable(path)
     try:
         with storing(path):
             if make_folder:
                 path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_path(path) as temporary:
             yield temporary
+            keep_rights(path, temporary)
     except StorageError as error:
         raise UserError(error.what, where=error.where, remedy=error.remedy) from error
 

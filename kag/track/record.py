@@ -6,32 +6,20 @@ found of its own runs (`Found`) and what a person stated (`Stated`) are parts th
 
 from __future__ import annotations
 
-import math
-from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
+from pydantic import BaseModel, Field
 
 from kag.finding import Finding
-from kag.names import Kind, Part
 from kag.spec.flat import Scalar as Scalar
+from kag.track.result import Candidate, ExternalEvaluation, Result
+from kag.track.stated import Stated
+from kag.track.value import Moment, Number, Value
 from kag.track.world import World
 
-SCHEMA = 3
+SCHEMA = 4
 """Version of the record's layout; a newer one is refused, an older one is upgraded when it is read."""
-
-
-_YEARS = Field(ge=datetime(2, 1, 1, tzinfo=UTC), le=datetime(9998, 12, 31, tzinfo=UTC))
-Moment = Annotated[AwareDatetime, _YEARS, AfterValidator(lambda moment: moment.astimezone(UTC))]
-"""A time with its zone, kept in UTC."""
-
-Number = Annotated[
-    float,
-    BeforeValidator(lambda value: math.nan if value is None else value),
-    PlainSerializer(lambda value: value if math.isfinite(value) else None if math.isnan(value) else str(value)),
-]
-"""A measured number; JSON has no NaN, so there it is null, and no infinity, which is `inf` or `-inf` there."""
 
 
 class Status(StrEnum):
@@ -50,44 +38,7 @@ class Status(StrEnum):
         return self in (Status.FINISHED, Status.EARLY_STOPPED)
 
 
-class _Value(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Result(_Value):
-    """One number, and the weights and data it belongs to."""
-
-    split: Part
-    """`all` where a file without splits was evaluated."""
-    metric: str
-    """A name of `kag.names.METRICS`."""
-    value: Number
-    ci_low: float | None = None
-    ci_high: float | None = None
-    weights: Kind | None
-    """What kind of weights, or None where a hand-kept log does not say."""
-    weights_digest: str | None = None
-    """SHA-256 of the weights, or None where a hand-kept log does not say."""
-    data_digest: str | None = None
-    epoch: int | None = None
-    """Epoch of the weights, counted from 0."""
-    selected_on: str | None = None
-    """What chose these weights: `val/auprc`, `last`, `given`, or None if unknown."""
-    delivered: bool = False
-    """Whether these are the weights that the run hands on."""
-
-
-class ExternalEvaluation(_Value):
-    """What weights of the run score on a file that the run did not have: one look at it."""
-
-    file: str
-    """Name of the file, without its folder."""
-    when: Moment
-    results: tuple[Result, ...] = Field(min_length=1)
-    """Of one set of weights on one split (or all rows), at the threshold of the run's own val; none is `delivered`."""
-
-
-class Checkpoint(_Value):
+class Checkpoint(Value):
     """A file of weights."""
 
     path: str
@@ -96,7 +47,7 @@ class Checkpoint(_Value):
     epoch: int | None = None
 
 
-class Source(_Value):
+class Source(Value):
     """Weights that a run began with, or was blended from."""
 
     run: str
@@ -109,7 +60,7 @@ class Source(_Value):
     """Epochs inherited through a shared prefix, else None."""
 
 
-class GitFacts(_Value):
+class GitFacts(Value):
     """State of the code that ran."""
 
     commit: str
@@ -122,7 +73,7 @@ class GitFacts(_Value):
     """The parent run's commit; None if there is no parent, or its commit is not in this repository."""
 
 
-class Failure(_Value):
+class Failure(Value):
     """Why a run did not end well."""
 
     error: str
@@ -132,7 +83,7 @@ class Failure(_Value):
     """`file:line` of the innermost frame inside the project."""
 
 
-class Change(_Value):
+class Change(Value):
     """One key on which two specs differ."""
 
     key: str
@@ -140,64 +91,50 @@ class Change(_Value):
     after: Scalar
 
 
-class Course(_Value):
-    """How val AUPRC went, and where the gate ended."""
+class Former(Value):
+    """What a record said of a run before it went on, as far as going on replaces it; see `kag.track.past`."""
 
-    best: float | None = None
+    status: Status
+    end: Moment | None = None
+    heartbeat: Moment | None = None
+    failure: Failure | None = None
+    config: dict[str, Scalar] = Field(default_factory=dict)
+    """Former values of the settings that have changed, or are gone."""
+    added: tuple[str, ...] = ()
+    """Settings that were not there."""
+    spec_digest: str | None = None
+    world: World | None = None
+    epochs_trained: int | None = None
     best_epoch: int | None = None
-    last: float | None = None
-    last_epoch: int | None = None
-    alpha: float | None = None
-    """Mean alpha over the last third, or as a hand-kept log states it."""
+    averaged_epochs: tuple[int, ...] | None = None
+    results: tuple[Result, ...] = ()
+    checkpoints: dict[str, Checkpoint] = Field(default_factory=dict)
 
 
-class Tested(_Value):
-    """Whose weights a test number was measured on."""
+class Resume(Value):
+    """One time that a run went on after it had ended, or was ended."""
 
-    run: str
-    checkpoint: str | None = None
-
-
-class Stated(_Value):
-    """What a person stated: a row of a hand-kept log, and what was established about it later."""
-
-    row: int | None = None
-    """Place in the log, counted from 1."""
-    start_known_to: Literal["second", "day"] | None = None
-    cells: dict[str, str] = Field(default_factory=dict)
-    """The row's cells by column, character for character."""
-    as_written: str | None = None
-    """The row's line, where the cells alone do not tell which pipes were escaped."""
-    files_touched: tuple[str, ...] = ()
-    course: Course = Course()
-    observed: dict[Literal["start", "end"], dict[str, float]] = Field(default_factory=dict)
-    """Metric key -> value at the start or the end of the run."""
-    caveats: tuple[str, ...] = ()
-    tested: Tested | None = None
-    restored: dict[str, float] = Field(default_factory=dict)
-    """Setting -> value that a resume brought back out of the checkpoint."""
-    averaged_epochs: int | None = None
-    parent_by: str | None = None
-    """How the parent was told, where the log names none."""
+    when: Moment | None = None
+    """When it went on; None where a record of an older kag does not say."""
+    changes: tuple[Change, ...] = ()
+    """The differences that were accepted; empty if none."""
+    before: Former | None = None
+    """What it was until then; None where a record does not say."""
 
 
-class Scored(_Value):
-    """What weights score on val, and their digest."""
+class Declared(Value):
+    """What a program said of a metric of its own, as by `define_metric`."""
 
-    auprc: Number
-    weights_digest: str
-
-
-class Candidate(_Value):
-    """A blend among which val chose."""
-
-    ratios: tuple[float, ...]
-    plain: Scored
-    recomputed: Scored | None = None
-    """With normalisation statistics recomputed; None for a network without BatchNorm."""
+    metric: str
+    goal: Literal["max", "min"] | None = None
+    """Which of two values is better; None where it does not say."""
+    summary: Literal["max", "min", "mean", "best", "last", "first", "none"] | None = None
+    """Which value of the run stands for it."""
+    by: Literal["program", "sweep"] = "program"
+    """Who said it: the program, or the sweep that the run is a trial of."""
 
 
-class Found(_Value):
+class Found(Value):
     """What kag found of a run of its own."""
 
     spec_digest: str | None = None
@@ -219,10 +156,10 @@ class Found(_Value):
     """Whether the delivered mean has recomputed normalisation statistics."""
 
 
-class RunRecord(_Value):
+class RunRecord(Value):
     """Everything that is known of one run."""
 
-    schema_version: Literal[3] = 3
+    schema_version: Literal[4] = 4
     id: str
     """`<start time>_<name>`, the name of the run folder."""
     name: str
@@ -255,15 +192,28 @@ class RunRecord(_Value):
     """On external benchmarks, in the order in which they were made."""
     checkpoints: dict[str, Checkpoint] = Field(default_factory=dict)
     """`best`, `last`, `averaged`, ...: the delivered weights are under `delivered`."""
-    resumes: tuple[tuple[Change, ...], ...] = ()
-    """One entry a resume: the differences that were accepted, empty if none."""
+    resumes: tuple[Resume, ...] = ()
+    """In the order in which they were made."""
+    heartbeat: Moment | None = None
+    """Last sign of life; None where nobody wrote one."""
     sweep: str | None = None
     """Sweep id."""
+    group: str | None = None
+    """What the program that ran it calls the set that it belongs to."""
+    declared: tuple[Declared, ...] = ()
+    """What another program said of its metrics."""
+    datasets: tuple[str, ...] = ()
+    """Versions of the data sets that another program says it used, each by a text that no other version has."""
     wandb_id: str | None = None
     found: Found | None = None
     """None for a run of another program and for one of a hand-kept log."""
     stated: Stated | None = None
     """None unless a person kept the log."""
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether another program wrote it, and W&B's client is all that is known of it."""
+        return self.wandb_id is not None and self.found is None and self.stated is None
 
     @property
     def preflight(self) -> tuple[Finding, ...]:
@@ -272,10 +222,18 @@ class RunRecord(_Value):
 
     @property
     def files_touched(self) -> tuple[str, ...] | None:
-        """Files changed since the parent, by git or as stated; None where nobody knows."""
+        """Files changed since the parent, by git or as stated; None where nobody knows.
+
+        Of another program's run the commit is known; what lies between it and the parent's takes the repository.
+        """
         if self.git is not None:
-            return self.git.touched
+            return None if self.is_foreign and self.git.since is None else self.git.touched
         return self.stated.files_touched if self.stated else None
+
+    @property
+    def made_from(self) -> tuple[Source, ...]:
+        """The sources that its weights hold something of: not one with no share in a blend."""
+        return tuple(source for source in self.sources if source.ratio != 0)
 
     @property
     def epochs_inherited(self) -> int:

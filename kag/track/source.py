@@ -38,7 +38,7 @@ class RunSource(Protocol):
         """
 
     def history(self, run_id: str) -> list[dict[str, float]]:
-        """One row an epoch, as far as the source knows them.
+        """One row an epoch, of another program's run one a step, as far as the source knows them.
 
         Raises:
             RecordError: no such run, or its history cannot be read.

@@ -12,7 +12,7 @@ from typing import Any
 from kag import names
 from kag.spec.flat import Scalar
 from kag.spec.retired import without_retired
-from kag.track.record import Stated
+from kag.track.stated import Stated
 
 Json = dict[str, Any]
 
@@ -94,11 +94,18 @@ def from_2(content: Json) -> Json:
     return content | changed
 
 
+def from_3(content: Json) -> Json:
+    """A resume was the list of its changes, and nobody wrote when it was."""
+    resumes = content.get("resumes")
+    told = [{"changes": changes} for changes in resumes] if isinstance(resumes, list) else resumes
+    return {**content, "schema_version": 4, **({} if resumes is None else {"resumes": told})}
+
+
 def _renamed(result: Json) -> Json:
     """What names no weights was logged by another program, or stated; it means what that says."""
     own = result.get("weights") is not None and result.get("metric") == "loss"
     return result | {"metric": "bce"} if own else result
 
 
-UPGRADES: dict[int, Callable[[Json], Json]] = {1: from_1, 2: from_2}
+UPGRADES: dict[int, Callable[[Json], Json]] = {1: from_1, 2: from_2, 3: from_3}
 """Version -> what makes the next one of it."""

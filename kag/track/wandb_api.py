@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,10 +11,11 @@ from functools import cached_property, partial
 from typing import Any
 
 from kag.errors import RecordError
-from kag.track import mirror
-from kag.track.mirror import Mirrored
-from kag.track.record import Status
+from kag.track.mirror import known_runs
+from kag.track.mirrored import CLIENT_KEY, Mirrored, is_by_kag, where_of
+from kag.track.record import Declared, Status
 from kag.track.source import Found, WholeSource
+from kag.track.wandb_beside import Beside, beside, objectives
 
 _TIMEOUT = 30
 """Seconds for one request."""
@@ -67,12 +68,17 @@ class ProjectSource(WholeSource):
             api = wandb.Api(timeout=_TIMEOUT)
             path = f"{self.entity or api.default_entity}/{self.project}"
             answers = {answer.id: answer for answer in api.runs(path, per_page=_PAGE, lazy=False)}
+            # Runs of kag's own say everything themselves.
+            foreign = [one for one in answers.values() if not is_by_kag(one.config, one.summary_metrics)]
+            others = beside(api, path) if foreign else {}
+            sweeps = objectives(api, path) if any(answer.sweep_name for answer in foreign) else {}
 
         def logged(wandb_id: str) -> list[dict[str, Any]]:
             with self._reporting():
                 return list(answers[wandb_id].scan_history(use_cache=False))
 
-        return mirror.known_runs([partial(_mirrored, answer) for answer in answers.values()], logged)
+        readers = [partial(_mirrored, one, others.get(one.id, Beside()), sweeps) for one in answers.values()]
+        return known_runs(readers, logged)
 
     @contextmanager
     def _reporting(self) -> Iterator[None]:
@@ -89,24 +95,32 @@ class ProjectSource(WholeSource):
             ) from None
 
 
-def _mirrored(answer: Any) -> Mirrored:
+def _mirrored(answer: Any, others: Beside, sweeps: Mapping[str, Declared]) -> Mirrored:
     return Mirrored(
         wandb_id=answer.id,
         display_name=answer.name or answer.id,
-        start=_moment(answer.created_at, answer.id),
+        start=_moment(answer.created_at, answer.id, "start"),
         status=STATUS.get(answer.state, Status.RUNNING),
-        config=answer.config,
+        config={**answer.config, CLIENT_KEY: others.said},
         summary=answer.summary_metrics,
         tags=tuple(answer.tags or ()),
         notes=answer.notes or "",
         sweep=answer.sweep_name,
+        heard=_moment(answer.heartbeat_at, answer.id, "heartbeat") if answer.heartbeat_at else None,
+        exit_code=others.exit_code,
+        group=answer.group or None,
+        job_type=answer.job_type or None,
+        commit=answer.commit or None,
+        has_patch=others.has_patch,
+        used=others.used,
+        objective=sweeps.get(answer.sweep_name),
     )
 
 
-def _moment(text: str, wandb_id: str) -> datetime:
+def _moment(text: str, wandb_id: str, what: str) -> datetime:
     """W&B's times are UTC, with or without saying so."""
     try:
         moment = datetime.fromisoformat(text)
         return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
     except (TypeError, ValueError, OverflowError):
-        raise RecordError(f"its start is no time: {text!r}", where=mirror.where_of(wandb_id)) from None
+        raise RecordError(f"its {what} is no time: {text!r}", where=where_of(wandb_id)) from None

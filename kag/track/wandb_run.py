@@ -19,7 +19,7 @@ from kag import names
 from kag.errors import exit_code_of
 from kag.spec.run import TrackSpec
 from kag.track.folder import RunFolder
-from kag.track.mirror import END_KEY, START_KEY
+from kag.track.mirrored import END_KEY, START_KEY
 from kag.track.record import RunRecord, Status
 from kag.track.world import World
 

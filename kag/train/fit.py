@@ -35,6 +35,7 @@ from kag.spec.preflight import require_no_error
 from kag.track.code import code_digest
 from kag.track.folder import RunFolder
 from kag.track.folders import FolderSource
+from kag.track.heartbeat import beating
 from kag.track.hold import locked
 from kag.track.record import RunRecord
 from kag.track.world import World, copies, resolve_world
@@ -133,11 +134,13 @@ def opened(
     """
     if resume is not None:
         with locked(resume):
-            yield resumed_run(job, resume, accept, start)
+            opening = resumed_run(job, resume, accept, start)
+            with beating(resume):
+                yield opening
     else:
         opening = new_run(job.task, runs, earlier=earlier, start=start, findings=findings)
         assert opening.folder is not None
-        with locked(opening.folder):
+        with locked(opening.folder), beating(opening.folder):
             yield opening
 
 

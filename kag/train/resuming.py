@@ -7,6 +7,7 @@ until there are new ones.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 
 from kag import names
 from kag.errors import CheckpointError, RecordError, SpecError
@@ -15,7 +16,9 @@ from kag.spec.load import load_spec, spec_text
 from kag.text import digest as short
 from kag.track.atomic import write_atomically
 from kag.track.folder import RunFolder
-from kag.track.record import Change, Found, RunRecord, Status
+from kag.track.heartbeat import last_beat
+from kag.track.past import former
+from kag.track.record import Change, Found, Resume, RunRecord, Status
 from kag.train.job import Job
 from kag.train.opening import Opening, best_of
 from kag.train.starting import Start, changed_keys
@@ -56,7 +59,7 @@ def resumed_run(job: Job, folder: RunFolder, accept: Sequence[str], start: Start
         )
     job.rehearse()
     rows = tuple(row for row in folder.history() if row[names.EPOCH] < position.epoch)
-    record = _going_on(record, task, changes, rows, position)
+    record = _going_on(record.model_copy(update={"heartbeat": last_beat(folder)}), task, changes, rows, position)
     folder.sweep_up()
     write_atomically(folder.spec_file, spec_text(task.spec))
     folder.write_record(record)
@@ -92,16 +95,19 @@ def _position(content: dict[str, object], where: str, job: Job) -> Position:
 def _going_on(
     record: RunRecord, task: Task, changes: Sequence[Change], rows: Sequence[dict[str, float]], position: Position
 ) -> RunRecord:
+    changed, config = (*changes, *world_changes(record.world, task.world, changes)), flat(task.spec)
+    resume = Resume(when=datetime.now(UTC), changes=changed, before=former(record, config))
     update = {
         "status": Status.RUNNING,
         "end": None,
+        "heartbeat": None,
         "failure": None,
-        "config": flat(task.spec),
+        "config": config,
         "found": (record.found or Found()).model_copy(update={"spec_digest": digest(task.spec)}),
         "world": task.world,
         "epochs_trained": position.epoch,
         "best_epoch": best_of(rows),
-        "resumes": (*record.resumes, (*changes, *world_changes(record.world, task.world, changes))),
+        "resumes": (*record.resumes, resume),
     }
     return record.model_copy(update=update)
 

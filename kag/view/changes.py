@@ -7,6 +7,7 @@ comes or goes.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import PurePath
 from typing import NamedTuple, TypeVar
@@ -37,6 +38,9 @@ _FOLLOWS = {
 
 _RAMP = RampValue._fields
 
+_SEED = re.compile(r"(?:.*[./]|parameters_|params_|hparams_|config_)?(?:seed|random_seed|random_state)")
+"""Keys that choose random numbers alone; a migration may have written `parameters/seed` with another sign."""
+
 _OWN = ("name", "change", "parent", "data.file")
 """Keys without a default, or told elsewhere."""
 
@@ -63,6 +67,21 @@ def diff(before: RunRecord, after: RunRecord) -> tuple[Change, ...]:
     return changes
 
 
+def seed_alone(changes: Sequence[Change]) -> bool:
+    """Whether runs differ in nothing but the random numbers that they draw."""
+    return bool(changes) and all(_is_seed(change.key) for change in changes)
+
+
+def settings_of(record: RunRecord, *, but_seed: bool = False) -> frozenset[tuple[str, str]]:
+    """What two runs of the same settings have in common; what only describes a run is left aside.
+
+    Args:
+        but_seed: another seed is the same.
+    """
+    own = record.config.items()
+    return frozenset((k, repr(v)) for k, v in own if k not in DESCRIPTIVE and not (but_seed and _is_seed(k)))
+
+
 def world_changes(before: World | None, after: World | None, settings: Iterable[Change]) -> tuple[Change, ...]:
     """Where two worlds differ, as far as both are known, and the differing settings do not say it already."""
     told = _follows(change.key for change in settings)
@@ -86,9 +105,16 @@ def changed_settings(before: Flat, after: Flat, *, partial: bool = False) -> tup
     )
 
 
-def phrase(changes: Iterable[Change], shown: int = SHOWN) -> str:
-    """The changes in one line; the last words count those that are not listed."""
-    return _listed([f"{_short(change.key)} {' -> '.join(change_texts(change))}" for change in changes], "; ", shown)
+def phrase(changes: Iterable[Change], shown: int = SHOWN, *, whole: bool = False) -> str:
+    """The changes in one line; the last words count those that are not listed.
+
+    Args:
+        changes: what differs.
+        shown: how many are listed.
+        whole: keys as they are; those of kag's own spec lose their `model.`.
+    """
+    named = [(change.key if whole else _short(change.key), " -> ".join(change_texts(change))) for change in changes]
+    return _listed([f"{key} {texts}" for key, texts in named], "; ", shown)
 
 
 def change_texts(change: Change) -> tuple[str, str]:
@@ -133,8 +159,9 @@ def differing_settings(records: Sequence[RunRecord]) -> tuple[Setting, ...]:
 def settings_apart(records: Sequence[RunRecord]) -> dict[str, str]:
     """Run id -> the settings on which these runs differ, as that run has them: `swa.start 7, swa.window 2`."""
     rows = differing_settings(records)
+    whole = any(record.is_foreign for record in records)
     return {
-        record.id: _listed([f"{_short(row.key)} {row.values[place]}" for row in rows], ", ")
+        record.id: _listed([f"{row.key if whole else _short(row.key)} {row.values[place]}" for row in rows], ", ")
         for place, record in enumerate(records)
     }
 
@@ -149,6 +176,10 @@ def beside_defaults(config: Flat) -> tuple[Change, ...]:
 def _listed(parts: Sequence[str], between: str, shown: int = SHOWN) -> str:
     rest = len(parts) - shown
     return between.join([*parts[:shown], *([f"and {rest} more"] if rest > 0 else [])])
+
+
+def _is_seed(key: str) -> bool:
+    return _SEED.fullmatch(key) is not None
 
 
 def _short(key: str) -> str:
@@ -207,8 +238,10 @@ def _inside(key: str, side: Grouped) -> list[str]:
 
 def _value(key: str, side: Grouped) -> Value:
     """A value; of a section the values inside, without those that are off."""
+    if key in side:
+        return side[key]
     inner = _inside(key, side)
-    if key in side or not inner:
-        return side.get(key)
+    if not inner:
+        return None
     on = [name for name in inner if side[name] not in (None, False)]
     return ", ".join(f"{name.removeprefix(f'{key}.')} {setting(side[name])}" for name in on)

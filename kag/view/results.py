@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 from kag import names
 from kag.text import DIGITS, EXACT, MISSING, digits_apart, fact, number, three_decimals
-from kag.track.record import Result, RunRecord, Scalar
+from kag.track.record import RunRecord, Scalar
+from kag.track.result import Result
 
 _SHARES = frozenset(names.METRICS) - {"threshold", "bce"}
 """Metrics between 0 and 1."""

@@ -6,8 +6,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from kag.text import MISSING, commit, digest, duration, fact, number, setting
-from kag.track.record import Change, Result, RunRecord, Source, told
+from kag.track.past import time_spent
+from kag.track.record import Change, RunRecord, Source, told
+from kag.track.result import Result
 from kag.view.changes import change_texts, differing_settings
+from kag.view.metrics import Metric
 from kag.view.results import by_file, by_weights, headline, interval, measured, metrics_of
 
 
@@ -43,25 +46,43 @@ _OF_RUN: dict[str, Callable[[RunRecord], Cell]] = {
     "tags": lambda record: Cell(", ".join(record.tags)),
 }
 
+_OF_KAG = frozenset({"best epoch", "val AUPRC", "test AUPRC", "digest of weights"})
+"""What runs of other programs have nothing in."""
+
 RUN_COLUMNS = tuple(_OF_RUN)
 """What `runs_table` can show."""
 
 
 def runs_table(
-    records: Sequence[RunRecord], columns: Sequence[str] = RUN_COLUMNS, called: Mapping[str, str] | None = None
+    records: Sequence[RunRecord],
+    columns: Sequence[str] = RUN_COLUMNS,
+    called: Mapping[str, str] | None = None,
+    values: Mapping[str, Mapping[Metric, float | None]] | None = None,
 ) -> Table:
-    """One row a run, with the AUPRC of its delivered weights, or what a hand-kept log states.
+    """One row a run, with the AUPRC of its delivered weights, or what a hand-kept log states; of runs of other
+    programs with the metrics that count.
 
     Args:
         records: the runs.
         columns: some of `RUN_COLUMNS`, `run` first.
         called: run id -> what its curves are called.
+        values: run id -> what stands for a run of another program.
     """
-    rows = [[_OF_RUN[column](record) for column in columns] for record in records]
-    for record, row in zip(records, rows, strict=True):
-        word = (called or {}).get(record.id, record.id)
-        row[0] = Cell(record.id, under="" if word in (record.id, record.name) else word)
-    return Table(tuple(columns), tuple(map(tuple, rows)))
+    measured_by = metrics_shown(values or {})
+    own = not records or not all(record.is_foreign for record in records)
+    columns = [one for one in columns if own or one not in _OF_KAG]
+    rows = []
+    for record in records:
+        word, found = (called or {}).get(record.id, record.id), (values or {}).get(record.id, {})
+        cells = [_OF_RUN[column](record) for column in columns[1:]]
+        counted = [Cell(metric.text(found.get(metric))) for metric in measured_by]
+        rows.append((Cell(record.id, under="" if word in (record.id, record.name) else word), *cells, *counted))
+    return Table((*columns, *(metric.label for metric in measured_by)), tuple(rows))
+
+
+def metrics_shown(values: Mapping[str, Mapping[Metric, float | None]]) -> list[Metric]:
+    """The metrics of runs of other programs, in their order."""
+    return list(dict.fromkeys(metric for found in values.values() for metric in found))
 
 
 def results_table(results: Sequence[Result]) -> Table:
@@ -127,11 +148,12 @@ def details(record: RunRecord) -> dict[str, Table]:
 
 def facts(record: RunRecord) -> dict[str, str]:
     """What stands at the top of a run; what is unknown is left out."""
-    git, spec_digest = record.git, record.found.spec_digest if record.found else None
+    git, spec_digest, spent = record.git, record.found.spec_digest if record.found else None, time_spent(record)
     known = {
         "kind": "" if record.kind == "train" else record.kind,
         "start": f"{record.start:%Y-%m-%d %H:%M:%S} UTC",
-        "duration": duration((record.end - record.start).total_seconds()) if record.end else "",
+        "duration": "" if spent is None else duration(spent.total_seconds()),
+        "last sign of life": f"{record.heartbeat:%Y-%m-%d %H:%M:%S} UTC" if record.heartbeat and not record.end else "",
         "epochs": "" if record.epochs_trained is None else str(record.epochs_trained),
         "best epoch": "" if record.best_epoch is None else str(record.best_epoch),
         "parent": record.parent,
@@ -174,9 +196,10 @@ def _preflight(record: RunRecord) -> Table:
 
 
 def _resumes(record: RunRecord) -> Iterable[tuple[str, str]]:
-    for attempt, changes in enumerate(record.resumes, start=1):
-        accepted = [f"{change.key} {' -> '.join(change_texts(change))}" for change in changes]
-        yield str(attempt), "; ".join(accepted) or "the same spec"
+    for attempt, resume in enumerate(record.resumes, start=1):
+        accepted = [f"{change.key} {' -> '.join(change_texts(change))}" for change in resume.changes]
+        when = f"{resume.when:%Y-%m-%d %H:%M} UTC: " if resume.when else ""
+        yield str(attempt), f"{when}{'; '.join(accepted) or 'the same spec'}"
 
 
 def _source(source: Source) -> str:

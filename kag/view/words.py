@@ -6,11 +6,11 @@ import difflib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 
 from kag.errors import RecordError
-from kag.track.folder import RunFolder
-from kag.track.mirror import short_name
+from kag.track.folder import RunFolder, short_name
 from kag.track.record import RunRecord
 from kag.view.changes import differing_settings
 
@@ -44,6 +44,28 @@ class NamedRuns:
         """
         named = (one for one in reversed(self._by_name.get(word, ())) if before is None or begun(one) < begun(before))
         return self.by_id.get(word) or next(named, None)
+
+    def parent(self, record: RunRecord) -> RunRecord | None:
+        """The run that a run is compared with: the one that it names; else `run_before`."""
+        return self.meant(record.parent, before=record) if record.parent else self.run_before(record)
+
+    def run_before(self, record: RunRecord) -> RunRecord | None:
+        """Of another program's run that names no parent, the run before it in its group, else in its project.
+
+        A trial of a sweep has none, and is none: its place among the others says nothing.
+        """
+        return None if record.parent else self._run_before.get(record.id)
+
+    @cached_property
+    def _run_before(self) -> dict[str, RunRecord]:
+        found: dict[str, RunRecord] = {}
+        latest: dict[str | None, RunRecord] = {}
+        for record in (one for one in self.by_id.values() if one.is_foreign and one.sweep is None):
+            before = (latest.get(record.group) if record.group else None) or latest.get(None)
+            if before is not None:
+                found[record.id] = before
+            latest[record.group] = latest[None] = record
+        return found
 
 
 def begun(record: RunRecord) -> tuple[datetime, str]:

@@ -9,7 +9,8 @@ from kag import names
 from kag.names import Kind
 from kag.stats.bootstrap import SAMPLES
 from kag.track.folder import RunFolder
-from kag.track.record import Checkpoint, Result
+from kag.track.record import Checkpoint
+from kag.track.result import Result
 from kag.weights.bench import Bench
 from kag.weights.checkpoint import StoredWeights, save_weights
 from kag.weights.evaluate import results

@@ -15,7 +15,8 @@ from kag import names
 from kag.names import Kind
 from kag.spec import Finding, RunSpec, build_spec
 from kag.track.begin import begin
-from kag.track.record import Candidate, Found, RunRecord, Source, Status
+from kag.track.record import Found, RunRecord, Source, Status
+from kag.track.result import Candidate
 from kag.track.world import World
 from kag.weights.average import RunSums
 from kag.weights.bench import Bench, Tried
@@ -50,6 +51,9 @@ def deliver_blend(
 ) -> RunRecord:
     """Keep the best of some blends as a finished run; every parent is in its lineage with its share.
 
+    Its spec, the run that it is compared with included, is that of the parent with the largest share, the first one
+    of several.
+
     Args:
         trials: all blends that were tried.
         start: when the work began.
@@ -62,15 +66,16 @@ def deliver_blend(
     """
     best = best_trial(trials)
     pairs = list(zip(parents, best.ratios, strict=True))
+    largest, _ = max(pairs, key=lambda pair: pair[1])
     return _deliver(
         runs,
-        blended([parent.weights for parent in parents], best, bench),
+        replace(blended([parent.weights for parent in parents], best, bench), spec=largest.weights.spec),
         bench,
         best.tried,
         name=name,
         start=start,
         kind="blend",
-        what="Blend " + " + ".join(f"{ratio:.3g} {parent.run}" for parent, ratio in pairs if ratio),
+        what="Blend " + " + ".join(f"{ratio:.3g} {parent}" for parent, ratio in pairs if ratio),
         candidates=sum(len(trial.tried.variants) for trial in trials),
         sources=tuple(parent.source(ratio) for parent, ratio in pairs),
         found=Found(

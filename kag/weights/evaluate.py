@@ -19,7 +19,7 @@ from kag.model.network import Network
 from kag.names import Kind, Part, Split
 from kag.stats import bootstrap
 from kag.stats.measure import Evaluation, measure
-from kag.track.record import Result
+from kag.track.result import Result
 
 Progress = Callable[[int], None]
 """Called after each batch with the number of points scored so far."""

@@ -17,7 +17,7 @@ from kag.data.sites import Purpose, Sites
 from kag.names import ALL, SPLITS, Part
 from kag.stats.metrics import check_scores
 from kag.track.output import Kind, Output, output_path
-from kag.track.record import ExternalEvaluation, Result
+from kag.track.result import ExternalEvaluation, Result
 from kag.weights.evaluate import Predictions, Progress, measured, results
 from kag.weights.scorer import Scorer
 

@@ -31,6 +31,10 @@ class GivenWeights:
     """Name of the file."""
     weights: StoredWeights
 
+    def __str__(self) -> str:
+        """In the word that names them, `RUN:CHECKPOINT`."""
+        return f"{self.run}:{Path(self.checkpoint).stem}"
+
     def source(self, ratio: float | None = None) -> Source:
         """What a record says of them; `ratio` is their share in a blend."""
         own = self.weights.weights_digest

@@ -21,7 +21,7 @@ def origins(weights: Source, records: Mapping[str, RunRecord]) -> frozenset[str]
         digests |= {source.weights_digest} if source.weights_digest else set()
         if source.run not in runs:
             runs.add(source.run)
-            waiting += records[source.run].sources if source.run in records else []
+            waiting += records[source.run].made_from if source.run in records else []
     return frozenset(runs | digests)
 
 

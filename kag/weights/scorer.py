@@ -17,7 +17,7 @@ from kag.names import ALL, SPLITS, Part
 from kag.text import digest
 from kag.track.folder import RunFolder
 from kag.track.output import Output
-from kag.track.record import Result
+from kag.track.result import Result
 from kag.weights.checkpoint import StoredWeights, load_network
 from kag.weights.evaluate import Predictions, Progress, evaluate, score
 from kag.weights.given import fastest_device, folder_of, require_recorded

@@ -1,8 +1,10 @@
 """`kag changelog --write` on 5,000 synthetic runs of 80 epochs: seconds and peak memory, first and second time.
 
-    python tests/benchmarks/changelog.py [--runs 5000] [--epochs 80] [--folder DIR]
+    python -m tests.benchmarks.changelog [--runs 5000] [--epochs 80] [--folder DIR] [--tree DIR]
 
-Every history row has the forty keys that training logs. The command runs in a process of its own, start included.
+Every history row has the forty keys that training logs. The command runs in a process of its own, start included. The
+same number of runs of another program, as its client leaves them on disk, has thirty rows of five numbers each; such
+files are read anew every time. `--tree` names another checkout of kag to measure on the same runs.
 """
 
 from __future__ import annotations
@@ -23,10 +25,14 @@ from pathlib import Path
 
 from kag import names
 from kag.spec import build_spec, digest, flat
-from kag.track.record import Checkpoint, Found, GitFacts, Result, RunRecord, Status
+from kag.track.record import Checkpoint, Found, GitFacts, RunRecord, Status
+from kag.track.result import Result
+from tests.track.test_offline import File
 
 START = datetime(2025, 1, 1, tzinfo=UTC)
 HEADS = 6
+STEPS = 30
+ROOT = Path(__file__).parents[2]
 COMMAND = "import sys; from kag.cli.main import main; sys.argv = ['kag', *sys.argv[1:]]; main()"
 
 
@@ -108,22 +114,43 @@ def make_runs(runs: Path, count: int, epochs: int) -> None:
             (folder / "notes.md").write_text(f"a note about run {number}\n")
 
 
-def settle(runs: Path) -> None:
+def settle(folder: Path) -> None:
     """Make the runs an hour old: the change log trusts no file that may still be changing.
 
     And bring them to the disk, else the first fsync of the change log waits for all of them.
     """
     then = time.time() - 3600.0
-    for path in runs.rglob("*"):
+    for path in folder.rglob("*"):
         os.utime(path, (then, then))
     os.sync()
 
 
-def measure(runs: Path, document: Path) -> tuple[float, float]:
+def make_files(folder: Path, count: int) -> None:
+    """Write the files of runs of another program, of which each setting is tried in turn."""
+    source = random.Random(7)
+    for number in range(count):
+        start = START + timedelta(minutes=number)
+        file = File(folder, f"{start:%Y%m%d_%H%M%S}", f"w{number}")
+        run = file.add("run")
+        run.run_id, run.display_name = f"w{number}", f"run{number}"
+        run.start_time.FromDatetime(start)
+        config = {"lr": source.choice([0.1, 0.2, 0.3]), "model|width": source.choice([8, 16]), "seed": number % 5}
+        file.change(run.config, config)
+        row: dict[str, float] = {}
+        for step in range(STEPS):
+            row = {"_step": step, "loss": source.random(), "val/accuracy": source.random(), "lr": 0.1, "grad": 1 / 3}
+            file.row(**row)
+        file.change(file.add("summary"), row)
+        file.add("exit").exit_code = 0
+        file.write()
+
+
+def measure(source: str, document: Path, tree: Path) -> tuple[float, float]:
     """Seconds and peak memory in MiB of one `kag changelog --write`."""
-    words = ["changelog", "--source", str(runs), "--write", str(document)]
+    words = ["changelog", "--source", source, "--write", str(document)]
+    env = os.environ | {"PYTHONPATH": str(tree)}
     begun = time.perf_counter()
-    subprocess.run([sys.executable, "-c", COMMAND, *words], check=True, stderr=subprocess.DEVNULL)
+    subprocess.run([sys.executable, "-c", COMMAND, *words], check=True, stderr=subprocess.DEVNULL, env=env)
     return time.perf_counter() - begun, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
 
 
@@ -133,19 +160,22 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=5000)
     parser.add_argument("--epochs", type=int, default=80)
     parser.add_argument("--folder", type=Path, help="keep the runs here, and use those that are there")
+    parser.add_argument("--tree", type=Path, default=ROOT, help="checkout of kag to measure")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         folder = options.folder or Path(scratch)
         if not (folder / "runs").exists():
             make_runs(folder / "runs", options.runs, options.epochs)
-            settle(folder / "runs")
+            make_files(folder / "wandb", options.runs)
+            settle(folder)
         shutil.rmtree(folder / "runs" / ".changelog", ignore_errors=True)
-        (folder / "LOG.md").unlink(missing_ok=True)
-        for words in ("first run", "second run, nothing changed"):
-            seconds, memory = measure(folder / "runs", folder / "LOG.md")
-            print(f"{words}: {seconds:.2f} s, peak {memory:.0f} MiB")
-        size = (folder / "LOG.md").stat().st_size / 2**20
-        print(f"{options.runs} runs of {options.epochs} epochs, a document of {size:.1f} MiB")
+        for source, name in ((str(folder / "runs"), "LOG.md"), (f"offline:{folder / 'wandb'}", "OTHER.md")):
+            (folder / name).unlink(missing_ok=True)
+            for words in ("first run", "second run, nothing changed"):
+                seconds, memory = measure(source, folder / name, options.tree)
+                print(f"{name}: {words}: {seconds:.2f} s, peak {memory:.0f} MiB", flush=True)
+            size = (folder / name).stat().st_size / 2**20
+            print(f"{name}: {options.runs} runs, a document of {size:.1f} MiB")
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
+from datetime import date
 from itertools import islice
 from pathlib import Path
 from types import FrameType
@@ -23,23 +24,27 @@ from typing import Any
 
 from kag.changelog import write
 from kag.changelog.table import Choice
-from kag.changelog.write import Options, update
-from kag.track.atomic import atomic_path, sync_folder
+from kag.changelog.version import Options
+from kag.changelog.write import update
+from kag.track.atomic import atomic_path, keep_rights, sync_folder
 from kag.track.folders import FolderSource
-from kag.track.output import output_path, write_output
+from kag.track.output import output_path, require_writable, write_output
 from tests.changelog.run_logs import options
 
 WRITING = tuple(
     function.__code__
-    for function in (write_output, inspect.unwrap(output_path), inspect.unwrap(atomic_path), sync_folder)
+    for function in (
+        *(write_output, require_writable, inspect.unwrap(output_path)),
+        *(inspect.unwrap(atomic_path), keep_rights, sync_folder),
+    )
 )
-LINES = 26
+LINES = 34
 """Lines that writing runs through."""
 
 
 def two_choices(folder: Path) -> list[Options]:
     """What makes two different documents."""
-    return [options(folder, choice=Choice(tags=tags)) for tags in ((), ("none",))]
+    return [options(folder, choice=Choice(until=until)) for until in (None, date(2025, 10, 1))]
 
 
 def write_in_turn(runs: Path, file: Path) -> Iterator[None]:
@@ -83,7 +88,7 @@ def kill_round(runs: Path, file: Path, number: int) -> dict[str, Any]:
         child = os.fork()
         if child == 0:
             try:
-                die_at_line(runs, file, (number + writer) % LINES)
+                die_at_line(runs, file, (2 * number + writer) % LINES)
             finally:
                 os._exit(1)
         children.append(child)

@@ -12,10 +12,11 @@ from markdown_it import MarkdownIt
 
 from kag import names
 from kag.changelog.repository import Repository
-from kag.changelog.write import Options
+from kag.changelog.version import Options
 from kag.errors import RecordError
 from kag.track.folder import RunFolder
-from kag.track.record import Result, RunRecord, Status
+from kag.track.record import RunRecord, Status
+from kag.track.result import Result
 
 START = datetime(2025, 10, 1, tzinfo=UTC)
 

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from kag.changelog.repository import Repository
-from kag.changelog.write import Options, update
+from kag.changelog.version import Options
+from kag.changelog.write import update
 from kag.spec import load_spec
 from kag.track.folders import FolderSource
 from tests.changelog.real_chain import NAMES, SPEC

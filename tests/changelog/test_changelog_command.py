@@ -85,12 +85,36 @@ def test_a_note_that_was_typed_into_the_table_makes_it_stale(runs: Path, tmp_pat
         (("--since", "2025-10-02"), False, True),
         (("--until", "2025-10-02"), True, False),
         (("--tag", "a"), True, False),
-        (("--sweep", "s"), False, False),
     ],
 )
 def test_filters(runs: Path, words: tuple[str, ...], first: bool, second: bool) -> None:
     text = kag("changelog", *words).stdout
     assert ("_first`" in text, "_second`" in text) == (first, second)
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("--sweep", "s"), "sweep 's'"),
+        (("--tag", "b"), "tag 'b'"),
+        (("--since", "2025-10-03", "--until", "2025-10-02"), "ends before it begins"),
+    ],
+)
+@pytest.mark.parametrize("form", ["markdown", "csv"])
+@pytest.mark.parametrize("written", [(), ("--write", "LOG.x")])
+def test_a_choice_that_names_what_is_not_there_is_an_error(
+    runs: Path, tmp_path: Path, words: tuple[str, ...], says: str, form: str, written: tuple[str, ...]
+) -> None:
+    with pytest.raises(UserError, match=says):
+        kag("changelog", *words, "--format", form, *written)
+    assert not (tmp_path / "LOG.x").exists()
+
+
+def test_a_misspelt_tag_is_told_the_nearest(runs: Path) -> None:
+    make_folder(runs, run_record(9, "third", tags=("window",)))
+    with pytest.raises(UserError) as refused:
+        kag("changelog", "--tag", "widnow")
+    assert refused.value.nearest == "window"
 
 
 def test_formats(runs: Path, tmp_path: Path) -> None:

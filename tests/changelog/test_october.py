@@ -12,7 +12,8 @@ from kag.changelog.importing import import_rows
 from kag.changelog.markdown import render
 from kag.changelog.repository import Repository
 from kag.changelog.table import Row, table
-from kag.changelog.write import Options, update
+from kag.changelog.version import Options
+from kag.changelog.write import update
 from kag.errors import RecordError
 from kag.spec import Severity, load_spec, preflight
 from kag.track.folders import FolderSource

@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 
 from kag.changelog.collect import collect
 from kag.changelog.diagnose import entry_of
-from kag.changelog.entry import Siblings
 from kag.changelog.formats import as_csv, as_html, as_json
 from kag.changelog.logged import Logged
 from kag.changelog.markdown import render
+from kag.changelog.siblings import Siblings
 from kag.changelog.table import Choice, Row, table
 from kag.text import three_decimals
 from kag.track.folders import FolderSource
@@ -220,7 +220,7 @@ def test_json_holds_everything_at_full_precision() -> None:
     assert [row["run"] for row in found] == [before.id, after.id, run_record(2).id]
     assert found[1]["val_auprc"] == 1 / 3
     assert found[1]["note"] == found[1]["change"] == HOSTILE
-    assert [finding["code"] for finding in found[1]["findings"]] == ["best_to_date"]
+    assert [finding["code"] for finding in found[1]["findings"]] == ["highest_so_far"]
     assert found[1]["changes"] == [{"key": "epochs", "before": None, "after": 3}]
     assert found[2]["val_auprc"] is None
 

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import json
 import signal
+import socket
 import subprocess
 import sys
+from datetime import date
 from pathlib import Path
 
 import pytest
 
+import kag
 from kag.changelog import stamp
-from kag.changelog.cache import FOLDER
+from kag.changelog.cache import CODE, FOLDER
 from kag.changelog.collect import collect
-from kag.changelog.document import TABLE, marker
+from kag.changelog.marker import TABLE, marker
 from kag.changelog.table import Choice
 from kag.changelog.write import add_note, update
 from kag.errors import RecordError
 from kag.track.folders import FolderSource
+from kag.track.heartbeat import beating
+from kag.track.hold import locked
+from kag.track.record import Status
 from tests.changelog.log_writers import two_choices
 from tests.changelog.run_logs import epochs, make_folder, options, run_record
 
@@ -107,13 +114,70 @@ def test_every_change_is_seen(what: str, runs: Path, tmp_path: Path) -> None:
     elif what == "document":
         file.write_text(before.replace(" --> |", " --> typed |", 1), encoding="utf-8")
     elif what == "choice":
-        chosen = options(tmp_path, choice=Choice(tags=("none",)))
+        chosen = options(tmp_path, choice=Choice(until=date(2025, 10, 2)))
     else:
         (tmp_path / "planned").mkdir()
         (tmp_path / "planned" / "p.yaml").write_text("name: next\ndata: {file: x.h5}\n", encoding="utf-8")
     assert update(FolderSource(runs), file, chosen).stale
     assert file.read_text(encoding="utf-8") != before
     assert not update(FolderSource(runs), file, chosen).stale
+
+
+@pytest.mark.usefixtures("settled")
+@pytest.mark.parametrize("where", ["here", "elsewhere"])
+def test_a_run_that_dies_makes_the_log_stale_without_a_change_of_its_files(
+    where: str, runs: Path, tmp_path: Path
+) -> None:
+    """A document is known by the state of its files, which is not how a run stands that was killed with -9."""
+    file, chosen = tmp_path / "LOG.md", options(tmp_path)
+    config = {"swa.start": 8, "swa.window": 2}
+    own = {"environment": {"hostname": socket.gethostname() if where == "here" else "another machine"}}
+    living = run_record(7, "living", status=Status.RUNNING, epochs_trained=3, config=config, **own)
+    folder = make_folder(runs, living, history=[{**row, "swa/averaged_epochs": 0.0} for row in epochs(0.1, 0.2, 0.3)])
+    with locked(folder), beating(folder):
+        assert update(FolderSource(runs), file, chosen).stale
+        assert "-; running" in file.read_text(encoding="utf-8")
+        assert not update(FolderSource(runs), file, chosen, dry=True).stale
+        last = folder.heartbeat_file.read_text(encoding="ascii")
+    if where == "elsewhere":
+        folder.heartbeat_file.write_text("2025-10-08T02:00:00+00:00", encoding="ascii")
+    assert update(FolderSource(runs), file, chosen, dry=True).stale
+    assert update(FolderSource(runs), file, chosen).stale
+    text = file.read_text(encoding="utf-8")
+    assert "killed after 3 epochs" in text
+    assert "averaging never started" in text, "its own rules see it as it stands, not as they saw it before"
+    assert not update(FolderSource(runs), file, chosen).stale
+    if where == "elsewhere":
+        folder.heartbeat_file.write_text(last, encoding="ascii")
+        assert update(FolderSource(runs), file, chosen, dry=True).stale, "it was only silent"
+
+
+def test_all_code_that_a_log_is_made_with_is_in_the_key_of_what_is_kept() -> None:
+    """A change of any module that the change log reaches drops what other code found."""
+    package, found = Path(kag.__file__).parent, set[str]()
+    waiting = [f"kag.changelog.{file.stem}" for file in (package / "changelog").rglob("*.py")]
+    while waiting:
+        name = waiting.pop()
+        if name in found or (path := source_of(name)) is None:
+            continue
+        found.add(name)
+        waiting += imported(path)
+    assert len(found) > 50
+    assert {name.split(".")[1] for name in found if "." in name} == set(CODE)
+
+
+def source_of(name: str) -> Path | None:
+    stem = Path(kag.__file__).parent.parent.joinpath(*name.split("."))
+    return next((path for path in (stem.with_suffix(".py"), stem / "__init__.py") if path.is_file()), None)
+
+
+def imported(path: Path) -> list[str]:
+    """Modules of kag that a file names in an import, wherever it stands."""
+    nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+    froms = [node for node in nodes if isinstance(node, ast.ImportFrom) and node.module]
+    names = [name.name for node in nodes if isinstance(node, ast.Import) for name in node.names]
+    names += [name for node in froms for name in (node.module, *(f"{node.module}.{one.name}" for one in node.names))]
+    return [name for name in names if name.startswith("kag.")]
 
 
 def test_a_young_file_is_never_taken_for_settled(runs: Path, tmp_path: Path) -> None:

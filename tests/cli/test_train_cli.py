@@ -96,7 +96,7 @@ def test_resume_refuses_and_accepts(kag: Any) -> None:
     assert accepted.code == 0, accepted.error
     record = find_run(Path("runs"), "small").read_record()
     assert record.epochs_trained == 2
-    assert [change.key for change in record.resumes[0]] == ["epochs"]
+    assert [change.key for change in record.resumes[0].changes] == ["epochs"]
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,8 @@ from kag.spec import build_spec
 from kag.text import three_decimals
 from kag.track.folder import RunFolder
 from kag.track.folders import FolderSource
-from kag.track.record import Result, RunRecord, Source, Status
+from kag.track.record import RunRecord, Source, Status
+from kag.track.result import Result
 from kag.train.console import RunConsole
 from kag.train.fit import fit
 from kag.view.words import find_run

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
-from kag.compare.comparison import compare
+from kag.compare.comparison import against_parent, compare, in_doubt, not_comparable
+from kag.track.past import former
+from kag.track.record import Change, Resume
 from kag.track.world import World
 from tests.changelog.run_logs import run_record, run_result
 
@@ -30,9 +34,65 @@ def test_other_data_is_a_reason_not_to() -> None:
     assert found.difference("val") is None
 
 
-def test_unknown_data_is_neither_the_same_nor_a_reason() -> None:
-    found = compare(run_record(0, val=0.3), run_record(1, val=0.9, **DATA))
+def test_data_of_which_nobody_knows_may_be_other_data() -> None:
+    unknown = run_record(0, val=0.3)
+    found = compare(unknown, run_record(1, val=0.9, **DATA))
+    assert (found.reason, found.same_data) == (f"the data of {unknown.id} are not known", False)
+
+
+def test_where_nothing_is_known_of_the_data_of_either_the_doubt_is_said() -> None:
+    pair = [run_record(0, val=0.3), run_record(1, val=0.9)]
+    found = compare(*pair)
     assert (found.reason, found.same_data) == (None, False)
+    assert in_doubt(pair) == "it is not known on what data these runs are"
+    assert in_doubt(pair[:1]) is None
+    assert in_doubt([pair[0], run_record(1, **DATA)]) is None, "the reason says it"
+
+
+def test_many_runs_of_unknown_data_are_one_sentence() -> None:
+    records = [run_record(0, **DATA), *(run_record(number) for number in range(1, 8))]
+    listed = ", ".join(record.id for record in records[1:4])
+    assert not_comparable(records) == (f"the data of {listed} and 4 more are not known",)
+
+
+def test_another_program_names_its_data_sets() -> None:
+    one = run_record(0, val=0.3, datasets=("points:v2", "labels:v0"))
+    same = run_record(1, val=0.4, datasets=("labels:v0", "points:v2"))
+    other = run_record(2, val=0.5, datasets=("labels:v0", "points:v3"))
+    assert compare(one, same).same_data
+    assert not_comparable([one, same, other]) == (
+        f"{one.id} and {other.id} are on different data (labels:v0; points:v2, labels:v0; points:v3)",
+    )
+
+
+def test_a_run_is_set_beside_its_parent_as_that_stood_when_it_began() -> None:
+    parent = run_record(0, val=0.3, config={"epochs": 12, "seed": 1}, **DATA)
+    child = run_record(2, val=0.4, config={"epochs": 12, "seed": 2}, **DATA)
+    before, longer = against_parent(parent, child), {"epochs": 14, "seed": 1}
+    later = parent.model_copy(
+        update={
+            "config": longer,
+            "results": (run_result("val", 0.9),),
+            "resumes": (
+                Resume(when=child.start + timedelta(hours=1), before=former(parent, {"epochs": 14, "seed": 1})),
+            ),
+        }
+    )
+    after = against_parent(later, child)
+    assert [change.key for change in after.settings] == ["seed"]
+    assert (after.settings, after.differences) == (before.settings, before.differences)
+    assert [change.key for change in compare(later, child).settings] == ["epochs", "seed"], "as they stand"
+
+
+@pytest.mark.parametrize("key", ["swa", "swa.start"])
+def test_what_nobody_knows_of_a_parent_is_no_difference(key: str) -> None:
+    resumes = (Resume(changes=(Change(key=key, before=None, after=4),)),)
+    parent = run_record(0, config={"swa.start": 4, "seed": 1}, resumes=resumes)
+    child = run_record(1, config={"swa.start": 4, "swa.window": 2, "seed": 2})
+    found = against_parent(parent, child)
+    assert found.unsure == resumes[0].changes
+    assert "seed" in {change.key for change in found.settings}
+    assert not {"swa", "swa.start"} & {change.key for change in found.settings}
 
 
 @pytest.mark.parametrize("place", [0, 1])

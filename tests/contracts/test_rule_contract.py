@@ -12,11 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kag import names
-from kag.changelog.diagnose import AMONG, OWN, diagnose, entry_of
-from kag.changelog.entry import Entry, Siblings
+from kag.changelog.diagnose import AMONG, OF_KAG, OWN, diagnose, entry_of
+from kag.changelog.entry import Entry
 from kag.changelog.logged import Logged
+from kag.changelog.siblings import Siblings
 from kag.finding import Finding, Severity
-from kag.track.record import Change, Checkpoint, Failure, GitFacts, Result, RunRecord, Source, Status
+from kag.track.past import former
+from kag.track.record import Change, Checkpoint, Failure, GitFacts, Resume, RunRecord, Source, Status
+from kag.track.result import Result
+from kag.view.metrics import Metric
 
 ERROR, WARNING, NOTE = Severity.ERROR, Severity.WARNING, Severity.NOTE
 START = datetime(2025, 10, 1, tzinfo=UTC)
@@ -81,10 +85,34 @@ def gate(values: Sequence[float], **spec: Any) -> Logged:
     return run(rows(names.ALPHA_MEAN, values), config=spec)
 
 
-def ended_at(alpha: float, weight: float, name: str = "run", day: int = 9, parent: str | None = None) -> Logged:
+def ended_at(
+    alpha: float, weight: float, name: str = "run", day: int = 9, parent: str | None = None, data_digest: str = DATA
+) -> Logged:
     spec = {"model.gate.penalty.weight": weight, "model.gate.penalty.target": 0.6}
-    return run(rows(names.ALPHA_MEAN, [alpha] * 6), name=name, day=day, parent=parent, config=spec)
+    history = rows(names.ALPHA_MEAN, [alpha] * 6)
+    return run(history, name=name, day=day, parent=parent, config=spec, data_digest=data_digest)
 
+
+def gone_on(**fields: Any) -> Logged:
+    """A run that had ended with val AUPRC 0.3 and test AUPRC 0.4 and went on."""
+    before = record(results=scored(0.30, 0.40))
+    return run(**fields, resumes=(Resume(when=START + timedelta(days=12), before=former(before, before.config)),))
+
+
+ACCURACY = Metric("val/accuracy", "max", "best", "by its name")
+LOSS = Metric("loss", "min", "best", "by its name")
+ENERGY = Metric("energy", None, "last", "")
+
+
+def other(metric: Metric = ACCURACY, *values: float, **fields: Any) -> Logged:
+    """A run of another program, which logged a metric every ten steps."""
+    rows = [{names.STEP: 10.0 * n, metric.name: value} for n, value in enumerate(values)]
+    last = {metric.name: values[-1]} if values else {}
+    return Logged(record(**{"wandb_id": "w", "metrics": last, **fields}), rows, (metric,))
+
+
+LR = {"lr": 0.1, "seed": 1}
+FIRST = other(ACCURACY, 0.5, 0.8, name="first", day=1, config=LR)
 
 CLAMP = {"model.gate.clamp": "[0.3, 0.7]"}
 PENALTY = {
@@ -101,6 +129,14 @@ BEFORE = run(
     checkpoints={"best": Checkpoint(path="b", weights_digest=OTHER_WEIGHTS)},
 )
 PARENT = BEFORE.record.id
+OLD = run(
+    name="old",
+    day=2,
+    end=START + timedelta(days=11),
+    config={"epochs": 14},
+    resumes=(Resume(changes=(Change(key="epochs", before=12, after=14),)),),
+)
+"""A run that an older kag resumed, and nobody wrote when."""
 FILE = "kag/train/job.py"
 BROKEN = {"status": Status.ABORTED, "failure": Failure(error="TypeError", message="no tensor", where=f"{FILE}:12")}
 
@@ -153,6 +189,7 @@ CASES: dict[str, Case] = {
         [
             ended_at(0.60, 0.15, parent=ended_at(0.98, 0.02, "weak", 1).record.id),
             ended_at(0.98, 0.021, parent=ended_at(0.98, 0.02, "weak", 1).record.id),
+            ended_at(0.98, 0.15, parent=ended_at(0.98, 0.02, "weak", 1).record.id, data_digest="e" * 64),
             ended_at(0.98, 0.15),
         ],
         WARNING,
@@ -248,8 +285,8 @@ CASES: dict[str, Case] = {
         "reach 0.300, the snapshot of epoch 9 0.310",
     ),
     "resume_changed_spec": Case(
-        run(resumes=((), (Change(key="epochs", before=40, after=60),))),
-        [run(resumes=((),)), run()],
+        run(resumes=(Resume(), Resume(changes=(Change(key="epochs", before=40, after=60),)))),
+        [run(resumes=(Resume(),)), run()],
         WARNING,
         {"changes": 1, "resumes": 2},
         "epochs 40 -> 60",
@@ -299,7 +336,12 @@ CASES: dict[str, Case] = {
     ),
     "test_equals_other_run": Case(
         run(results=scored(0.31, 0.40)),
-        [run(results=scored(0.31, 0.4000001)), run(results=(typed("test", 0.40),)), run()],
+        [
+            run(results=scored(0.31, 0.4000001)),
+            run(results=(typed("test", 0.40),)),
+            run(results=scored(0.31, 0.40), data_digest="e" * 64),
+            run(),
+        ],
         WARNING,
         {"test": 0.40, "other": PARENT},
         f"is that of `{PARENT}`",
@@ -366,24 +408,127 @@ CASES: dict[str, Case] = {
         "no record of `2025-10-21_lost`",
         others=[BEFORE],
     ),
+    "parent_settings_unknown": Case(
+        run(parent="old"),
+        [run(parent="old", day=12), run(parent=PARENT), run(parent="lost"), run()],
+        NOTE,
+        {"parent": OLD.record.id, "changes": 1},
+        "had been resumed by then is not known (epochs 12 -> 14)",
+        others=[OLD, BEFORE],
+    ),
     "results_of_former_end": Case(
-        run(results=scored(0.30), status="aborted", resumes=((),), epochs_trained=7),
+        run(results=scored(0.30), status="aborted", resumes=(Resume(),), epochs_trained=7),
         [
-            run(results=scored(0.30), status="finished", resumes=((),)),
-            run(results=(), status="killed", resumes=((),)),
+            run(results=scored(0.30), status="finished", resumes=(Resume(),)),
+            run(results=(), status="killed", resumes=(Resume(),)),
             run(results=scored(0.30), status="killed"),
         ],
         NOTE,
         {"resumes": 1, "epochs_trained": 7},
         "delivered before",
     ),
-    "best_to_date": Case(
+    "results_before_resume": Case(
+        gone_on(results=scored(0.35, 0.45)),
+        [
+            gone_on(results=scored(0.30, 0.40)),
+            run(results=scored(0.35, 0.45), resumes=(Resume(when=START + timedelta(days=12)),)),
+            run(results=scored(0.35, 0.45)),
+        ],
+        NOTE,
+        {"val before 2025-10-13 00:00": 0.30, "test before 2025-10-13 00:00": 0.40},
+        "val AUPRC 0.300 and test AUPRC 0.400 before it was resumed on 2025-10-13",
+    ),
+    "highest_so_far": Case(
         run(results=scored(0.31)),
-        [run(results=scored(0.30)), run(results=scored(0.29)), run(results=scored(None, 0.9)), run()],
+        [
+            run(results=scored(0.30)),
+            run(results=scored(0.29)),
+            run(results=scored(None, 0.9)),
+            run(),
+            run(results=scored(0.31), data_digest="f" * 64),
+            run(results=scored(0.31), data_digest=None),
+        ],
         NOTE,
         {"value": 0.31, "before": 0.30, "run_before": PARENT},
-        "best val AUPRC to date (0.300 before)",
-        others=[BEFORE],
+        "highest val AUPRC so far (0.300 before); not tested",
+        others=[BEFORE, run(name="toy", day=2, results=scored(0.9), data_digest="e" * 64)],
+    ),
+    "not_finite": Case(
+        other(LOSS, 2.0, math.nan, math.nan),
+        [other(LOSS, 2.0, 1.0), other(ACCURACY), run(rows("loss", [2.0, math.nan]))],
+        WARNING,
+        {"metric": "loss", "value": "NaN", "place": 10, "unit": "step"},
+        "loss became NaN at step 10",
+    ),
+    "no_progress": Case(
+        other(ACCURACY, 0.5, 0.5, 0.5, 0.5),
+        [
+            other(ACCURACY, 0.5, 0.5, 0.5, 0.6),
+            other(ACCURACY, 0.5, 0.5, 0.5),
+            other(ENERGY, 4, 3, 2, 1),
+            other(ACCURACY, 0.5, 0.5, 0.5, 0.5, status=Status.RUNNING),
+            run(course(0.5, 0.5, 0.5, 0.5)),
+        ],
+        WARNING,
+        {"metric": "val/accuracy", "first": 0.5, "last": 0.5, "values": 4},
+        "val/accuracy did not move: 0.5 from step 0 to 30",
+    ),
+    "still_improving": Case(
+        other(LOSS, 6, 5, 4, 3, 2, 1),
+        [
+            other(LOSS, 6, 3, 2, 1.1, 1.01, 1),
+            other(LOSS, 6, 5, 4, 3, 1, 2),
+            other(LOSS, 6, 5, 4, 3, 2),
+            other(ENERGY, 6, 5, 4, 3, 2, 1),
+            other(LOSS, 6, 5, 4, 3, 2, 1, status=Status.KILLED),
+            run(course(0.1, 0.2, 0.3, 0.4, 0.5, 0.6)),
+        ],
+        NOTE,
+        {"first": 6.0, "last_third": 2.0, "last": 1.0},
+        "loss was still improving at the end, from 2 to 1 over the last third",
+    ),
+    "resumed": Case(
+        other(resumes=(Resume(), Resume())),
+        [other(), run(resumes=(Resume(),))],
+        NOTE,
+        {"resumes": 2},
+        "resumed 2 times",
+    ),
+    "uncommitted_code": Case(
+        other(git=GitFacts(commit="c" * 40, dirty=True, uncommitted=("a.py", "b.py"))),
+        [other(git=GitFacts(commit="c" * 40)), other(), run(git=GitFacts(commit="c" * 40, dirty=True))],
+        NOTE,
+        {"commit": "c" * 40, "files": 2},
+        "uncommitted changes in 2 files: `cccccccccc` is not the code that ran",
+    ),
+    "seed_differs": Case(
+        other(ACCURACY, 0.5, 0.7, config={**LR, "seed": 2}),
+        [
+            other(ACCURACY, 0.5, 0.7, config=LR),
+            other(ACCURACY, 0.5, 0.7, config={**LR, "seed": 2, "lr": 0.2}),
+            other(ACCURACY, 0.5, 0.7, config={**LR, "seed": 2}, data_digest="e" * 64),
+            other(ACCURACY, 0.5, 0.7, config={**LR, "seeds": 2}),
+            run(config={**LR, "seed": 2}, parent=FIRST.record.id),
+        ],
+        NOTE,
+        {"other": FIRST.record.id, "keys": 1},
+        f"nothing but the seed differs from `{FIRST.record.id}` (seed 1 -> 2)",
+        others=[FIRST],
+    ),
+    "same_settings": Case(
+        other(ACCURACY, 0.5, 0.7, config=LR),
+        [
+            other(ACCURACY, 0.5, 0.8, config=LR),
+            other(ACCURACY, 0.5, 0.7, config={**LR, "seed": 2}),
+            other(ACCURACY, 0.5, 0.7, config=LR, data_digest="e" * 64),
+            other(ACCURACY, config=LR),
+            other(ACCURACY, 0.5, 0.7, config=LR, day=0),
+            run(config=LR),
+        ],
+        NOTE,
+        {"value": 0.7, "other": FIRST.record.id, "value_of_other": 0.8},
+        f"the same settings as `{FIRST.record.id}`: val/accuracy 0.7, there 0.8",
+        others=[FIRST],
     ),
     "row_order": Case(
         run(day=5, stated={"row": 2}),
@@ -402,7 +547,7 @@ RULES = {rule.__name__: rule for rule in (*OWN, *AMONG)}
 def log(case: Case, last: Logged) -> tuple[Entry, Siblings]:
     """The last run among the others, in the order of a source."""
     entries = sorted(map(entry_of, (*case.others, last)), key=lambda entry: (entry.record.start, entry.id))
-    siblings = Siblings(entries, case.fixes)
+    siblings = Siblings(entries, case.fixes, metrics=last.metrics)
     return siblings.by_id[last.record.id], siblings
 
 
@@ -481,6 +626,65 @@ def test_equal_typed_numbers_count_only_between_relatives() -> None:
     assert said("test_equals_other_run", case, run(results=(typed("test", 0.4),))) == []
 
 
+def found_in(last: Logged, *others: Logged) -> dict[str, str]:
+    """Code -> sentence of all that is said of a run among others."""
+    entries = sorted(map(entry_of, (*others, last)), key=lambda entry: (entry.record.start, entry.id))
+    siblings = Siblings(entries, metrics=last.metrics)
+    return {finding.code: finding.sentence for finding in diagnose(siblings.by_id[last.record.id], siblings)}
+
+
+@pytest.mark.parametrize(
+    ("last", "code", "sentence"),
+    [
+        (other(LOSS, 2, 1, 1.06), "late_drift", "loss went from 1 (step 10) to 1.06 (step 20)"),
+        (other(LOSS, 2, 1, 1.04), "late_drift", ""),
+        (other(LOSS, 2, 1, 3), "collapse", "loss went far up from 1 (step 10) to 3 (step 20)"),
+        (other(ACCURACY, 0.5, 0.9, 0.4), "collapse", "val/accuracy collapsed from 0.9 (step 10) to 0.4 (step 20)"),
+        (other(ENERGY, 2, 1, 3), "collapse", ""),
+        (other(ENERGY, 2, 1, 3), "late_drift", ""),
+        (
+            other(LOSS, 2, 1, *[1.01] * 8),
+            "peaked_early",
+            "loss was lowest early, at step 10 of 0 to 90",
+        ),
+        (other(LOSS, 1, *[1.01] * 8), "peaked_early", ""),
+        (
+            other(LOSS, 1, *[1.01] * 8),
+            "no_progress",
+            "loss was never lower than 1 at step 0, where it began",
+        ),
+        (other(LOSS, math.inf, 2, 1), "not_finite", "loss was inf at step 0"),
+    ],
+)
+def test_a_course_is_told_by_the_goal_of_any_metric(last: Logged, code: str, sentence: str) -> None:
+    assert found_in(last).get(code, "") == sentence
+
+
+def test_epochs_are_named_where_each_value_has_one_of_its_own() -> None:
+    rows = [{names.STEP: 7.0 * n, names.EPOCH: float(n), "loss": value} for n, value in enumerate((2, 1, 3))]
+    told = Logged(record(wandb_id="w", metrics={"loss": 3.0}), rows, (LOSS,))
+    assert found_in(told)["collapse"] == "loss went far up from 1 (epoch 1) to 3 (epoch 2)"
+    twice = [{**row, names.EPOCH: 0.0} for row in rows]
+    told = Logged(record(wandb_id="w", metrics={"loss": 3.0}), twice, (LOSS,))
+    assert found_in(told)["collapse"] == "loss went far up from 1 (step 7) to 3 (step 14)"
+
+
+def test_the_lowest_counts_where_that_is_the_goal_and_none_where_nobody_knows() -> None:
+    before = [other(LOSS, 3.0, name="a", day=1), other(LOSS, 2.0, name="b", day=2), other(LOSS, 4.0, name="c", day=3)]
+    assert found_in(other(LOSS, 1.0), *before)["highest_so_far"] == "lowest loss so far (2 before); not tested"
+    assert "highest_so_far" not in found_in(other(LOSS, 2.5), *before)
+    assert "highest_so_far" not in found_in(other(ENERGY, 9.0), other(ENERGY, 1.0, name="a", day=1))
+
+
+def test_rules_of_kag_are_silent_about_other_programs() -> None:
+    """Another program means something else by the same names: entropy in nats, a clamp of its own, a number typed."""
+    for name in sorted(rule.__name__ for rule in OF_KAG):
+        case = CASES[name]
+        fires = case.fires.record.model_copy(update={"wandb_id": "w", "stated": None, "kind": "train"})
+        others = [Logged(one.record, one.rows) for one in case.others]
+        assert name not in found_in(Logged(fires, case.fires.rows), *others)
+
+
 def test_a_name_means_the_newest_earlier_run_of_that_name() -> None:
     runs = [entry_of(run(name="same", day=day, parent="same")) for day in (1, 2, 3)]
     siblings = Siblings(runs)
@@ -505,6 +709,26 @@ histories = st.lists(st.dictionaries(keys, numbers), max_size=30).map(
     lambda found: [{names.EPOCH: float(epoch), **row} for epoch, row in enumerate(found)]
 )
 specs = st.dictionaries(st.sampled_from([*PENALTY, *SWA, *STOPPING]), st.sampled_from([0, 0.15, 3])) | st.just(CLAMP)
+
+
+@given(
+    st.lists(st.dictionaries(st.sampled_from(["loss", "val/accuracy", names.EPOCH]), st.floats()), max_size=12),
+    st.sampled_from(list(Status)),
+)
+def test_no_history_of_another_program_is_too_odd(history: Rows, status: Status) -> None:
+    rows = [{names.STEP: float(n), **row} for n, row in enumerate(history)]
+    last = {key: value for row in history for key, value in row.items()}
+    runs = [
+        entry_of(Logged(record(name, day, wandb_id=name, metrics=last, status=status), rows, (ACCURACY, LOSS, ENERGY)))
+        for day, name in enumerate(("a", "b"))
+    ]
+    siblings = Siblings(runs, metrics=(ACCURACY, LOSS, ENERGY))
+    for entry in runs:
+        findings = diagnose(entry, siblings)
+        assert len({finding.code for finding in findings}) == len(findings)
+        for finding in findings:
+            assert "\n" not in finding.sentence
+            finding.model_dump_json()
 
 
 @given(histories, specs, st.sampled_from(list(Status)))

@@ -25,8 +25,10 @@ from kag.errors import RecordError
 from kag.spec.flat import flat
 from kag.spec.run import RunSpec
 from kag.track.folder import RunFolder
-from kag.track.record import Failure, Result, RunRecord, Source, Stated, Status
+from kag.track.record import Failure, RunRecord, Source, Status
+from kag.track.result import Result
 from kag.track.source import RunSource, open_source
+from kag.track.stated import Stated
 from kag.view.words import find_run
 
 START = datetime(2025, 10, 17, 12, 48, 11, 250000, tzinfo=UTC)

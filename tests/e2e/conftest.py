@@ -5,13 +5,19 @@ from __future__ import annotations
 import itertools
 import os
 import signal
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from kag.server.embedded import embedded_server
+from tests.e2e.five_runs import PROGRAMS, FiveRuns, make_five_runs
 from tests.e2e.postgresql import NotInstalled, cluster, new_database
 from tests.e2e.tracking import Client, TrackingServer
+from tests.e2e.wandb_versions import NotFetched, packages_of
 
 
 @pytest.fixture(scope="session")
@@ -97,3 +103,17 @@ def make_client(make_server: Callable[..., TrackingServer], tmp_path: Path) -> I
 def project(request: pytest.FixtureRequest) -> str:
     """A project name of the test's own."""
     return f"{request.node.originalname}"[:100]
+
+
+@pytest.fixture(scope="session")
+def five_runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, FiveRuns]]:
+    """Program -> its five runs; each in a project of its own on one server, which is there as long as the session."""
+    try:
+        packages = packages_of(PROGRAMS.parent / "requirements.txt")
+    except NotFetched as reason:
+        pytest.skip(str(reason))
+    folder = tmp_path_factory.mktemp("five")
+    names = sorted(path.stem for path in PROGRAMS.glob("*.py"))
+    with embedded_server(folder / "server", now=time.time()) as server, ThreadPoolExecutor(os.cpu_count()) as pool:
+        make = partial(make_five_runs, server=server, packages=packages)
+        yield dict(zip(names, pool.map(make, names, [folder / name for name in names]), strict=True))

@@ -17,8 +17,9 @@ from kag.server.tables import runs as run_table
 from kag.spec import build_spec
 from kag.spec.flat import flat
 from kag.track.folder import run_id
-from kag.track.mirror import END_KEY, START_KEY
-from kag.track.record import Result, RunRecord, Scalar, Status
+from kag.track.mirrored import END_KEY, START_KEY
+from kag.track.record import RunRecord, Scalar, Status
+from kag.track.result import Result
 
 BEGIN = 1_760_000_000.0
 """Start of the first run, in seconds since the epoch."""

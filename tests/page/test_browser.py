@@ -20,6 +20,7 @@ from kag.server.context import Patience
 from kag.server.page.held import Project
 from kag.server.page.records import Diagnoses, Ledger
 from kag.server.store import Store
+from kag.view.metrics import chosen
 from tests.browser import Browser, chromium, logged, look, open_page, requested, wait_for
 from tests.e2e.tracking import Client, TrackingServer
 from tests.page.searching import search, start
@@ -203,7 +204,7 @@ def test_chosen_runs_are_compared(site: Any, browser: Browser) -> None:
 def test_a_note_is_edited_and_stands_in_the_change_log(site: Any, browser: Browser) -> None:
     open_page(browser, f"{site.url}/kag/few/runs/00000001")
     wait_for(browser, "document.getElementById('findings').dataset.asked")
-    assert "best val AUPRC to date" in browser.find_element(By.ID, "findings").text
+    assert "highest val AUPRC so far" in browser.find_element(By.ID, "findings").text
     type_into(browser, "note", f"kept for averaging {HOSTILE}")
     browser.find_element(By.XPATH, "//button[text()='Save notes']").click()
     wait_for(browser, "document.readyState === 'complete' && location.hash === '#notes'")
@@ -242,7 +243,8 @@ def test_the_pages_tell_what_the_change_log_of_the_command_line_tells(site: Any,
     with store.read() as connection:
         number = connection.exec_driver_sql("select id from projects where name = 'few'").scalar_one()
         runs = Project(number, Patience(0.0, 300.0)).known(connection, now=0.0).runs
-        rows = table(Diagnoses().siblings(connection, Ledger.of(runs)))
+        ledger = Ledger.of(runs)
+        rows = table(Diagnoses().siblings(connection, ledger, chosen(ledger.records.values())))
     store.close()
     assert json.loads(as_json(rows)) == json.loads((tmp_path / "log.json").read_text()), printed
 

@@ -13,20 +13,25 @@ from hypothesis import strategies as st
 from sqlalchemy import func, text
 
 from kag.changelog.formats import as_json
+from kag.changelog.siblings import Siblings
 from kag.changelog.table import table
+from kag.report.curves import curves, overlaid
 from kag.report.figure import Chart
 from kag.report.markup import with_code
 from kag.server.begin import delete
 from kag.server.context import Patience
+from kag.server.keys import new_key
 from kag.server.page.columns import chosen
-from kag.server.page.curves import POINTS, curves, drawn, overlaid
+from kag.server.page.drawn import POINTS, drawn
 from kag.server.page.held import Project
 from kag.server.page.records import Diagnoses, Ledger
+from kag.server.rights import Role
 from kag.server.store import find
-from kag.server.tables import lines, runs
+from kag.server.tables import lines, projects, runs
 from kag.text import MISSING, duration, number, size
-from kag.track.mirror import START_KEY
+from kag.track.mirrored import START_KEY
 from kag.track.record import SCHEMA
+from kag.view.metrics import OWN
 from kag.view.results import measured
 from tests.page.conftest import token_of
 from tests.page.searching import search, start
@@ -163,7 +168,7 @@ def test_the_curves_of_kag_and_of_any_script(many: Any) -> None:
 
 def test_findings_and_lineage_are_those_of_the_change_log(many: Any) -> None:
     answer = many.fetch("/kag/many/runs/00000001/findings.json").json()
-    assert "best val AUPRC to date" in answer["findings"]
+    assert "highest val AUPRC so far" in answer["findings"]
     nodes = {node["label"].split("\n")[0]: node for node in answer["lineage"]["nodes"]}
     assert nodes["run0000"]["link"] == "/kag/many/runs/00000000"
     assert nodes["run0001"]["current"]
@@ -272,16 +277,101 @@ def test_strange_values_of_a_script_are_shown(reader: Any) -> None:
 
 def test_what_was_worked_out_is_worked_out_again_only_where_a_run_has_changed(many: Any) -> None:
     project, diagnoses = Project(1, Patience(0.0, 300.0)), Diagnoses()
+
+    def siblings(connection: Any) -> Siblings:
+        return diagnoses.siblings(connection, Ledger.of(project.known(connection, now=many.now).runs), OWN)
+
     with many.store.read() as connection:
-        first = diagnoses.siblings(connection, Ledger.of(project.known(connection, now=many.now).runs))
+        first = siblings(connection)
     with many.store.write() as connection:
         connection.execute(lines.delete())
         connection.execute(runs.update().filter_by(name="00000003").values(notes="new"))
     with many.store.read() as connection:
-        second = diagnoses.siblings(connection, Ledger.of(project.known(connection, now=many.now).runs))
+        second = siblings(connection)
     courses = [(one.course.best, two.course.best) for one, two in zip(first.entries, second.entries, strict=True)]
     assert [new is None for _, new in courses[1:]] == [i == 3 for i in range(12)]
     assert json.loads(as_json(table(second)))[4]["note"] == "new"
+
+
+@pytest.fixture
+def script(reader: Any) -> Any:
+    """Two runs of a plain script; the second one reaches more."""
+    reader.as_client()
+    for name, rate, values in (("one", 0.1, (0.5, 0.8, 0.7)), ("two", 0.2, (0.5, 0.9, 0.85))):
+        reader.run(name, "plain", config=json.dumps({"lr": {"value": rate}}))
+        pairs = enumerate((value, round(1 - value, 2)) for value in values)
+        rows = [{"_step": n, "epoch": n, "val/accuracy": value, "loss": loss} for n, (value, loss) in pairs]
+        history = {"offset": 0, "content": list(map(json.dumps, rows))}
+        summary = {"offset": 0, "content": [json.dumps(rows[-1])]}
+        files = {"wandb-history.jsonl": history, "wandb-summary.json": summary}
+        assert reader.stream({"files": files, "complete": True, "exitcode": 0}, name, "plain").status_code == 200
+        reader.now += 60
+    assert reader.log_in().status_code == 303
+    return reader
+
+
+def cells_of(page: str) -> list[list[str]]:
+    """Heads and numbers of the change log, row by row."""
+    heads = re.findall(r'<th scope="col" class="num">(.*?)</th>', page)
+    rows = [re.findall(r'<td class="num">(.*?)</td>', row) for row in re.findall(r"<tr data-.*?</tr>", page, re.DOTALL)]
+    return [heads, *([re.sub("<.*?>", "", cell) for cell in row] for row in rows)]
+
+
+def ask_for(site: Any, *metrics: str) -> Any:
+    page = site.browse("/kag/plain/changelog").text
+    return site.submit("/kag/plain/changelog/metrics", {"csrf": token_of(page), "metrics": "\r\n".join(metrics)})
+
+
+def test_the_change_log_of_a_script_has_its_metrics_as_columns(script: Any) -> None:
+    page = script.browse("/kag/plain/changelog").text
+    assert cells_of(page) == [["val/accuracy", "loss"], ["0.9", "0.1"], ["0.8", "0.2"]]
+    assert "<code>val/accuracy</code>, highest value of a run (by its name)" in page
+    assert "highest val/accuracy so far (0.8 before), among runs of unknown data; not tested" in page
+    assert "lr 0.1 -&gt; 0.2</code> against the run before" in page
+
+
+def test_a_project_keeps_the_metrics_that_somebody_asked_for(script: Any) -> None:
+    answer = ask_for(script, "loss:last", "", "val/accuracy:max:last")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/kag/plain/changelog")
+    page = script.browse("/kag/plain/changelog").text
+    assert cells_of(page) == [["loss", "val/accuracy"], ["0.15", "0.85"], ["0.3", "0.7"]]
+    assert "loss:last\nval/accuracy:max:last</textarea>" in page
+    assert "highest val/accuracy so far (0.7 before)" not in page, "loss stands first, and has a goal by its name"
+    assert (
+        "lowest loss so far (0.3 before), among runs of unknown data; not tested"
+        in script.fetch("/kag/plain/runs/two/findings.json").text
+    )
+    script.restart()
+    assert script.log_in().status_code == 303
+    assert cells_of(script.browse("/kag/plain/changelog").text)[0] == ["loss", "val/accuracy"]
+    assert ask_for(script).status_code == 303
+    assert cells_of(script.browse("/kag/plain/changelog").text)[0] == ["val/accuracy", "loss"]
+
+
+def test_metrics_that_cannot_be_are_refused_and_gone_ones_are_told(script: Any) -> None:
+    refused = ask_for(script, "val/acuracy:max")
+    assert refused.status_code == 400
+    assert "no run has a metric &#39;val/acuracy&#39;" in refused.text
+    assert "val/accuracy" in refused.text
+    assert ask_for(script, *(f"m{n}" for n in range(9))).status_code == 400
+    with script.store.write() as connection:
+        connection.execute(projects.update().filter_by(name="plain").values(changelog_metrics="gone"))
+    page = script.browse("/kag/plain/changelog").text
+    assert "no run has a metric &#39;gone&#39;" in page
+    assert cells_of(page)[0] == ["val/accuracy", "loss"]
+
+
+def test_who_only_reads_is_offered_no_metrics_and_may_set_none(script: Any) -> None:
+    with script.store.write() as connection:
+        key = new_key(connection, "reader", now=script.now, role=Role.READ)
+    script.submit("/logout", {"csrf": token_of(script.browse("/kag/plain/changelog").text)})
+    assert script.log_in(key).status_code == 303
+    page = script.browse("/kag/plain/changelog").text
+    assert 'name="metrics"' not in page
+    token = token_of(script.browse("/kag/plain/runs/one").text)
+    answer = script.submit("/kag/plain/changelog/metrics", {"csrf": token, "metrics": "loss"})
+    assert answer.status_code == 403
+    assert cells_of(script.browse("/kag/plain/changelog").text)[0] == ["val/accuracy", "loss"]
 
 
 @pytest.fixture

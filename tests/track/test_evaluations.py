@@ -11,7 +11,8 @@ from kag.errors import RecordError, StorageError
 from kag.track.evaluations import keep_evaluations, with_evaluations
 from kag.track.folder import RunFolder
 from kag.track.hold import locked
-from kag.track.record import ExternalEvaluation, Result, RunRecord, Status
+from kag.track.record import RunRecord, Status
+from kag.track.result import ExternalEvaluation, Result
 
 START = datetime(2025, 10, 21, tzinfo=UTC)
 

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from kag.errors import RecordError
-from kag.track.mirror import END_KEY, START_KEY, Mirrored, epochs, in_order, known_runs, record_of
+from kag.track.mirror import in_order, known_runs, record_of
+from kag.track.mirrored import END_KEY, START_KEY, Mirrored
 from kag.track.reading import parse_record
 from kag.track.record import SCHEMA, RunRecord, Status
 
@@ -24,7 +25,7 @@ def test_a_foreign_run_gives_what_wandb_knows() -> None:
     assert record.config == {"optimizer.lr": 1e-3, "hidden": "[8, 4]", "swa.start": 20}
     assert (record.status, record.epochs_trained, record.tags) == (Status.KILLED, 10, ("a",))
     assert math.isnan(record.metrics.pop("test/auprc"))
-    assert record.metrics == {"epoch": 9, "val/auprc": 0.3, "best": 1}
+    assert record.metrics == {"epoch": 9, "val/auprc": 0.3, "best": 1, "val/f1.min": 0}
     assert (record.found, record.stated, record.world) == (None, None, None)
     assert (record.sweep, record.wandb_id) == ("sweep1", "w1")
     first, second = record.results
@@ -89,27 +90,3 @@ def test_a_record_of_a_newer_kag_is_refused() -> None:
     newer = begun().model_dump_json().replace(f'"schema_version":{SCHEMA}', f'"schema_version":{SCHEMA + 1}')
     with pytest.raises(RecordError, match="W&B run w1, summary kag/record: was written by a newer kag"):
         record_of(replace(RUN, summary={END_KEY: newer}))
-
-
-def test_an_epoch_may_be_logged_in_parts() -> None:
-    rows = [
-        {"lr": 0.1, "_step": 0},
-        {"epoch": 0, "train/loss": 1.0, "_step": 1, "trainer/global_step": 9},
-        {"epoch": 0, "val/auprc": "NaN", "image": {"_type": "image"}, "flag": True},
-        {"epoch": 1, "train/loss": "Infinity"},
-    ]
-    first, second = epochs(rows, by_kag=False)
-    assert math.isnan(first.pop("val/auprc"))
-    assert first == {"epoch": 0, "train/loss": 1.0}
-    assert second == {"epoch": 1, "train/loss": math.inf}
-
-
-def test_a_run_that_went_back_takes_its_later_rows_back() -> None:
-    rows = [{"epoch": e, "train/loss": e} for e in (0, 1, 2, 3)] + [{"epoch": e, "train/loss": -e} for e in (2, 3)]
-    assert epochs(rows, by_kag=True) == [{"epoch": e, "train/loss": v} for e, v in ((0, 0), (1, 1), (2, -2), (3, -3))]
-
-
-def test_the_closing_row_of_kag_belongs_to_no_epoch() -> None:
-    rows = [{"epoch": 0, "train/loss": 1.0, "val/auprc": 0.2}, {"epoch": 0, "val/auprc": 0.3, "test/auprc": 0.4}]
-    assert epochs(rows, by_kag=True) == rows[:1]
-    assert epochs(rows, by_kag=False) == [{"epoch": 0, "train/loss": 1.0, "val/auprc": 0.3, "test/auprc": 0.4}]

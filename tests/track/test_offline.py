@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from kag.errors import RecordError
-from kag.track.mirror import END_KEY
+from kag.track.mirrored import END_KEY
 from kag.track.offline import OfflineSource
 from kag.track.record import RunRecord, Status
 
@@ -69,12 +69,12 @@ def test_a_resumed_run_is_one_run(tmp_path: Path) -> None:
     first = File(tmp_path, "20251020_171910")
     first.run(epochs=4)
     for epoch in range(3):
-        first.row(epoch=epoch, loss=float(epoch))
+        first.row(epoch=epoch, loss=float(epoch), _step=epoch)
     first.change(first.add("summary"), {END_KEY: ended.model_dump_json(), "epoch": 2})
     first.add("exit").exit_code = 1
     second = File(tmp_path, "20251021_080000")
     second.run(epochs=8)
-    second.row(epoch=2, loss=-2.0)
+    second.row(epoch=2, loss=-2.0, _step=2)
     second.change(second.add("summary"), {"epoch": 2})
     second.write()
     first.write()

@@ -16,15 +16,17 @@ from kag.track.record import (
     Change,
     Checkpoint,
     Failure,
+    Former,
     Found,
     GitFacts,
-    Result,
+    Resume,
     RunRecord,
     Source,
-    Stated,
     Status,
     told,
 )
+from kag.track.result import Result
+from kag.track.stated import Stated
 from kag.track.world import World
 
 text = st.text(max_size=20)
@@ -47,12 +49,30 @@ results = st.builds(
 )
 changes = st.builds(Change, key=text, before=scalar, after=scalar)
 times = st.datetimes(timezones=st.sampled_from([UTC, timezone(timedelta(hours=5, minutes=30))]))
+moments = times.filter(lambda moment: 1 < moment.year < 9999).map(lambda moment: moment.replace(fold=0))
+checkpoints = st.dictionaries(text, st.builds(Checkpoint, path=text, weights_digest=text), max_size=2)
+worlds = st.builds(World, processes=maybe | st.integers(1, 64), hosts=st.lists(text, max_size=2).map(tuple))
+formers = st.builds(
+    Former,
+    status=st.sampled_from(Status),
+    end=maybe | moments,
+    heartbeat=maybe | moments,
+    config=st.dictionaries(text, scalar, max_size=3),
+    added=st.lists(text, max_size=2).map(tuple),
+    world=maybe | worlds,
+    averaged_epochs=maybe | st.just((1, 2)),
+    results=st.lists(results, max_size=2).map(tuple),
+    checkpoints=checkpoints,
+)
+resumes = st.builds(
+    Resume, when=maybe | moments, changes=st.lists(changes, max_size=2).map(tuple), before=maybe | formers
+)
 records = st.builds(
     RunRecord,
     id=text,
     name=text,
     status=st.sampled_from(Status),
-    start=times.filter(lambda moment: 1 < moment.year < 9999).map(lambda moment: moment.replace(fold=0)),
+    start=moments,
     end=maybe,
     change=maybe | text,
     tags=st.lists(text, max_size=3).map(tuple),
@@ -61,13 +81,14 @@ records = st.builds(
     sources=st.lists(st.builds(Source, run=text, ratio=maybe | number), max_size=2).map(tuple),
     git=maybe | st.builds(GitFacts, commit=text, dirty=st.booleans(), touched=st.lists(text, max_size=2).map(tuple)),
     environment=st.dictionaries(text, scalar, max_size=3),
+    heartbeat=maybe | moments,
     failure=maybe | st.builds(Failure, error=text, message=text, where=maybe | text),
     results=st.lists(results, max_size=4).map(tuple),
-    checkpoints=st.dictionaries(text, st.builds(Checkpoint, path=text, weights_digest=text), max_size=2),
-    resumes=st.lists(st.lists(changes, max_size=2).map(tuple), max_size=2).map(tuple),
+    checkpoints=checkpoints,
+    resumes=st.lists(resumes, max_size=2).map(tuple),
     metrics=st.dictionaries(text, number, max_size=3),
     epochs_trained=maybe | st.integers(0, 10**6),
-    world=maybe | st.builds(World, processes=maybe | st.integers(1, 64), hosts=st.lists(text, max_size=2).map(tuple)),
+    world=maybe | worlds,
     found=maybe | st.builds(Found, mined_digest=maybe | text, averaged_epochs=maybe | st.just((1, 2))),
     stated=maybe | st.builds(Stated, row=maybe | st.integers(1, 99), cells=st.dictionaries(text, text, max_size=2)),
 )

@@ -11,9 +11,9 @@ import pytest
 from kag.errors import RecordError
 from kag.spec.retired import RETIRED
 from kag.track import history
-from kag.track.mirror import epochs
 from kag.track.reading import parse_record
 from kag.track.record import SCHEMA, RunRecord
+from kag.track.rows import epochs, steps
 from kag.track.upgrade import UPGRADES
 from tests.conftest import ROOT
 
@@ -37,6 +37,7 @@ def test_nothing_is_lost(file: Path) -> None:
     text = file.read_text(encoding="utf-8")
     before, record = json.loads(text), parse_record(text, where=str(file))
     after = json.loads(record.model_dump_json())
+    after["resumes"] = [resume["changes"] for resume in after["resumes"]]
     assert {key: after[key] for key in SAME} == {key: before[key] for key in SAME}
     imported = before["kind"] == "imported"
     results = [{**one, "metric": {"loss": "bce"}.get(one["metric"], one["metric"])} for one in before["results"]]
@@ -127,8 +128,9 @@ def test_a_row_without_bce_has_it_under_loss_and_no_row_mixes_both(tmp_path: Pat
     for row in (before, after):
         history.append(tmp_path / "history.jsonl", row)
     assert history.read(tmp_path / "history.jsonl") == expected
-    assert epochs([before, after], by_kag=True) == expected
-    assert epochs([before, after], by_kag=False) == [before, after], "what another program logs means what it says"
+    assert epochs([before, after]) == expected
+    foreign = [{**row, "_step": float(step)} for step, row in enumerate((before, after))]
+    assert steps(foreign) == foreign, "what another program logs means what it says"
     history.truncate(tmp_path / "history.jsonl", 1)
     assert json.loads((tmp_path / "history.jsonl").read_text()) == before, "the file keeps every byte"
 

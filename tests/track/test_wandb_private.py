@@ -35,6 +35,17 @@ for change in (record.run.config, record.config, record.summary):
         item.key, item.value_json = "a", "1"
         item.nested_key.append("a")
 record.history.item.add(key="a", value_json="1", nested_key=["a"])
+record.environment.started_at.GetCurrentTime()
+record.environment.writer_id, record.environment.git.commit, record.environment.host = "w", "c", "h"
+assert {{"startedAt", "writerId", "git", "host"}} <= set(client.MessageToDict(record.environment)), "kag.track.client"
+record.metric.glob_name, record.metric.goal, record.metric.summary.max = "a*", 2, True
+assert [field.number for field, _ in record.metric.ListFields()] == [2, 7, 8], "kag.track.client"
+assert [field.number for field, _ in record.metric.summary.ListFields()] == [2], "kag.track.client"
+features = {{field.name: field.number for field in record.telemetry.feature.DESCRIPTOR.fields}}
+assert [features[name] for name in ("resumed", "shared_mode", "rewind_mode")] == [5, 67, 72], "kag.track.client"
+record.use_artifact.id, record.use_artifact.name, record.use_artifact.type = "i", "a:v0", "dataset"
+assert (record.artifact.name, record.run.run_group, record.run.job_type, record.run.git.commit) == ("", "", "", "")
+assert (record.run.branch_point.run, record.run.telemetry.cli_version, len(record.files.files)) == ("", "", 0)
 record.run.start_time.GetCurrentTime()
 assert (record.run.display_name, list(record.run.tags), record.run.notes, record.run.sweep_id) == ("", [], "", "")
 record.exit.exit_code = 1

@@ -14,7 +14,8 @@ import wandb
 from kag.spec.run import TrackSpec
 from kag.track.folder import RunFolder
 from kag.track.offline import OfflineSource
-from kag.track.record import ExternalEvaluation, Result, RunRecord, Source, Status
+from kag.track.record import RunRecord, Source, Status
+from kag.track.result import ExternalEvaluation, Result
 from kag.track.wandb_run import end, final_row, mirror_finished, mirror_record
 
 START = datetime(2025, 10, 21, tzinfo=UTC)

@@ -69,7 +69,7 @@ def test_a_resumed_run_equals_the_uninterrupted_one(
     resumed = train(spec, resume=folder)
     assert rows(folder) == rows(RunFolder(tmp_path / "whole" / whole.id))
     assert numbers(resumed) == numbers(whole)
-    assert resumed.resumes == ((),)
+    assert [resume.changes for resume in resumed.resumes] == [()]
 
 
 def test_a_run_folder_with_keys_that_do_nothing_any_more_is_resumed(
@@ -83,7 +83,7 @@ def test_a_run_folder_with_keys_that_do_nothing_any_more_is_resumed(
     loaded, retired = read_spec(folder.spec_file)
     assert (loaded, retired) == (spec, ("trainer.strategy",))
     record = train(loaded, resume=folder, retired=retired)
-    assert (record.status, record.resumes) == (Status.FINISHED, ((),))
+    assert (record.status, [resume.changes for resume in record.resumes]) == (Status.FINISHED, [()])
     assert folder.spec_file.read_text() == text, "the folder's copy has lost them"
 
 
@@ -140,7 +140,7 @@ def test_accepted_changes_are_recorded_and_hold(make_spec: MakeSpec, train: Trai
     changed = make_spec(epochs=6, **{"early_stopping.patience": 9, "early_stopping.min_delta": 1.0})
     record = train(changed, resume=folder, accept=["epochs", "early_stopping"])
     assert record.epochs_trained == 6, "the old patience of 2 would have stopped it after epoch 2"
-    assert {(change.key, change.before, change.after) for change in record.resumes[0]} == {
+    assert {(change.key, change.before, change.after) for change in record.resumes[0].changes} == {
         ("epochs", 4, 6),
         ("early_stopping.patience", 2, 9),
     }
@@ -154,7 +154,7 @@ def test_a_resume_in_another_world_says_so(make_spec: MakeSpec, train: Train, ki
         patch.setattr("kag.train.fit.this_machine", lambda: other)
         record = train(make_spec(), resume=folder)
     assert record.world == before.model_copy(update={"threads": other.threads})
-    assert [(change.key, change.before, change.after) for change in record.resumes[0]] == [
+    assert [(change.key, change.before, change.after) for change in record.resumes[0].changes] == [
         ("world.threads", before.threads, other.threads)
     ]
 

@@ -12,6 +12,7 @@ from kag.errors import CheckpointError, Interrupted, RecordError, RehearsalFaile
 from kag.spec import load_spec
 from kag.track.folder import RunFolder
 from kag.track.hold import locked
+from kag.track.past import attempts
 from kag.track.record import RunRecord, Status
 from kag.train import job as job_module
 from kag.train.console import RunConsole
@@ -143,7 +144,8 @@ def test_a_rehearsal_that_fails_changes_nothing(
 def test_results_stay_until_there_are_new_ones(
     make_spec: MakeSpec, train: Train, ended: RunFolder, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
-    results, spec = ended.read_record().results, make_spec(epochs=6)
+    whole, spec = ended.read_record(), make_spec(epochs=6)
+    results = whole.results
     begin = Job.on_train_epoch_start
 
     def failing(self: Job) -> None:
@@ -162,6 +164,7 @@ def test_results_stay_until_there_are_new_ones(
     assert (record.status, record.epochs_trained) == (Status.FINISHED, 6)
     assert record.results != results
     assert {result.epoch for result in record.results} <= set(range(6))
+    assert [attempt.record for attempt in attempts(record)] == [whole, left, record], "each end is on record"
 
 
 def test_a_resume_that_dies_between_spec_and_record_goes_on_as_accepted(
@@ -177,7 +180,7 @@ def test_a_resume_that_dies_between_spec_and_record_goes_on_as_accepted(
     assert ended.read_record().status is Status.FINISHED
     record = train(load_spec(ended.spec_file), resume=ended)
     assert record.epochs_trained == 5
-    assert [change.key for change in record.resumes[-1]] == ["epochs", "swa"]
+    assert [change.key for change in record.resumes[-1].changes] == ["epochs", "swa"]
 
 
 def test_a_run_that_died_before_its_first_state_begins_with_the_weights_that_it_was_given(

@@ -21,7 +21,7 @@ from kag import names
 from kag.spec import flat
 from kag.track import wandb_run
 from kag.track.folder import RunFolder
-from kag.track.mirror import START_KEY
+from kag.track.mirrored import START_KEY
 from kag.track.offline import OfflineSource
 from kag.track.record import RunRecord, Status
 from kag.track.wandb_log import pieces

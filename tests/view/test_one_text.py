@@ -27,7 +27,8 @@ from kag.report.sections import report_of_runs
 from kag.spec import build_spec
 from kag.spec.flat import flat
 from kag.text import column, digest, duration, number, setting, size, three_decimals
-from kag.track.record import ExternalEvaluation, RunRecord
+from kag.track.record import RunRecord
+from kag.track.result import ExternalEvaluation
 from kag.view.changes import changed_settings, differing_settings, phrase
 from kag.view.words import NamedRuns
 from tests.changelog.run_logs import MemorySource, make_folder, run_record, run_result

@@ -9,7 +9,8 @@ from kag import names
 from kag.changelog.logged import Logged
 from kag.finding import Finding, note, warning
 from kag.text import three_decimals
-from kag.track.record import Result, RunRecord, Status
+from kag.track.record import RunRecord, Status
+from kag.track.result import Result
 
 SNAPSHOT, AVERAGED = ("raw", "raw_recomputed"), ("averaged", "averaged_recomputed")
 

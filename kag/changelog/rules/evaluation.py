@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from kag.changelog.entry import Entry, Siblings
-from kag.compare.comparison import chosen_on_test
+from kag.changelog.entry import Entry
+from kag.changelog.siblings import Siblings
+from kag.compare.comparison import chosen_on_test, on_other_data
 from kag.finding import Evidence, Finding, error, note, warning
 from kag.names import ALL
 from kag.text import digest as short
@@ -28,10 +29,12 @@ def test_of_other_weights(entry: Entry, siblings: Siblings) -> Iterator[Finding]
 
 
 def test_equals_other_run(entry: Entry, siblings: Siblings) -> Iterator[Finding]:
-    """The same test number, to the last digit, as an earlier run."""
+    """The same test number, to the last digit, as an earlier run on the same data."""
     for other in siblings.same_test(entry):
         if other.id == entry.id:
             return
+        if on_other_data(entry.record, other.record):
+            continue
         if (_measured(entry) and _measured(other)) or _related(entry, other, siblings):
             said = f"the test number is that of `{other.id}`"
             yield warning("test_equals_other_run", said, test=entry.value("test"), other=other.id)
@@ -103,7 +106,8 @@ def val_test_disagree(entry: Entry, siblings: Siblings) -> Iterator[Finding]:
         return
     on_val, on_test = (0.0 if one.inside else one.change for one in (val, test))
     if abs(on_val - on_test) > APART:
-        said = f"against the parent val AUPRC changed by {val.change:+.3f}, test AUPRC by {test.change:+.3f}"
+        doubt = "" if compared.same_data else " (whether on the same data is not known)"
+        said = f"against the parent val AUPRC changed by {val.change:+.3f}, test AUPRC by {test.change:+.3f}{doubt}"
         yield warning("val_test_disagree", said, val_change=val.change, test_change=test.change)
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from kag import names
-from kag.changelog.entry import Entry, Siblings
+from kag.changelog.entry import Entry
 from kag.changelog.logged import Logged
+from kag.changelog.siblings import Siblings
 from kag.finding import Finding, note, warning
 
 SATURATED = 0.95
@@ -84,8 +85,8 @@ def penalty_inert(run: Logged) -> Iterator[Finding]:
 
 def penalty_without_effect(entry: Entry, siblings: Siblings) -> Iterator[Finding]:
     """Another penalty weight than the parent's, the same alpha."""
-    parent = siblings.parent(entry)
-    if parent is None:
+    parent, compared = siblings.parent(entry), siblings.against_parent(entry)
+    if parent is None or compared is None or compared.reason is not None:
         return
     alpha, before = entry.course.alpha, parent.course.alpha
     own, other = _largest_weight(Logged(entry.record)), _largest_weight(Logged(parent.record))

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from kag import names
-from kag.changelog.entry import Entry, Siblings
+from kag.changelog.entry import Entry
 from kag.changelog.logged import Logged
+from kag.changelog.siblings import Siblings
 from kag.finding import Finding, note, warning
+from kag.text import commit
 from kag.track.record import Status
 from kag.view.changes import phrase
 
@@ -17,10 +19,28 @@ SHOWN = 4
 
 def resume_changed_spec(run: Logged) -> Iterator[Finding]:
     """A resume went on with other settings."""
-    changes = [change for resume in run.record.resumes for change in resume]
+    changes = [change for resume in run.record.resumes for change in resume.changes]
+    days = [f"{resume.when:%Y-%m-%d}" for resume in run.record.resumes if resume.changes and resume.when]
     if changes:
-        said = f"settings changed at a resume: {phrase(changes, SHOWN)}"
+        on = f" on {' and '.join(dict.fromkeys(days))}" if days else ""
+        said = f"settings changed at a resume{on}: {phrase(changes, SHOWN)}"
         yield warning("resume_changed_spec", said, changes=len(changes), resumes=len(run.record.resumes))
+
+
+def resumed(run: Logged) -> Iterator[Finding]:
+    """A run of another program went on after it had ended."""
+    resumes = len(run.record.resumes)
+    if run.record.is_foreign and resumes:
+        yield note("resumed", f"resumed {'once' if resumes == 1 else f'{resumes} times'}", resumes=resumes)
+
+
+def uncommitted_code(run: Logged) -> Iterator[Finding]:
+    """A run of another program stood on code that no commit has."""
+    git = run.record.git
+    if run.record.is_foreign and git is not None and git.dirty:
+        files = f" in {len(git.uncommitted)} files" if git.uncommitted else ""
+        said = f"ran on uncommitted changes{files}: `{commit(git.commit)}` is not the code that ran"
+        yield note("uncommitted_code", said, commit=git.commit, files=len(git.uncommitted) or None)
 
 
 def patience_restored(run: Logged) -> Iterator[Finding]:
@@ -39,12 +59,21 @@ def patience_restored(run: Logged) -> Iterator[Finding]:
 
 def unknown_parent(entry: Entry, siblings: Siblings) -> Iterator[Finding]:
     """A run that this one came from, or is compared with, has no record."""
-    named = [source.run for source in entry.record.sources]
+    named = [source.run for source in entry.record.made_from]
     named += [entry.record.parent] if entry.record.parent else []
     missing = list(dict.fromkeys(run for run in named if siblings.find(run, before=entry) is None))
     if missing:
         said = f"no record of {', '.join(f'`{run}`' for run in missing)}, which this run comes from"
         yield warning("unknown_parent", said, missing=", ".join(missing))
+
+
+def parent_settings_unknown(entry: Entry, siblings: Siblings) -> Iterator[Finding]:
+    """The parent was resumed with other settings, and no record says whether that was before this run began."""
+    compared = siblings.against_parent(entry)
+    if compared is not None and compared.unsure:
+        parent, unsure = compared.before.id, compared.unsure
+        said = f"whether `{parent}` had been resumed by then is not known ({phrase(unsure, SHOWN)})"
+        yield note("parent_settings_unknown", said, parent=parent, changes=len(unsure))
 
 
 def row_order(entry: Entry, siblings: Siblings) -> Iterator[Finding]:

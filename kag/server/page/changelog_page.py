@@ -8,15 +8,26 @@ from urllib.parse import urlencode
 
 from starlette.responses import Response
 
+from kag.changelog.columns import legend
 from kag.changelog.parts import FILES_SHOWN, parts_of
 from kag.changelog.table import Choice, Row, table
+from kag.errors import UserError
 from kag.server.faults import Fault
+from kag.server.page.responses import moved
 from kag.server.page.site import Shelf, Site
 from kag.server.page.templates import path_of
 from kag.server.page.visit import Visit
+from kag.server.rights import Act, Thing, ask, refusal
+from kag.server.store import updated
+from kag.server.tables import projects
+from kag.text import printable
+from kag.view.metrics import canonical, chosen
 
 SHOWN = 250
 """Rows that are shown unless all are asked for."""
+
+MOST_METRICS = 8
+"""Metrics that a project keeps."""
 
 
 def changelog(site: Site, visit: Visit) -> Response:
@@ -29,7 +40,8 @@ def changelog(site: Site, visit: Visit) -> Response:
     with site.store.read() as connection:
         shelf = Shelf.of(site, connection, visit)
         ledger = shelf.ledger()
-        siblings = shelf.watched.diagnoses.siblings(connection, ledger)
+        counted = shelf.counted(ledger)
+        siblings = shelf.watched.diagnoses.siblings(connection, ledger, counted.metrics)
     words, found = ledger.words(), table(siblings, choice)
     first = 0 if visit.query.get("all") else max(0, len(found) - SHOWN)
     rows = [_shown(row, shelf, words) for row in reversed(found[first:])]
@@ -40,11 +52,41 @@ def changelog(site: Site, visit: Visit) -> Response:
         section="changelog",
         rows=rows,
         total=len(found),
+        headings=[printable(metric.heading) for metric in counted.metrics],
+        legend=legend(counted.metrics),
+        trouble=counted.trouble,
+        asked=shelf.row["changelog_metrics"] or "",
+        may_ask=refusal(visit.key, Act.MAKE, _thing(shelf.names)) is None,
         everything=f"?{urlencode({**visit.query, 'all': 1})}" if first else None,
         given={name: visit.query.get(name, "") for name in ("since", "until", "tag", "sweep")},
         tags=sorted({tag for record in ledger.records.values() for tag in record.tags}),
         sweeps=sorted({record.sweep for record in ledger.records.values() if record.sweep}),
     )
+
+
+def set_metrics(site: Site, visit: Visit) -> Response:
+    """Keep which metrics the change log shows, a line each; none where kag is to choose.
+
+    Raises:
+        Fault: there are too many, no run has one of them, or the key may not.
+    """
+    lines = [line.strip() for line in visit.form.get("metrics", "").splitlines()]
+    words = list(dict.fromkeys(canonical(line) for line in lines if line))
+    if len(words) > MOST_METRICS:
+        raise Fault(f"a change log shows at most {MOST_METRICS} metrics")
+    with site.store.write() as connection:
+        shelf = Shelf.of(site, connection, visit)
+        ask(visit.key, Act.MAKE, _thing(shelf.names))
+        try:
+            chosen(shelf.ledger().records.values(), words)
+        except UserError as error:
+            raise Fault(str(error)) from error
+        updated(connection, projects, shelf.row["id"], {"changelog_metrics": "\n".join(words) or None})
+    return moved(site.address(*shelf.names, "changelog"))
+
+
+def _thing(project: tuple[str, str]) -> Thing:
+    return Thing("the change log of this project", project)
 
 
 def _choice(visit: Visit) -> Choice:

@@ -7,16 +7,21 @@ from typing import Any
 
 from starlette.responses import Response
 
-from kag.compare.comparison import not_comparable
+from kag.changelog.diagnose import values_side_by_side
+from kag.changelog.logged import Logged
+from kag.compare.comparison import in_doubt, not_comparable
 from kag.report.compare import compare_figures
+from kag.report.curves import overlaid
 from kag.report.figure import Figure
 from kag.server.faults import Fault
-from kag.server.page.curves import drawn, overlaid
+from kag.server.page.drawn import drawn
 from kag.server.page.held import Held
 from kag.server.page.records import epochs_of, history
 from kag.server.page.site import Shelf, Site
 from kag.server.page.visit import Visit
+from kag.track.record import RunRecord
 from kag.view.changes import differing_settings
+from kag.view.metrics import Metric
 from kag.view.results import measured_column, side_by_side
 from kag.view.words import labels
 
@@ -40,6 +45,9 @@ def compare(site: Site, visit: Visit) -> Response:
         rows = [history(connection, run) for run in chosen]
     ledger = shelf.ledger()
     records = [ledger.record(run) for run in chosen]
+    metrics = shelf.counted(ledger).metrics
+    histories = map(epochs_of, chosen, rows)
+    logged = [Logged(record, history, metrics) for record, history in zip(records, histories, strict=True)]
     called = labels(records, [run.short for run in chosen])
     return site.page(
         "compare.html",
@@ -49,14 +57,22 @@ def compare(site: Site, visit: Visit) -> Response:
         chosen=chosen,
         labels=called,
         others=[run for run in reversed(shelf.runs) if run not in chosen],
-        results={
-            key: measured_column(key, [one.value if one else None for one in found])
-            for key, found in side_by_side(records).items()
-        },
+        results=_typed(records, metrics) | values_side_by_side(logged),
         settings=dict(differing_settings(records)),
         not_comparable=not_comparable(records),
+        doubt=in_doubt(records),
         figures=[drawn(figure) for figure in _figures(chosen, dict(zip(called, rows, strict=True)))],
     )
+
+
+def _typed(records: Sequence[RunRecord], metrics: Sequence[Metric]) -> dict[str, tuple[str, ...]]:
+    """Results of the delivered weights, those left out that count as metrics of other programs."""
+    told = {metric.name for metric in metrics if metric.value != "delivered"}
+    return {
+        key: measured_column(key, [one.value if one else None for one in found])
+        for key, found in side_by_side(records).items()
+        if key not in told
+    }
 
 
 def _figures(chosen: Sequence[Held], logged: Mapping[str, Sequence[dict[str, Any]]]) -> Sequence[Figure]:

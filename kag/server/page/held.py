@@ -18,17 +18,18 @@ from pydantic_core import from_json
 from sqlalchemy import Connection, RowMapping, select
 
 from kag.errors import RecordError
-from kag.number import is_sound, sound_json
+from kag.number import is_sound, number, sound_json
 from kag.server.context import Patience
+from kag.server.page.beside import Beside, ProjectBeside
 from kag.server.runs import WITH_SWEEP
 from kag.server.store import all_rows
 from kag.server.tables import projects, runs
 from kag.spec.flat import flatten
-from kag.track.mirror import END_KEY, START_KEY, Mirrored, record_of, short_name
-from kag.track.record import RunRecord, Scalar, Status
+from kag.track.folder import short_name
+from kag.track.mirror import record_of
+from kag.track.mirrored import END_KEY, INTERNAL, START_KEY, Mirrored
+from kag.track.record import Declared, RunRecord, Scalar, Status
 from kag.track.wandb_api import STATUS
-
-_INTERNAL = ("_wandb", "wandb_version", START_KEY)
 
 
 def parsed(text: str) -> Any:
@@ -42,6 +43,9 @@ class Held:
 
     row: RowMapping
     state: str
+    beside: Beside
+    objective: Declared | None
+    """What its sweep is after."""
 
     @property
     def number(self) -> int:
@@ -73,10 +77,15 @@ class Held:
         """Whether it may still log."""
         return self.state in ("running", "pending")
 
-    @property
+    @cached_property
     def seconds(self) -> float:
-        """From its start to its last sign of life."""
-        return float(self.row["heartbeat_at"] - self.row["created_at"])
+        """How long it was under way: from its start to its last sign of life.
+
+        A client that ended in order says how long it ran, the time between its attempts left out.
+        """
+        span, own = float(self.row["heartbeat_at"] - self.row["created_at"]), self.mirrored.summary.get("_wandb")
+        ran = number(own.get("runtime")) if isinstance(own, dict) and self.row["exit_code"] is not None else None
+        return span if ran is None else min(span, max(ran, 0.0))
 
     @cached_property
     def tags(self) -> list[str]:
@@ -95,17 +104,25 @@ class Held:
             display_name=self.title,
             start=datetime.fromtimestamp(int(self.row["created_at"]), UTC),
             status=STATUS.get(self.state, Status.RUNNING),
-            config={key: value for key, value in config.items() if key not in _INTERNAL[:2]},
+            config=config,
             summary=parsed(self.row["summary"]),
             tags=tuple(self.tags),
             notes=self.row["notes"] or "",
             sweep=self.row["sweep_name"],
+            heard=datetime.fromtimestamp(int(self.row["heartbeat_at"]), UTC),
+            exit_code=self.row["exit_code"],
+            group=self.row["group_name"] or None,
+            job_type=self.row["job_type"] or None,
+            commit=self.row["commit"] or None,
+            has_patch=self.beside.has_patch,
+            used=self.beside.used,
+            objective=self.objective,
         )
 
     @cached_property
     def config(self) -> dict[str, Scalar]:
         """Settings by dotted key."""
-        return flatten({key: value for key, value in self.mirrored.config.items() if key not in _INTERNAL})
+        return flatten({key: value for key, value in self.mirrored.config.items() if key not in INTERNAL})
 
     @cached_property
     def summary(self) -> dict[str, Scalar]:
@@ -130,6 +147,11 @@ class Held:
         except RecordError as error:
             bare = replace(self.mirrored, config=_without(self.mirrored.config), summary=self.summary)
             return record_of(bare), error.what
+
+
+def _held(row: RowMapping, beside: ProjectBeside) -> Held:
+    objective = beside.objectives.get(row["sweep_name"])
+    return Held(row, row["state"], beside.runs.get(row["id"], Beside()), objective)
 
 
 def _without(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -181,7 +203,8 @@ class Project:
             there = set(connection.execute(select(runs.c.id).where(ours)).scalars())
             held = {number: held[number] for number in held.keys() & there}
         fresh = all_rows(connection, WITH_SWEEP.where(ours, runs.c.changed > self._known.seq))
-        held |= {row["id"]: Held(row, row["state"]) for row in fresh}
+        beside = ProjectBeside.read(connection, self.number, since=self._known.seq)
+        held |= {row["id"]: _held(row, beside) for row in fresh}
         return sorted(held.values(), key=lambda run: (run.row["created_at"], run.number))
 
     def _now(self, run: Held, now: float) -> Held:

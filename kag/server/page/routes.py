@@ -32,6 +32,7 @@ POST = {
     "/logout": access.log_out,
     "/{entity}/{project}/runs/{word}/notes": run_page.write_notes,
     "/{entity}/{project}/sweeps/{word}/state": sweep_pages.set_state,
+    "/{entity}/{project}/changelog/metrics": changelog_page.set_metrics,
 }
 
 

@@ -8,13 +8,16 @@ from typing import Any
 
 from starlette.responses import Response
 
-from kag.changelog.diagnose import diagnose
+from kag.changelog.diagnose import diagnose, values_of
+from kag.changelog.logged import Logged
+from kag.compare.comparison import against_parent
+from kag.report.curves import curves
 from kag.report.figure import Figure, as_json
 from kag.report.lineage import lineage_figure
 from kag.report.run_figures import run_figures
 from kag.server.faults import Fault, NotFound
 from kag.server.files import run_files
-from kag.server.page.curves import curves, drawn
+from kag.server.page.drawn import drawn
 from kag.server.page.held import Held
 from kag.server.page.records import epochs_of, history
 from kag.server.page.responses import data, moved, nothing_new
@@ -25,8 +28,9 @@ from kag.server.rights import Act, ask
 from kag.server.runs import edit_run, find_run, tail
 from kag.server.tables import OUTPUT
 from kag.server.things import run_thing
-from kag.track.record import Result, RunRecord
-from kag.view.changes import change_texts, diff
+from kag.track.record import RunRecord
+from kag.track.result import Result
+from kag.view.changes import change_texts
 from kag.view.results import Measured, by_file, by_weights, metrics_of
 
 LOG_LINES = 200
@@ -55,10 +59,10 @@ def run(site: Site, visit: Visit) -> Response:
         record=record,
         parent=parent,
         parent_run=ledger.runs[parent.id] if parent else None,
-        changes={one.key: change_texts(one) for one in diff(parent, record)} if parent else {},
+        changes={one.key: change_texts(one) for one in against_parent(parent, record).settings} if parent else {},
         files=files,
         notes_digest=_digest(found.row["notes"] or ""),
-        facts=site.text("facts.html", run=found, record=record),
+        facts=site.text("facts.html", run=found, record=record, values={}),
         results=_results(site, found, record),
     )
 
@@ -73,12 +77,14 @@ def course(site: Site, visit: Visit) -> Response:
             return nothing_new()
         rows = history(connection, found)
         log = tail(connection, found.number, OUTPUT, LOG_LINES)
-    record = shelf.ledger().record(found)
+    ledger = shelf.ledger()
+    record = ledger.record(found)
+    values = values_of(Logged(record, epochs_of(found, rows), shelf.counted(ledger).metrics))
     return data(
         {
             "seen": version,
             "state": found.state,
-            "facts": site.text("facts.html", run=found, record=record),
+            "facts": site.text("facts.html", run=found, record=record, values=values),
             "results": _results(site, found, record),
             "log": "".join(line if line.endswith("\n") else f"{line}\n" for line in log),
             "rows": len(rows),
@@ -93,7 +99,8 @@ def findings(site: Site, visit: Visit) -> Response:
         shelf = Shelf.of(site, connection, visit)
         found = shelf.run(visit.word)
         ledger = shelf.ledger()
-        siblings = shelf.watched.diagnoses.siblings(connection, ledger)
+        metrics = shelf.counted(ledger).metrics
+        siblings = shelf.watched.diagnoses.siblings(connection, ledger, metrics)
     record = ledger.record(found)
     said = diagnose(siblings.by_id[record.id], siblings)
     graph = lineage_figure(ledger.records.values(), record.id, lambda one: shelf.address(ledger.runs[one]))

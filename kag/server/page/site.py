@@ -23,7 +23,7 @@ from kag.server.links import Links
 from kag.server.page.assets import Assets
 from kag.server.page.held import Held, Known, Project
 from kag.server.page.news import News
-from kag.server.page.records import Diagnoses, Ledger
+from kag.server.page.records import Counted, Diagnoses, Ledger, counted
 from kag.server.page.responses import html
 from kag.server.page.session import Sessions
 from kag.server.page.templates import environment, path_of
@@ -173,3 +173,7 @@ class Shelf:
     def ledger(self) -> Ledger:
         """Its runs with their records."""
         return Ledger.of(self.runs)
+
+    def counted(self, ledger: Ledger) -> Counted:
+        """The metrics that count."""
+        return counted(ledger.records.values(), self.row["changelog_metrics"])

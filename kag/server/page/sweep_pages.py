@@ -10,10 +10,11 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping, select
 from starlette.responses import Response
 
+from kag.compare.comparison import not_comparable
 from kag.report.sweep_figures import sweep_figures
 from kag.server.audit import note
 from kag.server.faults import Fault, needed
-from kag.server.page.curves import drawn
+from kag.server.page.drawn import drawn
 from kag.server.page.responses import data, moved, nothing_new
 from kag.server.page.site import Shelf, Site
 from kag.server.page.visit import Visit
@@ -133,6 +134,7 @@ def _progress(shelf: Shelf, row: RowMapping, parsed: Sweep, tried: Sequence[Tria
     wanted = [count for count in (parsed.size(), parsed.run_cap) if count is not None]
     top = best(parsed, tried)
     known = {run.name: run for run in shelf.runs}
+    judged = [trial.run for trial in tried if trial.run is not None and trial.result is not None]
     return {
         "state": row["state"],
         "counts": Counter(trial.state.value for trial in tried),
@@ -143,6 +145,7 @@ def _progress(shelf: Shelf, row: RowMapping, parsed: Sweep, tried: Sequence[Tria
         "best": top,
         "best_link": shelf.address(known[top.run]) if top and top.run in known else None,
         "varied": list(parsed.varied()),
+        "not_comparable": not_comparable([known[one].record for one in judged if one in known]),
     }
 
 

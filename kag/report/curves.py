@@ -8,11 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from kag.number import number
-from kag.report.figure import Chart, Figure, Line, as_json
-from kag.report.thin import thinned
-
-POINTS = 800
-"""Points that a curve has in a browser."""
+from kag.report.figure import Chart, Line
 
 LINES = 6
 """Curves in one chart, of keys such as `train/loss` and `val/loss`."""
@@ -73,8 +69,3 @@ def _numbers(row: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, fl
             yield from _numbers(value, f"{prefix}{key}.")
         elif (found := number(value)) is not None:
             yield f"{prefix}{key}", found
-
-
-def drawn(figure: Figure) -> dict[str, Any]:
-    """A figure for a script, with as many points as a screen can show."""
-    return as_json(thinned(figure, POINTS))

@@ -1,0 +1,240 @@
+"""`Siblings`: all runs of a source, with what rules ask of the others."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from functools import cached_property, partial
+
+from kag.changelog.entry import Entry
+from kag.changelog.repository import Between, NotKnown
+from kag.compare.comparison import Comparison, against_parent, compare
+from kag.compare.highest import highest_before
+from kag.errors import RecordError
+from kag.track.evaluations import Look
+from kag.track.past import attempts
+from kag.track.record import RunRecord
+from kag.track.result import ExternalEvaluation
+from kag.view.changes import seed_alone, settings_of
+from kag.view.metrics import OWN, VAL, Metric
+from kag.view.results import headline
+from kag.view.words import NamedRuns
+
+
+@dataclass(frozen=True)
+class Siblings:
+    """Every run of a source in the order of start time, then id."""
+
+    entries: Sequence[Entry] = ()
+    fixes: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    """(commit, file) -> the next commit that touched the file, as far as later runs reach."""
+    broken: Sequence[RecordError] = ()
+    """What is wrong with the runs that are left out."""
+    between: Between | NotKnown = field(default_factory=Between)
+    """The commits between those that runs stand on, or why git cannot say."""
+    metrics: Sequence[Metric] = OWN
+    """Those that count."""
+    told_files: Mapping[str, str] = field(default_factory=dict)
+    """Of other programs: run id -> what a document says of the files that were touched."""
+
+    @cached_property
+    def by_id(self) -> dict[str, Entry]:
+        """Entry of a run id."""
+        return {entry.id: entry for entry in self.entries}
+
+    def find(self, word: str | None, *, before: Entry | None = None) -> Entry | None:
+        """The run that a word names: its id, or the newest run of that name.
+
+        Args:
+            before: where a name could mean this run or a later one, an earlier one is meant.
+        """
+        if word is None:
+            return None
+        found = self._named.meant(word, before=before.record if before else None)
+        return self.by_id[found.id] if found else None
+
+    def current_parent(self, entry: Entry) -> Entry | None:
+        """The run that this one is compared with, whatever became of it since; see `NamedRuns.parent`."""
+        found = self._named.parent(entry.record)
+        return self.by_id[found.id] if found else None
+
+    def judged_by(self, entry: Entry) -> Metric | None:
+        """The metric by which a run stands above or below others of its kind: the first of which a goal is known."""
+        return self._judged_by[entry.record.is_foreign]
+
+    def parent(self, entry: Entry) -> Entry | None:
+        """The run that this one is compared with, as it stood when this one began, if it is known."""
+        parent = self.current_parent(entry)
+        return parent.as_of(entry.record.start) if parent else None
+
+    def against_parent(self, entry: Entry) -> Comparison | None:
+        """A run beside its parent; None if that is not known."""
+        if entry.id not in self._against_parent:
+            parent = self.current_parent(entry)
+            self._against_parent[entry.id] = against_parent(parent.record, entry.record) if parent else None
+        return self._against_parent[entry.id]
+
+    def best_before(self, entry: Entry, metric: Metric = VAL) -> Entry | None:
+        """The run with the highest value (by its goal the lowest) so far on the same data, as it stood when this run's
+        number came about.
+        """
+        if metric not in self._bests:
+            self._bests[metric] = highest_before([one.record for one in self.entries], partial(self._height, metric))
+        record = self._bests[metric][entry.id]
+        return replace(self.by_id[record.id], record=record) if record else None
+
+    def highest_so_far(self, entry: Entry) -> bool:
+        """Whether no earlier run reached its value, by the goal of the metric that it is judged by.
+
+        Of another program's run, one that differs from the highest before in nothing but the seed is none.
+        """
+        metric = self.judged_by(entry)
+        value = entry.measured(metric) if metric else None
+        before = self.best_before(entry, metric) if metric else None
+        if metric is None or value is None or before is None:
+            return value is not None
+        highest = before.measured(metric)
+        if highest is not None and not metric.better(value, highest):
+            return False
+        return not (entry.record.is_foreign and seed_alone(compare(before.record, entry.record).settings))
+
+    def against(self, entry: Entry) -> str:
+        """Words for the run that this one is compared with, where it names no parent itself; else empty."""
+        before = self._named.run_before(entry.record)
+        if before is None:
+            return ""
+        grouped = before.group is not None and before.group == entry.record.group
+        return "the run before in its group" if grouped else "the run before"
+
+    def alike(self, entry: Entry, *, but_seed: bool, most: int) -> Sequence[Entry]:
+        """Runs of other programs before this one with the same settings, the newest first.
+
+        Args:
+            entry: the run.
+            but_seed: another seed is the same.
+            most: how many at most.
+        """
+        same, place = self._alike[but_seed].get(entry.id, ((), 0))
+        return same[max(0, place - most) : place][::-1]
+
+    def of_weights(self, digest: str) -> Entry | None:
+        """The first run that holds weights with this digest, or held them before it was resumed."""
+        return self._by_weights.get(digest)
+
+    def same_test(self, entry: Entry) -> Sequence[Entry]:
+        """Runs, this one included, whose test AUPRC was the same number when this one began, in order."""
+        value, begun = entry.value("test"), entry.record.start
+        alike = self._by_test.get(value, ())
+        return [one for one in alike if one.id == entry.id or one.as_of(begun).value("test") == value]
+
+    def looks(self, evaluation: ExternalEvaluation) -> int:
+        """How many different weights had been evaluated on the same data when this was done, its own included."""
+        looks = self._looks.get(Look.of(evaluation).data_digest, ())
+        return len({weights for when, weights in looks if when <= evaluation.when})
+
+    def listed_before(self, entry: Entry) -> Entry | None:
+        """The run that started last among those that a hand-kept log lists above this one."""
+        return self._listed_before.get(entry.id)
+
+    def origins(self, entry: Entry) -> set[str]:
+        """Ids of all runs that its weights came from, over any number of steps; known or not."""
+        found: set[str] = set()
+        waiting = [entry]
+        while waiting:
+            run = waiting.pop()
+            for source in run.record.made_from:
+                known = self.find(source.run, before=run)
+                name = known.id if known else source.run
+                if name not in found:
+                    found.add(name)
+                    waiting += [known] if known else []
+        return found
+
+    @cached_property
+    def _named(self) -> NamedRuns:
+        return NamedRuns(entry.record for entry in self.entries)
+
+    @cached_property
+    def _against_parent(self) -> dict[str, Comparison | None]:
+        """What `against_parent` has worked out so far; several rules ask for the same."""
+        return {}
+
+    @cached_property
+    def _bests(self) -> dict[Metric, dict[str, RunRecord | None]]:
+        """What `best_before` has worked out so far, by metric."""
+        return {}
+
+    def _height(self, metric: Metric, record: RunRecord) -> float | None:
+        """What stands for a run, the better the higher."""
+        value = replace(self.by_id[record.id], record=record).measured(metric)
+        return -value if value is not None and metric.goal == "min" else value
+
+    @cached_property
+    def _judged_by(self) -> dict[bool, Metric | None]:
+        """By whether a run is of another program."""
+        goals = [metric for metric in self.metrics if metric.goal]
+        kinds = {kind: [one for one in self.entries if one.record.is_foreign is kind] for kind in (False, True)}
+        return {
+            kind: next((one for one in goals if any(entry.measured(one) is not None for entry in entries)), None)
+            for kind, entries in kinds.items()
+        }
+
+    @cached_property
+    def _alike(self) -> dict[bool, dict[str, tuple[Sequence[Entry], int]]]:
+        """By whether another seed is the same: run id -> the runs of these settings in order, and its place in them."""
+        found: dict[bool, dict[str, tuple[Sequence[Entry], int]]] = {False: {}, True: {}}
+        for but_seed, places in found.items():
+            groups: dict[object, list[Entry]] = {}
+            for entry in (one for one in self.entries if one.record.is_foreign and one.record.config):
+                group = groups.setdefault(settings_of(entry.record, but_seed=but_seed), [])
+                places[entry.id] = group, len(group)
+                group.append(entry)
+        return found
+
+    @cached_property
+    def _by_weights(self) -> dict[str, Entry]:
+        found: dict[str, Entry] = {}
+        for entry in self.entries:
+            for checkpoint in (one for _, record in attempts(entry.record) for one in record.checkpoints.values()):
+                found.setdefault(checkpoint.weights_digest, entry)
+        return found
+
+    @cached_property
+    def _by_test(self) -> Mapping[float | None, Sequence[Entry]]:
+        """Test AUPRC -> the runs that have it, or had it before they were resumed."""
+        found: defaultdict[float | None, list[Entry]] = defaultdict(list)
+        for entry in self.entries:
+            results = (headline(record, "test") for _, record in attempts(entry.record))
+            for value in {result.value for result in results if result is not None}:
+                found[value].append(entry)
+        return found
+
+    @cached_property
+    def _looks(self) -> dict[str | None, list[tuple[datetime, str | None]]]:
+        found: dict[str | None, list[tuple[datetime, str | None]]] = {}
+        for evaluation in (one for entry in self.entries for one in entry.record.evaluations):
+            look = Look.of(evaluation)
+            found.setdefault(look.data_digest, []).append((evaluation.when, look.weights_digest))
+        return found
+
+    @cached_property
+    def _listed_before(self) -> dict[str, Entry]:
+        listed = sorted(
+            (entry for entry in self.entries if entry.record.stated and entry.record.stated.row),
+            key=lambda entry: (entry.record.stated and entry.record.stated.row) or 0,
+        )
+        found: dict[str, Entry] = {}
+        latest: Entry | None = None
+        for entry in listed:
+            if latest is not None:
+                found[entry.id] = latest
+            if latest is None or started(entry) > started(latest):
+                latest = entry
+        return found
+
+
+def started(entry: Entry) -> datetime:
+    """Start of a run."""
+    return entry.record.start

@@ -1,0 +1,57 @@
+"""Measured numbers of a run, each with the weights and the data that it belongs to."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from kag.names import Kind, Part
+from kag.track.value import Moment, Number, Value
+
+
+class Result(Value):
+    """One number, and the weights and data it belongs to."""
+
+    split: Part
+    """`all` where a file without splits was evaluated."""
+    metric: str
+    """A name of `kag.names.METRICS`."""
+    value: Number
+    ci_low: float | None = None
+    ci_high: float | None = None
+    weights: Kind | None
+    """What kind of weights, or None where a hand-kept log does not say."""
+    weights_digest: str | None = None
+    """SHA-256 of the weights, or None where a hand-kept log does not say."""
+    data_digest: str | None = None
+    epoch: int | None = None
+    """Epoch of the weights, counted from 0."""
+    selected_on: str | None = None
+    """What chose these weights: `val/auprc`, `last`, `given`, or None if unknown."""
+    delivered: bool = False
+    """Whether these are the weights that the run hands on."""
+
+
+class ExternalEvaluation(Value):
+    """What weights of the run score on a file that the run did not have: one look at it."""
+
+    file: str
+    """Name of the file, without its folder."""
+    when: Moment
+    results: tuple[Result, ...] = Field(min_length=1)
+    """Of one set of weights on one split (or all rows), at the threshold of the run's own val; none is `delivered`."""
+
+
+class Scored(Value):
+    """What weights score on val, and their digest."""
+
+    auprc: Number
+    weights_digest: str
+
+
+class Candidate(Value):
+    """A blend among which val chose."""
+
+    ratios: tuple[float, ...]
+    plain: Scored
+    recomputed: Scored | None = None
+    """With normalisation statistics recomputed; None for a network without BatchNorm."""
