@@ -28,6 +28,8 @@ _DIGITS = re.compile(r"\d{308}")
 
 def number(value: Any) -> float | None:
     """The number that a value of JSON is, NaN and infinities by their words; None for what is none."""
+    if type(value) is float:  # nearly all of them are, and a project has millions
+        return value
     if isinstance(value, str):
         return WORDS.get(value)
     if isinstance(value, bool) or not isinstance(value, (int, float)):

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from functools import partial
-from multiprocessing import get_context
 
-from kag.changelog.cache import Item, Version, keep_items, read_items, version_of
+from kag.changelog.cache import Item, keep_items, read_items, version_of
 from kag.changelog.diagnose import entry_of
 from kag.changelog.entry import Entry
+from kag.changelog.histories import items_of, made_with
 from kag.changelog.logged import Logged
 from kag.changelog.repository import Between, NotKnown, Repository
 from kag.changelog.rules.ending import broken_file
@@ -20,16 +17,9 @@ from kag.changelog.touched import with_touched
 from kag.errors import RecordError
 from kag.track.folder import RunFolder
 from kag.track.folders import FolderSource
-from kag.track.hold import as_it_stands
 from kag.track.record import RunRecord
 from kag.track.source import RunSource
 from kag.view.metrics import Metric, chosen
-
-FEWEST_RUNS = 250
-"""Unread runs that are worth a process."""
-
-CHUNK = 50
-"""Runs that a process takes at a time."""
 
 
 def collect(source: RunSource, repository: Repository | None = None, asked: Sequence[str] = ()) -> Siblings:
@@ -83,10 +73,10 @@ def _of_folders(
     known = {
         one.id: before[one.id]
         for one in records
-        if one.id in before and before[one.id].fits(one, versions[one.id], _made_with(one, metrics))
+        if one.id in before and before[one.id].fits(one, versions[one.id], made_with(one, metrics))
     }
     unread = [run for run in folders if run not in known]
-    found = _read([folders[run] for run in unread], [versions[run] for run in unread], metrics)
+    found = items_of([folders[run] for run in unread], [versions[run] for run in unread], metrics)
     fresh = dict(zip(unread, found, strict=True))
     read = known | fresh
     for record in records:
@@ -103,41 +93,6 @@ def _entry(record: RunRecord, item: Item | RecordError, folder: RunFolder) -> En
         return Entry(record, item.course, item.findings, folder.notes(), item.former, item.courses)
     except RecordError as error:
         return error
-
-
-def _read(
-    folders: Sequence[RunFolder], versions: Sequence[Version], metrics: Sequence[Metric]
-) -> Iterator[Item | RecordError]:
-    """Read records and histories and ask the rules, in several processes where there are many."""
-    processes = min(len(os.sched_getaffinity(0)), len(folders) // FEWEST_RUNS)
-    item = partial(_item, metrics)
-    if processes < 2:
-        yield from map(item, folders, versions)
-        return
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-        yield from pool.map(item, folders, versions, chunksize=CHUNK)
-
-
-def _item(metrics: Sequence[Metric], folder: RunFolder, version: Version) -> Item | RecordError:
-    try:
-        record = as_it_stands(folder, folder.read_record())
-        entry = entry_of(Logged(record, folder.history(), metrics))
-    except RecordError as error:
-        return error
-    return Item(
-        version=version,
-        status=record.status,
-        metrics=_made_with(record, metrics),
-        course=entry.course,
-        courses=dict(entry.courses),
-        findings=entry.findings,
-        former=entry.former,
-    )
-
-
-def _made_with(record: RunRecord, metrics: Sequence[Metric]) -> str:
-    """What an entry depends on beside the files of its run; of kag's own runs the same is said whatever counts."""
-    return repr(metrics) if record.is_foreign else ""
 
 
 def _looked_up(records: Sequence[RunRecord], repository: Repository) -> Between | NotKnown:

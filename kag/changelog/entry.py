@@ -9,13 +9,13 @@ from datetime import datetime
 from functools import cached_property
 
 from kag.finding import Finding
-from kag.names import SPLITS
+from kag.names import evaluation
 from kag.track.past import as_of
 from kag.track.record import RunRecord
 from kag.track.result import Result
 from kag.track.stated import Course
 from kag.view.metrics import Metric, held
-from kag.view.results import headline
+from kag.view.results import delivered, finite
 
 _AVERAGE = ("val", "auprc", "averaged")
 
@@ -52,7 +52,7 @@ class Entry:
 
         None if it was not measured or is no number.
         """
-        return self._auprc.get(split)
+        return finite(self._delivered.get(evaluation(split, "auprc")))
 
     def value(self, split: str) -> float | None:
         """The number of `auprc`, or None."""
@@ -64,7 +64,7 @@ class Entry:
 
         Where no history tells the best value, the one that W&B holds stands for it.
         """
-        if metric.value == "delivered" and (result := headline(self.record, *metric.name.split("/", 1))):
+        if metric.value == "delivered" and (result := finite(self._delivered.get(metric.name))):
             return result.value
         course = self.courses.get(metric.name, Course())
         known = held(self.record, metric)
@@ -79,5 +79,5 @@ class Entry:
         return next((one for one in found if math.isfinite(one.value)), None)
 
     @cached_property
-    def _auprc(self) -> dict[str, Result | None]:
-        return {split: headline(self.record, split) for split in SPLITS}
+    def _delivered(self) -> Mapping[str, Result]:
+        return delivered(self.record)

@@ -74,6 +74,11 @@ class Logged:
         """What a metric is told by: epochs, unless W&B's steps are known and each value has not an epoch of its own."""
         if not self.rows or names.STEP not in self.rows[0]:
             return "epoch"
+        if key not in self._units:
+            self._units[key] = self._unit(key)
+        return self._units[key]
+
+    def _unit(self, key: str) -> Literal["epoch", "step"]:
         epochs = [row.get(names.EPOCH, math.nan) for row in self.rows if key in row]
         whole = all(epoch == math.floor(epoch) for epoch in epochs if math.isfinite(epoch))
         rising = all(before < after for before, after in pairwise([-math.inf, *epochs]))
@@ -88,9 +93,12 @@ class Logged:
     def series(self, key: str) -> tuple[list[int], list[float]]:
         """Epochs (or steps) and values of a metric, those left out where it is missing or not finite."""
         if key not in self._series:
-            axis = self._axis(key)
-            rows = ((count(row.get(axis)), row[key]) for row in self.rows if key in row)
-            pairs = [(place, value) for place, value in rows if place is not None and math.isfinite(value)]
+            rows = self.rows if any(key in row for row in self.rows) else ()
+            pairs = [
+                (place, row[key])
+                for place, row in zip(self._places(key) if rows else (), rows, strict=True)
+                if key in row and place is not None and math.isfinite(row[key])
+            ]
             self._series[key] = [place for place, _ in pairs], [value for _, value in pairs]
         return self._series[key]
 
@@ -148,6 +156,23 @@ class Logged:
 
     def _axis(self, key: str) -> str:
         return names.STEP if self.unit(key) == "step" else names.EPOCH
+
+    def _places(self, key: str) -> Sequence[int | None]:
+        """The epoch (or step) of every row, by which a metric is told."""
+        axis = self._axis(key)
+        if axis not in self._axes:
+            self._axes[axis] = [count(row.get(axis)) for row in self.rows]
+        return self._axes[axis]
+
+    @cached_property
+    def _units(self) -> dict[str, Literal["epoch", "step"]]:
+        """What `unit` has worked out so far."""
+        return {}
+
+    @cached_property
+    def _axes(self) -> dict[str, Sequence[int | None]]:
+        """What `_places` has worked out so far; all metrics of a run share one or two axes."""
+        return {}
 
     def _mean(self, when: Literal["start", "end"], key: str) -> float | None:
         if thirds := self.thirds(key):

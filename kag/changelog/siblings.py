@@ -168,7 +168,8 @@ class Siblings:
 
     def _height(self, metric: Metric, record: RunRecord) -> float | None:
         """What stands for a run, the better the higher."""
-        value = replace(self.by_id[record.id], record=record).measured(metric)
+        known = self.by_id[record.id]
+        value = (known if known.record is record else replace(known, record=record)).measured(metric)
         return -value if value is not None and metric.goal == "min" else value
 
     @cached_property

@@ -6,19 +6,19 @@ report ask it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
-from kag.names import METRICS
+from kag.names import METRICS, evaluation
 from kag.stats.interval import Interval
 from kag.text import digest
 from kag.track.past import as_of
 from kag.track.record import Change, RunRecord
 from kag.track.result import Result
 from kag.view.changes import diff
-from kag.view.results import headline
+from kag.view.results import delivered, finite
 
 COMPARED = ("val", "test")
 
@@ -86,7 +86,7 @@ class Comparison:
 
     def difference(self, split: str, metric: str = "auprc") -> Difference | None:
         """A number that both have; None where one lacks it or they are not comparable."""
-        before, after = headline(self.before, split, metric), headline(self.after, split, metric)
+        before, after = (finite(one.get(evaluation(split, metric))) for one in self._delivered)
         if before is None or after is None or self.reason is not None:
             return None
         return Difference(split, metric, before, after)
@@ -96,6 +96,11 @@ class Comparison:
         """Every number that both have, val first; none if they are not comparable."""
         pairs = ((split, metric) for split in COMPARED for metric in METRICS)
         return tuple(found for pair in pairs if (found := self.difference(*pair)) is not None)
+
+    @cached_property
+    def _delivered(self) -> tuple[Mapping[str, Result], Mapping[str, Result]]:
+        """The numbers of both; several rules ask for one after another."""
+        return delivered(self.before), delivered(self.after)
 
     def _is_unsure(self, key: str) -> bool:
         """Whether a key is one of them, inside one of them, or has one of them inside."""

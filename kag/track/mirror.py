@@ -77,7 +77,7 @@ def in_order(pairs: Iterable[Pair]) -> dict[str, Pair]:
     found: dict[str, Pair] = {}
     for record, run in sorted(pairs, key=lambda pair: (pair[0].start, pair[0].id, pair[1].wandb_id)):
         distinct = f"{record.id}-{run.wandb_id}" if record.id in found else record.id
-        found[distinct] = (record.model_copy(update={"id": distinct}), run)
+        found[distinct] = (record if distinct == record.id else record.model_copy(update={"id": distinct}), run)
     return {record.id: (record, found[record.id][1]) for record in linked(list(found.values()))}
 
 

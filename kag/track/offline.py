@@ -12,7 +12,7 @@ from typing import Any
 from kag.errors import RecordError
 from kag.names import STEP
 from kag.number import count
-from kag.track.attempts import Attempts, Message, path, tree
+from kag.track.attempts import Attempts, Message, row
 from kag.track.mirror import known_runs
 from kag.track.mirrored import Mirrored
 from kag.track.source import Found, WholeSource
@@ -72,11 +72,18 @@ def _rows(files: Mapping[str, Sequence[Path]], wandb_id: str, asked: frozenset[s
         for record in _records(file, skipped=_SUMMARY + _OTHER):
             kind = record.WhichOneof("record_type")
             if kind == "history":
-                rows.append(tree({path(item): item.value_json for item in record.history.item}))
+                rows.append(_row(record, file))
             elif kind == "run" and (origin := record.run.branch_point.run) and origin not in asked:
                 before = rows if origin == wandb_id else _rows(files, origin, asked | {wandb_id})
-                rows = [row for row in before if (count(row.get(STEP)) or 0) <= record.run.branch_point.value]
+                rows = [one for one in before if (count(one.get(STEP)) or 0) <= record.run.branch_point.value]
     return rows
+
+
+def _row(record: Message, file: Path) -> Row:
+    try:
+        return row(record.history.item)
+    except ValueError as error:
+        raise RecordError(f"holds a value that cannot be read: {error}", where=str(file)) from None
 
 
 def _records(file: Path, *, skipped: bytes) -> Iterator[Message]:

@@ -7,16 +7,18 @@ import it where a run, a file or a server of W&B is at hand.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from google.protobuf.json_format import MessageToDict  # type: ignore[import-untyped]
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
-from wandb import Api
 from wandb.errors import Error
 from wandb.proto.wandb_internal_pb2 import Record  # type: ignore[attr-defined]
 from wandb.sdk import wandb_setup
 from wandb.sdk.lib.service.service_connection import WandbApiFailedError
 from wandb.sdk.mailbox import HandleAbandonedError, MailboxClosedError
+
+if TYPE_CHECKING:  # a third of the time that the client takes to load
+    from wandb import Api
 
 __all__ = ["LOST", "REFUSED", "DecodeError", "MessageToDict", "Record", "asked", "base_url"]
 

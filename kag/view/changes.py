@@ -84,8 +84,10 @@ def settings_of(record: RunRecord, *, but_seed: bool = False) -> frozenset[tuple
 
 def world_changes(before: World | None, after: World | None, settings: Iterable[Change]) -> tuple[Change, ...]:
     """Where two worlds differ, as far as both are known, and the differing settings do not say it already."""
+    if before is None or after is None:
+        return ()
     told = _follows(change.key for change in settings)
-    changes = changed_settings(_world(before), _world(after), partial=True)
+    changes = changed_settings(before.flat(), after.flat(), partial=True)
     return tuple(change for change in changes if change.key not in told)
 
 
@@ -196,6 +198,8 @@ def _follows(settings: Iterable[str]) -> set[str]:
 
 def _change(key: str, before: Value, after: Value) -> Change:
     """A change; a ramp is its text, in few digits where these tell both sides apart."""
+    if not isinstance(before, RampValue) and not isinstance(after, RampValue):
+        return Change(key=key, before=before, after=after)
     old, new = column((before, after))
     return Change(
         key=key,

@@ -63,8 +63,12 @@ def side_by_side(records: Sequence[RunRecord]) -> dict[str, list[Result | None]]
 
 def headline(record: RunRecord, split: str, metric: str = "auprc") -> Result | None:
     """The AUPRC, or another metric, that a run is judged by on a split; None if not measured or no number."""
-    found = [one for one in _handed_on(record) if one.split == split and one.metric == metric]
-    return found[-1] if found and math.isfinite(found[-1].value) else None
+    return finite(delivered(record).get(names.evaluation(split, metric)))
+
+
+def finite(result: Result | None) -> Result | None:
+    """A result whose value is a number; else None."""
+    return result if result is not None and math.isfinite(result.value) else None
 
 
 def measured(key: str, value: Scalar) -> str:
