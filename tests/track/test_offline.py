@@ -159,3 +159,17 @@ def test_a_run_that_begins_at_no_time_is_named_and_the_others_are_there(tmp_path
     (broken,) = found.broken
     assert "w2" in str(broken)
     assert "start" in str(broken)
+
+
+@pytest.mark.parametrize("values", [["0.1", "{"], ["1,2"], ['"a', 'b"'], ["[1", "2]"]])
+def test_a_logged_value_that_is_no_json_is_named_with_its_file(tmp_path: Path, values: list[str]) -> None:
+    file = File(tmp_path, "20251020_171910")
+    file.run()
+    file.row(loss=0.5)
+    part = file.add("history")
+    for number, value in enumerate(values):
+        part.item.add(key=f"m{number}", value_json=value)
+    path, source = file.write(), OfflineSource(tmp_path)
+    (record,) = source.records()
+    with pytest.raises(RecordError, match=f"{path}: holds a value that cannot be read"):
+        source.history(record.id)
