@@ -110,12 +110,12 @@ def _contents(found: Report, *, drawn: bool) -> list[bytes]:
 def _of_runs(source: RunSource, siblings: Siblings, words: list[str], place: str) -> Report:
     from kag.report.reading import read_runs
     from kag.report.sections import report_of_runs
-    from kag.view.words import choose
+    from kag.view.words import run_meant
 
-    known = [entry.id for entry in siblings.entries]
-    ids = [choose(_id_of(word), known, where=place) for word in words]
+    known = [entry.record for entry in siblings.entries]
+    ids = [run_meant(word, known, where=place).id for word in words]
     runs = read_runs(source, siblings, list(dict.fromkeys(ids)), lambda some: _shown(some, "runs"))
-    return report_of_runs(runs, [entry.record for entry in siblings.entries])
+    return report_of_runs(runs, known)
 
 
 def _of_sweep(source: RunSource, siblings: Siblings, identifier: str) -> Report:
@@ -127,11 +127,6 @@ def _of_sweep(source: RunSource, siblings: Siblings, identifier: str) -> Report:
     best = list(search_of(trials).results)[:BEST]
     runs = read_runs(source, siblings, best, lambda some: _shown(some, "runs"))
     return report_of_sweep(identifier, trials, runs, [entry.record for entry in siblings.entries])
-
-
-def _id_of(word: str) -> str:
-    """A run folder is as good a word for a run as its id."""
-    return Path(word).resolve().name if (Path(word) / "record.json").is_file() else word
 
 
 def _shown(items: Sequence[Item], what: str) -> Iterator[Item]:

@@ -49,14 +49,15 @@ def read_runs(
 
 
 def of_sweep(siblings: Siblings, sweep: str) -> list[RunRecord]:
-    """The runs of a sweep, in the order of their start.
+    """The runs of a sweep, in the order of their start, but archived ones.
 
     Raises:
         RecordError: no run is of this sweep; the text names the nearest one.
     """
-    found = [entry.record for entry in siblings.entries if entry.record.sweep == sweep]
+    records = [entry.record for entry in siblings.entries if not entry.record.archived]
+    found = [record for record in records if record.sweep == sweep]
     if not found:
-        known = list(dict.fromkeys(entry.record.sweep for entry in siblings.entries if entry.record.sweep))
+        known = list(dict.fromkeys(record.sweep for record in records if record.sweep))
         near = difflib.get_close_matches(sweep, known, n=3, cutoff=0.3)
         raise RecordError(
             f"no run is of a sweep {sweep!r}",

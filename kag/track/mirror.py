@@ -82,7 +82,10 @@ def in_order(pairs: Iterable[Pair]) -> dict[str, Pair]:
 
 
 def _with_spec(record: RunRecord, run: Mirrored) -> RunRecord:
-    return record.model_copy(update={"config": record.config or _settings(run.config), "wandb_id": run.wandb_id})
+    """A record of kag's own as W&B has it; a person may have tagged the run there since."""
+    tags = tuple(dict.fromkeys((*record.tags, *run.tags)))
+    told = {"config": record.config or _settings(run.config), "wandb_id": run.wandb_id, "tags": tags}
+    return record.model_copy(update=told)
 
 
 def _settings(config: Mapping[str, Any]) -> dict[str, Scalar]:
