@@ -88,6 +88,9 @@ def fits(table: Table, width: int) -> bool:
 def print_whole(console: Terminal, item: RenderableType) -> None:
     """Print what may hold ids: a word that is longer than a line is left to the terminal, which can copy it whole."""
     width = console.width
+    if width >= WIDE:
+        console.print(item)
+        return
     console.width = max(width, Measurement.get(console, console.options.update(max_width=WIDE), item).minimum)
     try:
         console.print(item)

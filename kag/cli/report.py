@@ -69,7 +69,7 @@ def report(
 
     place = source or str(runs)
     opened = open_source(place)
-    siblings = collect(opened, Repository(Path.cwd()))
+    siblings = collect(opened, Repository.around(_place(opened)))
     name_left_out(siblings.broken)
     found = _of_sweep(opened, siblings, sweep) if sweep else _of_runs(opened, siblings, run or [], place)
     page = out or Path(f"{file_name(found.title.replace('Sweep ', 'sweep-'))}.html")
@@ -119,14 +119,22 @@ def _of_runs(source: RunSource, siblings: Siblings, words: list[str], place: str
 
 
 def _of_sweep(source: RunSource, siblings: Siblings, identifier: str) -> Report:
-    from kag.report.reading import of_sweep, read_runs
+    from kag.report.reading import of_sweep, read_runs, values_of_trials
     from kag.report.sections import report_of_sweep
     from kag.report.sweep_records import search_of
 
     trials = of_sweep(siblings, identifier)
-    best = list(search_of(trials).results)[:BEST]
+    values = values_of_trials(source, trials)
+    best = list(search_of(trials, values).values)[:BEST]
     runs = read_runs(source, siblings, best, lambda some: _shown(some, "runs"))
-    return report_of_sweep(identifier, trials, runs, [entry.record for entry in siblings.entries])
+    return report_of_sweep(identifier, trials, runs, [entry.record for entry in siblings.entries], values)
+
+
+def _place(source: RunSource) -> Path:
+    """A place in the folder of runs, whose repository has their commits; of any other source one in this folder."""
+    from kag.track.folders import FolderSource
+
+    return (source.runs if isinstance(source, FolderSource) else Path.cwd()) / "record.json"
 
 
 def _shown(items: Sequence[Item], what: str) -> Iterator[Item]:

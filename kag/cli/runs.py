@@ -31,6 +31,28 @@ app.command(epilog="Examples: kag runs compare oct16 oct17 oct17-swa; kag runs c
 )
 app.command(epilog="Example: kag runs watch --every 5")(watch)
 
+Statuses = Annotated[list[Status] | None, typer.Option("--status", help="Only this status; may be repeated.")]
+Tags = Annotated[list[str] | None, typer.Option("--tag", help="Only with this tag; repeated, with all of them.")]
+Since = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="First day of a start, in local time.")]
+Until = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Last day of a start, in local time.")]
+Sort = Annotated[
+    str | None,
+    typer.Option(help="By a column, a metric, start or duration; the best first.", metavar="COLUMN[:asc|desc]"),
+]
+Limit = Annotated[
+    int | None,
+    typer.Option(
+        "--limit",
+        "--last",
+        help="Most runs shown, 0 for all: the newest, or the first by --sort.",
+        show_default="100; with --json, all",
+        min=0,
+    ),
+]
+Name = Annotated[str, typer.Option(help="Only names that match, * and ? as in a shell.")]
+Sweep = Annotated[str | None, typer.Option(help="Only the trials of this sweep.", metavar="ID")]
+Archived = Annotated[bool, typer.Option("--archived", help="Archived runs, too.")]
+
 SHOWN = 100
 """Rows of a list that nobody asked to be longer; laying out thousands takes seconds."""
 NOON = time(12)
@@ -44,31 +66,15 @@ NOON = time(12)
 def list_runs(
     runs: Runs = RUNS,
     source: Source = None,
-    status: Annotated[list[Status] | None, typer.Option(help="Only this status; may be repeated.")] = None,
-    tag: Annotated[list[str] | None, typer.Option(help="Only with this tag; repeated, with all of them.")] = None,
-    sweep: Annotated[str | None, typer.Option(help="Only the trials of this sweep.", metavar="ID")] = None,
-    name: Annotated[str, typer.Option(help="Only names that match, * and ? as in a shell.")] = "*",
-    since: Annotated[
-        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="First day of a start, in local time.")
-    ] = None,
-    until: Annotated[
-        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Last day of a start, in local time.")
-    ] = None,
-    sort: Annotated[
-        str | None,
-        typer.Option(help="By a column, a metric, start or duration; the best first.", metavar="COLUMN[:asc|desc]"),
-    ] = None,
-    limit: Annotated[
-        int | None,
-        typer.Option(
-            "--limit",
-            "--last",
-            help="Most runs shown, 0 for all: the newest, or the first by --sort.",
-            show_default="100; with --json, all",
-            min=0,
-        ),
-    ] = None,
-    archived: Annotated[bool, typer.Option("--archived", help="Archived runs, too.")] = False,
+    status: Statuses = None,
+    tag: Tags = None,
+    sweep: Sweep = None,
+    name: Name = "*",
+    since: Since = None,
+    until: Until = None,
+    sort: Sort = None,
+    limit: Limit = None,
+    archived: Archived = False,
     as_json: Json = False,
 ) -> None:
     """List runs, oldest first: status, epochs, AUPRC of the delivered weights, parent, tags.
@@ -77,28 +83,22 @@ def list_runs(
     """
     place = opened(source, runs)
     records, broken = place.readable()
-    days = since.date() if since else None, until.date() if until else None
-    choice = Choice(*days, tuple(tag or ()), sweep, archived, zone=None)
+    choice = Choice(_day(since), _day(until), tuple(tag or ()), sweep, archived, zone=None)
     require_known(choice, records)
-    fitting = [one for one in records if _fits(one, status or [], name)]
+    fitting = [one for one in records if (not status or one.status in status) and fnmatchcase(one.name, name)]
     taken, hidden = [one for one in fitting if choice.takes(one)], sum(map(choice.hides, fitting))
     order = order_by(sort, taken, metrics_of(records)) if sort else None
-    values = values_of(place, taken, records) if order else {}
-    ordered = order.of(taken, values) if order else taken
+    ordered = order.of(taken, values_of(place, taken, records)) if order else taken
     count = (0 if as_json else SHOWN) if limit is None else limit
     chosen = (ordered[:count] if order else ordered[-count:]) if count else ordered
     if as_json:
         echo(TypeAdapter(list[RunRecord]).dump_json(chosen, indent=2))
     elif chosen:
         console = terminal()
-        shown = tables.run_list(chosen, values or values_of(place, chosen, records), console.width, order)
-        print_whole(console, shown)
+        print_whole(console, tables.run_list(chosen, values_of(place, chosen, records), console.width, order))
     else:
-        echo(
-            f"no such run in {source or runs}"
-            if records
-            else f"no runs in {source or runs}; `kag train SPEC` makes one"
-        )
+        where = source or runs
+        echo(f"no such run in {where}" if records else f"no runs in {where}; `kag train SPEC` makes one")
     for said in _said(choice, order, chosen, len(taken), hidden):
         echo(said, err=True)
     name_left_out(broken)
@@ -160,7 +160,7 @@ def _said(choice: Choice, order: Order | None, shown: Sequence[RunRecord], fitti
     said = [_days(choice)] if choice.since or choice.until else []
     if shown and len(shown) < fitting:
         first = f"first {len(shown)} of {fitting} by {order.column}" if order else f"newest {len(shown)} of {fitting}"
-        said.append(f"the {first}; --limit 0 shows all")
+        said.append(f"the {first}; --{'limit' if order else 'last'} 0 shows all")
     if order and order.measured:
         from kag.compare.comparison import SHOWN as LISTED
         from kag.compare.comparison import not_comparable
@@ -172,7 +172,7 @@ def _said(choice: Choice, order: Order | None, shown: Sequence[RunRecord], fitti
 
 
 def _days(choice: Choice) -> str:
-    """`began on 2025-10-01 to 2025-10-31, days of CEST (UTC+02:00), CET (UTC+01:00)`."""
+    """`runs that began 2025-10-01 to 2025-10-31, days in local time: CEST (UTC+02:00), CET (UTC+01:00)`."""
     ends = [day for day in (choice.since, choice.until) if day]
     zones = dict.fromkeys(map(_zone, ends))
     span = " to ".join(str(day) for day in dict.fromkeys(ends))
@@ -184,8 +184,8 @@ def _days(choice: Choice) -> str:
 def _zone(day: date) -> str:
     """The local time zone at noon of a day."""
     noon = datetime.combine(day, NOON).astimezone()
-    return f"{noon:%Z}" if noon.tzname() == "UTC" else f"{noon:%Z} (UTC{noon:%:z})"
+    return f"{noon:%Z}" if noon.tzname() == "UTC" else f"{noon:%Z} (UTC{noon.isoformat()[-6:]})"
 
 
-def _fits(record: RunRecord, status: list[Status], name: str) -> bool:
-    return (not status or record.status in status) and fnmatchcase(record.name, name)
+def _day(given: datetime | None) -> date | None:
+    return given.date() if given else None

@@ -50,10 +50,10 @@ class Verdict:
     def changes(self) -> tuple[Change, ...]:
         """What is known to differ: settings, world, data, and the commit that they stand on."""
         own, other = (record.git.commit if record.git else None for record in (self.before, self.after))
-        code = (
-            (Change(key="commit", before=commit(own), after=commit(other)),) if own and other and own != other else ()
-        )
-        return (*compare(self.before, self.after).settings, *code)
+        known = compare(self.before, self.after).settings
+        if own is None or other is None or own == other:
+            return known
+        return (*known, Change(key="commit", before=commit(own), after=commit(other)))
 
     @property
     def higher(self) -> str | None:
@@ -105,7 +105,8 @@ class Verdict:
         if self.metric is None or self.values is None:
             return [f"no verdict: {self.before.id} and {self.after.id} have no metric that counts in common"]
         told = measured_column(self.metric.name, self.values)
-        texts = [f"{text} {interval(one)}" if _interval(one) else text for text, one in zip(told, self.results)]
+        pairs = zip(told, self.results, strict=True)
+        texts = [f"{text} {interval(one)}" if _interval(one) else text for text, one in pairs]
         if self.values[0] == self.values[1]:
             return [f"{self.before.id} and {self.after.id} have the same {self.metric.title}, {told[0]}"]
         ahead = (self.values[1] > self.values[0]) is (self.metric.goal != "min")
