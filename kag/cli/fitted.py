@@ -8,7 +8,6 @@ from typing import NamedTuple
 from rich.cells import cell_len
 from rich.console import Group, RenderableType
 from rich.markup import escape
-from rich.measure import Measurement
 from rich.table import Column, Table
 from rich.text import Text
 
@@ -86,19 +85,28 @@ def fits(table: Table, width: int) -> bool:
 
 
 def print_whole(console: Terminal, item: RenderableType) -> None:
-    """Print what may hold ids: a word that is longer than a line is left to the terminal, which can copy it whole."""
+    """Print a table, or several, in which no word is broken, such as an id.
+
+    Where not even its words fit, a row is left to the terminal to break, from which it can be copied whole.
+    """
     width = console.width
-    if width >= WIDE:
-        console.print(item)
-        return
-    console.width = max(width, Measurement.get(console, console.options.update(max_width=WIDE), item).minimum)
-    try:
-        console.print(item)
-    finally:
+    for part in item.renderables if isinstance(item, Group) else [item]:
+        if isinstance(part, Table) and width < WIDE:
+            console.width = max(width, _keep_words(part))
+        console.print(part)
         console.width = width
 
 
+def _keep_words(table: Table) -> int:
+    """Let only cells of several words be broken, and no name of a row; the width that this needs."""
+    for place, column in enumerate(table.columns):
+        column.no_wrap = place == 0 or _width(column, lines=True) == _width(column, lines=False)
+    widths = [_width(column, lines=bool(column.no_wrap)) for column in table.columns]
+    return sum(widths) + BETWEEN * (len(widths) - 1)
+
+
 def _width(column: Column, lines: bool) -> int:
+    """Of its widest cell, or of its longest word."""
     texts = [_plain(cell) for cell in (column.header, *column.cells)]
     pieces = texts if lines else [word for text in texts for word in text.split()]
     return max(map(cell_len, pieces), default=0)

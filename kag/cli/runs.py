@@ -26,11 +26,6 @@ from kag.view.terminal import echo
 from kag.view.words import find_run
 
 app = typer.Typer(help="List, show, compare, watch and archive tracked runs.", no_args_is_help=True)
-app.command(epilog="Examples: kag runs compare oct16 oct17 oct17-swa; kag runs compare a b --source wandb:team/mnist")(
-    compare
-)
-app.command(epilog="Example: kag runs watch --every 5")(watch)
-
 Statuses = Annotated[list[Status] | None, typer.Option("--status", help="Only this status; may be repeated.")]
 Tags = Annotated[list[str] | None, typer.Option("--tag", help="Only with this tag; repeated, with all of them.")]
 Since = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="First day of a start, in local time.")]
@@ -125,6 +120,12 @@ def show(
             print_whole(console, part)
 
 
+app.command(epilog="Examples: kag runs compare oct16 oct17 oct17-swa; kag runs compare a b --source wandb:team/mnist")(
+    compare
+)
+app.command(epilog="Example: kag runs watch --every 5")(watch)
+
+
 @app.command(epilog="Examples: kag runs archive oct16; kag runs archive oct16 oct17 --undo")
 def archive(
     run: Annotated[list[str], typer.Argument(help="Run ids, their beginnings, or names.", metavar="RUN...")],
@@ -163,9 +164,10 @@ def _said(choice: Choice, order: Order | None, shown: Sequence[RunRecord], fitti
         said.append(f"the {first}; --{'limit' if order else 'last'} 0 shows all")
     if order and order.measured:
         from kag.compare.comparison import SHOWN as LISTED
-        from kag.compare.comparison import not_comparable
+        from kag.compare.comparison import in_doubt, not_comparable
 
         said += [f"not comparable: {why}" for why in not_comparable(shown)[:LISTED]]
+        said += [doubt] if (doubt := in_doubt(shown)) else []
     if hidden:
         said.append(f"{archived_text(hidden, have='row')}; --archived shows them")
     return said

@@ -40,6 +40,8 @@ class Verdict:
     values: tuple[float, float] | None = None
     results: tuple[Result | None, Result | None] = (None, None)
     """Where the values are from; None of another program's."""
+    lacking: tuple[str, ...] = ()
+    """Ids of those that do not have it, where no metric that counts is of both."""
 
     @cached_property
     def reasons(self) -> tuple[str, ...]:
@@ -103,7 +105,8 @@ class Verdict:
 
     def _numbers(self) -> list[str]:
         if self.metric is None or self.values is None:
-            return [f"no verdict: {self.before.id} and {self.after.id} have no metric that counts in common"]
+            lacking, title = " and ".join(self.lacking), self.metric.title if self.metric else "metric that counts"
+            return [f"no verdict: {lacking} {'have' if len(self.lacking) > 1 else 'has'} no {title}"]
         told = measured_column(self.metric.name, self.values)
         pairs = zip(told, self.results, strict=True)
         texts = [f"{text} {interval(one)}" if _interval(one) else text for text, one in pairs]
@@ -146,13 +149,18 @@ def verdict(
         metrics: those that count in the source, in their order.
         values: what stands for runs of other programs.
     """
-    for metric in sorted(metrics, key=lambda one: one.goal is None):
+    ordered = sorted(metrics, key=lambda one: one.goal is None)
+    lacking: list[tuple[str, ...]] = []
+    for metric in ordered:
         results = _result(before, metric), _result(after, metric)
         pairs = zip((before, after), results, strict=True)
         own, other = (one.value if one else (values or {}).get(run.id, {}).get(metric) for run, one in pairs)
         if own is not None and other is not None:
             return Verdict(before, after, metric, (own, other), results)
-    return Verdict(before, after)
+        lacking.append(tuple(run.id for run, value in ((before, own), (after, other)) if value is None))
+    if not ordered:
+        return Verdict(before, after, lacking=(before.id, after.id))
+    return Verdict(before, after, ordered[0], lacking=lacking[0])
 
 
 def _result(record: RunRecord, metric: Metric) -> Result | None:

@@ -127,7 +127,7 @@ def _foreign_search(records: Sequence[RunRecord], keys: Mapping[str, Sequence[Sc
     smallest = metric is not None and metric.goal == "min"
     best_first = dict(sorted(measured, key=lambda pair: pair[1] if smallest else -pair[1]))
     return Search(
-        sweep=_sweep(metric and metric.name, "minimize" if smallest else "maximize", keys) if keys else None,
+        sweep=_sweep(metric.name if metric else None, "minimize" if smallest else "maximize", keys) if keys else None,
         trials=tuple(_trial(number, record, keys, best_first) for number, record in enumerate(records)),
         judged_by="",
         values=best_first,
