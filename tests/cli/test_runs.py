@@ -205,7 +205,7 @@ def test_compare_has_a_verdict_on_each_run_against_the_first(runs: Path) -> None
     made(runs, "real", 6, results=[auprc("val", 0.9)], data_digest="b" * 64)
     first, second, blank, *_ = run(runs, "compare", "low", "high", "latest").stdout.splitlines()
     assert first.startswith(
-        f"{high} has the higher val AUPRC: 0.500 [0.480, 0.520] against 0.200 [0.180, 0.220], by 0.30;"
+        f"{high} has the higher val AUPRC: 0.500 [0.480, 0.520] against 0.200 [0.180, 0.220], by 0.3;"
     )
     assert (second.startswith("not comparable: "), blank) == (True, "")
     verdicts = json.loads(run(runs, "compare", "low", "high", "latest", "--json").stdout)["verdicts"]

@@ -78,13 +78,14 @@ def test_another_programs_runs_by_the_goal_of_their_metric() -> None:
     found = verdict(a, b, [SCORE, LOSS], values)
     assert found.sentence == (
         f"{b.id} has the lower loss: 0.52341 against 0.52344, by 3.0e-05; no interval is known, and "
-        "the difference itself is not tested; it is not known on what data these runs are; they differ in: lr 0.1 -> 0.01"
+        "the difference itself is not tested; it is not known on what data these runs are; "
+        "they differ in: lr 0.1 -> 0.01"
     )
     page = found.as_json()
     assert (page["metric"], page["goal"], page["higher"], page["comparable"]) == ("loss", "min", a.id, None)
     assert page["changes"] == [{"key": "lr", "before": 0.1, "after": 0.01}]
     alone = verdict(a, b, [SCORE], values)
-    assert alone.sentence.startswith(f"{b.id} has the higher score: 2.0 against 1.0, by 1.0; no interval")
+    assert alone.sentence.startswith(f"{b.id} has the higher score: 2 against 1, by 1; no interval")
 
 
 def test_what_is_missing_is_said() -> None:
