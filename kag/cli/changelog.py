@@ -34,6 +34,12 @@ Metrics = Annotated[
     ),
 ]
 Force = Annotated[bool, typer.Option("--force", help="With --format: replace a file that this command did not write.")]
+Since = Annotated[
+    datetime | None, typer.Option(formats=["%Y-%m-%d"], help="First day that is shown, in UTC on every machine.")
+]
+Until = Annotated[
+    datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Last day that is shown, in UTC on every machine.")
+]
 EXAMPLES = """Examples: kag changelog --source runs --write MODEL_CHANGELOG.md; kag changelog --source wandb:team/mnist
 --metric val/accuracy:max --metric loss --write LOG.md"""
 
@@ -67,12 +73,8 @@ def changelog(
         Format, typer.Option("--format", help="What to print, or to write to a file of its own.")
     ] = Format.MARKDOWN,
     as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
-    since: Annotated[
-        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="First day that is shown; days are UTC.")
-    ] = None,
-    until: Annotated[
-        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Last day that is shown; days are UTC.")
-    ] = None,
+    since: Since = None,
+    until: Until = None,
     tag: Annotated[list[str] | None, typer.Option(help="Only with this tag; repeated, with all of them.")] = None,
     sweep: Annotated[str | None, typer.Option(help="Only the trials of this sweep.", metavar="ID")] = None,
     archived: Annotated[bool, typer.Option("--archived", help="Rows of archived runs, too.")] = False,
