@@ -132,7 +132,9 @@ def import_log(
 
 
 def doctor(
-    run: Annotated[str, typer.Argument(help="Run id, its beginning, the run's name, or a folder.", metavar="RUN")],
+    run: Annotated[
+        str, typer.Argument(help="Run id, its beginning, the run's name, a folder, or latest.", metavar="RUN")
+    ],
     runs: Runs = Path("runs"),
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -171,7 +173,9 @@ def doctor(
 
 
 def note(
-    run: Annotated[str, typer.Argument(help="Run id, its beginning, the run's name, or a folder.", metavar="RUN")],
+    run: Annotated[
+        str, typer.Argument(help="Run id, its beginning, the run's name, a folder, or latest.", metavar="RUN")
+    ],
     text: Annotated[str, typer.Argument(help="What to add.", metavar="TEXT")],
     runs: Runs = Path("runs"),
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,

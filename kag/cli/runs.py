@@ -55,7 +55,7 @@ NOON = time(12)
 
 @app.command(
     "list",
-    epilog="Examples: kag runs list --status finished --tag swa --name 'oct*'; "
+    epilog="Examples: kag runs list --status finished --tag swa --name 'oct*', then "
     "kag runs list --since 2025-10-01 --until 2025-10-31 --sort val/auprc",
 )
 def list_runs(
@@ -126,7 +126,7 @@ app.command(epilog="Examples: kag runs compare oct16 oct17 oct17-swa; kag runs c
 app.command(epilog="Example: kag runs watch --every 5")(watch)
 
 
-@app.command(epilog="Examples: kag runs archive oct16; kag runs archive oct16 oct17 --undo")
+@app.command(epilog="Examples: kag runs archive oct16, then kag runs archive oct16 oct17 --undo")
 def archive(
     run: Annotated[list[str], typer.Argument(help="Run ids, their beginnings, or names.", metavar="RUN...")],
     runs: Runs = RUNS,
@@ -178,9 +178,8 @@ def _days(choice: Choice) -> str:
     ends = [day for day in (choice.since, choice.until) if day]
     zones = dict.fromkeys(map(_zone, ends))
     span = " to ".join(str(day) for day in dict.fromkeys(ends))
-    words = {(True, False): f"from {span}", (False, True): f"until {span}"}
-    told = words.get((choice.since is not None, choice.until is not None), span)
-    return f"runs that began {told}, days in local time: {', '.join(zones)}"
+    open_end = " or later" if choice.until is None else " or before" if choice.since is None else ""
+    return f"runs that began {span}{open_end}, days in local time: {', '.join(zones)}"
 
 
 def _zone(day: date) -> str:

@@ -270,9 +270,19 @@ def test_an_order_by_a_metric_says_what_is_not_comparable(sortable: Path) -> Non
 @pytest.mark.parametrize(
     ("zone", "words", "names", "said"),
     [
-        ("Pacific/Honolulu", ("--since", "2025-10-17"), "cd", "from 2025-10-17, days in local time: HST (UTC-10:00)"),
-        ("Pacific/Honolulu", ("--until", "2025-10-15"), "a", "until 2025-10-15, days in local time: HST (UTC-10:00)"),
-        ("UTC", ("--until", "2025-10-16"), "a", "until 2025-10-16, days in local time: UTC"),
+        (
+            "Pacific/Honolulu",
+            ("--since", "2025-10-17"),
+            "cd",
+            "2025-10-17 or later, days in local time: HST (UTC-10:00)",
+        ),
+        (
+            "Pacific/Honolulu",
+            ("--until", "2025-10-15"),
+            "a",
+            "2025-10-15 or before, days in local time: HST (UTC-10:00)",
+        ),
+        ("UTC", ("--until", "2025-10-16"), "a", "2025-10-16 or before, days in local time: UTC"),
         (
             *("Europe/Berlin", ("--since", "2025-10-17", "--until", "2025-10-26"), "bcd"),
             "2025-10-17 to 2025-10-26, days in local time: CEST (UTC+02:00), CET (UTC+01:00)",
