@@ -128,7 +128,7 @@ app.command(epilog="Example: kag runs watch --every 5")(watch)
 
 @app.command(epilog="Examples: kag runs archive oct16, then kag runs archive oct16 oct17 --undo")
 def archive(
-    run: Annotated[list[str], typer.Argument(help="Run ids, their beginnings, or names.", metavar="RUN...")],
+    run: Annotated[list[str], typer.Argument(help="Run ids, their beginnings, or names.", metavar="RUN")],
     runs: Runs = RUNS,
     undo: Annotated[bool, typer.Option("--undo", help="Take runs back.")] = False,
     as_json: Json = False,

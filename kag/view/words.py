@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 import shlex
+import textwrap
 from collections import defaultdict
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -25,6 +26,8 @@ LATEST = "latest"
 """The word for the run that began last."""
 
 _SHOWN = 5
+_WORDS = 80
+"""Characters of what a person said of a run, where runs are told apart."""
 _DEFAULT_FOLDER = "runs"
 _AGAIN = re.compile(r"(?P<first>.+)-\d+")
 """The id of a run that began in the same second as another one of its name."""
@@ -236,8 +239,9 @@ class _Asked:
 def _told_of(record: RunRecord, settings: str) -> str:
     """What tells a run from others of its name: how it stands, its val AUPRC, its settings, and what a person said."""
     result = headline(record, "val")
-    told = [record.status.value, f"val AUPRC {three_decimals(result.value)}" if result else "", settings]
-    return ", ".join(part for part in (*told, record.change or "", "archived" if record.archived else "") if part)
+    said = textwrap.shorten(record.change or "", _WORDS, placeholder="...")
+    told = [record.status.value, f"val AUPRC {three_decimals(result.value)}" if result else "", settings, said]
+    return ", ".join(part for part in (*told, "archived" if record.archived else "") if part)
 
 
 def _name_of(run: str, known: Container[str]) -> str:
