@@ -106,11 +106,9 @@ def run_page(
 ) -> Iterator[RenderableType]:
     """The page, part by part; one that has nothing to say is left out."""
     yield _head(record)
-    for title, part in _parts(record, history, notes):
+    for title, part in _parts(record, history, notes, width):
         yield ""
         yield f"[bold]{title}[/]"
-        if title == "Course" and isinstance(part, Table):
-            part = fitted(part, width, _SPARED_IN_COURSE).group(width)
         yield part
 
 
@@ -206,7 +204,7 @@ def _head(record: RunRecord) -> Table:
 
 
 def _parts(
-    record: RunRecord, history: Sequence[Mapping[str, float]], notes: str
+    record: RunRecord, history: Sequence[Mapping[str, float]], notes: str, width: int
 ) -> Iterator[tuple[str, RenderableType]]:
     if record.failure:
         failure = record.failure
@@ -220,7 +218,7 @@ def _parts(
     for title, table in view.evaluations_tables(record).items():
         yield escape(title), printed(table)
     if history:
-        yield "Course", history_table(history)
+        yield "Course", fitted(history_table(history), width, _SPARED_IN_COURSE).group(width)
     for title, table in view.details(record).items():
         if table.rows and (record.is_foreign or title != "All settings"):
             yield title, printed(table)
