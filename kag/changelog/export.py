@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from kag.changelog.chosen import require_known
 from kag.changelog.collect import collect
 from kag.changelog.formats import CSV, HTML, JSON, as_csv, as_html, as_json
 from kag.changelog.repository import NotKnown
@@ -21,8 +20,13 @@ from kag.changelog.version import Options, Version
 from kag.changelog.write import require_replaceable, writing
 from kag.track.output import Kind, write_output
 from kag.track.reading import read_text
+from kag.track.record import ARCHIVED
 from kag.track.source import RunSource
+from kag.view.choice import Choice, require_known
 from kag.view.metrics import Metric
+
+ARCHIVED_ALONE = Choice(tags=(ARCHIVED,))
+"""The runs that are archived; whoever archives a run asks for its row to go."""
 
 _HTML_ROW = re.compile(r"<tr><td>.*?</td>")
 
@@ -68,12 +72,14 @@ def update_export(source: RunSource, file: Path, form: Form, options: Options, *
         UserError: the choice of runs names what is not there, or the file cannot be written.
     """
     siblings = collect(source, options.repository, options.metrics)
-    require_known(options.choice, siblings)
+    require_known(options.choice, [entry.record for entry in siblings.entries])
     rows = table(siblings, options.choice)
     found, wanted = read_text(file) if file.exists() else "", form.render(rows, siblings.metrics)
     before = form.rows(found) if found and form.kind.is_own(file) else {}
     if not options.drop_rows:
-        require_filled(before, rows, where=str(file), call=f"{options.call} --drop-rows")
+        archived = form.rows(form.render(table(siblings, ARCHIVED_ALONE), siblings.metrics))
+        left = before.keys() - archived.keys()
+        require_filled(left, rows, where=str(file), call=f"{options.call} --drop-rows")
     aborted = any(broken_file(entry.record) for entry in siblings.entries)
     unknown = str(siblings.between) if aborted and isinstance(siblings.between, NotKnown) else None
     version = Version(found, wanted, {}, siblings.broken, compared(before, form.rows(wanted)), (), unknown)

@@ -19,12 +19,14 @@ from kag.changelog.entry import Entry
 from kag.changelog.parts import FILES_SHOWN, Trial, joined, parts_of, sentences
 from kag.changelog.table import Row
 from kag.track.markdown import COLUMNS
+from kag.view.choice import archived_text
 from kag.view.metrics import OWN, Metric
 
 FILES = COLUMNS.index("Files Touched")
 
 _MARK = re.compile(r"<!-- note (?P<run>[0-9a-f]{12}) (?P<generated>[0-9a-f]{12}) (?P<note>[0-9a-f]{12}) -->")
 _PIPE = re.compile(r"(?<!\\)\|")
+_ARCHIVED = re.compile(r"\d+ archived runs? ha(?:s|ve) no row\. <!-- archived -->")
 _LEGEND = re.compile(r"^(?P<text>.*) <!-- metrics (?P<legend>[0-9a-f]{12}) (?P<headings>[0-9a-f]{12}) -->$")
 
 
@@ -55,7 +57,7 @@ class Line:
         return f"| {' | '.join([*others, ' '.join(part for part in (last, mark, self.note) if part)])} |"
 
 
-def render(rows: Sequence[Row], metrics: Sequence[Metric] = OWN, *, verbatim: bool = False) -> str:
+def render(rows: Sequence[Row], metrics: Sequence[Metric] = OWN, *, verbatim: bool = False, archived: int = 0) -> str:
     """The table as markdown; the same rows give the same text.
 
     Args:
@@ -63,11 +65,14 @@ def render(rows: Sequence[Row], metrics: Sequence[Metric] = OWN, *, verbatim: bo
         metrics: those that count. Unless they are kag's own, a line above the table says which they are.
         verbatim: rows that were imported from a hand-kept log get its own cells back, in its own order, without marks.
             They fit under the metrics of kag's own alone.
+        archived: runs that have no row since they are archived; a line above the table counts them.
     """
     verbatim = verbatim and tuple(metrics) == OWN
     if verbatim:
         rows = sorted(rows, key=_as_listed)
-    return _head(metrics) + "".join(f"{(verbatim and verbatim_line(row.entry)) or line(row).text()}\n" for row in rows)
+    return _head(metrics, archived) + "".join(
+        f"{(verbatim and verbatim_line(row.entry)) or line(row).text()}\n" for row in rows
+    )
 
 
 class Head(NamedTuple):
@@ -96,10 +101,16 @@ def headings_digest(cells: Sequence[str]) -> str:
     return _cells_digest(cells)
 
 
-def _head(metrics: Sequence[Metric]) -> str:
+def is_archived_line(text: str) -> bool:
+    """Whether a line above a table is the one that counts archived runs."""
+    return _ARCHIVED.fullmatch(text.strip()) is not None
+
+
+def _head(metrics: Sequence[Metric], archived: int) -> str:
     cells = tuple(map(escape, headings(metrics)[len(FIRST) :]))
     cells, said = (*FIRST, *cells), escape(legend(metrics))
     marked = f"{said} <!-- metrics {digest(said)} {headings_digest(cells)} -->\n\n" if said else ""
+    marked += f"{archived_text(archived, have='row')}. <!-- archived -->\n\n" if archived else ""
     return f"{marked}| {' | '.join(cells)} |\n|{'|'.join(['---'] * len(cells))}|\n"
 
 

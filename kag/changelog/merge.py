@@ -10,7 +10,15 @@ from collections.abc import Callable
 from kag.changelog.cells import body, digest, unescape
 from kag.changelog.columns import headings
 from kag.changelog.entry import Entry
-from kag.changelog.markdown import Line, generated_cells, headings_digest, parse, parse_head, verbatim_line
+from kag.changelog.markdown import (
+    Line,
+    generated_cells,
+    headings_digest,
+    is_archived_line,
+    parse,
+    parse_head,
+    verbatim_line,
+)
 from kag.changelog.siblings import Siblings
 from kag.changelog.table import table
 from kag.errors import RecordError
@@ -45,7 +53,7 @@ def edits(region: str, siblings: Siblings, *, where: str, first_line: int = 1) -
             header = head.headings
             conflicts += [] if head.as_printed else [f"line {number}: the line above the table was changed by hand"]
             continue
-        if not _is_row(text, header):
+        if is_archived_line(text) or not _is_row(text, header):
             continue
         line = parse(text)
         entry = by_digest.get(line.run or "")

@@ -90,7 +90,7 @@ def compared(before: Mapping[str, object], after: Mapping[str, object]) -> Tally
 
 
 def require_kept(before: Rows, shown: Sequence[Row], siblings: Siblings, *, where: str, call: str) -> None:
-    """Rows with notes do not go unasked because of another choice, nor all rows at once.
+    """Rows with notes do not go unasked because of another choice, nor all rows at once. Whoever archives a run asks.
 
     Args:
         before: rows as the document has them.
@@ -102,6 +102,8 @@ def require_kept(before: Rows, shown: Sequence[Row], siblings: Siblings, *, wher
     Raises:
         RecordError: lists the rows.
     """
+    archived = {digest(entry.id) for entry in siblings.entries if entry.record.archived}
+    before = {run: text for run, text in before.items() if run not in archived}
     require_filled(before, shown, where=where, call=call)
     known, row_of = {digest(entry.id) for entry in siblings.entries}, _row_of(shown)
     going = [text for run, text in before.items() if run in known and run not in row_of and _note(text)]

@@ -109,7 +109,7 @@ class Siblings:
         return "the run before in its group" if grouped else "the run before"
 
     def alike(self, entry: Entry, *, but_seed: bool, most: int) -> Sequence[Entry]:
-        """Runs of other programs before this one with the same settings, the newest first.
+        """Runs of other programs before this one with the same settings, the newest first; archived ones are none.
 
         Args:
             entry: the run.
@@ -124,10 +124,12 @@ class Siblings:
         return self._by_weights.get(digest)
 
     def same_test(self, entry: Entry) -> Sequence[Entry]:
-        """Runs, this one included, whose test AUPRC was the same number when this one began, in order."""
+        """Runs, this one included, whose test AUPRC was the same number when this one began, in order; archived ones
+        are left out.
+        """
         value, begun = entry.value("test"), entry.record.start
-        alike = self._by_test.get(value, ())
-        return [one for one in alike if one.id == entry.id or one.as_of(begun).value("test") == value]
+        others = (one for one in self._by_test.get(value, ()) if one.id == entry.id or not one.record.archived)
+        return [one for one in others if one.id == entry.id or one.as_of(begun).value("test") == value]
 
     def looks(self, evaluation: ExternalEvaluation) -> int:
         """How many different weights had been evaluated on the same data when this was done, its own included."""
@@ -191,7 +193,8 @@ class Siblings:
             for entry in (one for one in self.entries if one.record.is_foreign and one.record.config):
                 group = groups.setdefault(settings_of(entry.record, but_seed=but_seed), [])
                 places[entry.id] = group, len(group)
-                group.append(entry)
+                if not entry.record.archived:
+                    group.append(entry)
         return found
 
     @cached_property

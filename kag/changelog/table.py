@@ -6,7 +6,6 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date
 
 from kag.changelog.diagnose import diagnose
 from kag.changelog.entry import Entry
@@ -15,30 +14,8 @@ from kag.compare.comparison import data_of, data_text
 from kag.finding import Finding
 from kag.track.record import Change, Status
 from kag.view.changes import settings_apart
+from kag.view.choice import Choice
 from kag.view.metrics import OWN, VAL, Metric
-
-
-@dataclass(frozen=True)
-class Choice:
-    """Which runs the table shows; what is said about them does not depend on it."""
-
-    since: date | None = None
-    until: date | None = None
-    """Last day that counts."""
-    tags: tuple[str, ...] = ()
-    """A run needs all of them."""
-    sweep: str | None = None
-
-    def takes(self, entry: Entry) -> bool:
-        """Whether a run is shown."""
-        record = entry.record
-        day = record.start.date()
-        return (
-            (self.since is None or day >= self.since)
-            and (self.until is None or day <= self.until)
-            and set(self.tags) <= set(record.tags)
-            and (self.sweep is None or record.sweep == self.sweep)
-        )
 
 
 @dataclass(frozen=True)
@@ -76,8 +53,13 @@ class Row:
 
 
 def table(siblings: Siblings, choice: Choice | None = None) -> list[Row]:
-    """Rows in the order of start time. A sweep is one row for all trials on the same data, at its first one's place."""
-    shown = [entry for entry in siblings.entries if choice is None or choice.takes(entry)]
+    """Rows in the order of start time. A sweep is one row for all trials on the same data, at its first one's place.
+
+    Args:
+        siblings: every run of the source.
+        choice: which of them; without one all, archived ones too.
+    """
+    shown = [entry for entry in siblings.entries if choice is None or choice.takes(entry.record)]
     ordered = (_best_first(group, siblings) for group in _groups(shown))
     best = {group[0].id: group for group in ordered}
     rows = [_row(entry, siblings, tuple(best[entry.id][1:])) for entry in _in_order(best.values())]
@@ -87,7 +69,8 @@ def table(siblings: Siblings, choice: Choice | None = None) -> list[Row]:
 
 def planned(siblings: Siblings) -> list[Entry]:
     """Runs that have not begun."""
-    return [entry for entry in siblings.entries if entry.record.status is Status.PLANNED]
+    known = (entry for entry in siblings.entries if entry.record.status is Status.PLANNED)
+    return [entry for entry in known if not entry.record.archived]
 
 
 def _row(entry: Entry, siblings: Siblings, trials: tuple[Entry, ...]) -> Row:

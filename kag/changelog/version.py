@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from kag.changelog.cells import digest
-from kag.changelog.chosen import require_known
 from kag.changelog.document import NEW, Content, Region, keeping, regions, replaced
 from kag.changelog.markdown import render
 from kag.changelog.marker import PLANNED, STRUCTURE, TABLE
@@ -16,10 +15,11 @@ from kag.changelog.repository import Repository
 from kag.changelog.rows import Rows, Tally, require_kept, rows_of, tally, told_fixes, with_kept
 from kag.changelog.siblings import Siblings
 from kag.changelog.structure import Section, laid_out, plan_list, plans, structure
-from kag.changelog.table import Choice, table
+from kag.changelog.table import table
 from kag.changelog.touched import with_told
 from kag.errors import RecordError
 from kag.track.reading import read_text
+from kag.view.choice import Choice, require_known
 from kag.view.metrics import canonical
 
 _MOVE = "move what is yours outside the markers by hand, then write again"
@@ -80,7 +80,8 @@ def next_version(file: Path, siblings: Siblings, options: Options) -> Version:
             would go.
         UserError: the choice of runs names what is not there.
     """
-    require_known(options.choice, siblings)
+    records = [entry.record for entry in siblings.entries]
+    require_known(options.choice, records)
     where = str(file)
     found = read_text(file) if file.exists() else ""
     text = found or NEW
@@ -96,7 +97,8 @@ def next_version(file: Path, siblings: Siblings, options: Options) -> Version:
     shown = table(merged, options.choice)
     if not options.drop_rows:
         require_kept(before, shown, siblings, where=where, call=f"{options.call} --drop-rows")
-    rendered, kept = render(shown, merged.metrics, verbatim=options.verbatim), 0
+    hidden = sum(map(options.choice.hides, records))
+    rendered, kept = render(shown, merged.metrics, verbatim=options.verbatim, archived=hidden), 0
     if not options.drop_rows:
         rendered, kept = with_kept(rendered, before, shown, siblings)
     lists = _lists(merged, options, before, parts[STRUCTURE].inside(text) if STRUCTURE in parts else "")

@@ -190,8 +190,8 @@ def _letters(parents: int) -> list[str]:
 
 def _table(trials: Sequence[Trial], best: Trial) -> Table:
     """Every blend with its val AUPRC, plain and recomputed; `*` marks the one that is kept."""
+    from kag.cli.fitted import plain_table
     from kag.cli.made import tried_cells
-    from kag.cli.tables import plain_table
     from kag.text import number
 
     columns = (*_letters(len(best.ratios)), "val AUPRC", "recomputed", "digest", "")

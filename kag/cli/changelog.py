@@ -15,10 +15,10 @@ from kag.errors import UserError
 from kag.view.terminal import Terminal, echo
 
 if TYPE_CHECKING:
-    from kag.changelog.table import Choice
     from kag.changelog.version import Options, Version
     from kag.track.output import Output
     from kag.track.source import RunSource
+    from kag.view.choice import Choice
 
 app = typer.Typer(help="Rebuild the model change log from the tracked runs.")
 
@@ -34,6 +34,12 @@ Metrics = Annotated[
     ),
 ]
 Force = Annotated[bool, typer.Option("--force", help="With --format: replace a file that this command did not write.")]
+Since = Annotated[
+    datetime | None, typer.Option(formats=["%Y-%m-%d"], help="First day that is shown, in UTC on every machine.")
+]
+Until = Annotated[
+    datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Last day that is shown, in UTC on every machine.")
+]
 EXAMPLES = """Examples: kag changelog --source runs --write MODEL_CHANGELOG.md; kag changelog --source wandb:team/mnist
 --metric val/accuracy:max --metric loss --write LOG.md"""
 
@@ -67,10 +73,11 @@ def changelog(
         Format, typer.Option("--format", help="What to print, or to write to a file of its own.")
     ] = Format.MARKDOWN,
     as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
-    since: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="First day that is shown.")] = None,
-    until: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Last day that is shown.")] = None,
+    since: Since = None,
+    until: Until = None,
     tag: Annotated[list[str] | None, typer.Option(help="Only with this tag; repeated, with all of them.")] = None,
     sweep: Annotated[str | None, typer.Option(help="Only the trials of this sweep.", metavar="ID")] = None,
+    archived: Annotated[bool, typer.Option("--archived", help="Rows of archived runs, too.")] = False,
     drop_rows: Annotated[
         bool, typer.Option("--drop-rows", help="Rows with notes may go, and all rows at once.")
     ] = False,
@@ -89,15 +96,16 @@ def changelog(
     """
     if context.invoked_subcommand is not None:
         return
-    from kag.changelog.table import Choice
     from kag.track.output import is_standard_output
     from kag.track.source import open_source
+    from kag.view.choice import Choice
 
     form = Format.JSON if as_json else form
     write = None if write and is_standard_output(write) else write
     if write is None and (check or show_diff) and form is not Format.MARKDOWN:
         raise UserError(f"no file to compare the {form} with", remedy="name it by --write FILE")
-    choice = Choice(since.date() if since else None, until.date() if until else None, tuple(tag or ()), sweep)
+    days = since.date() if since else None, until.date() if until else None
+    choice = Choice(*days, tuple(tag or ()), sweep, archived)
     options = _options(context, write or DOCUMENT, choice)
     if write is None and not (check or show_diff):
         echo(_table(open_source(source), options, form), nl=False)
@@ -124,7 +132,9 @@ def import_log(
 
 
 def doctor(
-    run: Annotated[str, typer.Argument(help="Run id, its beginning, the run's name, or a folder.", metavar="RUN")],
+    run: Annotated[
+        str, typer.Argument(help="Run id, its beginning, the run's name, a folder, or latest.", metavar="RUN")
+    ],
     runs: Runs = Path("runs"),
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -144,7 +154,7 @@ def doctor(
     from kag.view.words import find_run
 
     folder = find_run(runs, run)
-    siblings = collect(FolderSource(folder.path.parent), Repository(Path.cwd()))
+    siblings = collect(FolderSource(folder.path.parent), Repository.around(folder.path))
     its_own = [error for error in siblings.broken if str(folder.path) in (error.where or "")]
     if its_own:
         raise its_own[0]
@@ -163,7 +173,9 @@ def doctor(
 
 
 def note(
-    run: Annotated[str, typer.Argument(help="Run id, its beginning, the run's name, or a folder.", metavar="RUN")],
+    run: Annotated[
+        str, typer.Argument(help="Run id, its beginning, the run's name, a folder, or latest.", metavar="RUN")
+    ],
     text: Annotated[str, typer.Argument(help="What to add.", metavar="TEXT")],
     runs: Runs = Path("runs"),
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -177,7 +189,7 @@ def note(
     from kag.changelog.write import add_note
     from kag.view.words import find_run
 
-    folder = find_run(runs, run)
+    folder = find_run(runs, run, ending=False)
     add_note(folder, text)
     if as_json:
         echo(json.dumps({"run": folder.id, "file": str(folder.notes_file), "notes": folder.notes()}, indent=2))
@@ -250,16 +262,19 @@ def _tell(version: Version, file: Path, call: str, *, check: bool, show_diff: bo
 
 def _table(runs: RunSource, options: Options, form: Format) -> str:
     """The table alone, without a document around it."""
-    from kag.changelog.chosen import require_known
     from kag.changelog.collect import collect
     from kag.changelog.export import FORMS
     from kag.changelog.markdown import render
     from kag.changelog.table import table
+    from kag.view.choice import archived_text, require_known
 
     siblings = collect(runs, options.repository, options.metrics)
     name_left_out(siblings.broken)
-    require_known(options.choice, siblings)
-    rows = table(siblings, options.choice)
+    records = [entry.record for entry in siblings.entries]
+    require_known(options.choice, records)
+    rows, hidden = table(siblings, options.choice), sum(map(options.choice.hides, records))
     if form is Format.MARKDOWN:
-        return render(rows, siblings.metrics, verbatim=options.verbatim)
+        return render(rows, siblings.metrics, verbatim=options.verbatim, archived=hidden)
+    if hidden:
+        echo(f"{archived_text(hidden, have='row')}; --archived shows them", err=True)
     return FORMS[form].render(rows, siblings.metrics)

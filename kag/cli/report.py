@@ -69,7 +69,7 @@ def report(
 
     place = source or str(runs)
     opened = open_source(place)
-    siblings = collect(opened, Repository(Path.cwd()))
+    siblings = collect(opened, Repository.around(_place(opened)))
     name_left_out(siblings.broken)
     found = _of_sweep(opened, siblings, sweep) if sweep else _of_runs(opened, siblings, run or [], place)
     page = out or Path(f"{file_name(found.title.replace('Sweep ', 'sweep-'))}.html")
@@ -110,28 +110,31 @@ def _contents(found: Report, *, drawn: bool) -> list[bytes]:
 def _of_runs(source: RunSource, siblings: Siblings, words: list[str], place: str) -> Report:
     from kag.report.reading import read_runs
     from kag.report.sections import report_of_runs
-    from kag.view.words import choose
+    from kag.view.words import run_meant
 
-    known = [entry.id for entry in siblings.entries]
-    ids = [choose(_id_of(word), known, where=place) for word in words]
+    known = [entry.record for entry in siblings.entries]
+    ids = [run_meant(word, known, where=place).id for word in words]
     runs = read_runs(source, siblings, list(dict.fromkeys(ids)), lambda some: _shown(some, "runs"))
-    return report_of_runs(runs, [entry.record for entry in siblings.entries])
+    return report_of_runs(runs, known)
 
 
 def _of_sweep(source: RunSource, siblings: Siblings, identifier: str) -> Report:
-    from kag.report.reading import of_sweep, read_runs
+    from kag.report.reading import of_sweep, read_runs, values_of_trials
     from kag.report.sections import report_of_sweep
     from kag.report.sweep_records import search_of
 
     trials = of_sweep(siblings, identifier)
-    best = list(search_of(trials).results)[:BEST]
+    values = values_of_trials(source, trials)
+    best = list(search_of(trials, values).values)[:BEST]
     runs = read_runs(source, siblings, best, lambda some: _shown(some, "runs"))
-    return report_of_sweep(identifier, trials, runs, [entry.record for entry in siblings.entries])
+    return report_of_sweep(identifier, trials, runs, [entry.record for entry in siblings.entries], values)
 
 
-def _id_of(word: str) -> str:
-    """A run folder is as good a word for a run as its id."""
-    return Path(word).resolve().name if (Path(word) / "record.json").is_file() else word
+def _place(source: RunSource) -> Path:
+    """A place in the folder of runs, whose repository has their commits; of any other source one in this folder."""
+    from kag.track.folders import FolderSource
+
+    return (source.runs if isinstance(source, FolderSource) else Path.cwd()) / "record.json"
 
 
 def _shown(items: Sequence[Item], what: str) -> Iterator[Item]:

@@ -1,83 +1,110 @@
-"""`kag runs`: list, show, compare and watch tracked runs."""
+"""`kag runs`: list, show, compare, watch and archive tracked runs."""
 
 from __future__ import annotations
 
-import time
+import json
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import date, datetime, time
 from fnmatch import fnmatchcase
-from pathlib import Path
 from typing import Annotated
 
 import typer
 from pydantic import TypeAdapter
-from rich.console import Group
-from rich.live import Live
-from rich.markup import escape
-from rich.table import Table
 
 from kag.cli import tables
+from kag.cli.fitted import print_whole, terminal
+from kag.cli.ordering import Order, order_by
+from kag.cli.side_by_side import compare
+from kag.cli.sources import RUNS, Json, Runs, Source, opened, values_of
+from kag.cli.watch import watch
 from kag.cli.words import name_left_out
-from kag.track.folder import RunFolder
-from kag.track.folders import FolderSource
 from kag.track.hold import as_it_stands
 from kag.track.record import RunRecord, Status
-from kag.track.source import RunSource, open_source
+from kag.view.choice import Choice, archived_text, require_known
 from kag.view.metrics import chosen as metrics_of
-from kag.view.terminal import Terminal, echo
-from kag.view.words import choose, find_run
+from kag.view.terminal import echo
+from kag.view.words import find_run
 
-app = typer.Typer(help="List, show, compare and watch tracked runs.", no_args_is_help=True)
-
-Runs = Annotated[Path, typer.Option("--runs", help="Folder of runs.", metavar="DIR")]
-Source = Annotated[
+app = typer.Typer(help="List, show, compare, watch and archive tracked runs.", no_args_is_help=True)
+Statuses = Annotated[list[Status] | None, typer.Option("--status", help="Only this status; may be repeated.")]
+Tags = Annotated[list[str] | None, typer.Option("--tag", help="Only with this tag; repeated, with all of them.")]
+Since = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="First day of a start, in local time.")]
+Until = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Last day of a start, in local time.")]
+Sort = Annotated[
     str | None,
-    typer.Option(help="In place of a folder: wandb:ENTITY/PROJECT, offline:DIR or markdown:FILE.", metavar="SOURCE"),
+    typer.Option(help="By a column, a metric, start or duration; the best first.", metavar="COLUMN[:asc|desc]"),
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-RUNS = Path("runs")
+Limit = Annotated[
+    int | None,
+    typer.Option(
+        "--limit",
+        "--last",
+        help="Most runs shown, 0 for all: the newest, or the first by --sort.",
+        show_default="100; with --json, all",
+        min=0,
+    ),
+]
+Name = Annotated[str, typer.Option(help="Only names that match, * and ? as in a shell.")]
+Sweep = Annotated[str | None, typer.Option(help="Only the trials of this sweep.", metavar="ID")]
+Archived = Annotated[bool, typer.Option("--archived", help="Archived runs, too.")]
+
 SHOWN = 100
 """Rows of a list that nobody asked to be longer; laying out thousands takes seconds."""
-WIDE = 10_000
-"""Columns where no terminal limits them: a line in a pipe is one run."""
+NOON = time(12)
 
 
-@app.command("list", epilog="Example: kag runs list --status finished --tag swa --name 'oct*'")
+@app.command(
+    "list",
+    epilog="Examples: kag runs list --status finished --tag swa --name 'oct*', then "
+    "kag runs list --since 2025-10-01 --until 2025-10-31 --sort val/auprc",
+)
 def list_runs(
     runs: Runs = RUNS,
     source: Source = None,
-    status: Annotated[list[Status] | None, typer.Option(help="Only this status; may be repeated.")] = None,
-    tag: Annotated[list[str] | None, typer.Option(help="Only with this tag; repeated, with all of them.")] = None,
-    name: Annotated[str, typer.Option(help="Only names that match, * and ? as in a shell.")] = "*",
-    last: Annotated[
-        int | None, typer.Option(help="Newest runs shown, 0 for all.", show_default="100; with --json, all", min=0)
-    ] = None,
+    status: Statuses = None,
+    tag: Tags = None,
+    sweep: Sweep = None,
+    name: Name = "*",
+    since: Since = None,
+    until: Until = None,
+    sort: Sort = None,
+    limit: Limit = None,
+    archived: Archived = False,
     as_json: Json = False,
 ) -> None:
     """List runs, oldest first: status, epochs, AUPRC of the delivered weights, parent, tags.
 
     Of runs of other programs the metrics that count, as in the change log.
     """
-    opened = open_source(source) if source else FolderSource(runs)
-    records, broken = opened.readable()
-    fitting = [record for record in records if _chosen(record, status or [], tag or [], name)]
-    count = (0 if as_json else SHOWN) if last is None else last
-    chosen = fitting[-count:]
+    place = opened(source, runs)
+    records, broken = place.readable()
+    choice = Choice(_day(since), _day(until), tuple(tag or ()), sweep, archived, zone=None)
+    require_known(choice, records)
+    fitting = [one for one in records if (not status or one.status in status) and fnmatchcase(one.name, name)]
+    taken, hidden = [one for one in fitting if choice.takes(one)], sum(map(choice.hides, fitting))
+    order = order_by(sort, taken, metrics_of(records)) if sort else None
+    ordered = order.of(taken, values_of(place, taken, records)) if order else taken
+    count = (0 if as_json else SHOWN) if limit is None else limit
+    chosen = (ordered[:count] if order else ordered[-count:]) if count else ordered
     if as_json:
         echo(TypeAdapter(list[RunRecord]).dump_json(chosen, indent=2))
     elif chosen:
-        _console().print(tables.run_list(chosen, _values(opened, chosen, records)))
-        if len(chosen) < len(fitting):
-            echo(f"the newest {len(chosen)} of {len(fitting)}; --last 0 shows all", err=True)
+        console = terminal()
+        print_whole(console, tables.run_list(chosen, values_of(place, chosen, records), console.width, order))
     else:
-        place = source or runs
-        echo(f"no such run in {place}" if records else f"no runs in {place}; `kag train SPEC` makes one")
+        where = source or runs
+        echo(f"no such run in {where}" if records else f"no runs in {where}; `kag train SPEC` makes one")
+    for said in _said(choice, order, chosen, len(taken), hidden):
+        echo(said, err=True)
     name_left_out(broken)
 
 
 @app.command(epilog="Example: kag runs show oct17")
 def show(
-    run: Annotated[str, typer.Argument(help="Run id, its beginning, the run's name, or a folder.", metavar="RUN")],
+    run: Annotated[
+        str,
+        typer.Argument(help="Run id, its beginning, the run's name, a folder, or latest.", metavar="RUN"),
+    ],
     runs: Runs = RUNS,
     as_json: Json = False,
 ) -> None:
@@ -88,127 +115,78 @@ def show(
         page = {"record": record, "history": history, "notes": notes}
         echo(TypeAdapter(Mapping[str, object]).dump_json(page, indent=2))
     else:
-        _console().print(tables.run_page(record, history, notes))
+        console = terminal()
+        for part in tables.run_page(record, history, notes, console.width):
+            print_whole(console, part)
 
 
-@app.command(epilog="Examples: kag runs compare oct16 oct17 oct17-swa; kag runs compare a b --source wandb:team/mnist")
-def compare(
-    run: Annotated[list[str], typer.Argument(help="Two runs or more.", metavar="A B [C]...")],
+app.command(epilog="Examples: kag runs compare oct16 oct17 oct17-swa; kag runs compare a b --source wandb:team/mnist")(
+    compare
+)
+app.command(epilog="Example: kag runs watch --every 5")(watch)
+
+
+@app.command(epilog="Examples: kag runs archive oct16, then kag runs archive oct16 oct17 --undo")
+def archive(
+    run: Annotated[list[str], typer.Argument(help="Run ids, their beginnings, or names.", metavar="RUN")],
     runs: Runs = RUNS,
-    source: Source = None,
+    undo: Annotated[bool, typer.Option("--undo", help="Take runs back.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Compare runs: the settings on which they differ, then the metrics of their delivered weights.
+    """Leave runs out of lists and change logs, with their files and their lineage kept.
 
-    Of runs of other programs it compares the metrics that count, as in the change log. Where numbers must not be set
-    side by side, since data differ or weights were chosen on test, it says so.
+    An archived run has the tag `archived`. It has no row, is nobody's default parent and counts for no "highest so
+    far"; runs that come from it still name it and are compared with it. A run in W&B has the tag where it is set there.
     """
-    if len(run) < 2:
-        raise typer.BadParameter("name two runs or more")
-    from kag.compare.comparison import in_doubt, not_comparable
+    from kag.track.archive import require_ended, set_archived
 
-    opened = open_source(source) if source else FolderSource(runs)
-    if source:
-        known = {record.id: record for record in opened.readable()[0]}
-        records = [known[choose(word, list(known), where=source)] for word in run]
-    else:
-        folders = [find_run(runs, word) for word in run]
-        records = [as_it_stands(folder, folder.read_record()) for folder in folders]
-    apart, values = not_comparable(records), _values(opened, records)
+    folders = list({folder.id: folder for folder in (find_run(runs, word, ending=False) for word in run)}.values())
+    for folder in folders:
+        require_ended(folder)
+    changed = {folder.id: set_archived(folder, not undo) for folder in folders}
+    mirrored = [folder.id for folder in folders if folder.read_record().wandb_id]
     if as_json:
-        compared = tables.comparison(records, values)
-        page = {"runs": [record.id for record in records], **compared, "not_comparable": apart}
-        echo(TypeAdapter(Mapping[str, object]).dump_json(page, indent=2))
-    else:
-        console = _console()
-        console.print(tables.comparison_table(records, values))
-        for why in apart:
-            console.print(f"[yellow]not comparable:[/] {escape(why)}")
-        if doubt := in_doubt(records):
-            console.say(doubt)
-
-
-@app.command(epilog="Example: kag runs watch --every 5")
-def watch(
-    runs: Runs = RUNS,
-    every: Annotated[float, typer.Option(help="Seconds between two looks.", min=0.1)] = 2.0,
-    last: Annotated[int, typer.Option(help="Finished runs shown below those under way.", min=0)] = 10,
-    as_json: Annotated[bool, typer.Option("--json", help="One look, as JSON: the runs under way.")] = False,
-) -> None:
-    """Watch runs under way: epoch, val AUPRC, gate, learning rate, last sign of life. Ctrl-C ends it."""
-    source = FolderSource(runs)
-    if as_json:
-        echo(TypeAdapter(list[Mapping[str, object]]).dump_json(_under_way(source), indent=2))
+        page = {"archived": not undo, "changed": [one for one in changed if changed[one]], "mirrored": mirrored}
+        echo(json.dumps({"runs": list(changed), **page}, indent=2))
         return
-    with Live(_scene(source, last), console=_console(), auto_refresh=False) as live:
-        try:
-            while True:
-                live.update(_scene(source, last), refresh=True)
-                time.sleep(every)
-        except KeyboardInterrupt:
-            return
+    state = "in the lists again" if undo else "archived"
+    for one, is_new in changed.items():
+        echo(f"{one} is {state}" if is_new else f"{one} was {state} already")
+    if mirrored:
+        echo(f"W&B's copies are as they were; {'take' if undo else 'set'} the tag `archived` there", err=True)
 
 
-def _scene(source: FolderSource, last: int) -> Group:
-    records, broken = source.readable()
-    running = [record for record in records if record.status is Status.RUNNING]
-    ended = [record for record in records if record.status not in (Status.RUNNING, Status.PLANNED)]
-    parts: list[Table | str] = [_progress(source.runs, running) if running else "no run is under way"]
-    if last and ended:
-        parts += ["", tables.run_list(ended[-last:], {})]
-    parts += [f"[red]{escape(str(error))}[/]" for error in broken]
-    return Group(*parts)
+def _said(choice: Choice, order: Order | None, shown: Sequence[RunRecord], fitting: int, hidden: int) -> list[str]:
+    """What a list leaves out, and by which days and in which order it stands."""
+    said = [_days(choice)] if choice.since or choice.until else []
+    if shown and len(shown) < fitting:
+        first = f"first {len(shown)} of {fitting} by {order.column}" if order else f"newest {len(shown)} of {fitting}"
+        said.append(f"the {first}; --{'limit' if order else 'last'} 0 shows all")
+    if order and order.measured:
+        from kag.compare.comparison import SHOWN as LISTED
+        from kag.compare.comparison import in_doubt, not_comparable
+
+        said += [f"not comparable: {why}" for why in not_comparable(shown)[:LISTED]]
+        said += [doubt] if (doubt := in_doubt(shown)) else []
+    if hidden:
+        said.append(f"{archived_text(hidden, have='row')}; --archived shows them")
+    return said
 
 
-def _under_way(source: FolderSource) -> list[Mapping[str, object]]:
-    records, broken = source.readable()
-    name_left_out(broken)
-    running = [record for record in records if record.status is Status.RUNNING]
-    return [
-        {"run": record.id, "newest": rows[-1] if rows else None, "written": written}
-        for record, rows, written in ((record, *_signs(source.runs, record)) for record in running)
-    ]
+def _days(choice: Choice) -> str:
+    """`runs that began 2025-10-01 to 2025-10-31, days in local time: CEST (UTC+02:00), CET (UTC+01:00)`."""
+    ends = [day for day in (choice.since, choice.until) if day]
+    zones = dict.fromkeys(map(_zone, ends))
+    span = " to ".join(str(day) for day in dict.fromkeys(ends))
+    open_end = " or later" if choice.until is None else " or before" if choice.since is None else ""
+    return f"runs that began {span}{open_end}, days in local time: {', '.join(zones)}"
 
 
-def _signs(runs: Path, record: RunRecord) -> tuple[list[dict[str, float]], datetime]:
-    """The history of a run, and its last sign of life."""
-    folder = RunFolder(runs / record.id)
-    files = [file for file in (folder.record_file, folder.history_file, folder.console_file) if file.exists()]
-    return folder.history(), datetime.fromtimestamp(max(file.stat().st_mtime for file in files), UTC)
+def _zone(day: date) -> str:
+    """The local time zone at noon of a day."""
+    noon = datetime.combine(day, NOON).astimezone()
+    return f"{noon:%Z}" if noon.tzname() == "UTC" else f"{noon:%Z} (UTC{noon.isoformat()[-6:]})"
 
 
-def _progress(runs: Path, running: list[RunRecord]) -> Table:
-    lines = []
-    for record in running:
-        rows, written = _signs(runs, record)
-        lines.append((record, rows[-1] if rows else {}, written))
-    return tables.progress_table(lines, datetime.now(UTC))
-
-
-def _values(source: RunSource, shown: Sequence[RunRecord], known: Sequence[RunRecord] = ()) -> tables.Values:
-    """Run id -> what stands for it, of the runs of other programs that are shown, by the metrics that count.
-
-    Args:
-        source: where their histories are.
-        shown: the runs.
-        known: every run of the source, if they are read already.
-    """
-    foreign = [record for record in shown if record.is_foreign]
-    if not foreign:
-        return {}
-    from kag.changelog.diagnose import values_of
-    from kag.changelog.logged import Logged
-
-    metrics = metrics_of(known or source.readable()[0])
-    return {one.id: values_of(Logged(one, source.history(one.id), metrics)) for one in foreign}
-
-
-def _chosen(record: RunRecord, status: list[Status], tags: list[str], name: str) -> bool:
-    if status and record.status not in status:
-        return False
-    return fnmatchcase(record.name, name) and set(tags) <= set(record.tags)
-
-
-def _console() -> Terminal:
-    console = Terminal(highlight=False)
-    return console if console.is_terminal else Terminal(highlight=False, width=WIDE)
+def _day(given: datetime | None) -> date | None:
+    return given.date() if given else None

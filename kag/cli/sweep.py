@@ -15,6 +15,7 @@ from rich.console import RenderableType
 from rich.live import Live
 from rich.markup import escape
 
+from kag.cli.fitted import print_whole, terminal
 from kag.cli.programs import environment_for, whose_python
 from kag.cli.sweep_tables import outline_table, plan_table, progress_line, progress_table, result_table
 from kag.errors import DataError, Interrupted, RunFailed, SweepError, UserError
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
     from kag.sweep.plan import Plan
 
 POLL_SECONDS = 2.0
-WIDE = 10_000
-"""Columns where no terminal limits them."""
 
 
 def sweep(
@@ -62,7 +61,7 @@ def sweep(
     from kag.cli.sweep_result import write_best
     from kag.cli.sweep_tracking import connected, open_sweep
 
-    console = _console(stderr=as_json)
+    console = terminal(stderr=as_json)
     if target == "show":
         _show(identifier, runs, console, as_json=as_json)
         return
@@ -124,7 +123,7 @@ def check_sweep(file: Path, overrides: Sequence[str], *, as_json: bool = False) 
     if as_json:
         echo(looked.as_json())
     else:
-        _console().print(looked.table())
+        print_whole(terminal(), looked.table())
     looked.refuse(data=False)
 
 
@@ -247,7 +246,7 @@ def _print(result: SweepResult, console: Terminal, *, as_json: bool) -> None:
     if as_json:
         echo(result.as_json())
         return
-    console.print(result_table(result))
+    print_whole(console, result_table(result))
     for why in result.not_comparable:
         console.print(f"[red]warning:[/red] its trials are not comparable: {escape(why)}", soft_wrap=True)
     if result.changed:
@@ -256,8 +255,3 @@ def _print(result: SweepResult, console: Terminal, *, as_json: bool) -> None:
             f"{escape(', '.join(result.changed))}",
             soft_wrap=True,
         )
-
-
-def _console(*, stderr: bool = False) -> Terminal:
-    plain = Terminal(stderr=stderr)
-    return Terminal(stderr=stderr, highlight=False, width=None if plain.is_terminal else WIDE)

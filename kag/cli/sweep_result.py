@@ -68,6 +68,8 @@ def read_result(sweep: Sweep, path: str, trials: Sequence[Trial], runs: Path) ->
 
     identifier = path.rsplit("/", 1)[-1]
     records = records_of(identifier, runs)
+    archived = {record.wandb_id for record in records if record.archived}
+    trials = [_unjudged(trial) if trial.run in archived else trial for trial in trials]
     now = progress(sweep, trials, epochs_of(records))
     failed = [trial for trial in trials if trial.state is TrialState.FAILED]
     judged = {trial.run for trial in trials if trial.result is not None}
@@ -80,6 +82,11 @@ def read_result(sweep: Sweep, path: str, trials: Sequence[Trial], runs: Path) ->
         spec=runs / "specs" / "planned" / f"sweep_{identifier}.yaml" if now.best and trains(sweep) else None,
         not_comparable=not_comparable([record for record in records if record.wandb_id in judged]),
     )
+
+
+def _unjudged(trial: Trial) -> Trial:
+    """A trial of an archived run: it was run, and is not the best."""
+    return trial.model_copy(update={"value": None, "history": ()})
 
 
 def records_of(identifier: str, runs: Path) -> list[RunRecord]:

@@ -10,7 +10,7 @@ from rich.console import Group
 from rich.markup import escape
 from rich.table import Table
 
-from kag.cli.tables import plain_table
+from kag.cli.fitted import plain_table
 from kag.text import MISSING, duration
 from kag.view.findings import severity
 from kag.view.results import measured

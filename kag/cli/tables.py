@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from string import ascii_uppercase
 
-from rich.console import Group, RenderableType
+from rich.console import RenderableType
 from rich.markup import escape
 from rich.table import Table
 
 from kag import names
+from kag.cli.fitted import fits, fitted, plain_table
+from kag.cli.ordering import Order
 from kag.text import age, fact
 from kag.track.record import RunRecord, Scalar, Status
 from kag.track.result import Result
@@ -22,6 +25,12 @@ from kag.view.tables import Cell, result_cell
 
 LISTED = ("run", "status", "epochs", "best epoch", "val AUPRC", "test AUPRC", "parent", "tags")
 """Columns of a list of runs."""
+
+_SPARED = ("parent", "tags", "best epoch", "epochs", "test AUPRC", "val AUPRC", "status")
+"""Those that a narrow terminal goes without, the least needed first; the metrics of other programs go before status."""
+
+_SPARED_IN_PROGRESS = ("lr", "entropy", "alpha", "last written", "status", "epochs", "val AUPRC")
+_SPARED_IN_COURSE = ("course", "lowest", "highest", "first")
 
 _COLOURS = {
     Status.PLANNED: "blue",
@@ -37,13 +46,23 @@ Values = Mapping[str, Mapping[Metric, float | None]]
 _BARS = "▁▂▃▄▅▆▇█"
 
 
-def run_list(records: Sequence[RunRecord], values: Values) -> Table:
-    """One row a run; `values` are those of other programs."""
+def run_list(records: Sequence[RunRecord], values: Values, width: int, order: Order | None = None) -> RenderableType:
+    """One row a run.
+
+    Args:
+        records: the runs.
+        values: those of other programs.
+        width: columns of the terminal.
+        order: by which the runs are sorted; that column is the last to go.
+    """
     found = view.runs_table(records, LISTED, values=values)
     table = plain_table(*found.columns, right=[*LISTED[2:6], *(one for one in found.columns if one not in LISTED)])
     for record, (run, _, *cells) in zip(records, found.rows, strict=True):
         table.add_row(cell_text(run), status(record.status), *map(cell_text, cells))
-    return table
+    counted = [one for one in found.columns if one not in LISTED]
+    spared = [*_SPARED[:-1], *reversed(counted), *_SPARED[-1:]]
+    by = [one for one in spared if order and one.startswith(order.column)]
+    return fitted(table, width, [*(one for one in spared if one not in by), *by]).group(width)
 
 
 def comparison(
@@ -62,29 +81,35 @@ def comparison(
     return {"settings": settings | world, "results": side_by_side(records), "metrics": metrics}
 
 
-def comparison_table(records: Sequence[RunRecord], values: Values) -> Table:
-    """Differing settings, then metrics; a column a run. `values` are those of other programs."""
-    table = printed(view.settings_table(records, [record.id for record in records]))
-    table.add_section()
-    table.add_row("status", *(status(record.status) for record in records))
-    table.add_row("epochs", *(fact(record.epochs_trained) for record in records))
-    table.add_row("best epoch", *(fact(record.best_epoch) for record in records))
-    counted = {metric.name: metric for metric in view.metrics_shown(values)}
-    for key, found in side_by_side(records).items():
-        if key not in counted:
-            table.add_row(escape(key), *(cell_text(result_cell(result)) for result in found))
-    for metric in counted.values():
-        known = measured_column(metric.name, [values.get(record.id, {}).get(metric) for record in records])
-        table.add_row(escape(metric.label), *known)
-    return table
+def comparison_tables(records: Sequence[RunRecord], values: Values, width: int) -> Iterator[Table]:
+    """Differing settings, then metrics, a column a run; where ids are too wide, first what letters stand for.
+
+    Args:
+        records: the runs.
+        values: those of other programs.
+        width: columns of the terminal.
+    """
+    whole = _comparison_table(records, values, [record.id for record in records])
+    if fits(whole, width):
+        yield whole
+        return
+    letters = [_letter(place) for place in range(len(records))]
+    legend = plain_table("", "run")
+    for letter, record in zip(letters, records, strict=True):
+        legend.add_row(letter, escape(record.id))
+    yield legend
+    yield _comparison_table(records, values, letters)
 
 
-def run_page(record: RunRecord, history: Sequence[Mapping[str, float]], notes: str) -> Group:
-    """The page; a part that has nothing to say is left out."""
-    parts: list[RenderableType] = [_head(record)]
-    for title, part in _parts(record, history, notes):
-        parts += ["", f"[bold]{title}[/]", part]
-    return Group(*parts)
+def run_page(
+    record: RunRecord, history: Sequence[Mapping[str, float]], notes: str, width: int
+) -> Iterator[RenderableType]:
+    """The page, part by part; one that has nothing to say is left out."""
+    yield _head(record)
+    for title, part in _parts(record, history, notes, width):
+        yield ""
+        yield f"[bold]{title}[/]"
+        yield part
 
 
 def history_table(rows: Sequence[Mapping[str, float]]) -> Table:
@@ -100,7 +125,9 @@ def history_table(rows: Sequence[Mapping[str, float]]) -> Table:
     return table
 
 
-def progress_table(lines: Sequence[tuple[RunRecord, Mapping[str, float], datetime]], now: datetime) -> Table:
+def progress_table(
+    lines: Sequence[tuple[RunRecord, Mapping[str, float], datetime]], now: datetime, width: int
+) -> RenderableType:
     """Runs under way: record, last row of the history, and when the run last wrote."""
     columns = ("run", "status", "epochs", "val AUPRC", "alpha", "entropy", "lr", "last written")
     table = plain_table(*columns, right=columns[2:])
@@ -112,7 +139,7 @@ def progress_table(lines: Sequence[tuple[RunRecord, Mapping[str, float], datetim
             *(measured(key, row.get(key)) for key in (names.OBJECTIVE, names.ALPHA_MEAN, names.ENTROPY, names.LR)),
             age((now - written).total_seconds()),
         )
-    return table
+    return fitted(table, width, _SPARED_IN_PROGRESS).group(width)
 
 
 def sparkline(values: Sequence[float], width: int = 40) -> str:
@@ -133,14 +160,6 @@ def printed(table: view.Table) -> Table:
     return made
 
 
-def plain_table(*columns: str, right: Sequence[str] = ()) -> Table:
-    """An empty table in the house's look."""
-    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
-    for column in columns:
-        table.add_column(escape(column), justify="right" if column in right else "left", overflow="fold")
-    return table
-
-
 def status(value: Status) -> str:
     """A status in its colour."""
     return f"[{_COLOURS[value]}]{value.value}[/]"
@@ -149,6 +168,28 @@ def status(value: Status) -> str:
 def cell_text(cell: Cell) -> str:
     """A cell on one line."""
     return escape(f"{cell.text} {cell.under}".strip())
+
+
+def _letter(place: int) -> str:
+    """`A`, `B`, ... `Z`, `A1`, ..."""
+    again, letter = divmod(place, len(ascii_uppercase))
+    return ascii_uppercase[letter] + (str(again) if again else "")
+
+
+def _comparison_table(records: Sequence[RunRecord], values: Values, called: Sequence[str]) -> Table:
+    table = printed(view.settings_table(records, called))
+    table.add_section()
+    table.add_row("status", *(status(record.status) for record in records))
+    table.add_row("epochs", *(fact(record.epochs_trained) for record in records))
+    table.add_row("best epoch", *(fact(record.best_epoch) for record in records))
+    counted = {metric.name: metric for metric in view.metrics_shown(values)}
+    for key, found in side_by_side(records).items():
+        if key not in counted:
+            table.add_row(escape(key), *(cell_text(result_cell(result)) for result in found))
+    for metric in counted.values():
+        known = measured_column(metric.name, [values.get(record.id, {}).get(metric) for record in records])
+        table.add_row(escape(metric.label), *known)
+    return table
 
 
 def _head(record: RunRecord) -> Table:
@@ -163,7 +204,7 @@ def _head(record: RunRecord) -> Table:
 
 
 def _parts(
-    record: RunRecord, history: Sequence[Mapping[str, float]], notes: str
+    record: RunRecord, history: Sequence[Mapping[str, float]], notes: str, width: int
 ) -> Iterator[tuple[str, RenderableType]]:
     if record.failure:
         failure = record.failure
@@ -177,7 +218,7 @@ def _parts(
     for title, table in view.evaluations_tables(record).items():
         yield escape(title), printed(table)
     if history:
-        yield "Course", history_table(history)
+        yield "Course", fitted(history_table(history), width, _SPARED_IN_COURSE).group(width)
     for title, table in view.details(record).items():
         if table.rows and (record.is_foreign or title != "All settings"):
             yield title, printed(table)

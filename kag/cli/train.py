@@ -61,7 +61,7 @@ def train(
 
     refuse_unknown_options(words or [], options_of(context))
     spec_file, overrides = split_words(words or [])
-    folder = find_run(runs, resume) if resume else None
+    folder = find_run(runs, resume, ending=False) if resume else None
     if spec_file is None and folder is None:
         raise UserError("no spec given", remedy="kag train SPEC, or kag train --resume RUN")
     if accept and folder is None:

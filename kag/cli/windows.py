@@ -62,7 +62,7 @@ def windows(
 
     console, start = Terminal(highlight=False, stderr=as_json), datetime.now(UTC)
     picture = _picture(png, force)
-    folder = find_run(runs, run)
+    folder = find_run(runs, run, ending=False)
     sums, given = _stored_sums(folder.sums), given_weights(str(folder.best), runs)
     wanted = parse_window(deliver) if deliver is not None else None
     if wanted:
@@ -164,8 +164,8 @@ def window_figure(found: WindowMap, title: str) -> Heatmap:
 
 def _print(console: Terminal, run: str, found: WindowMap) -> None:
     """The best windows, one line each; `*` marks the best of those that were scored exactly."""
+    from kag.cli.fitted import plain_table
     from kag.cli.made import tried_cells
-    from kag.cli.tables import plain_table
     from kag.text import three_decimals
 
     columns = ("window", "epochs", "ranked by", "val AUPRC", "recomputed", "digest", "")

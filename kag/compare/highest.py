@@ -36,7 +36,8 @@ def highest_before(
     attempts are known it may be older, or younger: it counts from the start of the run, and where nobody knows when
     its attempt began it is judged at its end. So nothing is called highest that may not have been.
 
-    Runs of unknown data are compared with each other, those of a hand-kept log by themselves.
+    Runs of unknown data are compared with each other, those of a hand-kept log by themselves. An archived run is
+    judged by the others, and they are not judged by it.
 
     Args:
         records: the runs, in any order.
@@ -47,7 +48,7 @@ def highest_before(
     moments: list[tuple[datetime, str, bool, _Number]] = []
     for record in records:
         numbers = list(_numbers(record, value))
-        moments += [(one.counts, record.id, True, one) for one in numbers]
+        moments += [(one.counts, record.id, True, one) for one in numbers if not record.archived]
         moments += [(one.judged, record.id, False, one) for one in numbers[-1:]]
     for _, run, counts, one in sorted(moments, key=lambda moment: moment[:3]):
         known = highest[data_of(one.record) or (one.record.kind == "imported",)]

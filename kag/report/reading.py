@@ -15,7 +15,7 @@ from kag.finding import Finding
 from kag.report.series import Rows
 from kag.track.record import RunRecord
 from kag.track.source import RunSource
-from kag.view.metrics import Metric
+from kag.view.metrics import Metric, chosen
 
 Progress = Callable[[Sequence[str]], Iterable[str]]
 """Hands on run ids and shows how far it is."""
@@ -49,14 +49,15 @@ def read_runs(
 
 
 def of_sweep(siblings: Siblings, sweep: str) -> list[RunRecord]:
-    """The runs of a sweep, in the order of their start.
+    """The runs of a sweep, in the order of their start, but archived ones.
 
     Raises:
         RecordError: no run is of this sweep; the text names the nearest one.
     """
-    found = [entry.record for entry in siblings.entries if entry.record.sweep == sweep]
+    records = [entry.record for entry in siblings.entries if not entry.record.archived]
+    found = [record for record in records if record.sweep == sweep]
     if not found:
-        known = list(dict.fromkeys(entry.record.sweep for entry in siblings.entries if entry.record.sweep))
+        known = list(dict.fromkeys(record.sweep for record in records if record.sweep))
         near = difflib.get_close_matches(sweep, known, n=3, cutoff=0.3)
         raise RecordError(
             f"no run is of a sweep {sweep!r}",
@@ -64,6 +65,17 @@ def of_sweep(siblings: Siblings, sweep: str) -> list[RunRecord]:
             remedy=f"sweeps here: {', '.join(known[-5:])}" if known else "no run here is of any sweep",
         )
     return found
+
+
+def values_of_trials(source: RunSource, trials: Sequence[RunRecord]) -> dict[str, dict[Metric, float | None]]:
+    """Run id -> what stands for a trial of another program, by the metrics that count among these trials.
+
+    Raises:
+        RecordError: a history cannot be read.
+    """
+    metrics = chosen(trials)
+    foreign = (record for record in trials if record.is_foreign)
+    return {one.id: values_of(Logged(one, source.history(one.id), metrics)) for one in foreign}
 
 
 def _reported(source: RunSource, siblings: Siblings, entry: Entry) -> ReportedRun:

@@ -14,7 +14,7 @@ from kag.report.lineage import lineage_figure
 from kag.report.reading import ReportedRun
 from kag.report.run_figures import run_figures
 from kag.report.sweep_figures import sweep_figures
-from kag.report.sweep_records import search_of, trials_table
+from kag.report.sweep_records import Values, search_of, trials_table
 from kag.track.record import RunRecord
 from kag.track.result import Result
 from kag.view import tables
@@ -85,7 +85,11 @@ def report_of_runs(runs: Sequence[ReportedRun], known: Iterable[RunRecord]) -> R
 
 
 def report_of_sweep(
-    identifier: str, trials: Sequence[RunRecord], best: Sequence[ReportedRun], known: Iterable[RunRecord]
+    identifier: str,
+    trials: Sequence[RunRecord],
+    best: Sequence[ReportedRun],
+    known: Iterable[RunRecord],
+    values: Values | None = None,
 ) -> Report:
     """What a sweep tried, the curves of its best trials, and a section of the best one.
 
@@ -94,17 +98,18 @@ def report_of_sweep(
         trials: its runs.
         best: the best of them with their histories, best first.
         known: every run of the source, for the lineage.
+        values: of another program's sweep, what stands for each trial; see `search_of`.
     """
-    search = search_of(trials)
+    search = search_of(trials, values)
     parameters = search.sweep.leaves() if search.sweep else {}
     overview = Comparison(
         title=f"Sweep {identifier}",
         anchor="sweep",
         summary=f"{len(trials)} trials over {', '.join(parameters) or 'no parameter on which they differ'}; "
-        f"judged by val AUPRC of the {search.judged_by} weights.",
+        f"{search.summary}.",
         figures=sweep_figures(search.sweep, search.trials) if search.sweep else (),
         runs=trials_table(trials, search),
-        not_comparable=not_comparable([trial for trial in trials if trial.id in search.results]),
+        not_comparable=not_comparable([trial for trial in trials if trial.id in search.values]),
     )
     several = (comparison(best, title=f"The best {len(best)} trials"),) if len(best) > 1 else ()
     return Report(f"Sweep {identifier}", _sections(best[:1], tuple(known)), (overview, *several))

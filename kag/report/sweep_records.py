@@ -15,8 +15,11 @@ from kag.text import MISSING, column, setting
 from kag.track.record import RunRecord, Scalar, Status
 from kag.track.result import Result
 from kag.view.changes import varied
+from kag.view.metrics import Metric
 from kag.view.results import headline
 from kag.view.tables import Cell, Table, result_cell
+
+Values = Mapping[str, Mapping[Metric, float | None]]
 
 LISTED = 8
 """Distinct numbers up to which a parameter counts as listed, and not as a range."""
@@ -42,42 +45,74 @@ class Search:
     """None if its runs do not differ in any setting."""
     trials: tuple[Trial, ...]
     judged_by: str
-    """The weights whose val AUPRC counts: `delivered` or `averaged`."""
+    """The weights whose val AUPRC counts, `delivered` or `averaged`; empty of another program."""
+    values: Mapping[str, float]
+    """Run id -> what it is judged by, for runs that have it; the best first."""
     results: Mapping[str, Result]
-    """Run id -> that val AUPRC, for runs that have one; the best first."""
+    """The same of kag's own runs, with intervals."""
+    metric: Metric | None = None
+    """Of another program: the metric of its sweep, else the first that counts and has a goal."""
+
+    @property
+    def summary(self) -> str:
+        """What the trials are judged by, in words."""
+        if self.metric is not None:
+            return f"judged by {self.metric.name}, {self.metric.of} ({self.metric.why})"
+        if self.judged_by:
+            return f"judged by val AUPRC of the {self.judged_by} weights"
+        return "judged by nothing: of no metric is it known which value is better"
 
 
-def search_of(records: Sequence[RunRecord]) -> Search:
+def search_of(records: Sequence[RunRecord], values: Values | None = None) -> Search:
     """The search that these runs belong to, with its trials in the order of the records.
 
     One over averaging alone is judged by the averages, if any run has one, every other by what the runs deliver.
+    Another program's is judged by the metric of its sweep.
+
+    Args:
+        records: its runs.
+        values: run id -> what stands for a run of another program, by the metrics that count among these runs.
     """
     keys = {k: v for k, v in varied([one.config for one in records]).items() if k not in DESCRIPTIVE}
+    if records and all(record.is_foreign for record in records):
+        return _foreign_search(records, keys, values or {})
     averaging = objective(keys) != names.OBJECTIVE
     averages = _best_first(records, lambda record: Entry(record).average) if averaging else {}
     results = averages or _best_first(records, lambda record: headline(record, "val"))
     metric = names.averaged(names.OBJECTIVE) if averages else names.OBJECTIVE
+    judged = {run: result.value for run, result in results.items()}
     return Search(
-        sweep=_sweep(metric, keys) if keys else None,
-        trials=tuple(_trial(number, record, keys, results) for number, record in enumerate(records)),
+        sweep=_sweep(metric, "maximize", keys) if keys else None,
+        trials=tuple(_trial(number, record, keys, judged) for number, record in enumerate(records)),
         judged_by="averaged" if averages else "delivered",
+        values=judged,
         results=results,
     )
 
 
 def trials_table(records: Sequence[RunRecord], search: Search) -> Table:
     """One row a trial of a sweep, the best first, what it set each parameter to, and what it is judged by."""
-    place = {run: number for number, run in enumerate(search.results)}
+    place = {run: number for number, run in enumerate(search.values)}
     ordered = sorted(records, key=lambda record: place.get(record.id, len(place)))
     parameters = list(search.sweep.leaves()) if search.sweep else []
     columns = [column([record.config.get(key, MISSING) for record in ordered]) for key in parameters]
-    delivered = search.judged_by == "delivered"
-    rows = []
-    for record, *settings in zip(ordered, *columns, strict=True):
-        found = [search.results.get(record.id), *([] if delivered else [headline(record, "val")])]
-        rows.append((*map(Cell, (record.id, record.status.value, *settings)), *map(result_cell, found)))
-    judged = ("val AUPRC",) if delivered else ("val AUPRC, averaged", "val AUPRC, delivered")
-    return Table(("run", "status", *parameters, *judged), tuple(rows), words=2)
+    judged = {record.id: _judged(record, search) for record in ordered}
+    rows = [
+        (*map(Cell, (record.id, record.status.value, *settings)), *judged[record.id].values())
+        for record, *settings in zip(ordered, *columns, strict=True)
+    ]
+    headings = next(iter(judged.values()), {})
+    return Table(("run", "status", *parameters, *headings), tuple(rows), words=2)
+
+
+def _judged(record: RunRecord, search: Search) -> dict[str, Cell]:
+    """Heading -> cell of what a trial is judged by, and of what it delivers where that is another number."""
+    if search.metric is not None:
+        return {search.metric.label: Cell(search.metric.text(search.values.get(record.id)))}
+    found = result_cell(search.results.get(record.id))
+    if search.judged_by != "averaged":
+        return {"val AUPRC": found} if search.judged_by else {}
+    return {"val AUPRC, averaged": found, "val AUPRC, delivered": result_cell(headline(record, "val"))}
 
 
 def _best_first(records: Sequence[RunRecord], judge: Callable[[RunRecord], Result | None]) -> dict[str, Result]:
@@ -85,10 +120,26 @@ def _best_first(records: Sequence[RunRecord], judge: Callable[[RunRecord], Resul
     return dict(sorted(found, key=lambda pair: -pair[1].value))
 
 
-def _sweep(metric: str, varied: Mapping[str, Sequence[Scalar]]) -> Sweep:
+def _foreign_search(records: Sequence[RunRecord], keys: Mapping[str, Sequence[Scalar]], values: Values) -> Search:
+    known = dict.fromkeys(metric for found in values.values() for metric in found)
+    metric = next((one for one in known if one.goal is not None), None)
+    measured = [(run, number) for run, found in values.items() if metric and (number := found.get(metric)) is not None]
+    smallest = metric is not None and metric.goal == "min"
+    best_first = dict(sorted(measured, key=lambda pair: pair[1] if smallest else -pair[1]))
+    return Search(
+        sweep=_sweep(metric.name if metric else None, "minimize" if smallest else "maximize", keys) if keys else None,
+        trials=tuple(_trial(number, record, keys, best_first) for number, record in enumerate(records)),
+        judged_by="",
+        values=best_first,
+        results={},
+        metric=metric,
+    )
+
+
+def _sweep(metric: str | None, goal: str, varied: Mapping[str, Sequence[Scalar]]) -> Sweep:
     tree = {
         "method": "random",
-        "metric": {"name": metric, "goal": "maximize"},
+        **({"metric": {"name": metric, "goal": goal}} if metric else {}),
         "parameters": {key: _parameter(values) for key, values in varied.items()},
     }
     return parse_sweep(tree, title="the runs of the sweep")
@@ -111,11 +162,11 @@ def _order(value: Scalar) -> tuple[bool, float, str]:
     return True, 0.0, setting(value)
 
 
-def _trial(number: int, record: RunRecord, keys: Iterable[str], results: Mapping[str, Result]) -> Trial:
+def _trial(number: int, record: RunRecord, keys: Iterable[str], values: Mapping[str, float]) -> Trial:
     return Trial(
         id=number,
         params={key: record.config.get(key) for key in keys},
         state=_STATES[record.status],
-        value=results[record.id].value if record.id in results else None,
+        value=values.get(record.id),
         run=record.id,
     )

@@ -19,7 +19,7 @@ from kag.track.foreign import epochs_trained, foreign_record
 from kag.track.lineage import Pair, linked
 from kag.track.mirrored import END_KEY, INTERNAL, START_KEY, Mirrored, where_of
 from kag.track.reading import faults_of, parse_record
-from kag.track.record import RunRecord
+from kag.track.record import ARCHIVED, RunRecord
 from kag.track.rows import history_of
 from kag.track.source import Found, Known
 
@@ -82,7 +82,10 @@ def in_order(pairs: Iterable[Pair]) -> dict[str, Pair]:
 
 
 def _with_spec(record: RunRecord, run: Mirrored) -> RunRecord:
-    return record.model_copy(update={"config": record.config or _settings(run.config), "wandb_id": run.wandb_id})
+    """A record of kag's own as W&B has it; a person may have archived the run there since."""
+    tags = (*record.tags, ARCHIVED) if ARCHIVED in run.tags and not record.archived else record.tags
+    told = {"config": record.config or _settings(run.config), "wandb_id": run.wandb_id, "tags": tags}
+    return record.model_copy(update=told)
 
 
 def _settings(config: Mapping[str, Any]) -> dict[str, Scalar]:

@@ -22,6 +22,10 @@ SCHEMA = 4
 """Version of the record's layout; a newer one is refused, an older one is upgraded when it is read."""
 
 
+ARCHIVED = "archived"
+"""Tag of a run that lists and change logs leave out; what comes of it still names it."""
+
+
 class Status(StrEnum):
     """Where a run stands."""
 
@@ -214,6 +218,11 @@ class RunRecord(Value):
     def is_foreign(self) -> bool:
         """Whether another program wrote it, and W&B's client is all that is known of it."""
         return self.wandb_id is not None and self.found is None and self.stated is None
+
+    @property
+    def archived(self) -> bool:
+        """Whether lists and change logs leave it out."""
+        return ARCHIVED in self.tags
 
     @property
     def preflight(self) -> tuple[Finding, ...]:

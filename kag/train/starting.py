@@ -60,7 +60,7 @@ def find_start(task: Task, runs: Path) -> Start | None:
     spec = task.spec
     if spec.start_from is None:
         return None
-    folder = find_run(runs, spec.start_from.run)
+    folder = find_run(runs, spec.start_from.run, ending=False)
     path = checkpoint_file(folder, spec.start_from)
     content = load_torch(path)
     weights = parse_checkpoint(content, where=str(path))

@@ -158,14 +158,21 @@ def differing_settings(records: Sequence[RunRecord]) -> tuple[Setting, ...]:
     return tuple(Setting(key, column([side.get(key, MISSING) for side in sides])) for key in keys)
 
 
-def settings_apart(records: Sequence[RunRecord]) -> dict[str, str]:
-    """Run id -> the settings on which these runs differ, as that run has them: `swa.start 7, swa.window 2`."""
+def settings_apart(records: Sequence[RunRecord], shown: int = SHOWN) -> dict[str, str]:
+    """Run id -> the settings on which these runs differ, as that run has them: `swa.start 7, swa.window 2`.
+
+    Args:
+        records: the runs.
+        shown: how many settings are listed.
+    """
     rows = differing_settings(records)
     whole = any(record.is_foreign for record in records)
-    return {
-        record.id: _listed([f"{row.key if whole else _short(row.key)} {row.values[place]}" for row in rows], ", ")
+    keys = [row.key if whole else _short(row.key) for row in rows]
+    told = {
+        record.id: [f"{key} {row.values[place]}" for key, row in zip(keys, rows, strict=True)]
         for place, record in enumerate(records)
     }
+    return {run: _listed(parts, ", ", shown) for run, parts in told.items()}
 
 
 def beside_defaults(config: Flat) -> tuple[Change, ...]:

@@ -89,16 +89,17 @@ def chosen(records: Iterable[RunRecord], asked: Sequence[str] = ()) -> tuple[Met
     """The metrics that count, in the order of their columns.
 
     Args:
-        records: every run of a source.
+        records: every run of a source; what kag chooses, it does not choose by archived ones.
         asked: words of a person, `val/accuracy`, `loss:min`, `val/f1:max:last`; see `asked_word`.
 
     Raises:
         UserError: no run has such a metric, or the best value is asked for and no goal is known.
     """
     runs = list(records)
-    foreign = [record for record in runs if record.is_foreign]
     if asked:
-        return tuple(dict.fromkeys(_asked(word, runs, foreign) for word in asked))
+        return tuple(dict.fromkeys(_asked(word, runs) for word in asked))
+    runs = [record for record in runs if not record.archived] or runs
+    foreign = [record for record in runs if record.is_foreign]
     own = OWN if len(foreign) < len(runs) or not runs else ()
     taken = [metric for metric in _told(foreign) if metric.name not in _TITLES or not own]
     return (*own, *taken[:MOST])
@@ -131,8 +132,9 @@ def canonical(word: str) -> str:
     return ":".join(part for part in asked_word(word) if part)
 
 
-def _asked(word: str, runs: Sequence[RunRecord], foreign: Sequence[RunRecord]) -> Metric:
+def _asked(word: str, runs: Sequence[RunRecord]) -> Metric:
     name, goal, value = asked_word(word)
+    foreign = [record for record in runs if record.is_foreign]
     own = {key for record in runs if not record.is_foreign for key in delivered(record)}
     known = [*_counted(foreign), *sorted(own)]
     if name not in known:

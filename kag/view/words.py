@@ -3,18 +3,34 @@
 from __future__ import annotations
 
 import difflib
+import re
+import shlex
+import textwrap
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 
 from kag.errors import RecordError
-from kag.track.folder import RunFolder, short_name
+from kag.text import three_decimals
+from kag.track.folder import RUN_ID, RunFolder, short_name
+from kag.track.hold import as_it_stands
 from kag.track.record import RunRecord
-from kag.view.changes import differing_settings
+from kag.view.changes import differing_settings, settings_apart
+from kag.view.results import headline
+
+LATEST = "latest"
+"""The word for the run that began last."""
 
 _SHOWN = 5
+_WORDS = 80
+"""Characters of what a person said of a run, where runs are told apart."""
+_DEFAULT_FOLDER = "runs"
+_AGAIN = re.compile(r"(?P<first>.+)-\d+")
+"""The id of a run that began in the same second as another one of its name."""
 
 TOLD = 3
 """Settings that a run can be called by, where names do not tell runs apart."""
@@ -23,7 +39,7 @@ TOLD = 3
 class NamedRuns:
     """Runs by the words that records name them with: an id, or a name, which several can have.
 
-    Nobody can be asked what such a word means. A person can: `choose` refuses one that stands for several runs.
+    Nobody can be asked what such a word means. A person can: `find_run` refuses one that stands for several runs.
 
     Args:
         records: the runs, in any order.
@@ -52,7 +68,7 @@ class NamedRuns:
     def run_before(self, record: RunRecord) -> RunRecord | None:
         """Of another program's run that names no parent, the run before it in its group, else in its project.
 
-        A trial of a sweep has none, and is none: its place among the others says nothing.
+        A trial of a sweep has none, and is none: its place among the others says nothing. Nor is an archived run one.
         """
         return None if record.parent else self._run_before.get(record.id)
 
@@ -64,7 +80,8 @@ class NamedRuns:
             before = (latest.get(record.group) if record.group else None) or latest.get(None)
             if before is not None:
                 found[record.id] = before
-            latest[record.group] = latest[None] = record
+            if not record.archived:
+                latest[record.group] = latest[None] = record
         return found
 
 
@@ -91,8 +108,13 @@ def labels(records: Sequence[RunRecord], shown: Sequence[str] | None = None) -> 
     return tuple(record.id for record in records)
 
 
-def find_run(runs: Path, word: str) -> RunFolder:
-    """The run that a person means: its id, the only id that begins so, the only name that ends so, or its path.
+def find_run(runs: Path, word: str, *, ending: bool = True) -> RunFolder:
+    """The run of a folder that a person means: by its path, else as `run_meant`.
+
+    Args:
+        runs: the folder.
+        word: what the person wrote.
+        ending: the end of a name is enough. It is for whoever looks at a run, not for what is kept or changed.
 
     Raises:
         RecordError: no run fits, or more than one does.
@@ -100,44 +122,139 @@ def find_run(runs: Path, word: str) -> RunFolder:
     for path in (runs / word, Path(word)):
         if word and (path / "record.json").is_file():
             return RunFolder(path.resolve() if path.name in ("", ".", "..") else path)
-    return RunFolder(runs / choose(word, [folder.id for folder in RunFolder.all(runs)], where=str(runs)))
+    folders = {folder.id: folder for folder in RunFolder.all(runs)}
+
+    def read(run: str) -> RunRecord:
+        return as_it_stands(folders[run], folders[run].read_record())
+
+    listed = f"kag runs list --runs {shlex.quote(str(runs))}" if str(runs) != _DEFAULT_FOLDER else "kag runs list"
+    names = {run: _name_of(run, folders) for run in folders}
+    return folders[_Asked(word, names, read, str(runs), listed).run(ending=ending)]
 
 
-def choose(word: str, ids: Sequence[str], *, where: str) -> str:
-    """The only id that the word stands for: the id, its beginning, its name, or the end of its name, in this order.
+def run_meant(word: str, records: Sequence[RunRecord], *, where: str) -> RunRecord:
+    """The run that a person means: its id, W&B's id of it, the only id that begins so, the only run of this name, the
+    only name that ends so; or `latest`. Of several that fit, archived ones step back.
+
+    Args:
+        word: what the person wrote; a run's folder is as good a word as its id.
+        records: every run of a source.
+        where: the source.
 
     Raises:
-        RecordError: none or several fit; the text names the nearest ids.
+        RecordError: none or several fit; the text lists them, or the nearest ids.
     """
-    rules: tuple[Callable[[str], bool], ...] = (
-        lambda run: run == word,
-        lambda run: run.startswith(word),
-        lambda run: run.endswith(f"_{word}"),
-        lambda run: run.endswith(word),
-    )
-    for rule in rules:
-        fitting = [run for run in ids if word and rule(run)]
-        if len(fitting) == 1:
-            return fitting[0]
-        if fitting:
-            raise RecordError(
-                f"{word!r} stands for {len(fitting)} runs",
-                where=where,
-                nearest=", ".join(fitting[-_SHOWN:]),
-                remedy="give more of the id",
-            )
-    raise RecordError(
-        f"no run {word!r}",
-        where=where,
-        nearest=", ".join(nearest(word, ids)) or None,
-        remedy=f"{'`kag runs list` shows them' if ids else 'there are no runs here'}; --runs names another folder",
-    )
+    known = {record.id: record for record in records}
+    if (Path(word) / "record.json").is_file():
+        word = Path(word).resolve().name
+    of_wandb = next((record for record in records if record.wandb_id and record.wandb_id == word), None)
+    if word not in known and of_wandb is not None:
+        return of_wandb
+    names = {run: record.name for run, record in known.items()}
+    listed = f"kag runs list --source {shlex.quote(where)}"
+    return known[_Asked(word, names, known.__getitem__, where, listed).run(ending=True)]
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A word of a person, and the runs that it can mean."""
+
+    word: str
+    names: Mapping[str, str]
+    """Run id -> name."""
+    record: Callable[[str], RunRecord]
+    """Reads the record of an id: of few runs, since a word rarely takes more than ids and names."""
+    where: str
+    listed: str
+    """The command that lists the runs."""
+
+    def run(self, *, ending: bool) -> str:
+        """The id of the only run that fits; see `run_meant`."""
+        for rule in self._rules(ending=ending):
+            fitting = rule()
+            if len(fitting) > 1:
+                fitting = [run for run in fitting if not self._archived(run)] or fitting
+            if len(fitting) == 1:
+                return fitting[0]
+            if fitting:
+                raise self._several(fitting)
+        raise RecordError(
+            f"no run {self.word!r}",
+            where=self.where,
+            nearest=", ".join(nearest(self.word, list(self.names))) or None,
+            remedy=f"`{self.listed}` shows them" if self.names else "there are no runs here; name another place",
+        )
+
+    def _rules(self, *, ending: bool) -> Iterator[Callable[[], list[str]]]:
+        word, names = self.word, self.names
+        if not word:
+            return
+        yield lambda: [word] if word in names else []
+        if word == LATEST:
+            yield lambda: list(dict.fromkeys([*self._named(), *self._newest()]))
+        yield lambda: [run for run in names if run.startswith(word)]
+        yield self._named
+        if ending:
+            yield lambda: [run for run, name in names.items() if name.endswith(f"_{word}")]
+            yield lambda: [run for run, name in names.items() if name.endswith(word)]
+
+    def _named(self) -> list[str]:
+        return [run for run, name in self.names.items() if name == self.word]
+
+    def _newest(self) -> list[str]:
+        """The run that began last, if there is one: an id begins with the start. One that cannot be read may be it."""
+        dated = sorted((run for run in self.names if RUN_ID.fullmatch(run)), reverse=True)
+        shown = next((run for run in dated if not self._archived(run)), None)
+        named = (run for run in self.names if not RUN_ID.fullmatch(run) and not self._archived(run))
+        known = self._readable([*([shown] if shown else []), *named])
+        if shown is not None and shown not in known:
+            return [shown]
+        return [max(known.values(), key=begun).id] if known else []
+
+    def _archived(self, run: str) -> bool:
+        return any(record.archived for record in self._readable([run]).values())
+
+    def _readable(self, runs: Iterable[str]) -> dict[str, RunRecord]:
+        found = {}
+        for run in runs:
+            with suppress(RecordError):
+                found[run] = self.record(run)
+        return found
+
+    def _several(self, fitting: Sequence[str]) -> RecordError:
+        """The runs, each with what tells it apart from the others."""
+        shown = fitting[-_SHOWN:]
+        known = self._readable(shown)
+        settings = settings_apart(list(known.values()), TOLD)
+        told = {run: _told_of(record, settings[run]) for run, record in known.items()}
+        lines = [f"\n  {run}  {told.get(run, 'its record cannot be read')}" for run in shown]
+        more = f"\n  and {len(fitting) - _SHOWN} older ones" if len(fitting) > _SHOWN else ""
+        return RecordError(
+            f"{self.word!r} stands for {len(fitting)} runs:{''.join(lines)}{more}",
+            where=self.where,
+            remedy="give the id, or more of its beginning",
+        )
+
+
+def _told_of(record: RunRecord, settings: str) -> str:
+    """What tells a run from others of its name: how it stands, its val AUPRC, its settings, and what a person said."""
+    result = headline(record, "val")
+    said = textwrap.shorten(record.change or "", _WORDS, placeholder="...")
+    told = [record.status.value, f"val AUPRC {three_decimals(result.value)}" if result else "", settings, said]
+    return ", ".join(part for part in (*told, "archived" if record.archived else "") if part)
+
+
+def _name_of(run: str, known: Container[str]) -> str:
+    """The name in the id of a run folder, without what tells it from another one that began in the same second."""
+    again = _AGAIN.fullmatch(run)
+    return short_name(again["first"] if again and again["first"] in known else run)
 
 
 def nearest(word: str, ids: Sequence[str]) -> list[str]:
-    """The ids most like a word, by id or by name (the part after the start time), best first."""
+    """The ids most like a word: those that end so, by name (the part after the start time) or by id, best first."""
+    ending = [run for run in ids if word and run.endswith(word)]
     by_name = {run: short_name(run) for run in ids}
     close_names = set(difflib.get_close_matches(word, list(by_name.values()), n=_SHOWN, cutoff=0.5))
     named = [run for run, name in by_name.items() if name in close_names]
     alike = difflib.get_close_matches(word, ids, n=_SHOWN, cutoff=0.4)
-    return list(dict.fromkeys([*named[-_SHOWN:], *alike]))[:_SHOWN]
+    return list(dict.fromkeys([*ending[-_SHOWN:], *named[-_SHOWN:], *alike]))[:_SHOWN]

@@ -64,7 +64,7 @@ def weights_file(word: str, runs: Path) -> Path:
     if Path(word).is_file():
         return Path(word)
     run, _, name = word.partition(":")
-    folder = find_run(runs, run)
+    folder = find_run(runs, run, ending=False)
     there = {path.stem: path for path in sorted(folder.checkpoints.glob(f"*{SUFFIX}"))}
     for wanted in [name.removesuffix(SUFFIX)] if name else DELIVERED:
         if wanted in there:

@@ -6,6 +6,7 @@ import pty
 import signal
 import subprocess
 import sys
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from typer.testing import CliRunner, Result
 
 from kag.cli import tables
 from kag.cli.runs import app
-from kag.errors import RecordError
+from kag.errors import RecordError, UserError
 from kag.spec.flat import flat
 from kag.spec.run import RunSpec
 from kag.track.folder import RunFolder
@@ -173,7 +174,11 @@ def test_show_as_json(runs: Path) -> None:
 
 
 def test_compare_shows_what_differs(runs: Path) -> None:
-    lines = [line.split() for line in run(runs, "compare", "oct16", "oct17").stdout.splitlines()]
+    verdict, _, *told = run(runs, "compare", "oct16", "oct17").stdout.splitlines()
+    assert verdict.startswith(
+        "no verdict: 2025-10-17_09-04-10_oct17 has no val AUPRC; 2025-10-17_09-04-10_oct17 is aborted"
+    )
+    lines = [line.split() for line in told]
     assert lines[0] == ["setting", "2025-10-16_09-04-10_oct16", "2025-10-17_09-04-10_oct17"]
     assert ["model.gate.temperature", "1.5", "2"] in lines
     assert ["val/auprc", "0.298", "[0.278,", "0.318]", "-"] in lines
@@ -187,13 +192,148 @@ def test_compare_shows_what_differs(runs: Path) -> None:
 def test_compare_says_why_numbers_must_not_be_set_side_by_side(runs: Path) -> None:
     toy, real = (made(runs, name, 5, data_digest=letter * 64) for name, letter in (("toy", "a"), ("real", "b")))
     why = f"{toy.id} and {real.id} are on different data (aaaaaaaaaaaa, bbbbbbbbbbbb)"
-    assert f"not comparable: {why}" in run(runs, "compare", "toy", "real").stdout
-    assert json.loads(run(runs, "compare", "toy", "real", "--json").stdout)["not_comparable"] == [why]
+    assert run(runs, "compare", "toy", "real").stdout.startswith(f"not comparable: {why}\n"), "above the numbers"
+    page = json.loads(run(runs, "compare", "toy", "real", "--json").stdout)
+    assert page["not_comparable"] == page["verdicts"][0]["reasons"] == [why]
     assert "not comparable" not in run(runs, "compare", "oct16", "oct17").stdout
+
+
+def test_compare_has_a_verdict_on_each_run_against_the_first(runs: Path) -> None:
+    for name, value in (("low", 0.2), ("high", 0.5)):
+        made(runs, name, 5, results=[auprc("val", value)], data_digest="a" * 64)
+    low, high = "2025-10-21_09-04-10_low", "2025-10-21_09-04-10_high"
+    made(runs, "real", 6, results=[auprc("val", 0.9)], data_digest="b" * 64)
+    first, second, blank, *_ = run(runs, "compare", "low", "high", "latest").stdout.splitlines()
+    assert first.startswith(
+        f"{high} has the higher val AUPRC: 0.500 [0.480, 0.520] against 0.200 [0.180, 0.220], by 0.3;"
+    )
+    assert (second.startswith("not comparable: "), blank) == (True, "")
+    verdicts = json.loads(run(runs, "compare", "low", "high", "latest", "--json").stdout)["verdicts"]
+    assert [(one["runs"][0], one["comparable"], one["higher"]) for one in verdicts] == [
+        (low, True, high),
+        (low, False, None),
+    ]
 
 
 def test_compare_needs_two(runs: Path) -> None:
     assert run(runs, "compare", "oct16").exit_code == 2
+
+
+SORTED = [
+    ("val AUPRC", ["c", "b", "a", "d"]),
+    ("val_auprc:asc", ["a", "b", "c", "d"]),
+    ("VAL/AUPRC:desc", ["c", "b", "a", "d"]),
+    ("val/bce", ["b", "a", "c", "d"]),
+    ("name:desc", ["d", "c", "b", "a"]),
+    ("start", ["d", "c", "b", "a"]),
+    ("epochs", ["a", "c", "b", "d"]),
+]
+
+
+@pytest.fixture
+def sortable(tmp_path: Path) -> Path:
+    """Four runs, a day apart; of the last one nothing is known."""
+    for day, (name, value, bce, epochs) in enumerate((("a", 0.1, 0.5, 9), ("b", 0.2, 0.4, 2), ("c", 0.3, 0.6, 7))):
+        loss = {**auprc("val", bce), "metric": "bce"}
+        made(tmp_path, name, day, results=[auprc("val", value), loss], epochs_trained=epochs, data_digest="a" * 64)
+    made(tmp_path, "d", 3, results=[auprc("val", float("nan"))], sweep="s1", data_digest="a" * 64)
+    return tmp_path
+
+
+@pytest.mark.parametrize(("column", "names"), SORTED)
+def test_a_list_is_sorted_the_best_first_and_what_is_missing_last(
+    sortable: Path, column: str, names: list[str]
+) -> None:
+    found = json.loads(run(sortable, "list", "--json", "--sort", column).stdout)
+    assert [record["name"] for record in found] == names
+    best = run(sortable, "list", "--sort", column, "--limit", "2")
+    assert [line.split()[0][-1] for line in best.stdout.splitlines()[1:]] == names[:2]
+    assert "the first 2 of 4 by " in best.stderr
+
+
+@pytest.mark.parametrize(
+    ("word", "nearest"), [("val_auprx", "val AUPRC"), ("epoch", "epochs"), ("status:up", "status")]
+)
+def test_a_column_that_is_none_is_named_with_the_nearest(sortable: Path, word: str, nearest: str) -> None:
+    with pytest.raises(UserError, match="there is no column") as caught:
+        run(sortable, "list", "--sort", word)
+    assert nearest in str(caught.value.nearest)
+
+
+def test_an_order_by_a_metric_says_what_is_not_comparable(sortable: Path) -> None:
+    assert run(sortable, "list", "--sort", "val/auprc").stderr == ""
+    made(sortable, "other", 9, results=[auprc("val", 0.9)], data_digest="b" * 64)
+    assert "not comparable: " in run(sortable, "list", "--sort", "val/auprc").stderr
+    assert run(sortable, "list", "--sort", "start").stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("zone", "words", "names", "said"),
+    [
+        (
+            "Pacific/Honolulu",
+            ("--since", "2025-10-17"),
+            "cd",
+            "2025-10-17 or later, days in local time: HST (UTC-10:00)",
+        ),
+        (
+            "Pacific/Honolulu",
+            ("--until", "2025-10-15"),
+            "a",
+            "2025-10-15 or before, days in local time: HST (UTC-10:00)",
+        ),
+        ("UTC", ("--until", "2025-10-16"), "a", "2025-10-16 or before, days in local time: UTC"),
+        (
+            *("Europe/Berlin", ("--since", "2025-10-17", "--until", "2025-10-26"), "bcd"),
+            "2025-10-17 to 2025-10-26, days in local time: CEST (UTC+02:00), CET (UTC+01:00)",
+        ),
+    ],
+)
+def test_the_days_of_a_list_are_local_and_it_says_so(
+    sortable: Path, monkeypatch: pytest.MonkeyPatch, zone: str, words: tuple[str, ...], names: str, said: str
+) -> None:
+    with monkeypatch.context() as there:
+        there.setenv("TZ", zone)
+        time.tzset()
+        listed = run(sortable, "list", *words, "--json")
+    time.tzset()
+    assert [record["name"] for record in json.loads(listed.stdout)] == list(names)
+    assert listed.stderr == f"runs that began {said}\n"
+
+
+def test_a_choice_of_what_is_not_there_is_refused(sortable: Path) -> None:
+    assert [one["name"] for one in json.loads(run(sortable, "list", "--sweep", "s1", "--json").stdout)] == ["d"]
+    for words in (("--sweep", "s2"), ("--tag", "x"), ("--since", "2025-10-02", "--until", "2025-10-01")):
+        with pytest.raises(UserError) as caught:
+            run(sortable, "list", *words)
+        assert caught.value.exit_code == 2
+
+
+def test_an_archived_run_is_in_no_list_and_still_named(runs: Path) -> None:
+    done = run(runs, "archive", "oct17")
+    assert (done.stdout, done.stderr) == ("2025-10-17_09-04-10_oct17 is archived\n", "")
+    assert RunFolder(runs / "2025-10-17_09-04-10_oct17").read_record().tags == ("swa", "archived")
+    listed = run(runs, "list")
+    assert "oct17" not in listed.stdout
+    assert listed.stderr == "1 archived run has no row; --archived shows them\n"
+    assert [one["name"] for one in json.loads(run(runs, "list", "--json").stdout)] == ["oct16"]
+    for words in (("--archived",), ("--tag", "archived")):
+        assert "oct17" in run(runs, "list", *words).stdout
+    assert "archived" in run(runs, "show", "oct17").stdout
+    assert run(runs, "archive", "oct17").stdout == "2025-10-17_09-04-10_oct17 was archived already\n"
+    page = json.loads(run(runs, "archive", "oct17", "oct16", "--undo", "--json").stdout)
+    assert (page["archived"], page["changed"]) == (False, ["2025-10-17_09-04-10_oct17"])
+    assert run(runs, "list").stderr == ""
+
+
+def test_all_or_none_are_archived(runs: Path) -> None:
+    live = made(runs, "live", 3, status="running", environment={"hostname": "elsewhere"})
+    live.heartbeat_file.touch()
+    for word in ("live", "17"):
+        assert run(runs, "archive", "oct16", word).exception is not None
+        assert not RunFolder(runs / "2025-10-16_09-04-10_oct16").read_record().archived
+    mirrored = made(runs, "mirrored", 4, wandb_id="w1")
+    assert "set the tag `archived` there" in run(runs, "archive", mirrored.id).stderr
 
 
 def test_an_unknown_run_is_a_record_error(runs: Path) -> None:

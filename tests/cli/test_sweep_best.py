@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from kag.cli.sweep_result import SweepResult, write_best
+from kag.cli.sweep_result import SweepResult, read_result, write_best
 from kag.errors import UserError
 from kag.spec import load_spec
 from kag.sweep import Trial, TrialState
 from kag.sweep.load import parse_sweep
 from kag.sweep.progress import Epochs, progress
 from kag.sweep.trial import TrialId
+from tests.changelog.run_logs import make_folder, run_record
 
 
 @pytest.mark.parametrize("somebody", [None, "name: mine\n"])
@@ -42,3 +43,26 @@ def test_it_replaces_what_an_earlier_look_wrote_and_nothing_else(tmp_path: Path,
                 write_best(sweep, result)
             assert file.read_text() == somebody
     assert load_spec(base).name == "base"
+
+
+def test_a_trial_that_was_archived_is_not_the_best(tmp_path: Path) -> None:
+    tree = {
+        "method": "grid",
+        "program": "train.py",
+        "metric": {"name": "score", "goal": "maximize"},
+        "parameters": {"seed": {"values": [1, 2]}},
+    }
+    sweep, finished = parse_sweep(tree), TrialState.FINISHED
+    trials = [
+        Trial(id=TrialId(n), params={"seed": n}, state=finished, run=f"w{n}", value=n / 10, history=(n / 10,))
+        for n in (1, 2)
+    ]
+    for number in (1, 2):
+        tags = ["archived"] if number == 2 else []
+        make_folder(tmp_path, run_record(number, f"t{number}", wandb_id=f"w{number}", sweep="abc", tags=tags))
+    best = read_result(sweep, "e/p/abc", trials, tmp_path).progress.best
+    assert best is not None
+    assert best.run == "w1"
+    other = read_result(sweep, "e/p/other", trials, tmp_path).progress.best
+    assert other is not None
+    assert other.run == "w2"

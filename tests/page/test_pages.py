@@ -506,3 +506,17 @@ def test_default_columns_of_no_runs_are_none() -> None:
 )  # fmt: skip
 def test_values_are_written_for_people(written: str, wanted: str) -> None:
     assert written == wanted
+
+
+def test_an_archived_run_has_no_row_until_it_is_asked_for(script: Any) -> None:
+    whole = cells_of(script.browse("/kag/plain/changelog").text)
+    script.as_client()
+    script.run("two", "plain", tags=["archived"])
+    assert script.log_in().status_code == 303
+    page = script.browse("/kag/plain/changelog?since=1970-01-01").text
+    assert cells_of(page) == [whole[0], whole[2]]
+    assert '1 archived run has no row; <a href="?since=1970-01-01&amp;archived=1">show all</a>' in page
+    again = script.browse("/kag/plain/changelog?archived=1").text
+    assert cells_of(again) == whole
+    assert '<input type="hidden" name="archived" value="1">' in again
+    assert cells_of(script.browse("/kag/plain/changelog?tag=archived").text) == whole[:2]

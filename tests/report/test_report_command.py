@@ -9,6 +9,9 @@ from kag.cli.main import app
 from kag.errors import RecordError, UserError
 from kag.spec.flat import flat
 from kag.spec.run import RunSpec
+from kag.track.archive import set_archived
+from kag.track.folder import RunFolder
+from tests.changelog.git_code import Code
 from tests.changelog.run_logs import epochs, make_folder, run_record
 
 BASE = flat(RunSpec.model_validate({"name": "base", "data": {"file": "sites.h5"}}))
@@ -87,3 +90,32 @@ def test_a_place_that_cannot_be_written_is_named(runs: Path, tmp_path: Path) -> 
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot be written"):
         report(runs, "base", "--out", tmp_path / "file" / "r.html")
+
+
+def test_an_archived_trial_is_none(runs: Path, tmp_path: Path) -> None:
+    set_archived(RunFolder(runs / "2025-10-03_00-00-00_high"), True)
+    out = tmp_path / "s.html"
+    report(runs, "--sweep", "s1abc", "--out", out)
+    page = out.read_text(encoding="utf-8")
+    assert "1 trials over" in page
+    assert 'id="run-1"' in page
+    assert "about low" in page
+    assert "about high" not in page
+
+
+def test_commits_are_asked_of_the_repository_in_which_the_runs_lie(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wherever the command runs: the commit that mended what made a run abort."""
+    code = Code(tmp_path / "code")
+    first, second = (code.commit(f"c{number}", kag__model__gate=f"x = {number}") for number in range(2))
+    failure = {"error": "ValueError", "message": "no", "where": "kag/model/gate.py:1"}
+    broken = run_record(0, "broken", status="aborted", failure=failure, git={"commit": first})
+    for record in (broken, run_record(1, "mended", val=0.3, git={"commit": second})):
+        make_folder(code.folder / "runs", record)
+    monkeypatch.chdir(tmp_path)
+    said = f"the next commit to touch that file is `{second[:10]}`"
+    doctor = CliRunner().invoke(app, ["doctor", "broken", "--runs", "code/runs"], catch_exceptions=False)
+    assert said in doctor.stdout
+    report(Path("code/runs"), "broken", "--out", tmp_path / "r.html")
+    assert second[:10] in (tmp_path / "r.html").read_text(encoding="utf-8")

@@ -3,14 +3,18 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from kag.report.figure import Axis, Bars, Chart, Figure, Heatmap, Parallel
+from kag.report.reading import values_of_trials
+from kag.report.sections import report_of_sweep
 from kag.report.sweep_figures import sweep_figures
-from kag.report.sweep_records import search_of
+from kag.report.sweep_records import search_of, trials_table
 from kag.sweep import Sweep, Trial, TrialState
 from kag.track.record import RunRecord
+from tests.changelog.foreign_logs import ForeignSource, foreign, steps
 from tests.changelog.run_logs import run_record, run_result
 
 
@@ -182,3 +186,43 @@ def test_many_numbers_make_a_range_and_a_missing_section_a_word() -> None:
 
 def test_runs_that_do_not_differ_are_no_search() -> None:
     assert search_of([record(0, 0.1), record(1, 0.2)]).sweep is None
+
+
+def trials(*values: float, **fields: Any) -> tuple[list[RunRecord], dict[str, Any]]:
+    """Trials of another program, and what stands for them, by the metrics that count among them."""
+    rows = [steps(val__accuracy=[value], loss=[1 - value]) for value in values]
+    made = [
+        foreign(n, f"t{n}", rows[n], config={"lr": 10.0**-n}, sweep="s1", wandb_id=f"w{n}", **fields)
+        for n in range(len(values))
+    ]
+    source = ForeignSource(list(zip(made, rows, strict=True)))
+    return made, values_of_trials(source, made)
+
+
+@pytest.mark.parametrize(("goal", "order"), [("min", ["t0", "t1"]), ("max", ["t1", "t0"])])
+def test_another_programs_sweep_is_judged_by_its_own_metric_and_goal(goal: str, order: list[str]) -> None:
+    declared = [{"metric": "loss", "goal": goal, "summary": None, "by": "sweep"}]
+    records, values = trials(0.75, 0.5, declared=declared)
+    found = search_of(records, values)
+    assert found.sweep is not None
+    assert found.sweep.metric is not None
+    wanted = {"min": "minimize", "max": "maximize"}[goal]
+    assert (found.sweep.metric.name, found.sweep.metric.goal) == ("loss", wanted)
+    assert [run.rpartition("_")[2] for run in found.values] == order
+    assert [one.result for one in found.trials] == [0.25, 0.5]
+    table = trials_table(records, found)
+    assert table.columns[-1] == f"loss ({'lowest' if goal == 'min' else 'highest'})"
+    assert [row[-1].text for row in table.rows] == (["0.25", "0.5"] if goal == "min" else ["0.5", "0.25"])
+    overview = report_of_sweep("s1", records, [], records, values).comparisons[0]
+    assert overview.summary.endswith("(the metric of its sweep).")
+    assert "AUPRC" not in overview.summary
+
+
+def test_of_a_sweep_without_a_goal_nothing_is_called_best() -> None:
+    records = [foreign(n, f"t{n}", config={"lr": float(n)}, sweep="s1") for n in range(2)]
+    found = search_of(records, {record.id: {} for record in records})
+    assert (found.metric, found.values, found.results) == (None, {}, {})
+    assert found.sweep is not None, "they differ in a setting"
+    assert trials_table(records, found).columns == ("run", "status", "lr")
+    overview = report_of_sweep("s1", records, [], records, {}).comparisons[0]
+    assert overview.summary.endswith("judged by nothing: of no metric is it known which value is better.")

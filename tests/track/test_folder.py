@@ -80,7 +80,8 @@ def test_find_names_what_fits_or_is_near(tmp_path: Path) -> None:
     made(tmp_path, "baseline", START + timedelta(seconds=1))
     with pytest.raises(RecordError, match="stands for 2 runs") as caught:
         find_run(tmp_path, "2025-10-21")
-    assert caught.value.nearest == "2025-10-21_12-48-11_baseline, 2025-10-21_12-48-12_baseline"
+    listed = [line.split()[0] for line in caught.value.what.split("\n")[1:]]
+    assert listed == ["2025-10-21_12-48-11_baseline", "2025-10-21_12-48-12_baseline"]
     with pytest.raises(RecordError, match="no run 'basline'") as caught:
         find_run(tmp_path, "basline")
     assert "2025-10-21_12-48-12_baseline" in str(caught.value.nearest)

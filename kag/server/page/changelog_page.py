@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from kag.changelog.columns import legend
 from kag.changelog.parts import FILES_SHOWN, parts_of
-from kag.changelog.table import Choice, Row, table
+from kag.changelog.table import Row, table
 from kag.errors import UserError
 from kag.server.faults import Fault
 from kag.server.page.responses import moved
@@ -21,6 +21,7 @@ from kag.server.rights import Act, Thing, ask, refusal
 from kag.server.store import updated
 from kag.server.tables import projects
 from kag.text import printable
+from kag.view.choice import Choice, archived_text
 from kag.view.metrics import canonical, chosen
 
 SHOWN = 250
@@ -57,8 +58,10 @@ def changelog(site: Site, visit: Visit) -> Response:
         trouble=counted.trouble,
         asked=shelf.row["changelog_metrics"] or "",
         may_ask=refusal(visit.key, Act.MAKE, _thing(shelf.names)) is None,
+        archived=archived_text(sum(map(choice.hides, ledger.records.values())), have="row"),
+        with_archived=f"?{urlencode({**visit.query, 'archived': 1})}",
         everything=f"?{urlencode({**visit.query, 'all': 1})}" if first else None,
-        given={name: visit.query.get(name, "") for name in ("since", "until", "tag", "sweep")},
+        given={name: visit.query.get(name, "") for name in ("since", "until", "tag", "sweep", "archived")},
         tags=sorted({tag for record in ledger.records.values() for tag in record.tags}),
         sweeps=sorted({record.sweep for record in ledger.records.values() if record.sweep}),
     )
@@ -92,7 +95,8 @@ def _thing(project: tuple[str, str]) -> Thing:
 def _choice(visit: Visit) -> Choice:
     given = visit.query
     tags = (given["tag"],) if given.get("tag") else ()
-    return Choice(_day(given.get("since")), _day(given.get("until")), tags, given.get("sweep") or None)
+    days = _day(given.get("since")), _day(given.get("until"))
+    return Choice(*days, tags, given.get("sweep") or None, bool(given.get("archived")))
 
 
 def _day(text: str | None) -> date | None:

@@ -1,0 +1,61 @@
+"""`kag runs compare`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated
+
+import typer
+from pydantic import TypeAdapter
+
+from kag.cli import tables
+from kag.cli.fitted import print_whole, terminal
+from kag.cli.sources import RUNS, Json, Runs, Source, opened, values_of
+from kag.track.hold import as_it_stands
+from kag.view.metrics import chosen as metrics_of
+from kag.view.terminal import echo
+from kag.view.words import find_run, run_meant
+
+
+def compare(
+    run: Annotated[list[str], typer.Argument(help="Two runs or more; `latest` is one.", metavar="A B [C]...")],
+    runs: Runs = RUNS,
+    source: Source = None,
+    as_json: Json = False,
+) -> None:
+    """Compare runs: a verdict on each against the first, the settings on which they differ, then their metrics.
+
+    The verdict says whether their numbers may be set side by side, which is higher and by how much, and what differs.
+    Of runs of other programs it compares the metrics that count, as in the change log.
+    """
+    if len(run) < 2:
+        raise typer.BadParameter("name two runs or more")
+    from kag.compare.comparison import not_comparable
+    from kag.compare.verdict import verdict
+
+    place = opened(source, runs)
+    if source:
+        known = place.readable()[0]
+        records = [run_meant(word, known, where=source) for word in run]
+    else:
+        folders = [find_run(runs, word) for word in run]
+        records = [as_it_stands(folder, folder.read_record()) for folder in folders]
+        # Other runs of the folder count only where they decide which metrics do.
+        known = place.readable()[0] if any(record.is_foreign for record in records) else records
+    values = values_of(place, records, known)
+    verdicts = [verdict(records[0], other, metrics_of(known), values) for other in records[1:]]
+    if as_json:
+        page = {
+            "runs": [record.id for record in records],
+            "verdicts": [one.as_json() for one in verdicts],
+            **tables.comparison(records, values),
+            "not_comparable": not_comparable(records),
+        }
+        echo(TypeAdapter(Mapping[str, object]).dump_json(page, indent=2))
+        return
+    console = terminal()
+    for one in verdicts:
+        console.say(one.sentence)
+    console.print()
+    for part in tables.comparison_tables(records, values, console.width):
+        print_whole(console, part)

@@ -1,0 +1,81 @@
+"""`kag runs watch`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from pydantic import TypeAdapter
+from rich.console import Group, RenderableType
+from rich.live import Live
+from rich.markup import escape
+
+from kag.cli import tables
+from kag.cli.fitted import terminal
+from kag.cli.sources import RUNS, Runs
+from kag.cli.words import name_left_out
+from kag.track.folder import RunFolder
+from kag.track.folders import FolderSource
+from kag.track.record import RunRecord, Status
+from kag.view.terminal import echo
+
+
+def watch(
+    runs: Runs = RUNS,
+    every: Annotated[float, typer.Option(help="Seconds between two looks.", min=0.1)] = 2.0,
+    last: Annotated[int, typer.Option(help="Finished runs shown below those under way.", min=0)] = 10,
+    as_json: Annotated[bool, typer.Option("--json", help="One look, as JSON: the runs under way.")] = False,
+) -> None:
+    """Watch runs under way: epoch, val AUPRC, gate, learning rate, last sign of life. Ctrl-C ends it."""
+    source = FolderSource(runs)
+    if as_json:
+        echo(TypeAdapter(list[Mapping[str, object]]).dump_json(_under_way(source), indent=2))
+        return
+    console = terminal()
+    with Live(_scene(source, last, console.width), console=console, auto_refresh=False) as live:
+        try:
+            while True:
+                live.update(_scene(source, last, console.width), refresh=True)
+                time.sleep(every)
+        except KeyboardInterrupt:
+            return
+
+
+def _scene(source: FolderSource, last: int, width: int) -> Group:
+    records, broken = source.readable()
+    running = [record for record in records if record.status is Status.RUNNING]
+    ended = [one for one in records if one.status not in (Status.RUNNING, Status.PLANNED) and not one.archived]
+    parts: list[RenderableType] = [_progress(source.runs, running, width) if running else "no run is under way"]
+    if last and ended:
+        parts += ["", tables.run_list(ended[-last:], {}, width)]
+    parts += [f"[red]{escape(str(error))}[/]" for error in broken]
+    return Group(*parts)
+
+
+def _under_way(source: FolderSource) -> list[Mapping[str, object]]:
+    records, broken = source.readable()
+    name_left_out(broken)
+    running = [record for record in records if record.status is Status.RUNNING]
+    return [
+        {"run": record.id, "newest": rows[-1] if rows else None, "written": written}
+        for record, rows, written in ((record, *_signs(source.runs, record)) for record in running)
+    ]
+
+
+def _signs(runs: Path, record: RunRecord) -> tuple[list[dict[str, float]], datetime]:
+    """The history of a run, and its last sign of life."""
+    folder = RunFolder(runs / record.id)
+    files = [file for file in (folder.record_file, folder.history_file, folder.console_file) if file.exists()]
+    return folder.history(), datetime.fromtimestamp(max(file.stat().st_mtime for file in files), UTC)
+
+
+def _progress(runs: Path, running: Sequence[RunRecord], width: int) -> RenderableType:
+    lines = []
+    for record in running:
+        rows, written = _signs(runs, record)
+        lines.append((record, rows[-1] if rows else {}, written))
+    return tables.progress_table(lines, datetime.now(UTC), width)

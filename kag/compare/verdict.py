@@ -1,0 +1,175 @@
+"""What is said of two runs in one sentence: whether they may be compared, which number is higher, and what differs.
+
+It rests on the interval of each run's own number. Runs that both intervals hold may still differ, and the other way
+round: the difference itself is not tested, and the sentence says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from kag.compare.comparison import compare, data_of, in_doubt, not_comparable
+from kag.stats.interval import Interval
+from kag.text import commit, number
+from kag.track.record import Change, RunRecord
+from kag.track.result import Result
+from kag.view.changes import phrase, seed_alone
+from kag.view.metrics import OWN, Metric
+from kag.view.results import headline, interval, measured_column
+
+LISTED = 4
+"""Differing settings that the sentence lists."""
+
+_NOT_TESTED = "the difference itself is not tested"
+
+Values = Mapping[str, Mapping[Metric, float | None]]
+"""Run id -> what stands for a run of another program, by the metrics that count."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Two runs, in the order in which they were named."""
+
+    before: RunRecord
+    after: RunRecord
+    metric: Metric | None = None
+    """The first of those that count which both have, one with a goal if there is one."""
+    values: tuple[float, float] | None = None
+    results: tuple[Result | None, Result | None] = (None, None)
+    """Where the values are from; None of another program's."""
+    lacking: tuple[str, ...] = ()
+    """Ids of those that do not have it, where no metric that counts is of both."""
+
+    @cached_property
+    def reasons(self) -> tuple[str, ...]:
+        """Why their numbers must not be set side by side."""
+        return not_comparable((self.before, self.after))
+
+    @cached_property
+    def changes(self) -> tuple[Change, ...]:
+        """What is known to differ: settings, world, data, and the commit that they stand on."""
+        own, other = (record.git.commit if record.git else None for record in (self.before, self.after))
+        known = compare(self.before, self.after).settings
+        if own is None or other is None or own == other:
+            return known
+        return (*known, Change(key="commit", before=commit(own), after=commit(other)))
+
+    @property
+    def higher(self) -> str | None:
+        """Id of the run with the higher value; None where they are equal, or must not be compared."""
+        if self.reasons or self.values is None or self.values[0] == self.values[1]:
+            return None
+        return (self.before if self.values[0] > self.values[1] else self.after).id
+
+    @property
+    def apart(self) -> bool | None:
+        """Whether each value lies outside the other one's 95 % interval, as far as these are known; None if none is."""
+        if self.reasons or self.values is None:
+            return None
+        pairs = zip(map(_interval, self.results), reversed(self.values), strict=True)
+        known = [held.low <= value <= held.high for held, value in pairs if held is not None]
+        return not any(known) if known else None
+
+    @property
+    def sentence(self) -> str:
+        """The verdict in words."""
+        if self.before.id == self.after.id:
+            return f"{self.before.id} is named twice"
+        if self.reasons:
+            return f"not comparable: {'; '.join(self.reasons)}"
+        doubt = in_doubt((self.before, self.after))
+        said = [*self._numbers(), *self._standing(), *([doubt] if doubt else []), self._differing()]
+        return "; ".join(said)
+
+    def as_json(self) -> dict[str, Any]:
+        """The same for programs."""
+        comparable = None if data_of(self.before) is None and not self.reasons else not self.reasons
+        values = self.values if not self.reasons else None
+        return {
+            "runs": [self.before.id, self.after.id],
+            "comparable": comparable,
+            "reasons": list(self.reasons),
+            "metric": self.metric.name if self.metric else None,
+            "goal": self.metric.goal if self.metric else None,
+            "values": list(values) if values else None,
+            "intervals": [one and [one.low, one.high] for one in map(_interval, self.results)],
+            "difference": values[1] - values[0] if values else None,
+            "higher": self.higher,
+            "apart": self.apart,
+            "changes": [change.model_dump(mode="json") for change in self.changes],
+            "sentence": self.sentence,
+        }
+
+    def _numbers(self) -> list[str]:
+        if self.metric is None or self.values is None:
+            lacking, title = " and ".join(self.lacking), self.metric.title if self.metric else "metric that counts"
+            return [f"no verdict: {lacking} {'have' if len(self.lacking) > 1 else 'has'} no {title}"]
+        told = measured_column(self.metric.name, self.values)
+        pairs = zip(told, self.results, strict=True)
+        texts = [f"{text} {interval(one)}" if _interval(one) else text for text, one in pairs]
+        if self.values[0] == self.values[1]:
+            return [f"{self.before.id} and {self.after.id} have the same {self.metric.title}, {told[0]}"]
+        ahead = (self.values[1] > self.values[0]) is (self.metric.goal != "min")
+        run, texts = (self.after, texts[::-1]) if ahead else (self.before, texts)
+        how = "lower" if self.metric.goal == "min" else "higher"
+        by = number(abs(self.values[1] - self.values[0]), digits=2)
+        first = f"{run.id} has the {how} {self.metric.title}: {texts[0]} against {texts[1]}, by {by}"
+        return [first, self._tested()]
+
+    def _tested(self) -> str:
+        if self.apart is None:
+            return f"no interval is known, and {_NOT_TESTED}"
+        if self.apart:
+            return f"each lies outside the other's 95 % interval, as far as known; {_NOT_TESTED}"
+        return f"not distinguishable by their own 95 % intervals, one of which holds both; {_NOT_TESTED}"
+
+    def _standing(self) -> list[str]:
+        """How a run stands that has not ended well: its number may change, or be of little worth."""
+        return [f"{one.id} is {one.status.value}" for one in (self.before, self.after) if not one.status.done]
+
+    def _differing(self) -> str:
+        if not self.changes:
+            return "nothing is known to differ between them"
+        whole = self.before.is_foreign or self.after.is_foreign
+        alone = "nothing but the seed differs" if seed_alone(self.changes) else "they differ in"
+        return f"{alone}: {phrase(self.changes, LISTED, whole=whole)}"
+
+
+def verdict(
+    before: RunRecord, after: RunRecord, metrics: Sequence[Metric] = OWN, values: Values | None = None
+) -> Verdict:
+    """The verdict on two runs of one source as they stand.
+
+    Args:
+        before: the run that was named first.
+        after: the other one.
+        metrics: those that count in the source, in their order.
+        values: what stands for runs of other programs.
+    """
+    ordered = sorted(metrics, key=lambda one: one.goal is None)
+    lacking: list[tuple[str, ...]] = []
+    for metric in ordered:
+        results = _result(before, metric), _result(after, metric)
+        pairs = zip((before, after), results, strict=True)
+        own, other = (one.value if one else (values or {}).get(run.id, {}).get(metric) for run, one in pairs)
+        if own is not None and other is not None:
+            return Verdict(before, after, metric, (own, other), results)
+        lacking.append(tuple(run.id for run, value in ((before, own), (after, other)) if value is None))
+    if not ordered:
+        return Verdict(before, after, lacking=(before.id, after.id))
+    return Verdict(before, after, ordered[0], lacking=lacking[0])
+
+
+def _result(record: RunRecord, metric: Metric) -> Result | None:
+    """What kag's own record says of it."""
+    split, _, name = metric.name.partition("/")
+    return headline(record, split, name) if metric.value == "delivered" else None
+
+
+def _interval(result: Result | None) -> Interval | None:
+    if result is None or result.ci_low is None or result.ci_high is None:
+        return None
+    return Interval(result.ci_low, result.ci_high)
