@@ -15,6 +15,9 @@ from kag.errors import KagError, UserError
 from kag.names import ALL, SPLITS, Part, Split
 from kag.view.terminal import echo
 
+HELP = {"help_option_names": ["-h", "--help"]}
+"""Help is a letter away, for every command."""
+
 WITH_OVERRIDES = {"ignore_unknown_options": True}
 """Lets `--a.b=c`, as `wandb agent` writes overrides, pass through to the list of words."""
 
