@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from kag.changelog.chosen import require_known
 from kag.changelog.collect import collect
 from kag.changelog.formats import CSV, HTML, JSON, as_csv, as_html, as_json
 from kag.changelog.repository import NotKnown
@@ -68,7 +67,7 @@ def update_export(source: RunSource, file: Path, form: Form, options: Options, *
         UserError: the choice of runs names what is not there, or the file cannot be written.
     """
     siblings = collect(source, options.repository, options.metrics)
-    require_known(options.choice, siblings)
+    options.choice.require_known(siblings)
     rows = table(siblings, options.choice)
     found, wanted = read_text(file) if file.exists() else "", form.render(rows, siblings.metrics)
     before = form.rows(found) if found and form.kind.is_own(file) else {}

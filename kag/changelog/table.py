@@ -15,6 +15,7 @@ from kag.compare.comparison import data_of, data_text
 from kag.finding import Finding
 from kag.track.record import Change, Status
 from kag.view.changes import settings_apart
+from kag.view.chosen import require_known
 from kag.view.metrics import OWN, VAL, Metric
 
 
@@ -28,6 +29,15 @@ class Choice:
     tags: tuple[str, ...] = ()
     """A run needs all of them."""
     sweep: str | None = None
+
+    def require_known(self, siblings: Siblings) -> None:
+        """Say what it names that is not there.
+
+        Raises:
+            UserError: as `kag.view.chosen.require_known`.
+        """
+        records = [entry.record for entry in siblings.entries]
+        require_known(records, tags=self.tags, sweep=self.sweep, since=self.since, until=self.until)
 
     def takes(self, entry: Entry) -> bool:
         """Whether a run is shown."""

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from kag.changelog.cells import digest
-from kag.changelog.chosen import require_known
 from kag.changelog.document import NEW, Content, Region, keeping, regions, replaced
 from kag.changelog.markdown import render
 from kag.changelog.marker import PLANNED, STRUCTURE, TABLE
@@ -80,7 +79,7 @@ def next_version(file: Path, siblings: Siblings, options: Options) -> Version:
             would go.
         UserError: the choice of runs names what is not there.
     """
-    require_known(options.choice, siblings)
+    options.choice.require_known(siblings)
     where = str(file)
     found = read_text(file) if file.exists() else ""
     text = found or NEW

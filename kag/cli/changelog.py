@@ -250,7 +250,6 @@ def _tell(version: Version, file: Path, call: str, *, check: bool, show_diff: bo
 
 def _table(runs: RunSource, options: Options, form: Format) -> str:
     """The table alone, without a document around it."""
-    from kag.changelog.chosen import require_known
     from kag.changelog.collect import collect
     from kag.changelog.export import FORMS
     from kag.changelog.markdown import render
@@ -258,7 +257,7 @@ def _table(runs: RunSource, options: Options, form: Format) -> str:
 
     siblings = collect(runs, options.repository, options.metrics)
     name_left_out(siblings.broken)
-    require_known(options.choice, siblings)
+    options.choice.require_known(siblings)
     rows = table(siblings, options.choice)
     if form is Format.MARKDOWN:
         return render(rows, siblings.metrics, verbatim=options.verbatim)

@@ -23,6 +23,7 @@ from kag.track.folders import FolderSource
 from kag.track.hold import as_it_stands
 from kag.track.record import RunRecord, Status
 from kag.track.source import RunSource, open_source
+from kag.view.chosen import require_known
 from kag.view.metrics import chosen as metrics_of
 from kag.view.terminal import Terminal, echo
 from kag.view.words import choose, find_run
@@ -60,6 +61,8 @@ def list_runs(
     """
     opened = open_source(source) if source else FolderSource(runs)
     records, broken = opened.readable()
+    if records:
+        require_known(records, tags=tag or ())
     fitting = [record for record in records if _chosen(record, status or [], tag or [], name)]
     count = (0 if as_json else SHOWN) if last is None else last
     chosen = fitting[-count:]

@@ -84,6 +84,7 @@ def _train(spec: RunSpec, *, as_json: bool, runs: Path, **options: Any) -> None:
     from rich.markup import escape
 
     from kag.cli.results import results_table
+    from kag.text import command
     from kag.train.console import RunConsole
     from kag.train.fit import fit
 
@@ -95,7 +96,8 @@ def _train(spec: RunSpec, *, as_json: bool, runs: Path, **options: Any) -> None:
         echo(record.model_dump_json(indent=2))
         return
     console.terminal.print(results_table(f"results of {record.id}", record.results))
-    console.print(escape(f"run folder {runs / record.id}; look at it with: kag runs show {record.id} --runs {runs}"))
+    look = command("runs", "show", record.id, runs=runs)
+    console.print(escape(f"run folder {runs / record.id}; look at it with: {look}"))
 
 
 def _epochs(text: str | None) -> tuple[int, ...]:

@@ -33,6 +33,12 @@ def nullable_keys() -> frozenset[str]:
 
 
 @cache
+def text_keys() -> frozenset[str]:
+    """Keys that take a text of any words; a list of such texts is one too."""
+    return frozenset(key for key, annotation in _walk(RunSpec, "") if annotation in (str, str | None, tuple[str, ...]))
+
+
+@cache
 def known_keys() -> tuple[str, ...]:
     """Every dotted key, sections included: `model`, `model.gate`, `model.gate.penalty.weight.start`, ..."""
     return tuple(key for key, _ in _walk(RunSpec, ""))

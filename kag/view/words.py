@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 
 from kag.errors import RecordError
+from kag.text import command
 from kag.track.folder import RunFolder, short_name
 from kag.track.record import RunRecord
 from kag.view.changes import differing_settings
@@ -130,7 +131,7 @@ def choose(word: str, ids: Sequence[str], *, where: str) -> str:
         f"no run {word!r}",
         where=where,
         nearest=", ".join(nearest(word, ids)) or None,
-        remedy=f"{'`kag runs list` shows them' if ids else 'there are no runs here'}; --runs names another folder",
+        remedy=f"`{command('runs', 'list', source=where)}` shows all" if ids else "there are no runs here",
     )
 
 

@@ -126,5 +126,5 @@ def _all(descriptor: int) -> str:
 
 
 def tree(place: Path) -> set[str]:
-    """Everything in a folder."""
-    return {str(path.relative_to(place)) for path in place.rglob("*")}
+    """Everything in a folder, but for what the change log keeps in a folder of runs to be faster."""
+    return {str(path.relative_to(place)) for path in place.rglob("*") if ".changelog" not in path.parts}
