@@ -154,7 +154,7 @@ def _run() -> int:
             commands load what they need.
     """
     try:
-        return app(standalone_mode=False) or 0
+        return app(standalone_mode=False, prog_name="kag") or 0
     except typer.TyperException as error:
         # Without a text it is a command that needs another word, whose help has been printed.
         if not error.format_message():
