@@ -30,7 +30,7 @@ from kag.cli import (
     train,
     windows,
 )
-from kag.cli.words import HELP, WITH_OVERRIDES
+from kag.cli.words import HELP, WITH_OVERRIDES, TakesOverrides
 from kag.errors import Interrupted, KagError, UserError
 from kag.text import printable
 from kag.view.terminal import Terminal
@@ -65,10 +65,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-app.command(name="train", context_settings=WITH_OVERRIDES)(train.train)
+app.command(name="train", cls=TakesOverrides, context_settings=WITH_OVERRIDES)(train.train)
 app.command(name="eval")(evaluate.evaluate)
 app.command(name="predict")(predict.predict)
-app.command(name="check", context_settings=WITH_OVERRIDES)(spec.check)
+app.command(name="check", cls=TakesOverrides, context_settings=WITH_OVERRIDES)(spec.check)
 app.command(name="schema")(spec.schema)
 app.command(name="windows")(windows.windows)
 app.command(name="blend")(blend.blend)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import typer
+from typer.core import TyperCommand
 
 from kag.errors import KagError, UserError
 from kag.names import ALL, SPLITS, Part, Split
@@ -18,8 +19,16 @@ from kag.view.terminal import echo
 HELP = {"help_option_names": ["-h", "--help"]}
 """Help is a letter away, for every command."""
 
-WITH_OVERRIDES = {"ignore_unknown_options": True}
+WITH_OVERRIDES = {"ignore_unknown_options": True, "help_option_names": ["--help"]}
 """Lets `--a.b=c`, as `wandb agent` writes overrides, pass through to the list of words."""
+
+
+class TakesOverrides(TyperCommand):
+    """A command with overrides. Of letters behind one dash, as in `-epochs=3`, none asks for help."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the words; the word `-h` is help."""
+        return super().parse_args(ctx, ["--help" if word == "-h" else word for word in args])
 
 
 def split_words(words: Sequence[str]) -> tuple[Path | None, list[str]]:

@@ -34,8 +34,14 @@ def nullable_keys() -> frozenset[str]:
 
 @cache
 def text_keys() -> frozenset[str]:
-    """Keys that take a text of any words; a list of such texts is one too."""
-    return frozenset(key for key, annotation in _walk(RunSpec, "") if annotation in (str, str | None, tuple[str, ...]))
+    """Keys that take a text of any words."""
+    return frozenset(key for key, annotation in _walk(RunSpec, "") if annotation in (str, str | None))
+
+
+@cache
+def text_lists() -> frozenset[str]:
+    """Keys that take a list of such texts."""
+    return frozenset(key for key, annotation in _walk(RunSpec, "") if annotation == tuple[str, ...])
 
 
 @cache

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from kag.errors import SpecError
-from kag.spec.keys import nullable_keys, text_keys
+from kag.spec.keys import nullable_keys, text_keys, text_lists
 from kag.text import joined
 
 _DEEPEST = 16
@@ -85,17 +85,20 @@ def _leaves(tree: dict[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
 def typed(key: str, text: str) -> Any:
     """The value of a key that a command line means by a text."""
     value = json_or_text(text)
-    if key not in text_keys() or isinstance(value, str) or (value is None and key in nullable_keys()):
-        return value
-    return json.loads(text, parse_int=str, parse_float=str, parse_constant=str) if isinstance(value, list) else text
+    if key in text_lists() and isinstance(value, list):
+        return json.loads(text, parse_int=str, parse_float=str, parse_constant=str)
+    off = value is None and key in nullable_keys()
+    return value if key not in text_keys() or isinstance(value, str) or off else text
 
 
 def as_text(key: str, value: Any) -> Any:
     """The value of a key that a sweep or a JSON object means: of a whole number it is sure how it was typed."""
-    if key not in text_keys():
-        return value
-    if isinstance(value, list):
-        return [as_text(key, one) for one in value]
+    if key in text_lists() and isinstance(value, list):
+        return [_digits(one) for one in value]
+    return _digits(value) if key in text_keys() else value
+
+
+def _digits(value: Any) -> Any:
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
