@@ -214,12 +214,6 @@ def test_a_path_that_is_wrong_is_the_fault_of_the_input_and_a_disk_is_not(
     assert kag("fail") == (code, "", f"error: [a] :100:\\x1b: {os.strerror(number)}\n")
 
 
-def test_ctrl_c_is_said_in_a_sentence(kag: Any, failing: Any) -> None:
-    failing(KeyboardInterrupt())
-    done = kag("fail")
-    assert (done.code, done.out) == (130, "")
-
-
 @pytest.mark.parametrize("number", [1, 2])
 def test_the_exit_code_stays_where_no_stream_takes_a_word(number: int, tmp_path: Path) -> None:
     """Also where the stream is closed: what is opened next would get its number, and the text."""
