@@ -22,7 +22,7 @@ Database = Annotated[
         help="SQLAlchemy URL: sqlite:///FILE or postgresql+psycopg://... (one with a password belongs in KAG_DB).",
     ),
 ]
-Files = Annotated[Path, typer.Option("--files", help="Folder of uploaded files.")]
+Files = Annotated[Path, typer.Option("--files", help="Folder of uploaded files.", file_okay=False)]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 

@@ -30,7 +30,10 @@ def train(
         list[str] | None, typer.Option(metavar="KEY", help="With --resume: let this key differ from the run's spec.")
     ] = None,
     share: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Train epochs that runs have in common once; states lie here.")
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Train epochs that runs have in common once; states lie here.", file_okay=False
+        ),
     ] = None,
     part_at: Annotated[
         str | None, typer.Option(metavar="EPOCHS", help="With --share: epochs before which runs part, as 20,26.")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import stat
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -45,6 +46,16 @@ def require_runs(runs: Path) -> None:
         require_place(runs)
     except UserError as error:
         raise RecordError(error.what, where=error.where, remedy="name another folder by --runs") from error
+
+
+def _may_be_run(record: str) -> bool:
+    """Whether a record is there; a folder that is closed to this user is no folder without a run."""
+    try:
+        return stat.S_ISREG(os.stat(record).st_mode)
+    except PermissionError:
+        return True
+    except OSError:
+        return False
 
 
 @dataclass(frozen=True)
@@ -138,12 +149,12 @@ class RunFolder:
 
     @classmethod
     def all(cls, runs: Path) -> list[RunFolder]:
-        """Every run of a folder, by id: the subfolders that hold a record. Empty if there is no such folder."""
+        """Every run of a folder, by id: the subfolders that hold a record, or nobody may tell. Empty if there is none."""
         if not runs.is_dir():
             return []
         with os.scandir(runs) as entries:
             names = sorted(entry.name for entry in entries if entry.is_dir())
-        return [cls(runs / name) for name in names if os.path.isfile(os.path.join(runs, name, "record.json"))]
+        return [cls(runs / name) for name in names if _may_be_run(os.path.join(runs, name, "record.json"))]
 
     @property
     def id(self) -> str:
