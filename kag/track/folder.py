@@ -149,7 +149,7 @@ class RunFolder:
 
     @classmethod
     def all(cls, runs: Path) -> list[RunFolder]:
-        """Every run of a folder, by id: the subfolders that hold a record, or nobody may tell. Empty if there is none."""
+        """Every run, by id: the subfolders that hold a record, or may not be looked into. Empty without a folder."""
         if not runs.is_dir():
             return []
         with os.scandir(runs) as entries:
