@@ -7,7 +7,7 @@
     │   ├── DataError      an HDF5 file, or a list of sample indices
     │   ├── RecordError    a run folder, a record or a change log
     │   └── CheckpointError   a file of weights
-    ├── StorageError       the system does not take what is to be written          (exit code 1)
+    ├── StorageError       the system does not take what is written or printed     (exit code 1)
     └── RunFailed          a run started and did not end well                      (exit code 1)
         ├── RehearsalFailed   the one-batch rehearsal before the first epoch
         ├── Diverged          weights that are not finite any more
@@ -58,7 +58,9 @@ class KagError(Exception):
         super().__init__(what)
 
     def __str__(self) -> str:
-        head = f"{self.where}: {self.what}" if self.where else self.what
+        # A name from outside may have several lines; the place of an error has one.
+        place = (self.where or "").replace("\n", "\\n")
+        head = f"{place}: {self.what}" if place else self.what
         lines = [head]
         if self.nearest:
             lines.append(f"  nearest: {self.nearest}")
@@ -94,7 +96,7 @@ class CheckpointError(UserError):
 
 
 class StorageError(KagError):
-    """The system does not take what is to be written: the disk is full, read-only or gone."""
+    """The system does not take what is to be written or printed: the disk is full, read-only or gone."""
 
     repeats = False
 

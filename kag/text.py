@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any, NamedTuple
@@ -174,6 +175,17 @@ def digest(value: str | None) -> str:
 def commit(value: str) -> str:
     """The id of a commit, cut short."""
     return value[:10]
+
+
+def command(*words: object, **options: object) -> str:
+    """A command of kag as it can be pasted into a shell: `kag runs list --source 'my runs'`.
+
+    Args:
+        words: what stands behind `kag`.
+        options: name -> value.
+    """
+    named = (word for name, value in options.items() for word in (f"--{name}", value))
+    return shlex.join(map(str, ("kag", *words, *named)))
 
 
 def _without_zeros(text: str) -> str:

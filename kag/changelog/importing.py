@@ -7,7 +7,7 @@ from pathlib import Path
 from kag.changelog.write import write_note
 from kag.errors import RecordError
 from kag.track.atomic import storing
-from kag.track.folder import RunFolder
+from kag.track.folder import RunFolder, require_runs
 from kag.track.markdown import MarkdownSource
 
 
@@ -18,8 +18,8 @@ def import_rows(file: Path, runs: Path) -> tuple[list[str], list[str]]:
         Ids of the runs that were made, and of those that were there already.
 
     Raises:
-        RecordError: the file holds no change log, or a run of the same id is there with another record; nothing is
-            written then.
+        RecordError: the file holds no change log, a run of the same id is there with another record, or the folder
+            takes no runs; nothing is written then.
     """
     source = MarkdownSource(file)
     records = list(source.records())
@@ -33,6 +33,8 @@ def import_rows(file: Path, runs: Path) -> tuple[list[str], list[str]]:
                 remedy="import into another folder, or move this run away",
             )
     made = [record for record in records if record not in known]
+    if made:
+        require_runs(runs)
     for record in made:
         folder = RunFolder(runs / record.id)
         with storing(folder.path):

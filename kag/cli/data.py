@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from kag.text import command
 from kag.view.terminal import Terminal, echo
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ def synth(
     if as_json:
         echo(json.dumps({"file": str(out), "proteins": proteins, "points": proteins * points}, indent=2))
         return
-    echo(f"wrote {out}: {proteins} proteins, {proteins * points} points; see `kag data check {out}`")
+    echo(f"wrote {out}: {proteins} proteins, {proteins * points} points; see `{command('data', 'check', out)}`")
 
 
 def _splits(found: Summary) -> Table:

@@ -22,7 +22,7 @@ Database = Annotated[
         help="SQLAlchemy URL: sqlite:///FILE or postgresql+psycopg://... (one with a password belongs in KAG_DB).",
     ),
 ]
-Files = Annotated[Path, typer.Option("--files", help="Folder of uploaded files.")]
+Files = Annotated[Path, typer.Option("--files", help="Folder of uploaded files.", file_okay=False)]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -37,9 +37,11 @@ def opened(db: str, *, make: bool = False, tell: Callable[[str], None] | None = 
     from kag.server.private import private_folder
     from kag.server.store import Store, file_of
     from kag.server.trouble import in_words, shown
+    from kag.track.atomic import require_place
 
     file = file_of(db)
     if make and file is not None and not file.parent.exists():
+        require_place(file.parent)
         private_folder(file.parent)
     with in_words(shown(db)), closing(Store(db, make=make, tell=tell)) as store:
         yield store

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
+from contextlib import suppress
 from types import FrameType
+from typing import Any
 
 import typer
-from rich.markup import escape
+from rich.text import Text
+from typer.core import TyperGroup
 
 from kag.cli import (
     blend,
@@ -26,16 +30,34 @@ from kag.cli import (
     train,
     windows,
 )
-from kag.cli.words import WITH_OVERRIDES
+from kag.cli.words import HELP, WITH_OVERRIDES, TakesOverrides
 from kag.errors import Interrupted, KagError, UserError
+from kag.text import printable
 from kag.view.terminal import Terminal
 
 _TRAINING = "training needs PyTorch and Lightning: pip install 'kag[train]'"
 BEYOND = {"torch": _TRAINING, "lightning": _TRAINING, "h5py": "data files need h5py: pip install 'kag[train]'"}
 """Packages that only an extra of kag brings, and what to say where one is missing."""
 
+_INPUT = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ELOOP)
+"""What the system says of a path that was named wrongly."""
+
+
+class Commands(TyperGroup):
+    """The commands. Typer would end at Ctrl-C without a word."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run a command; one that ends by Ctrl-C as it should has caught it itself."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as error:
+            raise Interrupted("SIGINT received", signal_number=signal.SIGINT) from error
+
+
 app = typer.Typer(
     name="kag",
+    cls=Commands,
+    context_settings=HELP,
     help="Train, track and compare gated k-nearest-neighbour aggregation models of protein binding sites.",
     epilog="Begin with: kag data synth demo.h5, then kag train runs/specs/demo.yaml data.file=demo.h5",
     no_args_is_help=True,
@@ -43,10 +65,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-app.command(name="train", context_settings=WITH_OVERRIDES)(train.train)
+app.command(name="train", cls=TakesOverrides, context_settings=WITH_OVERRIDES)(train.train)
 app.command(name="eval")(evaluate.evaluate)
 app.command(name="predict")(predict.predict)
-app.command(name="check", context_settings=WITH_OVERRIDES)(spec.check)
+app.command(name="check", cls=TakesOverrides, context_settings=WITH_OVERRIDES)(spec.check)
 app.command(name="schema")(spec.schema)
 app.command(name="windows")(windows.windows)
 app.command(name="blend")(blend.blend)
@@ -64,24 +86,55 @@ app.add_typer(serve.app, name="serve")
 
 
 def main() -> None:
-    """Run a command; a `KagError` is printed and gives its exit code."""
+    """Run a command; what is wrong is printed as a sentence and gives its exit code."""
+    _open_streams()
     former = signal.signal(signal.SIGTERM, _end)
     try:
-        _run()
+        code = _run()
+        sys.stdout.flush()
     except KagError as error:
-        told = escape(str(error))
-        Terminal(stderr=True).print(f"[bold red]error:[/bold red] {told}", soft_wrap=True, highlight=False)
-        sys.exit(error.exit_code)
+        code = _told(error)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
+        code = 1
     except OSError as error:
         # What no room of kag has met: still the system's word, and no fault of the program.
-        place = f"{error.filename}: " if error.filename else ""
-        Terminal(stderr=True).print(f"[bold red]error:[/bold red] {escape(f'{place}{error.strerror or error}')}")
-        sys.exit(1)
+        kind = UserError if error.errno in _INPUT else KagError
+        code = _told(kind(error.strerror or str(error), where=error.filename and os.fsdecode(error.filename)))
     finally:
         signal.signal(signal.SIGTERM, former)
+    _let_go()
+    sys.exit(code)
+
+
+def _told(error: KagError) -> int:
+    """Print an error; its exit code. It keeps that where nobody takes the text."""
+    with suppress(OSError, KagError):
+        text = Text.assemble(("error:", "bold red"), f" {printable(str(error), lines=True)}")
+        Terminal(stderr=True).print(text, soft_wrap=True, highlight=False)
+    return error.exit_code
+
+
+def _open_streams() -> None:
+    """Put something in the place of streams that were closed: a file of kag's would get their number, and the text.
+
+    What is printed to a closed standard output is refused, as on a full disk; errors that nobody wants are dropped.
+    """
+    for number, way in enumerate((os.O_RDONLY, os.O_RDONLY, os.O_WRONLY)):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, way)
+    for name, number in (("stdout", 1), ("stderr", 2)):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(number, "w", encoding="utf-8", closefd=False))
+
+
+def _let_go() -> None:
+    """Drop what a stream did not take: Python would try again at its end, and complain."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _end(number: int, _: FrameType | None) -> None:
@@ -93,10 +146,22 @@ def _end(number: int, _: FrameType | None) -> None:
     raise Interrupted("SIGTERM received", signal_number=number)
 
 
-def _run() -> None:
-    """Run a command; commands load what they need, so an extra that is not installed shows first here."""
+def _run() -> int:
+    """Run a command; its exit code.
+
+    Raises:
+        UserError: the command line is not understood; or an extra is not installed, which shows first here, since
+            commands load what they need.
+    """
     try:
-        app()
+        return app(standalone_mode=False, prog_name="kag") or 0
+    except typer.TyperException as error:
+        # Without a text it is a command that needs another word, whose help has been printed.
+        if not error.format_message():
+            return error.exit_code
+        context = getattr(error, "ctx", None)
+        remedy = f"`{context.command_path} --help` says how it is called" if context else None
+        raise UserError(error.format_message(), remedy=remedy) from error
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
         if package not in BEYOND:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -59,7 +60,7 @@ def check_program(executable: str, environment: Mapping[str, str], where: str | 
         raise _not_found(executable, _path(environment), where)
     _check_first_line(Path(found), where)
     if is_python(executable) and not knows_wandb(found, environment):
-        remedy = f"{executable} -m pip install wandb, or activate the environment that has it"
+        remedy = f"{shlex.join([executable, '-m', 'pip', 'install', 'wandb'])}, or activate the environment that has it"
         raise UserError(f"{found} has no wandb, so its program could log nothing", where=where, remedy=remedy)
 
 
@@ -79,7 +80,8 @@ def _not_found(executable: str, path: str, where: str | None) -> UserError:
     if os.access(here, os.X_OK):
         what = f"there is no program {executable!r} on the PATH, where names without a folder are looked for"
         return UserError(what, where=where, nearest=f".{os.sep}{executable}")
-    remedy = f"write `{_runner(here)} {executable}`, or make it executable: chmod +x {executable}"
+    quoted = shlex.quote(executable)
+    remedy = f"write `{_runner(here)} {quoted}`, or make it executable: chmod +x {quoted}"
     return UserError(f"{executable!r} is not executable", where=where, remedy=remedy)
 
 
@@ -110,7 +112,7 @@ def _check_first_line(program: Path, where: str | None) -> None:
             raise UserError(what, where=where or f"{program}:1", remedy=f"write `#!/usr/bin/env {runner}` there")
     elif b"\0" not in head:
         what = f"{program} is a script that does not say what runs it"
-        remedy = f"begin it with the line `#!/usr/bin/env {runner}`, or write `{runner} {program}`"
+        remedy = f"begin it with the line `#!/usr/bin/env {runner}`, or write `{shlex.join([runner, str(program)])}`"
         raise UserError(what, where=where or f"{program}:1", remedy=remedy)
 
 

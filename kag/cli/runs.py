@@ -79,7 +79,8 @@ def list_runs(
     place = opened(source, runs)
     records, broken = place.readable()
     choice = Choice(_day(since), _day(until), tuple(tag or ()), sweep, archived, zone=None)
-    require_known(choice, records)
+    if records:
+        require_known(choice, records)
     fitting = [one for one in records if (not status or one.status in status) and fnmatchcase(one.name, name)]
     taken, hidden = [one for one in fitting if choice.takes(one)], sum(map(choice.hides, fitting))
     order = order_by(sort, taken, metrics_of(records)) if sort else None

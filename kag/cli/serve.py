@@ -12,6 +12,7 @@ import typer
 
 from kag.cli import serve_database, serve_keys
 from kag.cli.database import DEFAULT_DB, DEFAULT_FILES, Database, Files, opened
+from kag.text import command
 from kag.view.terminal import echo
 
 app = typer.Typer(no_args_is_help=False)
@@ -104,8 +105,9 @@ def serve(
 
 def _told(address: str, database: str, files: Path) -> str:
     """Where the server is, and how it is used."""
+    key = command("serve", "key", "new", "NAME", db=database)
     return (
         f"serving on {address}, database {database}, files in {files}\n"
         f"  page: {address}/ (log in with an API key)\n"
-        f"  export WANDB_BASE_URL={address} WANDB_API_KEY=<from `kag serve key new NAME`>"
+        f"  export WANDB_BASE_URL={address} WANDB_API_KEY=<from `{key}`>"
     )

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from kag.cli.database import DEFAULT_DB, DEFAULT_FILES, Database, Files, Json, opened
-from kag.text import size
+from kag.text import command, size
 from kag.view.terminal import echo
 
 project_app = typer.Typer(help="List and delete projects. Example: kag serve project list", no_args_is_help=True)
@@ -19,8 +19,8 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would go, and 
 
 def add_to(app: typer.Typer) -> None:
     """The commands, under `kag serve`."""
-    for command in (backup, restore, check, prune):
-        app.command(command.__name__)(command)
+    for one in (backup, restore, check, prune):
+        app.command(one.__name__)(one)
     app.add_typer(project_app, name="project")
 
 
@@ -39,11 +39,11 @@ def backup(
       kag serve backup /backups/kag-2026-11-29
     """
     from kag.server.backup import back_up
-    from kag.server.trouble import in_words
+    from kag.server.trouble import in_words, shown
 
     with opened(db) as store, in_words(str(to)):
         taken = back_up(store, files, to)
-    _say_taken(taken._asdict(), f"{to} holds", as_json)
+    _say_taken(taken._asdict(), f"{to} holds", command("serve", "check", db=shown(db), files=files), as_json)
 
 
 def restore(
@@ -63,16 +63,17 @@ def restore(
 
     with in_words(shown(db)):
         taken = restore_backup(source, db, files)
-    _say_taken(taken._asdict(), f"{shown(db)} and {files} hold", as_json)
+    check = command("serve", "check", db=shown(db), files=files)
+    _say_taken(taken._asdict(), f"{shown(db)} and {files} hold", check, as_json)
 
 
-def _say_taken(taken: dict[str, object], what: str, as_json: bool) -> None:
+def _say_taken(taken: dict[str, object], what: str, check: str, as_json: bool) -> None:
     if as_json:
         echo(json.dumps(taken, indent=2))
         return
     echo(f"{what} runs: {taken['runs']}, files: {taken['files']}")
     if taken["missing"]:
-        echo(f"{taken['missing']} more were missing already: `kag serve check` lists them", err=True)
+        echo(f"{taken['missing']} more were missing already: `{check}` lists them", err=True)
 
 
 def check(db: Database = DEFAULT_DB, files: Files = DEFAULT_FILES, as_json: Json = False) -> None:
@@ -83,6 +84,7 @@ def check(db: Database = DEFAULT_DB, files: Files = DEFAULT_FILES, as_json: Json
       kag serve check
     """
     from kag.server.check import check as look
+    from kag.server.trouble import shown
 
     with opened(db) as store:
         found = look(store, files, now=time.time())
@@ -92,7 +94,8 @@ def check(db: Database = DEFAULT_DB, files: Files = DEFAULT_FILES, as_json: Json
         for line in found.broken:
             echo(line)
         if found.strays:
-            echo(f"files that nothing names: {found.strays}; `kag serve prune` removes what is old enough")
+            remedy = command("serve", "prune", db=shown(db), files=files)
+            echo(f"files that nothing names: {found.strays}; `{remedy}` removes what is old enough")
         if not found.broken:
             echo(f"database (layout {found.layout}) and files are whole")
     if found.broken:

@@ -93,10 +93,13 @@ def _show(identifier: str | None, runs: Path, console: Terminal, *, as_json: boo
     from kag.cli.sweep_agents import interruptible
     from kag.cli.sweep_result import write_best
     from kag.cli.sweep_tracking import connected, find_path, kept, sweep_on_server
+    from kag.cli.tracking import configured, require_tracked
 
     if identifier is None:
         raise UserError("no sweep named", remedy="kag sweep show ID")
     path = find_path(identifier, kept(runs))
+    if not configured():
+        require_tracked(runs)
     with interruptible(), connected(runs):
         sweep = sweep_on_server(path)
         result = _result(sweep, path, runs)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import difflib
 import hashlib
 import io
 import json
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
 STATES = {"finished": "finished", "failed": "failed", "crashed": "failed", "killed": "stopped", "preempted": "free"}
 """State of a run on a server -> of its trial; any other is under way."""
+
+_NAMED = 8
+"""Sweeps that are listed where none is near."""
 
 
 @contextmanager
@@ -127,7 +131,13 @@ def find_path(identifier: str, known: Mapping[str, str]) -> str:
     """
     found = known.get(identifier, identifier)
     if found.count("/") != 2:
-        raise UserError(f"no sweep {identifier!r} was made here", remedy="give it as entity/project/id")
+        made = {path.rsplit("/", 1)[-1] for path in known.values()}
+        near = difflib.get_close_matches(identifier, sorted(made), n=1) or sorted(made)[:_NAMED]
+        raise UserError(
+            f"no sweep {identifier!r} was made here",
+            nearest=", ".join(near) or None,
+            remedy="--runs names the folder of its runs; a sweep of W&B is entity/project/id",
+        )
     return found
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kag.errors import ENDING, KagError, UserError, exit_code_of
+from kag.errors import ENDING, KagError, exit_code_of
 from kag.view.terminal import Terminal, echo
 
 if TYPE_CHECKING:
@@ -84,15 +84,12 @@ def page(runs: Runs = RUNS) -> None:
 
       kag page
     """
-    from kag.cli.tracking import server_folder
+    from kag.cli.tracking import require_tracked, server_folder
     from kag.server.embedded import embedded_server
     from kag.server.page.tickets import TICKET_SECONDS
 
-    folder = server_folder(runs)
-    if not (folder / "tracking.db").is_file():
-        remedy = "begin with `kag track -- python train.py` or `kag sweep SWEEP.yaml`; --runs names another folder"
-        raise UserError("nothing has been tracked here yet", where=str(folder), remedy=remedy)
-    with contextlib.suppress(KeyboardInterrupt), embedded_server(folder, now=time.time()) as server:
+    require_tracked(runs)
+    with contextlib.suppress(KeyboardInterrupt), embedded_server(server_folder(runs), now=time.time()) as server:
         echo(f"page: {server.login_link(now=time.time())}")
         echo(f"  this link works once, for {TICKET_SECONDS // 60} minutes; then {server.url}/")
         echo("  Ctrl-C closes it")

@@ -30,7 +30,10 @@ def train(
         list[str] | None, typer.Option(metavar="KEY", help="With --resume: let this key differ from the run's spec.")
     ] = None,
     share: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Train epochs that runs have in common once; states lie here.")
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Train epochs that runs have in common once; states lie here.", file_okay=False
+        ),
     ] = None,
     part_at: Annotated[
         str | None, typer.Option(metavar="EPOCHS", help="With --share: epochs before which runs part, as 20,26.")
@@ -84,6 +87,7 @@ def _train(spec: RunSpec, *, as_json: bool, runs: Path, **options: Any) -> None:
     from rich.markup import escape
 
     from kag.cli.results import results_table
+    from kag.text import command
     from kag.train.console import RunConsole
     from kag.train.fit import fit
 
@@ -95,7 +99,8 @@ def _train(spec: RunSpec, *, as_json: bool, runs: Path, **options: Any) -> None:
         echo(record.model_dump_json(indent=2))
         return
     console.terminal.print(results_table(f"results of {record.id}", record.results))
-    console.print(escape(f"run folder {runs / record.id}; look at it with: kag runs show {record.id} --runs {runs}"))
+    look = command("runs", "show", record.id, runs=runs)
+    console.print(escape(f"run folder {runs / record.id}; look at it with: {look}"))
 
 
 def _epochs(text: str | None) -> tuple[int, ...]:

@@ -10,13 +10,25 @@ from pathlib import Path
 from typing import Any, cast
 
 import typer
+from typer.core import TyperCommand
 
 from kag.errors import KagError, UserError
 from kag.names import ALL, SPLITS, Part, Split
 from kag.view.terminal import echo
 
-WITH_OVERRIDES = {"ignore_unknown_options": True}
+HELP = {"help_option_names": ["-h", "--help"]}
+"""Help is a letter away, for every command."""
+
+WITH_OVERRIDES = {"ignore_unknown_options": True, "help_option_names": ["--help"]}
 """Lets `--a.b=c`, as `wandb agent` writes overrides, pass through to the list of words."""
+
+
+class TakesOverrides(TyperCommand):
+    """A command with overrides. Of letters behind one dash, as in `-epochs=3`, none asks for help."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the words; the word `-h` is help."""
+        return super().parse_args(ctx, ["--help" if word == "-h" else word for word in args])
 
 
 def split_words(words: Sequence[str]) -> tuple[Path | None, list[str]]:
@@ -69,7 +81,7 @@ def command_line(context: typer.Context, **changed: Any) -> str:
     Args:
         changed: values of other parameters than were given, by name.
     """
-    words = ["kag", str(context.info_name)]
+    words = ["kag", *_path(context)]
     for option in context.command.params:
         value = changed.get(str(option.name), context.params.get(str(option.name)))
         if not value or value == option.default:
@@ -77,6 +89,12 @@ def command_line(context: typer.Context, **changed: Any) -> str:
         for one in value if isinstance(value, (list, tuple)) else [value]:
             words += [option.opts[0]] if one is True else [option.opts[0], _as_typed(one)]
     return shlex.join(words)
+
+
+def _path(context: typer.Context) -> list[str]:
+    """The words of a command behind `kag`: `serve`, `key`, `list`."""
+    inner = [str(context.info_name)] if context.parent else []
+    return [*_path(context.parent), *inner] if context.parent else inner  # type: ignore[arg-type]
 
 
 def _as_typed(value: object) -> str:

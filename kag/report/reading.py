@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -10,11 +9,11 @@ from kag.changelog.diagnose import diagnose, values_of
 from kag.changelog.entry import Entry
 from kag.changelog.logged import Logged
 from kag.changelog.siblings import Siblings
-from kag.errors import RecordError
 from kag.finding import Finding
 from kag.report.series import Rows
 from kag.track.record import RunRecord
 from kag.track.source import RunSource
+from kag.view.choice import Choice, require_known
 from kag.view.metrics import Metric, chosen
 
 Progress = Callable[[Sequence[str]], Iterable[str]]
@@ -52,19 +51,11 @@ def of_sweep(siblings: Siblings, sweep: str) -> list[RunRecord]:
     """The runs of a sweep, in the order of their start, but archived ones.
 
     Raises:
-        RecordError: no run is of this sweep; the text names the nearest one.
+        UserError: no run is of this sweep; the text names the nearest one.
     """
     records = [entry.record for entry in siblings.entries if not entry.record.archived]
-    found = [record for record in records if record.sweep == sweep]
-    if not found:
-        known = list(dict.fromkeys(record.sweep for record in records if record.sweep))
-        near = difflib.get_close_matches(sweep, known, n=3, cutoff=0.3)
-        raise RecordError(
-            f"no run is of a sweep {sweep!r}",
-            nearest=", ".join(near) or None,
-            remedy=f"sweeps here: {', '.join(known[-5:])}" if known else "no run here is of any sweep",
-        )
-    return found
+    require_known(Choice(sweep=sweep), records)
+    return [record for record in records if record.sweep == sweep]
 
 
 def values_of_trials(source: RunSource, trials: Sequence[RunRecord]) -> dict[str, dict[Metric, float | None]]:

@@ -28,6 +28,7 @@ from kag.server.private import opener, private_file, private_folder
 from kag.server.store import Store
 from kag.server.tables import metadata
 from kag.server.transfer import copy_rows
+from kag.track.atomic import require_place
 
 DATABASE, FILES, ABOUT = "tracking.db", "files", "backup.json"
 
@@ -46,11 +47,12 @@ def back_up(store: Store, files: Path, target: Path) -> Taken:
     """Take a backup; the folder is there in full or not at all.
 
     Raises:
-        UserError: there is something at its place already.
+        UserError: there is something at its place already, or nothing can be there.
         OSError: the system does not take it.
     """
-    if target.exists():
+    if os.path.lexists(target):
         raise UserError("there is something here already", where=str(target), remedy="name a folder that is not there")
+    require_place(target.parent)
     part = target.with_name(f"{target.name}.part")
     private_folder(files)
     with alone(files / LOCK):
@@ -108,6 +110,7 @@ def restore(source: Path, url: str, files: Path) -> Taken:
     """
     if not (source / ABOUT).is_file():
         raise UserError("this is no backup that `kag serve backup` has finished", where=str(source))
+    require_place(files)
     private_folder(files)
     with closing(Store(url)) as store, TemporaryDirectory(dir=files) as folder:
         _refuse_rows(store)

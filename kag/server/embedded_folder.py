@@ -18,7 +18,7 @@ from typing import NamedTuple
 from kag.server.keys import key_of, new_key
 from kag.server.private import FILE, close, opener, private_file, private_folder
 from kag.server.store import Store
-from kag.track.atomic import write_atomically
+from kag.track.atomic import require_place, storing, write_atomically
 
 
 class Address(NamedTuple):
@@ -48,12 +48,19 @@ class ServerFolder:
         self._key = path / "key"
 
     def make(self) -> None:
-        """Make the folder, readable by its owner alone: it holds a key. What a server keeps is no code for git."""
-        private_folder(self.path)
-        private_file(self.log)
-        for kept in filter(Path.exists, (self._key, self._address)):
-            close(kept)
-        (self.path / ".gitignore").write_text("*\n", encoding="utf-8")
+        """Make the folder, readable by its owner alone: it holds a key. What a server keeps is no code for git.
+
+        Raises:
+            UserError: there can be no such folder.
+            StorageError: the disk takes nothing.
+        """
+        require_place(self.path)
+        with storing(self.path):
+            private_folder(self.path)
+            private_file(self.log)
+            for kept in filter(Path.exists, (self._key, self._address)):
+                close(kept)
+            (self.path / ".gitignore").write_text("*\n", encoding="utf-8")
 
     def store(self, tell: Callable[[str], None] | None = None) -> Store:
         """The database; whoever serves it migrates an older one, and `tell` is told so."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import difflib
 import hashlib
 import re
 import secrets as random_source
@@ -17,6 +18,8 @@ from kag.server.store import all_rows, count, find, upsert
 from kag.server.tables import api_keys, secrets
 
 KEY_BYTES = 20
+_NAMED = 8
+"""Names that are listed where none is near."""
 
 
 def digest_of(key: str) -> str:
@@ -71,7 +74,9 @@ def revoke_key(connection: Connection, name: str, *, now: float) -> None:
     """
     revoking = api_keys.update().filter_by(name=name, revoked_at=None).values(revoked_at=now)
     if connection.execute(revoking).rowcount != 1:
-        raise UserError(f"no key {name!r} is in force", remedy="`kag serve key list` shows all keys")
+        names = [str(row["name"]) for row in list_keys(connection) if row["revoked_at"] is None]
+        near = difflib.get_close_matches(name, names, n=1) or names[-_NAMED:]
+        raise UserError(f"no key {name!r} is in force", nearest=", ".join(near) or None)
 
 
 def key_of_header(header: str | None) -> str | None:

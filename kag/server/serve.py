@@ -6,6 +6,7 @@ import contextlib
 import errno
 import gc
 import ipaddress
+import shlex
 import socket
 import ssl
 import threading
@@ -108,8 +109,12 @@ def check_certificate(certificate: Path | None, key: Path | None) -> None:
         raise UserError(
             "this is no certificate (PEM) with its own key, without a password",
             where=f"{certificate}, {key}",
-            remedy=f"openssl x509 -in {certificate} -noout -subject; openssl pkey -in {key} -noout",
+            remedy=f"{_openssl('x509', certificate, '-subject')}; {_openssl('pkey', key)}",
         ) from error
+
+
+def _openssl(kind: str, file: Path, *words: str) -> str:
+    return shlex.join(("openssl", kind, "-in", str(file), "-noout", *words))
 
 
 def listening(host: str, port: int) -> socket.socket:

@@ -33,6 +33,7 @@ from kag.server.changes import noting_removals, number_changes
 from kag.server.private import close, private_file
 from kag.server.storable import refuse_unstorable
 from kag.server.trouble import FULL, GONE, UNREACHED, UNREADABLE, first_line, shown, trouble_of
+from kag.text import command
 
 _WRITES = "kag_writes"
 _LAYOUT_LOCK = 0x6B6167
@@ -61,7 +62,7 @@ class Store:
         with ExitStack() as undo:
             try:
                 if self.file is not None and not make and not self.file.exists():
-                    remedy = "name it by --db or KAG_DB; `kag serve` makes one"
+                    remedy = f"name it by --db or KAG_DB; `{command('serve', db=shown(url))}` makes one"
                     raise UserError("there is no such database", where=shown(url), remedy=remedy)
                 self.engine = _engine(self.url)
                 refuse_unstorable(self.engine)
@@ -76,7 +77,8 @@ class Store:
         with self.read() as connection:
             found = layout.layout_of(connection)
         if found is None and not make:
-            raise UserError("this database holds nothing yet", remedy="`kag serve` makes the tables")
+            remedy = f"`{command('serve', db=self.url)}` makes the tables"
+            raise UserError("this database holds nothing yet", remedy=remedy)
         if found is None:
             with self.alter() as connection:
                 layout.make(connection)

@@ -107,6 +107,8 @@ def in_words(place: str) -> Iterator[None]:
     """
     try:
         yield
+    except BrokenPipeError:  # of the standard output
+        raise
     except FAILURES as error:
         trouble = trouble_of(error)
         if trouble is None:

@@ -33,6 +33,18 @@ def nullable_keys() -> frozenset[str]:
 
 
 @cache
+def text_keys() -> frozenset[str]:
+    """Keys that take a text of any words."""
+    return frozenset(key for key, annotation in _walk(RunSpec, "") if annotation in (str, str | None))
+
+
+@cache
+def text_lists() -> frozenset[str]:
+    """Keys that take a list of such texts."""
+    return frozenset(key for key, annotation in _walk(RunSpec, "") if annotation == tuple[str, ...])
+
+
+@cache
 def known_keys() -> tuple[str, ...]:
     """Every dotted key, sections included: `model`, `model.gate`, `model.gate.penalty.weight.start`, ..."""
     return tuple(key for key, _ in _walk(RunSpec, ""))

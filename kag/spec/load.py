@@ -15,8 +15,8 @@ from pydantic_core import ErrorDetails
 
 from kag.errors import SpecError
 from kag.spec.flat import flat
-from kag.spec.keys import known_keys, nearest_key, nullable_keys
-from kag.spec.overrides import json_or_text, parse_overrides
+from kag.spec.keys import known_keys, nearest_key, nullable_keys, text_lists
+from kag.spec.overrides import as_text, json_or_text, parse_overrides
 from kag.spec.ramp import Ramp
 from kag.spec.retired import retired_in, retired_sentence, without_retired
 from kag.spec.run import RunSpec, default_spec
@@ -83,7 +83,7 @@ def build_spec(
     overrides, places = without_retired(overrides or {}), places or Places()
     merged = _merge(_defaults(), without_retired(tree))
     for key, value in overrides.items():
-        merged = _merge(merged, _nested(key, value))
+        merged = _merge(merged, _nested(key, as_text(key, value)))
     violations = list(_misread(places, overrides))
     try:
         spec = RunSpec.model_validate(merged)
@@ -203,6 +203,8 @@ def _remedy(detail: ErrorDetails, key: str) -> str | None:
     if detail["type"] == "extra_forbidden":
         return f"write it nested: {_flow(key)}" if key in known_keys() else "remove it, or use the known key"
     value = detail["input"]
+    if key in text_lists() and isinstance(value, str):
+        return f"write a list: {key}='{json.dumps([value])}'"
     if value is False and key in nullable_keys():
         return "write null to switch it off"
     quoted = isinstance(value, str) and isinstance(json_or_text(value), (int, float))

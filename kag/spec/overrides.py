@@ -2,7 +2,8 @@
 
 `a.b=c`, `--a.b=c`, and one JSON object `{"a.b": c}` (what `${args_json}` gives; nested objects are walked too).
 A value is read as JSON first (`null`, `true`, `[64, 32]`, `1e-4`), then as one of Python's words `None`, `True` and
-`False`, which is how `wandb agent` writes them; else it is text.
+`False`, which is how `wandb agent` writes them; else it is text. A setting that is a text takes it as it was typed:
+`name=2026`, `change=1e3`; only `null` switches one off that can be off, and quotes around the whole are no part of it.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from kag.errors import SpecError
+from kag.spec.keys import nullable_keys, text_keys, text_lists
 from kag.text import joined
 
 _DEEPEST = 16
@@ -50,7 +52,7 @@ def _pairs(word: str) -> Iterator[tuple[str, Any]]:
     key, sign, text = word.removeprefix("--").partition("=")
     if not sign:
         raise _unreadable(word)
-    return _leaves({key.strip(): json_or_text(text)}, "")
+    return _leaves({key.strip(): typed(key.strip(), text)}, "")
 
 
 def _object(word: str) -> dict[str, Any]:
@@ -78,6 +80,26 @@ def _leaves(tree: dict[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
             yield from _leaves(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value
+
+
+def typed(key: str, text: str) -> Any:
+    """The value of a key that a command line means by a text."""
+    value = json_or_text(text)
+    if key in text_lists() and isinstance(value, list):
+        return json.loads(text, parse_int=str, parse_float=str, parse_constant=str)
+    off = value is None and key in nullable_keys()
+    return value if key not in text_keys() or isinstance(value, str) or off else text
+
+
+def as_text(key: str, value: Any) -> Any:
+    """The value of a key that a sweep or a JSON object means: of a whole number it is sure how it was typed."""
+    if key in text_lists() and isinstance(value, list):
+        return [_digits(one) for one in value]
+    return _digits(value) if key in text_keys() else value
+
+
+def _digits(value: Any) -> Any:
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 def json_or_text(text: str) -> Any:

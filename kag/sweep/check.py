@@ -8,7 +8,7 @@ from kag import names
 from kag.errors import SpecError
 from kag.spec import RunSpec, build_spec
 from kag.spec.keys import known_keys, nearest_key
-from kag.spec.overrides import json_or_text
+from kag.spec.overrides import as_text, typed
 from kag.spec.retired import RETIRED
 from kag.sweep.config import Nested, Sweep
 from kag.sweep.distribution import Bounded, Distribution
@@ -84,8 +84,8 @@ def _written(sweep: Sweep) -> Iterator[str]:
     """A value on a command line is its text, which does not always say what the value was."""
     for key, leaf in sweep.leaves().items():
         for value in leaf.extremes():
-            read = json_or_text(str(value))
-            if type(read) is not type(value) or read != value:
+            read, meant = typed(key, str(value)), as_text(key, value)
+            if type(read) is not type(meant) or read != meant:
                 yield f"parameters.{key}: {value!r} would reach the run as {read!r}; write {AS_JSON} in the command"
 
 

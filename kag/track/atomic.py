@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
-from kag.errors import StorageError
+from kag.errors import StorageError, UserError
 
 _ROOM = "make room on this disk, then go on"
 _RIGHTS = "make the place writable, or name another one"
@@ -47,6 +47,36 @@ def refused_by_system(path: Path, error: OSError) -> StorageError:
         where=str(path),
         remedy=_REMEDIES.get(error.errno) if error.errno else None,
     )
+
+
+def require_place(folder: Path) -> None:
+    """Say what is wrong with a folder that is to be made or written into, before anything is done.
+
+    Raises:
+        UserError: the folder, or the one that it is to lie in, is no folder or takes nothing from this process.
+    """
+    place = folder
+    while not (found := _found(place, folder)) and place != place.parent:
+        place = place.parent
+    what = None
+    if place.is_symlink() and not place.exists():
+        what = f"a link to {os.readlink(place)}, which is not there"
+    elif found and not place.is_dir():
+        what = "not a folder"
+    elif not os.access(place, os.W_OK | os.X_OK):
+        what = "not writable for this user"
+    if what is not None:
+        raise UserError(f"nothing can be written here: this is {what}", where=str(place), remedy="name another place")
+
+
+def _found(place: Path, named: Path) -> bool:
+    try:
+        os.lstat(place)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise UserError(f"is no place to write to: {error.strerror}", where=str(named)) from error
+    return True
 
 
 @contextmanager

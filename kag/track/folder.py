@@ -8,15 +8,16 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import stat
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from kag.errors import RecordError
+from kag.errors import RecordError, UserError
 from kag.track import history
-from kag.track.atomic import storing, sync_folder, unfinished, write_atomically
+from kag.track.atomic import require_place, storing, sync_folder, unfinished, write_atomically
 from kag.track.reading import parse_record, read_text
 from kag.track.record import RunRecord
 
@@ -33,6 +34,28 @@ def short_name(title: str) -> str:
     """The name inside a run id; any other text as it is."""
     named = RUN_ID.fullmatch(title)
     return named["name"] if named else title
+
+
+def require_runs(runs: Path) -> None:
+    """Say what is wrong with a folder that runs are to be made in.
+
+    Raises:
+        RecordError: it is none, or takes nothing from this process.
+    """
+    try:
+        require_place(runs)
+    except UserError as error:
+        raise RecordError(error.what, where=error.where, remedy="name another folder by --runs") from error
+
+
+def _may_be_run(record: str) -> bool:
+    """Whether a record is there; a folder that is closed to this user is no folder without a run."""
+    try:
+        return stat.S_ISREG(os.stat(record).st_mode)
+    except PermissionError:
+        return True
+    except OSError:
+        return False
 
 
 @dataclass(frozen=True)
@@ -87,7 +110,8 @@ class RunFolder:
         Runs of one name that start in the same second get `-2`, `-3`, ... at the end of the id.
 
         Raises:
-            RecordError: the name cannot be part of a folder's name, `start` has no time zone, or `runs` is no folder.
+            RecordError: the name cannot be part of a folder's name, `start` has no time zone, or `runs` is no folder
+                that this process may write into.
             StorageError: the folder cannot be made.
         """
         if not _NAME.fullmatch(name):
@@ -97,9 +121,7 @@ class RunFolder:
             )
         if start.tzinfo is None:
             raise RecordError(f"the start {start.isoformat()} of run {name!r} has no time zone")
-        if os.path.lexists(runs) and not runs.is_dir():
-            what = f"a link to {os.readlink(runs)}, which is not there" if runs.is_symlink() else "not a folder"
-            raise RecordError(f"the folder of runs is {what}", where=str(runs), remedy="name another one by --runs")
+        require_runs(runs)
         first = run_id(name, start)
         attempt = 1
         with storing(runs):
@@ -127,12 +149,12 @@ class RunFolder:
 
     @classmethod
     def all(cls, runs: Path) -> list[RunFolder]:
-        """Every run of a folder, by id: the subfolders that hold a record. Empty if there is no such folder."""
+        """Every run, by id: the subfolders that hold a record, or may not be looked into. Empty without a folder."""
         if not runs.is_dir():
             return []
         with os.scandir(runs) as entries:
             names = sorted(entry.name for entry in entries if entry.is_dir())
-        return [cls(runs / name) for name in names if os.path.isfile(os.path.join(runs, name, "record.json"))]
+        return [cls(runs / name) for name in names if _may_be_run(os.path.join(runs, name, "record.json"))]
 
     @property
     def id(self) -> str:

@@ -63,8 +63,11 @@ class FolderSource:
         return folder
 
     def _read(self, folder: RunFolder) -> RunRecord:
-        stat = os.stat(folder.record_file)
-        version = (stat.st_mtime_ns, stat.st_ino)
+        try:
+            found = os.stat(folder.record_file)
+        except OSError as error:
+            raise RecordError(f"cannot be read: {error.strerror}", where=str(folder.record_file)) from error
+        version = (found.st_mtime_ns, found.st_ino)
         known = self._known.get(folder.id)
         if known is None or known[0] != version:
             known = self._known[folder.id] = (version, folder.read_record())

@@ -32,13 +32,16 @@ def read_bytes(path: Path) -> bytes:
     """What a file holds.
 
     Raises:
-        RecordError: it is missing, or no file: a pipe would be waited for without end.
+        RecordError: it is missing, closed to this user, or no file: a pipe would be waited for without end.
     """
-    if not path.exists():
-        raise RecordError("there is no such file", where=str(path))
-    if not path.is_file():
-        raise RecordError("is no regular file", where=str(path))
-    return path.read_bytes()
+    try:
+        if not path.exists():
+            raise RecordError("there is no such file", where=str(path))
+        if not path.is_file():
+            raise RecordError("is no regular file", where=str(path))
+        return path.read_bytes()
+    except OSError as error:
+        raise RecordError(f"cannot be read: {error.strerror}", where=str(path)) from error
 
 
 def parse_record(text: Any, *, where: str) -> RunRecord:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from kag import names
 from kag.errors import StorageError
 from kag.track.atomic import storing
 from kag.view.results import measured
-from kag.view.terminal import Terminal
+from kag.view.terminal import Terminal, echo
 
 COLUMNS = (
     ("loss", names.TRAIN_LOSS),
@@ -39,6 +40,7 @@ class RunConsole:
     def __init__(self, log: Path | None = None, *, quiet: bool = False, stderr: bool = False) -> None:
         self.terminal = Terminal(quiet=quiet, stderr=stderr)
         self._log = log
+        self._heard = True
 
     def log_to(self, path: Path) -> None:
         """From now on also write to this file."""
@@ -46,11 +48,21 @@ class RunConsole:
 
     def print(self, item: Any) -> None:
         """Print text (with markup) or a table."""
-        self.terminal.print(item, soft_wrap=isinstance(item, str), highlight=False)
+        if self._heard:
+            self._show(item)
         if self._log is not None:
             plain = Terminal(file=io.StringIO(), width=120, color_system=None)
             plain.print(item, soft_wrap=isinstance(item, str))
             self._write(plain.file.getvalue())  # type: ignore[attr-defined]  # it is the StringIO above
+
+    def _show(self, item: Any) -> None:
+        """Print. A stream that takes no more is told of once and given up: a run does not end for it."""
+        try:
+            self.terminal.print(item, soft_wrap=isinstance(item, str), highlight=False)
+        except StorageError as error:
+            self._heard = False
+            with suppress(StorageError):
+                echo(f"the run goes on without its lines here: {error}", err=True)
 
     def _write(self, text: str) -> None:
         """Add to the log. One that cannot be written is told of once and given up: a run does not end for it."""

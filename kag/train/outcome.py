@@ -19,6 +19,7 @@ import kag
 from kag.errors import Interrupted, KagError, StorageError
 from kag.forks.sharing import inherited
 from kag.forks.states import Segment
+from kag.text import command
 from kag.track.folder import RunFolder
 from kag.track.record import Failure, Found, Status
 from kag.track.wandb_run import begin
@@ -59,7 +60,7 @@ class Outcome:
         """How to go on, where that can end otherwise."""
         if not self.folder or not self.folder.spec_file.is_file() or (isinstance(error, KagError) and error.repeats):
             return ""
-        return f"; `kag train --resume {self.record.id}` continues it"
+        return f"; `{command('train', resume=self.record.id, runs=self.folder.path.parent)}` continues it"
 
     def _ended_by(self, error: BaseException) -> None:
         """Record why the run ended. What the disk does not take is told: the error that ended the run is not hidden."""

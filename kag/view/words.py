@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import re
-import shlex
 import textwrap
 from collections import defaultdict
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
@@ -15,7 +14,7 @@ from functools import cached_property
 from pathlib import Path
 
 from kag.errors import RecordError
-from kag.text import three_decimals
+from kag.text import command, three_decimals
 from kag.track.folder import RUN_ID, RunFolder, short_name
 from kag.track.hold import as_it_stands
 from kag.track.record import RunRecord
@@ -127,7 +126,7 @@ def find_run(runs: Path, word: str, *, ending: bool = True) -> RunFolder:
     def read(run: str) -> RunRecord:
         return as_it_stands(folders[run], folders[run].read_record())
 
-    listed = f"kag runs list --runs {shlex.quote(str(runs))}" if str(runs) != _DEFAULT_FOLDER else "kag runs list"
+    listed = command("runs", "list", **({"runs": runs} if str(runs) != _DEFAULT_FOLDER else {}))
     names = {run: _name_of(run, folders) for run in folders}
     return folders[_Asked(word, names, read, str(runs), listed).run(ending=ending)]
 
@@ -151,7 +150,7 @@ def run_meant(word: str, records: Sequence[RunRecord], *, where: str) -> RunReco
     if word not in known and of_wandb is not None:
         return of_wandb
     names = {run: record.name for run, record in known.items()}
-    listed = f"kag runs list --source {shlex.quote(where)}"
+    listed = command("runs", "list", source=where)
     return known[_Asked(word, names, known.__getitem__, where, listed).run(ending=True)]
 
 

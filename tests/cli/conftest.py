@@ -34,9 +34,10 @@ def kag(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
     """Run `kag` with these words in this process."""
     from kag.cli.main import main
 
+    monkeypatch.setenv("COLUMNS", "200")
+
     def run(*words: str | Path) -> Outcome:
         monkeypatch.setattr(sys, "argv", ["kag", *map(str, words)])
-        monkeypatch.setenv("COLUMNS", "200")
         capsys.readouterr()
         code: object = 0
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 import typer
+from test_help import EVERY
 
 from kag import errors
 from kag.cli import main as entry
@@ -197,9 +199,43 @@ def test_a_signal_takes_away_what_is_half_written(kag: Any, tmp_path: Path, monk
 
 def test_what_only_the_system_refuses_is_a_sentence(kag: Any) -> None:
     done = kag("serve", "key", "new", "laptop", "--db", "sqlite:////proc/nowhere/kag.db")
-    assert done.code == 1
-    assert done.error.startswith("error: /proc/nowhere: ")
-    assert len(done.error.splitlines()) == 1
+    assert done.code == 2
+    assert done.error.startswith("error: /proc")
+    assert "Traceback" not in done.error
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(errno.ENOSPC, 1), (errno.EIO, 1), (errno.ENAMETOOLONG, 2), (errno.EISDIR, 2)]
+)
+def test_a_path_that_is_wrong_is_the_fault_of_the_input_and_a_disk_is_not(
+    kag: Any, failing: Any, number: int, code: int
+) -> None:
+    failing(OSError(number, os.strerror(number), "[a] :100:\x1b"))
+    assert kag("fail") == (code, "", f"error: [a] :100:\\x1b: {os.strerror(number)}\n")
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_the_exit_code_stays_where_no_stream_takes_a_word(number: int, tmp_path: Path) -> None:
+    """Also where the stream is closed: what is opened next would get its number, and the text."""
+    for stream in ("/dev/full", "&-"):
+        script = f'"{sys.executable}" -m kag runs show nobody --runs "{tmp_path}" {number}>{stream}'
+        done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=False)
+        assert done.returncode == 2
+        assert done.stdout == ""
+        assert done.stderr == (
+            "" if number == 2 else f"error: {tmp_path}: no run 'nobody'\n  remedy:  there are no runs here\n"
+        )
+
+
+def test_every_command_gives_help_by_a_letter(kag: Any) -> None:
+    for words in EVERY:
+        assert kag(*words.split()[1:], "-h").out == kag(*words.split()[1:], "--help").out != ""
+
+
+def test_help_is_a_word_of_its_own_beside_overrides(kag: Any) -> None:
+    assert kag("train", "spec.yaml", "-epochs=3").code == 2
+    assert kag("check", "spec.yaml", "-h").code == 0
+    assert "no program" in kag("track", "--", "no-such-program", "-h").error
 
 
 def test_a_name_from_outside_moves_no_cursor(kag: Any, tmp_path: Path) -> None:

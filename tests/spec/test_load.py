@@ -216,7 +216,7 @@ def test_a_whole_float_counts(load: Any, value: str) -> None:
         "seed=false",
         'model.hidden=["64"]',
         "model.gate.clamp=[false, 0.5]",
-        "track.tags=[1]",
+        "track.tags=[true]",
         "trainer.compile=1",
         "trainer.compile=0.0",
         "model.hidden=[true]",
@@ -227,6 +227,42 @@ def test_a_whole_float_counts(load: Any, value: str) -> None:
 def test_no_type_stands_for_another(load: Any, word: str) -> None:
     with pytest.raises(SpecError, match="1 problem"):
         load(MINIMAL, word)
+
+
+@pytest.mark.parametrize(
+    "text", ["2026", "1e3", "0x10", "010", "true", "NaN", "[64, 32]", '{"a": 1}', "1_000", "-0.50"]
+)
+@pytest.mark.parametrize("key", ["change", "parent", "start_from.run", "track.entity", "track.project"])
+def test_a_text_is_taken_as_it_was_typed(load: Any, key: str, text: str) -> None:
+    assert flat(load(MINIMAL, f"{key}={text}"))[key] == text
+
+
+@pytest.mark.parametrize(
+    ("word", "key", "value"),
+    [
+        ("name=2026", "name", "2026"),
+        ("name=null", "name", "null"),
+        ('name="1e3"', "name", "1e3"),
+        ("change=null", "change", None),
+        ("parent=None", "parent", None),
+        ("track.tags=[2026, 1e3, x]", "track.tags", None),
+        ('track.tags=[2026, 1e3, "x"]', "track.tags", '["2026", "1e3", "x"]'),
+        ('{"name": 2026, "track": {"tags": [7]}}', "track.tags", '["7"]'),
+        ('{"name": 2026, "track": {"tags": [7]}}', "name", "2026"),
+    ],
+)
+def test_what_switches_a_text_off_and_what_is_a_list(load: Any, word: str, key: str, value: Any) -> None:
+    if word.endswith("x]"):
+        with pytest.raises(SpecError, match="write a list"):
+            load(MINIMAL, word)
+    else:
+        assert flat(load(MINIMAL, word))[key] == value
+
+
+def test_a_number_that_is_not_as_it_was_typed_any_more_is_refused_as_a_text(load: Any) -> None:
+    for text, word in ((MINIMAL, '{"change": 1e3}'), (MINIMAL.replace("name: x", "name: 2026"), "seed=1")):
+        with pytest.raises(SpecError, match="put it in quotes"):
+            load(text, word)
 
 
 @pytest.mark.parametrize(

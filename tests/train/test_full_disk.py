@@ -6,8 +6,9 @@ import os
 import resource
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -147,6 +148,18 @@ def test_what_ended_a_run_is_told_where_its_record_cannot_be_written(
     (folder,) = RunFolder.all(disk / "runs")
     assert as_it_stands(folder, folder.read_record()).status is Status.KILLED
     require_resumed_the_same(spec, folder, whole)
+
+
+def test_a_run_goes_on_where_its_lines_are_not_taken(
+    spec: RunSpec, whole: RunRecord, runs: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    with suppress(OSError), open("/dev/full", "w") as full:
+        monkeypatch.setattr(sys, "stdout", full)
+        record = fit(spec, runs=runs, console=RunConsole())
+    assert digests(record) == digests(whole)
+    (told, _) = capsys.readouterr().err.splitlines()
+    assert told == "the run goes on without its lines here: standard output: cannot be written: no space left on device"
+    assert "epoch   1" in RunFolder(runs / record.id).console_file.read_text()
 
 
 def test_a_run_whose_folder_is_taken_away_ends_in_a_sentence(spec: RunSpec, runs: Path, capsys: Any) -> None:
