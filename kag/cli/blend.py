@@ -70,7 +70,7 @@ def blend(
     stored = [parent.weights for parent in given]
     named_spec(stored[0].spec, name)
     findings = _relation(given, runs, console)
-    bench = bench_for(stored[0], data)
+    bench = bench_for(given[0], data, say=console.say)
     trying = greedy_soup(stored, bench) if wanted is None else try_ratios(stored, wanted, bench)
     count = 2 * len(given) - 1 if wanted is None else len(wanted)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:

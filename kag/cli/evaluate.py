@@ -58,7 +58,7 @@ def evaluate(
     console, file = Terminal(stderr=as_json), weights_file(weights, runs)
     output = Output(out, PREDICTIONS, force) if out else None
     with progress_bar(console) as progress:
-        found = evaluate_file(file, splits, data=data, out=output, progress=progress)
+        found = evaluate_file(file, splits, data=data, out=output, progress=progress, say=console.say)
     if as_json:
         echo(results_json(found.results, file=found.data if found.external else None))
     else:

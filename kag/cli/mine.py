@@ -43,7 +43,7 @@ def mine(
     output, file = Output(out, MINED, force), weights_file(weights, runs)
     output.require_free(file)
     given = given_weights(str(file), runs)
-    bench = bench_for(given.weights, data)
+    bench = bench_for(given, data, say=console.say)
     output.require_free(bench.sites.path)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("scoring", total=len(bench.sites.index(split)))

@@ -41,7 +41,8 @@ def predict(
 
     console, file = Terminal(stderr=as_json), weights_file(weights, runs)
     with progress_bar(console) as progress:
-        found = predict_file(file, data, Output(out, PREDICTIONS, force), progress=progress)
+        output = Output(out, PREDICTIONS, force)
+        found = predict_file(file, data, output, progress=progress, say=console.say)
     say_unchecked(console, found.unchecked)
     if as_json:
         page = {

@@ -69,7 +69,7 @@ def windows(
         name = name or f"window-{wanted[0]}-{wanted[1]}"
         named_spec(given.weights.spec, name)
         sums.average(*wanted)
-    bench = bench_for(given.weights, data)
+    bench = bench_for(given, data, say=console.say)
     found = _mapped(sums, bench, verify or None, console)
     if picture is not None:
         picture.write(_drawn(folder.id, found), bench.sites.path)

@@ -64,6 +64,10 @@ class RunConsole:
         else:
             self._log = log
 
+    def say(self, sentence: str) -> None:
+        """Print a line as it is."""
+        self.print(escape(sentence))
+
     def warn(self, text: str) -> None:
         """Print a warning."""
         self.print(f"[yellow]warning:[/yellow] {escape(text)}")

@@ -22,6 +22,7 @@ from kag.forks.states import Segment
 from kag.track.folder import RunFolder
 from kag.track.record import Failure, Found, Status
 from kag.track.wandb_run import begin
+from kag.train.again import again_lines, outcome_of
 from kag.train.console import RunConsole
 from kag.train.opening import Opening, best_of
 from kag.train.task import Task
@@ -44,6 +45,10 @@ class Outcome:
         if opening.folder:
             console.log_to(opening.folder.console_file)
             console.print(f"run [bold]{escape(str(opening.folder.path))}[/bold]")
+        self._first = opening.first
+        if opening.first and self.record.again and not self.record.resumes:
+            for line in again_lines(self.record.again, opening.first):
+                console.say(line)
 
     def __enter__(self) -> Outcome:
         return self
@@ -129,6 +134,10 @@ class Outcome:
             results=delivery.results,
             checkpoints=delivery.checkpoints,
         )
+        if self.record.again and self._first:
+            told, sentence = outcome_of(self.record.again, self._first, self.folder, self.record)
+            self.update(again=told)
+            self._console.say(sentence)
 
 
 def failure_of(error: BaseException) -> Failure:
