@@ -50,8 +50,8 @@ class KnownData:
     """None where a record does not say: then any file at that place will do."""
     places: tuple[Path, ...]
     """Folders in which a file that was moved may lie, the likeliest first."""
-    sizes: Sizes | None = None
-    """`DataFacts.sizes`, which rule out most other files by their headers; None where nobody knows."""
+    sizes: Callable[[], Sizes | None] = lambda: None
+    """Gives `DataFacts.sizes`, by which most other files are ruled out without reading; None where nobody knows."""
     remedy: str = "name the file: --data FILE"
     """What a person can do who knows where it is."""
 
@@ -69,7 +69,7 @@ class KnownData:
         if there is not None and self.digest in (None, there.digest):
             return Search(there, there, (self.file,))
         looked = [self.file] if there is not None else []
-        for path in moved(self.file, self.places, self.sizes):
+        for path in moved(self.file, self.places, self.sizes()):
             say(f"the data {short(self.digest)} are not at {self.file}: looking at {path}")
             looked.append(path)
             found = _read_or_tell(path, read, say)
@@ -130,7 +130,7 @@ def moved(file: Path, places: Sequence[Path], sizes: Sizes | None = None) -> lis
     Args:
         file: the old path.
         places: folders to look in, their subfolders of the name of the file's own folder, and that folder.
-        sizes: as `KnownData.sizes`.
+        sizes: of the data.
     """
     named = list(under_old_name(file, places))
     around = (file.parent, *places, *(place / file.parent.name for place in places))

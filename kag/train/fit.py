@@ -39,7 +39,7 @@ from kag.track.folders import FolderSource
 from kag.track.heartbeat import beating
 from kag.track.hold import locked
 from kag.track.record import RunRecord
-from kag.track.world import World, copies, resolve_world
+from kag.track.world import Machine, World, copies, resolve_world
 from kag.train.again import Repeat
 from kag.train.console import RunConsole
 from kag.train.delivery import deliver
@@ -90,11 +90,8 @@ def fit(
     require_one_process_to_share(share, world)
     first = process_rank(world) == 0
     console = (console if first else None) or RunConsole(quiet=not first)
-    if repeated := copies(world, machine.environment):
-        console.warn(repeated)
-    # The first process speaks for the memory of all: the others may hold their arrays by the time it asks.
-    copied = world.processes or 1 if first else 1
-    spec, sites, moved = read_inputs(spec, resume or again, copies=copied, say=console.say)
+    warn_of_copies(world, machine, console)
+    spec, sites, moved = read_inputs(spec, resume or again, copies=copies_held(world, first), say=console.say)
     earlier = earlier_runs(runs, console)
     findings = require_sound(spec, looked_over(spec, sites, world, earlier, retired), console)
     task = Task.of(spec, sites, world)
@@ -103,8 +100,7 @@ def fit(
     signals = SignalWatch(first=first)
     loop = Loop(task, start, signals, console)
     job = loop.fresh_job()
-    known = Known(resume, Repeat(again, tuple(accept), moved) if again else None, (*accept, *moved))
-    recorded = opened(job, runs, known, earlier, start, findings)
+    recorded = opened(job, runs, Known(resume, again, accept, moved), earlier, start, findings)
     with (
         signals.installed(),
         recorded if first else nullcontext(follow_run(task, resume, start)) as opening,
@@ -129,10 +125,12 @@ class Known(NamedTuple):
 
     resume: RunFolder | None
     """To go on with."""
-    repeat: Repeat | None
-    """To train again."""
+    again: RunFolder | None
+    """To be trained again."""
     accept: Sequence[str]
-    """Keys in which the spec of a resume may differ."""
+    """Keys in which the spec may differ from that run's."""
+    moved: tuple[str, ...]
+    """Keys of its files that lie elsewhere now."""
 
 
 @contextmanager
@@ -151,14 +149,29 @@ def opened(
     """
     if (resume := known.resume) is not None:
         with locked(resume):
-            opening = resumed_run(job, resume, known.accept, start)
+            opening = resumed_run(job, resume, (*known.accept, *known.moved), start)
             with beating(resume):
                 yield opening
     else:
-        opening = new_run(job.task, runs, earlier=earlier, start=start, findings=findings, repeat=known.repeat)
+        repeat = Repeat(known.again, tuple(known.accept), known.moved) if known.again else None
+        opening = new_run(job.task, runs, earlier=earlier, start=start, findings=findings, repeat=repeat)
         assert opening.folder is not None
         with locked(opening.folder), beating(opening.folder):
             yield opening
+
+
+def warn_of_copies(world: World, machine: Machine, console: RunConsole) -> None:
+    """Say where one launcher starts a run of one process several times."""
+    if repeated := copies(world, machine.environment):
+        console.warn(repeated)
+
+
+def copies_held(world: World, first: bool) -> int:
+    """For how many processes this one asks whether the data fit into memory.
+
+    The first process speaks for all: the others may hold their arrays by the time it asks.
+    """
+    return world.processes or 1 if first else 1
 
 
 def require_one_process_to_share(share: ShareOptions | None, world: World) -> None:

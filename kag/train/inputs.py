@@ -11,6 +11,7 @@ from typing import NamedTuple
 from kag.data.read import read_sites
 from kag.data.sites import Sites
 from kag.data.whereabouts import KnownData, moved_list, places_near
+from kag.model.size import Sizes
 from kag.spec.load import build_spec
 from kag.spec.run import RunSpec
 from kag.track.folder import RunFolder
@@ -68,7 +69,7 @@ def _is_own(path: str, key: str, record: RunRecord) -> bool:
 
 
 def _known_data(folder: RunFolder, record: RunRecord, file: Path, places: tuple[Path, ...]) -> KnownData:
-    best = folder.best
-    sizes = read_checkpoint(best).data.sizes if best.is_file() and not file.is_file() else None
-    remedy = f"name the file: {DATA}=FILE"
-    return KnownData(file=file, digest=record.data_digest, places=places, sizes=sizes, remedy=remedy)
+    def sizes() -> Sizes | None:
+        return read_checkpoint(folder.best).data.sizes if folder.best.is_file() else None
+
+    return KnownData(file, record.data_digest, places, sizes, remedy=f"name the file: {DATA}=FILE")

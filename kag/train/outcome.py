@@ -42,10 +42,10 @@ class Outcome:
         """Lightning checkpoint to continue from."""
         self._tracker = Tracker(None, console.warn)
         self._console = console
+        self._first = opening.first
         if opening.folder:
             console.log_to(opening.folder.console_file)
             console.print(f"run [bold]{escape(str(opening.folder.path))}[/bold]")
-        self._first = opening.first
         if opening.first and self.record.again and not self.record.resumes:
             for line in again_lines(self.record.again, opening.first):
                 console.say(line)

@@ -135,7 +135,7 @@ def _remedy(change: Change, first: RunRecord, patch: str | None, command: str) -
     key, before = change.key, change.before
     if key in INPUTS:
         named = {DATA: "data.file=FILE", REPLAY: "data.replay.indices=FILE"}.get(key)
-        return f"{command} {named} names another file" if named else "put the former weights back"
+        return f"{command} {named} names the file that it read" if named else "put the former weights back"
     if before is None:
         return ""
     if key in (COMMIT, PATCH) and first.git is not None:

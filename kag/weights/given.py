@@ -112,7 +112,7 @@ def own_data(weights: StoredWeights, path: Path) -> KnownData:
         file=Path(weights.spec.data.file),
         digest=weights.data.data_digest,
         places=places_near(folder.path.parent if folder else path.absolute().parent),
-        sizes=weights.data.sizes,
+        sizes=lambda: weights.data.sizes,
     )
 
 
