@@ -32,6 +32,11 @@ def server_folder(runs: Path) -> Path:
     return runs / ".server"
 
 
+def sweep_folder(runs: Path, identifier: str) -> Path:
+    """Where that of a sweep is kept which belongs to no run of it: out of the repository, beside the server."""
+    return server_folder(runs) / "sweeps" / identifier
+
+
 @contextmanager
 def tracked(runs: Path) -> Iterator[Tracking]:
     """The configured W&B, or the embedded server of a folder of runs."""
