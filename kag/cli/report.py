@@ -135,8 +135,7 @@ def _id_of(word: str) -> str:
 
 
 def _shown(items: Sequence[Item], what: str) -> Iterator[Item]:
-    """The items, with a bar on a terminal."""
-    from rich.progress import track
+    """The items, while it is shown how many have come."""
+    from kag.view.progress import shown
 
-    console = Terminal(stderr=True)
-    yield from track(items, description=what, console=console, transient=True, disable=not console.is_terminal)
+    return shown(items, Terminal(stderr=True), what, len(items))

@@ -91,7 +91,7 @@ def fit(
     first = process_rank(world) == 0
     console = (console if first else None) or RunConsole(quiet=not first)
     warn_of_copies(world, machine, console)
-    spec, sites, moved = read_inputs(spec, resume or again, copies=copies_held(world, first), say=console.say)
+    spec, sites, moved = read_inputs(spec, resume or again, copies=copies_held(world, first), console=console)
     earlier = earlier_runs(runs, console)
     findings = require_sound(spec, looked_over(spec, sites, world, earlier, retired), console)
     task = Task.of(spec, sites, world)

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 from kag.data.read import read_sites
 from kag.data.sites import Sites
-from kag.data.whereabouts import KnownData, moved_list, places_near
+from kag.data.whereabouts import KnownData, Read, Say, moved_list, places_near
 from kag.model.size import Sizes
 from kag.spec.load import build_spec
 from kag.spec.run import RunSpec
 from kag.track.folder import RunFolder
 from kag.track.record import Found, RunRecord
+from kag.train.console import RunConsole
 from kag.weights.checkpoint import read_checkpoint
 
 DATA, LIST = "data.file", "data.replay.indices"
@@ -31,7 +31,7 @@ class Inputs(NamedTuple):
     """Keys of the files that are the run's own, elsewhere than its spec says."""
 
 
-def read_inputs(spec: RunSpec, known: RunFolder | None, *, copies: int, say: Callable[[str], None]) -> Inputs:
+def read_inputs(spec: RunSpec, known: RunFolder | None, *, copies: int, console: RunConsole) -> Inputs:
     """Read the data of a run; find the files of one that is trained on, or again, by their digests.
 
     A file that the command line names is taken as it is.
@@ -40,12 +40,16 @@ def read_inputs(spec: RunSpec, known: RunFolder | None, *, copies: int, say: Cal
         spec: of the run.
         known: the folder of that run; None for a new one.
         copies: processes of this host that each hold the arrays.
-        say: told where a file is found.
+        console: told where a file is found.
 
     Raises:
         DataError: the data are at fault, or nowhere.
     """
-    read = partial(read_sites, copies=copies)
+    with console.busy(f"reading {spec.data.file}"):
+        return _inputs(spec, known, partial(read_sites, copies=copies), console.say)
+
+
+def _inputs(spec: RunSpec, known: RunFolder | None, read: Read, say: Say) -> Inputs:
     if known is None:
         return Inputs(spec, read(Path(spec.data.file)))
     record, places = known.read_record(), places_near(known.path.absolute().parent)

@@ -127,7 +127,8 @@ class Outcome:
         """Have the run hand on its weights, and record them. The first process does it alone, the others are done."""
         if self.folder is None:
             raise SystemExit(0)
-        delivery = deliver(self.folder)
+        with self._console.busy("evaluating the weights on val, those that val chooses on test"):
+            delivery = deliver(self.folder)
         self.update(
             status=Status.EARLY_STOPPED if stopped else Status.FINISHED,
             end=datetime.now(UTC),

@@ -84,7 +84,7 @@ def evaluate_file(
     *,
     data: Path | None = None,
     out: Output | None = None,
-    progress: Progress = lambda points: None,
+    progress: Progress = lambda done, total: None,
     say: Say = lambda sentence: None,
 ) -> Evaluated:
     """Score the weights of a file. What their run's record says of them is said of the results, too.
@@ -136,7 +136,7 @@ def predict_file(
     data: Path,
     out: Output,
     *,
-    progress: Progress = lambda points: None,
+    progress: Progress = lambda done, total: None,
     say: Say = lambda sentence: None,
 ) -> Predicted:
     """Score every point of a file and write the predictions; labels are neither needed nor used.
