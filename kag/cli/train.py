@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from kag.spec.run import RunSpec
     from kag.track.folder import RunFolder
 
+AGAIN = "-again"
+"""What the name of a run ends with that is another one again."""
+
 
 def train(
     context: typer.Context,
@@ -69,7 +72,8 @@ def train(
         _print_recipe(known)
         return
     points, largest = _epochs(part_at), None if share_max is None else int(share_max * 1e9)
-    spec, retired = _spec(spec_file or (known.spec_file if known else Path()), overrides)
+    renamed = [f"name={_name_again(known)}"] if again and known else []
+    spec, retired = _spec(spec_file or (known.spec_file if known else Path()), [*renamed, *overrides])
 
     from kag.forks.sharing import ShareOptions
 
@@ -103,6 +107,13 @@ def _known(runs: Path, resume: str | None, again: str | None) -> RunFolder | Non
         require_repeatable(folder)
         return folder
     return find_run(runs, resume) if resume else None
+
+
+def _name_again(folder: RunFolder) -> str:
+    """Another name than the first run's, which would else stand for both."""
+    from kag.track.folder import LONGEST_NAME
+
+    return folder.read_record().name.removesuffix(AGAIN)[: LONGEST_NAME - len(AGAIN)] + AGAIN
 
 
 def _print_recipe(folder: RunFolder) -> None:

@@ -96,6 +96,16 @@ def test_options_that_do_not_go_together(kag: Kag, place: Path, words: tuple[str
     assert (done.code, says in done.error) == (2, True), done.error
 
 
+def test_a_run_again_has_a_name_of_its_own(kag: Kag, place: Path, averaged_run: RunFolder) -> None:
+    done = kag("train", "--again", "small", "--json")
+    assert done.code == 0, done.error
+    record = json.loads(done.out)
+    assert (record["name"], record["again"]["run"], record["again"]["same"]) == ("small-again", averaged_run.id, True)
+    assert kag("runs", "show", "small-again").out.count("the same weights, bit for bit") == 1
+    assert kag("runs", "show", "small").code == 0, "the first one's name still stands for it alone"
+    assert json.loads(kag("train", "--again", "small-again", "name=third", "--json").out)["name"] == "third"
+
+
 def test_a_blend_is_no_training_that_could_be_repeated(kag: Kag, place: Path) -> None:
     assert kag("blend", "small:best", "small:averaged", "--weights", "0.5,0.5", "--name", "soup").code == 0
     done = kag("train", "--again", "soup")

@@ -145,7 +145,7 @@ def test_a_place_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
 
 def test_an_embedding_is_written_once_unless_it_is_asked_for_each_point(tmp_path: Path) -> None:
     for name, esm in (("once.h5", False), ("twice.h5", True)):
-        synthesise(tmp_path / name, proteins=4, points_per_protein=200, embedding=64, esm=esm)
+        synthesise(tmp_path / name, proteins=4, points_per_protein=200, embedding=512, esm=esm)
     once, twice = (tmp_path / name for name in ("once.h5", "twice.h5"))
     assert read_sites(once).digest == read_sites(twice).digest
     with h5py.File(once) as file:
