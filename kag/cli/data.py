@@ -32,15 +32,13 @@ def check(
     A file without some of the splits is for evaluation only, one without labels for prediction only: it is said.
     """
 
-    from rich.text import Text
-
     from kag.data.read import read_sites
     from kag.data.soundness import soundness
     from kag.data.summary import summary
-    from kag.text import printable
     from kag.view.findings import finding_line
+    from kag.view.progress import busy
 
-    with Terminal(stderr=True).status(Text(f"reading {printable(str(file))}")):
+    with busy(f"reading {file}"):
         sites = read_sites(file, purpose=None, allow_virtual=allow_virtual)
         found, odd = summary(sites), soundness(sites)
     if as_json:

@@ -66,10 +66,12 @@ def report(
     from kag.changelog.repository import Repository
     from kag.report.sections import file_name
     from kag.track.source import files_of, open_source
+    from kag.view.progress import busy
 
     place = source or str(runs)
     opened = open_source(place)
-    siblings = collect(opened, Repository(Path.cwd()))
+    with busy("reading the runs"):
+        siblings = collect(opened, Repository(Path.cwd()))
     name_left_out(siblings.broken)
     found = _of_sweep(opened, siblings, sweep) if sweep else _of_runs(opened, siblings, run or [], place)
     page = out or Path(f"{file_name(found.title.replace('Sweep ', 'sweep-'))}.html")

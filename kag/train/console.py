@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from kag import names
 from kag.errors import StorageError
 from kag.model.batch import Batch
 from kag.track.atomic import storing
-from kag.view.progress import FRAMES, Clock, MinuteLines, Pace, bar, draws, pace_line
+from kag.view.progress import Clock, MinuteLines, Pace, bar, busy, draws, pace_line
 from kag.view.results import measured
 from kag.view.terminal import Terminal
 
@@ -72,11 +72,9 @@ class RunConsole:
         """Print a line as it is."""
         self.print(escape(sentence))
 
-    @contextmanager
-    def busy(self, what: str) -> Iterator[None]:
-        """Say on a terminal, while the block runs, what it is that takes time."""
-        with self.terminal.status(escape(what), refresh_per_second=FRAMES):
-            yield
+    def busy(self, what: str) -> AbstractContextManager[None]:
+        """Say on a terminal, inside a block, what it is that takes time."""
+        return busy(what, self.terminal)
 
     def warn(self, text: str) -> None:
         """Print a warning."""

@@ -14,7 +14,7 @@ from typing import NamedTuple, TypeVar
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from kag.text import duration, number
+from kag.text import duration, number, printable
 from kag.view.terminal import Terminal
 
 EVERY = 60.0
@@ -96,6 +96,18 @@ def reporting(console: Terminal, unit: str = "", clock: Clock = time.monotonic) 
             yield _on_bar(progress)
     else:
         yield _in_lines(MinuteLines(terminal.say, clock), unit, clock)
+
+
+@contextmanager
+def busy(what: str, console: Terminal | None = None) -> Iterator[None]:
+    """Say on a terminal, while the block runs, what it is that takes time and has no steps to count.
+
+    Args:
+        what: as plain text.
+        console: that is printed to meanwhile; the error stream if nothing is.
+    """
+    with (console or Terminal(stderr=True)).status(Text(printable(what)), refresh_per_second=FRAMES):
+        yield
 
 
 def draws(console: Terminal) -> bool:
