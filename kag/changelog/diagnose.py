@@ -44,6 +44,7 @@ OWN: tuple[OwnRule, ...] = (
     ending.results_of_former_end,
     ending.results_before_resume,
     lineage.resumed,
+    lineage.trained_again,
     lineage.uncommitted_code,
     ending.caveat,
 )

@@ -56,11 +56,10 @@ def blend(
 
     from datetime import UTC, datetime
 
-    from rich.progress import Progress
-
     from kag.cli.made import mirrored, print_made
     from kag.spec import load_spec
     from kag.track.folder import RunFolder
+    from kag.view.progress import shown
     from kag.weights.blend import best_trial, greedy_soup, try_ratios
     from kag.weights.delivered_run import deliver_blend, named_spec
     from kag.weights.given import bench_for, given_weights
@@ -70,11 +69,10 @@ def blend(
     stored = [parent.weights for parent in given]
     named_spec(stored[0].spec, name)
     findings = _relation(given, runs, console)
-    bench = bench_for(stored[0], data)
+    bench = bench_for(given[0], data, say=console.say)
     trying = greedy_soup(stored, bench) if wanted is None else try_ratios(stored, wanted, bench)
     count = 2 * len(given) - 1 if wanted is None else len(wanted)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
-        trials = tuple(bar.track(trying, total=count, description="blends"))
+    trials = tuple(shown(trying, console, "blends", count))
     best = best_trial(trials)
     record = deliver_blend(runs, given, trials, bench, name=name, start=start, findings=findings)
     record = mirrored(record, runs, load_spec(RunFolder(runs / record.id).spec_file).track, console)

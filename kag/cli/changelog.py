@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Rebuild the model change log from the tracked runs.")
 
 DOCUMENT = Path("MODEL_CHANGELOG.md")
+READING = "reading the runs"
 PLANNED_SPECS = Path("specs/planned")
 """Folder of planned specs inside the folder of runs."""
 
@@ -99,6 +100,7 @@ def changelog(
     from kag.track.output import is_standard_output
     from kag.track.source import open_source
     from kag.view.choice import Choice
+    from kag.view.progress import busy
 
     form = Format.JSON if as_json else form
     write = None if write and is_standard_output(write) else write
@@ -108,10 +110,13 @@ def changelog(
     choice = Choice(*days, tuple(tag or ()), sweep, archived)
     options = _options(context, write or DOCUMENT, choice)
     if write is None and not (check or show_diff):
-        echo(_table(open_source(source), options, form), nl=False)
+        with busy(READING):
+            printed = _table(open_source(source), options, form)
+        echo(printed, nl=False)
         return
     output = _output(write or DOCUMENT, form, force)
-    version = _version(source, output, options, form, dry=check or show_diff)
+    with busy(READING):
+        version = _version(source, output, options, form, dry=check or show_diff)
     _tell(version, output.path, options.call, check=check, show_diff=show_diff)
 
 

@@ -33,15 +33,13 @@ def check(
     A file without some of the splits is for evaluation only, one without labels for prediction only: it is said.
     """
 
-    from rich.text import Text
-
     from kag.data.read import read_sites
     from kag.data.soundness import soundness
     from kag.data.summary import summary
-    from kag.text import printable
     from kag.view.findings import finding_line
+    from kag.view.progress import busy
 
-    with Terminal(stderr=True).status(Text(f"reading {printable(str(file))}")):
+    with busy(f"reading {file}"):
         sites = read_sites(file, purpose=None, allow_virtual=allow_virtual)
         found, odd = summary(sites), soundness(sites)
     if as_json:
@@ -57,11 +55,14 @@ def check(
         console.print(finding_line(finding), highlight=False, soft_wrap=True)
 
 
-@app.command(epilog="Example:  kag data synth demo.h5 --proteins 40   |   kag data synth wide.h5 --embedding 2560")
+@app.command()
 def synth(
     out: Annotated[Path, typer.Argument(help="HDF5 file to write.")],
     proteins: Annotated[int, typer.Option(min=3, help="Proteins, about 60/20/20 in train, val and test.")] = 24,
     points: Annotated[int, typer.Option(min=2, help="Points of each protein.")] = 200,
+    residues: Annotated[
+        int | None, typer.Option(min=2, help="Residues of each protein.", show_default="a residue for 1.25 points")
+    ] = None,
     embedding: Annotated[int, typer.Option(min=1, help="Width of a residue embedding; ESM2 3B has 2560.")] = 32,
     neighbours: Annotated[int, typer.Option(min=1, help="Nearest residues of each residue.")] = 3,
     features: Annotated[int, typer.Option(min=1, help="Tabular columns.")] = 35,
@@ -69,30 +70,44 @@ def synth(
     missing: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="Share of residues without a last neighbour.")
     ] = 0.02,
+    esm: Annotated[
+        bool, typer.Option("--esm", help="Write the embedding of each point's residue, too, as some files have it.")
+    ] = False,
     seed: Annotated[int, typer.Option(min=0, help="Equal seeds give equal files.")] = 0,
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Write a synthetic file whose labels follow a rule: near neighbours carry most of the signal."""
-    from rich.progress import Progress
+    """Write a synthetic file whose labels follow a rule: near neighbours carry most of the signal.
 
+    The size of a large file is said before it is written; one for which the disk has no room is refused.
+
+    Examples:
+
+      kag data synth demo.h5 --proteins 40
+
+      kag data synth wide.h5 --proteins 200 --points 3000 --residues 250 --embedding 2560
+    """
     from kag.data.synth import SYNTHETIC, synthesise
     from kag.track.output import Output
+    from kag.view.progress import reporting
 
+    console = Terminal(stderr=as_json)
     Output(out, SYNTHETIC, force).require_free()
-    with Progress(transient=True, console=Terminal(stderr=as_json)) as progress:
-        task = progress.add_task("proteins", total=proteins)
+    with reporting(console, "proteins") as report:
         synthesise(
             out,
             proteins=proteins,
             points_per_protein=points,
+            residues_per_protein=residues,
             embedding=embedding,
             neighbours=neighbours,
             features=features,
             seed=seed,
             prevalence=prevalence,
             missing=missing,
-            on_protein=lambda done: progress.update(task, completed=done),
+            esm=esm,
+            on_protein=lambda done: report("writing", done, proteins),
+            say=console.say,
         )
     if as_json:
         echo(json.dumps({"file": str(out), "proteins": proteins, "points": proteins * points}, indent=2))

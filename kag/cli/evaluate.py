@@ -49,7 +49,7 @@ def evaluate(
     splits = known_parts(split or [])
 
     from kag.cli.results import results_json, results_table
-    from kag.cli.scoring import progress_bar, say_unchecked
+    from kag.cli.scoring import say_unchecked, scoring_progress
     from kag.text import digest, number
     from kag.track.output import Output
     from kag.weights.evaluate_file import PREDICTIONS, evaluate_file
@@ -57,8 +57,8 @@ def evaluate(
 
     console, file = Terminal(stderr=as_json), weights_file(weights, runs)
     output = Output(out, PREDICTIONS, force) if out else None
-    with progress_bar(console) as progress:
-        found = evaluate_file(file, splits, data=data, out=output, progress=progress)
+    with scoring_progress(console) as progress:
+        found = evaluate_file(file, splits, data=data, out=output, progress=progress, say=console.say)
     if as_json:
         echo(results_json(found.results, file=found.data if found.external else None))
     else:

@@ -31,8 +31,7 @@ def mine(
       kag mine oct17:best --out hard.json --top 200 --force
     """
     (where,) = known_splits([split])
-    from rich.progress import Progress
-
+    from kag.cli.scoring import scoring_progress
     from kag.data.mined import MINED, write_mined
     from kag.text import digest, number
     from kag.track.output import Output
@@ -43,13 +42,10 @@ def mine(
     output, file = Output(out, MINED, force), weights_file(weights, runs)
     output.require_free(file)
     given = given_weights(str(file), runs)
-    bench = bench_for(given.weights, data)
+    bench = bench_for(given, data, say=console.say)
     output.require_free(bench.sites.path)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("scoring", total=len(bench.sites.index(split)))
-        found = mining.mine(
-            bench, run=given.run, split=where, top=top, progress=lambda done: bar.update(task, completed=done)
-        )
+    with scoring_progress(console) as progress:
+        found = mining.mine(bench, run=given.run, split=where, top=top, progress=progress)
     write_mined(out, found.mined)
     if as_json:
         page = {

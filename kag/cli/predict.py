@@ -33,15 +33,16 @@ def predict(
       kag predict oct17:best --data new_proteins.h5 --out predictions.h5 --json
     """
 
-    from kag.cli.scoring import progress_bar, say_unchecked
+    from kag.cli.scoring import say_unchecked, scoring_progress
     from kag.text import MISSING, digest, number
     from kag.track.output import Output
     from kag.weights.evaluate_file import PREDICTIONS, predict_file
     from kag.weights.given import weights_file
 
     console, file = Terminal(stderr=as_json), weights_file(weights, runs)
-    with progress_bar(console) as progress:
-        found = predict_file(file, data, Output(out, PREDICTIONS, force), progress=progress)
+    with scoring_progress(console) as progress:
+        output = Output(out, PREDICTIONS, force)
+        found = predict_file(file, data, output, progress=progress, say=console.say)
     say_unchecked(console, found.unchecked)
     if as_json:
         page = {

@@ -66,10 +66,12 @@ def report(
     from kag.changelog.repository import Repository
     from kag.report.sections import file_name
     from kag.track.source import files_of, open_source
+    from kag.view.progress import busy
 
     place = source or str(runs)
     opened = open_source(place)
-    siblings = collect(opened, Repository.around(_place(opened)))
+    with busy("reading the runs"):
+        siblings = collect(opened, Repository.around(_place(opened)))
     name_left_out(siblings.broken)
     found = _of_sweep(opened, siblings, sweep) if sweep else _of_runs(opened, siblings, run or [], place)
     page = out or Path(f"{file_name(found.title.replace('Sweep ', 'sweep-'))}.html")
@@ -138,8 +140,7 @@ def _place(source: RunSource) -> Path:
 
 
 def _shown(items: Sequence[Item], what: str) -> Iterator[Item]:
-    """The items, with a bar on a terminal."""
-    from rich.progress import track
+    """The items, while it is shown how many have come."""
+    from kag.view.progress import shown
 
-    console = Terminal(stderr=True)
-    yield from track(items, description=what, console=console, transient=True, disable=not console.is_terminal)
+    return shown(items, Terminal(stderr=True), what, len(items))

@@ -1,22 +1,20 @@
-"""What commands that score data share: a bar while they do, and what they say afterwards."""
+"""What commands that score data share: how far they are, and what they say afterwards."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from rich.progress import Progress
-
 from kag.cli.made import warner
+from kag.view.progress import reporting
 from kag.view.terminal import Terminal
 
 
 @contextmanager
-def progress_bar(console: Terminal) -> Iterator[Callable[[int], None]]:
-    """A bar on a terminal; it is told the number of points scored so far."""
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("scoring", total=None)
-        yield lambda points: bar.update(task, completed=points)
+def scoring_progress(console: Terminal) -> Iterator[Callable[[int, int], None]]:
+    """Shows the points that were scored so far."""
+    with reporting(console, "points") as report:
+        yield lambda done, total: report("scoring", done, total)
 
 
 def say_unchecked(console: Terminal, sentences: Sequence[str]) -> None:

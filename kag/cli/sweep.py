@@ -208,7 +208,8 @@ def _run(
     for line in whose_python(environment, os.environ) if looked.plan is None else ():
         console.say(line)
     with running_agents(path, environment, shares, tracking.embedded) as started:
-        _watch(looked.sweep, path, runs, started, console, check)
+        most = None if None in shares else sum(share or 0 for share in shares)
+        _watch(looked.sweep, path, runs, started, most, console, check)
 
 
 def _result(sweep: Sweep, path: str, runs: Path) -> SweepResult:
@@ -219,13 +220,21 @@ def _result(sweep: Sweep, path: str, runs: Path) -> SweepResult:
     return read_result(sweep, path, trials_of(sweep, path), runs)
 
 
-def _watch(sweep: Sweep, path: str, runs: Path, agents: Agents, console: Terminal, check: Callable[[], None]) -> None:
-    """Show how the sweep stands until all agents have ended."""
+def _watch(
+    sweep: Sweep,
+    path: str,
+    runs: Path,
+    agents: Agents,
+    most: int | None,
+    console: Terminal,
+    check: Callable[[], None],
+) -> None:
+    """Show how the sweep stands until all agents have ended, which start so many trials at most."""
     from kag.cli.sweep_result import epochs_of, records_of
     from kag.cli.sweep_tracking import trials_of
-    from kag.sweep.progress import progress
+    from kag.sweep.progress import Call, progress
 
-    before = sum(trial.state.over for trial in trials_of(sweep, path))
+    before = trials_of(sweep, path)
     begun, ended = time.monotonic(), -1
     # A log is no place for a table that redraws itself: there a line comes whenever a trial has ended.
     live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
@@ -233,8 +242,7 @@ def _watch(sweep: Sweep, path: str, runs: Path, agents: Agents, console: Termina
         while any(agent.poll() is None for agent in agents):
             check()
             epochs = epochs_of(records_of(path.rsplit("/", 1)[-1], runs))
-            seconds = time.monotonic() - begun
-            now = progress(sweep, trials_of(sweep, path), epochs, ended_before=before, seconds=seconds)
+            now = progress(sweep, trials_of(sweep, path), epochs, Call(before, most, time.monotonic() - begun))
             if live is not None:
                 live.update(progress_table(path, now), refresh=True)
             elif now.ended != ended:

@@ -14,10 +14,6 @@ if TYPE_CHECKING:
     from kag.track.record import RunRecord
 
 
-BEST = b"# The best trial of a sweep"
-"""First words of the spec that is written of it."""
-
-
 class SweepResult(NamedTuple):
     """A sweep, as `kag sweep show` prints it."""
 
@@ -60,6 +56,7 @@ class SweepResult(NamedTuple):
 
 def read_result(sweep: Sweep, path: str, trials: Sequence[Trial], runs: Path) -> SweepResult:
     """The result of a sweep; `write_best` gives its best trial the spec that is named."""
+    from kag.cli.tracking import sweep_folder
     from kag.compare.comparison import not_comparable
     from kag.sweep import TrialState
     from kag.sweep.command import trains
@@ -79,7 +76,7 @@ def read_result(sweep: Sweep, path: str, trials: Sequence[Trial], runs: Path) ->
         importance=importance(sweep, told(sweep, trials)),
         failures=reasons(failed, records),
         changed=changed_files(records, patch_digests(records, runs)),
-        spec=runs / "specs" / "planned" / f"sweep_{identifier}.yaml" if now.best and trains(sweep) else None,
+        spec=sweep_folder(runs, identifier) / "best.yaml" if now.best and trains(sweep) else None,
         not_comparable=not_comparable([record for record in records if record.wandb_id in judged]),
     )
 
@@ -150,6 +147,7 @@ def write_best(sweep: Sweep, result: SweepResult) -> None:
     """
     from kag.spec.load import read_spec, spec_text
     from kag.sweep.command import train_command
+    from kag.track.generated import SWEEP_SPEC
     from kag.track.output import Output, marked
 
     leader, file = result.progress.best, result.spec
@@ -158,7 +156,6 @@ def write_best(sweep: Sweep, result: SweepResult) -> None:
     command = train_command(sweep)
     base = Path(command.spec)
     spec, _ = read_spec(base, [*command.overrides, json.dumps(leader.params)], trial=True)
-    kind = marked("the spec of a sweep's best trial", BEST, begins=b"#")
-    Output(file, kind, force=None).write(
-        f"{BEST.decode()}, {result.path}; it is written anew.\n{spec_text(spec)}", base
-    )
+    kind = marked("the spec of a sweep's best trial", SWEEP_SPEC, begins=b"#")
+    said = f"{SWEEP_SPEC.decode()}, {result.path}; it is written anew.\n"
+    Output(file, kind, force=None).write(f"{said}{spec_text(spec)}", base)

@@ -60,8 +60,11 @@ def open_sweep(sweep: Sweep, file: Path, tracking: Tracking, runs: Path, *, new:
     """
     from filelock import FileLock
 
+    from kag.track.git import keep_out_of_git
+
     place = _place(runs)
     place.parent.mkdir(parents=True, exist_ok=True)
+    keep_out_of_git(place.parent)
     with FileLock(place.with_suffix(".lock")):
         return _opened(sweep, file, tracking, runs, new=new)
 

@@ -54,6 +54,11 @@ def require_tracked(runs: Path) -> None:
         raise UserError("nothing has been tracked here yet", where=str(folder), remedy=remedy)
 
 
+def sweep_folder(runs: Path, identifier: str) -> Path:
+    """Where that of a sweep is kept which belongs to no run of it: out of the repository, beside the server."""
+    return server_folder(runs) / "sweeps" / identifier
+
+
 @contextmanager
 def tracked(runs: Path) -> Iterator[Tracking]:
     """The configured W&B, or the embedded server of a folder of runs."""

@@ -14,6 +14,10 @@ from kag.view.terminal import echo
 
 if TYPE_CHECKING:
     from kag.spec.run import RunSpec
+    from kag.track.folder import RunFolder
+
+AGAIN = "-again"
+"""What the name of a run ends with that is another one again."""
 
 
 def train(
@@ -26,8 +30,10 @@ def train(
     ] = None,
     runs: Annotated[Path, typer.Option(help="Folder of the run folders.", file_okay=False)] = Path("runs"),
     resume: Annotated[str | None, typer.Option(metavar="RUN", help="Continue this killed run.")] = None,
+    again: Annotated[str | None, typer.Option(metavar="RUN", help="Train this run once more, as a new one.")] = None,
+    recipe: Annotated[bool, typer.Option("--recipe", help="With --again: only print how, anywhere.")] = False,
     accept: Annotated[
-        list[str] | None, typer.Option(metavar="KEY", help="With --resume: let this key differ from the run's spec.")
+        list[str] | None, typer.Option(metavar="KEY", help="With --resume, --again: let this differ from that run's.")
     ] = None,
     share: Annotated[
         Path | None,
@@ -49,36 +55,82 @@ def train(
 
     Examples:
 
-      kag train runs/specs/sites.yaml
-
       kag train runs/specs/sites.yaml epochs=40 model.gate.penalty.weight.start=0.3
 
       kag train --resume oct17
 
       kag train --resume oct17 epochs=60 --accept epochs
 
+      kag train --again oct17
+
       kag train runs/specs/sites.yaml swa.start=5 swa.window=2 --share runs/shared --part-at 4,5,6
     """
-    from kag.spec.load import read_spec
-    from kag.view.words import find_run
-
     refuse_unknown_options(words or [], options_of(context))
     spec_file, overrides = split_words(words or [])
-    folder = find_run(runs, resume, ending=False) if resume else None
-    if spec_file is None and folder is None:
-        raise UserError("no spec given", remedy="kag train SPEC, or kag train --resume RUN")
-    if accept and folder is None:
-        raise UserError("--accept goes with --resume")
+    _refuse_combinations(spec_file, resume, again, recipe, accept)
     if share is None and (part_at or share_max is not None):
         raise UserError("--part-at and --share-max go with --share")
-    points = _epochs(part_at)
-    trial = "WANDB_SWEEP_ID" in os.environ
-    spec, retired = read_spec(spec_file or (folder.spec_file if folder else Path()), overrides, trial=trial)
+    known = _known(runs, resume, again)
+    if recipe and known is not None:
+        _print_recipe(known)
+        return
+    points, largest = _epochs(part_at), None if share_max is None else int(share_max * 1e9)
+    renamed = [f"name={_name_again(known)}"] if again and known else []
+    spec, retired = _spec(spec_file or (known.spec_file if known else Path()), [*renamed, *overrides])
 
     from kag.forks.sharing import ShareOptions
 
-    options = ShareOptions(share, points, None if share_max is None else int(share_max * 1e9)) if share else None
-    _train(spec, as_json=as_json, runs=runs, resume=folder, accept=accept or (), share=options, retired=retired)
+    options = {"share": ShareOptions(share, points, largest) if share else None, "retired": retired}
+    former = {"again" if again else "resume": known, "accept": accept or ()}
+    _train(spec, as_json=as_json, runs=runs, **former, **options)
+
+
+def _refuse_combinations(
+    spec_file: Path | None, resume: str | None, again: str | None, recipe: bool, accept: list[str] | None
+) -> None:
+    """Options that contradict one another, or go with another one that is not there."""
+    if again and (resume or spec_file is not None):
+        raise UserError("--again has the spec of its run, and begins a new one", remedy="kag train --again RUN")
+    if spec_file is None and not resume and not again:
+        raise UserError("no spec given", remedy="kag train SPEC, or kag train --resume RUN, or kag train --again RUN")
+    if accept and not (resume or again):
+        raise UserError("--accept goes with --resume and --again")
+    if recipe and not again:
+        raise UserError("--recipe goes with --again", remedy="kag train --again RUN --recipe")
+
+
+def _known(runs: Path, resume: str | None, again: str | None) -> RunFolder | None:
+    """The run that goes on, or that is trained again."""
+    from kag.view.words import find_run
+
+    if again:
+        from kag.train.again import require_repeatable
+
+        folder = find_run(runs, again)
+        require_repeatable(folder)
+        return folder
+    return find_run(runs, resume, ending=False) if resume else None
+
+
+def _name_again(folder: RunFolder) -> str:
+    """Another name than the first run's, which would else stand for both."""
+    from kag.track.folder import LONGEST_NAME
+
+    return folder.read_record().name.removesuffix(AGAIN)[: LONGEST_NAME - len(AGAIN)] + AGAIN
+
+
+def _print_recipe(folder: RunFolder) -> None:
+    from kag.view.recipe import recipe
+
+    for line in recipe(folder.read_record(), folder.path.absolute(), patched=folder.patch_file.is_file()):
+        echo(line)
+
+
+def _spec(file: Path, overrides: list[str]) -> tuple[RunSpec, tuple[str, ...]]:
+    """The spec, and keys of it that do nothing any more."""
+    from kag.spec.load import read_spec
+
+    return read_spec(file, overrides, trial="WANDB_SWEEP_ID" in os.environ)
 
 
 def _train(spec: RunSpec, *, as_json: bool, runs: Path, **options: Any) -> None:

@@ -24,9 +24,6 @@ if TYPE_CHECKING:
 SHOWN = 12
 """Windows in the table, the best ones by rank."""
 
-STEPS = ("epochs", "windows", "verified")
-"""Of the work, as it reports on itself."""
-
 
 def windows(
     run: Annotated[str, typer.Argument(metavar="RUN", help="Run that was trained with swa.keep_sums=true.")],
@@ -69,7 +66,7 @@ def windows(
         name = name or f"window-{wanted[0]}-{wanted[1]}"
         named_spec(given.weights.spec, name)
         sums.average(*wanted)
-    bench = bench_for(given.weights, data)
+    bench = bench_for(given, data, say=console.say)
     found = _mapped(sums, bench, verify or None, console)
     if picture is not None:
         picture.write(_drawn(folder.id, found), bench.sites.path)
@@ -115,17 +112,11 @@ def _drawn(run: str, found: WindowMap) -> bytes:
 
 def _mapped(sums: RunSums, bench: Bench, verify: int | None, console: Terminal) -> WindowMap:
     """The map of a run, with a bar for each step."""
-    from rich.progress import Progress
-
+    from kag.view.progress import reporting
     from kag.weights.windows import window_map
 
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
-        tasks = {step: bar.add_task(step, total=None) for step in STEPS}
-
-        def show(step: str, done: int, total: int) -> None:
-            bar.update(tasks[step], completed=done, total=total)
-
-        return window_map(sums, bench, verify=verify, progress=show)
+    with reporting(console) as report:
+        return window_map(sums, bench, verify=verify, progress=report)
 
 
 def parse_window(text: str) -> tuple[int, int]:

@@ -14,6 +14,9 @@ count more, and a model that does not see them cannot rank well. A few residues 
 
 from __future__ import annotations
 
+import math
+import os
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +29,7 @@ from scipy.spatial import cKDTree
 
 from kag.data import layout as names
 from kag.errors import DataError, UserError
+from kag.text import size
 from kag.track.output import Kind, output_path
 
 SPACING = 5.1
@@ -34,6 +38,8 @@ RANGE = 4.0
 POINTS_PER_RESIDUE = 1.25
 MISSING_DISTANCE = 999.0
 CHUNK_ROWS = 1024
+LARGE = 2**30
+"""Bytes from which on the size of a file is said before it is written."""
 
 SYNTHETIC = Kind("a synthetic data file")
 
@@ -49,6 +55,32 @@ class _Recipe:
     seed: int
     prevalence: float
     missing: float
+    esm: bool
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """What each shape letter of the layout is."""
+        points, residues = self.proteins * self.points, self.proteins * self.residues
+        return {"N": points, "R": residues, "K": self.neighbours, "D": self.embedding, "F": self.features}
+
+    @property
+    def layouts(self) -> list[names.Layout]:
+        """The datasets with a row for each point or residue."""
+        every = (*names.REQUIRED, *names.OPTIONAL)
+        return [one for one in every if one is not names.FEATURE_NAMES and (self.esm or one is not names.ESM)]
+
+    @property
+    def bytes(self) -> int:
+        """Of the file, roughly."""
+        shapes = ((_type(layout).itemsize, layout.shape) for layout in self.layouts)
+        return sum(itemsize * math.prod(self.sizes[letter] for letter in shape) for itemsize, shape in shapes)
+
+
+def _type(layout: names.Layout) -> np.dtype[Any]:
+    narrow = {names.DISTANCES: np.float16, names.SPLIT: np.int8}
+    kinds = {"float": np.float32, "integer": np.int32, "text": h5py.string_dtype("utf-8")}
+    found: np.dtype[Any] = np.dtype(narrow.get(layout, kinds[layout.kind]))
+    return found
 
 
 def synthesise(
@@ -56,27 +88,37 @@ def synthesise(
     *,
     proteins: int = 24,
     points_per_protein: int = 200,
+    residues_per_protein: int | None = None,
     embedding: int = 32,
     neighbours: int = 3,
     features: int = 35,
     seed: int = 0,
     prevalence: float = 0.05,
     missing: float = 0.02,
-    on_protein: Callable[[int], None] | None = None,
+    esm: bool = False,
+    on_protein: Callable[[int], None] = lambda done: None,
+    say: Callable[[str], None] = lambda sentence: None,
 ) -> None:
     """Write a learnable file; equal arguments give equal bytes. About 60/20/20 of the proteins are train/val/test.
 
     Args:
+        residues_per_protein: default: one for each 1.25 points.
         prevalence: share of positive points in each protein; every protein has a positive and a negative one.
         missing: share of residues that lack their last neighbour.
+        esm: also write, for each point, the embedding of its residue, which the residue table has already.
         on_protein: called with the number of proteins written so far.
+        say: told the size of a large file before it is written.
 
     Raises:
-        DataError: the numbers make no file, or the file cannot be written.
+        DataError: the numbers make no file, the disk has no room for it, or it cannot be written.
     """
-    residues = max(neighbours + 1, round(points_per_protein / POINTS_PER_RESIDUE))
-    recipe = _Recipe(proteins, points_per_protein, residues, embedding, neighbours, features, seed, prevalence, missing)
+    residues = residues_per_protein or max(neighbours + 1, round(points_per_protein / POINTS_PER_RESIDUE))
+    sizes = (proteins, points_per_protein, residues, embedding, neighbours, features)
+    recipe = _Recipe(*sizes, seed=seed, prevalence=prevalence, missing=missing, esm=esm)
     _refuse_impossible(recipe)
+    room = _require_room(path, recipe.bytes)
+    if recipe.bytes >= LARGE:
+        say(f"the file takes about {size(recipe.bytes)}, {size(room)} are free there")
     try:
         with output_path(path, make_folder=True) as temporary, h5py.File(temporary, "w", libver="latest") as file:
             _write(file, recipe, on_protein)
@@ -91,11 +133,27 @@ def _refuse_impossible(recipe: _Recipe) -> None:
         raise DataError(f"{recipe.points} points cannot be positive and negative", nearest="2 points per protein")
     if min(recipe.embedding, recipe.neighbours, recipe.features) < 1:
         raise DataError("embedding, neighbours and features must be at least 1")
+    if recipe.residues <= recipe.neighbours:
+        what = f"a protein of {recipe.residues} residues has none with {recipe.neighbours} neighbours"
+        raise DataError(what, nearest=f"{recipe.neighbours + 1} residues per protein")
     if not (0.0 < recipe.prevalence < 1.0 and 0.0 <= recipe.missing <= 1.0):
         raise DataError("prevalence must lie between 0 and 1, and so must missing")
 
 
-def _write(file: h5py.File, recipe: _Recipe, on_protein: Callable[[int], None] | None) -> None:
+def _require_room(path: Path, needed: int) -> int:
+    """Bytes that are free where a file is to be written, in which it fits."""
+    folder = next(folder for folder in Path(os.path.realpath(path)).parents if folder.is_dir())
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise DataError(
+            f"the file would take about {size(needed)}, {size(free)} are free there",
+            where=str(path),
+            remedy="name a place on another disk, or ask for fewer proteins or a narrower embedding",
+        )
+    return free
+
+
+def _write(file: h5py.File, recipe: _Recipe, on_protein: Callable[[int], None]) -> None:
     _create(file, recipe)
     shared, *own = np.random.SeedSequence(recipe.seed).spawn(recipe.proteins + 1)
     random = np.random.Generator(np.random.Philox(shared))
@@ -110,10 +168,10 @@ def _write(file: h5py.File, recipe: _Recipe, on_protein: Callable[[int], None] |
         arrays[names.SPLIT.name] = np.full(recipe.points, split_P[protein])
         arrays[names.PROTEIN_KEYS.name] = np.full(recipe.points, _key(protein), object)
         arrays[names.TABLE_KEYS.name] = np.full(recipe.residues, _key(protein), object)
-        for name, array in arrays.items():
+        for name in (layout.name for layout in recipe.layouts):
+            array = arrays[name]
             file[name][protein * len(array) : (protein + 1) * len(array)] = array
-        if on_protein is not None:
-            on_protein(protein + 1)
+        on_protein(protein + 1)
 
 
 def _key(protein: int) -> str:
@@ -122,21 +180,11 @@ def _key(protein: int) -> str:
 
 def _create(file: h5py.File, recipe: _Recipe) -> None:
     """Empty datasets and the attributes that files of this layout have."""
-    sizes = {
-        "N": recipe.proteins * recipe.points,
-        "R": recipe.proteins * recipe.residues,
-        "K": recipe.neighbours,
-        "D": recipe.embedding,
-        "F": recipe.features,
-    }
-    types = {names.DISTANCES: np.float16, names.SPLIT: np.int8}
-    kinds = {"float": np.float32, "integer": np.int32, "text": h5py.string_dtype("utf-8")}
-    for layout in names.REQUIRED + names.OPTIONAL:
-        if layout is names.FEATURE_NAMES:
-            continue
+    sizes = recipe.sizes
+    for layout in recipe.layouts:
         shape = tuple(sizes[letter] for letter in layout.shape)
         chunks = (min(CHUNK_ROWS, shape[0]), *shape[1:])
-        file.create_dataset(layout.name, shape, types.get(layout, kinds[layout.kind]), chunks=chunks)
+        file.create_dataset(layout.name, shape, _type(layout), chunks=chunks)
     file[names.FEATURE_NAMES.name] = [f"synth.column{column:02d}".encode() for column in range(recipe.features)]
     file.attrs.update(
         transformer_format=names.FORMAT,
@@ -189,7 +237,7 @@ def _protein(recipe: _Recipe, random: np.random.Generator, direction_D: NDArray[
         names.NEIGHBOUR_NUMBERS.name: np.where(neighbour_RK < 0, -1, number_R[neighbour_RK])[centre_N],
         names.RESIDUE_EMBEDDINGS.name: residue_RD,
         names.TABLE_NUMBERS.name: number_R,
-        names.ESM.name: residue_RD[centre_N],
+        **({names.ESM.name: residue_RD[centre_N]} if recipe.esm else {}),
     }
 
 

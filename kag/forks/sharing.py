@@ -12,7 +12,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from kag.spec.prefix import part_points, prefix_digest
 from kag.spec.run import RunSpec
 from kag.track.atomic import storing
 from kag.track.folder import RunFolder
+from kag.track.git import keep_out_of_git
 from kag.track.record import Source
 from kag.weights.storage import load_torch
 
@@ -177,9 +178,7 @@ def sharing(
         return
     with storing(options.folder):
         options.folder.mkdir(parents=True, exist_ok=True)
-        # States are no code: they must not make a run's tree look changed. A list of the user's own stays.
-        with suppress(FileExistsError), (options.folder / ".gitignore").open("x", encoding="utf-8") as ignored:
-            ignored.write("*\n")
+        keep_out_of_git(options.folder)
     forks = Sharing(options, spec, run, json.dumps(inputs), check)
     try:
         forks.sweep_up()

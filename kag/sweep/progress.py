@@ -86,14 +86,42 @@ def told(sweep: Sweep, trials: Iterable[Trial]) -> list[Trial]:
     return [trial for trial in trials if keys <= set(trial.params)]
 
 
-def progress(
-    sweep: Sweep, trials: Sequence[Trial], epochs: Epochs | None, *, ended_before: int = 0, seconds: float = 0.0
-) -> Progress:
-    """Where a sweep with these trials stands, `seconds` after a moment at which `ended_before` of them had ended."""
-    expected = sweep.trial_count()
+class Call(NamedTuple):
+    """One call that runs trials of a sweep."""
+
+    before: Sequence[Trial] = ()
+    """The trials as they were when it began."""
+    most: int | None = None
+    """Attempts that it starts at most; None is no limit."""
+    seconds: float = 0.0
+    """How long it has been going on."""
+
+
+def progress(sweep: Sweep, trials: Sequence[Trial], epochs: Epochs | None, call: Call | None = None) -> Progress:
+    """Where a sweep with these trials stands, and when the call will be over that runs them."""
     states = Counter(trial.state for trial in trials)
-    ended = sum(count for state, count in states.items() if state.over)
-    fresh = ended - ended_before
-    left = seconds / fresh * (expected - ended) if expected is not None and fresh > 0 else None
     metric = sweep.metric.name if sweep.metric else ""
-    return Progress(expected, dict(states), best(sweep, told(sweep, trials)), left, epochs, metric)
+    left = seconds_left(sweep.trial_count(), trials, call or Call())
+    return Progress(sweep.trial_count(), dict(states), best(sweep, told(sweep, trials)), left, epochs, metric)
+
+
+def seconds_left(expected: int | None, trials: Sequence[Trial], call: Call) -> float | None:
+    """Until the call has run all that it will: at its pace so far, with however many agents that was.
+
+    Points that had failed before it began are open again, one that failed in it is not. None while nothing tells.
+    """
+    done = _ended_attempts(trials) - _ended_attempts(call.before)
+    tried = {trial.id: trial.attempt for trial in call.before}
+    closed = sum(
+        trial.state.over and (trial.state is not TrialState.FAILED or trial.attempt > tried.get(trial.id, 0))
+        for trial in trials
+    )
+    limits = [] if expected is None else [expected - closed]
+    limits += [] if call.most is None else [call.most - done]
+    if done <= 0 or not limits:
+        return None
+    return call.seconds / done * max(min(limits), 0)
+
+
+def _ended_attempts(trials: Iterable[Trial]) -> int:
+    return sum(trial.attempt - (trial.state is TrialState.LEASED) for trial in trials)

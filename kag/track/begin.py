@@ -17,6 +17,7 @@ from kag.spec.flat import digest, flat
 from kag.spec.load import spec_text
 from kag.spec.run import RunSpec
 from kag.track.atomic import storing, write_atomically
+from kag.track.code import TRAINING, code_digest
 from kag.track.folder import RunFolder
 from kag.track.git import dirty_patch, git_facts
 from kag.track.record import Found, RunRecord, Scalar, Status
@@ -41,7 +42,7 @@ def begin(
     Args:
         runs: folder of the run folders.
         spec: of the run; gives its name.
-        found: what is known before it begins; the digest of the spec is added.
+        found: what is known before it begins; the digests of the spec and of the code are added.
         now: when the run began.
         parent: run that it is compared with.
         fields: other fields of the record.
@@ -70,7 +71,7 @@ def begin(
             git=git,
             environment=_environment(),
             epochs_trained=0,
-            found=found.model_copy(update={"spec_digest": digest(spec)}),
+            found=found.model_copy(update={"spec_digest": digest(spec), "code_digest": code_digest(*TRAINING)}),
         )
         yield folder, record.model_copy(update=fields)
 

@@ -8,6 +8,9 @@ from pathlib import Path
 
 import kag
 
+TRAINING = ("spec", "stats", "model", "data", "weights", "forks", "train")
+"""Parts whose code makes the numbers of a training."""
+
 
 @cache
 def code_digest(*parts: str) -> str:

@@ -6,9 +6,12 @@ import hashlib
 import logging
 import os
 import subprocess
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from kag.text import printable
+from kag.track.generated import is_generated
 from kag.track.record import GitFacts
 
 _TIMEOUT = 30.0
@@ -45,8 +48,8 @@ class GitFailed(Exception):
 def git_facts(folder: Path, *, parent_commit: str | None) -> GitFacts | None:
     """Commit and changed files of the repository around a folder; paths are relative to its top.
 
-    Run folders are left out. Where the parent's commit is not in this repository, `touched` holds the uncommitted
-    files alone and `since` is None.
+    Run folders are left out, and so is what kag generates. Where the parent's commit is not in this repository,
+    `touched` holds the uncommitted files alone and `since` is None.
 
     Returns:
         None outside a repository and before its first commit; also, with a warning in the log, if git cannot answer.
@@ -81,7 +84,8 @@ def dirty_patch(folder: Path) -> bytes:
         if top is None or _commit(top, "HEAD") is None:
             return b""
         untracked = {path: version for path in _untracked(top) if (version := _version(top / path)) is not None}
-        patch = run_git(top, "diff", "--binary", *_PLAIN, "HEAD", *_CODE)
+        changed = _changed(top, "HEAD")
+        patch = run_git(top, "diff", "--binary", *_PLAIN, "HEAD", "--", *_literally(changed)) if changed else b""
     except GitFailed as failed:
         _LOG.warning("the run is recorded without its uncommitted changes: %s", failed)
         return b""
@@ -110,12 +114,12 @@ def _commit(top: Path, name: str) -> str | None:
 
 def _changed(top: Path, *commits: str) -> list[str]:
     """Files that differ between two commits, or between one and the working tree, untracked ones left out."""
-    return _paths(run_git(top, "diff", "--name-only", "--no-renames", "-z", *commits, *_CODE))
+    return _code(top, run_git(top, "diff", "--name-only", "--no-renames", "-z", *commits, *_CODE))
 
 
 def _untracked(top: Path) -> list[str]:
     """Untracked files that git does not ignore."""
-    return _paths(run_git(top, "ls-files", "--others", "--exclude-standard", "-z", *_CODE))
+    return _code(top, run_git(top, "ls-files", "--others", "--exclude-standard", "-z", *_CODE))
 
 
 def _version(path: Path) -> str | None:
@@ -135,8 +139,21 @@ def _asked_path(folder: Path, *words: str) -> Path:
     return Path(os.fsdecode(run_git(folder, "rev-parse", *words).removesuffix(b"\n")))
 
 
-def _paths(output: bytes) -> list[str]:
-    return [os.fsdecode(path) for path in output.split(b"\0") if path]
+def _code(top: Path, output: bytes) -> list[str]:
+    """The paths that git has printed, without what kag generates."""
+    paths = (os.fsdecode(path) for path in output.split(b"\0") if path)
+    return [path for path in paths if not is_generated(top / path)]
+
+
+def _literally(paths: Iterable[str]) -> list[str]:
+    """Paths as they are, which hold no pattern."""
+    return [f":(top,literal){path}" for path in paths]
+
+
+def keep_out_of_git(folder: Path) -> None:
+    """What lies in a folder is no code: it must not make a run's tree look changed. A list of the user's own stays."""
+    with suppress(FileExistsError), (folder / ".gitignore").open("x", encoding="utf-8") as ignored:
+        ignored.write("*\n")
 
 
 def run_git(folder: Path, *words: str, stdin: bytes = b"") -> bytes:

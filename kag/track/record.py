@@ -126,6 +126,19 @@ class Resume(Value):
     """What it was until then; None where a record does not say."""
 
 
+class Again(Value):
+    """That a run is another one trained a second time, on purpose."""
+
+    run: str
+    """Id of the first one."""
+    differences: tuple[Change, ...] = ()
+    """What its outcome rests on that was not the same, as `kag.view.again` names it; None on a side is unknown."""
+    same: bool | None = None
+    """Whether both deliver the same weights, bit for bit; None as long as one of them has none."""
+    apart: int | None = None
+    """The first epoch in which the histories differ; None if they do not."""
+
+
 class Declared(Value):
     """What a program said of a metric of its own, as by `define_metric`."""
 
@@ -142,6 +155,8 @@ class Found(Value):
     """What kag found of a run of its own."""
 
     spec_digest: str | None = None
+    code_digest: str | None = None
+    """Of kag's code that numbers rest on; None where an older kag did not say."""
     findings: tuple[Finding, ...] = ()
     """What was said of the spec before the run began."""
     mined_digest: str | None = None
@@ -198,6 +213,8 @@ class RunRecord(Value):
     """`best`, `last`, `averaged`, ...: the delivered weights are under `delivered`."""
     resumes: tuple[Resume, ...] = ()
     """In the order in which they were made."""
+    again: Again | None = None
+    """Of `kag train --again`."""
     heartbeat: Moment | None = None
     """Last sign of life; None where nobody wrote one."""
     sweep: str | None = None
@@ -259,4 +276,4 @@ def told(part: BaseModel | None) -> dict[str, Any]:
     """What a part of a record says, by field; what has a place of its own, or is not known, is left out."""
     if part is None:
         return {}
-    return part.model_dump(mode="json", exclude_defaults=True, exclude={"findings", "spec_digest"})
+    return part.model_dump(mode="json", exclude_defaults=True, exclude={"findings", "spec_digest", "code_digest"})

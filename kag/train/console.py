@@ -1,20 +1,23 @@
-"""What a person sees while a run trains: one bar, and one line an epoch that goes to `console.log` as well."""
+"""What a person sees while a run trains: how far it is, and one line an epoch that goes to `console.log` as well."""
 
 from __future__ import annotations
 
 import io
+import time
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import TaskID, TextColumn
 
 from kag import names
 from kag.errors import StorageError
+from kag.model.batch import Batch
 from kag.track.atomic import storing
+from kag.view.progress import Clock, MinuteLines, Pace, bar, busy, draws, pace_line
 from kag.view.results import measured
 from kag.view.terminal import Terminal, echo
 
@@ -76,6 +79,14 @@ class RunConsole:
         else:
             self._log = log
 
+    def say(self, sentence: str) -> None:
+        """Print a line as it is."""
+        self.print(escape(sentence))
+
+    def busy(self, what: str) -> AbstractContextManager[None]:
+        """Say on a terminal, inside a block, what it is that takes time."""
+        return busy(what, self.terminal)
+
     def warn(self, text: str) -> None:
         """Print a warning."""
         self.print(f"[yellow]warning:[/yellow] {escape(text)}")
@@ -89,45 +100,74 @@ def epoch_line(row: Mapping[str, float], best: bool) -> str:
     return f"epoch {int(row[names.EPOCH]):3d}  {values}{window}{'  best so far' if best else ''}"
 
 
-class ProgressBar(Callback):
-    """One bar over all batches of the run, with the time that is left and the newest validation figures."""
+class EpochProgress(Callback):
+    """How far a run is, inside an epoch too: a bar on a terminal, elsewhere a line a minute.
 
-    def __init__(self, console: RunConsole, first_epoch: int) -> None:
+    What is said of a batch is known on the CPU: no batch waits for the device because of it.
+
+    Args:
+        console: of the run; its `console.log` has neither bar nor lines.
+        first_epoch: with which training begins.
+        clock: what time it is.
+    """
+
+    def __init__(self, console: RunConsole, first_epoch: int, clock: Clock = time.monotonic) -> None:
         self._first = first_epoch
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[figures]}"),
-            console=console.terminal,
-            transient=True,
-            disable=not console.terminal.is_terminal,
-        )
+        self._clock = clock
+        self._lines = MinuteLines(console.terminal.say, clock)
+        fields = [TextColumn(f"{{task.fields[{name}]}}") for name in ("rate", "figures")]
+        self._bar = bar(console.terminal, *fields) if draws(console.terminal) else None
         self._task: TaskID | None = None
+        self._begin(0)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Show the bar."""
-        epochs = (trainer.max_epochs or 0) - self._first
-        total = int(trainer.num_training_batches) * epochs
-        self._task = self._progress.add_task("training", total=total, figures="")
-        self._progress.start()
+        """Show the bar, over all batches of the run."""
+        if self._bar is not None:
+            total = int(trainer.num_training_batches) * ((trainer.max_epochs or 0) - self._first)
+            self._task = self._bar.add_task("training", total=total, rate="", figures="")
+            self._bar.start()
 
-    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """An epoch has a pace of its own: validation is not in it."""
+        self._begin(trainer.current_epoch)
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Batch, batch_idx: int
+    ) -> None:
         """One batch further."""
-        if self._task is not None:
-            self._progress.update(self._task, advance=1, description=f"epoch {trainer.current_epoch}")
+        self._points += len(batch.label_B) * trainer.world_size
+        self._batches += 1
+        if self._bar is not None and self._task is not None:
+            self._bar.update(self._task, advance=1, description=self._epoch, rate=self._rate())
+        else:
+            self._lines.offer(lambda: self._line(batch_idx + 1, int(trainer.num_training_batches)))
 
     def show(self, row: Mapping[str, float]) -> None:
         """Put the figures of a finished epoch beside the bar."""
-        if self._task is not None:
+        if self._bar is not None and self._task is not None:
             figures = "  ".join(f"{title} {measured(key, row[key])}" for title, key in COLUMNS[1:5] if key in row)
-            self._progress.update(self._task, figures=figures)
+            self._bar.update(self._task, figures=figures)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Take the bar away."""
-        self._progress.stop()
+        self._end()
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Take the bar away."""
-        self._progress.stop()
+        self._end()
+
+    def _begin(self, epoch: int) -> None:
+        self._epoch = f"epoch {epoch:3d}"
+        self._points, self._batches, self._begun = 0, 0, self._clock()
+
+    def _end(self) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def _rate(self) -> str:
+        return f"{self._points / max(self._clock() - self._begun, 1e-9):,.0f} samples/s"
+
+    def _line(self, batch: int, batches: int) -> str:
+        """Of an epoch that a resume began in the middle, the pace is that of the batches that were trained here."""
+        seconds = (self._clock() - self._begun) / self._batches * batch
+        return pace_line(self._epoch, Pace(batch, batches, seconds), "batches", self._rate())

@@ -1,7 +1,8 @@
 """`fit`: from a spec to a record. Read this first; every step is one module of this folder.
 
 task.py       spec, data and world, and what follows from them;  build.py  network and objective
-opening.py    the run folder;  starting.py  the weights of another run
+inputs.py     the files that it reads
+opening.py    the run folder;  starting.py  the weights of another run;  again.py  another run trained once more
 resuming.py   going on with a run;  state.py  how far its state of training is, and what that can still become
 rehearsal.py  one batch through everything before time is spent
 processes.py  the processes of a run, where it has several
@@ -20,11 +21,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 
 from kag.data.batches import rounds_of
-from kag.data.read import read_sites
 from kag.data.sites import Sites
 from kag.data.soundness import soundness_for
 from kag.errors import SpecError
@@ -32,15 +33,17 @@ from kag.finding import Finding, Severity
 from kag.forks.sharing import ShareOptions, sharing
 from kag.spec import Facts, RunSpec, preflight
 from kag.spec.preflight import require_no_error
-from kag.track.code import code_digest
+from kag.track.code import TRAINING, code_digest
 from kag.track.folder import RunFolder
 from kag.track.folders import FolderSource
 from kag.track.heartbeat import beating
 from kag.track.hold import locked
 from kag.track.record import RunRecord
-from kag.track.world import World, copies, resolve_world
+from kag.track.world import Machine, World, copies, resolve_world
+from kag.train.again import Repeat
 from kag.train.console import RunConsole
 from kag.train.delivery import deliver
+from kag.train.inputs import read_inputs
 from kag.train.job import Job
 from kag.train.loop import Loop
 from kag.train.opening import Opening, best_epochs, follow_run, new_run
@@ -60,6 +63,7 @@ def fit(
     *,
     runs: Path,
     resume: RunFolder | None = None,
+    again: RunFolder | None = None,
     accept: Sequence[str] = (),
     share: ShareOptions | None = None,
     retired: tuple[str, ...] = (),
@@ -71,7 +75,8 @@ def fit(
         spec: the run.
         runs: folder of all run folders.
         resume: a killed run to continue instead of starting a new one.
-        accept: keys in which `spec` may differ from the resumed run's.
+        again: a run whose spec this is, to be trained once more as a new run.
+        accept: keys in which `spec` may differ from that of the run that is resumed or trained again; and inputs.
         share: folder of states that runs with a common beginning share.
         retired: keys that were said and do nothing any more; preflight says so.
         console: where to print.
@@ -85,10 +90,8 @@ def fit(
     require_one_process_to_share(share, world)
     first = process_rank(world) == 0
     console = (console if first else None) or RunConsole(quiet=not first)
-    if repeated := copies(world, machine.environment):
-        console.warn(repeated)
-    # The first process speaks for the memory of all: the others may hold their arrays by the time it asks.
-    sites = read_sites(Path(spec.data.file), copies=world.processes or 1 if first else 1)
+    warn_of_copies(world, machine, console)
+    spec, sites, moved = read_inputs(spec, resume or again, copies=copies_held(world, first), console=console)
     earlier = earlier_runs(runs, console)
     findings = require_sound(spec, looked_over(spec, sites, world, earlier, retired), console)
     task = Task.of(spec, sites, world)
@@ -97,7 +100,7 @@ def fit(
     signals = SignalWatch(first=first)
     loop = Loop(task, start, signals, console)
     job = loop.fresh_job()
-    recorded = opened(job, runs, resume, accept, earlier, start, findings)
+    recorded = opened(job, runs, Known(resume, again, accept, moved), earlier, start, findings)
     with (
         signals.installed(),
         recorded if first else nullcontext(follow_run(task, resume, start)) as opening,
@@ -117,12 +120,24 @@ def fit(
     return outcome.record
 
 
+class Known(NamedTuple):
+    """A run that was there before."""
+
+    resume: RunFolder | None
+    """To go on with."""
+    again: RunFolder | None
+    """To be trained again."""
+    accept: Sequence[str]
+    """Keys in which the spec may differ from that run's."""
+    moved: tuple[str, ...]
+    """Keys of its files that lie elsewhere now."""
+
+
 @contextmanager
 def opened(
     job: Job,
     runs: Path,
-    resume: RunFolder | None,
-    accept: Sequence[str],
+    known: Known,
     earlier: Sequence[RunRecord],
     start: Start | None,
     findings: Sequence[Finding],
@@ -130,18 +145,33 @@ def opened(
     """A run that this process alone may write, to the end of the block: a new one, or one that goes on.
 
     Raises:
-        RecordError: another process trains it; and as `resumed_run`, which rehearses before it writes.
+        RecordError: another process trains it, and as `resumed_run`, which rehearses before it writes, and `new_run`.
     """
-    if resume is not None:
+    if (resume := known.resume) is not None:
         with locked(resume):
-            opening = resumed_run(job, resume, accept, start)
+            opening = resumed_run(job, resume, (*known.accept, *known.moved), start)
             with beating(resume):
                 yield opening
     else:
-        opening = new_run(job.task, runs, earlier=earlier, start=start, findings=findings)
+        repeat = Repeat(known.again, tuple(known.accept), known.moved) if known.again else None
+        opening = new_run(job.task, runs, earlier=earlier, start=start, findings=findings, repeat=repeat)
         assert opening.folder is not None
         with locked(opening.folder), beating(opening.folder):
             yield opening
+
+
+def warn_of_copies(world: World, machine: Machine, console: RunConsole) -> None:
+    """Say where one launcher starts a run of one process several times."""
+    if repeated := copies(world, machine.environment):
+        console.warn(repeated)
+
+
+def copies_held(world: World, first: bool) -> int:
+    """For how many processes this one asks whether the data fit into memory.
+
+    The first process speaks for all: the others may hold their arrays by the time it asks.
+    """
+    return world.processes or 1 if first else 1
 
 
 def require_one_process_to_share(share: ShareOptions | None, world: World) -> None:
@@ -190,7 +220,7 @@ def require_sound(spec: RunSpec, findings: list[Finding], console: RunConsole) -
 
 def fork_inputs(task: Task, start: Start | None) -> list[object]:
     """What a training depends on beside its spec: data, mined samples, first weights, code, world."""
-    code = code_digest("spec", "stats", "model", "data", "weights", "forks", "train")
+    code = code_digest(*TRAINING)
     first = start.weights.weights_digest if start else None
     # How far the run goes is a matter of the spec, which each key looks at up to its own epoch.
     world = task.world.model_copy(update={"optimizer_steps": None}).flat()

@@ -12,7 +12,7 @@ from rich.markup import escape
 
 from kag.forks.sharing import NoSharing, Sharing, StateTaken
 from kag.train.batches import SiteBatches
-from kag.train.console import ProgressBar, RunConsole
+from kag.train.console import EpochProgress, RunConsole
 from kag.train.job import Job
 from kag.train.memory import require_memory_for_weights
 from kag.train.outcome import Outcome
@@ -71,7 +71,7 @@ class Loop:
                 outcome.mirror(row)
             mirrored = len(rows)
             outcome.inherited(forks.segments)
-            bar = ProgressBar(self.console, len(rows))
+            bar = EpochProgress(self.console, len(rows))
             recorder = EpochRecorder(outcome, self.console, bar, rows=rows, after=(forks.reached, self.signals.reached))
             self.signals.save_by(recorder.save_inside_epoch)
             window_start = spec.swa.start if spec.swa else None

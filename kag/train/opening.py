@@ -16,6 +16,7 @@ from kag.finding import Finding
 from kag.track.begin import begin
 from kag.track.folder import RunFolder
 from kag.track.record import Found, RunRecord, Status
+from kag.train.again import Repeat, again
 from kag.train.starting import Start
 from kag.train.state import resume_state
 from kag.train.task import Task
@@ -32,6 +33,8 @@ class Opening:
     """History so far."""
     state: Path | None = None
     """Lightning checkpoint to continue from."""
+    first: RunFolder | None = None
+    """The run that this one repeats."""
 
 
 def follow_run(task: Task, resume: RunFolder | None, start: Start | None) -> Opening:
@@ -48,6 +51,7 @@ def new_run(
     earlier: Sequence[RunRecord] = (),
     start: Start | None = None,
     findings: Sequence[Finding] = (),
+    repeat: Repeat | None = None,
 ) -> Opening:
     """Make the folder of a new run with its spec and first record.
 
@@ -55,9 +59,15 @@ def new_run(
         earlier: records among which the parent is looked for.
         start: weights that the run begins with.
         findings: of preflight.
+        repeat: the run that this one is again, which is its parent then.
+
+    Raises:
+        SpecError, RecordError: it would not be that run again; see `again`.
     """
     spec = task.spec
     parent = spec.parent or (start.source.run if start else default_parent(earlier, spec.name, task.sites.digest))
+    if repeat is not None:
+        parent = repeat.first.id
     found = Found(
         findings=tuple(findings), mined_digest=task.mined_digest, changes_from_source=start.changes if start else ()
     )
@@ -73,8 +83,10 @@ def new_run(
         sweep=os.environ.get("WANDB_SWEEP_ID"),
     )
     with beginning as (folder, record):
+        if repeat is not None:
+            record = record.model_copy(update={"again": again(repeat, folder, record, spec)})
         folder.write_record(record)
-    return Opening(folder, record, state=start.state if start else None)
+    return Opening(folder, record, state=start.state if start else None, first=repeat.first if repeat else None)
 
 
 def default_parent(records: Iterable[RunRecord], name: str, data_digest: str) -> str | None:

@@ -23,6 +23,7 @@ from kag.text import command
 from kag.track.folder import RunFolder
 from kag.track.record import Failure, Found, Status
 from kag.track.wandb_run import begin
+from kag.train.again import again_lines, outcome_of
 from kag.train.console import RunConsole
 from kag.train.opening import Opening, best_of
 from kag.train.task import Task
@@ -42,9 +43,13 @@ class Outcome:
         """Lightning checkpoint to continue from."""
         self._tracker = Tracker(None, console.warn)
         self._console = console
+        self._first = opening.first
         if opening.folder:
             console.log_to(opening.folder.console_file)
             console.print(f"run [bold]{escape(str(opening.folder.path))}[/bold]")
+        if opening.first and self.record.again and not self.record.resumes:
+            for line in again_lines(self.record.again, opening.first):
+                console.say(line)
 
     def __enter__(self) -> Outcome:
         return self
@@ -123,13 +128,18 @@ class Outcome:
         """Have the run hand on its weights, and record them. The first process does it alone, the others are done."""
         if self.folder is None:
             raise SystemExit(0)
-        delivery = deliver(self.folder)
+        with self._console.busy("evaluating the weights on val, those that val chooses on test"):
+            delivery = deliver(self.folder)
         self.update(
             status=Status.EARLY_STOPPED if stopped else Status.FINISHED,
             end=datetime.now(UTC),
             results=delivery.results,
             checkpoints=delivery.checkpoints,
         )
+        if self.record.again and self._first:
+            told, sentence = outcome_of(self.record.again, self._first, self.folder, self.record)
+            self.update(again=told)
+            self._console.say(sentence)
 
 
 def failure_of(error: BaseException) -> Failure:

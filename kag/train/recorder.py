@@ -17,7 +17,7 @@ from lightning.pytorch.plugins import TorchCheckpointIO
 from kag import names
 from kag.track.atomic import storing
 from kag.track.folder import RunFolder
-from kag.train.console import ProgressBar, RunConsole, epoch_line
+from kag.train.console import EpochProgress, RunConsole, epoch_line
 from kag.train.job import Job
 from kag.train.outcome import Outcome
 from kag.weights.average import add_to_sums
@@ -51,7 +51,7 @@ class EpochRecorder(Checkpoint):
         self,
         outcome: Outcome,
         console: RunConsole,
-        bar: ProgressBar,
+        bar: EpochProgress,
         *,
         rows: list[dict[str, float]],
         after: Sequence[Callable[[int], None]] = (),

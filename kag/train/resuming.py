@@ -6,11 +6,11 @@ until there are new ones.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from kag import names
-from kag.errors import CheckpointError, RecordError, SpecError
+from kag.errors import CheckpointError, RecordError
 from kag.spec.flat import digest, flat
 from kag.spec.load import load_spec, spec_text
 from kag.text import digest as short
@@ -21,7 +21,7 @@ from kag.track.past import former
 from kag.track.record import Change, Found, Resume, RunRecord, Status
 from kag.train.job import Job
 from kag.train.opening import Opening, best_of
-from kag.train.starting import Start, changed_keys
+from kag.train.starting import Start, changed_keys, refuse_unaccepted
 from kag.train.state import Position, position_of, require_future, resume_state
 from kag.train.task import Task
 from kag.view.changes import changed_settings, world_changes
@@ -64,7 +64,8 @@ def resumed_run(job: Job, folder: RunFolder, accept: Sequence[str], start: Start
     write_atomically(folder.spec_file, spec_text(task.spec))
     folder.write_record(record)
     folder.truncate_history(position.epoch)
-    return Opening(folder, record, rows, state)
+    first = folder.path.parent / record.again.run if record.again else None
+    return Opening(folder, record, rows, state, RunFolder(first) if first else None)
 
 
 def _require_same_inputs(record: RunRecord, task: Task, changes: Sequence[Change]) -> None:
@@ -110,20 +111,3 @@ def _going_on(
         "resumes": (*record.resumes, resume),
     }
     return record.model_copy(update=update)
-
-
-def refuse_unaccepted(changes: Iterable[Change], accept: Sequence[str], run: str) -> None:
-    """Let nobody change a run without saying so.
-
-    Raises:
-        SpecError: lists the changes that no accepted key (or section) names.
-    """
-    refused = [
-        change for change in changes if not any(change.key == key or change.key.startswith(f"{key}.") for key in accept)
-    ]
-    if refused:
-        listed = "\n".join(f"    {change.key}: {change.before} -> {change.after}" for change in refused)
-        raise SpecError(
-            f"the spec differs from that of run {run}:\n{listed}",
-            remedy="leave the overrides out, or name each key: " + " ".join(f"--accept {c.key}" for c in refused),
-        )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from kag.data.facts import column_order, refuse_other_embedding
 from kag.data.layout import FEATURE_NAMES
-from kag.errors import CheckpointError, DataError
+from kag.errors import CheckpointError, DataError, SpecError
 from kag.model.network import Network
 from kag.spec.flat import DESCRIPTIVE, differences, flat
 from kag.spec.run import RunSpec, StartFromSpec
@@ -104,6 +105,23 @@ def changed_keys(stored: RunSpec, spec: RunSpec) -> tuple[Change, ...]:
         for key, (before, after) in differences(flat(stored), flat(spec)).items()
         if key not in DESCRIPTIVE
     )
+
+
+def refuse_unaccepted(changes: Iterable[Change], accept: Sequence[str], run: str) -> None:
+    """Let nobody change a run without saying so.
+
+    Raises:
+        SpecError: lists the changes that no accepted key (or section) names.
+    """
+    refused = [
+        change for change in changes if not any(change.key == key or change.key.startswith(f"{key}.") for key in accept)
+    ]
+    if refused:
+        listed = "\n".join(f"    {change.key}: {change.before} -> {change.after}" for change in refused)
+        raise SpecError(
+            f"the spec differs from that of run {run}:\n{listed}",
+            remedy="leave the overrides out, or name each key: " + " ".join(f"--accept {c.key}" for c in refused),
+        )
 
 
 def checkpoint_file(folder: RunFolder, start: StartFromSpec) -> Path:

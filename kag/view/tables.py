@@ -9,6 +9,7 @@ from kag.text import MISSING, commit, digest, duration, fact, number, setting
 from kag.track.past import time_spent
 from kag.track.record import Change, RunRecord, Source, told
 from kag.track.result import Result
+from kag.view.again import again_text
 from kag.view.changes import change_texts, differing_settings
 from kag.view.metrics import Metric
 from kag.view.results import by_file, by_weights, headline, interval, measured, metrics_of
@@ -166,6 +167,7 @@ def facts(record: RunRecord) -> dict[str, str]:
         "digest of the spec": digest(spec_digest) if spec_digest else "",
         "digest of the data": digest(record.data_digest) if record.data_digest else "",
         "resumed": f"{len(record.resumes)} times" if record.resumes else "",
+        "again": again_text(record.again) if record.again else "",
     }
     return {name: value for name, value in known.items() if value}
 

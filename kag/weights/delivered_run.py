@@ -31,7 +31,7 @@ def named_spec(spec: RunSpec, name: str, **described: str | None) -> RunSpec:
     """The spec under another name; nothing that can change a number differs.
 
     Args:
-        described: `change` and `parent`.
+        described: `change`, `parent` and `data.file`.
 
     Raises:
         SpecError: the name cannot name a run.
@@ -142,7 +142,11 @@ def _deliver(
     """The run of the better variant of what was tried; it is compared with the source of the largest share."""
     parent = max(sources, key=lambda source: source.ratio or 0.0).run
     how = ", statistics recomputed" if tried.recomputed_is_better else ""
-    spec = named_spec(weights.spec, name, change=f"{what}{how}; val chose among {candidates}", parent=parent)
+    said = {"change": f"{what}{how}; val chose among {candidates}", "parent": parent}
+    if (file := bench.sites.path) != Path(weights.spec.data.file):
+        # The parent's spec names where the data were, perhaps on another machine.
+        said["data.file"] = str(file.absolute())
+    spec = named_spec(weights.spec, name, **said)
     selected_on = names.OBJECTIVE if candidates > 1 else "given"
     delivery = choose({kind: replace(weights, spec=spec)}, bench, selected_on=selected_on)
     beginning = begin(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -21,8 +21,8 @@ from kag.stats import bootstrap
 from kag.stats.measure import Evaluation, measure
 from kag.track.result import Result
 
-Progress = Callable[[int], None]
-"""Called after each batch with the number of points scored so far."""
+Progress = Callable[[int, int], None]
+"""Called after each batch with the number of points scored so far, and of those to score."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,11 @@ def evaluating(network: nn.Module) -> Iterator[None]:
 
 
 def score(
-    network: Network, tables: SiteTables, batches: Iterable[IndexVector], *, progress: Progress = lambda points: None
+    network: Network,
+    tables: SiteTables,
+    batches: Sequence[IndexVector],
+    *,
+    progress: Progress = lambda done, total: None,
 ) -> Predictions:
     """Logits of the points of some batches.
 
@@ -69,14 +73,14 @@ def score(
     """
     rows: list[Tensor] = []
     logits: list[Tensor] = []
-    done = 0
+    done, total = 0, sum(map(len, batches))
     with evaluating(network):
         for index_B in batches:
             batch = tables.gather(torch.from_numpy(index_B), share=True)
             rows.append(batch.index_B)
             logits.append(network(batch).logit_B.float())
             done += len(index_B)
-            progress(done)
+            progress(done, total)
     if not rows:
         return Predictions(np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.float32))
     return Predictions.merged(torch.cat(rows).cpu().numpy(), torch.cat(logits).cpu().numpy())

@@ -14,6 +14,7 @@ import h5py
 import numpy as np
 
 from kag.data.sites import Purpose, Sites
+from kag.data.whereabouts import Say
 from kag.names import ALL, SPLITS, Part
 from kag.stats.metrics import check_scores
 from kag.track.output import Kind, Output, output_path
@@ -83,15 +84,17 @@ def evaluate_file(
     *,
     data: Path | None = None,
     out: Output | None = None,
-    progress: Progress = lambda points: None,
+    progress: Progress = lambda done, total: None,
+    say: Say = lambda sentence: None,
 ) -> Evaluated:
     """Score the weights of a file. What their run's record says of them is said of the results, too.
 
     Args:
         splits: what to report. The default is val on the run's own data, on other data every split that is there, or
             `all` where a file has none.
-        data: HDF5 file; the default is the one that the weights' spec names.
+        data: HDF5 file; the default is the one that the weights' spec names, wherever it lies now.
         out: HDF5 file for the predictions of the splits, of the kind `PREDICTIONS`.
+        say: told where the data are found, if they were moved.
 
     Raises:
         CheckpointError: the file is not a checkpoint, or nobody knows the threshold of its val.
@@ -99,7 +102,7 @@ def evaluate_file(
         Diverged: the weights have diverged.
         UserError: `out` is not free, or cannot be written.
     """
-    scorer = Scorer.of(path, data, Purpose.EVALUATION, out)
+    scorer = Scorer.of(path, data, Purpose.EVALUATION, out, say)
     sites, weights = scorer.sites, scorer.weights
     wanted = scorer.wanted(splits)
     if scorer.own:
@@ -128,14 +131,21 @@ def evaluate_file(
     return Evaluated(tuple(rows), sites.path, sites.digest, not scorer.own, threshold, scorer.unchecked)
 
 
-def predict_file(path: Path, data: Path, out: Output, *, progress: Progress = lambda points: None) -> Predicted:
+def predict_file(
+    path: Path,
+    data: Path,
+    out: Output,
+    *,
+    progress: Progress = lambda done, total: None,
+    say: Say = lambda sentence: None,
+) -> Predicted:
     """Score every point of a file and write the predictions; labels are neither needed nor used.
 
     Raises:
         CheckpointError, DataError, RunFailed: as `evaluate_file`, but for the threshold, which may be unknown.
         UserError: `out` is not free, or cannot be written.
     """
-    scorer = Scorer.of(path, data, Purpose.PREDICTION, out)
+    scorer = Scorer.of(path, data, Purpose.PREDICTION, out, say)
     sites, weights_digest = scorer.sites, scorer.weights.weights_digest
     threshold = scorer.val_threshold()
     predictions = scorer.score([ALL], progress)

@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from kag.data.read import read_sites
+from kag.data.whereabouts import KnownData, Say, places_near
 from kag.errors import CheckpointError
 from kag.text import digest
 from kag.track.folder import RunFolder
@@ -30,6 +31,7 @@ class GivenWeights:
     checkpoint: str
     """Name of the file."""
     weights: StoredWeights
+    file: Path
 
     def __str__(self) -> str:
         """In the word that names them, `RUN:CHECKPOINT`."""
@@ -52,7 +54,7 @@ def given_weights(word: str, runs: Path) -> GivenWeights:
     path = weights_file(word, runs)
     folder, weights = folder_of(path), read_checkpoint(path)
     require_recorded(weights, path)
-    return GivenWeights(folder.id if folder else path.stem, path.name, weights)
+    return GivenWeights(folder.id if folder else path.stem, path.name, weights, path)
 
 
 def weights_file(word: str, runs: Path) -> Path:
@@ -103,17 +105,30 @@ def require_recorded(weights: StoredWeights, path: Path) -> None:
         )
 
 
-def bench_for(weights: StoredWeights, data: Path | None = None) -> Bench:
+def own_data(weights: StoredWeights, path: Path) -> KnownData:
+    """What is known of the data that the weights of a file were trained on."""
+    folder = folder_of(path)
+    return KnownData(
+        file=Path(weights.spec.data.file),
+        digest=weights.data.data_digest,
+        places=places_near(folder.path.parent if folder else path.absolute().parent),
+        sizes=lambda: weights.data.sizes,
+    )
+
+
+def bench_for(given: GivenWeights, data: Path | None = None, *, say: Say = lambda sentence: None) -> Bench:
     """A bench on the data of these weights.
 
     Args:
-        data: where the data file lies now; the default is where the weights' spec says.
+        data: where the data file lies now; the default is where the weights' spec says, or wherever it was moved to.
+        say: told where it is found, if it was moved.
 
     Raises:
-        DataError: the file is at fault.
+        DataError: the file is at fault, or the data are nowhere.
         CheckpointError: it is not the data that the weights were trained on.
     """
-    return Bench.of(weights, read_sites(data or Path(weights.spec.data.file)), fastest_device())
+    sites = read_sites(data) if data else own_data(given.weights, given.file).find(say=say)
+    return Bench.of(given.weights, sites, fastest_device())
 
 
 def fastest_device() -> torch.device:

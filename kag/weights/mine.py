@@ -39,7 +39,12 @@ def false_negatives(predictions: Predictions, sites: Sites, threshold: float) ->
 
 
 def mine(
-    bench: Bench, *, run: str, split: Split = "train", top: int | None = None, progress: Progress = lambda points: None
+    bench: Bench,
+    *,
+    run: str,
+    split: Split = "train",
+    top: int | None = None,
+    progress: Progress = lambda done, total: None,
 ) -> Mining:
     """Score a split and list what the weights miss at val's threshold.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from kag.data.batches import evaluation_batches
@@ -11,6 +12,7 @@ from kag.data.facts import as_trained
 from kag.data.read import read_sites
 from kag.data.sites import Purpose, Sites
 from kag.data.tables import SiteTables
+from kag.data.whereabouts import FOLDER_OF_DATA, KnownData, Say
 from kag.errors import CheckpointError, DataError
 from kag.model.network import Network
 from kag.names import ALL, SPLITS, Part
@@ -20,7 +22,7 @@ from kag.track.output import Output
 from kag.track.result import Result
 from kag.weights.checkpoint import StoredWeights, load_network
 from kag.weights.evaluate import Predictions, Progress, evaluate, score
-from kag.weights.given import fastest_device, folder_of, require_recorded
+from kag.weights.given import fastest_device, folder_of, own_data, require_recorded
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,13 +36,24 @@ class Scorer:
     recorded: tuple[Result, ...]
     """What the record of their run says of these weights."""
     unchecked: tuple[str, ...]
+    known: KnownData
+    """The data that the weights were trained on."""
+    say: Say
 
     @classmethod
-    def of(cls, path: Path, data: Path | None, purpose: Purpose, out: Output | None = None) -> Scorer:
-        """The weights of a file on a data file; None is the one that their spec names.
+    def of(
+        cls,
+        path: Path,
+        data: Path | None,
+        purpose: Purpose,
+        out: Output | None = None,
+        say: Say = lambda sentence: None,
+    ) -> Scorer:
+        """The weights of a file on a data file; None is the one that their spec names, wherever it lies now.
 
         Args:
             out: a file that is to be written; it must be free.
+            say: told where data are found that were moved.
 
         Raises:
             UserError: `out` is not free.
@@ -49,11 +62,14 @@ class Scorer:
         """
         network, weights = load_network(path, fastest_device())
         require_recorded(weights, path)
-        data = data or Path(weights.spec.data.file)
+        own = own_data(weights, path)
         if out is not None:
-            out.require_free(path, data)
-        sites, unchecked = as_trained(read_sites(data, purpose), weights.data)
-        return cls(weights, network, sites, _recorded(folder_of(path), weights), unchecked)
+            out.require_free(path, data or own.file)
+        found = read_sites(data, purpose) if data else own.find(read=partial(read_sites, purpose=purpose), say=say)
+        if out is not None:
+            out.require_free(found.path)
+        sites, unchecked = as_trained(found, weights.data)
+        return cls(weights, network, sites, _recorded(folder_of(path), weights), unchecked, own, say)
 
     @property
     def own(self) -> bool:
@@ -87,9 +103,8 @@ class Scorer:
         recorded = (each for each in self.recorded if (each.split, each.metric) == ("val", "threshold"))
         if (known := next(recorded, None)) is not None:
             return known.value
-        file = Path(self.weights.spec.data.file)
-        own = read_sites(file) if file.is_file() else None
-        if own is None or own.digest != self.weights.data.data_digest:
+        own = self.known.search(say=self.say).data
+        if own is None:
             return None
         tables = SiteTables.from_sites(own, self.weights.data.max_distance).to(fastest_device())
         return evaluate(self.network, own, tables, "val", samples=0).threshold
@@ -102,11 +117,12 @@ class Scorer:
         """
         threshold = self.val_threshold()
         if threshold is None:
-            file, trained_on = self.weights.spec.data.file, digest(self.weights.data.data_digest)
+            file, trained_on = self.known.file, digest(self.known.digest)
             raise CheckpointError(
                 f"nobody knows the threshold that val chose for these weights ({digest(self.weights.weights_digest)}): "
                 f"no record has it, and `{file}` is gone or is not the data {trained_on} that they were trained on",
-                remedy=f"name the run that delivered them, or put its data file back at `{file}`",
+                remedy=f"name the run that delivered them, or put its data file back at `{file}`, "
+                f"or into the folder that {FOLDER_OF_DATA} names",
             )
         return threshold
 

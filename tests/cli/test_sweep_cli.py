@@ -98,7 +98,7 @@ def test_keys_that_do_nothing_any_more_are_read_and_told(workplace: Path, stand_
     leader = trial(0, FINISHED, 0.4)
     stand_in(leader.model_copy(update={"params": leader.params | {"data.workers": 2}}))
     call("sweep", "sweeps/swa_window.yaml")
-    assert "workers" not in (workplace / "runs" / "specs" / "planned" / "sweep_abc.yaml").read_text()
+    assert "workers" not in (workplace / "runs" / ".server" / "sweeps" / "abc" / "best.yaml").read_text()
 
 
 Stand = Callable[..., None]
@@ -157,7 +157,7 @@ def test_a_sweep_ends_with_its_best_trial_its_spec_and_its_failures(workplace: P
     assert "3 of 20 ended: 1 failed, 2 finished" in printed
     assert 'best val_averaged/auprc 0.600 {"swa.start": 5, "swa.window": 2, "swa.lr": 0.0001}' in printed
     assert "abc-0002 it left no reason" in printed
-    assert "window: 2" in (workplace / "runs" / "specs" / "planned" / "sweep_abc.yaml").read_text()
+    assert "window: 2" in (workplace / "runs" / ".server" / "sweeps" / "abc" / "best.yaml").read_text()
     page = json.loads(call("sweep", "sweeps/swa_window.yaml", "--json"))
     assert (page["best"]["run"], page["best"]["metric"]) == ("abc-0001", "val_averaged/auprc")
     assert page["trials"] == {"failed": 1, "finished": 2}

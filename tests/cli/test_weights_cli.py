@@ -284,7 +284,7 @@ def test_a_window_is_mapped_drawn_and_delivered(replayed: RunRecord, runs: Path,
     assert given.weights.weights_digest == delivered(record, "test").weights_digest
     average = RunSums(find_run(runs, replayed.id).sums).average(1, 2)
     if record.found.recomputed:
-        average = bench_for(given.weights).recomputed(average)
+        average = bench_for(given).recomputed(average)
     assert all(torch.equal(average[name], value) for name, value in given.weights.network.items())
 
 

@@ -18,7 +18,7 @@ from kag.changelog.logged import Logged
 from kag.changelog.siblings import Siblings
 from kag.finding import Finding, Severity
 from kag.track.past import former
-from kag.track.record import Change, Checkpoint, Failure, GitFacts, Resume, RunRecord, Source, Status
+from kag.track.record import Again, Change, Checkpoint, Failure, GitFacts, Resume, RunRecord, Source, Status
 from kag.track.result import Result
 from kag.view.metrics import Metric
 
@@ -290,6 +290,13 @@ CASES: dict[str, Case] = {
         WARNING,
         {"changes": 1, "resumes": 2},
         "epochs 40 -> 60",
+    ),
+    "trained_again": Case(
+        run(again=Again(run="first", same=True, differences=(Change(key="threads", before=1, after=2),))),
+        [run(), run(parent="first")],
+        NOTE,
+        {"run": "first", "same": True, "differences": 1},
+        "the same run again: first: the same weights, bit for bit; not the same: threads",
     ),
     "patience_restored": Case(
         run(course(0.1, 0.2, 0.2, 0.2), config=STOPPING, status=Status.EARLY_STOPPED),

@@ -22,9 +22,9 @@ settings.load_profile("no clock")
 
 @pytest.fixture(scope="session")
 def default_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What `kag data synth` writes unless told otherwise: 24 proteins of 200 points."""
+    """What `kag data synth --esm` writes unless told otherwise: 24 proteins of 200 points."""
     path = tmp_path_factory.mktemp("synth") / "synth.h5"
-    synthesise(path)
+    synthesise(path, esm=True)
     return path
 
 

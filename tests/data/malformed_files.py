@@ -16,7 +16,7 @@ Builder = Callable[[Path], None]
 
 def write_small(path: Path) -> None:
     """A good file: 5 proteins of 20 points on 16 residues, 2 neighbours, width 4."""
-    synthesise(path, proteins=5, points_per_protein=20, embedding=4, neighbours=2, features=3, missing=0.0)
+    synthesise(path, proteins=5, points_per_protein=20, embedding=4, neighbours=2, features=3, missing=0.0, esm=True)
 
 
 def replace(file: h5py.File, name: str, array: Any, **options: Any) -> None:

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import re
+import shutil
 from pathlib import Path
+from typing import NamedTuple
 
 import h5py
 import numpy as np
@@ -8,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from kag.data import synth
 from kag.data.read import read_sites
 from kag.data.sites import Sites
 from kag.data.synth import synthesise
@@ -120,6 +124,7 @@ def test_widths_and_counts_are_those_asked_for(tmp_path: Path) -> None:
         {"points_per_protein": 1},
         {"embedding": 0},
         {"neighbours": 0},
+        {"neighbours": 8, "residues_per_protein": 8},
         {"features": 0},
         {"prevalence": 0.0},
         {"prevalence": 1.0},
@@ -136,3 +141,57 @@ def test_a_place_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(DataError, match="cannot be written"):
         synthesise(tmp_path / "file" / "s.h5", proteins=3, points_per_protein=10)
+
+
+def test_an_embedding_is_written_once_unless_it_is_asked_for_each_point(tmp_path: Path) -> None:
+    for name, esm in (("once.h5", False), ("twice.h5", True)):
+        synthesise(tmp_path / name, proteins=4, points_per_protein=200, embedding=512, esm=esm)
+    once, twice = (tmp_path / name for name in ("once.h5", "twice.h5"))
+    assert read_sites(once).digest == read_sites(twice).digest
+    with h5py.File(once) as file:
+        assert "esm" not in file
+    assert once.stat().st_size < 0.6 * twice.stat().st_size
+
+
+def test_a_protein_has_as_many_residues_as_asked_for(tmp_path: Path) -> None:
+    synthesise(tmp_path / "s.h5", proteins=3, points_per_protein=90, residues_per_protein=12)
+    sites = read_sites(tmp_path / "s.h5")
+    assert (sites.points, sites.residues) == (270, 36)
+
+
+class Disk(NamedTuple):
+    free: int
+
+
+@pytest.mark.parametrize(("embedding", "esm"), [(2560, False), (64, True)])
+def test_the_size_of_a_large_file_is_said_before_it_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, embedding: int, esm: bool
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(synth, "LARGE", 100_000)
+    synthesise(tmp_path / "s.h5", proteins=3, points_per_protein=200, embedding=embedding, esm=esm, say=said.append)
+    written = (tmp_path / "s.h5").stat().st_size
+    (line,) = said
+    told = re.fullmatch(r"the file takes about ([\d.]+) (.iB), .* are free there", line)
+    assert told
+    assert float(told[1]) * {"KiB": 2**10, "MiB": 2**20}[told[2]] == pytest.approx(written, rel=0.3)
+
+
+def test_a_file_that_does_not_fit_is_refused_before_anything_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: Disk(100_000))
+    with pytest.raises(DataError, match=r"97\.7 KiB are free there"):
+        synthesise(tmp_path / "new" / "s.h5", proteins=3, points_per_protein=200, embedding=2560)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_ctrl_c_leaves_no_half_file(tmp_path: Path) -> None:
+    def interrupted(done: int) -> None:
+        raise KeyboardInterrupt
+
+    (tmp_path / "s.h5").write_text("what was there")
+    with pytest.raises(KeyboardInterrupt):
+        synthesise(tmp_path / "s.h5", proteins=3, points_per_protein=20, on_protein=interrupted)
+    assert [path.name for path in tmp_path.iterdir()] == ["s.h5"]
+    assert (tmp_path / "s.h5").read_text() == "what was there"

@@ -101,8 +101,8 @@ def test_a_sweep_trains_without_a_server_and_shows_its_result(tmp_path: Path) ->
     assert "at most 1, each trial by itself" in printed
     assert "1 of 1 ended: 1 finished" in printed
     assert len(list((tmp_path / "wandb").glob("agent-*.log"))) == 1, "one trial wants one agent"
-    best = next((tmp_path / "runs" / "specs" / "planned").glob("sweep_*.yaml"))
-    shown = result(tmp_path, "show", best.stem.removeprefix("sweep_"))
+    best = next((tmp_path / "runs" / ".server" / "sweeps").glob("*/best.yaml"))
+    shown = result(tmp_path, "show", best.parent.name)
     assert (shown["expected"], shown["trials"]) == (1, {"finished": 1})
     assert shown["epochs"] == {"trained": 1, "shared": 0}
     assert shown["best"]["params"] == {"optimizer.weight_decay": 0.01}

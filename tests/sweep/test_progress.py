@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from kag.sweep import TrialState, parse_sweep
-from kag.sweep.progress import Attempt, Epochs, progress, told, trials_of_attempts
+from kag.sweep import Trial, TrialState, parse_sweep
+from kag.sweep.progress import Attempt, Call, Epochs, progress, seconds_left, told, trials_of_attempts
 
 GRID = parse_sweep(
     {
@@ -50,7 +50,8 @@ def test_progress_counts_states_and_names_the_best() -> None:
         attempt("s-0002", FAILED, 3),
         attempt("s-0003", RUNNING, 4, 0.7),
     ]
-    now = progress(GRID, trials_of_attempts(GRID, "s", attempts), Epochs(3, 4), ended_before=1, seconds=60.0)
+    before = trials_of_attempts(GRID, "s", attempts[:1])
+    now = progress(GRID, trials_of_attempts(GRID, "s", attempts), Epochs(3, 4), Call(before, seconds=60.0))
     assert (now.expected, now.ended, now.succeeded, now.epochs) == (4, 3, 2, (3, 4))
     assert now.best is not None
     assert now.best.run == "s-0000"
@@ -63,4 +64,53 @@ def test_the_time_left_is_unknown_without_an_end_or_without_a_trial_of_this_call
 ) -> None:
     sweep = GRID.model_copy(update={"method": method})
     trials = trials_of_attempts(sweep, "s", [attempt("s-0000", FINISHED, 1), attempt("s-0001", FINISHED, 2)])
-    assert progress(sweep, trials, Epochs(), ended_before=ended_before, seconds=9.0).seconds_left is None
+    call = Call(trials[:ended_before], seconds=9.0)
+    assert progress(sweep, trials, Epochs(), call).seconds_left is None
+
+
+def trials(*attempts: tuple[int, TrialState]) -> list[Trial]:
+    """Trials of a sweep of many points by the number of a point and the state of an attempt at it, in their order."""
+    tried: dict[int, int] = {}
+    found = []
+    for point, state in attempts:
+        tried[point] = tried.get(point, 0) + 1
+        name = f"s-{point:04}" + (f"-{tried[point]}" if tried[point] > 1 else "")
+        found.append(Attempt(name, state, {}, None))
+    return trials_of_attempts(GRID, "s", found)
+
+
+@pytest.mark.parametrize(
+    ("expected", "before", "now", "most", "left"),
+    [
+        (20, [], [(0, FINISHED), (1, RUNNING)], 3, 2 * 60.0),
+        (20, [], [(0, FINISHED), (1, FINISHED), (2, FINISHED)], 3, 0.0),
+        (20, [(n, FINISHED) for n in range(18)], [(n, FINISHED) for n in range(19)], 3, 60.0),
+        (20, [(0, FINISHED), (1, FINISHED)], [(0, FINISHED), (1, FINISHED), (2, STOPPED), (3, RUNNING)], 3, 2 * 60.0),
+        (None, [], [(0, FINISHED), (1, FINISHED)], 6, 4 * 30.0),
+        (None, [(0, FINISHED)], [(0, FINISHED), (1, STOPPED)], None, None),
+        (4, [(0, FAILED), (1, FAILED)], [(0, FAILED), (1, FAILED), (0, FINISHED)], None, 3 * 60.0),
+        (4, [(0, FAILED)], [(0, FAILED), (0, FAILED), (1, FINISHED)], None, 2 * 30.0),
+        (4, [], [(0, FAILED), (0, RUNNING), (1, RUNNING)], 3, 2 * 60.0),
+        (4, [(0, RUNNING)], [(0, RUNNING), (1, FINISHED)], 2, 60.0),
+    ],
+    ids=[
+        "three of twenty",
+        "all of a call",
+        "fewer points than asked for",
+        "a stopped trial counts, those of earlier calls do not",
+        "a search without end",
+        "a search without end, and no limit",
+        "failed before, tried again now",
+        "failed again in this call",
+        "an attempt that failed is one of the three",
+        "another machine has a trial",
+    ],
+)
+def test_the_time_left_is_that_of_what_the_call_still_runs(
+    expected: int | None,
+    before: list[tuple[int, TrialState]],
+    now: list[tuple[int, TrialState]],
+    most: int | None,
+    left: float | None,
+) -> None:
+    assert seconds_left(expected, trials(*now), Call(trials(*before), most, seconds=60.0)) == left

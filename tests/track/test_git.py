@@ -164,3 +164,48 @@ def test_without_git_there_is_a_warning(
     with caplog.at_level(logging.WARNING):
         assert git_facts(repository, parent_commit=None) is None
     assert "git is not installed" in caplog.text
+
+
+WRITTEN = {
+    "LOG.md": "# Log\n\n<!-- kag:changelog:begin -->\n| a |\n<!-- kag:changelog:end -->\n",
+    "report.html": '<html><head><meta name="generator" content="kag 0.1">',
+    "log.html": '<meta name="generator" content="kag-changelog">',
+    "log.json": '[\n  {\n    "format": "kag-changelog",',
+    "hard.json": '{\n "format": "kag-mined",',
+    "best.yaml": "# The best trial of a sweep, e/p/1; it is written anew.\nname: a\n",
+    "sites.h5": "\x89HDF\r\n",
+}
+OWN = {
+    "GUIDE.md": "As in\n```\n<!-- kag:changelog:begin -->\n```\n",
+    "index.html": '<meta name="generator" content="hugo">',
+    "settings.json": '{"format": "mine"}',
+    "spec.yaml": "name: a  # The best trial of a sweep\n",
+    "notes.h5": "no data",
+}
+
+
+def test_what_kag_writes_is_no_code_that_changed_whether_committed_or_not(repository: Path) -> None:
+    parent = commit(repository)
+    for name, text in {**WRITTEN, **OWN}.items():
+        (repository / name).write_bytes(text.encode("latin-1"))
+    facts = git_facts(repository, parent_commit=parent)
+    assert facts is not None
+    assert facts.uncommitted == tuple(sorted(OWN))
+    assert not any(name in dirty_patch(repository).decode() for name in WRITTEN)
+    commit(repository)
+    (repository / "LOG.md").write_text(f"{WRITTEN['LOG.md']}more\n")
+    facts = git_facts(repository, parent_commit=parent)
+    assert facts is not None
+    assert (facts.dirty, facts.touched) == (False, tuple(sorted(OWN)))
+    assert dirty_patch(repository) == b"", "a log that is written anew is no change of the program"
+
+
+def test_a_figure_that_kag_writes_is_known_as_its_own(tmp_path: Path) -> None:
+    from kag.report.figure import Bars
+    from kag.report.png import png
+    from kag.track.generated import is_generated
+
+    (tmp_path / "f.png").write_bytes(png(Bars(name="b", title="t", value_label="x", labels=("a",), values=(1.0,))))
+    assert is_generated(tmp_path / "f.png")
+    (tmp_path / "f.png").write_bytes(b"\x89PNG\r\n of somebody else")
+    assert not is_generated(tmp_path / "f.png")

@@ -75,7 +75,7 @@ class Watch:
 
     def install(self) -> None:
         """Let phases, and what reaches the disk, say that they begin."""
-        self._wrap(fit_module, "read_sites", "opening", lambda *_: -1)
+        self._wrap(fit_module, "read_inputs", "opening", lambda *_: -1)
         self._wrap(RunFolder, "sweep_up", "resuming", lambda *_: -1)
         self._wrap(Job, "rehearse", "rehearsing", lambda *_: -1)
         self._wrap(Job, "training_step", "training", lambda job, *_: job.current_epoch)

@@ -201,7 +201,6 @@ def test_what_is_odd_about_the_data_stands_in_the_record(
     odd = tmp_path / "odd.h5"
     shutil.copy(sites.path, odd)
     with h5py.File(odd, "r+") as file:
-        del file["esm"]
         file["residue_embeddings"][:7] = 0.0
     record = train(make_spec(epochs=1, **{"data.file": str(odd)}))
     assert record.found is not None

@@ -37,7 +37,7 @@ def parents(
     spec = build_spec(module_spec.model_dump(mode="json"), {"name": "b", "optimizer.lr": 0.007})
     named = (("a", "best.ckpt"), ("b", "averaged.ckpt"), ("a", "last.ckpt"))
     weights[1] = replace(weights[1], spec=spec)
-    return [GivenWeights(run, file, each) for (run, file), each in zip(named, weights, strict=True)]
+    return [GivenWeights(run, file, each, Path(file)) for (run, file), each in zip(named, weights, strict=True)]
 
 
 @pytest.mark.parametrize(

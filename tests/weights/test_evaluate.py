@@ -76,9 +76,10 @@ def test_the_threshold_is_chosen_on_val_and_used_on_test(network: Network, sites
 
 
 def test_progress_counts_to_the_size_of_the_split(network: Network, sites: Sites, tables: SiteTables) -> None:
-    seen: list[int] = []
-    score(network, tables, evaluation_batches(sites, "val", 60), progress=seen.append)
-    assert seen == [60, 120, 180]
+    seen: list[tuple[int, int]] = []
+    batches = evaluation_batches(sites, "val", 60)
+    score(network, tables, batches, progress=lambda done, total: seen.append((done, total)))
+    assert seen == [(60, 180), (120, 180), (180, 180)]
 
 
 def test_nothing_to_score_gives_no_predictions(network: Network, tables: SiteTables) -> None:

@@ -11,6 +11,7 @@ from kag.changelog.siblings import Siblings
 from kag.finding import Finding, note, warning
 from kag.text import commit
 from kag.track.record import Status
+from kag.view.again import again_text
 from kag.view.changes import phrase
 
 SHOWN = 4
@@ -32,6 +33,14 @@ def resumed(run: Logged) -> Iterator[Finding]:
     resumes = len(run.record.resumes)
     if run.record.is_foreign and resumes:
         yield note("resumed", f"resumed {'once' if resumes == 1 else f'{resumes} times'}", resumes=resumes)
+
+
+def trained_again(run: Logged) -> Iterator[Finding]:
+    """The run is another one, trained once more on purpose."""
+    again = run.record.again
+    if again is not None:
+        said = f"the same run again: {again_text(again)}"
+        yield note("trained_again", said, run=again.run, same=again.same, differences=len(again.differences) or None)
 
 
 def uncommitted_code(run: Logged) -> Iterator[Finding]:
