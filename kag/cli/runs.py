@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from pydantic import TypeAdapter
 from rich.console import Group
 from rich.live import Live
 from rich.markup import escape
@@ -24,7 +23,7 @@ from kag.track.hold import as_it_stands
 from kag.track.record import RunRecord, Status
 from kag.track.source import RunSource, open_source
 from kag.view.metrics import chosen as metrics_of
-from kag.view.terminal import Terminal, echo
+from kag.view.terminal import Terminal, answer, echo
 from kag.view.words import choose, find_run
 
 app = typer.Typer(help="List, show, compare and watch tracked runs.", no_args_is_help=True)
@@ -64,7 +63,7 @@ def list_runs(
     count = (0 if as_json else SHOWN) if last is None else last
     chosen = fitting[-count:]
     if as_json:
-        echo(TypeAdapter(list[RunRecord]).dump_json(chosen, indent=2))
+        answer(chosen)
     elif chosen:
         _console().print(tables.run_list(chosen, _values(opened, chosen, records)))
         if len(chosen) < len(fitting):
@@ -85,8 +84,7 @@ def show(
     folder = find_run(runs, run)
     record, history, notes = as_it_stands(folder, folder.read_record()), folder.history(), folder.notes()
     if as_json:
-        page = {"record": record, "history": history, "notes": notes}
-        echo(TypeAdapter(Mapping[str, object]).dump_json(page, indent=2))
+        answer({"run": record.id, "record": record, "history": history, "notes": notes})
     else:
         _console().print(tables.run_page(record, history, notes))
 
@@ -117,8 +115,8 @@ def compare(
     apart, values = not_comparable(records), _values(opened, records)
     if as_json:
         compared = tables.comparison(records, values)
-        page = {"runs": [record.id for record in records], **compared, "not_comparable": apart}
-        echo(TypeAdapter(Mapping[str, object]).dump_json(page, indent=2))
+        ids = [record.id for record in records]
+        answer({"runs": ids, "records": records, **compared, "not_comparable": apart})
     else:
         console = _console()
         console.print(tables.comparison_table(records, values))
@@ -138,7 +136,7 @@ def watch(
     """Watch runs under way: epoch, val AUPRC, gate, learning rate, last sign of life. Ctrl-C ends it."""
     source = FolderSource(runs)
     if as_json:
-        echo(TypeAdapter(list[Mapping[str, object]]).dump_json(_under_way(source), indent=2))
+        answer(_under_way(source))
         return
     with Live(_scene(source, last), console=_console(), auto_refresh=False) as live:
         try:
@@ -165,7 +163,7 @@ def _under_way(source: FolderSource) -> list[Mapping[str, object]]:
     name_left_out(broken)
     running = [record for record in records if record.status is Status.RUNNING]
     return [
-        {"run": record.id, "newest": rows[-1] if rows else None, "written": written}
+        {"run": record.id, "record": record, "newest": rows[-1] if rows else None, "written": written}
         for record, rows, written in ((record, *_signs(source.runs, record)) for record in running)
     ]
 
