@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import atexit
+import multiprocessing
 import os
 import re
 import shlex
 import signal
 import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
 
+from kag.cli.main import main
 from tests.e2e.tracking import Logged, family, until
 from tests.pages import Block
 
 STAYS = re.compile(r"kag (page|serve)( --.*)?$")
 """A command that goes on until Ctrl-C."""
+
+PLAIN = re.compile(r"kag [^|&;<>$`]+$")
+"""A command that means the same without a shell."""
 
 REFUSED = "# refused"
 """What stands behind a command that kag will refuse."""
@@ -48,24 +55,42 @@ class Shell:
             if STAYS.match(line):
                 self._visit(line)
                 continue
-            marker = self.folder / ".git" / "where"
-            text = f'{_MAKE}{line}\ncode=$?\npwd > {shlex.quote(str(marker))}\nexit "$code"'
-            done = subprocess.run(
-                ["bash", "-uo", "pipefail", "-c", text],
-                cwd=Path(marker.read_text().strip()) if marker.exists() else self.folder,
-                env=dict(self.env),
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                stdin=subprocess.DEVNULL,
-                text=True,
-            )
-            self.printed += f"$ {line}\n{done.stdout}"
-            assert done.returncode == (2 if REFUSED in line else 0), f"{line}\n{done.stdout}"
+            code, printed = self._kag(line) if PLAIN.match(line) else self._bash(line)
+            self.printed += f"$ {line}\n{printed}"
+            assert code == (2 if REFUSED in line else 0), f"{line}\n{printed}"
 
     @property
     def where(self) -> Path:
         """The folder in which the next command runs."""
-        return Path((self.folder / ".git" / "where").read_text().strip())
+        marker = self.folder / ".git" / "where"
+        return Path(marker.read_text().strip()) if marker.exists() else self.folder
+
+    def _bash(self, line: str) -> tuple[int, str]:
+        marker = shlex.quote(str(self.folder / ".git" / "where"))
+        text = f'{_MAKE}{line}\ncode=$?\npwd > {marker}\nexit "$code"'
+        done = subprocess.run(
+            ["bash", "-uo", "pipefail", "-c", text],
+            cwd=self.where,
+            env=dict(self.env),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            text=True,
+        )
+        return done.returncode, done.stdout
+
+    def _kag(self, line: str) -> tuple[int, str]:
+        """The same in a child of a process that has loaded everything and computed nothing: most of the time of a small
+        run goes into loading.
+        """
+        context, log = multiprocessing.get_context("forkserver"), self.folder / ".git" / "log"
+        context.set_forkserver_preload(["kag.cli.main", "kag.train.fit", "wandb", "lightning", "matplotlib.pyplot"])
+        words = shlex.split(line, comments=True)
+        child = context.Process(target=_forked, args=(words, self.where, dict(self.env), log))
+        child.start()
+        child.join()
+        assert child.exitcode is not None
+        return child.exitcode, log.read_text()
 
     def _visit(self, line: str) -> None:
         """Start a command that stays, wait for its first words, follow a link to the page, and press Ctrl-C."""
@@ -85,6 +110,21 @@ class Shell:
 _FIRST = r"^(page: |serving on )"
 _MAKE = 'make() { command make -o .venv/.installed "$@"; }\n'
 """The environment is there already."""
+
+
+def _forked(words: list[str], folder: Path, env: dict[str, str], log: Path) -> None:
+    """`kag` as a process of its own has it: its folder, its environment, its output, its end."""
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(env)
+    with log.open("w", buffering=1) as output:
+        os.dup2(output.fileno(), 1)
+        os.dup2(output.fileno(), 2)
+        sys.argv, sys.stdout, sys.stderr = words, output, output
+        try:
+            main()
+        finally:
+            atexit._run_exitfuncs()  # a child of multiprocessing leaves without them, and W&B's client needs them
 
 
 def commands(block: Block) -> list[str]:

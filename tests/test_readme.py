@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import trustme
 
+from kag.view.words import find_run
 from tests.e2e.tracking import PATIENCE, free_port
 from tests.pages import README, ROOT, SPEC, SWEEPS, Block, blocks
 from tests.printed import Shell, commands, missing, pattern
@@ -34,7 +35,7 @@ NOT_PRINTED = {
 
 
 @pytest.fixture
-def shell(tmp_path: Path) -> Shell:
+def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shell:
     """A shell in a fresh clone, with the environment active and the default number of threads."""
     for name in PRESUPPOSED:
         place, copy = ROOT / name, tmp_path / name
@@ -46,12 +47,14 @@ def shell(tmp_path: Path) -> Shell:
     identity = ["-c", "user.name=A", "-c", "user.email=a@example.org"]
     for words in (["init", "--quiet"], ["add", "--all"], [*identity, "commit", "--quiet", "-m", "clone"]):
         subprocess.run(["git", *words], cwd=tmp_path, check=True)
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("WANDB_MODE", "OMP_", "KAG_"))}
+    monkeypatch.delenv("WANDB_MODE")
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    # Other tests run beside it: threads that wait do not spin, which costs them a multiple of the time.
+    monkeypatch.setenv("OMP_WAIT_POLICY", "PASSIVE")
     (tmp_path / ".venv").mkdir()
     (tmp_path / ".venv" / "bin").symlink_to(Path(sys.executable).parent)
-    env = kept | PATIENCE | {"PATH": f"{tmp_path / '.venv' / 'bin'}{os.pathsep}{os.environ['PATH']}"}
-    # Other tests run beside it: threads that wait do not spin, which costs them a multiple of the time.
-    env |= {"KAG_DATA": "nowhere", "OMP_WAIT_POLICY": "PASSIVE", "HOME": str(tmp_path / ".git")}
+    env = os.environ | PATIENCE | {"PATH": f"{tmp_path / '.venv' / 'bin'}{os.pathsep}{os.environ['PATH']}"}
+    env |= {"KAG_DATA": "nowhere", "HOME": str(tmp_path / ".git")}
     return Shell(tmp_path, env, LEFT_OUT)
 
 
@@ -64,7 +67,7 @@ def follow(shell: Shell, page: Path, changed: Callable[[str], str] = str) -> Non
             assert missing(block.text, shell.printed) == [], f"{block.text}\n{shell.printed}"
 
 
-@pytest.mark.slow(300)
+@pytest.mark.slow(200)
 def test_the_pages_are_followed_from_a_clone_to_the_last_command(shell: Shell) -> None:
     follow(shell, README)
     tour = shell.where
@@ -75,6 +78,9 @@ def test_the_pages_are_followed_from_a_clone_to_the_last_command(shell: Shell) -
     log = (tour / "MODEL_CHANGELOG.md").read_text(encoding="utf-8")
     assert "average the weights of epochs 4 to 7" in log
     assert "the peak of the learning rate is no place to average" in log
+    world = find_run(tour / "runs", "averaged").read_record().world
+    assert world is not None
+    assert (world.threads or 0) > 1 or len(os.sched_getaffinity(0)) == 1, "the default number of threads"
     report = (tour / "report.html").read_text(encoding="utf-8")
     assert "_averaged" in report
     assert "_soup" in report
