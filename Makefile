@@ -55,5 +55,5 @@ unit: $(INSTALLED) ## The tests, the slow ones too
 bench: $(INSTALLED) ## Speed, side by side with plain references, as ratios
 	KAG_DATA=$(KAG_DATA) $(BIN)/python -m tests.benchmarks
 
-clean: ## Remove .venv, caches and the demo
-	rm -rf .venv .venv-clients $(DEMO) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+clean: ## Remove .venv, caches, the demo and the tour
+	rm -rf .venv .venv-clients $(DEMO) tour .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

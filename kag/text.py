@@ -13,6 +13,8 @@ from collections.abc import Mapping, Sequence
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any, NamedTuple
 
+from pydantic_core import to_jsonable_python
+
 MISSING = "-"
 """What stands where there is nothing, or nobody knows."""
 
@@ -59,6 +61,31 @@ def printable(text: str, *, lines: bool = False) -> str:
 def printable_json(text: str) -> str:
     """The same for lines that may be JSON: the escapes are JSON's, which mean the same there, `\\u001b[31m`."""
     return _IN_LINES.sub(lambda found: f"\\u{ord(found.group()):04x}", text)
+
+
+def json_number(value: float) -> float | str | None:
+    """A number as JSON has it: what is no number is null, and an infinity is the text `inf` or `-inf`."""
+    if math.isfinite(value):
+        return value
+    return None if math.isnan(value) else str(value)
+
+
+def json_text(value: Any, *, ascii_only: bool = True) -> str:
+    """JSON that every parser takes, of what kag answers: records, findings, paths and times are written, too.
+
+    Args:
+        value: a tree of them.
+        ascii_only: other characters are escapes, which a terminal of any encoding takes.
+    """
+    return json.dumps(_numbers_of_json(to_jsonable_python(value)), indent=2, ensure_ascii=ascii_only, allow_nan=False)
+
+
+def _numbers_of_json(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _numbers_of_json(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_numbers_of_json(inner) for inner in value]
+    return json_number(value) if isinstance(value, float) else value
 
 
 def joined(value: Any) -> Any:

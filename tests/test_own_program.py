@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from kag.cli.main import app
 from kag.view import metric_names
+from tests.e2e.tracking import PATIENCE
 from tests.pages import ANY_PROGRAM, blocks
 
 _HIDDEN = re.compile(r" <!--.*?-->|\d{4}-\d\d-\d\d – |\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d_")
@@ -24,10 +25,11 @@ def test_the_script_has_the_log_that_is_shown(tmp_path: Path, monkeypatch: pytes
     (script,) = (block.text for block in blocks(ANY_PROGRAM, "python"))
     (tmp_path / "lines.py").write_text(script)
     kept = {name: value for name, value in os.environ.items() if not name.startswith("WANDB")}
-    env = kept | {"WANDB_MODE": "offline", "WANDB_SILENT": "true", "HOME": str(tmp_path)}
-    subprocess.run([sys.executable, "lines.py"], cwd=tmp_path, env=env, check=True, capture_output=True, timeout=120)
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    env = kept | PATIENCE | {"PATH": path, "WANDB_SILENT": "true", "HOME": str(tmp_path)}
     monkeypatch.chdir(tmp_path)
     (commands,) = (block.text.splitlines() for block in blocks(ANY_PROGRAM, "sh"))
+    subprocess.run(["bash", "-c", commands[0]], env=env, check=True, capture_output=True)
     for line in commands[1:]:
         done = CliRunner().invoke(app, line.split()[1:], catch_exceptions=False)
         assert done.exit_code == 0, done.output

@@ -1,85 +1,110 @@
-"""The README tells the truth: its commands run in the order in which they stand."""
+"""The README is true in its own order: what it prints is run as it stands, at its size, in the folder that it makes."""
 
 from __future__ import annotations
 
-import shlex
+import os
 import shutil
 import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
-from typer.testing import CliRunner
+import trustme
 
-from kag.cli.main import app
-from kag.spec import load_spec
-from kag.spec.text import yaml_text
-from tests.pages import README, ROOT, SPEC, WIDE, blocks
+from kag.view.words import find_run
+from tests.e2e.tracking import PATIENCE, free_port
+from tests.pages import README, ROOT, SPEC, SWEEPS, Block, blocks
+from tests.printed import Shell, commands, missing, pattern
 
-MODEL = {
-    "hidden": [16, 8],
-    "periodic": {"frequencies": 3, "sigma": 0.3, "width": 2},
-    "attention": {"heads": 2, "layers": 1, "width": 8, "feedforward": 12},
+PRESUPPOSED = (".gitignore", "Makefile", "runs/specs", "sweeps")
+"""What a newcomer has after `git clone`, as far as the commands look at it."""
+
+LEFT_OUT = {"make test": "it runs the tests themselves"}
+
+NOT_PRINTED = {
+    "runs/2025-10-21_12-48-11_oct17/": "the files of a folder",
+    "method: grid": "a sweep file",
+    "# train.py": "two files of another program",
+    "kag sweep sweep.yaml": "commands for these files",
+    "export WANDB": "commands for another's server",
+    "kag serve --base-url": "a server behind another's proxy",
+    "cp docker/.env.example": "commands for Docker",
 }
-"""What stands in for the demo's model."""
-
-ELSEWHERE = ("sweep", "page", "report")
-"""Processes of their own: `tests/test_tutorial.py` runs them as they stand."""
-
-
-class Command(NamedTuple):
-    words: list[str]
-    refused: bool
-    """Whether the README says that kag will refuse it."""
-
-
-def commands() -> list[Command]:
-    """Every command line of the README and of the spec's page: `sh` blocks, and what follows `$` in `console` ones."""
-    found = []
-    for block in [*blocks(README, "sh", "console"), *blocks(SPEC, "sh")]:
-        lines = block.text.replace("\\\n", " ").splitlines()
-        if block.language == "console":
-            lines = [line[2:] for line in lines if line.startswith("$ ")]
-        found += [Command(shlex.split(line, comments=True), "# refused" in line) for line in lines if line]
-    return found
+"""First words of the text blocks that show no output -> what they show."""
 
 
 @pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working folder that holds what the commands name: the specs, the demo's with a small model, and the sweeps."""
-    shutil.copytree(ROOT / "runs" / "specs", tmp_path / "runs" / "specs")
-    shutil.copytree(ROOT / "sweeps", tmp_path / "sweeps")
-    demo = tmp_path / "runs" / "specs" / "demo.yaml"
-    spec = load_spec(demo).model_dump(mode="json")
-    small = {"model": {**spec["model"], **MODEL}, "data": {**spec["data"], "file": "demo.h5"}}
-    demo.write_text(yaml_text({**spec, **small, "track": {"mode": "disabled"}}))
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
+def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shell:
+    """A shell in a fresh clone, with the environment active and the default number of threads."""
+    for name in PRESUPPOSED:
+        place, copy = ROOT / name, tmp_path / name
+        copy.parent.mkdir(exist_ok=True)
+        if place.is_dir():
+            shutil.copytree(place, copy, ignore=shutil.ignore_patterns("*.h5"))
+        else:
+            shutil.copy(place, copy)
+    identity = ["-c", "user.name=A", "-c", "user.email=a@example.org"]
+    for words in (["init", "--quiet"], ["add", "--all"], [*identity, "commit", "--quiet", "-m", "clone"]):
+        subprocess.run(["git", *words], cwd=tmp_path, check=True)
+    monkeypatch.delenv("WANDB_MODE")
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    # Other tests run beside it: threads that wait do not spin, which costs them a multiple of the time.
+    monkeypatch.setenv("OMP_WAIT_POLICY", "PASSIVE")
+    (tmp_path / ".venv").mkdir()
+    (tmp_path / ".venv" / "bin").symlink_to(Path(sys.executable).parent)
+    env = os.environ | PATIENCE | {"PATH": f"{tmp_path / '.venv' / 'bin'}{os.pathsep}{os.environ['PATH']}"}
+    env |= {"KAG_DATA": "nowhere", "HOME": str(tmp_path / ".git")}
+    return Shell(tmp_path, env, LEFT_OUT)
 
 
-@pytest.mark.slow
-def test_the_commands_run_in_the_order_in_which_they_stand(place: Path) -> None:
-    done = []
-    for command in commands():
-        program, *words = command.words
-        assert program in ("kag", "make", "export"), command
-        if program == "make":
-            subprocess.run(["make", "-n", *words], cwd=ROOT, check=True, capture_output=True)
-            continue
-        if program == "export" or words[0] in ELSEWHERE:
-            continue
-        if words[:2] == ["data", "synth"]:
-            words += ["--proteins", "12", "--points", "60", "--embedding", "16"]
-        result = CliRunner().invoke(app, words, env=WIDE)
-        refused = result.exception is not None and getattr(result.exception, "exit_code", None) == 2
-        told = f"kag {' '.join(words)}: {result.output} {result.exception!r}"
-        assert refused if command.refused else result.exit_code == 0, told
-        done.append(words[0])
-    assert {"train", "check", "eval", "runs", "data", "windows", "blend", "mine", "doctor", "note"} <= set(done)
-    assert (place / "windows.png").is_file()
-    assert "_averaged` |" in (place / "MODEL_CHANGELOG.md").read_text(encoding="utf-8")
+def follow(shell: Shell, page: Path, changed: Callable[[str], str] = str) -> None:
+    """Do what a page prints, and compare what is printed with what it shows."""
+    for block in blocks(page, "sh", "console", "text"):
+        if block.language != "text":
+            shell.run(Block(block.language, changed(block.text)))
+        if block.language != "sh" and not block.text.startswith(tuple(NOT_PRINTED)):
+            assert missing(block.text, shell.printed) == [], f"{block.text}\n{shell.printed}"
+
+
+@pytest.mark.slow(200)
+def test_the_pages_are_followed_from_a_clone_to_the_last_command(shell: Shell) -> None:
+    follow(shell, README)
+    tour = shell.where
+    assert tour == shell.folder / "tour"
+    for said in ("this spec can be trained", "100% of its peak", "3 of 20"):
+        assert said in shell.printed
+    assert (tour / "windows.png").read_bytes().startswith(b"\x89PNG")
+    log = (tour / "MODEL_CHANGELOG.md").read_text(encoding="utf-8")
+    assert "average the weights of epochs 4 to 7" in log
+    assert "the peak of the learning rate is no place to average" in log
+    world = find_run(tour / "runs", "averaged").read_record().world
+    assert world is not None
+    assert (world.threads or 0) > 1 or len(os.sched_getaffinity(0)) == 1, "the default number of threads"
+    report = (tour / "report.html").read_text(encoding="utf-8")
+    assert "_averaged" in report
+    assert "_soup" in report
+    assert "Log out" in shell.pages[0]
+    assert '/kag/kag/sweeps"' in shell.pages[0]
+    follow(shell, SPEC)
+    authority = trustme.CA()
+    issued = authority.issue_cert("tracking.example.org")
+    issued.private_key_pem.write_to_path(tour / "server.key")
+    issued.cert_chain_pems[0].write_to_path(tour / "server.pem")
+    follow(shell, SWEEPS, lambda text: text.replace("8080", str(free_port())).replace("8443", str(free_port())))
+    status = subprocess.run(["git", "status", "--porcelain"], cwd=shell.folder, check=True, stdout=subprocess.PIPE)
+    assert status.stdout == b"", "everything has landed where git does not look"
 
 
 def test_it_names_both_commands_of_a_newcomer() -> None:
-    made = [command.words for command in commands() if command.words[0] == "make"]
-    assert made == [["make", "demo"], ["make", "test"]]
+    made = [line for block in blocks(README, "sh") for line in commands(block) if line.startswith("make")]
+    assert made == ["make demo", "make test"]
+
+
+def test_numbers_aside() -> None:
+    first, last = "epoch   0  loss 0.728  best so far\n", "* raw  0 val 0.5 eec1590ea4dc\nend\n"
+    printed = "epoch 0 loss 1e-05\nother\n* raw_recomputed 3 val 0.44 0123456789ab\nend\n"
+    assert missing(f"$ kag\n{first}...\n{last}", printed) == []
+    assert missing(f"{first}{last}", printed) == f"{first}{last}".splitlines(), "something is between them"
+    assert missing(f"{last}...\n{first}", printed) == [first.strip()], "they stand in another order"
+    assert pattern("error: a.yaml: 1 preflight error(s)") != pattern("error: b.yaml: 1 preflight error(s)")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import html
 import io
-import json
 import re
 from collections.abc import Sequence
 from itertools import repeat
@@ -16,7 +15,7 @@ from kag.changelog.cells import body
 from kag.changelog.columns import FIRST, headings, legend
 from kag.changelog.parts import Value, joined, parts_of, sentences
 from kag.changelog.table import Row
-from kag.text import MISSING, printable_json
+from kag.text import MISSING, json_text, printable_json
 from kag.track.output import Kind, marked
 from kag.track.stated import Course
 from kag.view.metrics import OWN, Metric
@@ -68,8 +67,7 @@ HTML = marked("a change log as HTML", b'<meta name="generator" content="kag-chan
 
 def as_json(rows: Sequence[Row]) -> str:
     """Everything that the table is made of, at full precision; a number that is missing is null."""
-    text = json.dumps([_plain(row) for row in rows], indent=2, ensure_ascii=False, allow_nan=False)
-    return printable_json(text) + "\n"
+    return printable_json(json_text([_plain(row) for row in rows], ascii_only=False)) + "\n"
 
 
 def as_csv(rows: Sequence[Row], metrics: Sequence[Metric] = OWN) -> str:
@@ -93,23 +91,22 @@ def _plain(row: Row) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "run": record.id,
-        "start": record.start.isoformat(),
-        "status": str(record.status),
-        "change": record.change,
-        "parent": record.parent,
-        "changes": [change.model_dump() for change in row.changes],
+        "record": record,
+        "changes": list(row.changes),
         "files_touched": None if record.files_touched is None else list(record.files_touched),
-        "uncommitted": list(record.git.uncommitted) if record.git else None,
         "val_auprc": row.entry.value("val"),
         "test_auprc": None if row.says("val_typed_as_test") else row.entry.value("test"),
-        "evaluations": [evaluation.model_dump(mode="json") for evaluation in record.evaluations],
         "metrics": list(map(_metric, repeat(row), row.metrics, parts_of(row).values)),
-        "findings": [finding.model_dump(mode="json") for finding in row.findings],
+        "findings": list(row.findings),
         "note": body(row.entry.notes),
-        "sweep": record.sweep,
         "searched": row.searched.get(record.id),
         "other_trials": [
-            {"run": trial.id, "val_auprc": trial.value("val"), "searched": row.searched[trial.id]}
+            {
+                "run": trial.id,
+                "record": trial.record,
+                "val_auprc": trial.value("val"),
+                "searched": row.searched[trial.id],
+            }
             for trial in row.trials
         ],
     }

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
 from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from kag.errors import UserError
-from kag.view.terminal import Terminal, echo
+from kag.view.terminal import Terminal, answer
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -77,7 +76,7 @@ def blend(
     record = deliver_blend(runs, given, trials, bench, name=name, start=start, findings=findings)
     record = mirrored(record, runs, load_spec(RunFolder(runs / record.id).spec_file).track, console)
     if as_json:
-        echo(_json(given, trials, best, record))
+        answer(_page(given, trials, best, record))
         return
     for letter, parent in zip(_letters(len(given)), given, strict=True):
         console.say(f"{letter} = {parent.run}, {parent.checkpoint}")
@@ -85,18 +84,18 @@ def blend(
     print_made(record, runs, console)
 
 
-def _json(given: Sequence[GivenWeights], trials: Sequence[Trial], best: Trial, record: RunRecord) -> str:
+def _page(given: Sequence[GivenWeights], trials: Sequence[Trial], best: Trial, record: RunRecord) -> dict[str, Any]:
     from kag.weights.blend import trial_facts
 
     said, sources = {"run", "checkpoint", "weights_digest"}, [parent.source() for parent in given]
-    page = {
+    return {
         "parents": [source.model_dump(mode="json", include=said) for source in sources],
         "trials": [{**trial_facts(trial), "best": trial is best} for trial in trials],
-        "findings": [finding.model_dump(mode="json") for finding in record.preflight],
+        "findings": list(record.preflight),
         "run": record.id,
-        "results": [result.model_dump(mode="json") for result in record.results],
+        "record": record,
+        "results": list(record.results),
     }
-    return json.dumps(page, indent=2)
 
 
 def _wanted(parents: int, ratios: str | None, weights: str | None, greedy: bool) -> Sequence[Ratios] | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -12,7 +11,7 @@ import typer
 
 from kag.cli.words import command_line, name_left_out
 from kag.errors import UserError
-from kag.view.terminal import Terminal, echo
+from kag.view.terminal import Terminal, answer, echo
 
 if TYPE_CHECKING:
     from kag.changelog.version import Options, Version
@@ -131,7 +130,7 @@ def import_log(
 
     made, known = import_rows(file, runs)
     if as_json:
-        echo(json.dumps({"imported": made, "known": known}, indent=2))
+        answer({"imported": made, "known": known})
         return
     echo(f"{len(made)} runs imported into {runs}" + (f", {len(known)} were there already" if known else ""))
 
@@ -166,7 +165,7 @@ def doctor(
     name_left_out(siblings.broken)
     findings = diagnose(siblings.by_id[folder.id], siblings)
     if as_json:
-        echo(json.dumps([finding.model_dump(mode="json") for finding in findings], indent=2))
+        answer({"run": folder.id, "record": siblings.by_id[folder.id].record, "findings": findings})
         return
     console = Terminal(highlight=False, soft_wrap=True)
     for finding in findings:
@@ -197,7 +196,7 @@ def note(
     folder = find_run(runs, run, ending=False)
     add_note(folder, text)
     if as_json:
-        echo(json.dumps({"run": folder.id, "file": str(folder.notes_file), "notes": folder.notes()}, indent=2))
+        answer({"run": folder.id, "file": str(folder.notes_file), "notes": folder.notes()})
     else:
         echo(f"added to {folder.notes_file}")
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from kag.text import command
-from kag.view.terminal import Terminal, echo
+from kag.view.terminal import Terminal, answer, echo
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -43,8 +42,7 @@ def check(
         sites = read_sites(file, purpose=None, allow_virtual=allow_virtual)
         found, odd = summary(sites), soundness(sites)
     if as_json:
-        findings = [finding.model_dump(mode="json") for finding in odd]
-        echo(json.dumps({**found.plain(), "findings": findings}, indent=2))
+        answer({**found.plain(), "findings": odd})
         return
     console = Terminal()
     for table in (_splits(found), _columns(found)):
@@ -110,7 +108,7 @@ def synth(
             say=console.say,
         )
     if as_json:
-        echo(json.dumps({"file": str(out), "proteins": proteins, "points": proteins * points}, indent=2))
+        answer({"file": str(out), "proteins": proteins, "points": proteins * points})
         return
     echo(f"wrote {out}: {proteins} proteins, {proteins * points} points; see `{command('data', 'check', out)}`")
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kag.cli.words import known_parts
-from kag.view.terminal import Terminal, echo
+from kag.view.terminal import Terminal, answer
 
 if TYPE_CHECKING:
     from kag.track.folder import RunFolder
@@ -48,7 +48,7 @@ def evaluate(
     """
     splits = known_parts(split or [])
 
-    from kag.cli.results import results_json, results_table
+    from kag.cli.results import results_page, results_table
     from kag.cli.scoring import say_unchecked, scoring_progress
     from kag.text import digest, number
     from kag.track.output import Output
@@ -60,7 +60,7 @@ def evaluate(
     with scoring_progress(console) as progress:
         found = evaluate_file(file, splits, data=data, out=output, progress=progress, say=console.say)
     if as_json:
-        echo(results_json(found.results, file=found.data if found.external else None))
+        answer(results_page(found.results, file=found.data if found.external else None))
     else:
         where = f" on {found.data.name} (data {digest(found.data_digest)})" if found.external else ""
         console.print(results_table(f"results of {weights}{where}", found.results))

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from kag.cli.words import known_splits
-from kag.view.terminal import Terminal, echo
+from kag.view.terminal import Terminal, answer
 
 
 def mine(
@@ -57,7 +56,7 @@ def mine(
             "positives": found.positives,
             "threshold": found.threshold,
         }
-        echo(json.dumps(page, indent=2))
+        answer(page)
         return
     console.say(
         f"{found.missed} of {found.positives} positives of {split} lie below val's threshold "

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from kag.view.terminal import Terminal, echo
+from kag.view.terminal import Terminal, answer
 
 
 def predict(
@@ -54,7 +53,7 @@ def predict(
             "weights_digest": found.weights_digest,
             "data_digest": found.data_digest,
         }
-        echo(json.dumps(page, indent=2))
+        answer(page)
         return
     console.say(
         f"{found.points} points of {found.proteins} proteins, "

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
 from kag.cli.words import name_left_out
 from kag.errors import UserError
-from kag.view.terminal import Terminal, echo
+from kag.view.terminal import Terminal, answer, echo
 
 if TYPE_CHECKING:
     from kag.changelog.siblings import Siblings
@@ -45,6 +45,9 @@ def report(
         Path | None, typer.Option(help="Also write every figure as a PNG into this folder.", metavar="DIR")
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a file that this command did not write.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print JSON: what was written, and the runs that are in it.")
+    ] = False,
 ) -> None:
     """Write one HTML file with figures, results, findings and lineage: for mail, or a paper's supplement.
 
@@ -62,25 +65,42 @@ def report(
         raise UserError(
             "named both runs and a sweep" if run else "nothing to report", remedy="kag report RUN..., or --sweep ID"
         )
-    from kag.changelog.collect import collect
-    from kag.changelog.repository import Repository
     from kag.report.sections import file_name
-    from kag.track.source import files_of, open_source
-    from kag.view.progress import busy
+    from kag.track.source import files_of
 
     place = source or str(runs)
-    opened = open_source(place)
-    with busy("reading the runs"):
-        siblings = collect(opened, Repository.around(_place(opened)))
-    name_left_out(siblings.broken)
-    found = _of_sweep(opened, siblings, sweep) if sweep else _of_runs(opened, siblings, run or [], place)
+    found = _read(place, run or [], sweep)
     page = out or Path(f"{file_name(found.title.replace('Sweep ', 'sweep-'))}.html")
     files = _files(found, page, png, force)
     for output in files:
         output.require_free(*files_of(place))
     for output, content in zip(files, _contents(found, drawn=png is not None), strict=True):
         output.write(content)
-    echo(f"wrote {page}" + (f" and {len(files) - 1} figures into {png}" if png else ""))
+    if as_json:
+        answer(_page(found, files))
+    else:
+        echo(f"wrote {page}" + (f" and {len(files) - 1} figures into {png}" if png else ""))
+
+
+def _read(place: str, words: list[str], sweep: str | None) -> Report:
+    """What is to be reported of a source."""
+    from kag.changelog.collect import collect
+    from kag.changelog.repository import Repository
+    from kag.track.source import open_source
+    from kag.view.progress import busy
+
+    opened = open_source(place)
+    with busy("reading the runs"):
+        siblings = collect(opened, Repository.around(_place(opened)))
+    name_left_out(siblings.broken)
+    return _of_sweep(opened, siblings, sweep) if sweep else _of_runs(opened, siblings, words, place)
+
+
+def _page(found: Report, files: Sequence[Output]) -> dict[str, Any]:
+    """What was written, and the runs that have a section in it."""
+    records = [section.record for section in found.runs]
+    written, *pictures = (output.path for output in files)
+    return {"file": written, "pictures": pictures, "runs": [record.id for record in records], "records": records}
 
 
 def _files(found: Report, page: Path, png: Path | None, force: bool) -> list[Output]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.markup import escape
 from rich.table import Table
@@ -18,10 +18,10 @@ from kag.view.tables import result_cell
 _LEGEND = "* the delivered weights; mean: AUPRC, averaged over the proteins"
 
 
-def results_json(results: Sequence[Result], file: Path | None = None) -> str:
-    """A JSON list, one object a number; `file` is where other data than the run's lie, and is named in each."""
+def results_page(results: Sequence[Result], file: Path | None = None) -> list[dict[str, Any]]:
+    """The results for programs; `file` is where other data than the run's lie, and is named in each."""
     named = {} if file is None else {"file": str(file)}
-    return json.dumps([named | result.model_dump(mode="json") for result in results], indent=2)
+    return [named | result.model_dump(mode="json") for result in results]
 
 
 def results_table(title: str, results: Sequence[Result]) -> Table:

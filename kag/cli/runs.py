@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import date, datetime, time
 from fnmatch import fnmatchcase
 from typing import Annotated
 
 import typer
-from pydantic import TypeAdapter
 
 from kag.cli import tables
 from kag.cli.fitted import print_whole, terminal
@@ -22,7 +20,7 @@ from kag.track.hold import as_it_stands
 from kag.track.record import RunRecord, Status
 from kag.view.choice import Choice, archived_text, require_known
 from kag.view.metrics import chosen as metrics_of
-from kag.view.terminal import echo
+from kag.view.terminal import answer, echo
 from kag.view.words import find_run
 
 app = typer.Typer(help="List, show, compare, watch and archive tracked runs.", no_args_is_help=True)
@@ -88,7 +86,7 @@ def list_runs(
     count = (0 if as_json else SHOWN) if limit is None else limit
     chosen = (ordered[:count] if order else ordered[-count:]) if count else ordered
     if as_json:
-        echo(TypeAdapter(list[RunRecord]).dump_json(chosen, indent=2))
+        answer(chosen)
     elif chosen:
         console = terminal()
         print_whole(console, tables.run_list(chosen, values_of(place, chosen, records), console.width, order))
@@ -113,8 +111,7 @@ def show(
     folder = find_run(runs, run)
     record, history, notes = as_it_stands(folder, folder.read_record()), folder.history(), folder.notes()
     if as_json:
-        page = {"record": record, "history": history, "notes": notes}
-        echo(TypeAdapter(Mapping[str, object]).dump_json(page, indent=2))
+        answer({"run": record.id, "record": record, "history": history, "notes": notes})
     else:
         console = terminal()
         for part in tables.run_page(record, history, notes, console.width):
@@ -148,7 +145,7 @@ def archive(
     mirrored = [folder.id for folder in folders if folder.read_record().wandb_id]
     if as_json:
         page = {"archived": not undo, "changed": [one for one in changed if changed[one]], "mirrored": mirrored}
-        echo(json.dumps({"runs": list(changed), **page}, indent=2))
+        answer({"runs": list(changed), **page})
         return
     state = "in the lists again" if undo else "archived"
     for one, is_new in changed.items():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from pathlib import Path
 from typing import Annotated
@@ -11,7 +10,7 @@ import typer
 
 from kag.cli.database import DEFAULT_DB, DEFAULT_FILES, Database, Files, Json, opened
 from kag.text import command, size
-from kag.view.terminal import echo
+from kag.view.terminal import answer, echo
 
 project_app = typer.Typer(help="List and delete projects. Example: kag serve project list", no_args_is_help=True)
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would go, and remove nothing.")]
@@ -69,7 +68,7 @@ def restore(
 
 def _say_taken(taken: dict[str, object], what: str, check: str, as_json: bool) -> None:
     if as_json:
-        echo(json.dumps(taken, indent=2))
+        answer(taken)
         return
     echo(f"{what} runs: {taken['runs']}, files: {taken['files']}")
     if taken["missing"]:
@@ -89,7 +88,7 @@ def check(db: Database = DEFAULT_DB, files: Files = DEFAULT_FILES, as_json: Json
     with opened(db) as store:
         found = look(store, files, now=time.time())
     if as_json:
-        echo(json.dumps(found._asdict(), indent=2))
+        answer(found._asdict())
     else:
         for line in found.broken:
             echo(line)
@@ -123,7 +122,7 @@ def prune(
     with opened(db) as store:
         gone = remove_all(store, files, now=time.time(), keep_days=keep_days, project=project, dry_run=dry_run)
     if as_json:
-        echo(json.dumps({**gone._asdict(), "dry_run": dry_run}, indent=2))
+        answer({**gone._asdict(), "dry_run": dry_run})
         return
     for name in gone.runs:
         echo(name)
@@ -144,7 +143,7 @@ def project_list(db: Database = DEFAULT_DB, as_json: Json = False) -> None:
     with opened(db) as store, store.read() as connection:
         found = projects_with_runs(connection)
     if as_json:
-        echo(json.dumps([{"project": name, "runs": runs} for name, runs in found.items()], indent=2))
+        answer([{"project": name, "runs": runs} for name, runs in found.items()])
         return
     for name, runs in found.items():
         echo(f"{name}\t{runs}")
@@ -169,6 +168,6 @@ def project_delete(
     with opened(db) as store:
         runs = drop_project(store, files, project, now=time.time(), dry_run=dry_run)
     if as_json:
-        echo(json.dumps({"project": project, "runs": runs, "dry_run": dry_run}, indent=2))
+        answer({"project": project, "runs": runs, "dry_run": dry_run})
         return
     echo(f"{'would be deleted' if dry_run else 'deleted'}: {project}, runs: {runs}")

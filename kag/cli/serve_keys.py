@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from typing import Annotated
 
@@ -11,7 +10,7 @@ import typer
 from kag.cli.database import DEFAULT_DB, Database, Json, opened
 from kag.errors import UserError
 from kag.server.rights import Role
-from kag.view.terminal import echo
+from kag.view.terminal import answer, echo
 
 key_app = typer.Typer(
     help="Make, list and revoke the API keys of clients. Example: kag serve key new laptop", no_args_is_help=True
@@ -64,7 +63,10 @@ def key_new(
     until = None if expires is None else now + _seconds(expires)
     with opened(db, make=True) as store, store.write() as connection:
         key = new_key(connection, name, now=now, role=role, place=place, expires_at=until)
-    echo(json.dumps({"name": name, "key": key}, indent=2) if as_json else key)
+    if as_json:
+        answer({"name": name, "key": key})
+    else:
+        echo(key)
 
 
 @key_app.command("list")
@@ -91,7 +93,7 @@ def key_list(db: Database = DEFAULT_DB, as_json: Json = False) -> None:
             for row in list_keys(connection)
         ]
     if as_json:
-        echo(json.dumps(keys, indent=2))
+        answer(keys)
         return
     for key in keys:
         ends = f"until {key['expires']}" if key["expires"] else "in force"
@@ -113,7 +115,10 @@ def key_revoke(
 
     with opened(db) as store, store.write() as connection:
         revoke_key(connection, name, now=time.time())
-    echo(json.dumps({"revoked": name}, indent=2) if as_json else f"{name} is revoked")
+    if as_json:
+        answer({"revoked": name})
+    else:
+        echo(f"{name} is revoked")
 
 
 def audit(
@@ -133,7 +138,7 @@ def audit(
     with opened(db) as store, store.read() as connection:
         rows = [{**row, "at": time_text(row["at"])} for row in trail(connection, last)]
     if as_json:
-        echo(json.dumps(rows, indent=2))
+        answer(rows)
         return
     for row in rows:
         place = f"{row['entity']}/{row['project']}"

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Annotated
 
 import typer
-from pydantic import TypeAdapter
 
 from kag.cli import tables
 from kag.cli.fitted import print_whole, terminal
 from kag.cli.sources import RUNS, Json, Runs, Source, opened, values_of
 from kag.track.hold import as_it_stands
 from kag.view.metrics import chosen as metrics_of
-from kag.view.terminal import echo
+from kag.view.terminal import answer
 from kag.view.words import find_run, run_meant
 
 
@@ -45,13 +43,9 @@ def compare(
     values = values_of(place, records, known)
     verdicts = [verdict(records[0], other, metrics_of(known), values) for other in records[1:]]
     if as_json:
-        page = {
-            "runs": [record.id for record in records],
-            "verdicts": [one.as_json() for one in verdicts],
-            **tables.comparison(records, values),
-            "not_comparable": not_comparable(records),
-        }
-        echo(TypeAdapter(Mapping[str, object]).dump_json(page, indent=2))
+        told = {"verdicts": [one.as_json() for one in verdicts], "not_comparable": not_comparable(records)}
+        ids = [record.id for record in records]
+        answer({"runs": ids, "records": records, **tables.comparison(records, values), **told})
         return
     console = terminal()
     for one in verdicts:

@@ -2,31 +2,48 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from kag.cli.words import options_of, refuse_unknown_options
-from kag.view.terminal import Terminal, echo
+from kag.view.terminal import Terminal, answer
 
 if TYPE_CHECKING:
     from kag.finding import Finding
     from kag.spec.run import RunSpec
 
 
-def schema() -> None:
-    """Print the JSON schema of a run spec, for completion in an editor.
+class Described(StrEnum):
+    """What there is a schema of."""
 
-    Example:
+    SPEC = "spec"
+    RECORD = "record"
+
+
+def schema(
+    of: Annotated[
+        Described, typer.Argument(metavar="[spec | record]", help="Of a run spec, or of a run as --json shows it.")
+    ] = Described.SPEC,
+) -> None:
+    """Print a JSON schema: of a run spec, for completion in an editor, or of a run as every --json shows it.
+
+    Examples:
 
       kag schema > spec.schema.json
+
+      kag schema record > record.schema.json
     """
     from kag.spec.run import RunSpec
+    from kag.track.schema import DIALECT, record_schema
 
-    echo(json.dumps(RunSpec.model_json_schema(), indent=2))
+    if of is Described.RECORD:
+        answer(record_schema())
+    else:
+        answer({"$schema": DIALECT, "$id": "urn:kag:spec", **RunSpec.model_json_schema()})
 
 
 def check(
@@ -75,8 +92,7 @@ def check(
             console.print(line, highlight=False, soft_wrap=True)
     finally:
         if as_json:
-            page = [finding.model_dump(mode="json") for finding in findings]
-            echo(json.dumps({"spec": spec.model_dump(mode="json"), "findings": page}, indent=2))
+            answer({"spec": spec, "findings": findings})
     errors = [finding for finding in findings if finding.severity == "error"]
     if errors:
         raise SpecError(f"{len(errors)} preflight error(s), see above", where=str(spec_file))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -19,7 +18,7 @@ from kag.cli.fitted import print_whole, terminal
 from kag.cli.programs import environment_for, whose_python
 from kag.cli.sweep_tables import outline_table, plan_table, progress_line, progress_table, result_table
 from kag.errors import DataError, Interrupted, RunFailed, SweepError, UserError
-from kag.view.terminal import Terminal, echo
+from kag.view.terminal import Terminal, answer
 
 if TYPE_CHECKING:
     from kag.cli.sweep_agents import Agents
@@ -124,7 +123,7 @@ def check_sweep(file: Path, overrides: Sequence[str], *, as_json: bool = False) 
         raise UserError("a sweep takes no overrides", where=str(file), remedy="change its file, or its base spec")
     looked = look(file)
     if as_json:
-        echo(looked.as_json())
+        answer(looked.page())
     else:
         print_whole(terminal(), looked.table())
     looked.refuse(data=False)
@@ -144,12 +143,12 @@ class Looked(NamedTuple):
         """For a terminal."""
         return outline_table(self.sweep) if self.plan is None else plan_table(self.plan)
 
-    def as_json(self) -> str:
+    def page(self) -> object:
         """For programs."""
         if self.plan is not None:
-            return self.plan.model_dump_json(indent=2)
+            return self.plan
         known = self.sweep.model_dump(mode="json", include={"method", "program", "command"})
-        return json.dumps({**known, "trials": self.sweep.trial_count()}, indent=2)
+        return {**known, "trials": self.sweep.trial_count()}
 
     def refuse(self, *, data: bool = True) -> None:
         """Raise a `UserError` where no trial could begin; looks for the data file, too, unless told not to."""
@@ -255,7 +254,7 @@ def _watch(
 
 def _print(result: SweepResult, console: Terminal, *, as_json: bool) -> None:
     if as_json:
-        echo(result.as_json())
+        answer(result.page())
         return
     print_whole(console, result_table(result))
     for why in result.not_comparable:

@@ -28,18 +28,21 @@ class SweepResult(NamedTuple):
     """Spec of the best trial."""
     not_comparable: tuple[str, ...] = ()
     """Why no trial can be called the best."""
+    leader: RunRecord | None = None
+    """Record of the best trial; None if it does not lie here."""
 
-    def as_json(self) -> str:
+    def page(self) -> dict[str, Any]:
         """The same for programs."""
         leader, metric, states = self.progress.best, self.progress.metric, self.progress.states
-        page: dict[str, Any] = {
+        return {
             "sweep": self.path,
             "expected": self.progress.expected,
             "trials": {state.value: count for state, count in sorted(states.items())},
             "best": None
             if leader is None
             else {
-                "run": leader.run,
+                "run": self.leader.id if self.leader else leader.run,
+                "record": self.leader,
                 "metric": metric,
                 "value": leader.result,
                 "params": leader.params,
@@ -51,7 +54,6 @@ class SweepResult(NamedTuple):
             "files_changed": list(self.changed),
             "not_comparable": list(self.not_comparable),
         }
-        return json.dumps(page, indent=2)
 
 
 def read_result(sweep: Sweep, path: str, trials: Sequence[Trial], runs: Path) -> SweepResult:
@@ -77,6 +79,7 @@ def read_result(sweep: Sweep, path: str, trials: Sequence[Trial], runs: Path) ->
         failures=reasons(failed, records),
         changed=changed_files(records, patch_digests(records, runs)),
         spec=sweep_folder(runs, identifier) / "best.yaml" if now.best and trains(sweep) else None,
+        leader=next((record for record in records if now.best and record.wandb_id == now.best.run), None),
         not_comparable=not_comparable([record for record in records if record.wandb_id in judged]),
     )
 

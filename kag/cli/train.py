@@ -10,7 +10,7 @@ import typer
 
 from kag.cli.words import options_of, refuse_unknown_options, split_words
 from kag.errors import UserError
-from kag.view.terminal import echo
+from kag.view.terminal import answer
 
 if TYPE_CHECKING:
     from kag.spec.run import RunSpec
@@ -148,7 +148,7 @@ def _train(spec: RunSpec, *, as_json: bool, runs: Path, **options: Any) -> None:
     console = RunConsole(stderr=as_json)
     record = fit(spec, runs=runs, console=console, **options)
     if as_json:
-        echo(record.model_dump_json(indent=2))
+        answer(record)
         return
     console.terminal.print(results_table(f"results of {record.id}", record.results))
     look = command("runs", "show", record.id, runs=runs)

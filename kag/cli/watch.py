@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from pydantic import TypeAdapter
 from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.markup import escape
@@ -21,7 +20,7 @@ from kag.cli.words import name_left_out
 from kag.track.folder import RunFolder
 from kag.track.folders import FolderSource
 from kag.track.record import RunRecord, Status
-from kag.view.terminal import echo
+from kag.view.terminal import answer
 
 
 def watch(
@@ -33,7 +32,7 @@ def watch(
     """Watch runs under way: epoch, val AUPRC, gate, learning rate, last sign of life. Ctrl-C ends it."""
     source = FolderSource(runs)
     if as_json:
-        echo(TypeAdapter(list[Mapping[str, object]]).dump_json(_under_way(source), indent=2))
+        answer(_under_way(source))
         return
     console = terminal()
     with Live(_scene(source, last, console.width), console=console, auto_refresh=False) as live:
@@ -61,7 +60,7 @@ def _under_way(source: FolderSource) -> list[Mapping[str, object]]:
     name_left_out(broken)
     running = [record for record in records if record.status is Status.RUNNING]
     return [
-        {"run": record.id, "newest": rows[-1] if rows else None, "written": written}
+        {"run": record.id, "record": record, "newest": rows[-1] if rows else None, "written": written}
         for record, rows, written in ((record, *_signs(source.runs, record)) for record in running)
     ]
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from kag.errors import UserError
-from kag.view.terminal import Terminal, echo
+from kag.view.terminal import Terminal, answer
 
 if TYPE_CHECKING:
     from kag.report.figure import Heatmap
@@ -75,7 +74,7 @@ def windows(
         record = deliver_window(runs, given, sums, wanted, found, bench, name=name, start=start)
         record = mirrored(record, runs, given.weights.spec.track, console)
     if as_json:
-        echo(_json(folder.id, found, record))
+        answer(_page(folder.id, found, record))
         return
     _print(console, folder.id, found)
     if png is not None:
@@ -174,10 +173,10 @@ def _print(console: Terminal, run: str, found: WindowMap) -> None:
     console.say(f"best single epoch {single.start}: val AUPRC {three_decimals(single.ensemble)}")
 
 
-def _json(run: str, found: WindowMap, record: RunRecord | None) -> str:
+def _page(run: str, found: WindowMap, record: RunRecord | None) -> dict[str, Any]:
     from kag.weights.bench import tried_facts
 
-    page = {
+    return {
         "run": run,
         "tried": found.candidates,
         "best": str(found.best),
@@ -187,6 +186,6 @@ def _json(run: str, found: WindowMap, record: RunRecord | None) -> str:
             for each in found.windows
         ],
         "delivered": record.id if record else None,
-        "results": [result.model_dump(mode="json") for result in record.results] if record else [],
+        "record": record,
+        "results": list(record.results) if record else [],
     }
-    return json.dumps(page, indent=2)

@@ -8,6 +8,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
+from kag.text import json_number
+
 _YEARS = Field(ge=datetime(2, 1, 1, tzinfo=UTC), le=datetime(9998, 12, 31, tzinfo=UTC))
 Moment = Annotated[AwareDatetime, _YEARS, AfterValidator(lambda moment: moment.astimezone(UTC))]
 """A time with its zone, kept in UTC."""
@@ -15,9 +17,9 @@ Moment = Annotated[AwareDatetime, _YEARS, AfterValidator(lambda moment: moment.a
 Number = Annotated[
     float,
     BeforeValidator(lambda value: math.nan if value is None else value),
-    PlainSerializer(lambda value: value if math.isfinite(value) else None if math.isnan(value) else str(value)),
+    PlainSerializer(json_number),
 ]
-"""A measured number; JSON has no NaN, so there it is null, and no infinity, which is `inf` or `-inf` there."""
+"""A measured number; JSON has no NaN and no infinity, see `json_number`."""
 
 
 class Value(BaseModel):

@@ -15,7 +15,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from kag.text import printable, printable_json
+from kag.text import json_text, printable, printable_json
 from kag.track.atomic import refused_by_system
 
 
@@ -40,6 +40,11 @@ class Terminal(Console):
     def say(self, sentence: str) -> None:
         """Print a line as it is."""
         self.print(sentence, highlight=False, markup=False, soft_wrap=True)
+
+
+def answer(value: Any) -> None:
+    """Print the answer of a command with `--json`: JSON, and nothing else."""
+    echo(json_text(value))
 
 
 def echo(text: str | bytes, *, err: bool = False, nl: bool = True) -> None:

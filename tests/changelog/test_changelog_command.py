@@ -165,7 +165,7 @@ def test_import_makes_planned_aborted_and_finished_runs(tmp_path: Path, monkeypa
     assert "3 runs imported" in kag("changelog", "import", "OLD.md", "--runs", "runs").output
     assert "3 were there already" in kag("changelog", "import", "OLD.md", "--runs", "runs").output
     found = json.loads(kag("changelog", "--format", "json").stdout)
-    assert [row["status"] for row in found] == ["finished", "aborted", "planned"]
+    assert [row["record"]["status"] for row in found] == ["finished", "aborted", "planned"]
     assert [row["val_auprc"] for row in found] == [0.243, None, None]
     assert found[0]["note"] == "(fine)"
     assert found[1]["findings"][0]["evidence"]["error"] == "TypeError"

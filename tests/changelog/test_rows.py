@@ -219,7 +219,7 @@ def test_json_holds_everything_at_full_precision() -> None:
     found = json.loads(as_json(rows_of(before, after, run_record(2), notes={after.id: HOSTILE})))
     assert [row["run"] for row in found] == [before.id, after.id, run_record(2).id]
     assert found[1]["val_auprc"] == 1 / 3
-    assert found[1]["note"] == found[1]["change"] == HOSTILE
+    assert found[1]["note"] == found[1]["record"]["change"] == HOSTILE
     assert [finding["code"] for finding in found[1]["findings"]] == ["highest_so_far"]
     assert found[1]["changes"] == [{"key": "epochs", "before": None, "after": 3}]
     assert found[2]["val_auprc"] is None
@@ -280,7 +280,7 @@ def test_nothing_in_a_run_turns_what_follows_it_in_any_format() -> None:
     for text in (render(rows), as_json(rows), as_csv(rows), as_html(rows)):
         assert "red" in text
         assert not {"\x1b", "\u202e"} & set(text)
-    assert json.loads(as_json(rows))[0]["change"] == ODD, "JSON holds the raw value"
+    assert json.loads(as_json(rows))[0]["record"]["change"] == ODD, "JSON holds the raw value"
 
 
 @pytest.mark.parametrize("note", ["=1+1", "+1-cmd", "-2+3", "@SUM(A1)", '=HYPERLINK("http://x")', "-0.5x"])

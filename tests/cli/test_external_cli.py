@@ -249,7 +249,7 @@ def test_the_benchmark_is_shown_under_its_name(kag: Kag, folder: RunFolder, make
     assert "on `coach420.h5` (test), look 1 at it" in told
     assert "look 2 at it" in told
     (row,) = json.loads(kag("changelog", "--json").out)
-    assert [one["file"] for one in row["evaluations"]] == ["coach420.h5", "coach420.h5"]
+    assert [one["file"] for one in row["record"]["evaluations"]] == ["coach420.h5", "coach420.h5"]
     assert "`coach420.h5`" in kag("changelog").out
 
 

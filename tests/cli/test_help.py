@@ -89,7 +89,6 @@ def test_every_option_is_explained(name: str) -> None:
 WITHOUT_JSON = {
     "kag schema": "prints JSON and nothing else",
     "kag serve": "runs until it is stopped",
-    "kag report": "writes a page",
     "kag track": "prints what the program prints",
     "kag page": "runs until it is stopped",
 }

@@ -34,7 +34,7 @@ def test_from_training_to_the_change_log(kag: Any, tmp_path: Path, monkeypatch: 
     folder = find_run(Path("runs"), "small")
     assert record == folder.read_record()
 
-    codes = [finding["code"] for finding in answer("doctor", "small")]
+    codes = [finding["code"] for finding in answer("doctor", "small")["findings"]]
     assert all(f" {code}: " in kag("doctor", "small").out for code in codes)
 
     mined = answer("mine", "small", "--out", "hard.json")

@@ -86,6 +86,13 @@ def _words(number: int) -> str:
     return path.read_text().replace("\0", " ") if path.exists() else "(gone)"
 
 
+def free_port() -> int:
+    """A port on which nobody listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 class TrackingServer:
     """`kag serve` in a process of its own."""
 
@@ -96,9 +103,7 @@ class TrackingServer:
         self.database = database
         self.options = options
         self.authority = authority
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         self.url = f"{'http' if authority is None else 'https'}://127.0.0.1:{self.port}"
         self.log = folder / f"server-{self.port}.log"
         self.key = key or self.command("key", "new", "tester")

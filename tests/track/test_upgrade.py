@@ -15,10 +15,10 @@ from kag.track.reading import parse_record
 from kag.track.record import SCHEMA, RunRecord
 from kag.track.rows import epochs, steps
 from kag.track.upgrade import UPGRADES
-from tests.conftest import ROOT
+from tests.committed import RUNS
 
 OLD = Path(__file__).parent / "records_1"
-FILES = [*sorted(OLD.glob("*.json")), *sorted((ROOT / "runs").glob("*/record.json"))]
+FILES = [*sorted(OLD.glob("*.json")), *(folder / "record.json" for folder in RUNS)]
 SAME = ("id", "name", "kind", "status", "start", "end", "change", "tags", "data_digest", "parent", "sources", "git")
 SAME += ("failure", "best_epoch", "checkpoints", "resumes", "sweep", "wandb_id")
 
@@ -89,7 +89,7 @@ def test_the_world_of_a_run_on_all_gpus_of_a_machine_is_not() -> None:
 def test_epochs_are_unknown_where_nobody_counted_them() -> None:
     assert old("soup")[1].epochs_trained is None
     assert old("broken")[1].epochs_trained == 0
-    row = next(iter((ROOT / "runs").glob("*/record.json"))).read_text(encoding="utf-8")
+    row = (RUNS[0] / "record.json").read_text(encoding="utf-8")
     assert parse_record(row, where="row").epochs_trained is None
 
 
