@@ -10,7 +10,7 @@ import typer
 
 from kag.cli.words import options_of, refuse_unknown_options, split_words
 from kag.errors import UserError
-from kag.view.terminal import answer
+from kag.view.terminal import answer, echo
 
 if TYPE_CHECKING:
     from kag.spec.run import RunSpec
