@@ -81,7 +81,7 @@ def command_line(context: typer.Context, **changed: Any) -> str:
     Args:
         changed: values of other parameters than were given, by name.
     """
-    words = ["kag", *_path(context)]
+    words = ["kag", *context.command_path.split()[1:]]
     for option in context.command.params:
         value = changed.get(str(option.name), context.params.get(str(option.name)))
         if not value or value == option.default:
@@ -89,12 +89,6 @@ def command_line(context: typer.Context, **changed: Any) -> str:
         for one in value if isinstance(value, (list, tuple)) else [value]:
             words += [option.opts[0]] if one is True else [option.opts[0], _as_typed(one)]
     return shlex.join(words)
-
-
-def _path(context: typer.Context) -> list[str]:
-    """The words of a command behind `kag`: `serve`, `key`, `list`."""
-    inner = [str(context.info_name)] if context.parent else []
-    return [*_path(context.parent), *inner] if context.parent else inner  # type: ignore[arg-type]
 
 
 def _as_typed(value: object) -> str:

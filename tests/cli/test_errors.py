@@ -227,6 +227,26 @@ def test_the_exit_code_stays_where_no_stream_takes_a_word(number: int, tmp_path:
         )
 
 
+LOADING = """
+import builtins, signal
+load = builtins.__import__
+
+def interrupted(name, *rest):
+    if name == "kag.cli.main":
+        signal.raise_signal(signal.SIGINT)
+    return load(name, *rest)
+
+builtins.__import__ = interrupted
+from kag.__main__ import main
+main()
+"""
+
+
+def test_ctrl_c_while_python_still_loads_is_no_traceback() -> None:
+    done = subprocess.run([sys.executable, "-c", LOADING], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "", "")
+
+
 def test_every_command_gives_help_by_a_letter(kag: Any) -> None:
     for words in EVERY:
         assert kag(*words.split()[1:], "-h").out == kag(*words.split()[1:], "--help").out != ""
