@@ -34,6 +34,7 @@ Metrics = Annotated[
     ),
 ]
 Force = Annotated[bool, typer.Option("--force", help="With --format: replace a file that this command did not write.")]
+DropRows = Annotated[bool, typer.Option("--drop-rows", help="Rows with notes may go, and all rows at once.")]
 Since = Annotated[
     datetime | None, typer.Option(formats=["%Y-%m-%d"], help="First day that is shown, in UTC on every machine.")
 ]
@@ -78,9 +79,7 @@ def changelog(
     tag: Annotated[list[str] | None, typer.Option(help="Only with this tag; repeated, with all of them.")] = None,
     sweep: Annotated[str | None, typer.Option(help="Only the trials of this sweep.", metavar="ID")] = None,
     archived: Annotated[bool, typer.Option("--archived", help="Rows of archived runs, too.")] = False,
-    drop_rows: Annotated[
-        bool, typer.Option("--drop-rows", help="Rows with notes may go, and all rows at once.")
-    ] = False,
+    drop_rows: DropRows = False,
     metric: Metrics = None,
     force: Force = False,
     verbatim: Annotated[

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from kag.spec.run import RunSpec
     from kag.track.folder import RunFolder
 
+Share = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", help="Train epochs that runs have in common once; states lie here.", file_okay=False),
+]
 AGAIN = "-again"
 """What the name of a run ends with that is another one again."""
 
@@ -35,12 +39,7 @@ def train(
     accept: Annotated[
         list[str] | None, typer.Option(metavar="KEY", help="With --resume, --again: let this differ from that run's.")
     ] = None,
-    share: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR", help="Train epochs that runs have in common once; states lie here.", file_okay=False
-        ),
-    ] = None,
+    share: Share = None,
     part_at: Annotated[
         str | None, typer.Option(metavar="EPOCHS", help="With --share: epochs before which runs part, as 20,26.")
     ] = None,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import NamedTuple, TypeVar
 
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
@@ -106,7 +106,9 @@ def busy(what: str, console: Terminal | None = None) -> Iterator[None]:
         what: as plain text.
         console: that is printed to meanwhile; the error stream if nothing is.
     """
-    with (console or Terminal(stderr=True)).status(Text(printable(what)), refresh_per_second=FRAMES):
+    console = console or Terminal(stderr=True)
+    # Where nothing is drawn, rich would still end it with an empty line.
+    with console.status(Text(printable(what)), refresh_per_second=FRAMES) if draws(console) else nullcontext():
         yield
 
 

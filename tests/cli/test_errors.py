@@ -222,9 +222,8 @@ def test_the_exit_code_stays_where_no_stream_takes_a_word(number: int, tmp_path:
         done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=False)
         assert done.returncode == 2
         assert done.stdout == ""
-        assert done.stderr == (
-            "" if number == 2 else f"error: {tmp_path}: no run 'nobody'\n  remedy:  there are no runs here\n"
-        )
+        said = f"error: {tmp_path}: no run 'nobody'\n  remedy:  there are no runs here; name another place\n"
+        assert done.stderr == ("" if number == 2 else said)
 
 
 LOADING = """

@@ -49,7 +49,8 @@ def test_beside_runs_of_kag_each_has_its_own(runs: Path) -> None:
 
 def test_runs_are_compared_by_settings_and_metrics(runs: Path) -> None:
     text = kag("runs", "compare", "base", "wide", "--source", "runs")
-    found = {line.rsplit(maxsplit=2)[0].strip(): line.split()[-2:] for line in text.splitlines()}
+    _verdict, table = text.split("\n\n", 1)
+    found = {line.rsplit(maxsplit=2)[0].strip(): line.split()[-2:] for line in table.splitlines() if line.strip()}
     assert found["model.width"] == ["32", "64"]
     assert found["val/accuracy (highest)"] == ["0.81", "0.85"]
     assert found["loss (lowest)"] == ["0.5", "0.4"]

@@ -76,7 +76,7 @@ def test_a_source_in_place_of_the_folder(runs: Path, tmp_path: Path) -> None:
         (("base", "--sweep", "s1abc"), "named both runs and a sweep"),
         (("bse",), "base"),
         (("--sweep", "s1abd"), "s1abc"),
-        (("--sweep", "x"), "sweeps here: s1abc"),
+        (("--sweep", "x"), "no run is of the sweep 'x'\n  nearest: s1abc"),
     ],
 )
 def test_what_cannot_be_found_is_named_with_the_nearest(runs: Path, words: tuple[str, ...], told: str) -> None:
