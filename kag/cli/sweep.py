@@ -15,7 +15,6 @@ from rich.live import Live
 from rich.markup import escape
 
 from kag.cli.fitted import print_whole, terminal
-from kag.cli.programs import environment_for, whose_python
 from kag.cli.sweep_tables import outline_table, plan_table, progress_line, progress_table, result_table
 from kag.errors import DataError, Interrupted, RunFailed, SweepError, UserError
 from kag.view.terminal import Terminal, answer
@@ -153,6 +152,8 @@ class Looked(NamedTuple):
     def refuse(self, *, data: bool = True) -> None:
         """Raise a `UserError` where no trial could begin; looks for the data file, too, unless told not to."""
         if self.plan is None:
+            from kag.cli.programs import environment_for
+
             environment_for(self.sweep, self.file, os.environ)
             return
         listed = [f"{one.code} at {one.points} of {self.plan.points} points: {one.example}" for one in self.plan.errors]
@@ -201,6 +202,7 @@ def _run(
     check: Callable[[], None],
 ) -> None:
     """Run the agents to their end."""
+    from kag.cli.programs import environment_for, whose_python
     from kag.cli.sweep_agents import running_agents
 
     environment = environment_for(looked.sweep, looked.file, tracking.environment)
