@@ -7,7 +7,8 @@
     │   ├── DataError      an HDF5 file, or a list of sample indices
     │   ├── RecordError    a run folder, a record or a change log
     │   └── CheckpointError   a file of weights
-    ├── StorageError       the system does not take what is written or printed     (exit code 1)
+    ├── StorageError       the system does not take what is written                (exit code 1)
+    │   └── OutputRefused  what is printed goes to a place that takes nothing      (exit code 2)
     └── RunFailed          a run started and did not end well                      (exit code 1)
         ├── RehearsalFailed   the one-batch rehearsal before the first epoch
         ├── Diverged          weights that are not finite any more
@@ -96,9 +97,15 @@ class CheckpointError(UserError):
 
 
 class StorageError(KagError):
-    """The system does not take what is to be written or printed: the disk is full, read-only or gone."""
+    """The system does not take what is to be written: the disk is full, read-only or gone."""
 
     repeats = False
+
+
+class OutputRefused(StorageError):
+    """What is printed goes to a place that takes nothing: whoever started the command has named that place."""
+
+    exit_code = 2
 
 
 class RunFailed(KagError):

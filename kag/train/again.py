@@ -7,13 +7,13 @@ machine may differ: each difference is said, and the new run's record keeps it.
 from __future__ import annotations
 
 import hashlib
-import shlex
 from pathlib import Path
 from typing import NamedTuple
 
 from kag.errors import RecordError
 from kag.spec.load import load_spec
 from kag.spec.run import RunSpec
+from kag.text import command
 from kag.track.folder import RunFolder
 from kag.track.record import Again, RunRecord
 from kag.train.starting import changed_keys, refuse_unaccepted
@@ -37,7 +37,7 @@ def require_repeatable(folder: RunFolder) -> RunRecord:
     record = folder.read_record()
     if record.kind != "train" or record.found is None:
         what = "a run of another program" if record.is_foreign else f"of the kind {record.kind}, not a training"
-        shown = f"kag runs show {shlex.quote(record.id)} --runs {shlex.quote(str(folder.path.parent))}"
+        shown = command("runs", "show", record.id, runs=folder.path.parent)
         raise RecordError(f"run {record.id} is {what}", where=str(folder.path), remedy=f"{shown} says how it was made")
     if not folder.spec_file.is_file():
         raise RecordError(
@@ -104,7 +104,7 @@ def outcome_of(repeats: Again, first: RunFolder, second: RunFolder, record: RunR
 
 def again_command(first: RunFolder) -> str:
     """What trains a run again, for a shell."""
-    return shlex.join(["kag", "train", "--again", first.id, "--runs", str(first.path.parent)])
+    return command("train", again=first.id, runs=first.path.parent)
 
 
 def _digest(patch: Path) -> str | None:

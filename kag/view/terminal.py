@@ -15,6 +15,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from kag.errors import OutputRefused
 from kag.text import json_text, printable, printable_json
 from kag.track.atomic import refused_by_system
 
@@ -51,7 +52,7 @@ def echo(text: str | bytes, *, err: bool = False, nl: bool = True) -> None:
     """Print a text as it is; JSON means the same afterwards.
 
     Raises:
-        StorageError: the stream takes no more.
+        OutputRefused: the stream takes no more.
     """
     plain = text.decode() if isinstance(text, bytes) else text
     with _streaming(err):
@@ -66,4 +67,5 @@ def _streaming(err: bool) -> Iterator[None]:
     except BrokenPipeError:
         raise
     except OSError as error:
-        raise refused_by_system(Path("standard error" if err else "standard output"), error) from error
+        refused = refused_by_system(Path("standard error" if err else "standard output"), error)
+        raise OutputRefused(refused.what, where=refused.where, remedy="send it to a place that takes it") from error

@@ -186,7 +186,7 @@ PRINTING = [name for name, row in ROWS.items() if not row.silent]
 @pytest.mark.parametrize("name", PRINTING)
 def test_a_closed_standard_output(name: str) -> None:
     done = forked(words(name), closed=True)
-    require_sentence(done, 1)
+    require_sentence(done, 2)
     assert "standard output: cannot be written: " in done.error
 
 
@@ -195,7 +195,7 @@ def test_a_full_standard_output(kag: Kag, name: str, monkeypatch: pytest.MonkeyP
     with open("/dev/full", "w") as full:
         monkeypatch.setattr(sys, "stdout", full)
         done = kag(*words(name))
-    require_sentence(done, 1)
+    require_sentence(done, 2)
     assert "standard output: cannot be written: no space left on device" in done.error
 
 
