@@ -14,6 +14,7 @@ from kag.track.record import Status
 from kag.view.results import interval
 from kag.view.words import find_run
 from tests.delivered import delivered
+from tests.epoch_lines import ends_epoch
 
 
 @pytest.fixture(autouse=True)
@@ -30,7 +31,7 @@ def test_a_run_from_one_command(kag: Any) -> None:
     record = folder.read_record()
     assert record.status is Status.FINISHED
     lines = done.out.splitlines()
-    assert [line.split()[1] for line in lines if line.startswith("epoch ")] == ["0", "1"]
+    assert [line.split()[1] for line in filter(ends_epoch, lines)] == ["0", "1"]
     assert f"results of {record.id}" in map(str.strip, lines)
     (val,) = (line.split() for line in lines if line.strip().startswith("* raw") and " val " in line)
     objective = delivered(record, "val")

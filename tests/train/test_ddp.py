@@ -27,6 +27,7 @@ from kag.weights.checkpoint import read_checkpoint
 from kag.weights.evaluate_file import evaluate_file
 from kag.weights.storage import load_torch
 from tests.delivered import delivered
+from tests.epoch_lines import ends_epoch
 from tests.jobs import no_job
 from tests.train.conftest import MakeSpec, Train
 
@@ -56,7 +57,7 @@ def test_the_run_is_finished_and_written_once(folder: RunFolder) -> None:
     assert [path.name for path in folder.path.parent.iterdir() if path.is_dir()] == [folder.id]
     assert [row[names.EPOCH] for row in folder.history()] == [0, 1, 2, 3]
     lines = folder.console_file.read_text().splitlines()
-    assert sum(line.startswith("epoch ") for line in lines) == 4
+    assert sum(map(ends_epoch, lines)) == 4
     assert record.config["model.modality_dropout"] == 0.3
     assert record.config["model.auxiliary.weight.start"] == 0.1
 
@@ -133,7 +134,7 @@ def test_a_signal_to_all_processes_ends_them_behind_the_same_batch(make_spec: Ma
     with process:
         assert process.stdout is not None
         assert process.stderr is not None
-        next(line for line in process.stdout if line.startswith("epoch"))
+        next(filter(ends_epoch, process.stdout))
         os.killpg(process.pid, signal.SIGUSR1)
         error = process.communicate()[1]
     assert process.returncode == 128 + signal.SIGUSR1, error

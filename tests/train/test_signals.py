@@ -18,6 +18,7 @@ from kag.track.folder import RunFolder
 from kag.track.record import Status
 from kag.train.job import Job
 from kag.view.words import find_run
+from tests.epoch_lines import ends_epoch
 from tests.train.conftest import MakeSpec, Train
 
 ROOT = Path(__file__).parents[2]
@@ -61,7 +62,7 @@ def test_a_signal_from_outside(
     with process:
         assert process.stdout is not None
         assert process.stderr is not None
-        first = next(line for line in process.stdout if line.startswith("epoch"))
+        first = next(filter(ends_epoch, process.stdout))
         process.send_signal(number)
         rest, error = process.stdout.read(), process.stderr.read()
     assert process.returncode == code, error
