@@ -38,8 +38,8 @@ lint: $(INSTALLED) ## ruff, mypy, import-linter
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-kills: $(INSTALLED) ## A hundred runs that are killed, refused, or left without a disk
-	KAG_ALL_KILLS=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q tests/train/test_kill.py
+kills: $(INSTALLED) ## Runs, sharing runs, agents and servers that are killed, refused, or left without a disk, at full number
+	KAG_ALL_KILLS=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q tests/train/test_kill.py tests/forks/test_sharing_killed.py tests/e2e/test_wandb_chaos.py
 
 clients: $(INSTALLED) ## Every feature with every supported client of W&B (about an hour); writes kag/server/CLIENTS.md
 	$(BIN)/python -m tests.e2e.clients

@@ -1,4 +1,4 @@
-"""Kill -9 of agents and of the server, at random, during a grid: nothing is lost and nothing is done twice."""
+"""Kill -9 of agents and of the server in a grid, after rows drawn by lot: nothing is lost, nothing is done twice."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 
-POINTS, STEPS, KILLS = 30, 12, 15
+POINTS, KILLS = (30, 15) if "KAG_ALL_KILLS" in os.environ else (12, 5)
+"""`make kills` takes the larger ones."""
+STEPS = 12
 
 TRIAL = """
 import time, wandb
@@ -22,8 +24,8 @@ with wandb.init() as run:
 """
 
 
-@pytest.mark.slow(110)
-def test_a_grid_survives_fifteen_kills(make_client: Any, database: str) -> None:
+@pytest.mark.slow(60)
+def test_a_grid_survives_kills(make_client: Any, database: str) -> None:
     client = make_client(database, "--strict", "--lease", "15")
     server, seed = client.server, int(os.environ.get("KAG_CHAOS_SEED", "1"))
     dice = random.Random(seed)
@@ -40,11 +42,11 @@ def test_a_grid_survives_fifteen_kills(make_client: Any, database: str) -> None:
     )
     agents = [client.agent(sweep, "chaos") for _ in range(3)]
     deadline = time.monotonic() + 900
-    next_kill, kills = time.monotonic() + 8, 0
+    moments = sorted(dice.sample(range(POINTS * STEPS * 3 // 4), KILLS))
     while any(agent.poll() is None for agent in agents):
         assert time.monotonic() < deadline, "the sweep did not come to its end"
-        if kills < KILLS and time.monotonic() >= next_kill:
-            kills += 1
+        if moments and logged(client) >= moments[0]:
+            moments.pop(0)
             if dice.random() < 0.3:
                 server.kill(signal.SIGKILL)
                 server.start()
@@ -53,11 +55,16 @@ def test_a_grid_survives_fifteen_kills(make_client: Any, database: str) -> None:
                 with_child = dice.random() < 0.5
                 client.kill_agent(agents[number], with_child=with_child)
                 agents[number] = client.agent(sweep, "chaos")
-            next_kill = time.monotonic() + dice.uniform(2, 6)
         time.sleep(0.2)
-    assert kills == KILLS
+    assert not moments
     assert [agent.returncode for agent in agents] == [0, 0, 0]
     assert_complete(client, sweep)
+
+
+def logged(client: Any) -> int:
+    """Rows that have reached the server, those of killed runs among them."""
+    (count,) = client.server.rows("select count(*) from lines where stream = 0")[0]
+    return int(count)
 
 
 def assert_complete(client: Any, sweep: str) -> None:

@@ -1,4 +1,4 @@
-"""Two processes train a list of specs each, with shared prefixes; the parent kills one of them now and then.
+"""Two processes train a list of specs each, with shared prefixes; the parent kills one of them after some steps.
 
 Used by test_sharing_killed.py. Torch and Lightning are imported once; children are forked. Prints one JSON object.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import signal
 import sys
 from collections.abc import Callable
@@ -85,12 +84,11 @@ def round_of(data: str, folder: Path, steps: int) -> dict[str, object]:
 
 def main() -> None:
     """Train every spec alone, then all rounds."""
-    data, folder, rounds = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
+    data, folder, moments = sys.argv[1], Path(sys.argv[2]), map(int, sys.argv[3:])
     torch.set_num_threads(1)
     for spec in specs(data):
         fit(spec, runs=folder / "alone", console=RunConsole(quiet=True))
-    random.seed(11)
-    print(json.dumps([round_of(data, folder / str(number), random.randint(1, 10)) for number in range(rounds)]))
+    print(json.dumps([round_of(data, folder / str(number), steps) for number, steps in enumerate(moments)]))
 
 
 if __name__ == "__main__":
