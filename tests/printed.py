@@ -101,7 +101,7 @@ class Shell:
                 with httpx.Client(headers={"Accept": "text/html"}, follow_redirects=True, timeout=60) as browser:
                     self.pages.append(browser.get(link).raise_for_status().text)
             os.kill(server.pid, signal.SIGINT)
-            self.printed += f"$ {line}\n{server.ends(seconds=60)}"
+            self.printed += f"$ {line}\n{server.ends(seconds=300)}"
         finally:
             for number in reversed(family(server.pid)) if server.poll() is None else ():
                 os.kill(number, signal.SIGTERM)

@@ -106,7 +106,7 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tracking
 
 @pytest.mark.slow(15)
 def test_the_server_and_its_sweeps_work_without_it(server: tracking.TrackingServer, bare: Bare, tmp_path: Path) -> None:
-    with urllib.request.urlopen(f"{server.url}/login", timeout=10) as page:
+    with urllib.request.urlopen(f"{server.url}/login", timeout=60) as page:
         assert b"<form" in page.read()
     env = server.environment(tmp_path)
     make = "import wandb; print(wandb.sweep({'method': 'grid', 'parameters': {'seed': {'values': [1]}}}, project='p'))"

@@ -363,7 +363,7 @@ def test_watch_shows_runs_under_way_until_interrupted(runs: Path) -> None:
         while seen.count(b"0.313") < 2:
             seen += os.read(terminal, 4096)
         process.send_signal(signal.SIGINT)
-        assert process.wait(30) == 0
+        assert process.wait(120) == 0
     os.close(terminal)
     assert b"5/80" in seen
     assert b"0.55" in seen

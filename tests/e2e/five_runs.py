@@ -95,6 +95,6 @@ def make_five_runs(name: str, folder: Path, server: Embedded, packages: Path) ->
     ):
         subprocess.run(["git", *words], cwd=folder, env=env, check=True)
     words = [sys.executable, str(PROGRAMS / f"{name}.py")]
-    done = subprocess.run(words, cwd=folder, env=env, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(words, cwd=folder, env=env, capture_output=True, text=True, timeout=900)
     assert done.returncode == 0, done.stdout + done.stderr
     return FiveRuns(folder, project, server, last_json(done.stdout))

@@ -49,6 +49,6 @@ def test_a_run_and_its_files_go_over_tls(make_client: Any, database: str, author
     assert found["url"].startswith(f"{client.server.url}/"), "file links keep the scheme that the client came by"
     health = f"{client.server.url}/healthz"
     with pytest.raises(urllib.error.URLError, match="certificate verify failed"):
-        urllib.request.urlopen(health, timeout=10, context=ssl.create_default_context())
+        urllib.request.urlopen(health, timeout=60, context=ssl.create_default_context())
     with pytest.raises(OSError, match=r"closed|reset|empty"):
-        urllib.request.urlopen(health.replace("https", "http"), timeout=10)
+        urllib.request.urlopen(health.replace("https", "http"), timeout=60)

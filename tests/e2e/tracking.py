@@ -72,7 +72,7 @@ class Logged(subprocess.Popen[str]):
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(number, signal.SIGABRT)
             self.send_signal(signal.SIGCONT)
-            self.wait(timeout=30)
+            self.wait(timeout=120)
             running = "\n".join(f"{number} {words}" for number, words in tree)
             raise AssertionError(f"no end in {seconds:g} s:\n{running}\n{self.log.read_text()}") from None
         printed = self.log.read_text()
@@ -146,7 +146,7 @@ class TrackingServer:
         """End it."""
         if self.process is not None and self.process.poll() is None:
             self.process.send_signal(number)
-            self.process.wait(timeout=30)
+            self.process.wait(timeout=120)
 
     def environment(self, folder: Path) -> dict[str, str]:
         """What a client needs; nothing of it leaves the folder."""
@@ -223,7 +223,7 @@ class Client:
         for number in family(agent.pid) if with_child else [agent.pid]:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(number, signal.SIGKILL)
-        agent.wait(timeout=30)
+        agent.wait(timeout=120)
 
     def close(self) -> None:
         """End everything that was started here, with what it started in turn."""
@@ -231,7 +231,7 @@ class Client:
             for number in reversed(family(process.pid)):
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(number, signal.SIGKILL)
-            process.wait(timeout=30)
+            process.wait(timeout=120)
 
     def run(self, *words: str, code: int = 0, seconds: float = 300.0, **env: str) -> str:
         """Run a command to its end; its output."""
