@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Interval:
-    """Bounds between which the middle 95 % of the resamples lie."""
+    """Bounds of a number at 95 %."""
 
     low: float
     high: float

@@ -21,7 +21,7 @@ class Evaluation:
     values: Mapping[str, float | None]
     """By the names of `kag.names.METRICS`, in their order; None where the labels leave a metric undefined."""
     intervals: Mapping[str, Interval]
-    """95 % by bootstrap over proteins; empty where none was asked for. At a fixed threshold, for iou, f1, ..."""
+    """95 % by bootstrap over proteins; empty where none was asked for. At a fixed threshold for iou, f1, ..."""
     points: int
     positives: int
     proteins: int
@@ -69,23 +69,13 @@ def measure(
         "bce": metrics.cross_entropy(logit_N, label_N),
         **(metrics.at_threshold(curve, threshold) if threshold is not None else {}),
     }
+    draws = bootstrap.metric_draws(logit_N, label_N, protein_N, threshold, samples=samples) if samples else {}
+    bounds = {name: bootstrap.interval(each.draw_S) for name, each in draws.items()}
     return Evaluation(
         split=split,
         values={name: values.get(name) for name in METRICS},
-        intervals=_intervals(logit_N, label_N, protein_N, threshold, samples) if samples else {},
+        intervals={name: each for name, each in bounds.items() if each is not None},
         points=len(logit_N),
         positives=curve.positives,
         proteins=len(np.unique(protein_N)),
     )
-
-
-def _intervals(
-    logit_N: Array, label_N: Array, protein_N: Array, threshold: float | None, samples: int
-) -> dict[str, Interval]:
-    found = {
-        "auprc": bootstrap.bootstrap_auprc(logit_N, label_N, protein_N, samples=samples),
-        "auprc_per_protein": bootstrap.bootstrap_auprc_per_protein(logit_N, label_N, protein_N, samples=samples),
-    }
-    if threshold is not None:
-        found |= bootstrap.bootstrap_overlap(logit_N, label_N, protein_N, threshold, samples=samples)
-    return {name: bounds for name, bounds in found.items() if bounds is not None}

@@ -1,0 +1,107 @@
+"""What choosing the best of many on the same data adds to its value, and how much more trials would bring.
+
+Shape letters: T candidates, N points, U units, S resamples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from kag.errors import DataError
+from kag.stats.bootstrap import SAMPLES, Resampled, resample
+from kag.stats.metrics import Array, Floats
+from kag.stats.paired import ALPHA, holm, paired_difference
+from kag.stats.weighted import weighted_metrics
+
+Chosen = Literal["auprc", "auprc_per_protein", "auroc"]
+"""What the best is chosen by, and judged by; the largest is best, and no threshold is needed."""
+
+
+@dataclass(frozen=True)
+class Selected:
+    """The best of some candidates on the data that chose it."""
+
+    best: int
+    """Its place among them, the first of equals."""
+    value: float
+    """What it scores there: too much, since it was chosen for it."""
+    corrected: float
+    """What a best chosen so scores on units that had no part in the choice; NaN where no resample leaves any."""
+
+
+def bbc_cv(
+    logit_TN: Iterable[Array],
+    label_N: Array,
+    unit_N: Array,
+    metric: Chosen,
+    *,
+    samples: int = SAMPLES,
+    seed: int = 0,
+) -> Selected:
+    """Bootstrap bias correction of the best candidate (Tsamardinos et al. 2018, doi 10.1007/s10994-018-5714-4).
+
+    In each resample the best is chosen on the units that were drawn and scored on those that were not; the mean of
+    these scores is the corrected value.
+
+    Args:
+        logit_TN: those of each candidate on val, by networks that have not trained on it; they are read once.
+        label_N: 0 or 1.
+        unit_N: a number for each unit.
+
+    Raises:
+        DataError: there is no candidate, or none has a value.
+        Diverged: a logit is NaN or infinite.
+    """
+    key_U, unit_N = np.unique(unit_N, return_inverse=True)
+    drawn_US = resample(len(key_U), samples, seed)
+    weight_UC = np.hstack([drawn_US, drawn_US == 0, np.ones((len(key_U), 1))])
+    value_TC = np.array([weighted_metrics(logit_N, label_N, unit_N, weight_UC)[metric] for logit_N in logit_TN])
+    if not len(value_TC) or np.isnan(value_TC[:, -1]).any():
+        raise DataError("there is nothing to choose from" if not len(value_TC) else f"{metric} is undefined here")
+    best = int(np.argmax(value_TC[:, -1]))
+    chosen_S = np.argmax(value_TC[:, :samples], axis=0)
+    # Labels alone say where a ranking is undefined, so a resample is lost to all candidates or to none.
+    score_S = np.where(np.isnan(value_TC[0, :samples]), np.nan, value_TC[chosen_S, np.arange(samples, 2 * samples)])
+    known_S = score_S[~np.isnan(score_S)]
+    corrected = float(known_S.mean()) if len(known_S) else float("nan")
+    return Selected(best, float(value_TC[best, -1]), corrected)
+
+
+def tied_with_best(resampled: Sequence[Resampled]) -> int:
+    """How many cannot be told from the one with the highest value, itself among them (paired, Holm).
+
+    An undefined one (NaN) is not among them; one whose difference has no interval is, since nothing tells it apart.
+
+    Raises:
+        DataError: they are not of the same units and resamples.
+    """
+    known = sorted((each for each in resampled if not np.isnan(each.value)), key=lambda each: -each.value)
+    p_values = holm([paired_difference(other, known[0]).p_value for other in known[1:]])
+    return len(known) - sum(p < ALPHA for p in p_values)
+
+
+def expected_best(values: Sequence[float]) -> Floats:
+    """Expected maximum of n of the values drawn without replacement, for n = 1 ... N, shape (N,).
+
+    Without bias: the mean over all subsets, where the estimate of Dodge et al. 2019 (arXiv 1909.03004) draws with
+    replacement and stays too low (Tang et al. 2020, arXiv 2004.11097).
+
+    Raises:
+        DataError: a value is NaN.
+    """
+    ascending_N = np.sort(np.asarray(values, dtype=np.float64))
+    if np.isnan(ascending_N).any():
+        raise DataError(f"{int(np.isnan(ascending_N).sum())} of {len(ascending_N)} values are NaN")
+    total = len(ascending_N)
+    below_N, chance_N = np.arange(total), np.full(total, 1.0 / max(total, 1))
+    expected_N = np.empty(total)
+    for drawn in range(1, total + 1):
+        expected_N[drawn - 1] = chance_N @ ascending_N
+        if drawn < total:
+            # The largest of n + 1 has n of those below it beside it: C(i, n) / C(N, n + 1).
+            chance_N = chance_N * np.maximum(below_N - drawn + 1, 0) / drawn * (drawn + 1) / (total - drawn)
+    return expected_N

@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+import math
+from itertools import combinations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kag.errors import DataError
+from kag.stats import metrics
+from kag.stats.bootstrap import Resampled, mean_draws, metric_draws, resample
+from kag.stats.metrics import Array
+from kag.stats.selection import Chosen, bbc_cv, expected_best, tied_with_best
+
+METRICS: tuple[Chosen, ...] = ("auprc", "auprc_per_protein", "auroc")
+
+
+def candidates(count: int = 4) -> tuple[Array, Array, Array]:
+    """Candidates of like quality on seven proteins, one of them without a positive."""
+    generator = np.random.default_rng(3)
+    protein_N = generator.integers(0, 7, 300)
+    label_N = ((generator.random(300) < 0.1) & (protein_N != 3)).astype(np.int64)
+    logit_TN = np.round(generator.normal(size=(count, 300)) + 1.5 * label_N, 1).astype(np.float32)
+    return logit_TN, label_N, protein_N
+
+
+def value_of(metric: Chosen, logit_N: Array, label_N: Array, protein_N: Array) -> float | None:
+    """The metric of points as they are."""
+    if metric == "auprc_per_protein":
+        auprc_P = metrics.protein_auprc(logit_N, label_N, protein_N)[1]
+        return float(auprc_P.mean()) if len(auprc_P) else None
+    return getattr(metrics, metric)(metrics.curve(logit_N, label_N))  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_in_the_bag_chooses_and_out_of_the_bag_scores(metric: Chosen) -> None:
+    logit_TN, label_N, protein_N = candidates()
+    scores = []
+    for times_P in resample(7, 25, 8).T.astype(int):
+        times_N = times_P[protein_N]
+        rows, out = np.repeat(np.arange(300), times_N), times_N == 0
+        copies = protein_N[rows] * 100 + np.concatenate([np.arange(times) for times in times_N])
+        inside = [value_of(metric, logit_N[rows], label_N[rows], copies) or 0.0 for logit_N in logit_TN]
+        scores.append(value_of(metric, logit_TN[int(np.argmax(inside))][out], label_N[out], protein_N[out]))
+    found = bbc_cv(logit_TN, label_N, protein_N, metric, samples=25, seed=8)
+    assert found.corrected == pytest.approx(np.mean([score for score in scores if score is not None]))
+    whole = [value_of(metric, logit_N, label_N, protein_N) or 0.0 for logit_N in logit_TN]
+    assert found.value == pytest.approx(max(whole))
+    assert found.best == int(np.argmax(whole))
+
+
+def test_candidates_are_read_once_and_draws_repeat() -> None:
+    logit_TN, label_N, protein_N = candidates()
+    one = bbc_cv(iter(logit_TN), label_N, protein_N, "auprc", samples=50)
+    assert one == bbc_cv(logit_TN, label_N, protein_N, "auprc", samples=50)
+    assert one != bbc_cv(logit_TN, label_N, protein_N, "auprc", samples=50, seed=1)
+    assert one.corrected < one.value
+
+
+def test_the_same_candidate_over_again_changes_nothing() -> None:
+    logit_TN, label_N, protein_N = candidates(1)
+    one = bbc_cv(logit_TN, label_N, protein_N, "auprc", samples=50)
+    assert bbc_cv(np.repeat(logit_TN, 5, axis=0), label_N, protein_N, "auprc", samples=50) == one
+
+
+def test_one_unit_leaves_nothing_to_score_on() -> None:
+    found = bbc_cv(np.array([[1.0, 0.0, 2.0]]), np.array([1, 0, 0]), np.zeros(3), "auprc", samples=10)
+    assert found.value == 0.5
+    assert math.isnan(found.corrected)
+
+
+def test_nothing_to_choose_from_is_refused() -> None:
+    logit_TN, label_N, protein_N = candidates()
+    with pytest.raises(DataError, match="nothing to choose from"):
+        bbc_cv([], label_N, protein_N, "auprc")
+    with pytest.raises(DataError, match="auprc is undefined here"):
+        bbc_cv(logit_TN, label_N * 0, protein_N, "auprc", samples=5)
+
+
+def test_who_is_tied_with_the_best() -> None:
+    """On ten units: the best, one a little below it on some, one far below on all."""
+    noise_U = np.random.default_rng(0).normal(size=10)
+    unit_U = np.arange(10)
+    values = (noise_U, noise_U - 0.1 * np.sign(np.arange(10) - 3.5), noise_U - 5.0 + 0.1 * noise_U)
+    trials = [mean_draws(value_U, unit_U) for value_U in values]
+    assert tied_with_best(trials) == 2
+    assert tied_with_best(trials[::-1]) == 2
+    assert tied_with_best(trials[:1]) == 1
+    assert tied_with_best([]) == 0
+    undefined = Resampled(math.nan, trials[0].draw_S, np.full(10, math.nan))
+    assert tied_with_best([undefined, *trials]) == 2
+    never_told = Resampled(-9.0, trials[0].draw_S, np.full(10, math.nan))
+    assert tied_with_best([never_told, *trials]) == 3
+
+
+def test_a_trial_is_tied_with_itself() -> None:
+    logit_TN, label_N, protein_N = candidates(1)
+    trial = metric_draws(logit_TN[0], label_N, protein_N, None, samples=5)["auprc"]
+    assert tied_with_best([trial] * 6) == 6
+
+
+@given(st.lists(st.floats(-10, 10), min_size=1, max_size=8))
+@settings(max_examples=40, deadline=None)
+def test_the_expected_best_is_the_mean_over_all_subsets(values: list[float]) -> None:
+    curve_N = expected_best(values)
+    for drawn, found in enumerate(curve_N, start=1):
+        subsets = [max(subset) for subset in combinations(values, drawn)]
+        assert found == pytest.approx(np.mean(subsets), abs=1e-9)
+
+
+def test_the_expected_best_of_many_ends_at_the_best() -> None:
+    values = np.random.default_rng(1).normal(size=3000)
+    curve_N = expected_best(values.tolist())
+    assert curve_N[0] == pytest.approx(values.mean())
+    assert curve_N[-1] == pytest.approx(values.max())
+    assert (np.diff(curve_N) > -1e-12).all()
+    assert expected_best([]).shape == (0,)
+    with pytest.raises(DataError, match="1 of 2 values are NaN"):
+        expected_best([1.0, math.nan])
