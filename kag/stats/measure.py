@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from kag.names import METRICS, Part
 from kag.stats import bootstrap, metrics
+from kag.stats.bootstrap import Resampled
 from kag.stats.interval import Interval
 from kag.stats.metrics import Array
+
+_WITH_INTERVAL = ("auprc", "auprc_per_protein", "iou", "f1", "precision", "recall")
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,8 @@ class Evaluation:
     points: int
     positives: int
     proteins: int
+    draws: Mapping[str, Resampled] = field(default_factory=dict, compare=False, repr=False)
+    """What is behind the intervals, of all metrics but the threshold; empty where no intervals were asked for."""
 
     @property
     def auprc(self) -> float:
@@ -69,23 +74,18 @@ def measure(
         "bce": metrics.cross_entropy(logit_N, label_N),
         **(metrics.at_threshold(curve, threshold) if threshold is not None else {}),
     }
+    draws = bootstrap.metric_draws(logit_N, label_N, protein_N, threshold, samples=samples) if samples else {}
     return Evaluation(
         split=split,
         values={name: values.get(name) for name in METRICS},
-        intervals=_intervals(logit_N, label_N, protein_N, threshold, samples) if samples else {},
+        intervals=_intervals(draws),
         points=len(logit_N),
         positives=curve.positives,
         proteins=len(np.unique(protein_N)),
+        draws=draws,
     )
 
 
-def _intervals(
-    logit_N: Array, label_N: Array, protein_N: Array, threshold: float | None, samples: int
-) -> dict[str, Interval]:
-    found = {
-        "auprc": bootstrap.bootstrap_auprc(logit_N, label_N, protein_N, samples=samples),
-        "auprc_per_protein": bootstrap.bootstrap_auprc_per_protein(logit_N, label_N, protein_N, samples=samples),
-    }
-    if threshold is not None:
-        found |= bootstrap.bootstrap_overlap(logit_N, label_N, protein_N, threshold, samples=samples)
+def _intervals(draws: Mapping[str, Resampled]) -> dict[str, Interval]:
+    found = {name: bootstrap.interval(draws[name].draw_S) for name in _WITH_INTERVAL if name in draws}
     return {name: bounds for name, bounds in found.items() if bounds is not None}

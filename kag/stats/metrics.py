@@ -122,10 +122,14 @@ def protein_auprc(score_N: Array, label_N: Array, protein_N: Array) -> tuple[Int
 
 def cross_entropy(score_N: Array, label_N: Array) -> float | None:
     """Mean binary cross-entropy in nats, every point weighing the same (no pos_weight); None without a point."""
-    if len(score_N) == 0:
-        return None
+    return float(np.mean(point_cross_entropy(score_N, label_N))) if len(score_N) else None
+
+
+def point_cross_entropy(score_N: Array, label_N: Array) -> Floats:
+    """Binary cross-entropy of each point, in nats."""
     logit_N = np.asarray(score_N, dtype=np.float64)
-    return float(np.mean(np.logaddexp(0.0, np.where(np.asarray(label_N) != 0, -logit_N, logit_N))))
+    loss_N: Floats = np.logaddexp(0.0, np.where(np.asarray(label_N) != 0, -logit_N, logit_N))
+    return loss_N
 
 
 def group_ends(score_N: Array) -> Ints:
