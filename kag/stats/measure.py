@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from kag.names import METRICS, Part
 from kag.stats import bootstrap, metrics
+from kag.stats.bootstrap import Resampled
 from kag.stats.interval import Interval
 from kag.stats.metrics import Array
 
@@ -25,6 +26,8 @@ class Evaluation:
     points: int
     positives: int
     proteins: int
+    draws: Mapping[str, Resampled] = field(default_factory=dict, compare=False, repr=False)
+    """What is behind the intervals; empty where none was asked for."""
 
     @property
     def auprc(self) -> float:
@@ -78,4 +81,5 @@ def measure(
         points=len(logit_N),
         positives=curve.positives,
         proteins=len(np.unique(protein_N)),
+        draws={name: each for name, each in draws.items() if values.get(name) is not None},
     )

@@ -92,6 +92,8 @@ class RunFolder:
     """Last sign of life of that process; see `kag.track.heartbeat`."""
     patch_file = _Inside("uncommitted.patch")
     """Uncommitted changes of the code that ran; absent if there were none."""
+    scores = _Inside("scores")
+    """Folder of what it scored on each point; see `kag.track.scores_of_run`."""
     checkpoints = _Inside("checkpoints")
     """Folder of weights."""
     best = _Inside("checkpoints/best.ckpt")
@@ -209,7 +211,7 @@ class RunFolder:
 
     def sweep_up(self) -> None:
         """Remove what a process left that died while it wrote; for the one that holds the lock. Notes need no lock."""
-        for folder in (self.path, self.checkpoints, self.sums):
+        for folder in (self.path, self.scores, self.checkpoints, self.sums):
             for left in unfinished(folder):
                 if not left.name.startswith(f".{self.notes_file.name}."):
                     left.unlink(missing_ok=True)

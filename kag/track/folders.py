@@ -6,11 +6,16 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kag.errors import RecordError
+from kag.names import Part
 from kag.track.folder import RunFolder
 from kag.track.hold import as_it_stands
 from kag.track.record import RunRecord
+
+if TYPE_CHECKING:  # numpy takes longer to load than a list of runs
+    from kag.stats.scores import Scores
 
 _Version = tuple[int, int]
 
@@ -55,6 +60,12 @@ class FolderSource:
     def notes(self, run_id: str) -> str:
         """Notes of a run; see `RunSource.notes`."""
         return self._folder(run_id).notes()
+
+    def scores(self, run_id: str, split: Part) -> Scores | None:
+        """Scores of a run; see `RunSource.scores`."""
+        from kag.track.scores_of_run import scores_in
+
+        return scores_in(self._folder(run_id).path, split)
 
     def _folder(self, run_id: str) -> RunFolder:
         folder = RunFolder(self.runs / run_id)

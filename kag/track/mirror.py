@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
 from kag.errors import RecordError
+from kag.names import Part
 from kag.number import sound
 from kag.spec.flat import Scalar, flatten
 from kag.track.foreign import epochs_trained, foreign_record
@@ -22,6 +23,9 @@ from kag.track.reading import faults_of, parse_record
 from kag.track.record import ARCHIVED, RunRecord
 from kag.track.rows import history_of
 from kag.track.source import Found, Known
+
+if TYPE_CHECKING:  # numpy takes longer to load than a list of runs
+    from kag.stats.scores import Scores
 
 
 def record_of(run: Mirrored) -> RunRecord:
@@ -44,13 +48,16 @@ def record_of(run: Mirrored) -> RunRecord:
 
 
 def known_runs(
-    readers: Iterable[Callable[[], Mirrored | None]], logged: Callable[[str], Iterable[Mapping[str, Any]]]
+    readers: Iterable[Callable[[], Mirrored | None]],
+    logged: Callable[[str], Iterable[Mapping[str, Any]]],
+    scored: Callable[[str, Part], Scores | None] = lambda wandb_id, split: None,
 ) -> Found:
     """The runs of a source: each is read by a function of its own, so that one that is broken leaves the others.
 
     Args:
         readers: What reads a run; None is of no run.
         logged: What reads the rows of a W&B id, when they are asked for.
+        scored: What reads the scores of a split of a W&B id, when they are asked for.
     """
 
     def history(run: Mirrored) -> list[dict[str, float]]:
@@ -65,8 +72,11 @@ def known_runs(
                 pairs.append((record_of(run), run))
         except RecordError as error:
             broken.append(error)
-    ordered = in_order(pairs).items()
-    return Found({run_id: Known(record, run.notes, partial(history, run)) for run_id, (record, run) in ordered}, broken)
+    found = {
+        run_id: Known(record, run.notes, partial(history, run), partial(scored, run.wandb_id))
+        for run_id, (record, run) in in_order(pairs).items()
+    }
+    return Found(found, broken)
 
 
 def in_order(pairs: Iterable[Pair]) -> dict[str, Pair]:

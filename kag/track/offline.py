@@ -7,16 +7,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kag.errors import RecordError
-from kag.names import STEP
+from kag.names import STEP, Part
 from kag.number import count
 from kag.track.attempts import Attempts, Message, row
 from kag.track.mirror import known_runs
 from kag.track.mirrored import Mirrored
 from kag.track.source import Found, WholeSource
 from kag.track.wandb_log import pieces
+
+if TYPE_CHECKING:  # numpy takes longer to load than a list of runs
+    from kag.stats.scores import Scores
 
 Row = dict[str, Any]
 
@@ -38,7 +41,7 @@ class OfflineSource(WholeSource):
         """Every run; see `WholeSource.found`."""
         files = self._files()
         readers = [partial(_mirrored, parts) for parts in files.values()]
-        return known_runs(readers, partial(_rows, files))
+        return known_runs(readers, partial(_rows, files), partial(_scores, files))
 
     def _files(self) -> dict[str, list[Path]]:
         """Files of each W&B run, in the order of its resumes: their folders are `[offline-]run-<time>-<id>`."""
@@ -77,6 +80,16 @@ def _rows(files: Mapping[str, Sequence[Path]], wandb_id: str, asked: frozenset[s
                 before = rows if origin == wandb_id else _rows(files, origin, asked | {wandb_id})
                 rows = [one for one in before if (count(one.get(STEP)) or 0) <= record.run.branch_point.value]
     return rows
+
+
+def _scores(files: Mapping[str, Sequence[Path]], wandb_id: str, split: Part) -> Scores | None:
+    """The scores that the last attempt that has any left beside its file."""
+    from kag.track.scores_of_run import scores_in
+
+    for file in reversed(files.get(wandb_id, ())):
+        if (found := scores_in(file.parent / "files", split)) is not None:
+            return found
+    return None
 
 
 def _row(record: Message, file: Path) -> Row:

@@ -14,10 +14,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from kag.errors import RecordError
+from kag.names import Part
 from kag.track.record import RunRecord
+
+if TYPE_CHECKING:  # numpy takes longer to load than a list of runs
+    from kag.stats.scores import Scores
 
 
 class RunSource(Protocol):
@@ -51,6 +55,17 @@ class RunSource(Protocol):
             RecordError: no such run.
         """
 
+    def scores(self, run_id: str, split: Part) -> Scores | None:
+        """What the run scored on every example of a split; None where it, or the source, has kept no scores.
+
+        Raises:
+            RecordError: no such run, or its scores cannot be read.
+        """
+
+
+ScoresOf = Callable[[Part], "Scores | None"]
+"""Reads the scores of a split, when they are asked for."""
+
 
 class Known(NamedTuple):
     """A run of a source that is read as a whole."""
@@ -59,6 +74,8 @@ class Known(NamedTuple):
     notes: str = ""
     history: Callable[[], list[dict[str, float]]] = list
     """Reads the history; without one, that of a source that has none."""
+    scores: ScoresOf = lambda split: None
+    """Reads the scores; without it, the source has none."""
 
 
 class Found(NamedTuple):
@@ -101,6 +118,10 @@ class WholeSource(ABC):
     def notes(self, run_id: str) -> str:
         """Notes of a run; see `RunSource.notes`."""
         return self._run(run_id).notes
+
+    def scores(self, run_id: str, split: Part) -> Scores | None:
+        """Scores of a run; see `RunSource.scores`."""
+        return self._run(run_id).scores(split)
 
     def _run(self, run_id: str) -> Known:
         if run_id not in self.runs:

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import re
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property, partial
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from kag.errors import RecordError
+from kag.names import Part
 from kag.track.mirror import known_runs
 from kag.track.mirrored import CLIENT_KEY, Mirrored, is_by_kag, where_of
+from kag.track.reading import read_bytes
 from kag.track.record import Declared, Status
 from kag.track.source import Found, WholeSource
 from kag.track.wandb_beside import Beside, beside, objectives
+
+if TYPE_CHECKING:  # numpy takes longer to load than a list of runs
+    from kag.stats.scores import Scores
 
 _TIMEOUT = 30
 """Seconds for one request."""
@@ -77,8 +84,12 @@ class ProjectSource(WholeSource):
             with self._reporting():
                 return list(answers[wandb_id].scan_history(use_cache=False))
 
+        def scored(wandb_id: str, split: Part) -> Scores | None:
+            with self._reporting():
+                return _scores(answers[wandb_id], split)
+
         readers = [partial(_mirrored, one, others.get(one.id, Beside()), sweeps) for one in answers.values()]
-        return known_runs(readers, logged)
+        return known_runs(readers, logged, scored)
 
     @contextmanager
     def _reporting(self) -> Iterator[None]:
@@ -115,6 +126,21 @@ def _mirrored(answer: Any, others: Beside, sweeps: Mapping[str, Declared]) -> Mi
         used=others.used,
         objective=sweeps.get(answer.sweep_name),
     )
+
+
+def _scores(answer: Any, split: Part) -> Scores | None:
+    """The scores among the files of a run. A server may answer with a file of no size where there is none."""
+    from kag.track.scores_of_run import names_of, only_one, read_scores, require_size
+
+    where = where_of(answer.id)
+    there = {file.name: file for file in answer.files(names=list(names_of(split))) if file.size}
+    name = only_one(list(there), where=where)
+    if name is None:
+        return None
+    require_size(there[name].size, where=f"{where}, file {name}")
+    with tempfile.TemporaryDirectory() as folder:
+        there[name].download(root=folder, replace=True).close()
+        return read_scores(read_bytes(Path(folder, name)), name, split, where=f"{where}, file {name}")
 
 
 def _moment(text: str, wandb_id: str, what: str) -> datetime:

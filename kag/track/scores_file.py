@@ -1,0 +1,150 @@
+"""`scores/<split>.npz` as kag writes it: labels as bits, groups as lengths of runs, draws as float32."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import Field, FiniteFloat, ValidationError
+
+from kag.errors import RecordError
+from kag.names import Part
+from kag.stats.bootstrap import Resampled
+from kag.stats.metrics import Array, Floats
+from kag.stats.scores import Scores, run_lengths
+from kag.track.npz import packed_arrays
+from kag.track.reading import faults_of
+from kag.track.value import Value
+
+VERSION = 1
+"""Of the layout; another one is refused."""
+
+ABOUT = "kag_scores"
+"""Array that says what the others are, JSON as bytes; a file without it is another program's."""
+
+LONGEST = 2**24
+"""Bytes of that array."""
+
+
+class About(Value):
+    """What is no array."""
+
+    version: Literal[1] = 1
+    split: Part
+    examples: int = Field(ge=0)
+    groups: tuple[str, ...]
+    threshold: FiniteFloat | None
+    weights_digest: str
+    data_digest: str
+    examples_digest: str
+    metrics: dict[str, FiniteFloat]
+    """Value of each metric, in the order of the rows of `draws` and `left_out`."""
+
+
+def packed(scores: Scores) -> bytes:
+    """A file of the scores of one of kag's own runs: with labels, groups, digests and draws."""
+    assert scores.label_N is not None
+    assert scores.groups is not None
+    assert scores.weights_digest is not None
+    assert scores.data_digest is not None
+    draws = scores.draws
+    about = About(
+        split=scores.split,
+        examples=len(scores.value_N),
+        groups=scores.groups,
+        threshold=scores.threshold,
+        weights_digest=scores.weights_digest,
+        data_digest=scores.data_digest,
+        examples_digest=scores.examples_digest,
+        metrics={name: one.value for name, one in draws.items()},
+    )
+    group_R, length_R = run_lengths(scores.group_N)
+    return packed_arrays(
+        {
+            ABOUT: np.frombuffer(about.model_dump_json().encode(), dtype=np.uint8),
+            "logit": scores.value_N.astype(np.float32, casting="same_kind"),
+            "label": np.packbits(scores.label_N),
+            "group": group_R.astype(np.int32),
+            "length": length_R.astype(np.int32),
+            "draws": _table([one.draw_S for one in draws.values()]),
+            "left_out": _table([one.left_out_U for one in draws.values()]),
+        }
+    )
+
+
+def unpacked(arrays: dict[str, Array], *, where: str) -> Scores:
+    """The scores of a file that kag wrote.
+
+    Raises:
+        RecordError: of another version, or damaged.
+    """
+    about = _about(arrays[ABOUT], where)
+    try:
+        return _scores(about, arrays)
+    except (KeyError, ValueError, IndexError, TypeError, OverflowError) as error:
+        raise RecordError(f"is damaged: {error}", where=where, remedy=_REMEDY) from None
+
+
+_REMEDY = "`kag eval RUN --store` makes it anew once the file is moved away"
+
+
+def _about(text_B: Array, where: str) -> About:
+    try:
+        said: Any = json.loads(text_B.tobytes()) if text_B.nbytes <= LONGEST else None
+    except (ValueError, RecursionError):
+        said = None
+    if not isinstance(said, dict):
+        raise RecordError("is damaged: what it says of itself is no JSON object", where=where, remedy=_REMEDY)
+    version = said.get("version")
+    if version != VERSION:
+        raise RecordError(
+            f"has layout {version!r} of scores, this kag reads {VERSION}", where=where, remedy="update kag"
+        )
+    try:
+        return About.model_validate_json(text_B.tobytes())
+    except ValidationError as error:
+        raise RecordError(f"is damaged: {faults_of(error)}", where=where, remedy=_REMEDY) from None
+
+
+def _scores(about: About, arrays: dict[str, Array]) -> Scores:
+    examples, groups, metrics = about.examples, len(about.groups), len(about.metrics)
+    logit_N = _shaped(arrays["logit"], np.float32, (examples,))
+    bit_B = _shaped(arrays["label"], np.uint8, (-(-examples // 8),))
+    length_R = _shaped(arrays["length"], np.int32, (arrays["length"].size,))
+    group_R = _shaped(arrays["group"], np.int32, length_R.shape)
+    if (length_R < 1).any() or int(length_R.sum(dtype=np.int64)) != examples:
+        raise ValueError("its groups have other examples than its scores")
+    if not np.array_equal(np.unique(group_R), np.arange(groups)) or sorted(set(about.groups)) != list(about.groups):
+        raise ValueError("its groups are not those that it names")
+    if not np.isfinite(logit_N).all():
+        raise ValueError("it holds logits that are not finite")
+    draw_MS = _shaped(arrays["draws"], np.float32, (metrics, arrays["draws"].size // max(metrics, 1)))
+    left_out_MU = _shaped(arrays["left_out"], np.float32, (metrics, groups if metrics else 0))
+    found = Scores(
+        split=about.split,
+        value_N=logit_N,
+        label_N=np.unpackbits(bit_B, count=examples).astype(bool),
+        group_N=np.repeat(group_R, length_R).astype(np.int64),
+        groups=about.groups,
+        threshold=about.threshold,
+        weights_digest=about.weights_digest,
+        data_digest=about.data_digest,
+        kept={
+            name: Resampled(value, draw_S.astype(np.float64), left_out_U.astype(np.float64))
+            for (name, value), draw_S, left_out_U in zip(about.metrics.items(), draw_MS, left_out_MU, strict=True)
+        },
+    )
+    if found.examples_digest != about.examples_digest:
+        raise ValueError("its groups and labels are not those of its digest")
+    return found
+
+
+def _shaped(array: Array, dtype: type[np.generic], shape: tuple[int, ...]) -> Array:
+    if array.dtype != np.dtype(dtype) or array.shape != shape:
+        raise ValueError(f"an array is {array.dtype}{list(array.shape)}, not {np.dtype(dtype)}{list(shape)}")
+    return array
+
+
+def _table(values: list[Floats]) -> Array:
+    return np.array(values, dtype=np.float32) if values else np.zeros((0, 0), dtype=np.float32)

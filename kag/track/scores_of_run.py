@@ -1,0 +1,154 @@
+"""The scores of a run: which files they are, how they are read, and how they are added to a run that has none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from kag.errors import RecordError
+from kag.names import Part
+from kag.stats.scores import Scores
+from kag.text import digest
+from kag.track.atomic import storing, write_atomically
+from kag.track.folder import RunFolder
+from kag.track.hold import locked, may_be_trained
+from kag.track.reading import read_bytes
+from kag.track.record import RunRecord
+from kag.track.scores_columns import scores_from
+from kag.track.scores_file import ABOUT, packed, unpacked
+from kag.track.scores_table import READERS
+
+FOLDER = "scores"
+"""Of a run's files, in its own folder and in W&B."""
+
+LARGEST = 2**26
+"""Bytes of a file that is read."""
+
+
+def names_of(split: Part) -> tuple[str, ...]:
+    """Names that a file of scores of a split can have among the files of a run."""
+    return tuple(f"{FOLDER}/{split}.{ending}" for ending in READERS)
+
+
+def read_scores(content: bytes, name: str, split: Part, *, where: str) -> Scores:
+    """The scores in a file.
+
+    Args:
+        name: of the file; its ending says how it is read.
+        where: for errors.
+
+    Raises:
+        RecordError: it is too large, damaged, of another version, of another split, or has not the columns of scores.
+    """
+    require_size(len(content), where=where)
+    columns = READERS[name.rpartition(".")[2]](content, where=where)
+    if ABOUT not in columns:
+        return scores_from(columns, split, where=where)
+    found = unpacked(columns, where=where)
+    if found.split != split:
+        raise RecordError(f"holds the scores of {found.split}, not of {split}", where=where)
+    return found
+
+
+def require_size(size: int, *, where: str) -> None:
+    """Refuse a file that is larger than what is read.
+
+    Raises:
+        RecordError: it is.
+    """
+    if size > LARGEST:
+        raise RecordError(f"has {size} bytes; scores of at most {LARGEST} are read", where=where)
+
+
+def only_one(found: Sequence[str], *, where: str) -> str | None:
+    """The one file of scores of a split, if there is any.
+
+    Raises:
+        RecordError: there are several, and nobody says which one counts.
+    """
+    if len(found) > 1:
+        raise RecordError(f"has {' and '.join(found)}", where=where, remedy="keep one of them")
+    return found[0] if found else None
+
+
+def scores_in(folder: Path, split: Part) -> Scores | None:
+    """The scores of a split among the files of a run in a folder; None if there are none.
+
+    Raises:
+        RecordError: they cannot be read, or there are several files of them.
+    """
+    there = [name for name in names_of(split) if (folder / name).exists()]
+    name = only_one(there, where=str(folder))
+    if name is None:
+        return None
+    file = folder / name
+    if file.is_file():
+        require_size(file.stat().st_size, where=str(file))
+    return read_scores(read_bytes(file), name, split, where=str(file))
+
+
+def write_scores(folder: RunFolder, scores: Iterable[Scores]) -> None:
+    """Write the scores of a run, a file for each split; for the one that holds the run.
+
+    Raises:
+        StorageError: one cannot be written; the old one stays.
+    """
+    with storing(folder.scores):
+        folder.scores.mkdir(exist_ok=True)
+    for one in scores:
+        write_atomically(folder.path / names_of(one.split)[0], packed(one))
+
+
+def store_scores(folder: RunFolder, scores: Sequence[Scores]) -> tuple[Part, ...]:
+    """Give a run that nobody trains the scores that it has not; the splits that it had none of.
+
+    Raises:
+        RecordError: the run is under way, its record is of other weights or data, or it has other scores already.
+        StorageError: they cannot be written.
+    """
+    if may_be_trained(folder, folder.read_record()):
+        raise RecordError(f"run {folder.id} is under way", remedy="store its scores when it has ended")
+    with locked(folder):
+        record = folder.read_record()
+        for one in scores:
+            require_delivered(record, one)
+        fresh = [one for one in scores if not _has(folder, one)]
+        if fresh:
+            write_scores(folder, fresh)
+    return tuple(one.split for one in fresh)
+
+
+def require_delivered(record: RunRecord, scores: Scores) -> None:
+    """Refuse scores of other weights or data than those of the numbers in the record.
+
+    Raises:
+        RecordError: they are.
+    """
+    rows = [result for result in record.results if result.delivered and result.split == scores.split]
+    if not rows:
+        raise RecordError(f"run {record.id} has delivered nothing that was evaluated on {scores.split}")
+    known = rows[0]
+    for what, said, found in (
+        ("weights", known.weights_digest, scores.weights_digest),
+        ("data", known.data_digest, scores.data_digest),
+    ):
+        if said != found:
+            raise RecordError(
+                f"these are scores of the {what} {digest(found)}, "
+                f"but what run {record.id} has delivered was evaluated with the {what} {digest(said)}",
+                remedy="only the scores of what a run has delivered are kept with it",
+            )
+
+
+def _has(folder: RunFolder, scores: Scores) -> bool:
+    there = scores_in(folder.path, scores.split)
+    if there is None:
+        return False
+    same = ("weights_digest", "data_digest", "examples_digest")
+    if any(getattr(there, name) != getattr(scores, name) for name in same):
+        raise RecordError(
+            f"run {folder.id} has other scores of {scores.split} already",
+            where=str(folder.scores),
+            remedy="move that file away, then store them",
+        )
+    return True
