@@ -30,7 +30,7 @@ class Selected:
     value: float
     """What it scores there: too much, since it was chosen for it."""
     corrected: float
-    """What a best chosen so scores on units that had no part in the choice; NaN where no resample leaves any."""
+    """What a best chosen so would score had its units had no part in the choice; NaN where no resample leaves any."""
 
 
 def bbc_cv(
@@ -45,7 +45,8 @@ def bbc_cv(
     """Bootstrap bias correction of the best candidate (Tsamardinos et al. 2018, doi 10.1007/s10994-018-5714-4).
 
     In each resample the best is chosen on the units that were drawn and scored on those that were not; the mean of
-    these scores is the corrected value.
+    these scores is the corrected value. Unlike the paper's, it is less by what the chosen candidates score more on so
+    few units without any choice: pooled AUPRC of 13 proteins lies 0.01 above that of the 36 that they are of.
 
     Args:
         logit_TN: those of each candidate on val, by networks that have not trained on it; they are read once.
@@ -60,15 +61,26 @@ def bbc_cv(
     drawn_US = resample(len(key_U), samples, seed)
     weight_UC = np.hstack([drawn_US, drawn_US == 0, np.ones((len(key_U), 1))])
     value_TC = np.array([weighted_metrics(logit_N, label_N, unit_N, weight_UC)[metric] for logit_N in logit_TN])
-    if not len(value_TC) or np.isnan(value_TC[:, -1]).any():
-        raise DataError("there is nothing to choose from" if not len(value_TC) else f"{metric} is undefined here")
-    best = int(np.argmax(value_TC[:, -1]))
-    chosen_S = np.argmax(value_TC[:, :samples], axis=0)
+    if not len(value_TC):
+        raise DataError("there is nothing to choose from")
+    all_T = value_TC[:, -1]
+    if np.isnan(all_T).any():
+        raise DataError(f"{metric} is undefined on these labels")
     # Labels alone say where a ranking is undefined, so a resample is lost to all candidates or to none.
-    score_S = np.where(np.isnan(value_TC[0, :samples]), np.nan, value_TC[chosen_S, np.arange(samples, 2 * samples)])
-    known_S = score_S[~np.isnan(score_S)]
-    corrected = float(known_S.mean()) if len(known_S) else float("nan")
-    return Selected(best, float(value_TC[best, -1]), corrected)
+    known_S = ~np.isnan(value_TC[0, :samples] + value_TC[0, samples:-1])
+    inside_TS, outside_TS = value_TC[:, :samples][:, known_S], value_TC[:, samples:-1][:, known_S]
+    best = int(np.argmax(all_T))
+    return Selected(best, float(all_T[best]), _out_of_the_bag(inside_TS, outside_TS, all_T))
+
+
+def _out_of_the_bag(inside_TS: Floats, outside_TS: Floats, all_T: Floats) -> float:
+    """Mean score of the best inside on the units outside, less what these scores are above those on all units."""
+    if inside_TS.shape[1] == 0:
+        return float("nan")
+    chosen_S = np.argmax(inside_TS, axis=0)
+    score_S = np.take_along_axis(outside_TS, chosen_S[None], axis=0)[0]
+    on_few_T = outside_TS.mean(axis=1) - all_T
+    return float(score_S.mean() - on_few_T[chosen_S].mean())
 
 
 def tied_with_best(resampled: Sequence[Resampled]) -> int:

@@ -62,7 +62,7 @@ class Population:
         """The one of `population.json`."""
         return cls(**{name: np.array(values) for name, values in json.loads(FILE.read_text()).items()})
 
-    def draw(self, generator: np.random.Generator, proteins: int, shift_M: Sequence[float]) -> Sample:
+    def draw(self, generator: np.random.Generator, proteins: int, shift_M: Sequence[float] | Floats) -> Sample:
         """New proteins, scored by models whose positives are moved by the given logits, and which else are alike."""
         size_P2 = self.size_P2[generator.integers(len(self.size_P2), size=proteins)]
         protein_N = np.repeat(np.arange(proteins), size_P2[:, 0])
@@ -77,38 +77,41 @@ class Population:
             effect_PE = common_PE + generator.multivariate_normal(none_E, self.own_EE, proteins)
             own_N = generator.standard_normal(len(label_N))
             normal_N = np.sqrt(agreement_N) * point_N + np.sqrt(1.0 - agreement_N) * own_N
-            negative_N, positive_N = (np.interp(normal_N, NORMAL_Q, shape_Q) for shape_Q in self.shape_2Q)
-            negative_N = effect_PE[protein_N, 0] + np.exp(effect_PE[protein_N, 2]) * negative_N
-            positive_N = effect_PE[protein_N, 1] + shift + positive_N
-            logit_MN[model] = np.where(label_N == 1, positive_N, negative_N)
+            for inside_N, mean_P, spread_P, shape_Q in zip(
+                (label_N == 0, label_N == 1),
+                (effect_PE[:, 0], effect_PE[:, 1] + shift),
+                (np.exp(effect_PE[:, 2]), np.ones(proteins)),
+                self.shape_2Q,
+                strict=True,
+            ):
+                own_P = protein_N[inside_N]
+                rest_N = np.interp(normal_N[inside_N], NORMAL_Q, shape_Q)
+                logit_MN[model, inside_N] = mean_P[own_P] + spread_P[own_P] * rest_N
         return Sample(logit_MN, label_N, protein_N)
 
 
 def fitted(logit_MN: Floats, label_N: Array, protein_N: Array) -> Population:
     """By moments, from two models; neither of them is told apart from the other."""
-    key_P = np.unique(protein_N)
-    size_P2 = np.array([(np.sum(own_N), np.sum(label_N[own_N])) for own_N in (protein_N == key for key in key_P)])
-    kept_P = (size_P2[:, 1] > 1) & (size_P2[:, 0] - size_P2[:, 1] > 1)
-    effect_MPE, rest_MN = np.empty((2, len(key_P), len(EFFECTS))), np.empty_like(logit_MN)
-    noise_MM = np.zeros((2, 2))
-    for place, key in enumerate(key_P):
-        negative_N, positive_N = ((protein_N == key) & (label_N == label) for label in (0, 1))
-        if kept_P[place]:
-            effect_MPE[:, place, 0] = logit_MN[:, negative_N].mean(axis=1)
-            effect_MPE[:, place, 1] = logit_MN[:, positive_N].mean(axis=1)
-            effect_MPE[:, place, 2] = np.log(logit_MN[:, negative_N].std(axis=1))
-            rest_MN[:, negative_N] = logit_MN[:, negative_N] - effect_MPE[:, place, 0, None]
-            rest_MN[:, negative_N] /= np.exp(effect_MPE[:, place, 2, None])
-            rest_MN[:, positive_N] = logit_MN[:, positive_N] - effect_MPE[:, place, 1, None]
-            noise_MM += np.cov(rest_MN[:, positive_N]) / positive_N.sum()
-    noise_MM /= kept_P.sum()
-    inside_N = kept_P[np.searchsorted(key_P, protein_N)]
-    rest_2MX = [rest_MN[:, inside_N & (label_N == label)] for label in (0, 1)]
+    rows_P = np.split(np.argsort(protein_N, kind="stable"), np.cumsum(np.unique(protein_N, return_counts=True)[1])[:-1])
+    size_P2 = np.array([(len(rows), label_N[rows].sum()) for rows in rows_P])
+    effects, noises = [], []
+    rests: tuple[list[Floats], list[Floats]] = ([], [])
+    for rows, (points, positives) in zip(rows_P, size_P2, strict=True):
+        if 1 < positives < points - 1:
+            negative_MX, positive_MX = (logit_MN[:, rows[label_N[rows] == label]] for label in (0, 1))
+            spread_M = negative_MX.std(axis=1)
+            means = negative_MX.mean(axis=1), positive_MX.mean(axis=1)
+            effects.append(np.stack([*means, np.log(spread_M)], axis=1))
+            rests[0].append((negative_MX - means[0][:, None]) / spread_M[:, None])
+            rests[1].append(positive_MX - means[1][:, None])
+            noises.append(np.cov(positive_MX) / positives)
+    effect_MPE = np.stack(effects, axis=1)
     level_Q = [NormalDist().cdf(value) for value in NORMAL_Q]
-    shared_EE, own_EE = _parts(effect_MPE[:, kept_P], noise_MM)
+    shared_EE, own_EE = _parts(effect_MPE, np.mean(noises, axis=0))
+    rest_2MX = [np.concatenate(rest, axis=1) for rest in rests]
     return Population(
         size_P2=size_P2,
-        effect_E=effect_MPE[:, kept_P].mean(axis=(0, 1)),
+        effect_E=effect_MPE.mean(axis=(0, 1)),
         shared_EE=shared_EE,
         own_EE=own_EE,
         shape_2Q=np.array([np.quantile(rest_MX, level_Q) for rest_MX in rest_2MX]),
