@@ -6,15 +6,24 @@ import os
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
+import wandb
 from typer.testing import CliRunner
 
 from kag.cli.main import app
+from kag.server.embedded import embedded_server
+from kag.stats.scores import Scores
+from kag.track.record import RunRecord
+from kag.track.source import RunSource, open_source
 from kag.view import metric_names
+from tests.e2e.test_programs import PROGRAMS
 from tests.e2e.tracking import PATIENCE
+from tests.e2e.wandb_versions import NotFetched, packages_of
 from tests.pages import ANY_PROGRAM, blocks
+from tests.track.made_scores import same_scores
 
 _HIDDEN = re.compile(r" <!--.*?-->|\d{4}-\d\d-\d\d – |\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d_")
 """Marks, and the times at which somebody ran it."""
@@ -22,7 +31,7 @@ _HIDDEN = re.compile(r" <!--.*?-->|\d{4}-\d\d-\d\d – |\d{4}-\d\d-\d\d_\d\d-\d\
 
 @pytest.mark.slow(15)
 def test_the_script_has_the_log_that_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (script,) = (block.text for block in blocks(ANY_PROGRAM, "python"))
+    script = next(block.text for block in blocks(ANY_PROGRAM, "python"))
     (tmp_path / "lines.py").write_text(script)
     kept = {name: value for name, value in os.environ.items() if not name.startswith("WANDB")}
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
@@ -35,6 +44,47 @@ def test_the_script_has_the_log_that_is_shown(tmp_path: Path, monkeypatch: pytes
         assert done.exit_code == 0, done.output
     written = (tmp_path / "LOG.md").read_text().partition(" -->\n\n")[2].partition("\n\n<!-- kag:changelog:end")[0]
     assert _HIDDEN.sub("", written) in ANY_PROGRAM.read_text()
+
+
+@pytest.mark.slow(10)
+def test_the_scores_that_the_example_keeps_are_read_from_the_server_and_from_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    try:
+        packages = packages_of(PROGRAMS / "requirements.txt")
+    except NotFetched as reason:
+        pytest.skip(str(reason))
+    _, *example = (block.text for block in blocks(ANY_PROGRAM, "python"))
+    (tmp_path / "cells.py").write_text("\n\n".join(example))
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("WANDB")}
+    with embedded_server(tmp_path / "server", now=time.time()) as server:
+        found = server.environment(kept)
+        env = kept | PATIENCE | found | {"WANDB_SILENT": "true", "HOME": str(tmp_path), "PYTHONPATH": str(packages)}
+        words = [sys.executable, "cells.py"]
+        done = subprocess.run(words, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=300)
+        assert done.returncode == 0, done.stdout + done.stderr
+        with monkeypatch.context() as patch:
+            for name, value in found.items():
+                patch.setenv(name, value)
+            wandb.teardown()
+            asked = scores_by_run(open_source("wandb:kag/cells"))
+            wandb.teardown()
+    on_disk = scores_by_run(open_source(f"offline:{tmp_path / 'wandb'}"))
+    assert asked.keys() == on_disk.keys() == {"c-0.01", "c-1.0"}
+    for name, (record, scores) in asked.items():
+        assert same_scores(scores, on_disk[name][1])
+        assert scores.draws["accuracy"].value == pytest.approx(record.metrics["val/accuracy"])
+        assert scores.threshold == 0.5
+    weak, strong = (scores for _, scores in asked.values())
+    assert weak.examples_digest == strong.examples_digest
+    assert weak.draws["auprc"].value != strong.draws["auprc"].value, "each run keeps its own"
+
+
+def scores_by_run(source: RunSource) -> dict[str, tuple[RunRecord, Scores]]:
+    """Name -> record and scores on val, of every run."""
+    found = {record.name: (record, source.scores(record.id, "val")) for record in source.records()}
+    assert all(source.scores(record.id, "test") is None for record, _ in found.values())
+    return {name: (record, scores) for name, (record, scores) in found.items() if scores is not None}
 
 
 def test_every_name_that_the_page_has_for_an_example_tells_its_goal() -> None:

@@ -28,6 +28,9 @@ def evaluate(
         Path | None, typer.Option(help="Another data file than the one in the spec, such as an external benchmark.")
     ] = None,
     runs: Annotated[Path, typer.Option(help="Folder of the run folders.")] = Path("runs"),
+    store: Annotated[
+        bool, typer.Option("--store", help="Keep the scores with the run, if it has none; val and test by default.")
+    ] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace a file that this command did not write.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -44,6 +47,8 @@ def evaluate(
 
       kag eval oct17 --data coach420.h5
 
+      kag eval oct17 --store   # a run of an older kag gets the scores that a comparison needs
+
       kag eval runs/2025-10-21_12-48-11_oct17/checkpoints/best.ckpt --split test --json
     """
     splits = known_parts(split or [])
@@ -56,6 +61,9 @@ def evaluate(
     from kag.weights.given import folder_of, weights_file
 
     console, file = Terminal(stderr=as_json), weights_file(weights, runs)
+    if store:
+        splits = splits or ["val", "test"]
+        require_of_run(folder_of(file), weights, data)
     output = Output(out, PREDICTIONS, force) if out else None
     with scoring_progress(console) as progress:
         found = evaluate_file(file, splits, data=data, out=output, progress=progress, say=console.say)
@@ -68,8 +76,51 @@ def evaluate(
     if found.external:
         console.say(f"at the threshold {number(found.threshold)} (logit), which the run's own val chose")
         keep(folder_of(file), found, console)
+    if store:
+        keep_scores(folder_of(file), found, console)
     if out is not None and not as_json:
         console.say(f"wrote {out}")
+
+
+def require_of_run(folder: RunFolder | None, weights: str, data: Path | None) -> None:
+    """Refuse to keep scores that no run has delivered, before they are made.
+
+    Raises:
+        CheckpointError: the weights lie in no run.
+        DataError: other data are to be scored.
+    """
+    from kag.errors import CheckpointError, DataError
+
+    if folder is None:
+        raise CheckpointError("lies in no run that could keep scores", where=weights, remedy="name a run")
+    if data is not None:
+        raise DataError(
+            "a run keeps its scores of the data that it was trained on",
+            where=f"--data {data}",
+            remedy="leave --store out; the numbers on other data are kept anyway",
+        )
+
+
+def keep_scores(folder: RunFolder | None, found: Evaluated, console: Terminal) -> None:
+    """Keep the scores with the run, and in its mirror.
+
+    Raises:
+        RecordError: the run is under way, has delivered other weights, or has other scores.
+    """
+    from kag.cli.made import warner
+    from kag.spec import load_spec
+    from kag.track.scores_of_run import store_scores
+    from kag.track.wandb_run import mirror_record
+
+    assert folder is not None
+    stored = store_scores(folder, found.scores)
+    if not stored:
+        console.say(f"run {folder.id} has these scores already")
+        return
+    console.say(f"run {folder.id} keeps its scores of {' and '.join(stored)}")
+    record = folder.read_record()
+    if record.wandb_id is not None:
+        mirror_record(folder, record, load_spec(folder.spec_file).track, warner(console))
 
 
 def keep(folder: RunFolder | None, found: Evaluated, console: Terminal) -> None:

@@ -57,6 +57,9 @@ def _kind(columns: Mapping[str, Array], where: str) -> tuple[str, NDArray[np.boo
 
 
 def _labels(label_N: Array, where: str) -> NDArray[np.bool_]:
+    if label_N.dtype.kind == "U":
+        lower_N = np.char.lower(label_N)
+        label_N = np.select([lower_N == "true", lower_N == "false"], ["1", "0"], label_N)
     number_N = _finite(label_N, "label", where)
     if not np.isin(number_N, (0, 1)).all():
         raise RecordError(

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from kag.errors import RecordError
-from kag.names import Part
+from kag.names import ALL, SPLITS, Part
 from kag.stats.scores import Scores
 from kag.text import digest
 from kag.track.atomic import storing, write_atomically
@@ -28,6 +28,12 @@ LARGEST = 2**26
 def names_of(split: Part) -> tuple[str, ...]:
     """Names that a file of scores of a split can have among the files of a run."""
     return tuple(f"{FOLDER}/{split}.{ending}" for ending in READERS)
+
+
+def files_of(folder: Path) -> tuple[Path, ...]:
+    """The files of scores among the files of a run in a folder."""
+    named = (folder / name for split in (*SPLITS, ALL) for name in names_of(split))
+    return tuple(file for file in named if file.is_file())
 
 
 def read_scores(content: bytes, name: str, split: Part, *, where: str) -> Scores:

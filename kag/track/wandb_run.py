@@ -5,6 +5,7 @@ The run folder is the truth. What cannot be reached or started is told, and the 
 
 from __future__ import annotations
 
+import glob
 import netrc
 import os
 import secrets
@@ -125,8 +126,8 @@ def begin(
         return None
 
 
-def end(run: Run, record: RunRecord) -> None:
-    """Log the delivered results, the objective in the very last row, and the record; then finish.
+def end(run: Run, folder: RunFolder, record: RunRecord) -> None:
+    """Log the delivered results, the objective in the very last row, the scores and the record; then finish.
 
     The exit code is 0 if the run delivered weights, `EXIT_INTERRUPTED` if a signal ended it (a sweep then runs its
     point again), else 1. Raises what `lost` names.
@@ -134,10 +135,14 @@ def end(run: Run, record: RunRecord) -> None:
     row = final_row(record)
     if row:
         run.log(row)
-    _close(run, record)
+    _close(run, folder, record)
 
 
-def _close(run: Run, record: RunRecord) -> None:
+def _close(run: Run, folder: RunFolder, record: RunRecord) -> None:
+    from kag.track.scores_of_run import files_of
+
+    for file in files_of(folder.path.absolute()):
+        run.save(glob.escape(str(file)), base_path=str(folder.path.absolute()), policy="now")
     run.summary[END_KEY] = record.model_dump_json()
     run.finish(exit_code=0 if record.status.done else EXIT_INTERRUPTED if record.status is Status.KILLED else 1)
 
@@ -161,12 +166,12 @@ def mirror_finished(folder: RunFolder, record: RunRecord, track: TrackSpec, warn
         return record
     record = record.model_copy(update={"wandb_id": str(run.id)})
     folder.write_record(record)
-    _unless_lost(lambda: end(run, record), warn)
+    _unless_lost(lambda: end(run, folder, record), warn)
     return record
 
 
 def mirror_record(folder: RunFolder, record: RunRecord, track: TrackSpec, warn: Callable[[str], None]) -> None:
-    """Bring the mirror of a run that has ended up to date, after something was added to its record.
+    """Bring the mirror of a run that has ended up to date, after something was added to its record or its scores.
 
     Args:
         folder: the run's.
@@ -176,7 +181,7 @@ def mirror_record(folder: RunFolder, record: RunRecord, track: TrackSpec, warn: 
     """
     run = begin(folder, record, track, warn, wandb_id=record.wandb_id)
     if run is not None:
-        _unless_lost(lambda: _close(run, record), warn)
+        _unless_lost(lambda: _close(run, folder, record), warn)
 
 
 def _unless_lost(act: Callable[[], None], warn: Callable[[str], None]) -> None:

@@ -59,7 +59,8 @@ class Outcome:
     ) -> None:
         if error is not None:
             self._ended_by(error)
-        self._tracker.close(self.record)
+        if self.folder:
+            self._tracker.close(self.folder, self.record)
 
     def _remedy(self, error: BaseException) -> str:
         """How to go on, where that can end otherwise."""

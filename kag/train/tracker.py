@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
+from kag.track.folder import RunFolder
 from kag.track.record import RunRecord
 from kag.track.wandb_run import end, first_line, lost
 
@@ -30,9 +31,9 @@ class Tracker:
         """Mirror the row of an epoch; `epoch` is the axis of every other key."""
         self._guarded(lambda run: run.log(dict(row)))
 
-    def close(self, record: RunRecord) -> None:
-        """Mirror the end: objective last, exit code 1 unless the run delivered weights; then finish."""
-        self._guarded(lambda run: end(run, record))
+    def close(self, folder: RunFolder, record: RunRecord) -> None:
+        """Mirror the end: scores, objective last, exit code 1 unless the run delivered weights; then finish."""
+        self._guarded(lambda run: end(run, folder, record))
 
     def _guarded(self, act: Callable[[Run], None]) -> None:
         if self._run is not None:

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from kag.data.batches import training_batches
+from kag.data.batches import evaluation_batches, training_batches
 from kag.data.sites import Sites
 from kag.data.tables import SiteTables
 from kag.errors import CheckpointError
 from kag.model.network import Network
 from kag.names import Split
 from kag.stats.measure import Evaluation
+from kag.stats.scores import Scores
 from kag.text import digest
 from kag.weights.average import normalised_by_batch, recompute_normalisation
 from kag.weights.checkpoint import State, StoredWeights, build_network, load_state, snapshot, stored
 from kag.weights.digest import weights_digest
-from kag.weights.evaluate import evaluate
+from kag.weights.evaluate import evaluate, measured, score, scores_of
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,13 @@ class Tried:
     def recomputed_is_better(self) -> bool:
         """Whether the recomputed variant is the one to deliver."""
         return self.best is not self.plain
+
+
+class Scored(NamedTuple):
+    """What weights score on a split."""
+
+    evaluation: Evaluation
+    scores: Scores
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,6 +124,18 @@ class Bench:
         """
         load_state(self.network, state)
         return evaluate(self.network, self.sites, self.tables, split, threshold=threshold, samples=samples)
+
+    def scored(self, weights: StoredWeights, split: Split, *, threshold: float | None = None) -> Scored:
+        """Metrics of weights with their intervals, and the scores that they were measured on.
+
+        Raises:
+            CheckpointError: the weights do not fit the network.
+            Diverged: they score no finite number.
+        """
+        load_state(self.network, weights.network)
+        predictions = score(self.network, self.tables, evaluation_batches(self.sites, split))
+        evaluation = measured(predictions, self.sites, split, threshold=threshold)
+        return Scored(evaluation, scores_of(predictions, self.sites, evaluation, weights.weights_digest))
 
     def tried(self, state: Mapping[str, Tensor]) -> Tried:
         """What a state scores on val, plain and recomputed.

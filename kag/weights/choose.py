@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 from kag import names
 from kag.names import Kind
-from kag.stats.bootstrap import SAMPLES
+from kag.stats.scores import Scores
 from kag.track.folder import RunFolder
 from kag.track.record import Checkpoint
 from kag.track.result import Result
+from kag.track.scores_of_run import write_scores
 from kag.weights.bench import Bench
 from kag.weights.checkpoint import StoredWeights, save_weights
 from kag.weights.evaluate import results
@@ -26,6 +27,8 @@ class Delivery:
     """By checkpoint: `best` is the first candidate, further ones are named by their kind, `delivered` is the chosen.
 
     `start_from` and `kag eval` look for the first and the last by themselves."""
+    scores: tuple[Scores, ...]
+    """Of the chosen, on val and on test."""
 
     @property
     def checkpoints(self) -> dict[str, Checkpoint]:
@@ -36,13 +39,14 @@ class Delivery:
         }
 
     def save(self, folder: RunFolder) -> None:
-        """Write the checkpoints.
+        """Write the checkpoints and the scores.
 
         Raises:
             StorageError: one cannot be written.
         """
         for name, each in self.weights.items():
             save_weights(folder.checkpoints / f"{name}.ckpt", each)
+        write_scores(folder, self.scores)
 
 
 def choose(candidates: Mapping[Kind, StoredWeights], bench: Bench, *, selected_on: str = names.OBJECTIVE) -> Delivery:
@@ -56,15 +60,14 @@ def choose(candidates: Mapping[Kind, StoredWeights], bench: Bench, *, selected_o
         CheckpointError: they do not fit the bench.
         Diverged: one scores no finite number.
     """
-    on_val = {kind: bench.evaluate(each.network, samples=SAMPLES) for kind, each in candidates.items()}
-    chosen = max(candidates, key=lambda kind: on_val[kind].auprc)
-    threshold = on_val[chosen].threshold
-    on_test = bench.evaluate(candidates[chosen].network, "test", threshold=threshold, samples=SAMPLES)
+    on_val = {kind: bench.scored(each, "val") for kind, each in candidates.items()}
+    chosen = max(candidates, key=lambda kind: on_val[kind].evaluation.auprc)
+    on_test = bench.scored(candidates[chosen], "test", threshold=on_val[chosen].evaluation.threshold)
     rows = tuple(
         row
-        for kind, evaluation in (*on_val.items(), (chosen, on_test))
+        for kind, scored in (*on_val.items(), (chosen, on_test))
         for row in results(
-            evaluation,
+            scored.evaluation,
             weights=kind,
             weights_digest=candidates[kind].weights_digest,
             data_digest=candidates[kind].data.data_digest,
@@ -75,4 +78,5 @@ def choose(candidates: Mapping[Kind, StoredWeights], bench: Bench, *, selected_o
     )
     first, *others = candidates
     named = {"best": candidates[first]} | {kind: candidates[kind] for kind in others}
-    return Delivery(rows, named | {"delivered": candidates[chosen]})
+    kept = (on_val[chosen].scores, on_test.scores)
+    return Delivery(rows, named | {"delivered": candidates[chosen]}, kept)

@@ -19,6 +19,7 @@ from kag.model.network import Network
 from kag.names import Kind, Part, Split
 from kag.stats import bootstrap
 from kag.stats.measure import Evaluation, measure
+from kag.stats.scores import Scores, grouped
 from kag.track.result import Result
 
 Progress = Callable[[int, int], None]
@@ -107,6 +108,26 @@ def measured(
         raise DataError(f"{missing} of {len(expected_N)} points of {split} have no prediction", where=str(sites.path))
     label_N, protein_N = sites.label_N[found.index_N], sites.protein_N[found.index_N]
     return measure(split, found.logit_N, label_N, protein_N, threshold=threshold, samples=samples)
+
+
+def scores_of(predictions: Predictions, sites: Sites, evaluation: Evaluation, weights_digest: str) -> Scores:
+    """The scores behind an evaluation, with its draws, to be kept.
+
+    Args:
+        predictions: those that were measured; points of other splits are left out.
+    """
+    within = predictions.within(sites.index(evaluation.split))
+    group_N, groups = grouped(np.array(sites.proteins)[sites.protein_N[within.index_N]])
+    return Scores(
+        split=evaluation.split,
+        value_N=within.logit_N,
+        label_N=sites.label_N[within.index_N] != 0,
+        group_N=group_N,
+        groups=groups,
+        threshold=evaluation.threshold,
+        weights_digest=weights_digest,
+        data_digest=sites.digest,
+    ).keeping(evaluation.draws)
 
 
 def evaluate(

@@ -17,9 +17,10 @@ from kag.data.sites import Purpose, Sites
 from kag.data.whereabouts import Say
 from kag.names import ALL, SPLITS, Part
 from kag.stats.metrics import check_scores
+from kag.stats.scores import Scores
 from kag.track.output import Kind, Output, output_path
 from kag.track.result import ExternalEvaluation, Result
-from kag.weights.evaluate import Predictions, Progress, measured, results
+from kag.weights.evaluate import Predictions, Progress, measured, results, scores_of
 from kag.weights.scorer import Scorer
 
 FORMAT = "kag-predictions"
@@ -31,6 +32,8 @@ class Evaluated:
     """What the weights of a file score on data."""
 
     results: tuple[Result, ...]
+    scores: tuple[Scores, ...]
+    """What the results rest on, for each split."""
     data: Path
     data_digest: str
     external: bool
@@ -115,11 +118,12 @@ def evaluate_file(
         within = predictions.within(np.concatenate([sites.index(split) for split in wanted]))
         write_predictions(out.path, sites, within, weights_digest=weights.weights_digest, threshold=threshold)
     known = max(scorer.recorded, key=lambda result: result.delivered, default=None)
+    evaluations = [measured(predictions, sites, split, threshold=threshold) for split in wanted]
     rows = (
         row
-        for split in wanted
+        for evaluation in evaluations
         for row in results(
-            measured(predictions, sites, split, threshold=threshold),
+            evaluation,
             weights_digest=weights.weights_digest,
             data_digest=sites.digest,
             epoch=weights.epoch,
@@ -128,7 +132,8 @@ def evaluate_file(
             delivered=known is not None and known.delivered and scorer.own,
         )
     )
-    return Evaluated(tuple(rows), sites.path, sites.digest, not scorer.own, threshold, scorer.unchecked)
+    scores = tuple(scores_of(predictions, sites, one, weights.weights_digest) for one in evaluations)
+    return Evaluated(tuple(rows), scores, sites.path, sites.digest, not scorer.own, threshold, scorer.unchecked)
 
 
 def predict_file(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +13,14 @@ import numpy as np
 import pytest
 
 from kag.data.read import read_sites
+from kag.errors import RecordError
 from kag.stats import metrics
 from kag.track.folder import RunFolder
+from kag.track.hold import locked
+from kag.track.record import Status
+from kag.track.scores_of_run import scores_in, store_scores, write_scores
 from tests.delivered import delivered
+from tests.track.made_scores import same_scores
 
 
 @pytest.fixture
@@ -77,6 +84,79 @@ def test_test_alone_keeps_the_threshold_of_val(kag: Any, folder: RunFolder) -> N
     alone = by_key(kag("eval", "small", "--split", "test", "--json").out)
     assert {split for split, _ in alone} == {"test"}
     assert alone["test", "iou"]["value"] == delivered(folder.read_record(), "test", "iou").value
+
+
+@pytest.fixture
+def own(folder: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunFolder:
+    """A copy of the run, to change."""
+    shutil.copytree(folder.path.parent, tmp_path / "runs")
+    monkeypatch.chdir(tmp_path)
+    return RunFolder(tmp_path / "runs" / folder.id)
+
+
+def test_a_run_of_an_older_kag_gets_its_scores(kag: Any, folder: RunFolder, own: RunFolder) -> None:
+    shutil.rmtree(own.scores)
+    done = kag("eval", "small", "--store")
+    assert done.code == 0, done.error
+    assert f"run {own.id} keeps its scores of val and test" in done.out
+    for split in ("val", "test"):
+        assert same_scores(scores_in(own.path, split), scores_in(folder.path, split))
+    before = {path: path.stat().st_mtime_ns for path in own.scores.iterdir()}
+    (own.scores / "test.npz").unlink()
+    assert f"run {own.id} keeps its scores of test" in kag("eval", "small", "--store").out
+    again = kag("eval", "small", "--store", "--split", "val", "--json")
+    assert json.loads(again.out)
+    assert f"run {own.id} has these scores already" in again.error
+    assert (own.scores / "val.npz").stat().st_mtime_ns == before[own.scores / "val.npz"]
+
+
+def test_scores_of_something_else_are_neither_kept_nor_replaced(kag: Any, own: RunFolder, tmp_path: Path) -> None:
+    delivered = own.read_record().checkpoints["delivered"].weights_digest
+    other = next(name for name, one in own.read_record().checkpoints.items() if one.weights_digest != delivered)
+    val = scores_in(own.path, "val")
+    assert val is not None
+    kept = (own.scores / "val.npz").read_bytes()
+    refused = kag("eval", f"small:{other}", "--store")
+    assert (refused.code, refused.error.count("error:")) == (2, 1)
+    assert f"what run {own.id} has delivered was evaluated with the weights {delivered[:12]}" in refused.error
+    write_scores(own, [replace(val, data_digest="0" * 64)])
+    changed = (own.scores / "val.npz").read_bytes()
+    refused = kag("eval", "small", "--store")
+    assert refused.code == 2
+    assert "has other scores of val already" in refused.error
+    assert (own.scores / "val.npz").read_bytes() == changed != kept
+    (own.scores / "val.npz").write_bytes(b"PK")
+    refused = kag("eval", "small", "--store")
+    assert refused.code == 2
+    assert "val.npz: is no npz file" in refused.error
+    assert (own.scores / "val.npz").read_bytes() == b"PK"
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["eval", "copy.ckpt", "--store"], "copy.ckpt: lies in no run"),
+        (["eval", "small", "--store", "--data", "other.h5"], "scores of the data that it was trained on"),
+        (["eval", "small", "--store", "--split", "train"], "delivered nothing that was evaluated on train"),
+    ],
+)
+def test_only_what_a_run_has_delivered_is_kept_with_it(kag: Any, own: RunFolder, words: list[str], says: str) -> None:
+    Path("copy.ckpt").write_bytes(own.best.read_bytes())
+    done = kag(*words)
+    assert done.code == 2
+    assert says in done.error
+    assert sorted(path.name for path in own.scores.iterdir()) == ["test.npz", "val.npz"]
+
+
+def test_a_run_under_way_keeps_no_scores(own: RunFolder) -> None:
+    val = scores_in(own.path, "val")
+    assert val is not None
+    with locked(own), pytest.raises(RecordError, match="being trained by another process"):
+        store_scores(own, [val])
+    running = own.read_record().model_copy(update={"status": Status.RUNNING})
+    own.write_record(running.model_copy(update={"environment": {"hostname": "elsewhere"}}))
+    with pytest.raises(RecordError, match="under way"):
+        store_scores(own, [val])
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ from kag.train.console import RunConsole
 from kag.train.fit import fit
 from kag.view.words import find_run
 from kag.weights import bench as bench_module
+from kag.weights import evaluate as evaluate_module
 from kag.weights.average import RunSums
 from kag.weights.checkpoint import read_checkpoint
 from kag.weights.given import bench_for, given_weights
@@ -157,13 +158,14 @@ def test_test_is_evaluated_once_whatever_was_tried(
     tuned: RunRecord, replayed: RunRecord, runs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scored: list[str] = []
-    evaluate = bench_module.evaluate
+    batches = evaluate_module.evaluation_batches
 
-    def counted(network: Any, sites: Any, tables: Any, split: Any, **options: Any) -> Any:
+    def batched(sites: Any, split: Any) -> Any:
         scored.append(split)
-        return evaluate(network, sites, tables, split, **options)
+        return batches(sites, split)
 
-    monkeypatch.setattr(bench_module, "evaluate", counted)
+    for module in (bench_module, evaluate_module):
+        monkeypatch.setattr(module, "evaluation_batches", batched)
     kag_json("blend", tuned.id, replayed.id, "--greedy", "--name", "soup", "--runs", runs)
     assert scored.count("test") == 1
     assert scored.count("val") == 7, "two parents and a soup, each plain and recomputed, and the delivered one"

@@ -13,23 +13,27 @@ import re
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import pytest
 
 from kag.errors import RecordError
+from kag.names import ALL, SPLITS, Part
 from kag.spec.flat import flat
 from kag.spec.run import RunSpec
+from kag.stats.scores import Scores
 from kag.track.folder import RunFolder
 from kag.track.record import Failure, RunRecord, Source, Status
 from kag.track.result import Result
+from kag.track.scores_file import packed
 from kag.track.source import RunSource, open_source
 from kag.track.stated import Stated
 from kag.view.words import find_run
+from tests.track.made_scores import made_scores, same_scores
 
 START = datetime(2025, 10, 17, 12, 48, 11, 250000, tzinfo=UTC)
 
@@ -101,6 +105,35 @@ RUNS = [
 ]
 
 
+KEPT: dict[tuple[str, Part], Scores] = {
+    ("baseline", "val"): made_scores("val"),
+    ("baseline", "test"): made_scores("test", seed=1),
+    ("blend", "val"): made_scores("val", seed=2),
+}
+"""Scores of the runs that have any; those of a run that has lost its end are its own all the same."""
+
+BROKEN = {("penalty", "test"): b"PK no more"}
+"""Files that cannot be read."""
+
+FILES = {key: packed(scores) for key, scores in KEPT.items()} | BROKEN
+
+
+def lay(folder: Path, name: str) -> None:
+    """Put the files of scores of a run into a folder of its files."""
+    for (run, split), content in FILES.items():
+        if run == name:
+            (folder / "scores").mkdir(exist_ok=True, parents=True)
+            (folder / "scores" / f"{split}.npz").write_bytes(content)
+
+
+class WithScores:
+    """Of sources that have a place for scores."""
+
+    @pytest.fixture
+    def kept(self) -> Mapping[tuple[str, Part], Scores]:
+        return KEPT
+
+
 class SourceContract:
     """Tests that every source passes."""
 
@@ -129,6 +162,24 @@ class SourceContract:
     def test_notes_are_what_was_written(self, source: RunSource, expected: list[Run]) -> None:
         assert [source.notes(run.record.id) for run in expected] == [run.notes for run in expected]
 
+    @pytest.fixture
+    def kept(self) -> Mapping[tuple[str, Part], Scores]:
+        """What was kept of scores, by run and split; the default is of a source that has no place for them."""
+        return {}
+
+    def test_scores_are_what_was_written(
+        self, source: RunSource, expected: list[Run], kept: Mapping[tuple[str, Part], Scores]
+    ) -> None:
+        splits: tuple[Part, ...] = (*SPLITS, ALL)
+        for name, split in [(run.record.name, split) for run in expected for split in splits]:
+            run_id = next(run.record.id for run in expected if run.record.name == name)
+            if (name, split) in BROKEN and kept:
+                with pytest.raises(RecordError, match="no npz file"):
+                    source.scores(run_id, split)
+            else:
+                found, wanted = source.scores(run_id, split), kept.get((name, split))
+                assert found is wanted is None or same_scores(found, wanted), (name, split)
+
     def test_reading_again_gives_the_same(self, source: RunSource) -> None:
         assert list(source.records()) == list(source.records())
 
@@ -138,6 +189,8 @@ class SourceContract:
             source.history(unknown)
         with pytest.raises(RecordError, match="no run"):
             source.notes(unknown)
+        with pytest.raises(RecordError, match="no run"):
+            source.scores(unknown, "val")
 
 
 def as_text(history: list[dict[str, float]]) -> list[dict[str, str]]:
@@ -145,7 +198,7 @@ def as_text(history: list[dict[str, float]]) -> list[dict[str, str]]:
     return [{key: float(value).hex() for key, value in sorted(row.items())} for row in history]
 
 
-class TestFolders(SourceContract):
+class TestFolders(WithScores, SourceContract):
     @pytest.fixture
     def source(self, tmp_path: Path) -> RunSource:
         for run in reversed(RUNS):
@@ -155,6 +208,7 @@ class TestFolders(SourceContract):
                 folder.append_history(row)
             if run.notes:
                 folder.notes_file.write_text(run.notes)
+            lay(folder.path, run.record.name)
         (tmp_path / "specs").mkdir()
         (tmp_path / "2025-10-17_12-48-11_no-record-yet").mkdir()
         return open_source(str(tmp_path))
@@ -176,6 +230,7 @@ for run in json.load(sys.stdin):
     for row in run["rows"]:
         live.log(row)
     live.summary.update(run["summary"])
+    live.save(run["files"] + "/scores/*", base_path=run["files"], policy="now")
     live.finish(exit_code=run["exit"])
 """
 
@@ -202,10 +257,13 @@ def summary(run: Run) -> dict[str, str]:
 
 def as_wandb_writes_it(run: Run, folder: Path) -> dict[str, Any]:
     record = run.record
+    files = folder / "saved" / record.name
+    lay(files, record.name)
     init = {"id": record.wandb_id, "project": "kag", "name": record.id, "notes": run.notes, "config": config(run)}
     return {
         "init": {**init, "tags": list(record.tags), "dir": str(folder)},
         "rows": logged(run),
+        "files": str(files),
         "summary": summary(run),
         "exit": 0 if record.status.done else 1,
     }
@@ -223,7 +281,7 @@ def offline_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-class TestOffline(SourceContract):
+class TestOffline(WithScores, SourceContract):
     @pytest.fixture
     def source(self, offline_folder: Path) -> RunSource:
         return open_source(f"offline:{offline_folder}")
@@ -270,12 +328,32 @@ def answer(operation: str, variables: dict[str, Any]) -> dict[str, Any] | None:
     if operation == "Runs":
         return {"project": page(int(variables["cursor"] or 0)) if variables["project"] == "kag" else None}
     found = next(run for run in RUNS if run.record.wandb_id in variables.values())
+    if operation == "RunFiles":
+        return {"project": {"internalId": "1", "run": files_of(found, variables)}}
     if operation == "RunHistoryKeys":
         return {"project": {"run": {"historyKeys": node(found)["historyKeys"]}}}
     if operation == "RunParquetHistory":
         return {"project": {"run": {"parquetHistory": {"parquetUrls": [], "liveData": []}}}}
     lines = [json.dumps({**row, "_step": step}).replace("NaN", '"NaN"') for step, row in enumerate(logged(found))]
     return {"project": {"run": {"history": lines[variables["minStep"] : variables["maxStep"]]}}}
+
+
+def files_of(run: Run, variables: dict[str, Any]) -> dict[str, Any]:
+    """The files of a run, and one of no size for each name that there is none of, as some servers answer."""
+    name = run.record.name
+    there = {f"scores/{split}.npz": content for (of, split), content in FILES.items() if of == name}
+    edges = [
+        {"cursor": asked, "node": file_node(f"{name}/{asked}", asked, there.get(asked, b""))}
+        for asked in variables["fileNames"]
+    ]
+    pages = {"endCursor": None, "hasNextPage": False}
+    return {"fileCount": len(edges), "files": {"edges": edges, "pageInfo": pages}}
+
+
+def file_node(path: str, name: str, content: bytes) -> dict[str, Any]:
+    address = f"{os.environ['WANDB_BASE_URL']}/files/{path}"
+    node = {"id": path, "name": name, "url": address, "directUrl": address, "mimetype": "application/octet-stream"}
+    return node | {"sizeBytes": len(content), "updatedAt": None, "md5": ""}
 
 
 def page(first: int) -> dict[str, Any]:
@@ -289,6 +367,14 @@ class Handler(BaseHTTPRequestHandler):
     """GraphQL as far as the client's `Api` asks for runs."""
 
     protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        _, _, run, _, file = self.path.split("/")
+        content = FILES[run, cast(Part, file.removesuffix(".npz"))]
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
@@ -329,7 +415,7 @@ def server(address: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     wandb.teardown()
 
 
-class TestProject(SourceContract):
+class TestProject(WithScores, SourceContract):
     @pytest.fixture
     def source(self, server: str) -> RunSource:
         return open_source("wandb:lab/kag")

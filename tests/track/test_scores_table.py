@@ -161,8 +161,9 @@ def test_any_bytes_are_read_or_refused(content: bytes, ending: str) -> None:
 
 
 def test_a_csv_of_a_spreadsheet_is_read() -> None:
-    found = read("\ufeff label , score\r\n1, 0.5\r\n\r\n0,1e-3\r\n".encode(), "csv")
-    assert found.value_N.tolist() == [0.5, 0.001]
+    found = read("\ufeff label , score\r\n1, 0.5\r\n\r\n0,1e-3\r\nTRUE,1\r\nFalse,1\r\n".encode(), "csv")
+    assert found.value_N.tolist() == [0.5, 0.001, 1.0, 1.0]
+    assert np.asarray(found.label_N).tolist() == [True, False, True, False]
 
 
 def test_parquet_without_pyarrow_is_an_error_with_its_remedy(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,9 @@ from kag.track.folder import RunFolder
 from kag.track.offline import OfflineSource
 from kag.track.record import RunRecord, Source, Status
 from kag.track.result import ExternalEvaluation, Result
+from kag.track.scores_of_run import write_scores
 from kag.track.wandb_run import end, final_row, mirror_finished, mirror_record
+from tests.track.made_scores import made_scores, same_scores
 
 START = datetime(2025, 10, 21, tzinfo=UTC)
 OFFLINE = TrackSpec(mode="offline", tags=("a",))
@@ -125,13 +127,29 @@ class Ending:
         self.code = exit_code
 
 
+def test_the_scores_of_a_run_come_to_its_mirror_and_those_that_are_added_later_too(
+    folder: RunFolder, record: RunRecord, tmp_path: Path
+) -> None:
+    told: list[str] = []
+    write_scores(folder, [made_scores("val")])
+    kept = mirror_finished(folder, record, OFFLINE, told.append)
+    write_scores(folder, [made_scores("test")])
+    mirror_record(folder, kept, OFFLINE, told.append)
+    wandb.teardown()
+    source = OfflineSource(tmp_path)
+    for split in ("val", "test"):
+        assert same_scores(source.scores(folder.id, split), made_scores(split))
+    assert source.scores(folder.id, "train") is None
+    assert told == []
+
+
 @pytest.mark.parametrize(
     ("status", "code"),
     [(Status.FINISHED, 0), (Status.EARLY_STOPPED, 0), (Status.ABORTED, 1), (Status.KILLED, 143)],
 )
 def test_the_exit_code_tells_a_sweep_whether_the_point_failed_or_was_interrupted(
-    record: RunRecord, status: Status, code: int
+    folder: RunFolder, record: RunRecord, status: Status, code: int
 ) -> None:
     run: Any = Ending()
-    end(run, record.model_copy(update={"status": status}))
+    end(run, folder, record.model_copy(update={"status": status}))
     assert run.code == code

@@ -16,11 +16,13 @@ from kag.errors import DataError, RunFailed, SpecError
 from kag.spec import load_spec
 from kag.track.folder import RunFolder
 from kag.track.record import Status
+from kag.track.scores_of_run import scores_in
 from kag.view.words import find_run
 from kag.weights.checkpoint import load_network, read_checkpoint
 from kag.weights.evaluate_file import evaluate_file
 from tests.delivered import delivered
 from tests.test_names import constants as keys_written_once
+from tests.track.made_scores import same_scores
 from tests.train.conftest import MakeSpec, Train
 
 
@@ -60,12 +62,18 @@ def test_results_are_those_of_the_weights_they_name(make_spec: MakeSpec, train: 
     record = train(make_spec())
     folder = find_run(runs, "tiny")
     kept = record.checkpoints["delivered"]
-    again = evaluate_file(folder.path / kept.path, ["val", "test"]).results
+    evaluated = evaluate_file(folder.path / kept.path, ["val", "test"])
+    again = evaluated.results
     assert read_checkpoint(folder.path / kept.path).weights_digest == kept.weights_digest
     for result in again:
         stored = delivered(record, result.split, result.metric)
         assert (stored.value, stored.ci_low, stored.ci_high) == (result.value, result.ci_low, result.ci_high)
         assert stored.weights_digest == result.weights_digest == kept.weights_digest
+    for scores in evaluated.scores:
+        assert same_scores(scores_in(folder.path, scores.split), scores), "what is kept is what `kag eval` finds"
+        told = {name: one.value for name, one in scores.draws.items()} | {"threshold": scores.threshold}
+        rows = [row for row in record.results if row.delivered and row.split == scores.split]
+        assert told == {row.metric: row.value for row in rows}
     best = max(folder.history(), key=lambda row: row[names.OBJECTIVE])
     assert delivered(record, "val").value == pytest.approx(best[names.OBJECTIVE], abs=1e-6)
 

@@ -24,11 +24,13 @@ from kag.track.folder import RunFolder
 from kag.track.mirrored import START_KEY
 from kag.track.offline import OfflineSource
 from kag.track.record import RunRecord, Status
+from kag.track.scores_of_run import scores_in
 from kag.track.wandb_log import pieces
 from kag.track.wandb_run import final_row, hosts_with_key, is_online
 from kag.train.job import Job
 from kag.view.words import find_run
 from tests.test_names import constants as keys_written_once
+from tests.track.made_scores import same_scores
 from tests.train.conftest import MakeSpec, Train
 
 OFFLINE = {"track.mode": "offline", "epochs": 2}
@@ -134,6 +136,8 @@ def test_the_mirror_tells_what_the_folder_tells(make_spec: MakeSpec, train: Trai
     assert mirrored == record == folder.read_record()
     assert record.wandb_id is not None
     assert source.history(record.id) == folder.history()
+    for split in ("val", "test"):
+        assert same_scores(source.scores(record.id, split), scores_in(folder.path, split))
     found = messages(runs)
     assert exit_codes(found) == [0]
     _config_is_flat(found, flat(spec))

@@ -14,6 +14,7 @@ from kag.data.sites import Sites
 from kag.model.network import Network
 from kag.spec import RunSpec, build_spec
 from kag.track.folder import RunFolder
+from kag.track.scores_of_run import scores_in
 from kag.view.changes import diff
 from kag.weights.bench import Bench
 from kag.weights.blend import try_ratios
@@ -69,6 +70,12 @@ def test_the_spec_is_that_of_the_largest_part(
     }
     delivered = read_checkpoint(RunFolder(tmp_path / record.id).checkpoints / "delivered.ckpt")
     assert (delivered.spec.optimizer.lr, delivered.spec.name) == (wanted, "mixed"), "a child starts from this spec"
+    for split in ("val", "test"):
+        scores = scores_in(tmp_path / record.id, split)
+        assert scores is not None
+        assert scores.weights_digest == delivered.weights_digest
+        told = next(one for one in record.results if (one.split, one.metric, one.delivered) == (split, "auprc", True))
+        assert scores.draws["auprc"].value == told.value
     own = next(one.weights.spec for one in parents if one.run == parent)
     child = record.model_copy(update={"config": {**record.config, "seed": 5}})
     assert [change.key for change in diff(record, child)] == ["seed"]
