@@ -14,6 +14,7 @@ from kag.changelog.rules.ending import broken_file
 from kag.changelog.siblings import Siblings
 from kag.changelog.structure import GROUPS
 from kag.changelog.touched import with_touched
+from kag.compare.paired import drawn_from
 from kag.errors import RecordError
 from kag.track.folder import RunFolder
 from kag.track.folders import FolderSource
@@ -50,7 +51,7 @@ def collect(source: RunSource, repository: Repository | None = None, asked: Sequ
     found = [entry.record for entry in entries]
     between = _looked_up(found, repository) if repository else Between()
     fixes = {} if isinstance(between, NotKnown) else _fixes(found, between)
-    siblings = Siblings(tuple(entries), fixes, tuple(broken), between, metrics)
+    siblings = Siblings(tuple(entries), fixes, tuple(broken), between, metrics, drawn_from(source))
     return with_touched(siblings, repository) if repository else siblings
 
 

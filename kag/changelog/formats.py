@@ -123,6 +123,7 @@ def _metric(row: Row, metric: Metric, shown: Value) -> dict[str, Any]:
         "value": None if shown.text == MISSING else row.entry.measured(metric),
         "at": None if at is None else {course.unit: at},
         "highest_so_far": shown.highest_so_far,
+        "best_to_date": shown.best_to_date,
     }
 
 
@@ -155,7 +156,7 @@ def _html_row(row: Row) -> str:
     more = "".join(f"<div>{text}</div>" for text in (html.escape(parts.status), _marked(parts.note)) if text)
     trials = "".join(f"<li>{html.escape(one.run)} {one.value} {html.escape(one.searched)}</li>" for one in parts.trials)
     folded = f"<details><summary>{len(row.trials)} other trials</summary><ul>{trials}</ul></details>" if trials else ""
-    values = [f"<strong>{one.text}</strong>" if one.highest_so_far else one.text for one in parts.values]
+    values = [f"<strong>{one.text}</strong>" if one.best_to_date else one.text for one in parts.values]
     last = "".join(values[-1:]) + said + more + folded
     return "<tr>" + "".join(f"<td>{cell}</td>" for cell in (*cells, *values[:-1], last)) + "</tr>\n"
 

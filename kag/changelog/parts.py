@@ -43,6 +43,8 @@ class Value(NamedTuple):
     """`-` too for a val number that was typed as test: it is not repeated as one."""
     highest_so_far: bool = False
     """By the goal of the metric; nothing is tested."""
+    best_to_date: bool = False
+    """Tested, or the first of its data."""
 
 
 class Parts(NamedTuple):
@@ -84,7 +86,8 @@ def sentences(row: Row, parts: Parts) -> list[str]:
 def _value(row: Row, metric: Metric) -> Value:
     if metric.name == TEST.name and row.says("val_typed_as_test"):
         return Value(MISSING)
-    return Value(metric.text(row.entry.measured(metric)), row.highest_so_far and metric == row.judged)
+    judged = metric == row.judged
+    return Value(metric.text(row.entry.measured(metric)), row.highest_so_far and judged, row.best_to_date and judged)
 
 
 def _judged(row: Row, trial: Entry) -> str:

@@ -10,8 +10,10 @@ from functools import cached_property, partial
 
 from kag.changelog.entry import Entry
 from kag.changelog.repository import Between, NotKnown
+from kag.changelog.tested import Child, Families
 from kag.compare.comparison import Comparison, against_parent, compare
 from kag.compare.highest import highest_before
+from kag.compare.paired import DrawnOf, Unpaired, not_asked
 from kag.errors import RecordError
 from kag.track.evaluations import Look
 from kag.track.past import attempts
@@ -36,6 +38,8 @@ class Siblings:
     """The commits between those that runs stand on, or why git cannot say."""
     metrics: Sequence[Metric] = OWN
     """Those that count."""
+    drawn: DrawnOf = not_asked
+    """What runs scored on each example, for differences that are tested."""
     told_files: Mapping[str, str] = field(default_factory=dict)
     """Of other programs: run id -> what a document says of the files that were touched."""
 
@@ -73,8 +77,33 @@ class Siblings:
         """A run beside its parent; None if that is not known."""
         if entry.id not in self._against_parent:
             parent = self.current_parent(entry)
-            self._against_parent[entry.id] = against_parent(parent.record, entry.record) if parent else None
+            self._against_parent[entry.id] = against_parent(parent.record, entry.record, self.drawn) if parent else None
         return self._against_parent[entry.id]
+
+    @cached_property
+    def families(self) -> Families:
+        """What was tested of runs that are compared with the same parent."""
+        pairs = ((one.id, self.current_parent(one), self.against_parent(one)) for one in self.entries)
+        return Families(Child(run, parent.id, compared) for run, parent, compared in pairs if parent and compared)
+
+    def against_best(self, entry: Entry) -> Comparison | None:
+        """A run beside the one with the highest value before it, by the metric that it is judged by."""
+        metric = self.judged_by(entry)
+        before = self.best_before(entry, metric) if metric else None
+        return compare(before.record, entry.record, self.drawn) if before else None
+
+    def best_to_date(self, entry: Entry) -> bool:
+        """Whether it is the highest so far and a test tells it apart from the highest before, or it is the first one.
+
+        A run that differs from that one in nothing but the seed is none: a seed is no progress.
+        """
+        if not self.highest_so_far(entry):
+            return False
+        compared, metric = self.against_best(entry), self.judged_by(entry)
+        if compared is None or metric is None:
+            return True
+        tested = compared.test_of(metric.name)
+        return not isinstance(tested, Unpaired) and tested.told_apart and not seed_alone(compared.settings)
 
     def best_before(self, entry: Entry, metric: Metric = VAL) -> Entry | None:
         """The run with the highest value (by its goal the lowest) so far on the same data, as it stood when this run's

@@ -34,6 +34,8 @@ class Row:
     """Whether no earlier run on the same data reached its value of that metric, by the goal; nothing is tested. A seed
     alone counts as none.
     """
+    best_to_date: bool = False
+    """Whether a test tells that value apart from the highest before, or it is the first of its data."""
     against: str = ""
     """What the changes are against, where that is not the parent that the run names."""
     since: str | None = None
@@ -82,6 +84,7 @@ def _row(entry: Entry, siblings: Siblings, trials: tuple[Entry, ...]) -> Row:
         metrics=siblings.metrics,
         judged=siblings.judged_by(entry),
         highest_so_far=siblings.highest_so_far(entry),
+        best_to_date=siblings.best_to_date(entry),
         against=siblings.against(entry),
         since=compared.before.git.commit if compared and compared.before.git else None,
         told_files=siblings.told_files.get(entry.id, ""),

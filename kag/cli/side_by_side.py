@@ -24,11 +24,14 @@ def compare(
     """Compare runs: a verdict on each against the first, the settings on which they differ, then their metrics.
 
     The verdict says whether their numbers may be set side by side, which is higher and by how much, and what differs.
+    Where both kept what they scored on each example (`kag eval RUN --store` adds it), the difference is tested by
+    protein, and only what can be told apart is called better.
     Of runs of other programs it compares the metrics that count, as in the change log.
     """
     if len(run) < 2:
         raise typer.BadParameter("name two runs or more")
     from kag.compare.comparison import not_comparable
+    from kag.compare.paired import drawn_from
     from kag.compare.verdict import verdict
 
     place = opened(source, runs)
@@ -41,7 +44,8 @@ def compare(
         # Other runs of the folder count only where they decide which metrics do.
         known = place.readable()[0] if any(record.is_foreign for record in records) else records
     values = values_of(place, records, known)
-    verdicts = [verdict(records[0], other, metrics_of(known), values) for other in records[1:]]
+    drawn = drawn_from(place)
+    verdicts = [verdict(records[0], other, metrics_of(known), values, drawn) for other in records[1:]]
     if as_json:
         told = {"verdicts": [one.as_json() for one in verdicts], "not_comparable": not_comparable(records)}
         ids = [record.id for record in records]

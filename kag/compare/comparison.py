@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from kag.names import METRICS, evaluation
+from kag.compare.paired import DrawnOf, Unpaired, not_asked, test_of
+from kag.names import METRICS, Part, evaluation
 from kag.stats.interval import Interval
 from kag.text import digest
 from kag.track.past import as_of
@@ -20,7 +21,10 @@ from kag.track.result import Result
 from kag.view.changes import diff
 from kag.view.results import delivered, finite
 
-COMPARED = ("val", "test")
+if TYPE_CHECKING:
+    from kag.stats.paired import Difference as Tested
+
+COMPARED: tuple[Part, ...] = ("val", "test")
 
 SHOWN = 3
 """Runs that a sentence lists."""
@@ -64,6 +68,8 @@ class Comparison:
     after: RunRecord
     unsure: tuple[Change, ...] = ()
     """Settings of the first run of which nobody knows how they stood; see `against_parent`."""
+    drawn: DrawnOf = not_asked
+    """Where the draws of both are."""
 
     @cached_property
     def reason(self) -> str | None:
@@ -97,6 +103,48 @@ class Comparison:
         pairs = ((split, metric) for split in COMPARED for metric in METRICS)
         return tuple(found for pair in pairs if (found := self.difference(*pair)) is not None)
 
+    @property
+    def same_weights(self) -> bool:
+        """Whether both hand on the same weights, so that nothing can differ."""
+        digests = [{one.weights_digest for one in found.values()} for found in self._delivered]
+        return digests[0] == digests[1] and len(digests[0]) == 1 and None not in digests[0]
+
+    def tested(self, split: Part) -> Mapping[str, Tested] | Unpaired:
+        """The paired difference of every number that both have on a split, by metric; or why they are no pairs."""
+        if split not in self._tested:
+            self._tested[split] = self._test(split)
+        return self._tested[split]
+
+    def test(self, split: Part, metric: str = "auprc") -> Tested | Unpaired:
+        """The paired difference of one of them."""
+        found = self.tested(split)
+        if isinstance(found, Unpaired):
+            return found
+        return found.get(metric) or Unpaired(f"{metric} of {split} is not defined in both")
+
+    def test_of(self, name: str) -> Tested | Unpaired:
+        """The paired difference of a metric by the name under which it is logged: `val/auprc`."""
+        where, _, metric = name.rpartition("/")
+        split = next((one for one in COMPARED if one == where), None)
+        return self.test(split, metric) if split else Unpaired(f"{name} is of no split")
+
+    @cached_property
+    def _tested(self) -> dict[Part, Mapping[str, Tested] | Unpaired]:
+        return {}
+
+    def _test(self, split: Part) -> Mapping[str, Tested] | Unpaired:
+        if self.reason is not None:
+            return Unpaired(self.reason)
+        before, after = (self._number_on(split, found) for found in self._delivered)
+        for record, number in ((self.before, before), (self.after, after)):
+            if number is None and not record.is_foreign:
+                return Unpaired(f"{record.id} has no number on {split}")
+        return test_of((self.before, before), (self.after, after), split, self.drawn)
+
+    @staticmethod
+    def _number_on(split: Part, delivered: Mapping[str, Result]) -> Result | None:
+        return next((one for one in delivered.values() if one.split == split), None)
+
     @cached_property
     def _delivered(self) -> tuple[Mapping[str, Result], Mapping[str, Result]]:
         """The numbers of both; several rules ask for one after another."""
@@ -107,15 +155,15 @@ class Comparison:
         return any(f"{key}.".startswith(f"{one.key}.") or one.key.startswith(f"{key}.") for one in self.unsure)
 
 
-def compare(before: RunRecord, after: RunRecord) -> Comparison:
+def compare(before: RunRecord, after: RunRecord, drawn: DrawnOf = not_asked) -> Comparison:
     """The comparison of two runs as they stand; each part is worked out when it is asked for."""
-    return Comparison(before, after)
+    return Comparison(before, after, drawn=drawn)
 
 
-def against_parent(parent: RunRecord, run: RunRecord) -> Comparison:
+def against_parent(parent: RunRecord, run: RunRecord, drawn: DrawnOf = not_asked) -> Comparison:
     """A run beside its parent as that stood when the run began: what became of the parent later changes nothing."""
     past = as_of(parent, run.start)
-    return Comparison(past.record, run, past.unsure)
+    return Comparison(past.record, run, past.unsure, drawn)
 
 
 def data_of(record: RunRecord) -> str | None:

@@ -1,7 +1,8 @@
 """What is said of two runs in one sentence: whether they may be compared, which number is higher, and what differs.
 
-It rests on the interval of each run's own number. Runs that both intervals hold may still differ, and the other way
-round: the difference itself is not tested, and the sentence says so.
+Where both kept their scores the difference is tested, example by example, and only what the test tells apart is called
+better. Without scores it rests on the interval of each run's own number. Runs that both intervals hold may still
+differ, and the other way round: the difference itself is not tested, and the sentence says so.
 """
 
 from __future__ import annotations
@@ -9,9 +10,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from kag.compare.comparison import compare, data_of, in_doubt, not_comparable
+from kag.compare.comparison import COMPARED, Comparison, compare, data_of, in_doubt, not_comparable
+from kag.compare.paired import DrawnOf, Unpaired, not_asked
+from kag.compare.wording import tested_text
+from kag.names import Part, evaluation
 from kag.stats.interval import Interval
 from kag.text import commit, number
 from kag.track.record import Change, RunRecord
@@ -19,6 +23,9 @@ from kag.track.result import Result
 from kag.view.changes import phrase, seed_alone
 from kag.view.metrics import OWN, Metric
 from kag.view.results import headline, interval, measured_column
+
+if TYPE_CHECKING:
+    from kag.stats.paired import Difference
 
 LISTED = 4
 """Differing settings that the sentence lists."""
@@ -42,6 +49,13 @@ class Verdict:
     """Where the values are from; None of another program's."""
     lacking: tuple[str, ...] = ()
     """Ids of those that do not have it, where no metric that counts is of both."""
+    drawn: DrawnOf = not_asked
+    """Where the draws of both are."""
+
+    @cached_property
+    def compared(self) -> Comparison:
+        """The comparison that it puts into words."""
+        return compare(self.before, self.after, self.drawn)
 
     @cached_property
     def reasons(self) -> tuple[str, ...]:
@@ -52,7 +66,7 @@ class Verdict:
     def changes(self) -> tuple[Change, ...]:
         """What is known to differ: settings, world, data, and the commit that they stand on."""
         own, other = (record.git.commit if record.git else None for record in (self.before, self.after))
-        known = compare(self.before, self.after).settings
+        known = self.compared.settings
         if own is None or other is None or own == other:
             return known
         return (*known, Change(key="commit", before=commit(own), after=commit(other)))
@@ -72,6 +86,30 @@ class Verdict:
         pairs = zip(map(_interval, self.results), reversed(self.values), strict=True)
         known = [held.low <= value <= held.high for held, value in pairs if held is not None]
         return not any(known) if known else None
+
+    @cached_property
+    def tested(self) -> Difference | Unpaired:
+        """The paired difference of the metric, or why there is none."""
+        if self.metric is None or self.values is None:
+            return Unpaired("they have no number in common")
+        return self.compared.test_of(self.metric.name)
+
+    @cached_property
+    def paired(self) -> Mapping[str, Difference]:
+        """Every difference that could be tested: `val/auprc` and so on."""
+        found = {split: self.compared.tested(split) for split in COMPARED}
+        return {
+            evaluation(split, name): one
+            for split, tests in found.items()
+            if not isinstance(tests, Unpaired)
+            for name, one in tests.items()
+        }
+
+    @property
+    def unpaired(self) -> Mapping[Part, str]:
+        """Splits on which nothing could be tested, and why."""
+        found = {split: self.compared.tested(split) for split in COMPARED}
+        return {split: one.reason for split, one in found.items() if isinstance(one, Unpaired)}
 
     @property
     def sentence(self) -> str:
@@ -99,6 +137,9 @@ class Verdict:
             "difference": values[1] - values[0] if values else None,
             "higher": self.higher,
             "apart": self.apart,
+            "same_weights": self.compared.same_weights,
+            "paired": {key: _as_json(one) for key, one in self.paired.items()},
+            "unpaired": dict(self.unpaired),
             "changes": [change.model_dump(mode="json") for change in self.changes],
             "sentence": self.sentence,
         }
@@ -108,6 +149,8 @@ class Verdict:
             lacking, title = " and ".join(self.lacking), self.metric.title if self.metric else "metric that counts"
             return [f"no verdict: {lacking} {'have' if len(self.lacking) > 1 else 'has'} no {title}"]
         told = measured_column(self.metric.name, self.values)
+        if self.compared.same_weights:
+            return [f"{self.before.id} and {self.after.id} hand on the same weights: {self.metric.title} {told[0]}"]
         pairs = zip(told, self.results, strict=True)
         texts = [f"{text} {interval(one)}" if _interval(one) else text for text, one in pairs]
         if self.values[0] == self.values[1]:
@@ -115,16 +158,27 @@ class Verdict:
         ahead = (self.values[1] > self.values[0]) is (self.metric.goal != "min")
         run, texts = (self.after, texts[::-1]) if ahead else (self.before, texts)
         how = "lower" if self.metric.goal == "min" else "higher"
+        if not isinstance(self.tested, Unpaired):
+            known = "is better:" if self.tested.told_apart else "is not distinguishable from the other: it has"
+            return [
+                f"{run.id} {known} {how} {self.metric.title}, {texts[0]} against {texts[1]}",
+                paired_text(self.metric.name, self.tested if ahead else -self.tested),
+            ]
         by = number(abs(self.values[1] - self.values[0]), digits=2)
         first = f"{run.id} has the {how} {self.metric.title}: {texts[0]} against {texts[1]}, by {by}"
-        return [first, self._tested()]
+        return [first, self._marginal(), *(self._others() or [f"unpaired, {self.tested.reason}: {_NOT_TESTED}"])]
 
-    def _tested(self) -> str:
+    def _others(self) -> list[str]:
+        """What was tested in place of the metric: another program may score examples and count something else."""
+        return [f"{key} of {self.after.id}: {paired_text(key, one)}" for key, one in self.paired.items()]
+
+    def _marginal(self) -> str:
+        """What the intervals of the numbers themselves say."""
         if self.apart is None:
-            return f"no interval is known, and {_NOT_TESTED}"
+            return "no interval is known"
         if self.apart:
-            return f"each lies outside the other's 95 % interval, as far as known; {_NOT_TESTED}"
-        return f"not distinguishable by their own 95 % intervals, one of which holds both; {_NOT_TESTED}"
+            return "each lies outside the other's 95 % interval, as far as known"
+        return "not distinguishable by their own 95 % intervals, one of which holds both"
 
     def _standing(self) -> list[str]:
         """How a run stands that has not ended well: its number may change, or be of little worth."""
@@ -138,8 +192,17 @@ class Verdict:
         return f"{alone}: {phrase(self.changes, LISTED, whole=whole)}"
 
 
+def paired_text(metric: str, tested: Difference) -> str:
+    """`paired difference +0.050 [+0.030, +0.070], P(higher) 0.99`."""
+    return f"paired difference {tested_text(metric, tested)}, P(higher) {tested.better:.2f}"
+
+
 def verdict(
-    before: RunRecord, after: RunRecord, metrics: Sequence[Metric] = OWN, values: Values | None = None
+    before: RunRecord,
+    after: RunRecord,
+    metrics: Sequence[Metric] = OWN,
+    values: Values | None = None,
+    drawn: DrawnOf = not_asked,
 ) -> Verdict:
     """The verdict on two runs of one source as they stand.
 
@@ -148,6 +211,7 @@ def verdict(
         after: the other one.
         metrics: those that count in the source, in their order.
         values: what stands for runs of other programs.
+        drawn: where the draws of both are.
     """
     ordered = sorted(metrics, key=lambda one: one.goal is None)
     lacking: list[tuple[str, ...]] = []
@@ -156,17 +220,28 @@ def verdict(
         pairs = zip((before, after), results, strict=True)
         own, other = (one.value if one else (values or {}).get(run.id, {}).get(metric) for run, one in pairs)
         if own is not None and other is not None:
-            return Verdict(before, after, metric, (own, other), results)
+            return Verdict(before, after, metric, (own, other), results, drawn=drawn)
         lacking.append(tuple(run.id for run, value in ((before, own), (after, other)) if value is None))
     if not ordered:
-        return Verdict(before, after, lacking=(before.id, after.id))
-    return Verdict(before, after, ordered[0], lacking=lacking[0])
+        return Verdict(before, after, lacking=(before.id, after.id), drawn=drawn)
+    return Verdict(before, after, ordered[0], lacking=lacking[0], drawn=drawn)
 
 
 def _result(record: RunRecord, metric: Metric) -> Result | None:
     """What kag's own record says of it."""
     split, _, name = metric.name.partition("/")
     return headline(record, split, name) if metric.value == "delivered" else None
+
+
+def _as_json(tested: Difference) -> dict[str, Any]:
+    held = tested.interval
+    return {
+        "difference": tested.value,
+        "interval": [held.low, held.high] if held else None,
+        "p_higher": tested.better,
+        "p_value": tested.p_value if held else None,
+        "told_apart": tested.told_apart,
+    }
 
 
 def _interval(result: Result | None) -> Interval | None:

@@ -36,6 +36,9 @@ class Difference:
     """Share of the resamples in which the second is above, less those in which the first is; NaN without one."""
     p_value: float
     """Two-sided, below 0.05 where the interval leaves zero out; NaN without an interval."""
+    error: float = math.nan
+    """Standard error, and its degrees of freedom below; NaN without an interval."""
+    freedom: float = math.nan
     over_seeds: bool = False
     """Whether the interval is of other seeds too; without, it is of these very weights on other units."""
 
@@ -74,7 +77,18 @@ def difference(value: float, error: float, freedom: float, lead: float) -> Diffe
     reach = quantile(freedom) * error
     distance = abs(value) / error if error else math.inf if value else 0.0
     p_value = 2.0 * float(stdtr(freedom, -distance))
-    return Difference(value, Interval(value - reach, value + reach), lead, p_value)
+    return Difference(value, Interval(value - reach, value + reach), lead, p_value, error, freedom)
+
+
+def independent_difference(a: Difference, b: Difference) -> Difference:
+    """b minus a where the units of one are no units of the other, as of val and test (Welch 1947).
+
+    The chance that one is above the other is not known of them (NaN), and there is no interval where one has none.
+    """
+    squares = a.error**2, b.error**2
+    doubt = squares[0] ** 2 / a.freedom + squares[1] ** 2 / b.freedom
+    freedom = sum(squares) ** 2 / doubt if doubt else min(a.freedom, b.freedom)
+    return difference(b.value - a.value, math.sqrt(sum(squares)), freedom, math.nan)
 
 
 def quantile(freedom: float) -> float:

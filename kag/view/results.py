@@ -91,6 +91,11 @@ def measured_column(key: str, values: Sequence[float | None]) -> tuple[str, ...]
     return tuple(number(value, digits) for value in values)
 
 
+def moved(key: str, change: float) -> str:
+    """By how much a measured number has changed: `+0.020`."""
+    return f"{'-' if change < 0 else '+'}{measured(key, abs(change))}"
+
+
 def interval(result: Result | None) -> str:
     """The 95 % interval, `[0.278, 0.318]`, or `-`."""
     if result is None or result.ci_low is None or result.ci_high is None:

@@ -31,7 +31,8 @@ def test_the_higher_one_by_how_much_with_intervals_and_what_differs() -> None:
     found = verdict(a, b)
     assert found.sentence == (
         f"{b.id} has the higher val AUPRC: 0.350 [0.330, 0.370] against 0.300 [0.280, 0.320], by 0.050; "
-        "each lies outside the other's 95 % interval, as far as known; the difference itself is not tested; "
+        "each lies outside the other's 95 % interval, as far as known; "
+        "unpaired, the scores of the runs are not at hand: the difference itself is not tested; "
         "they differ in: swa.start 4 -> 7"
     )
     assert (found.higher, found.apart) == (b.id, True)
@@ -77,9 +78,9 @@ def test_another_programs_runs_by_the_goal_of_their_metric() -> None:
     values = {a.id: {SCORE: 1.0, LOSS: 0.52344}, b.id: {SCORE: 2.0, LOSS: 0.52341}}
     found = verdict(a, b, [SCORE, LOSS], values)
     assert found.sentence == (
-        f"{b.id} has the lower loss: 0.52341 against 0.52344, by 3.0e-05; no interval is known, and "
-        "the difference itself is not tested; it is not known on what data these runs are; "
-        "they differ in: lr 0.1 -> 0.01"
+        f"{b.id} has the lower loss: 0.52341 against 0.52344, by 3.0e-05; no interval is known; "
+        "unpaired, loss is of no split: the difference itself is not tested; "
+        "it is not known on what data these runs are; they differ in: lr 0.1 -> 0.01"
     )
     page = found.as_json()
     assert (page["metric"], page["goal"], page["higher"], page["comparable"]) == ("loss", "min", a.id, None)

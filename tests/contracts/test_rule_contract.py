@@ -16,11 +16,13 @@ from kag.changelog.diagnose import AMONG, OF_KAG, OWN, diagnose, entry_of
 from kag.changelog.entry import Entry
 from kag.changelog.logged import Logged
 from kag.changelog.siblings import Siblings
+from kag.compare.paired import DrawnOf, not_asked
 from kag.finding import Finding, Severity
 from kag.track.past import former
 from kag.track.record import Again, Change, Checkpoint, Failure, GitFacts, Resume, RunRecord, Source, Status
 from kag.track.result import Result
 from kag.view.metrics import Metric
+from tests.compare.drawn_runs import drawn_as
 
 ERROR, WARNING, NOTE = Severity.ERROR, Severity.WARNING, Severity.NOTE
 START = datetime(2025, 10, 1, tzinfo=UTC)
@@ -42,6 +44,8 @@ class Case(NamedTuple):
     others: Sequence[Logged] = ()
     """Runs before it."""
     fixes: dict[tuple[str, str], str] = {}  # noqa: RUF012
+    drawn: DrawnOf = not_asked
+    """What the runs scored on each example."""
 
 
 def record(name: str = "run", day: int = 9, **fields: Any) -> RunRecord:
@@ -125,10 +129,19 @@ STOPPING = {"early_stopping.patience": 3, "early_stopping.min_delta": 0.001}
 BEFORE = run(
     name="before",
     day=1,
-    results=scored(0.30, 0.40),
+    results=scored(0.30, 0.40, weights_digest=OTHER_WEIGHTS),
     checkpoints={"best": Checkpoint(path="b", weights_digest=OTHER_WEIGHTS)},
 )
 PARENT = BEFORE.record.id
+CHILD = run(parent=PARENT, results=scored(0.31, 0.43))
+
+
+def beside_before(last: Logged, error: float = 0.0005) -> DrawnOf:
+    """Scores of a run and of the one before it, on the same examples."""
+    known = {one.record.id: {name.split: name.value for name in one.record.results} for one in (BEFORE, last)}
+    return drawn_as(known, error=error)
+
+
 OLD = run(
     name="old",
     day=2,
@@ -354,6 +367,14 @@ CASES: dict[str, Case] = {
         f"is that of `{PARENT}`",
         others=[BEFORE],
     ),
+    "same_weights": Case(
+        run(results=scored(0.31, 0.40, weights_digest=OTHER_WEIGHTS)),
+        [run(results=scored(0.31, 0.40)), run(results=(typed("test", 0.40),)), run()],
+        NOTE,
+        {"other": PARENT},
+        f"the same weights as `{PARENT}`",
+        others=[BEFORE],
+    ),
     "selected_on_test": Case(
         run(results=scored(None, 0.44, selected_on="test/auprc")),
         [run(results=scored(0.3, 0.44, selected_on="val/auprc")), run(results=scored(0.3, 0.44)), run()],
@@ -386,6 +407,20 @@ CASES: dict[str, Case] = {
         {"value": 0.43, "parent": 0.40, "ci_low": 0.35, "ci_high": 0.5},
         "test AUPRC 0.430 against 0.400 of the parent: not distinguishable",
         others=[BEFORE],
+    ),
+    "told_apart": Case(
+        CHILD,
+        [
+            run(parent=PARENT, results=scored(0.31, 0.43), data_digest="e" * 64),
+            run(parent=PARENT, results=scored(0.31, 0.43, weights_digest="c" * 64), name="lost"),
+            run(results=scored(0.31, 0.43)),
+            run(parent=PARENT),
+        ],
+        NOTE,
+        {"val_change": pytest.approx(0.01), "test_change": pytest.approx(0.03), "test_family": 1},
+        "val AUPRC +0.010 [+0.009, +0.011] and test AUPRC +0.030 [+0.029, +0.031] against the parent",
+        others=[BEFORE],
+        drawn=beside_before(CHILD),
     ),
     "external_evaluation": Case(
         run(evaluations=(evaluated(20, OWN_WEIGHTS), evaluated(22, "c" * 64, "test", "f" * 64))),
@@ -459,6 +494,15 @@ CASES: dict[str, Case] = {
         {"value": 0.31, "before": 0.30, "run_before": PARENT},
         "highest val AUPRC so far (0.300 before); not tested",
         others=[BEFORE, run(name="toy", day=2, results=scored(0.9), data_digest="e" * 64)],
+    ),
+    "best_to_date": Case(
+        CHILD,
+        [run(results=scored(0.29)), run(results=scored(0.31, 0.43), data_digest="f" * 64), run()],
+        NOTE,
+        {"change": pytest.approx(0.01), "run_before": PARENT},
+        f"best val AUPRC to date: +0.010 [+0.009, +0.011] over `{PARENT}`",
+        others=[BEFORE],
+        drawn=beside_before(CHILD),
     ),
     "not_finite": Case(
         other(LOSS, 2.0, math.nan, math.nan),
@@ -554,7 +598,7 @@ RULES = {rule.__name__: rule for rule in (*OWN, *AMONG)}
 def log(case: Case, last: Logged) -> tuple[Entry, Siblings]:
     """The last run among the others, in the order of a source."""
     entries = sorted(map(entry_of, (*case.others, last)), key=lambda entry: (entry.record.start, entry.id))
-    siblings = Siblings(entries, case.fixes, metrics=last.metrics)
+    siblings = Siblings(entries, case.fixes, metrics=last.metrics, drawn=case.drawn)
     return siblings.by_id[last.record.id], siblings
 
 
@@ -633,10 +677,10 @@ def test_equal_typed_numbers_count_only_between_relatives() -> None:
     assert said("test_equals_other_run", case, run(results=(typed("test", 0.4),))) == []
 
 
-def found_in(last: Logged, *others: Logged) -> dict[str, str]:
+def found_in(last: Logged, *others: Logged, drawn: DrawnOf = not_asked) -> dict[str, str]:
     """Code -> sentence of all that is said of a run among others."""
     entries = sorted(map(entry_of, (*others, last)), key=lambda entry: (entry.record.start, entry.id))
-    siblings = Siblings(entries, metrics=last.metrics)
+    siblings = Siblings(entries, metrics=last.metrics, drawn=drawn)
     return {finding.code: finding.sentence for finding in diagnose(siblings.by_id[last.record.id], siblings)}
 
 
@@ -681,6 +725,49 @@ def test_the_lowest_counts_where_that_is_the_goal_and_none_where_nobody_knows() 
     assert found_in(other(LOSS, 1.0), *before)["highest_so_far"] == "lowest loss so far (2 before); not tested"
     assert "highest_so_far" not in found_in(other(LOSS, 2.5), *before)
     assert "highest_so_far" not in found_in(other(ENERGY, 9.0), other(ENERGY, 1.0, name="a", day=1))
+
+
+def test_what_a_test_does_not_tell_apart_is_called_neither_better_nor_best() -> None:
+    found = found_in(CHILD, BEFORE, drawn=beside_before(CHILD, error=0.02))
+    assert found["not_distinguishable"] == (
+        "val AUPRC +0.010 [-0.031, +0.051] and test AUPRC +0.030 [-0.011, +0.071] against the parent: "
+        "not distinguishable"
+    )
+    assert found["highest_so_far"] == (
+        "highest val AUPRC so far (0.300 before): +0.010 [-0.031, +0.051], not distinguishable"
+    )
+    assert not {"told_apart", "best_to_date"} & found.keys()
+
+
+def test_many_children_of_a_parent_are_a_family() -> None:
+    """The more are tried, the more often one lies apart by chance."""
+    others = [run(name=f"c{day}", day=day, parent=PARENT, results=scored(0.3, 0.4)) for day in range(2, 9)]
+    known = {one.record.id: {name.split: name.value for name in one.record.results} for one in (BEFORE, *others, CHILD)}
+    alone = found_in(CHILD, BEFORE, drawn=drawn_as(known, error=0.012))
+    assert "test AUPRC +0.030 [+0.006, +0.054]" in alone["told_apart"]
+    among = found_in(CHILD, BEFORE, *others, drawn=drawn_as(known, error=0.012))
+    assert "told_apart" not in among
+    assert "against the parent, Holm over 8 runs of this parent: not distinguishable" in among["not_distinguishable"]
+
+
+def test_val_and_test_disagree_where_how_far_they_lie_apart_leaves_its_interval() -> None:
+    last = run(parent=PARENT, results=scored(0.31, 0.39))
+    assert "val_test_disagree" in found_in(last, BEFORE, drawn=beside_before(last, error=0.001))
+    assert "val_test_disagree" not in found_in(last, BEFORE, drawn=beside_before(last, error=0.02))
+    far = run(parent=PARENT, results=scored(0.36, 0.38))
+    assert "val_test_disagree" in found_in(far, BEFORE), "unpaired, it goes by how far they are apart"
+    assert "val_test_disagree" not in found_in(far, BEFORE, drawn=beside_before(far, error=0.05))
+
+
+def test_a_seed_is_no_progress() -> None:
+    seeds = [
+        run(name=name, day=day, results=scored(value, weights_digest=str(day) * 64), config={"seed": day})
+        for name, day, value in (("a", 1, 0.3), ("b", 2, 0.4))
+    ]
+    drawn = drawn_as({one.record.id: {"val": one.record.results[0].value} for one in seeds}, error=0.001)
+    found = found_in(seeds[1], seeds[0], drawn=drawn)
+    assert "best_to_date" not in found
+    assert found["highest_so_far"].startswith("highest val AUPRC so far (0.300 before, by another seed alone): +0.100")
 
 
 def test_rules_of_kag_are_silent_about_other_programs() -> None:

@@ -11,7 +11,7 @@ from scipy import stats
 from kag.errors import DataError
 from kag.stats.bootstrap import Resampled, mean_draws, metric_draws
 from kag.stats.interval import Interval
-from kag.stats.paired import Difference, holm, lead, paired_difference
+from kag.stats.paired import Difference, holm, independent_difference, lead, paired_difference
 
 UNITS = 6
 NUMBERS = st.floats(-1e3, 1e3)
@@ -47,6 +47,22 @@ def test_the_p_value_says_what_the_interval_says(a: Resampled, b: Resampled) -> 
     assert 0.0 <= found.p_value <= 1.0
     if abs(found.p_value - 0.05) > 1e-9:
         assert found.told_apart == (found.p_value < 0.05)
+
+
+def test_two_differences_on_other_units_each_are_compared_by_both_errors() -> None:
+    """Welch's test: the textbook's interval of two samples."""
+    rng = np.random.default_rng(5)
+    one_N, other_N = rng.normal(0.0, 1.0, 12), rng.normal(0.5, 3.0, 30)
+    a, b = (
+        paired_difference(mean_draws(np.zeros(len(x_N)), np.arange(len(x_N))), mean_draws(x_N, np.arange(len(x_N))))
+        for x_N in (one_N, other_N)
+    )
+    found, known = independent_difference(a, b), stats.ttest_ind(other_N, one_N, equal_var=False)
+    assert found.interval is not None
+    bounds = known.confidence_interval()
+    assert (found.interval.low, found.interval.high) == pytest.approx((bounds.low, bounds.high))
+    assert found.p_value == pytest.approx(known.pvalue)
+    assert independent_difference(a, a).value == 0.0
 
 
 @given(st.lists(NUMBERS, min_size=2, max_size=12))
@@ -98,7 +114,7 @@ def test_what_cannot_be_said_is_not_said() -> None:
 def test_a_change_that_is_the_same_everywhere_is_sure() -> None:
     ones = np.ones(3)
     found = paired_difference(Resampled(1.0, ones, ones), Resampled(3.0, 3 * ones, 3 * ones))
-    assert found == Difference(2.0, Interval(2.0, 2.0), 1.0, 0.0)
+    assert found == Difference(2.0, Interval(2.0, 2.0), 1.0, 0.0, error=0.0, freedom=2.0)
 
 
 def test_draws_of_other_data_are_refused() -> None:

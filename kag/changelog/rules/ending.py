@@ -8,7 +8,9 @@ from itertools import pairwise
 from kag.changelog.entry import Entry
 from kag.changelog.logged import Logged
 from kag.changelog.siblings import Siblings
-from kag.compare.comparison import COMPARED, compare, data_of
+from kag.compare.comparison import COMPARED, data_of
+from kag.compare.paired import Unpaired
+from kag.compare.wording import tested_text
 from kag.finding import Evidence, Finding, error, note
 from kag.text import commit, three_decimals
 from kag.track.past import attempts
@@ -84,15 +86,34 @@ def caveat(run: Logged) -> Iterator[Finding]:
 
 
 def highest_so_far(entry: Entry, siblings: Siblings) -> Iterator[Finding]:
-    """No earlier run on the same data reached its value of the metric that runs are judged by; nothing is tested."""
+    """No earlier run on the same data reached its value, and no test tells it apart from the highest of them."""
     metric = siblings.judged_by(entry)
     before = siblings.best_before(entry, metric) if metric else None
     if metric is None or before is None:
         return
     value, highest = entry.measured(metric), before.measured(metric)
-    if value is not None and highest is not None and metric.better(value, highest):
-        seed = entry.record.is_foreign and seed_alone(compare(before.record, entry.record).settings)
-        alone = ", by another seed alone" if seed else ""
-        among = "" if data_of(entry.record) else ", among runs of unknown data"
-        said = f"{metric.extreme} {metric.title} so far ({metric.text(highest)} before{alone}){among}; not tested"
-        yield note("highest_so_far", said, value=value, before=highest, run_before=before.id)
+    if value is None or highest is None or not metric.better(value, highest) or siblings.best_to_date(entry):
+        return
+    compared = siblings.against_best(entry)
+    assert compared is not None
+    alone = ", by another seed alone" if seed_alone(compared.settings) else ""
+    among = "" if data_of(entry.record) else ", among runs of unknown data"
+    tested = compared.test_of(metric.name)
+    said = f"{metric.extreme} {metric.title} so far ({metric.text(highest)} before{alone}){among}"
+    if isinstance(tested, Unpaired):
+        yield note("highest_so_far", f"{said}; not tested", value=value, before=highest, run_before=before.id)
+        return
+    apart = "" if tested.told_apart else ", not distinguishable"
+    said = f"{said}: {tested_text(metric.name, tested)}{apart}"
+    yield note("highest_so_far", said, value=value, before=highest, run_before=before.id, p_value=tested.p_value)
+
+
+def best_to_date(entry: Entry, siblings: Siblings) -> Iterator[Finding]:
+    """No earlier run on the same data reached its value, and a test tells it apart from the highest of them."""
+    metric, compared = siblings.judged_by(entry), siblings.against_best(entry)
+    if metric is None or compared is None or not siblings.best_to_date(entry):
+        return
+    tested = compared.test_of(metric.name)
+    assert not isinstance(tested, Unpaired)
+    said = f"best {metric.title} to date: {tested_text(metric.name, tested)} over `{compared.before.id}`"
+    yield note("best_to_date", said, change=tested.value, p_value=tested.p_value, run_before=compared.before.id)

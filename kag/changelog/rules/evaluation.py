@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from kag.changelog.entry import Entry
 from kag.changelog.siblings import Siblings
-from kag.compare.comparison import chosen_on_test, on_other_data
+from kag.changelog.tested import AgainstParent
+from kag.compare.comparison import COMPARED, Difference, chosen_on_test, on_other_data
+from kag.compare.paired import Unpaired
+from kag.compare.wording import tested_text
 from kag.finding import Evidence, Finding, error, note, warning
 from kag.names import ALL
 from kag.text import digest as short
@@ -14,7 +17,7 @@ from kag.text import three_decimals
 from kag.view.results import interval
 
 APART = 0.05
-"""Difference between how far val moved and how far test moved that counts as disagreement."""
+"""Difference between how far val moved and how far test moved that counts as disagreement where none can be tested."""
 TYPED_DECIMALS = 3
 """Decimals of a hand-kept log."""
 
@@ -29,16 +32,24 @@ def test_of_other_weights(entry: Entry, siblings: Siblings) -> Iterator[Finding]
 
 
 def test_equals_other_run(entry: Entry, siblings: Siblings) -> Iterator[Finding]:
-    """The same test number, to the last digit, as an earlier run on the same data."""
+    """The same test number, to the last digit, as an earlier run on the same data, by other weights."""
     for other in siblings.same_test(entry):
         if other.id == entry.id:
             return
-        if on_other_data(entry.record, other.record):
+        if on_other_data(entry.record, other.record) or _same_weights(entry, other):
             continue
         if (_measured(entry) and _measured(other)) or _related(entry, other, siblings):
             said = f"the test number is that of `{other.id}`"
             yield warning("test_equals_other_run", said, test=entry.value("test"), other=other.id)
             return
+
+
+def same_weights(entry: Entry, siblings: Siblings) -> Iterator[Finding]:
+    """The weights that were tested are those of an earlier run, so that nothing can differ."""
+    earlier = (other for other in siblings.same_test(entry) if other.id != entry.id)
+    other = next((one for one in earlier if one.record.start <= entry.record.start and _same_weights(entry, one)), None)
+    if other is not None:
+        yield note("same_weights", f"the same weights as `{other.id}`", other=other.id)
 
 
 def selected_on_test(entry: Entry, _: Siblings) -> Iterator[Finding]:
@@ -79,9 +90,15 @@ def val_typed_as_test(entry: Entry, _: Siblings) -> Iterator[Finding]:
 
 
 def not_distinguishable(entry: Entry, siblings: Siblings) -> Iterator[Finding]:
-    """The difference from the parent lies inside the interval of one of them."""
+    """The difference from the parent may be nothing: its paired interval holds zero; or, where nothing is paired, the
+    interval of one of them holds the other one's number.
+    """
     compared = siblings.against_parent(entry)
-    if compared is None or not compared.same_data:
+    if compared is None or not compared.same_data or compared.same_weights:
+        return
+    if tests := _tests(entry, siblings):
+        if alike := {split: one for split, one in tests.items() if not one.apart}:
+            yield note("not_distinguishable", f"{_against_parent(alike)}: not distinguishable", **_numbers(alike))
         return
     for found in (compared.difference("test"), compared.difference("val")):
         if found is None:
@@ -91,24 +108,66 @@ def not_distinguishable(entry: Entry, siblings: Siblings) -> Iterator[Finding]:
             own, other, low, high = map(three_decimals, values)
             said = f"{found.split} AUPRC {own} against {other} of the parent: not distinguishable"
             numbers: Evidence = dict(zip(("value", "parent", "ci_low", "ci_high"), values, strict=True))
-            yield note("not_distinguishable", f"{said} (95 % interval {low} to {high})", **numbers)
+            yield note("not_distinguishable", f"{said} (95 % interval {low} to {high}; unpaired)", **numbers)
         if found.measured:
             return
 
 
+def told_apart(entry: Entry, siblings: Siblings) -> Iterator[Finding]:
+    """A paired test tells the run apart from its parent."""
+    if apart := {split: one for split, one in _tests(entry, siblings).items() if one.apart}:
+        yield note("told_apart", _against_parent(apart), **_numbers(apart))
+
+
 def val_test_disagree(entry: Entry, siblings: Siblings) -> Iterator[Finding]:
-    """Against the parent, val moved and test did not go with it. A move inside an interval is none."""
+    """Against the parent, val moved and test did not go with it: the interval of how far the two moves lie apart leaves
+    zero out. Where nothing is paired, they lie far apart, and a move inside an interval is none.
+    """
     parent, compared = siblings.parent(entry), siblings.against_parent(entry)
     if parent is None or compared is None or _withheld(entry) or _withheld(parent):
         return
     val, test = compared.difference("val"), compared.difference("test")
     if val is None or test is None:
         return
-    on_val, on_test = (0.0 if one.inside else one.change for one in (val, test))
-    if abs(on_val - on_test) > APART:
+    if _disagree(entry, siblings, val, test):
         doubt = "" if compared.same_data else " (whether on the same data is not known)"
         said = f"against the parent val AUPRC changed by {val.change:+.3f}, test AUPRC by {test.change:+.3f}{doubt}"
         yield warning("val_test_disagree", said, val_change=val.change, test_change=test.change)
+
+
+def _tests(entry: Entry, siblings: Siblings) -> dict[str, AgainstParent]:
+    """What could be tested against the parent, by split, val first."""
+    found = {split: siblings.families.test(entry.id, split) for split in COMPARED}
+    return {split: one for split, one in found.items() if one is not None and not isinstance(one, Unpaired)}
+
+
+def _against_parent(tests: Mapping[str, AgainstParent]) -> str:
+    texts = (f"{split} AUPRC {tested_text('auprc', one.difference)}" for split, one in tests.items())
+    return f"{' and '.join(texts)} against the parent{next(iter(tests.values())).among}"
+
+
+def _numbers(tests: Mapping[str, AgainstParent]) -> Evidence:
+    found: Evidence = {}
+    for split, one in tests.items():
+        held = one.difference.interval
+        found |= {f"{split}_change": one.difference.value, f"{split}_family": one.family}
+        found |= {f"{split}_low": held.low, f"{split}_high": held.high} if held else {}
+    return found
+
+
+def _disagree(entry: Entry, siblings: Siblings, val: Difference, test: Difference) -> bool:
+    tests = _tests(entry, siblings)
+    if len(tests) < len(COMPARED):
+        on_val, on_test = (0.0 if one.inside else one.change for one in (val, test))
+        return abs(on_val - on_test) > APART
+    from kag.stats.paired import independent_difference
+
+    return independent_difference(*(tests[split].difference for split in COMPARED)).told_apart
+
+
+def _same_weights(entry: Entry, other: Entry) -> bool:
+    digests = [getattr(one.auprc("test"), "weights_digest", None) for one in (entry, other)]
+    return digests[0] is not None and digests[0] == digests[1]
 
 
 def _tested(entry: Entry, siblings: Siblings) -> tuple[str, str] | None:

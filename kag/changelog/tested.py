@@ -1,0 +1,83 @@
+"""Differences that are tested, as rules ask for them: against the parent, and against the best before.
+
+Where several runs are compared with one parent, their p-values are those of a family (Holm 1979): the more are tried,
+the more often one of them lies apart by chance.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple
+
+from kag.compare.comparison import Comparison
+from kag.compare.paired import Unpaired
+from kag.names import Part
+
+if TYPE_CHECKING:
+    from kag.stats.paired import Difference
+
+
+class Child(NamedTuple):
+    """A run beside the parent that it is compared with."""
+
+    run: str
+    parent: str
+    compared: Comparison
+
+
+class AgainstParent(NamedTuple):
+    """The tested difference of a run from its parent on a split."""
+
+    difference: Difference
+    apart: bool
+    """Whether the two are told apart, as one of the family."""
+    family: int
+    """Runs that are compared with the same parent."""
+
+    @property
+    def among(self) -> str:
+        """What a sentence adds for a family."""
+        return f", Holm over {self.family} runs of this parent" if self.family > 1 else ""
+
+
+class Families:
+    """What was tested of runs that are compared with the same parent, worked out when it is asked for.
+
+    Args:
+        children: every run that has a parent.
+    """
+
+    def __init__(self, children: Iterable[Child]) -> None:
+        self._children = {child.run: child for child in children}
+        self._known: dict[tuple[str, Part], Mapping[str, AgainstParent]] = {}
+
+    def test(self, run: str, split: Part, metric: str = "auprc") -> AgainstParent | Unpaired | None:
+        """The tested difference of a run from its parent; None for a run without one."""
+        child = self._children.get(run)
+        if child is None:
+            return None
+        alone = child.compared.test(split, metric)
+        if isinstance(alone, Unpaired):
+            return alone
+        key = child.parent, split
+        if key not in self._known:
+            self._known[key] = dict(self._family(child.parent, split, metric))
+        return self._known[key][run]
+
+    @cached_property
+    def _by_parent(self) -> Mapping[str, list[Child]]:
+        found: defaultdict[str, list[Child]] = defaultdict(list)
+        for child in self._children.values():
+            found[child.parent].append(child)
+        return found
+
+    def _family(self, parent: str, split: Part, metric: str) -> Iterator[tuple[str, AgainstParent]]:
+        from kag.stats.paired import ALPHA, holm
+
+        tests = {child.run: child.compared.test(split, metric) for child in self._by_parent[parent]}
+        tested = {run: one for run, one in tests.items() if not isinstance(one, Unpaired)}
+        p_values = holm([one.p_value for one in tested.values()])
+        for (run, one), p in zip(tested.items(), p_values, strict=True):
+            yield run, AgainstParent(one, p < ALPHA, len(tested))

@@ -1,0 +1,112 @@
+"""Pairs: what two runs scored on the same examples, and how far their numbers differ there.
+
+Two runs are paired on a split if both kept their scores, of the weights whose numbers are compared, and these are of
+the same examples in the same groups. Else they are unpaired, and the reason is said: nothing is guessed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, NamedTuple
+
+from kag.errors import RecordError
+from kag.names import Part
+from kag.text import digest
+from kag.track.record import RunRecord
+from kag.track.result import Result
+from kag.track.source import RunSource
+
+if TYPE_CHECKING:  # numpy takes longer to load than a change log of runs without scores
+    from kag.stats.bootstrap import Resampled
+    from kag.stats.paired import Difference
+
+HELD = 512
+"""Splits of runs whose draws stay in memory."""
+
+
+class Drawn(NamedTuple):
+    """What is left of the scores of a run on a split when its examples are not needed any more."""
+
+    weights_digest: str | None
+    """None of another program."""
+    examples_digest: str
+    metrics: Mapping[str, Resampled]
+
+
+class Unpaired(NamedTuple):
+    """Two runs whose difference cannot be tested."""
+
+    reason: str
+
+
+DrawnOf = Callable[[RunRecord, Part], Drawn | Unpaired]
+"""Draws of a run on a split, or why there are none."""
+
+
+def not_asked(record: RunRecord, split: Part) -> Unpaired:
+    """For whoever has records alone."""
+    return Unpaired("the scores of the runs are not at hand")
+
+
+def drawn_from(source: RunSource) -> DrawnOf:
+    """Reads the scores of runs of a source when they are asked for, those of a run once."""
+    held: OrderedDict[tuple[str, Part], Drawn | Unpaired] = OrderedDict()
+
+    def drawn(record: RunRecord, split: Part) -> Drawn | Unpaired:
+        key = record.id, split
+        if key not in held:
+            held[key] = _read(source, record, split)
+        held.move_to_end(key)
+        if len(held) > HELD:
+            held.popitem(last=False)
+        return held[key]
+
+    return drawn
+
+
+def test_of(
+    before: tuple[RunRecord, Result | None],
+    after: tuple[RunRecord, Result | None],
+    split: Part,
+    drawn: DrawnOf,
+) -> Mapping[str, Difference] | Unpaired:
+    """The difference of every number that both runs have on a split, by metric: the second one less the first one.
+
+    Args:
+        before: a run, and a number of the weights that are compared; None of another program's run.
+        after: the other one.
+        split: on which they are compared.
+        drawn: where their draws are.
+    """
+    found: list[Drawn] = []
+    for record, result in (before, after):
+        own = drawn(record, split)
+        if isinstance(own, Unpaired):
+            return own
+        if result is not None and own.weights_digest != result.weights_digest:
+            other, said = digest(own.weights_digest or "none"), digest(result.weights_digest or "none")
+            return Unpaired(f"the scores that {record.id} kept of {split} are of the weights {other}, not of {said}")
+        found.append(own)
+    if found[0].examples_digest != found[1].examples_digest:
+        return Unpaired(f"{before[0].id} and {after[0].id} scored other examples of {split}, or in other groups")
+    return _differences(*found)
+
+
+def _differences(before: Drawn, after: Drawn) -> Mapping[str, Difference]:
+    from kag.stats.paired import paired_difference
+
+    both = [metric for metric in before.metrics if metric in after.metrics]
+    found = {metric: paired_difference(before.metrics[metric], after.metrics[metric]) for metric in both}
+    return {metric: one for metric, one in found.items() if not math.isnan(one.value)}
+
+
+def _read(source: RunSource, record: RunRecord, split: Part) -> Drawn | Unpaired:
+    try:
+        scores = source.scores(record.id, split)
+    except RecordError as error:
+        return Unpaired(f"the scores of {record.id} on {split} cannot be read: {error}")
+    if scores is None:
+        return Unpaired(f"{record.id} kept no scores of {split}")
+    return Drawn(scores.weights_digest, scores.examples_digest, scores.draws)
