@@ -48,7 +48,10 @@ class Difference:
 
     @property
     def better(self) -> float:
-        """Probability that the second is above the first on other units, ties counted half (arXiv 2103.03098)."""
+        """Probability that the second is above the first on other units, ties counted half (arXiv 2103.03098).
+
+        Of a loss, where less is better, ask the negated difference.
+        """
         return (1.0 + self.lead) / 2.0
 
     @property
@@ -68,16 +71,22 @@ def paired_difference(a: Resampled, b: Resampled) -> Difference:
     return difference(b.value - a.value, error, freedom, lead(b.draw_S - a.draw_S))
 
 
-def difference(value: float, error: float, freedom: float, lead: float) -> Difference:
-    """By Student's t from a standard error; without an interval where the error is NaN."""
+def difference(value: float, error: float, freedom: float, ahead: float) -> Difference:
+    """By Student's t from a standard error; without an interval where the error is NaN.
+
+    Args:
+        error: standard error of the value.
+        freedom: its degrees of freedom.
+        ahead: the `lead`.
+    """
     from scipy.special import stdtr
 
     if math.isnan(value) or math.isnan(error):
-        return Difference(value, None, lead, math.nan)
+        return Difference(value, None, ahead, math.nan)
     reach = quantile(freedom) * error
     distance = abs(value) / error if error else math.inf if value else 0.0
     p_value = 2.0 * float(stdtr(freedom, -distance))
-    return Difference(value, Interval(value - reach, value + reach), lead, p_value)
+    return Difference(value, Interval(value - reach, value + reach), ahead, p_value)
 
 
 def quantile(freedom: float) -> float:
