@@ -1,8 +1,11 @@
 """The difference of two models on the same units: value, interval, chance that one is above, p-value.
 
 The interval is jackknife-t: the standard error comes from the difference with each unit left out, the quantile from
-Student's t with one degree of freedom less than there are units. Of 36 proteins percentile intervals cover too little
-(`python -m tests.benchmarks statistics`).
+Student's t with one degree of freedom less than there are units. On 36 and on 93 proteins it holds the truth in 94 to
+96 of 100 data sets, where percentiles of the draws do in 92 to 94 (`python -m tests.benchmarks statistics`).
+
+Where a threshold was chosen elsewhere, as for IoU and recall, the difference is one of weights with their thresholds.
+What luck a threshold had is in no draw: two equal models differ in recall, and truly, if their thresholds do.
 
 Shape letters: U units, S resamples.
 """
@@ -48,7 +51,10 @@ class Difference:
 
     @property
     def better(self) -> float:
-        """Probability that the second is above the first on other units, ties counted half (arXiv 2103.03098)."""
+        """Probability that the second is above the first on other units, ties counted half (arXiv 2103.03098).
+
+        Of a loss, where less is better, ask the negated difference.
+        """
         return (1.0 + self.lead) / 2.0
 
     @property
@@ -68,16 +74,22 @@ def paired_difference(a: Resampled, b: Resampled) -> Difference:
     return difference(b.value - a.value, error, freedom, lead(b.draw_S - a.draw_S))
 
 
-def difference(value: float, error: float, freedom: float, lead: float) -> Difference:
-    """By Student's t from a standard error; without an interval where the error is NaN."""
+def difference(value: float, error: float, freedom: float, ahead: float) -> Difference:
+    """By Student's t from a standard error; without an interval where the error is NaN.
+
+    Args:
+        error: standard error of the value.
+        freedom: its degrees of freedom.
+        ahead: the `lead`.
+    """
     from scipy.special import stdtr
 
     if math.isnan(value) or math.isnan(error):
-        return Difference(value, None, lead, math.nan)
+        return Difference(value, None, ahead, math.nan)
     reach = quantile(freedom) * error
     distance = abs(value) / error if error else math.inf if value else 0.0
     p_value = 2.0 * float(stdtr(freedom, -distance))
-    return Difference(value, Interval(value - reach, value + reach), lead, p_value, error, freedom)
+    return Difference(value, Interval(value - reach, value + reach), ahead, p_value, error, freedom)
 
 
 def independent_difference(a: Difference, b: Difference) -> Difference:
@@ -115,16 +127,19 @@ def lead(draw_S: Floats) -> float:
     return float(np.sign(known_S).sum()) / len(known_S) if len(known_S) else math.nan
 
 
-def holm(p_values: Sequence[float]) -> tuple[float, ...]:
+def holm(p_values: Sequence[float], *, family: int | None = None) -> tuple[float, ...]:
     """Adjusted p-values of a family of tests, in the given order (Holm 1979, Scand. J. Statist. 6:65).
 
     At most 5 % of families in which nothing differs have one below 0.05. A test without a p-value (NaN) keeps none and
     does not count in the family.
+
+    Args:
+        family: how many tests there are in all where these are chosen from them; None where these are all.
     """
     known = sorted((p, place) for place, p in enumerate(p_values) if not math.isnan(p))
     adjusted, largest = list(p_values), 0.0
     for rank, (p, place) in enumerate(known):
-        largest = max(largest, min(1.0, (len(known) - rank) * p))
+        largest = max(largest, min(1.0, ((family or len(known)) - rank) * p))
         adjusted[place] = largest
     return tuple(adjusted)
 

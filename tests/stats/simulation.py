@@ -16,7 +16,7 @@ from kag.stats.bootstrap import Resampled, interval, metric_draws
 from kag.stats.metrics import Floats, overlap
 from kag.stats.paired import ALPHA, holm, paired_difference
 from kag.stats.replicates import replicate_difference
-from kag.stats.selection import bbc_cv, expected_best
+from kag.stats.selection import bbc_cv, expected_best, tied_with_best
 from tests.stats.population import Population
 
 VAL = 36
@@ -116,14 +116,27 @@ def judged(
     return found
 
 
-def families(population: Population, *, children: int, proteins: int, sets: int, seed: int) -> tuple[float, float]:
-    """Share of families of equal models in which a child is told from its parent: with Holm's correction, without."""
-    with_holm, without = 0, 0
+@dataclass
+class Families:
+    """A parent and its children, all equal, over many data sets; shares of these in which one is told from another."""
+
+    holm: float = 0.0
+    """A child from the parent, with Holm's correction."""
+    uncorrected: float = 0.0
+    """The same without."""
+    best: float = 0.0
+    """One of them from the best of them."""
+
+
+def families(population: Population, *, children: int, proteins: int, sets: int, seed: int) -> Families:
+    """By AUPRC."""
+    found = Families()
     for models in _scored(population, children + 1, proteins, sets, seed):
         p_values = [paired_difference(models[0], child).p_value for child in models[1:]]
-        with_holm += min(holm(p_values)) < ALPHA
-        without += min(p_values) < ALPHA
-    return with_holm / sets, without / sets
+        found.holm += (min(holm(p_values)) < ALPHA) / sets
+        found.uncorrected += (min(p_values) < ALPHA) / sets
+        found.best += (tied_with_best(models) < len(models)) / sets
+    return found
 
 
 @dataclass

@@ -130,6 +130,7 @@ def test_the_lead_counts_known_draws() -> None:
 
 def test_holm_of_a_textbook_family() -> None:
     assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx((0.03, 0.06, 0.06, 0.02))
+    assert holm([0.01, 0.04, 0.03, 0.005], family=10) == pytest.approx((0.09, 0.28, 0.24, 0.05))
     assert holm([]) == ()
     one, missing, other = holm([0.02, math.nan, 0.04])
     assert (one, other) == pytest.approx((0.04, 0.04))
