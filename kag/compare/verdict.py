@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from kag.compare.comparison import compare, data_of, in_doubt, not_comparable
+from kag.compare.comparison import compare, in_doubt, not_comparable
 from kag.stats.interval import Interval
 from kag.text import commit, number
 from kag.track.record import Change, RunRecord
 from kag.track.result import Result
+from kag.view.alike import data_of
 from kag.view.changes import phrase, seed_alone
 from kag.view.metrics import OWN, Metric
 from kag.view.results import headline, interval, measured_column
