@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 from rich.markup import escape
 
 from kag.cli.fitted import fitted, plain_table, print_whole
+from kag.compare.comparison import COMPARED
 from kag.compare.replicates import Spread, spread
 from kag.errors import Interrupted, RunFailed, UserError
+from kag.names import evaluation
 from kag.spec.overrides import parse_overrides
 from kag.text import MISSING
 from kag.view.results import headline, measured
@@ -27,8 +29,7 @@ if TYPE_CHECKING:
 _LARGEST = 2**32 - 1
 _MOST = 100
 """Runs of one call: a larger number is a seed."""
-_SPLITS = {"val": "val AUPRC", "test": "test AUPRC"}
-_SPARED = ("test AUPRC", "status", "val AUPRC")
+_SPARED = ("test AUPRC", "status")
 
 
 def seeds_meant(word: str, first: int) -> tuple[int, ...]:
@@ -101,7 +102,7 @@ def train_each(spec: RunSpec, seeds: Sequence[int], *, as_json: bool, runs: Path
     def console() -> RunConsole:
         return RunConsole(stderr=as_json)
 
-    console().say(f"{len(seeds)} seeds: {', '.join(map(str, seeds))}")
+    console().say(f"seeds: {', '.join(map(str, seeds))}")
     done: list[SeedRun] = []
     try:
         for one in train_seeds(spec, seeds, runs=runs, console=console, new=new, **options):
@@ -114,11 +115,10 @@ def train_each(spec: RunSpec, seeds: Sequence[int], *, as_json: bool, runs: Path
 
 
 def _tell(done: Sequence[SeedRun], console: RunConsole, *, as_json: bool) -> None:
-    spreads = {name: _spread(done, split) for split, name in _SPLITS.items()}
-    spreads = {name: found for name, found in spreads.items() if found.n or name == _SPLITS["val"]}
+    spreads = {split: found for split in COMPARED if (found := _spread(done, split)).n or split == "val"}
     if as_json:
         told = [{"run": one.record and one.record.id, **one._asdict()} for one in done]
-        answer({"seeds": told, "spread": {name: found._asdict() for name, found in spreads.items()}})
+        answer({"seeds": told, "spread": {evaluation(split, "auprc"): one._asdict() for split, one in spreads.items()}})
     width = console.terminal.width
     print_whole(console.terminal, fitted(_table(done, spreads), width, _SPARED, lines=False).group(width))
     counted = f"n = {sum(one.trouble is None for one in done)} of {len(done)}"
@@ -142,12 +142,12 @@ def _text(value: float | None) -> str:
 
 
 def _table(done: Sequence[SeedRun], spreads: Mapping[str, Spread]) -> Table:
-    table = plain_table("seed", "run", "status", *spreads)
+    table = plain_table("seed", "run", "status", *(f"{split} AUPRC" for split in spreads))
     for one in done:
         record = one.record
-        texts = [_text(_value(one, split)) for split in _SPLITS]
+        values = (_text(_value(one, split)) for split in spreads)
         status = record.status.value if record else MISSING
-        table.add_row(*map(escape, (str(one.seed), record.id if record else MISSING, status, *texts[: len(spreads)])))
+        table.add_row(*map(escape, (str(one.seed), record.id if record else MISSING, status, *values)))
     table.add_section()
     found = spreads.values()
     table.add_row("mean", "", "", *(_text(one.mean) for one in found))

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+import torch
+
 from kag import errors
 from kag.errors import Interrupted, KagError, RunFailed, SpecError, StorageError, UserError
 from kag.forks.sharing import ShareOptions
@@ -19,6 +21,7 @@ from kag.spec.run import RunSpec
 from kag.text import command
 from kag.track.archive import require_ended, set_archived
 from kag.track.folder import RunFolder
+from kag.track.hold import was_never_held
 from kag.track.record import RunRecord, Status
 from kag.track.world import resolve_world
 from kag.train.console import RunConsole
@@ -54,7 +57,10 @@ class Ground(NamedTuple):
 
     def run_of(self, seed: int) -> RunRecord | None:
         """The run of a seed as it stands now; see `counting`."""
-        return counting(earlier_runs(self.runs, RunConsole(quiet=True)), self.like, seed)
+        record = counting(earlier_runs(self.runs, RunConsole(quiet=True)), self.like, seed)
+        if record is not None and was_never_held(RunFolder(self.runs / record.id), record):
+            return record.model_copy(update={"status": Status.KILLED})
+        return record
 
 
 def train_seeds(
@@ -197,8 +203,8 @@ def _trained(ground: Ground, seed: int, folder: RunFolder | None, console: RunCo
         Interrupted: a signal came.
     """
     console.say(f"seed {seed}")
-    # What PyTorch has to say of the device, such as that its memory is full, is a RuntimeError.
-    failures = (RunFailed, StorageError, RuntimeError, *((UserError,) if folder else ()))
+    # A run that has begun may be at fault by itself; what keeps a first one from beginning keeps every other one.
+    failures = (RunFailed, StorageError, torch.OutOfMemoryError, *((UserError,) if folder else ()))
     try:
         _fit(ground, seed, folder, console)
     except Interrupted:
