@@ -19,6 +19,7 @@ from kag.track.evaluations import Look
 from kag.track.past import attempts
 from kag.track.record import RunRecord
 from kag.track.result import ExternalEvaluation
+from kag.view.alike import seeds_of
 from kag.view.changes import seed_alone, settings_of
 from kag.view.metrics import OWN, VAL, Metric
 from kag.view.results import headline
@@ -220,7 +221,7 @@ class Siblings:
         for but_seed, places in found.items():
             groups: dict[object, list[Entry]] = {}
             for entry in (one for one in self.entries if one.record.is_foreign and one.record.config):
-                group = groups.setdefault(settings_of(entry.record, but_seed=but_seed), [])
+                group = groups.setdefault(settings_of(entry.record, but=seeds_of(entry.record) if but_seed else ()), [])
                 places[entry.id] = group, len(group)
                 if not entry.record.archived:
                     group.append(entry)

@@ -10,10 +10,11 @@ from dataclasses import dataclass, field, replace
 from kag.changelog.diagnose import diagnose
 from kag.changelog.entry import Entry
 from kag.changelog.siblings import Siblings
-from kag.compare.comparison import data_of, data_text
+from kag.compare.comparison import data_text
 from kag.finding import Finding
 from kag.track.record import Change, Status
-from kag.view.changes import settings_apart
+from kag.view.alike import data_of
+from kag.view.changes import but_seeds, settings_apart
 from kag.view.choice import Choice
 from kag.view.metrics import OWN, VAL, Metric
 
@@ -80,7 +81,7 @@ def _row(entry: Entry, siblings: Siblings, trials: tuple[Entry, ...]) -> Row:
     return Row(
         entry=entry,
         findings=tuple(diagnose(entry, siblings)),
-        changes=compared.settings if compared else (),
+        changes=but_seeds(compared.settings) if compared else (),
         metrics=siblings.metrics,
         judged=siblings.judged_by(entry),
         highest_so_far=siblings.highest_so_far(entry),

@@ -11,11 +11,13 @@ import typer
 
 from kag.cli import tables
 from kag.cli.fitted import print_whole, terminal
+from kag.cli.groups import Groups, grouped
 from kag.cli.ordering import Order, order_by
 from kag.cli.side_by_side import compare
 from kag.cli.sources import RUNS, Json, Runs, Source, opened, values_of
 from kag.cli.watch import watch
 from kag.cli.words import name_left_out
+from kag.errors import UserError
 from kag.track.hold import as_it_stands
 from kag.track.record import RunRecord, Status
 from kag.view.choice import Choice, archived_text, require_known
@@ -45,6 +47,12 @@ Limit = Annotated[
 Name = Annotated[str, typer.Option(help="Only names that match, * and ? as in a shell.")]
 Sweep = Annotated[str | None, typer.Option(help="Only the trials of this sweep.", metavar="ID")]
 Archived = Annotated[bool, typer.Option("--archived", help="Archived runs, too.")]
+Group = Annotated[bool, typer.Option("--group", help="A row for runs that differ in the seed alone: mean and spread.")]
+Unfold = Annotated[bool, typer.Option("--unfold", help="With --group: each run below its row.")]
+SeedKey = Annotated[
+    list[str] | None,
+    typer.Option(metavar="KEY", help="With --group: a setting that is a seed of another program; may be repeated."),
+]
 
 SHOWN = 100
 """Rows of a list that nobody asked to be longer; laying out thousands takes seconds."""
@@ -54,7 +62,7 @@ NOON = time(12)
 @app.command(
     "list",
     epilog="Examples: kag runs list --status finished --tag swa --name 'oct*', then "
-    "kag runs list --since 2025-10-01 --until 2025-10-31 --sort val/auprc",
+    "kag runs list --since 2025-10-01 --until 2025-10-31 --sort val/auprc, then kag runs list --group --unfold",
 )
 def list_runs(
     runs: Runs = RUNS,
@@ -68,12 +76,17 @@ def list_runs(
     sort: Sort = None,
     limit: Limit = None,
     archived: Archived = False,
+    group: Group = False,
+    unfold: Unfold = False,
+    seed_key: SeedKey = None,
     as_json: Json = False,
 ) -> None:
     """List runs, oldest first: status, epochs, AUPRC of the delivered weights, parent, tags.
 
     Of runs of other programs the metrics that count, as in the change log.
     """
+    if (unfold or seed_key) and not group:
+        raise UserError("--unfold and --seed-key go with --group")
     place = opened(source, runs)
     records, broken = place.readable()
     choice = Choice(_day(since), _day(until), tuple(tag or ()), sweep, archived, zone=None)
@@ -84,8 +97,16 @@ def list_runs(
     order = order_by(sort, taken, metrics_of(records)) if sort else None
     ordered = order.of(taken, values_of(place, taken, records)) if order else taken
     count = (0 if as_json else SHOWN) if limit is None else limit
-    chosen = (ordered[:count] if order else ordered[-count:]) if count else ordered
-    if as_json:
+    groups: Groups | None = None
+    if group:
+        values, newest = values_of(place, ordered, records), order is None
+        groups = grouped(records, ordered, values, seed_keys=seed_key or (), count=count, newest=newest)
+        chosen = groups.runs
+    else:
+        chosen = (ordered[:count] if order else ordered[-count:]) if count else ordered
+    if groups is not None and (chosen or as_json):
+        groups.show(unfold=unfold, as_json=as_json)
+    elif as_json:
         answer(chosen)
     elif chosen:
         console = terminal()
@@ -93,7 +114,7 @@ def list_runs(
     else:
         where = source or runs
         echo(f"no such run in {where}" if records else f"no runs in {where}; `kag train SPEC` makes one")
-    for said in _said(choice, order, chosen, len(taken), hidden):
+    for said in (*_said(choice, order, chosen, len(taken), hidden), *(groups.said() if groups else ())):
         echo(said, err=True)
     name_left_out(broken)
 

@@ -39,6 +39,13 @@ def train(
     accept: Annotated[
         list[str] | None, typer.Option(metavar="KEY", help="With --resume, --again: let this differ from that run's.")
     ] = None,
+    seeds: Annotated[
+        str | None,
+        typer.Option(metavar="N|A,B,...", help="Train replicates: N seeds from the spec's own on, or these."),
+    ] = None,
+    new: Annotated[
+        bool, typer.Option("--new", help="With --seeds: archive what is there of them, and start afresh.")
+    ] = False,
     share: Share = None,
     part_at: Annotated[
         str | None, typer.Option(metavar="EPOCHS", help="With --share: epochs before which runs part, as 20,26.")
@@ -50,7 +57,7 @@ def train(
         bool, typer.Option("--json", help="Print the run's record as JSON; all else goes to the error stream.")
     ] = False,
 ) -> None:
-    """Train one run and track it.
+    """Train one run and track it; with --seeds several that differ in the seed alone.
 
     Examples:
 
@@ -62,11 +69,19 @@ def train(
 
       kag train --again oct17
 
+      kag train runs/specs/sites.yaml --seeds 5
+
       kag train runs/specs/sites.yaml swa.start=5 swa.window=2 --share runs/shared --part-at 4,5,6
     """
     refuse_unknown_options(words or [], options_of(context))
     spec_file, overrides = split_words(words or [])
     _refuse_combinations(spec_file, resume, again, recipe, accept)
+    if new and seeds is None:
+        raise UserError("--new goes with --seeds")
+    if seeds is not None:
+        from kag.cli.seeds import refuse_beside_seeds, seeds_meant, train_each
+
+        refuse_beside_seeds(seeds, overrides, {"--resume": resume, "--again": again})
     if share is None and (part_at or share_max is not None):
         raise UserError("--part-at and --share-max go with --share")
     known = _known(runs, resume, again)
@@ -80,6 +95,10 @@ def train(
     from kag.forks.sharing import ShareOptions
 
     options = {"share": ShareOptions(share, points, largest) if share else None, "retired": retired}
+    _quieten_lightning()
+    if seeds is not None:
+        train_each(spec, seeds_meant(seeds, spec.seed), as_json=as_json, runs=runs, new=new, **options)
+        return
     former = {"again" if again else "resume": known, "accept": accept or ()}
     _train(spec, as_json=as_json, runs=runs, **former, **options)
 
@@ -133,8 +152,6 @@ def _spec(file: Path, overrides: list[str]) -> tuple[RunSpec, tuple[str, ...]]:
 
 
 def _train(spec: RunSpec, *, as_json: bool, runs: Path, **options: Any) -> None:
-    import logging
-
     from rich.markup import escape
 
     from kag.cli.results import results_table
@@ -142,8 +159,6 @@ def _train(spec: RunSpec, *, as_json: bool, runs: Path, **options: Any) -> None:
     from kag.train.console import RunConsole
     from kag.train.fit import fit
 
-    for name in ("lightning.pytorch", "lightning.fabric"):
-        logging.getLogger(name).setLevel(logging.WARNING)
     console = RunConsole(stderr=as_json)
     record = fit(spec, runs=runs, console=console, **options)
     if as_json:
@@ -152,6 +167,15 @@ def _train(spec: RunSpec, *, as_json: bool, runs: Path, **options: Any) -> None:
     console.terminal.print(results_table(f"results of {record.id}", record.results))
     look = command("runs", "show", record.id, runs=runs)
     console.print(escape(f"run folder {runs / record.id}; look at it with: {look}"))
+
+
+def _quieten_lightning() -> None:
+    import logging
+
+    import lightning.pytorch  # noqa: F401  # it sets its levels when it is imported
+
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 def _epochs(text: str | None) -> tuple[int, ...]:

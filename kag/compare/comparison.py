@@ -18,6 +18,7 @@ from kag.text import digest
 from kag.track.past import as_of
 from kag.track.record import Change, RunRecord
 from kag.track.result import Result
+from kag.view.alike import data_of
 from kag.view.changes import diff
 from kag.view.results import delivered, finite
 
@@ -164,11 +165,6 @@ def against_parent(parent: RunRecord, run: RunRecord, drawn: DrawnOf = not_asked
     """A run beside its parent as that stood when the run began: what became of the parent later changes nothing."""
     past = as_of(parent, run.start)
     return Comparison(past.record, run, past.unsure, drawn)
-
-
-def data_of(record: RunRecord) -> str | None:
-    """The data that a run was trained and judged on, as a text that no other data have; None where nobody knows."""
-    return record.data_digest or "; ".join(sorted(record.datasets)) or None
 
 
 def on_other_data(one: RunRecord, other: RunRecord) -> bool:

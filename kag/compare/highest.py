@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from kag.compare.comparison import data_of
 from kag.track.past import attempts
 from kag.track.record import RunRecord
+from kag.view.alike import data_of
 
 _NEVER = datetime.max.replace(tzinfo=UTC)
 

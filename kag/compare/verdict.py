@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from kag.compare.comparison import COMPARED, Comparison, compare, data_of, in_doubt, not_comparable
+from kag.compare.comparison import COMPARED, Comparison, compare, in_doubt, not_comparable
 from kag.compare.paired import DrawnOf, Unpaired, not_asked
 from kag.compare.wording import tested_text
 from kag.names import Part, evaluation
@@ -20,6 +20,7 @@ from kag.stats.interval import Interval
 from kag.text import commit, number
 from kag.track.record import Change, RunRecord
 from kag.track.result import Result
+from kag.view.alike import data_of
 from kag.view.changes import phrase, seed_alone
 from kag.view.metrics import OWN, Metric
 from kag.view.results import headline, interval, measured_column

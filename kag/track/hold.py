@@ -63,6 +63,15 @@ def may_be_trained(folder: RunFolder, record: RunRecord) -> bool:
     return record.status is Status.RUNNING and not (_is_here(record) and _held(folder) is False)
 
 
+def was_never_held(folder: RunFolder, record: RunRecord) -> bool:
+    """Whether nobody has ever held a run that says it is under way on this machine.
+
+    A process holds a run right behind its first record: it was killed between, or is about to hold it. Whoever goes on
+    with the run takes the lock, and so finds out.
+    """
+    return record.status is Status.RUNNING and _is_here(record) and _held(folder) is None
+
+
 def _is_here(record: RunRecord) -> bool:
     return record.environment.get("hostname") == socket.gethostname()
 

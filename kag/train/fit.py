@@ -3,6 +3,7 @@
 task.py       spec, data and world, and what follows from them;  build.py  network and objective
 inputs.py     the files that it reads
 opening.py    the run folder;  starting.py  the weights of another run;  again.py  another run trained once more
+seeds.py      a spec under several seeds, one run after another
 resuming.py   going on with a run;  state.py  how far its state of training is, and what that can still become
 rehearsal.py  one batch through everything before time is spent
 processes.py  the processes of a run, where it has several
@@ -18,6 +19,7 @@ runs have in common once.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -26,8 +28,6 @@ from typing import NamedTuple
 import torch
 
 from kag.data.batches import rounds_of
-from kag.data.sites import Sites
-from kag.data.soundness import soundness_for
 from kag.errors import SpecError
 from kag.finding import Finding, Severity
 from kag.forks.sharing import ShareOptions, sharing
@@ -39,11 +39,11 @@ from kag.track.folders import FolderSource
 from kag.track.heartbeat import beating
 from kag.track.hold import locked
 from kag.track.record import RunRecord
-from kag.track.world import Machine, World, copies, resolve_world
+from kag.track.world import World, copies, resolve_world
 from kag.train.again import Repeat
 from kag.train.console import RunConsole
 from kag.train.delivery import deliver
-from kag.train.inputs import read_inputs
+from kag.train.inputs import Inputs, read_inputs
 from kag.train.job import Job
 from kag.train.loop import Loop
 from kag.train.opening import Opening, best_epochs, follow_run, new_run
@@ -68,6 +68,7 @@ def fit(
     share: ShareOptions | None = None,
     retired: tuple[str, ...] = (),
     console: RunConsole | None = None,
+    inputs: Inputs | None = None,
 ) -> RunRecord:
     """Train, evaluate and record one run.
 
@@ -80,27 +81,26 @@ def fit(
         share: folder of states that runs with a common beginning share.
         retired: keys that were said and do nothing any more; preflight says so.
         console: where to print.
+        inputs: what it is trained on, where that has been read.
 
     Raises:
         SpecError, DataError, RecordError, CheckpointError: the input is at fault; nothing was written.
         RunFailed: the run began and did not end well; its record says why.
     """
-    machine = this_machine()
-    world = resolve_world(spec, machine)
+    world = resolve_world(spec, this_machine())
     require_one_process_to_share(share, world)
     first = process_rank(world) == 0
     console = (console if first else None) or RunConsole(quiet=not first)
-    warn_of_copies(world, machine, console)
-    spec, sites, moved = read_inputs(spec, resume or again, copies=copies_held(world, first), console=console)
+    warn_of_copies(world, console)
+    inputs = inputs or read_inputs(spec, resume or again, copies=copies_held(world, first), console=console)
     earlier = earlier_runs(runs, console)
-    findings = require_sound(spec, looked_over(spec, sites, world, earlier, retired), console)
-    task = Task.of(spec, sites, world)
-    # A run that has no state yet begins with what it began with.
-    start = None if resume and resume_state(resume) else find_start(task, runs)
+    findings = require_sound(inputs, looked_over(inputs, world, earlier, retired), console)
+    task = Task.of(inputs.spec, inputs.sites, world)
+    start = begins_with(task, runs, resume)
     signals = SignalWatch(first=first)
     loop = Loop(task, start, signals, console)
     job = loop.fresh_job()
-    recorded = opened(job, runs, Known(resume, again, accept, moved), earlier, start, findings)
+    recorded = opened(job, runs, Known(resume, again, accept, inputs.moved), earlier, start, findings)
     with (
         signals.installed(),
         recorded if first else nullcontext(follow_run(task, resume, start)) as opening,
@@ -110,8 +110,8 @@ def fit(
         if resume is None:
             job.rehearse()
         outcome.begin_mirror(task)
-        states, inputs = None if resume else share, fork_inputs(task, start)
-        with sharing(states, task.spec, outcome.folder, inputs, signals.raise_if_received) as forks:
+        states, rests_on = None if resume else share, fork_inputs(task, start)
+        with sharing(states, task.spec, outcome.folder, rests_on, signals.raise_if_received) as forks:
             trained = loop.train(job, outcome, forks)
         outcome.averaged(task)
         outcome.delivered(
@@ -160,9 +160,9 @@ def opened(
             yield opening
 
 
-def warn_of_copies(world: World, machine: Machine, console: RunConsole) -> None:
+def warn_of_copies(world: World, console: RunConsole) -> None:
     """Say where one launcher starts a run of one process several times."""
-    if repeated := copies(world, machine.environment):
+    if repeated := copies(world, os.environ):
         console.warn(repeated)
 
 
@@ -188,34 +188,42 @@ def require_one_process_to_share(share: ShareOptions | None, world: World) -> No
         )
 
 
-def looked_over(
-    spec: RunSpec, sites: Sites, world: World, earlier: Sequence[RunRecord], retired: tuple[str, ...]
-) -> list[Finding]:
+def looked_over(inputs: Inputs, world: World, earlier: Sequence[RunRecord], retired: tuple[str, ...]) -> list[Finding]:
     """What the rules about a spec and its data find.
 
     Args:
+        inputs: what it is trained on.
+        world: where.
         earlier: other runs, whose best epochs tell how long such a run takes.
         retired: as for `fit`.
     """
     facts = Facts(
-        sibling_best_epochs=best_epochs(earlier, sites.digest),
-        batches_per_epoch=rounds_of(len(sites.index("train")), spec.data.batch_size, world.processes or 1),
+        sibling_best_epochs=best_epochs(earlier, inputs.sites.digest),
+        batches_per_epoch=rounds_of(
+            len(inputs.sites.index("train")), inputs.spec.data.batch_size, world.processes or 1
+        ),
         retired=retired,
     )
-    return [*preflight(spec, facts), *soundness_for(sites, spec)]
+    return [*preflight(inputs.spec, facts), *inputs.soundness]
 
 
-def require_sound(spec: RunSpec, findings: list[Finding], console: RunConsole) -> list[Finding]:
+def require_sound(inputs: Inputs, findings: Sequence[Finding], console: RunConsole) -> Sequence[Finding]:
     """Print what the rules about spec and data have to say, and go on only without errors.
 
     Raises:
         SpecError: lists the errors.
     """
-    require_no_error(findings, spec.name)
+    require_no_error(findings, inputs.spec.name)
+    told = inputs.soundness if inputs.told else ()
     for finding in findings:
-        if finding.severity is Severity.WARNING:
+        if finding.severity is Severity.WARNING and finding not in told:
             console.print(finding_line(finding))
     return findings
+
+
+def begins_with(task: Task, runs: Path, resume: RunFolder | None) -> Start | None:
+    """The weights of another run that a run begins with; one that has no state yet begins with what it began with."""
+    return None if resume and resume_state(resume) else find_start(task, runs)
 
 
 def fork_inputs(task: Task, start: Start | None) -> list[object]:

@@ -9,7 +9,9 @@ from typing import NamedTuple
 
 from kag.data.read import read_sites
 from kag.data.sites import Sites
+from kag.data.soundness import soundness_for
 from kag.data.whereabouts import KnownData, Read, Say, moved_list, places_near
+from kag.finding import Finding
 from kag.model.size import Sizes
 from kag.spec.load import build_spec
 from kag.spec.run import RunSpec
@@ -29,6 +31,10 @@ class Inputs(NamedTuple):
     sites: Sites
     moved: tuple[str, ...] = ()
     """Keys of the files that are the run's own, elsewhere than its spec says."""
+    soundness: tuple[Finding, ...] = ()
+    """What is odd about the data."""
+    told: bool = False
+    """Whether that has been printed."""
 
 
 def read_inputs(spec: RunSpec, known: RunFolder | None, *, copies: int, console: RunConsole) -> Inputs:
@@ -46,7 +52,8 @@ def read_inputs(spec: RunSpec, known: RunFolder | None, *, copies: int, console:
         DataError: the data are at fault, or nowhere.
     """
     with console.busy(f"reading {spec.data.file}"):
-        return _inputs(spec, known, partial(read_sites, copies=copies), console.say)
+        found = _inputs(spec, known, partial(read_sites, copies=copies), console.say)
+        return found._replace(soundness=tuple(soundness_for(found.sites, found.spec)))
 
 
 def _inputs(spec: RunSpec, known: RunFolder | None, read: Read, say: Say) -> Inputs:

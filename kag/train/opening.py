@@ -13,13 +13,17 @@ from pathlib import Path
 
 from kag import names
 from kag.finding import Finding
+from kag.spec.flat import flat
 from kag.track.begin import begin
+from kag.track.code import TRAINING, code_digest
 from kag.track.folder import RunFolder
 from kag.track.record import Found, RunRecord, Status
 from kag.train.again import Repeat, again
 from kag.train.starting import Start
 from kag.train.state import resume_state
 from kag.train.task import Task
+from kag.view.alike import likeness
+from kag.view.words import begun
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,7 @@ def new_run(
         SpecError, RecordError: it would not be that run again; see `again`.
     """
     spec = task.spec
-    parent = spec.parent or (start.source.run if start else default_parent(earlier, spec.name, task.sites.digest))
+    parent = spec.parent or (start.source.run if start else default_parent(earlier, planned(task, start)))
     if repeat is not None:
         parent = repeat.first.id
     found = Found(
@@ -89,15 +93,36 @@ def new_run(
     return Opening(folder, record, state=start.state if start else None, first=repeat.first if repeat else None)
 
 
-def default_parent(records: Iterable[RunRecord], name: str, data_digest: str) -> str | None:
+def planned(task: Task, start: Start | None) -> RunRecord:
+    """A run before it begins, as far as it is known what its numbers will rest on."""
+    return RunRecord(
+        id=task.spec.name,
+        name=task.spec.name,
+        status=Status.PLANNED,
+        start=datetime.now(UTC),
+        config=flat(task.spec),
+        data_digest=task.sites.digest,
+        world=task.world,
+        sources=(start.source,) if start else (),
+        found=Found(mined_digest=task.mined_digest, code_digest=code_digest(*TRAINING)),
+    )
+
+
+def default_parent(records: Iterable[RunRecord], run: RunRecord) -> str | None:
     """The newest run that ended well and has the same name, else the newest on the same data, else None.
 
-    Trials are left aside: which one came last, or runs beside this one, is an accident of the sweep.
+    Trials are left aside: which one came last, or runs beside this one, is an accident of the sweep. So are replicates,
+    which differ in nothing but the seed.
+
+    Args:
+        records: earlier runs.
+        run: as it is planned.
     """
     ended = (record for record in records if record.status.done and record.sweep is None)
-    done = sorted(ended, key=lambda record: (record.start, record.id))
-    same_name = [record.id for record in done if record.name == name]
-    same_data = [record.id for record in done if record.data_digest == data_digest]
+    own = likeness(run)
+    done = sorted((record for record in ended if likeness(record) != own), key=begun)
+    same_name = [record.id for record in done if record.name == run.name]
+    same_data = [record.id for record in done if record.data_digest == run.data_digest]
     return next(iter([*same_name[-1:], *same_data[-1:]]), None)
 
 

@@ -8,7 +8,7 @@ comes or goes.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import PurePath
 from typing import NamedTuple, TypeVar
 
@@ -38,7 +38,7 @@ _FOLLOWS = {
 
 _RAMP = RampValue._fields
 
-_SEED = re.compile(r"(?:.*[./]|parameters_|params_|hparams_|config_)?(?:seed|random_seed|random_state)")
+_SEED = re.compile(r"(?:.*[./]|parameters_|params_|hparams_|config_)?(?:seed|random_seed|random_state|rng_seed)")
 """Keys that choose random numbers alone; a migration may have written `parameters/seed` with another sign."""
 
 _OWN = ("name", "change", "parent", "data.file")
@@ -69,17 +69,31 @@ def diff(before: RunRecord, after: RunRecord) -> tuple[Change, ...]:
 
 def seed_alone(changes: Sequence[Change]) -> bool:
     """Whether runs differ in nothing but the random numbers that they draw."""
-    return bool(changes) and all(_is_seed(change.key) for change in changes)
+    return bool(changes) and all(is_seed(change.key) for change in changes)
 
 
-def settings_of(record: RunRecord, *, but_seed: bool = False) -> frozenset[tuple[str, str]]:
-    """What two runs of the same settings have in common; what only describes a run is left aside.
+def is_seed(key: str) -> bool:
+    """Whether a setting is called as one that chooses random numbers alone."""
+    return _SEED.fullmatch(key) is not None
+
+
+def but_seeds(changes: Iterable[Change]) -> tuple[Change, ...]:
+    """The changes that are more than another draw of random numbers."""
+    return tuple(change for change in changes if not is_seed(change.key))
+
+
+def settings_of(
+    record: RunRecord, *, but: Collection[str] = (), describing: Collection[str] = DESCRIPTIVE
+) -> frozenset[tuple[str, str]]:
+    """What two runs of the same settings have in common.
 
     Args:
-        but_seed: another seed is the same.
+        record: the run.
+        but: settings that are left aside.
+        describing: those that are left aside since they only describe a run.
     """
-    own = record.config.items()
-    return frozenset((k, repr(v)) for k, v in own if k not in DESCRIPTIVE and not (but_seed and _is_seed(k)))
+    aside = {*describing, *but}
+    return frozenset((key, repr(value)) for key, value in record.config.items() if key not in aside)
 
 
 def world_changes(before: World | None, after: World | None, settings: Iterable[Change]) -> tuple[Change, ...]:
@@ -185,10 +199,6 @@ def beside_defaults(config: Flat) -> tuple[Change, ...]:
 def _listed(parts: Sequence[str], between: str, shown: int = SHOWN) -> str:
     rest = len(parts) - shown
     return between.join([*parts[:shown], *([f"and {rest} more"] if rest > 0 else [])])
-
-
-def _is_seed(key: str) -> bool:
-    return _SEED.fullmatch(key) is not None
 
 
 def _short(key: str) -> str:

@@ -18,6 +18,7 @@ from kag.text import command, three_decimals
 from kag.track.folder import RUN_ID, RunFolder, short_name
 from kag.track.hold import as_it_stands
 from kag.track.record import RunRecord
+from kag.view.alike import likeness
 from kag.view.changes import differing_settings, settings_apart
 from kag.view.results import headline
 
@@ -67,20 +68,28 @@ class NamedRuns:
     def run_before(self, record: RunRecord) -> RunRecord | None:
         """Of another program's run that names no parent, the run before it in its group, else in its project.
 
-        A trial of a sweep has none, and is none: its place among the others says nothing. Nor is an archived run one.
+        A trial of a sweep has none, and is none: its place among the others says nothing. Nor is an archived run one,
+        nor one that differs in nothing but the seed.
         """
         return None if record.parent else self._run_before.get(record.id)
 
     @cached_property
     def _run_before(self) -> dict[str, RunRecord]:
         found: dict[str, RunRecord] = {}
-        latest: dict[str | None, RunRecord] = {}
+        # The newest of each group, and the newest that is none of its replicates.
+        latest: defaultdict[str | None, list[RunRecord]] = defaultdict(list)
+        like = {record.id: likeness(record) for record in self.by_id.values() if record.is_foreign}
+
+        def others(of: RunRecord, group: str | None) -> list[RunRecord]:
+            return [one for one in latest[group] if like[one.id] is None or like[one.id] != like[of.id]]
+
         for record in (one for one in self.by_id.values() if one.is_foreign and one.sweep is None):
-            before = (latest.get(record.group) if record.group else None) or latest.get(None)
-            if before is not None:
-                found[record.id] = before
+            before = [*(others(record, record.group) if record.group else ()), *others(record, None)]
+            if before:
+                found[record.id] = before[0]
             if not record.archived:
-                latest[record.group] = latest[None] = record
+                for group in {record.group, None}:
+                    latest[group] = [record, *others(record, group)][:2]
         return found
 
 

@@ -65,8 +65,8 @@ def test_shown_again_it_is_judged_by_the_others() -> None:
 
 
 def test_a_run_that_names_it_is_compared_with_it_still(tmp_path: Path) -> None:
-    junk = run_record(0, "junk", val=0.9, config={"seed": 1}, **ARCHIVED)
-    child = run_record(1, "child", val=0.3, config={"seed": 2}, parent=junk.id)
+    junk = run_record(0, "junk", val=0.9, config={"epochs": 1}, **ARCHIVED)
+    child = run_record(1, "child", val=0.3, config={"epochs": 2}, parent=junk.id)
     for record in (junk, child):
         make_folder(tmp_path, record)
     row = shown(collect(FolderSource(tmp_path)))["child"]

@@ -8,13 +8,14 @@ from itertools import pairwise
 from kag.changelog.entry import Entry
 from kag.changelog.logged import Logged
 from kag.changelog.siblings import Siblings
-from kag.compare.comparison import COMPARED, data_of
+from kag.compare.comparison import COMPARED
 from kag.compare.paired import Unpaired
 from kag.compare.wording import tested_text
 from kag.finding import Evidence, Finding, error, note
 from kag.text import commit, three_decimals
 from kag.track.past import attempts
 from kag.track.record import RunRecord, Status
+from kag.view.alike import data_of
 from kag.view.changes import seed_alone
 from kag.view.results import headline
 
