@@ -12,6 +12,7 @@ from kag.text import MISSING, commit, printable
 from kag.track.record import Status
 from kag.view.changes import phrase
 from kag.view.metrics import TEST, Metric
+from kag.view.results import absent
 
 FILES_SHOWN = 8
 """Files that a cell lists where it lists not all."""
@@ -40,7 +41,7 @@ class Value(NamedTuple):
     """What a metric came to."""
 
     text: str
-    """`-` too for a val number that was typed as test: it is not repeated as one."""
+    """`-` too for a val number that was typed as test, which is not repeated as one; `sealed` for test left alone."""
     highest_so_far: bool = False
     """By the goal of the metric; nothing is tested."""
 
@@ -84,7 +85,9 @@ def sentences(row: Row, parts: Parts) -> list[str]:
 def _value(row: Row, metric: Metric) -> Value:
     if metric.name == TEST.name and row.says("val_typed_as_test"):
         return Value(MISSING)
-    return Value(metric.text(row.entry.measured(metric)), row.highest_so_far and metric == row.judged)
+    value = row.entry.measured(metric)
+    text = absent(row.entry.record, "test") if value is None and metric.name == TEST.name else metric.text(value)
+    return Value(text, row.highest_so_far and metric == row.judged)
 
 
 def _judged(row: Row, trial: Entry) -> str:

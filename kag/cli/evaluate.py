@@ -49,7 +49,7 @@ def evaluate(
     splits = known_parts(split or [])
 
     from kag.cli.results import results_page, results_table
-    from kag.cli.scoring import say_unchecked, scoring_progress
+    from kag.cli.scoring import record_looks, say_unchecked, scoring_progress
     from kag.text import digest, number
     from kag.track.output import Output
     from kag.weights.evaluate_file import PREDICTIONS, evaluate_file
@@ -59,6 +59,8 @@ def evaluate(
     output = Output(out, PREDICTIONS, force) if out else None
     with scoring_progress(console) as progress:
         found = evaluate_file(file, splits, data=data, out=output, progress=progress, say=console.say)
+    folder = folder_of(file)
+    record_looks(folder, found.looks, console)
     if as_json:
         answer(results_page(found.results, file=found.data if found.external else None))
     else:
@@ -67,13 +69,14 @@ def evaluate(
     say_unchecked(console, found.unchecked)
     if found.external:
         console.say(f"at the threshold {number(found.threshold)} (logit), which the run's own val chose")
-        keep(folder_of(file), found, console)
+    if folder is not None and (found.external or found.looks):
+        keep(folder, found, console)
     if out is not None and not as_json:
         console.say(f"wrote {out}")
 
 
-def keep(folder: RunFolder | None, found: Evaluated, console: Terminal) -> None:
-    """Keep an evaluation on other data with the run, and in its mirror; where it cannot be kept, say why.
+def keep(folder: RunFolder, found: Evaluated, console: Terminal) -> None:
+    """Keep an evaluation with the run, and in its mirror; where it cannot be kept, say why.
 
     The numbers are printed already: a run that is under way is no reason to withhold them.
     """
@@ -83,17 +86,17 @@ def keep(folder: RunFolder | None, found: Evaluated, console: Terminal) -> None:
     from kag.track.evaluations import keep_evaluations
     from kag.track.wandb_run import mirror_record
 
-    if folder is None:
-        return
     before = folder.read_record()
     try:
-        record = keep_evaluations(folder, found.looks())
+        record = keep_evaluations(folder, found.evaluations, found.results)
     except RecordError as error:
         warner(console)(f"not kept with the run: {error}")
         return
-    if record.evaluations == before.evaluations:
+    if record.results != before.results:
+        console.say(f"run {folder.id} has its test results now; they were sealed")
+    elif record.evaluations != before.evaluations:
+        console.say(f"kept with run {folder.id} under {found.data.name}")
+    elif found.external:
         console.say(f"run {folder.id} has this evaluation already")
-        return
-    console.say(f"kept with run {folder.id} under {found.data.name}")
-    if record.wandb_id is not None:
+    if record.wandb_id is not None and (record != before or found.looks):
         mirror_record(folder, record, load_spec(folder.spec_file).track, warner(console))

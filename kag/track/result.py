@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from kag.names import Kind, Part
@@ -29,6 +31,22 @@ class Result(Value):
     """What chose these weights: `val/auprc`, `last`, `given`, or None if unknown."""
     delivered: bool = False
     """Whether these are the weights that the run hands on."""
+
+
+Looker = Literal["train", "eval", "blend", "windows", "mine"]
+"""What looks at a test set: the end of a training, or a command."""
+
+
+class Look(Value):
+    """One look at a test set by weights of the run."""
+
+    when: Moment
+    by: Looker
+    split: Part
+    data_digest: str
+    weights_digest: str | None
+    file: str | None = None
+    """Name of the data file, without its folder."""
 
 
 class ExternalEvaluation(Value):

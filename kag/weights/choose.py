@@ -21,7 +21,7 @@ class Delivery:
     """What a run hands on."""
 
     results: tuple[Result, ...]
-    """Each candidate on val, then the chosen one on test."""
+    """Each candidate on val, then the chosen one on test unless that is sealed."""
     weights: Mapping[str, StoredWeights]
     """By checkpoint: `best` is the first candidate, further ones are named by their kind, `delivered` is the chosen.
 
@@ -45,11 +45,14 @@ class Delivery:
             save_weights(folder.checkpoints / f"{name}.ckpt", each)
 
 
-def choose(candidates: Mapping[Kind, StoredWeights], bench: Bench, *, selected_on: str = names.OBJECTIVE) -> Delivery:
+def choose(
+    candidates: Mapping[Kind, StoredWeights], bench: Bench, *, sealed: bool, selected_on: str = names.OBJECTIVE
+) -> Delivery:
     """The candidate with the highest val AUPRC, the first of equals; test is evaluated once, with its val threshold.
 
     Args:
         candidates: the first one is what the run is known by if nothing beats it.
+        sealed: leave test alone.
         selected_on: what the record says of how they were chosen.
 
     Raises:
@@ -58,11 +61,14 @@ def choose(candidates: Mapping[Kind, StoredWeights], bench: Bench, *, selected_o
     """
     on_val = {kind: bench.evaluate(each.network, samples=SAMPLES) for kind, each in candidates.items()}
     chosen = max(candidates, key=lambda kind: on_val[kind].auprc)
-    threshold = on_val[chosen].threshold
-    on_test = bench.evaluate(candidates[chosen].network, "test", threshold=threshold, samples=SAMPLES)
+    evaluations = list(on_val.items())
+    if not sealed:
+        threshold = on_val[chosen].threshold
+        on_test = bench.evaluate(candidates[chosen].network, "test", threshold=threshold, samples=SAMPLES)
+        evaluations.append((chosen, on_test))
     rows = tuple(
         row
-        for kind, evaluation in (*on_val.items(), (chosen, on_test))
+        for kind, evaluation in evaluations
         for row in results(
             evaluation,
             weights=kind,

@@ -17,8 +17,9 @@ from kag.data.sites import Purpose, Sites
 from kag.data.whereabouts import Say
 from kag.names import ALL, SPLITS, Part
 from kag.stats.metrics import check_scores
+from kag.track.looks import looks_of
 from kag.track.output import Kind, Output, output_path
-from kag.track.result import ExternalEvaluation, Result
+from kag.track.result import ExternalEvaluation, Look, Result
 from kag.weights.evaluate import Predictions, Progress, measured, results
 from kag.weights.scorer import Scorer
 
@@ -40,13 +41,20 @@ class Evaluated:
     unchecked: tuple[str, ...]
     """What of the data could not be compared with what the weights know, a sentence each."""
 
-    def looks(self, when: datetime | None = None) -> tuple[ExternalEvaluation, ...]:
-        """The evaluations to be kept with the run, one for each split; none of its own data."""
-        when = when or datetime.now(UTC)
+    when: datetime
+
+    @property
+    def looks(self) -> tuple[Look, ...]:
+        """Those at test sets, on the run's own data too."""
+        return looks_of(self.results, by="eval", when=self.when, file=self.data.name)
+
+    @property
+    def evaluations(self) -> tuple[ExternalEvaluation, ...]:
+        """What is to be kept with the run, one for each split; none of its own data."""
         parts = dict.fromkeys(result.split for result in self.results) if self.external else ()
         return tuple(
             ExternalEvaluation(
-                file=self.data.name, when=when, results=tuple(one for one in self.results if one.split == part)
+                file=self.data.name, when=self.when, results=tuple(one for one in self.results if one.split == part)
             )
             for part in parts
         )
@@ -128,7 +136,9 @@ def evaluate_file(
             delivered=known is not None and known.delivered and scorer.own,
         )
     )
-    return Evaluated(tuple(rows), sites.path, sites.digest, not scorer.own, threshold, scorer.unchecked)
+    return Evaluated(
+        tuple(rows), sites.path, sites.digest, not scorer.own, threshold, scorer.unchecked, datetime.now(UTC)
+    )
 
 
 def predict_file(
