@@ -41,7 +41,7 @@ td {{ overflow-wrap: anywhere; white-space: pre-line; }}
 <tbody>
 {rows}</tbody>
 </table>
-</body>
+{looks}</body>
 </html>
 """
 
@@ -79,11 +79,12 @@ def as_csv(rows: Sequence[Row], metrics: Sequence[Metric] = OWN) -> str:
     return file.getvalue()
 
 
-def as_html(rows: Sequence[Row], metrics: Sequence[Metric] = OWN) -> str:
-    """A page that needs nothing from anywhere; every text is escaped."""
+def as_html(rows: Sequence[Row], metrics: Sequence[Metric] = OWN, looks: Sequence[str] = ()) -> str:
+    """A page that needs nothing from anywhere; every text is escaped. `looks` stand below the table."""
     head = "".join(f"<th>{html.escape(column)}</th>" for column in headings(metrics))
     said = "".join(f"<p>{_marked(text)}</p>\n" for text in [legend(metrics)] if text)
-    return _PAGE.format(legend=said, head=head, rows="".join(map(_html_row, rows)))
+    below = "".join(f"<p>{_marked(text)}</p>\n" for text in looks)
+    return _PAGE.format(legend=said, head=head, rows="".join(map(_html_row, rows)), looks=below)
 
 
 def _plain(row: Row) -> dict[str, Any]:
