@@ -166,6 +166,10 @@ class Found(Value):
     """Where its spec differs from that of the run whose weights it began with."""
     averaged_epochs: tuple[int, ...] | None = None
     """Epochs in the average; empty if averaging never started, None if none was asked for."""
+    averaged_statistics: Literal["raw"] | None = None
+    """Of which weights the normalisation statistics are with which `val_averaged/...` is measured in training: of the
+    epoch's raw ones; None where nothing is averaged, there is no BatchNorm, or an older kag did not say.
+    """
     candidates: tuple[Candidate, ...] = ()
     """Blends among which val chose."""
     candidates_tried: int | None = None

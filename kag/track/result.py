@@ -10,6 +10,13 @@ from kag.names import Kind, Part
 from kag.track.value import Moment, Number, Value
 
 
+AVERAGED_STATISTICS = "the normalisation statistics of the epoch's raw weights"
+"""What `val_averaged/...` is measured with while a run trains, since an average of statistics fits no weights.
+
+Recomputing them takes a pass over the training data, which is made once, when the run chooses what it delivers.
+"""
+
+
 class Result(Value):
     """One number, and the weights and data it belongs to."""
 

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 from kag import names
 from kag.changelog.logged import Logged
-from kag.finding import Finding, note, warning
+from kag.finding import Evidence, Finding, note, warning
 from kag.text import three_decimals
 from kag.track.record import RunRecord, Status
-from kag.track.result import Result
+from kag.track.result import AVERAGED_STATISTICS, Result
 
 SNAPSHOT, AVERAGED = ("raw", "raw_recomputed"), ("averaged", "averaged_recomputed")
 
@@ -38,7 +38,7 @@ def swa_window(run: Logged) -> Iterator[Finding]:
     count, first, last = len(averaged), averaged[0], averaged[-1]
     epochs_of = f"1 epoch, {first}" if count == 1 else f"{count} epochs, {first} to {last}"
     said = f"averaged {epochs_of}{short}"
-    yield make("swa_window", said, first=first, last=last, averaged_epochs=count, window=window)
+    yield make("swa_window", said, first=first, last=last, averaged_epochs=count, window=window, **_statistics(run))
 
 
 def average_below_snapshot(run: Logged) -> Iterator[Finding]:
@@ -50,6 +50,12 @@ def average_below_snapshot(run: Logged) -> Iterator[Finding]:
         reached, highest = three_decimals(average.value), three_decimals(raw.value)
         said = f"on val the averaged weights reach {reached}, {snapshot} {highest}"
         yield note("average_below_snapshot", said, averaged=average.value, raw=raw.value, raw_epoch=raw.epoch)
+
+
+def _statistics(run: Logged) -> Evidence:
+    """With which statistics the average was measured in training, where the record says so."""
+    known = run.record.found and run.record.found.averaged_statistics
+    return {"val_averaged": AVERAGED_STATISTICS} if known else {}
 
 
 def _averaged_epochs(run: Logged) -> int | None:
