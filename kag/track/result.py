@@ -9,7 +9,6 @@ from pydantic import Field
 from kag.names import Kind, Part
 from kag.track.value import Moment, Number, Value
 
-
 AVERAGED_STATISTICS = "the normalisation statistics of the epoch's raw weights"
 """What `val_averaged/...` is measured with while a run trains, since an average of statistics fits no weights.
 
