@@ -153,7 +153,8 @@ def _html_row(row: Row) -> str:
     cells = [joined(text, _marked, _code) for text in (parts.date_and_run, parts.key_changes, parts.files)]
     findings = ((finding.severity, _marked(body(finding.sentence))) for finding in row.findings)
     said = "".join(f'<div class="{severity}">{sentence}</div>' for severity, sentence in findings)
-    more = "".join(f"<div>{text}</div>" for text in (html.escape(parts.status), _marked(parts.note)) if text)
+    words = (html.escape(parts.status), html.escape(parts.unpaired), _marked(parts.note))
+    more = "".join(f"<div>{text}</div>" for text in words if text)
     trials = "".join(f"<li>{html.escape(one.run)} {one.value} {html.escape(one.searched)}</li>" for one in parts.trials)
     folded = f"<details><summary>{len(row.trials)} other trials</summary><ul>{trials}</ul></details>" if trials else ""
     values = [f"<strong>{one.text}</strong>" if one.highest_so_far else one.text for one in parts.values]

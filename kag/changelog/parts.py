@@ -9,7 +9,7 @@ from kag.changelog.cells import body
 from kag.changelog.entry import Entry
 from kag.changelog.table import Row
 from kag.text import MISSING, commit, printable
-from kag.track.record import Status
+from kag.track.record import RunRecord, Status
 from kag.view.changes import phrase
 from kag.view.metrics import TEST, Metric
 from kag.view.results import absent
@@ -56,6 +56,8 @@ class Parts(NamedTuple):
     """A value a metric."""
     status: str
     """How the run stands, where it delivered nothing and no rule says it; else empty."""
+    unpaired: str
+    """Of a row of a hand-kept log with numbers: what a paired test of them would need and lacks; else empty."""
     note: str
     trials: tuple[Trial, ...]
     """The other trials of the sweep, best first."""
@@ -70,6 +72,7 @@ def parts_of(row: Row, *, files: int | None = None) -> Parts:
         files=_shown(_code_of(row, files) if entry.record.is_foreign else _files_touched(entry, files)),
         values=tuple(_value(row, metric) for metric in row.metrics),
         status=_status_word(entry),
+        unpaired=_unpaired(entry.record),
         note=body(entry.notes),
         trials=tuple(
             Trial(body(one.id), _judged(row, one), body(row.searched[one.id]), body(one.notes)) for one in row.trials
@@ -78,8 +81,9 @@ def parts_of(row: Row, *, files: int | None = None) -> Parts:
 
 
 def sentences(row: Row, parts: Parts) -> list[str]:
-    """What there is to say of a run: how it stands, then its findings."""
-    return [body(one) for one in (parts.status, *(finding.sentence for finding in row.findings)) if one]
+    """What there is to say of a run: how it stands, then its findings, then what its numbers lack."""
+    found = (finding.sentence for finding in row.findings)
+    return [body(one) for one in (parts.status, *found, parts.unpaired) if one]
 
 
 def _value(row: Row, metric: Metric) -> Value:
@@ -163,3 +167,15 @@ def _status_word(entry: Entry) -> str:
     unknown = record.is_foreign and record.epochs_trained is None
     silent = f", no sign of life since {record.heartbeat:%Y-%m-%d %H:%M} UTC" if record.heartbeat else ""
     return f"killed{'' if unknown else f' after {record.epochs_done} epochs'}{silent}"
+
+
+def _unpaired(record: RunRecord) -> str:
+    """A paired test takes the scores of two runs on the same proteins of the same data, each by weights of its own."""
+    if record.stated is None or not record.results:
+        return ""
+    lacks = {
+        "scores": True,
+        "data digest": all(one.data_digest is None for one in record.results),
+        "weights digest": all(one.weights_digest is None for one in record.results),
+    }
+    return f"unpaired: {', '.join(f'no {what}' for what, lacking in lacks.items() if lacking)}"
