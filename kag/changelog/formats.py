@@ -15,6 +15,7 @@ from kag.changelog.cells import body
 from kag.changelog.columns import FIRST, headings, legend
 from kag.changelog.parts import Value, joined, parts_of, sentences
 from kag.changelog.table import Row
+from kag.finding import Finding
 from kag.text import MISSING, json_text, printable_json
 from kag.track.output import Kind, marked
 from kag.track.stated import Course
@@ -131,7 +132,7 @@ def _csv_row(row: Row) -> list[str]:
     parts = parts_of(row)
     texts = ("".join(text) for text in (parts.date_and_run, parts.key_changes, parts.files))
     values = [one.text for one in parts.values]
-    said = "; ".join([*values[-1:], *sentences(row, parts)])
+    said = "; ".join([*values[-1:], *sentences(parts, whole=True)])
     return [*map(_cell, texts), *values[:-1], said, _cell(parts.note)]
 
 
@@ -151,8 +152,9 @@ def _is_number(text: str) -> bool:
 def _html_row(row: Row) -> str:
     parts = parts_of(row)
     cells = [joined(text, _marked, _code) for text in (parts.date_and_run, parts.key_changes, parts.files)]
-    findings = ((finding.severity, _marked(body(finding.sentence))) for finding in row.findings)
-    said = "".join(f'<div class="{severity}">{sentence}</div>' for severity, sentence in findings)
+    said = _findings(parts.findings)
+    if parts.folded:
+        said += f"<details><summary>{len(parts.folded)} more</summary>{_findings(parts.folded)}</details>"
     words = (html.escape(parts.status), html.escape(parts.unpaired), _marked(parts.note))
     more = "".join(f"<div>{text}</div>" for text in words if text)
     trials = "".join(f"<li>{html.escape(one.run)} {one.value} {html.escape(one.searched)}</li>" for one in parts.trials)
@@ -160,6 +162,10 @@ def _html_row(row: Row) -> str:
     values = [f"<strong>{one.text}</strong>" if one.highest_so_far else one.text for one in parts.values]
     last = "".join(values[-1:]) + said + more + folded
     return "<tr>" + "".join(f"<td>{cell}</td>" for cell in (*cells, *values[:-1], last)) + "</tr>\n"
+
+
+def _findings(findings: Sequence[Finding]) -> str:
+    return "".join(f'<div class="{one.severity}">{_marked(body(one.sentence))}</div>' for one in findings)
 
 
 def _code(text: str) -> str:

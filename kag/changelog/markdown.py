@@ -169,7 +169,7 @@ def generated_cells(row: Row) -> tuple[str, ...]:
     if row.told_files.endswith(f"; {files}"):
         files = row.told_files
     values = [f"**{one.text}**" if one.highest_so_far else one.text for one in parts.values]
-    said = "; ".join([*values[-1:], *map(escape, sentences(row, parts))])
+    said = "; ".join([*values[-1:], *map(escape, sentences(parts, whole=False))])
     return (begun, changed, files, *values[:-1], " ".join(part for part in (said, _trials(parts.trials)) if part))
 
 

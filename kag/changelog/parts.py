@@ -8,6 +8,7 @@ from typing import NamedTuple
 from kag.changelog.cells import body
 from kag.changelog.entry import Entry
 from kag.changelog.table import Row
+from kag.finding import Finding
 from kag.text import MISSING, commit, printable
 from kag.track.record import RunRecord, Status
 from kag.view.changes import phrase
@@ -16,6 +17,10 @@ from kag.view.results import absent
 
 FILES_SHOWN = 8
 """Files that a cell lists where it lists not all."""
+
+
+FINDINGS_SHOWN = 3
+"""Findings that a cell shows, the gravest; the others are folded or counted."""
 
 
 class Code(str):
@@ -56,6 +61,10 @@ class Parts(NamedTuple):
     """A value a metric."""
     status: str
     """How the run stands, where it delivered nothing and no rule says it; else empty."""
+    findings: tuple[Finding, ...]
+    """The gravest ones, which a cell shows."""
+    folded: tuple[Finding, ...]
+    """The others."""
     unpaired: str
     """Of a row of a hand-kept log with numbers: what a paired test of them would need and lacks; else empty."""
     note: str
@@ -72,6 +81,8 @@ def parts_of(row: Row, *, files: int | None = None) -> Parts:
         files=_shown(_code_of(row, files) if entry.record.is_foreign else _files_touched(entry, files)),
         values=tuple(_value(row, metric) for metric in row.metrics),
         status=_status_word(entry),
+        findings=row.findings[:FINDINGS_SHOWN],
+        folded=row.findings[FINDINGS_SHOWN:],
         unpaired=_unpaired(entry.record),
         note=body(entry.notes),
         trials=tuple(
@@ -80,10 +91,16 @@ def parts_of(row: Row, *, files: int | None = None) -> Parts:
     )
 
 
-def sentences(row: Row, parts: Parts) -> list[str]:
-    """What there is to say of a run: how it stands, then its findings, then what its numbers lack."""
-    found = (finding.sentence for finding in row.findings)
-    return [body(one) for one in (parts.status, *found, parts.unpaired) if one]
+def sentences(parts: Parts, *, whole: bool) -> list[str]:
+    """What there is to say of a run: how it stands, then its findings, then what its numbers lack.
+
+    Args:
+        parts: of its row.
+        whole: say all findings; else the folded ones are counted.
+    """
+    shown = (*parts.findings, *parts.folded) if whole else parts.findings
+    more = f"and {len(parts.folded)} more (`kag doctor`)" if parts.folded and not whole else ""
+    return [body(one) for one in (parts.status, *(finding.sentence for finding in shown), more, parts.unpaired) if one]
 
 
 def _value(row: Row, metric: Metric) -> Value:

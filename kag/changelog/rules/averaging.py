@@ -16,7 +16,7 @@ SNAPSHOT, AVERAGED = ("raw", "raw_recomputed"), ("averaged", "averaged_recompute
 
 
 def swa_never_started(run: Logged) -> Iterator[Finding]:
-    """Averaging was asked for, and the run ended before it began."""
+    """Averaging was asked for, and the run ended, or was ended, before it began."""
     start, averaged = run.number("swa.start"), _averaged_epochs(run)
     if start is None or averaged != 0 or run.record.status in (Status.PLANNED, Status.RUNNING):
         return
@@ -45,11 +45,26 @@ def average_below_snapshot(run: Logged) -> Iterator[Finding]:
     """The averaged weights score lower on val than the best single epoch."""
     raw = _best(run.record, SNAPSHOT)
     average = _best(run.record, AVERAGED)
+    if not run.record.results and run.record.status is Status.KILLED:
+        yield from _average_below_snapshot_so_far(run)
     if raw is not None and average is not None and average.value < raw.value:
         snapshot = "the snapshot" if raw.epoch is None else f"the snapshot of epoch {raw.epoch}"
         reached, highest = three_decimals(average.value), three_decimals(raw.value)
         said = f"on val the averaged weights reach {reached}, {snapshot} {highest}"
         yield note("average_below_snapshot", said, averaged=average.value, raw=raw.value, raw_epoch=raw.epoch)
+
+
+def _average_below_snapshot_so_far(run: Logged) -> Iterator[Finding]:
+    """The same of a run that delivered nothing, by what it had logged."""
+    epochs, averages = run.series(names.averaged(names.OBJECTIVE))
+    best, best_epoch = run.course.best, run.course.best_epoch
+    if averages and best is not None and averages[-1] < best:
+        reached, highest = three_decimals(averages[-1]), three_decimals(best)
+        how = f" (with {AVERAGED_STATISTICS})" if _statistics(run) else ""
+        said = f"on val the averaged weights had reached {reached} at epoch {epochs[-1]}{how}, "
+        said += f"the snapshot of epoch {best_epoch} {highest}"
+        numbers: Evidence = {"averaged": averages[-1], "raw": best, "raw_epoch": best_epoch, **_statistics(run)}
+        yield note("average_below_snapshot", said, **numbers)
 
 
 def _statistics(run: Logged) -> Evidence:
@@ -66,6 +81,9 @@ def _averaged_epochs(run: Logged) -> int | None:
     found = run.record.found
     if found is not None and found.averaged_epochs is not None:
         return len(found.averaged_epochs)
+    start, trained = run.number("swa.start"), run.record.epochs_trained
+    if run.record.status is Status.KILLED and start is not None and trained is not None and trained <= start:
+        return 0
     return run.stated.averaged_epochs
 
 
