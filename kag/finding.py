@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict
@@ -19,6 +20,11 @@ class Severity(StrEnum):
     NOTE = "note"
     """Worth knowing."""
 
+    @property
+    def rank(self) -> int:
+        """0 is the gravest."""
+        return list(Severity).index(self)
+
 
 class Finding(BaseModel):
     """One sentence by one rule, with the numbers that it rests on."""
@@ -32,6 +38,11 @@ class Finding(BaseModel):
     """A statement of fact; no cause, no advice that the numbers do not carry."""
     evidence: Evidence = {}
     """The numbers: name -> value."""
+
+
+def gravest_first(findings: Iterable[Finding]) -> list[Finding]:
+    """Errors, warnings, notes; those of one severity stay in their order."""
+    return sorted(findings, key=lambda finding: finding.severity.rank)
 
 
 def note(code: str, sentence: str, **evidence: float | int | str | bool | None) -> Finding:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,6 +26,7 @@ from kag.finding import Finding, Severity
 from kag.spec import RunSpec, load_spec, preflight
 from kag.spec.preflight import RULES
 from kag.track.folders import FolderSource
+from kag.track.record import RunRecord, Status
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
@@ -100,7 +102,7 @@ def _acting(command: click.Command, path: str) -> Iterator[str]:
 def two_rows() -> str:
     """Two rows of the change log as `kag changelog` writes it, without the files and what it hides in comments."""
     table = re.sub(r" <!--.*?-->", "", said("kag changelog --since 2025-10-23 --until 2025-10-23"))
-    rows = [re.split(r"(?<!\\)\|", row) for row in table.splitlines()]
+    rows = [re.split(r"(?<!\\)\|", row) for row in table.splitlines() if row.startswith("|")]
     return "".join("|".join(row[:3] + row[4:]) + "\n" for row in rows)
 
 
@@ -170,17 +172,71 @@ def _bounds(form: Mapping[str, Any]) -> str:
     return f" {', '.join(told)}" if told else ""
 
 
-def october_table() -> str:
-    """Each run of October: what preflight says of its settings, and what the rules say of the run."""
+def _without_selection(record: RunRecord) -> RunRecord:
+    results = tuple(result.model_copy(update={"selected_on": None}) for result in record.results)
+    return record.model_copy(update={"results": results})
+
+
+def _without_stated(**parts: object) -> Callable[[RunRecord], RunRecord]:
+    return lambda record: record.model_copy(
+        update={"stated": record.stated.model_copy(update=parts) if record.stated else None}
+    )
+
+
+CONCLUSIONS: Mapping[str, Callable[[RunRecord], RunRecord]] = {
+    "how the run ended: `status`, `failure`": lambda record: record.model_copy(
+        update={"status": Status.FINISHED, "failure": None}
+    ),
+    "whose weights were tested: `stated.tested`": _without_stated(tested=None),
+    "what the weights were chosen on: `results[].selected_on`": _without_selection,
+    "what a checkpoint brought back: `stated.restored`": _without_stated(restored={}),
+    "that no epoch was averaged: `stated.averaged_epochs`": _without_stated(averaged_epochs=None),
+    "what a resume changed: `resumes`": lambda record: record.model_copy(update={"resumes": ()}),
+    "what else reading and running the code showed: `stated.caveats`": _without_stated(caveats=()),
+}
+"""What the imported records hold beside numbers and settings: a conclusion in words -> a record without it."""
+
+
+def october_findings(*left_out: Callable[[RunRecord], RunRecord]) -> dict[str, list[Finding]]:
+    """Run of October -> its findings, some conclusions of the import left out."""
     source = FolderSource(ROOT / "runs")
-    entries = {record.id: entry_of(Logged(record, source.history(record.id))) for record in source.records()}
-    siblings = Siblings(list(entries.values()))
-    lines = ["| run | before it starts | after it ended |", "|---|---|---|"]
+    records = list(source.records())
+    for leave_out in left_out:
+        records = list(map(leave_out, records))
+    entries = [entry_of(Logged(record, source.history(record.id))) for record in records]
+    siblings = Siblings(entries)
+    return {entry.id: diagnose(entry, siblings) for entry in entries}
+
+
+def october_table() -> str:
+    """Each run of October: what preflight says of its settings, what the rules read back, and what they find."""
+    said, found = october_findings(), october_findings(*CONCLUSIONS.values())
+    lines = ["| run | before it starts | read back | found |", "|---|---|---|---|"]
     for file in sorted((ROOT / "runs" / "specs" / "october").glob("*.yaml")):
-        before = _grave(preflight(load_spec(file)))
-        after = _grave(diagnose(entries[_run_of(file)], siblings))
-        lines.append(f"| {file.stem} | {before} | {after} |")
+        before, run = _grave(preflight(load_spec(file))), _run_of(file)
+        read_back = _grave([one for one in said[run] if one not in found[run]])
+        lines.append(f"| {file.stem} | {before} | {read_back} | {_grave(found[run])} |")
     return "\n".join(lines) + "\n"
+
+
+def origins_table() -> str:
+    """Which conclusions of the import the rules read back, and what they find by themselves."""
+    said, found = october_findings(), october_findings(*CONCLUSIONS.values())
+    rows = {_run_of(file): file.stem[:2] for file in sorted((ROOT / "runs" / "specs" / "october").glob("*.yaml"))}
+    lines = ["| what the import states | read back as | rows |", "|---|---|---|"]
+    for words, leave_out in CONCLUSIONS.items():
+        less = october_findings(leave_out)
+        gone = {(one.code, rows[run]) for run, all_of in said.items() for one in all_of if one not in less[run]}
+        codes = ", ".join(f"`{code}`" for code in sorted({code for code, _ in gone}))
+        lines.append(f"| {words} | {codes} | {', '.join(sorted({row for _, row in gone}))} |")
+    kinds, own = (_grave_kinds(findings) for findings in (said, found))
+    listed = ", ".join(f"`{code}`" for code in sorted(own))
+    told = f"{len(kinds - own)} of the {len(kinds)} kinds of errors and warnings are read back, {len(own)} are found"
+    return "\n".join([*lines, "", textwrap.fill(f"{told}: {listed}.", 120)]) + "\n"
+
+
+def _grave_kinds(findings: Mapping[str, list[Finding]]) -> set[str]:
+    return {one.code for each in findings.values() for one in each if one.severity is not Severity.NOTE}
 
 
 def _run_of(file: Path) -> str:
@@ -210,6 +266,7 @@ GENERATED: Mapping[str, Callable[[], str]] = {
     "two-rows": two_rows,
     "spec": spec_table,
     "october": october_table,
+    "origins": origins_table,
     "rules": rules_table,
 }
 """What stands between `<!-- NAME -->` and `<!-- /NAME -->`."""

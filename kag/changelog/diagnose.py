@@ -12,7 +12,7 @@ from kag.changelog.entry import Entry
 from kag.changelog.logged import Logged
 from kag.changelog.rules import attention, averaging, course, ending, evaluation, gate, lineage, progress, repeats
 from kag.changelog.siblings import Siblings
-from kag.finding import Finding, Severity
+from kag.finding import Finding, gravest_first
 from kag.view.metrics import OWN as OWN_METRICS
 from kag.view.metrics import Metric
 from kag.view.results import measured_column
@@ -86,8 +86,6 @@ OF_KAG: frozenset[OwnRule | AmongRule] = frozenset(
 )
 """Rules that need kag's own facts: another program may mean something else by the same name."""
 
-_ORDER = list(Severity)
-
 
 def own_findings(run: Logged) -> tuple[Finding, ...]:
     """What a record and its history say by themselves."""
@@ -121,4 +119,4 @@ def diagnose(entry: Entry, siblings: Siblings) -> list[Finding]:
     """Every finding about a run, the gravest first."""
     rules = (rule for rule in AMONG if not (entry.record.is_foreign and rule in OF_KAG))
     among = [finding for rule in rules for finding in rule(entry, siblings)]
-    return sorted([*among, *entry.findings], key=lambda finding: _ORDER.index(finding.severity))
+    return gravest_first([*among, *entry.findings])

@@ -15,6 +15,7 @@ from kag.changelog.formats import CSV, HTML, JSON, as_csv, as_html, as_json
 from kag.changelog.repository import NotKnown
 from kag.changelog.rows import compared, require_filled
 from kag.changelog.rules.ending import broken_file
+from kag.changelog.siblings import Siblings
 from kag.changelog.table import Row, table
 from kag.changelog.version import Options, Version
 from kag.changelog.write import require_replaceable, writing
@@ -23,7 +24,7 @@ from kag.track.reading import read_text
 from kag.track.record import ARCHIVED
 from kag.track.source import RunSource
 from kag.view.choice import Choice, require_known
-from kag.view.metrics import Metric
+from kag.view.looks import looks_told
 
 ARCHIVED_ALONE = Choice(tags=(ARCHIVED,))
 """The runs that are archived; whoever archives a run asks for its row to go."""
@@ -36,8 +37,8 @@ class Form:
     """A form of such a file."""
 
     kind: Kind
-    render: Callable[[Sequence[Row], Sequence[Metric]], str]
-    """The rows as text, given the metrics that count."""
+    render: Callable[[Sequence[Row], Siblings], str]
+    """The rows as text, given every run of the source."""
     rows: Callable[[str], Mapping[str, object]]
     """The rows of such a text, by what tells them apart."""
 
@@ -54,10 +55,14 @@ def _html_rows(text: str) -> dict[str, object]:
     return {found[0]: line for line in text.split("</tr>\n") if (found := _HTML_ROW.search(line))}
 
 
+def _as_html(rows: Sequence[Row], siblings: Siblings) -> str:
+    return as_html(rows, siblings.metrics, looks_told(entry.record for entry in siblings.entries))
+
+
 FORMS: Mapping[str, Form] = {
     "json": Form(JSON, lambda rows, _: as_json(rows), _json_rows),
-    "csv": Form(CSV, as_csv, _csv_rows),
-    "html": Form(HTML, as_html, _html_rows),
+    "csv": Form(CSV, lambda rows, siblings: as_csv(rows, siblings.metrics), _csv_rows),
+    "html": Form(HTML, _as_html, _html_rows),
 }
 
 
@@ -74,10 +79,10 @@ def update_export(source: RunSource, file: Path, form: Form, options: Options, *
     siblings = collect(source, options.repository, options.metrics)
     require_known(options.choice, [entry.record for entry in siblings.entries])
     rows = table(siblings, options.choice)
-    found, wanted = read_text(file) if file.exists() else "", form.render(rows, siblings.metrics)
+    found, wanted = read_text(file) if file.exists() else "", form.render(rows, siblings)
     before = form.rows(found) if found and form.kind.is_own(file) else {}
     if not options.drop_rows:
-        archived = form.rows(form.render(table(siblings, ARCHIVED_ALONE), siblings.metrics))
+        archived = form.rows(form.render(table(siblings, ARCHIVED_ALONE), siblings))
         left = before.keys() - archived.keys()
         require_filled(left, rows, where=str(file), call=f"{options.call} --drop-rows")
     aborted = any(broken_file(entry.record) for entry in siblings.entries)

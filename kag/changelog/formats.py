@@ -15,6 +15,7 @@ from kag.changelog.cells import body
 from kag.changelog.columns import FIRST, headings, legend
 from kag.changelog.parts import Value, joined, parts_of, sentences
 from kag.changelog.table import Row
+from kag.finding import Finding
 from kag.text import MISSING, json_text, printable_json
 from kag.track.output import Kind, marked
 from kag.track.stated import Course
@@ -41,7 +42,7 @@ td {{ overflow-wrap: anywhere; white-space: pre-line; }}
 <tbody>
 {rows}</tbody>
 </table>
-</body>
+{looks}</body>
 </html>
 """
 
@@ -79,11 +80,12 @@ def as_csv(rows: Sequence[Row], metrics: Sequence[Metric] = OWN) -> str:
     return file.getvalue()
 
 
-def as_html(rows: Sequence[Row], metrics: Sequence[Metric] = OWN) -> str:
-    """A page that needs nothing from anywhere; every text is escaped."""
+def as_html(rows: Sequence[Row], metrics: Sequence[Metric] = OWN, looks: Sequence[str] = ()) -> str:
+    """A page that needs nothing from anywhere; every text is escaped. `looks` stand below the table."""
     head = "".join(f"<th>{html.escape(column)}</th>" for column in headings(metrics))
     said = "".join(f"<p>{_marked(text)}</p>\n" for text in [legend(metrics)] if text)
-    return _PAGE.format(legend=said, head=head, rows="".join(map(_html_row, rows)))
+    below = "".join(f"<p>{_marked(text)}</p>\n" for text in looks)
+    return _PAGE.format(legend=said, head=head, rows="".join(map(_html_row, rows)), looks=below)
 
 
 def _plain(row: Row) -> dict[str, Any]:
@@ -131,7 +133,7 @@ def _csv_row(row: Row) -> list[str]:
     parts = parts_of(row)
     texts = ("".join(text) for text in (parts.date_and_run, parts.key_changes, parts.files))
     values = [one.text for one in parts.values]
-    said = "; ".join([*values[-1:], *sentences(row, parts)])
+    said = "; ".join([*values[-1:], *sentences(parts, whole=True)])
     return [*map(_cell, texts), *values[:-1], said, _cell(parts.note)]
 
 
@@ -151,14 +153,20 @@ def _is_number(text: str) -> bool:
 def _html_row(row: Row) -> str:
     parts = parts_of(row)
     cells = [joined(text, _marked, _code) for text in (parts.date_and_run, parts.key_changes, parts.files)]
-    findings = ((finding.severity, _marked(body(finding.sentence))) for finding in row.findings)
-    said = "".join(f'<div class="{severity}">{sentence}</div>' for severity, sentence in findings)
-    more = "".join(f"<div>{text}</div>" for text in (html.escape(parts.status), _marked(parts.note)) if text)
+    said = _findings(parts.findings)
+    if parts.folded:
+        said += f"<details><summary>{len(parts.folded)} more</summary>{_findings(parts.folded)}</details>"
+    words = (html.escape(parts.status), html.escape(parts.unpaired), _marked(parts.note))
+    more = "".join(f"<div>{text}</div>" for text in words if text)
     trials = "".join(f"<li>{html.escape(one.run)} {one.value} {html.escape(one.searched)}</li>" for one in parts.trials)
     folded = f"<details><summary>{len(row.trials)} other trials</summary><ul>{trials}</ul></details>" if trials else ""
     values = [f"<strong>{one.text}</strong>" if one.best_to_date else one.text for one in parts.values]
     last = "".join(values[-1:]) + said + more + folded
     return "<tr>" + "".join(f"<td>{cell}</td>" for cell in (*cells, *values[:-1], last)) + "</tr>\n"
+
+
+def _findings(findings: Sequence[Finding]) -> str:
+    return "".join(f'<div class="{one.severity}">{_marked(body(one.sentence))}</div>' for one in findings)
 
 
 def _code(text: str) -> str:

@@ -27,6 +27,7 @@ FILES = COLUMNS.index("Files Touched")
 _MARK = re.compile(r"<!-- note (?P<run>[0-9a-f]{12}) (?P<generated>[0-9a-f]{12}) (?P<note>[0-9a-f]{12}) -->")
 _PIPE = re.compile(r"(?<!\\)\|")
 _ARCHIVED = re.compile(r"\d+ archived runs? ha(?:s|ve) no row\. <!-- archived -->")
+_FOOT = re.compile(r"^(?P<text>.*) <!-- looks (?P<printed>[0-9a-f]{12}) -->$")
 _LEGEND = re.compile(r"^(?P<text>.*) <!-- metrics (?P<legend>[0-9a-f]{12}) (?P<headings>[0-9a-f]{12}) -->$")
 
 
@@ -57,7 +58,14 @@ class Line:
         return f"| {' | '.join([*others, ' '.join(part for part in (last, mark, self.note) if part)])} |"
 
 
-def render(rows: Sequence[Row], metrics: Sequence[Metric] = OWN, *, verbatim: bool = False, archived: int = 0) -> str:
+def render(
+    rows: Sequence[Row],
+    metrics: Sequence[Metric] = OWN,
+    *,
+    verbatim: bool = False,
+    archived: int = 0,
+    looks: Sequence[str] = (),
+) -> str:
     """The table as markdown; the same rows give the same text.
 
     Args:
@@ -66,13 +74,13 @@ def render(rows: Sequence[Row], metrics: Sequence[Metric] = OWN, *, verbatim: bo
         verbatim: rows that were imported from a hand-kept log get its own cells back, in its own order, without marks.
             They fit under the metrics of kag's own alone.
         archived: runs that have no row since they are archived; a line above the table counts them.
+        looks: sentences below the table, of looks at test sets.
     """
     verbatim = verbatim and tuple(metrics) == OWN
     if verbatim:
         rows = sorted(rows, key=_as_listed)
-    return _head(metrics, archived) + "".join(
-        f"{(verbatim and verbatim_line(row.entry)) or line(row).text()}\n" for row in rows
-    )
+    texts = ((verbatim and verbatim_line(row.entry)) or line(row).text() for row in rows)
+    return _head(metrics, archived) + "".join(f"{text}\n" for text in texts) + _foot(looks)
 
 
 class Head(NamedTuple):
@@ -90,10 +98,18 @@ def parse_head(text: str) -> Head | None:
     return Head(digest(found["text"]) == found["legend"], found["headings"]) if found else None
 
 
-def parted(table: str) -> tuple[str, str]:
-    """What stands above the rows of a table, and the rows."""
+def parted(table: str) -> tuple[str, str, str]:
+    """What stands above the rows of a table, the rows, and what stands below them."""
     end = table.index("\n", table.index("\n|---") + 1) + 1
-    return table[:end], table[end:]
+    below = f"\n{table[end:]}".find("\n\n")
+    foot = len(table) if below < 0 else end + below
+    return table[:end], table[end:foot], table[foot:]
+
+
+def foot_as_printed(text: str) -> bool | None:
+    """Whether a line below a table says what was printed; None if it is no such line."""
+    found = _FOOT.match(text.strip())
+    return digest(found["text"]) == found["printed"] if found else None
 
 
 def headings_digest(cells: Sequence[str]) -> str:
@@ -112,6 +128,10 @@ def _head(metrics: Sequence[Metric], archived: int) -> str:
     marked = f"{said} <!-- metrics {digest(said)} {headings_digest(cells)} -->\n\n" if said else ""
     marked += f"{archived_text(archived, have='row')}. <!-- archived -->\n\n" if archived else ""
     return f"{marked}| {' | '.join(cells)} |\n|{'|'.join(['---'] * len(cells))}|\n"
+
+
+def _foot(looks: Sequence[str]) -> str:
+    return "".join(f"\n{said} <!-- looks {digest(said)} -->\n" for said in map(escape, looks))
 
 
 def line(row: Row) -> Line:
@@ -149,7 +169,7 @@ def generated_cells(row: Row) -> tuple[str, ...]:
     if row.told_files.endswith(f"; {files}"):
         files = row.told_files
     values = [f"**{one.text}**" if one.best_to_date else one.text for one in parts.values]
-    said = "; ".join([*values[-1:], *map(escape, sentences(row, parts))])
+    said = "; ".join([*values[-1:], *map(escape, sentences(parts, whole=False))])
     return (begun, changed, files, *values[:-1], " ".join(part for part in (said, _trials(parts.trials)) if part))
 
 

@@ -12,6 +12,7 @@ from kag.changelog.columns import headings
 from kag.changelog.entry import Entry
 from kag.changelog.markdown import (
     Line,
+    foot_as_printed,
     generated_cells,
     headings_digest,
     is_archived_line,
@@ -52,6 +53,9 @@ def edits(region: str, siblings: Siblings, *, where: str, first_line: int = 1) -
         if (head := parse_head(text)) is not None:
             header = head.headings
             conflicts += [] if head.as_printed else [f"line {number}: the line above the table was changed by hand"]
+            continue
+        if (as_printed := foot_as_printed(text)) is not None:
+            conflicts += [] if as_printed else [f"line {number}: a line below the table was changed by hand"]
             continue
         if is_archived_line(text) or not _is_row(text, header):
             continue

@@ -8,13 +8,19 @@ from typing import NamedTuple
 from kag.changelog.cells import body
 from kag.changelog.entry import Entry
 from kag.changelog.table import Row
+from kag.finding import Finding
 from kag.text import MISSING, commit, printable
-from kag.track.record import Status
+from kag.track.record import RunRecord, Status
 from kag.view.changes import phrase
 from kag.view.metrics import TEST, Metric
+from kag.view.results import absent
 
 FILES_SHOWN = 8
 """Files that a cell lists where it lists not all."""
+
+
+FINDINGS_SHOWN = 3
+"""Findings that a cell shows, the gravest; the others are folded or counted."""
 
 
 class Code(str):
@@ -40,7 +46,7 @@ class Value(NamedTuple):
     """What a metric came to."""
 
     text: str
-    """`-` too for a val number that was typed as test: it is not repeated as one."""
+    """`-` too for a val number that was typed as test, which is not repeated as one; `sealed` for test left alone."""
     highest_so_far: bool = False
     """By the goal of the metric; nothing is tested."""
     best_to_date: bool = False
@@ -57,6 +63,12 @@ class Parts(NamedTuple):
     """A value a metric."""
     status: str
     """How the run stands, where it delivered nothing and no rule says it; else empty."""
+    findings: tuple[Finding, ...]
+    """The gravest ones, which a cell shows."""
+    folded: tuple[Finding, ...]
+    """The others."""
+    unpaired: str
+    """Of a row of a hand-kept log with numbers: what a paired test of them would need and lacks; else empty."""
     note: str
     trials: tuple[Trial, ...]
     """The other trials of the sweep, best first."""
@@ -71,6 +83,9 @@ def parts_of(row: Row, *, files: int | None = None) -> Parts:
         files=_shown(_code_of(row, files) if entry.record.is_foreign else _files_touched(entry, files)),
         values=tuple(_value(row, metric) for metric in row.metrics),
         status=_status_word(entry),
+        findings=row.findings[:FINDINGS_SHOWN],
+        folded=row.findings[FINDINGS_SHOWN:],
+        unpaired=_unpaired(entry.record),
         note=body(entry.notes),
         trials=tuple(
             Trial(body(one.id), _judged(row, one), body(row.searched[one.id]), body(one.notes)) for one in row.trials
@@ -78,16 +93,24 @@ def parts_of(row: Row, *, files: int | None = None) -> Parts:
     )
 
 
-def sentences(row: Row, parts: Parts) -> list[str]:
-    """What there is to say of a run: how it stands, then its findings."""
-    return [body(one) for one in (parts.status, *(finding.sentence for finding in row.findings)) if one]
+def sentences(parts: Parts, *, whole: bool) -> list[str]:
+    """What there is to say of a run: how it stands, then its findings, then what its numbers lack.
+
+    Args:
+        parts: of its row.
+        whole: say all findings; else the folded ones are counted.
+    """
+    shown = (*parts.findings, *parts.folded) if whole else parts.findings
+    more = f"and {len(parts.folded)} more (`kag doctor`)" if parts.folded and not whole else ""
+    return [body(one) for one in (parts.status, *(finding.sentence for finding in shown), more, parts.unpaired) if one]
 
 
 def _value(row: Row, metric: Metric) -> Value:
     if metric.name == TEST.name and row.says("val_typed_as_test"):
         return Value(MISSING)
-    judged = metric == row.judged
-    return Value(metric.text(row.entry.measured(metric)), row.highest_so_far and judged, row.best_to_date and judged)
+    value, judged = row.entry.measured(metric), metric == row.judged
+    text = absent(row.entry.record, "test") if value is None and metric.name == TEST.name else metric.text(value)
+    return Value(text, row.highest_so_far and judged, row.best_to_date and judged)
 
 
 def _judged(row: Row, trial: Entry) -> str:
@@ -163,3 +186,15 @@ def _status_word(entry: Entry) -> str:
     unknown = record.is_foreign and record.epochs_trained is None
     silent = f", no sign of life since {record.heartbeat:%Y-%m-%d %H:%M} UTC" if record.heartbeat else ""
     return f"killed{'' if unknown else f' after {record.epochs_done} epochs'}{silent}"
+
+
+def _unpaired(record: RunRecord) -> str:
+    """A paired test takes the scores of two runs on the same proteins of the same data, each by weights of its own."""
+    if record.stated is None or not record.results:
+        return ""
+    lacks = {
+        "scores": True,
+        "data digest": all(one.data_digest is None for one in record.results),
+        "weights digest": all(one.weights_digest is None for one in record.results),
+    }
+    return f"unpaired: {', '.join(f'no {what}' for what, lacking in lacks.items() if lacking)}"

@@ -70,11 +70,11 @@ def with_kept(rendered: str, before: Rows, shown: Sequence[Row], siblings: Sibli
             below.setdefault(last, []).append(text)
     if not below:
         return rendered, 0
-    head, rows = parted(rendered)
+    head, rows, foot = parted(rendered)
     lines = [*below.get(None, [])]
     for row, text in _lines(rows, siblings):
         lines += [text, *(below.get(row, []) if row else [])]
-    return head + "".join(f"{text}\n" for text in lines), sum(map(len, below.values()))
+    return head + "".join(f"{text}\n" for text in lines) + foot, sum(map(len, below.values()))
 
 
 def tally(before: Rows, after: Rows, shown: Iterable[Row], kept: int) -> Tally:

@@ -15,7 +15,7 @@ from kag.compare.comparison import Comparison, against_parent, compare
 from kag.compare.highest import highest_before
 from kag.compare.paired import DrawnOf, Unpaired, not_asked
 from kag.errors import RecordError
-from kag.track.evaluations import Look
+from kag.track.evaluations import Subject
 from kag.track.past import attempts
 from kag.track.record import RunRecord
 from kag.track.result import ExternalEvaluation
@@ -163,7 +163,7 @@ class Siblings:
 
     def looks(self, evaluation: ExternalEvaluation) -> int:
         """How many different weights had been evaluated on the same data when this was done, its own included."""
-        looks = self._looks.get(Look.of(evaluation).data_digest, ())
+        looks = self._looks.get(Subject.of(evaluation).data_digest, ())
         return len({weights for when, weights in looks if when <= evaluation.when})
 
     def listed_before(self, entry: Entry) -> Entry | None:
@@ -249,8 +249,8 @@ class Siblings:
     def _looks(self) -> dict[str | None, list[tuple[datetime, str | None]]]:
         found: dict[str | None, list[tuple[datetime, str | None]]] = {}
         for evaluation in (one for entry in self.entries for one in entry.record.evaluations):
-            look = Look.of(evaluation)
-            found.setdefault(look.data_digest, []).append((evaluation.when, look.weights_digest))
+            subject = Subject.of(evaluation)
+            found.setdefault(subject.data_digest, []).append((evaluation.when, subject.weights_digest))
         return found
 
     @cached_property

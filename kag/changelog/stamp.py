@@ -23,7 +23,7 @@ SETTLED_NS = 2_000_000_000
 KEPT = 8
 """Documents that are remembered."""
 
-_FILES = ("record.json", "history.jsonl", "notes.md")
+_FILES = ("record.json", "looks.jsonl", "history.jsonl", "notes.md")
 _OPEN = (Status.RUNNING, Status.KILLED)
 
 

@@ -20,6 +20,7 @@ from kag.changelog.touched import with_told
 from kag.errors import RecordError
 from kag.track.reading import read_text
 from kag.view.choice import Choice, require_known
+from kag.view.looks import looks_told
 from kag.view.metrics import canonical
 
 _MOVE = "move what is yours outside the markers by hand, then write again"
@@ -98,7 +99,9 @@ def next_version(file: Path, siblings: Siblings, options: Options) -> Version:
     if not options.drop_rows:
         require_kept(before, shown, siblings, where=where, call=f"{options.call} --drop-rows")
     hidden = sum(map(options.choice.hides, records))
-    rendered, kept = render(shown, merged.metrics, verbatim=options.verbatim, archived=hidden), 0
+    looks = looks_told(records, verbatim=options.verbatim)
+    rendered = render(shown, merged.metrics, verbatim=options.verbatim, archived=hidden, looks=looks)
+    kept = 0
     if not options.drop_rows:
         rendered, kept = with_kept(rendered, before, shown, siblings)
     lists = _lists(merged, options, before, parts[STRUCTURE].inside(text) if STRUCTURE in parts else "")

@@ -270,6 +270,7 @@ def _table(runs: RunSource, options: Options, form: Format) -> str:
     from kag.changelog.markdown import render
     from kag.changelog.table import table
     from kag.view.choice import archived_text, require_known
+    from kag.view.looks import looks_told
 
     siblings = collect(runs, options.repository, options.metrics)
     name_left_out(siblings.broken)
@@ -277,7 +278,8 @@ def _table(runs: RunSource, options: Options, form: Format) -> str:
     require_known(options.choice, records)
     rows, hidden = table(siblings, options.choice), sum(map(options.choice.hides, records))
     if form is Format.MARKDOWN:
-        return render(rows, siblings.metrics, verbatim=options.verbatim, archived=hidden)
+        looks = looks_told(records, verbatim=options.verbatim)
+        return render(rows, siblings.metrics, verbatim=options.verbatim, archived=hidden, looks=looks)
     if hidden:
         echo(f"{archived_text(hidden, have='row')}; --archived shows them", err=True)
-    return FORMS[form].render(rows, siblings.metrics)
+    return FORMS[form].render(rows, siblings)

@@ -11,6 +11,7 @@ from kag.cli.words import known_parts
 from kag.view.terminal import Terminal, answer
 
 if TYPE_CHECKING:
+    from kag.names import Part
     from kag.track.folder import RunFolder
     from kag.weights.evaluate_file import Evaluated
 
@@ -28,9 +29,7 @@ def evaluate(
         Path | None, typer.Option(help="Another data file than the one in the spec, such as an external benchmark.")
     ] = None,
     runs: Annotated[Path, typer.Option(help="Folder of the run folders.")] = Path("runs"),
-    store: Annotated[
-        bool, typer.Option("--store", help="Keep the scores with the run, if it has none; val and test by default.")
-    ] = False,
+    store: Annotated[bool, typer.Option("--store", help="Keep the scores with the run, if it has none.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace a file that this command did not write.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -54,7 +53,7 @@ def evaluate(
     splits = known_parts(split or [])
 
     from kag.cli.results import results_page, results_table
-    from kag.cli.scoring import say_unchecked, scoring_progress
+    from kag.cli.scoring import record_looks, say_unchecked, scoring_progress
     from kag.text import digest, number
     from kag.track.output import Output
     from kag.weights.evaluate_file import PREDICTIONS, evaluate_file
@@ -62,11 +61,12 @@ def evaluate(
 
     console, file = Terminal(stderr=as_json), weights_file(weights, runs)
     if store:
-        splits = splits or ["val", "test"]
-        require_of_run(folder_of(file), weights, data)
+        splits = splits or delivered_splits(require_of_run(folder_of(file), weights, data))
     output = Output(out, PREDICTIONS, force) if out else None
     with scoring_progress(console) as progress:
         found = evaluate_file(file, splits, data=data, out=output, progress=progress, say=console.say)
+    folder = folder_of(file)
+    record_looks(folder, found.looks, console)
     if as_json:
         answer(results_page(found.results, file=found.data if found.external else None))
     else:
@@ -75,15 +75,16 @@ def evaluate(
     say_unchecked(console, found.unchecked)
     if found.external:
         console.say(f"at the threshold {number(found.threshold)} (logit), which the run's own val chose")
-        keep(folder_of(file), found, console)
+    if folder is not None and (found.external or found.looks):
+        keep(folder, found, console)
     if store:
-        keep_scores(folder_of(file), found, console)
+        keep_scores(folder, found, console)
     if out is not None and not as_json:
         console.say(f"wrote {out}")
 
 
-def require_of_run(folder: RunFolder | None, weights: str, data: Path | None) -> None:
-    """Refuse to keep scores that no run has delivered, before they are made.
+def require_of_run(folder: RunFolder | None, weights: str, data: Path | None) -> RunFolder:
+    """The run that the scores belong to; scores that no run has delivered are refused before they are made.
 
     Raises:
         CheckpointError: the weights lie in no run.
@@ -99,6 +100,15 @@ def require_of_run(folder: RunFolder | None, weights: str, data: Path | None) ->
             where=f"--data {data}",
             remedy="leave --store out; the numbers on other data are kept anyway",
         )
+    return folder
+
+
+def delivered_splits(folder: RunFolder) -> list[Part]:
+    """The splits on which a run has delivered numbers; a sealed test is none."""
+    from kag.names import SPLITS
+
+    known = {result.split for result in folder.read_record().results if result.delivered}
+    return [split for split in SPLITS if split in known]
 
 
 def keep_scores(folder: RunFolder | None, found: Evaluated, console: Terminal) -> None:
@@ -123,8 +133,8 @@ def keep_scores(folder: RunFolder | None, found: Evaluated, console: Terminal) -
         mirror_record(folder, record, load_spec(folder.spec_file).track, warner(console))
 
 
-def keep(folder: RunFolder | None, found: Evaluated, console: Terminal) -> None:
-    """Keep an evaluation on other data with the run, and in its mirror; where it cannot be kept, say why.
+def keep(folder: RunFolder, found: Evaluated, console: Terminal) -> None:
+    """Keep an evaluation with the run, and in its mirror; where it cannot be kept, say why.
 
     The numbers are printed already: a run that is under way is no reason to withhold them.
     """
@@ -134,17 +144,17 @@ def keep(folder: RunFolder | None, found: Evaluated, console: Terminal) -> None:
     from kag.track.evaluations import keep_evaluations
     from kag.track.wandb_run import mirror_record
 
-    if folder is None:
-        return
     before = folder.read_record()
     try:
-        record = keep_evaluations(folder, found.looks())
+        record = keep_evaluations(folder, found.evaluations, found.results)
     except RecordError as error:
         warner(console)(f"not kept with the run: {error}")
         return
-    if record.evaluations == before.evaluations:
+    if record.results != before.results:
+        console.say(f"run {folder.id} has its test results now; they were sealed")
+    elif record.evaluations != before.evaluations:
+        console.say(f"kept with run {folder.id} under {found.data.name}")
+    elif found.external:
         console.say(f"run {folder.id} has this evaluation already")
-        return
-    console.say(f"kept with run {folder.id} under {found.data.name}")
-    if record.wandb_id is not None:
+    if record.wandb_id is not None and (record != before or found.looks):
         mirror_record(folder, record, load_spec(folder.spec_file).track, warner(console))

@@ -39,7 +39,9 @@ def tried_cells(tried: Tried | None) -> list[str]:
 
 def print_made(record: RunRecord, runs: Path, console: Terminal) -> None:
     """Its results, and where it lies."""
-    from kag.cli.results import results_table
+    from kag.cli.results import results_table, unsealing
 
     console.print(results_table(f"results of {record.id}", record.results))
+    if look := unsealing(record, runs):
+        console.say(f"test is sealed; {look} looks at it")
     console.say(f"run folder {runs / record.id}")

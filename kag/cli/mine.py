@@ -30,12 +30,14 @@ def mine(
       kag mine oct17:best --out hard.json --top 200 --force
     """
     (where,) = known_splits([split])
-    from kag.cli.scoring import scoring_progress
+    from datetime import UTC, datetime
+
+    from kag.cli.scoring import record_looks, scoring_progress
     from kag.data.mined import MINED, write_mined
     from kag.text import digest, number
     from kag.track.output import Output
     from kag.weights import mine as mining
-    from kag.weights.given import bench_for, given_weights, weights_file
+    from kag.weights.given import bench_for, folder_of, given_weights, weights_file
 
     console = Terminal(highlight=False, soft_wrap=True, stderr=as_json)
     output, file = Output(out, MINED, force), weights_file(weights, runs)
@@ -45,6 +47,7 @@ def mine(
     output.require_free(bench.sites.path)
     with scoring_progress(console) as progress:
         found = mining.mine(bench, run=given.run, split=where, top=top, progress=progress)
+    record_looks(folder_of(file), found.looks(bench.sites.path.name, datetime.now(UTC)), console)
     write_mined(out, found.mined)
     if as_json:
         page = {

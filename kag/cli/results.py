@@ -10,12 +10,18 @@ from rich.markup import escape
 from rich.table import Table
 
 from kag.cli.tables import cell_text
-from kag.text import MISSING, digest, fact
+from kag.text import MISSING, command, digest, fact
+from kag.track.record import RunRecord
 from kag.track.result import Result
-from kag.view.results import by_weights
+from kag.view.results import by_weights, seal
 from kag.view.tables import result_cell
 
 _LEGEND = "* the delivered weights; mean: AUPRC, averaged over the proteins"
+
+
+def unsealing(record: RunRecord, runs: Path) -> str | None:
+    """How to look at a test split that a run has left alone; None if it has not."""
+    return command("eval", record.id, split="test", runs=runs) if seal(record) else None
 
 
 def results_page(results: Sequence[Result], file: Path | None = None) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ from kag.cli.fitted import fitted, plain_table, print_whole
 from kag.compare.comparison import COMPARED
 from kag.compare.replicates import Spread, spread
 from kag.errors import Interrupted, RunFailed, UserError
-from kag.names import evaluation
+from kag.names import Part, evaluation
 from kag.spec.overrides import parse_overrides
 from kag.text import MISSING
 from kag.view.results import headline, measured
@@ -141,7 +141,7 @@ def _text(value: float | None) -> str:
     return measured("auprc", value)
 
 
-def _table(done: Sequence[SeedRun], spreads: Mapping[str, Spread]) -> Table:
+def _table(done: Sequence[SeedRun], spreads: Mapping[Part, Spread]) -> Table:
     table = plain_table("seed", "run", "status", *(f"{split} AUPRC" for split in spreads))
     for one in done:
         record = one.record

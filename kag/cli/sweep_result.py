@@ -30,6 +30,8 @@ class SweepResult(NamedTuple):
     """Why no trial can be called the best."""
     leader: RunRecord | None = None
     """Record of the best trial; None if it does not lie here."""
+    unsealing: str | None = None
+    """What looks at its test split, which no trial does; None where somebody has."""
 
     def page(self) -> dict[str, Any]:
         """The same for programs."""
@@ -58,6 +60,7 @@ class SweepResult(NamedTuple):
 
 def read_result(sweep: Sweep, path: str, trials: Sequence[Trial], runs: Path) -> SweepResult:
     """The result of a sweep; `write_best` gives its best trial the spec that is named."""
+    from kag.cli.results import unsealing
     from kag.cli.tracking import sweep_folder
     from kag.compare.comparison import not_comparable
     from kag.sweep import TrialState
@@ -72,6 +75,7 @@ def read_result(sweep: Sweep, path: str, trials: Sequence[Trial], runs: Path) ->
     now = progress(sweep, trials, epochs_of(records))
     failed = [trial for trial in trials if trial.state is TrialState.FAILED]
     judged = {trial.run for trial in trials if trial.result is not None}
+    leader = next((record for record in records if now.best and record.wandb_id == now.best.run), None)
     return SweepResult(
         path=path,
         progress=now,
@@ -79,7 +83,8 @@ def read_result(sweep: Sweep, path: str, trials: Sequence[Trial], runs: Path) ->
         failures=reasons(failed, records),
         changed=changed_files(records, patch_digests(records, runs)),
         spec=sweep_folder(runs, identifier) / "best.yaml" if now.best and trains(sweep) else None,
-        leader=next((record for record in records if now.best and record.wandb_id == now.best.run), None),
+        leader=leader,
+        unsealing=unsealing(leader, runs) if leader else None,
         not_comparable=not_comparable([record for record in records if record.wandb_id in judged]),
     )
 

@@ -118,7 +118,16 @@ def result_table(result: SweepResult) -> Group:
     now = result.progress
     leader = {} if now.best is None else {"best run": escape(str(now.best.run))}
     spec = {} if result.spec is None else {"its spec": escape(str(result.spec))}
-    rows = {"sweep": escape(result.path), "trials": _trials(now), **_best(now), **leader, **spec, **_epochs(now)}
+    test = {} if result.unsealing is None else {"its test": escape(f"sealed; {result.unsealing} looks at it")}
+    rows = {
+        "sweep": escape(result.path),
+        "trials": _trials(now),
+        **_best(now),
+        **leader,
+        **test,
+        **spec,
+        **_epochs(now),
+    }
     shares = plain_table("importance", "parameter", right=("importance",))
     for key, share in result.importance.items():
         shares.add_row(f"{share:.1%}", escape(key))

@@ -20,7 +20,7 @@ from kag.track.result import Result
 from kag.view import tables as view
 from kag.view.changes import beside_defaults, varied
 from kag.view.metrics import Metric
-from kag.view.results import measured, measured_column, side_by_side
+from kag.view.results import absent, measured, measured_column, side_by_side
 from kag.view.tables import Cell, result_cell
 
 LISTED = ("run", "status", "epochs", "best epoch", "val AUPRC", "test AUPRC", "parent", "tags")
@@ -185,7 +185,8 @@ def _comparison_table(records: Sequence[RunRecord], values: Values, called: Sequ
     counted = {metric.name: metric for metric in view.metrics_shown(values)}
     for key, found in side_by_side(records).items():
         if key not in counted:
-            table.add_row(escape(key), *(cell_text(result_cell(result)) for result in found))
+            split, pairs = key.partition("/")[0], zip(records, found, strict=True)
+            table.add_row(escape(key), *(cell_text(result_cell(one, absent(record, split))) for record, one in pairs))
     for metric in counted.values():
         known = measured_column(metric.name, [values.get(record.id, {}).get(metric) for record in records])
         table.add_row(escape(metric.label), *known)

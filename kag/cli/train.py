@@ -154,7 +154,7 @@ def _spec(file: Path, overrides: list[str]) -> tuple[RunSpec, tuple[str, ...]]:
 def _train(spec: RunSpec, *, as_json: bool, runs: Path, **options: Any) -> None:
     from rich.markup import escape
 
-    from kag.cli.results import results_table
+    from kag.cli.results import results_table, unsealing
     from kag.text import command
     from kag.train.console import RunConsole
     from kag.train.fit import fit
@@ -165,6 +165,8 @@ def _train(spec: RunSpec, *, as_json: bool, runs: Path, **options: Any) -> None:
         answer(record)
         return
     console.terminal.print(results_table(f"results of {record.id}", record.results))
+    if unsealed := unsealing(record, runs):
+        console.say(f"test is sealed; {unsealed} looks at it")
     look = command("runs", "show", record.id, runs=runs)
     console.print(escape(f"run folder {runs / record.id}; look at it with: {look}"))
 

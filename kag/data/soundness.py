@@ -11,7 +11,7 @@ import numpy as np
 
 from kag.data.residues import Residues
 from kag.data.sites import Sites
-from kag.finding import Evidence, Finding, Severity, error, warning
+from kag.finding import Evidence, Finding, error, gravest_first, warning
 from kag.names import SPLITS
 from kag.spec.run import RunSpec
 
@@ -39,7 +39,7 @@ def soundness(sites: Sites) -> list[Finding]:
 def soundness_for(sites: Sites, spec: RunSpec) -> list[Finding]:
     """What a run of a spec should know of its data, errors first."""
     found = [*neighbours_in_reach(sites, spec), *soundness(sites)]
-    return sorted(found, key=lambda finding: list(Severity).index(finding.severity))
+    return gravest_first(found)
 
 
 def neighbours_in_reach(sites: Sites, spec: RunSpec) -> Iterator[Finding]:

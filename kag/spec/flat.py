@@ -11,7 +11,13 @@ from kag.spec.run import RunSpec
 
 Scalar = str | int | float | bool | None
 
-DESCRIPTIVE = ("name", "change", "parent", "data.file", "track.project", "track.entity", "track.mode", "track.tags")
+EVALUATE_TEST = "evaluate.test"
+"""Key that says whether a run looks at test."""
+
+DESCRIPTIVE = (
+    *("name", "change", "parent", "data.file", EVALUATE_TEST),
+    *("track.project", "track.entity", "track.mode", "track.tags"),
+)
 """Keys that describe a run and cannot change a number in it; the data is known by its own digest."""
 
 

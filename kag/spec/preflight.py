@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pydantic import BaseModel, ConfigDict
 
 from kag.errors import SpecError
-from kag.finding import Evidence, Finding, Severity, error, note, warning
+from kag.finding import Evidence, Finding, Severity, error, gravest_first, note, warning
 from kag.spec.flat import flat
 from kag.spec.ramp import ramps
 from kag.spec.retired import retired_sentence
@@ -39,7 +39,7 @@ Rule = Callable[[RunSpec, Facts], Iterator[Finding]]
 def preflight(spec: RunSpec, facts: Facts | None = None) -> list[Finding]:
     """Every finding of every rule, errors first."""
     found = [finding for rule in RULES for finding in rule(spec, facts or Facts())]
-    return sorted(found, key=lambda finding: list(Severity).index(finding.severity))
+    return gravest_first(found)
 
 
 def require_no_error(findings: Sequence[Finding], where: str) -> None:

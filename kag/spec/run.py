@@ -148,6 +148,13 @@ class StartFromSpec(Part):
     """Weights only, or optimizer, schedules and counters too."""
 
 
+class EvaluateSpec(Part):
+    """What is looked at beside val."""
+
+    test: Literal["final", "never"] = "final"
+    """`final` scores the delivered weights on test, once; `never`, and any trial of a sweep, leaves test alone."""
+
+
 class TrainerSpec(Part):
     """How Lightning runs it."""
 
@@ -205,6 +212,7 @@ class RunSpec(Part):
     """Weight averaging, or null."""
     start_from: StartFromSpec | None = None
     """Parent weights, or null for a fresh start."""
+    evaluate: EvaluateSpec = EvaluateSpec()
     trainer: TrainerSpec = TrainerSpec()
     track: TrackSpec = TrackSpec()
 

@@ -159,4 +159,4 @@ def _summed(specs: Sequence[RunSpec], facts: Facts | None) -> Iterator[FindingCo
 
 
 def _ranked(counts: Iterable[FindingCount]) -> list[FindingCount]:
-    return sorted(counts, key=lambda count: (list(Severity).index(count.severity), -count.points, count.code))
+    return sorted(counts, key=lambda count: (count.severity.rank, -count.points, count.code))

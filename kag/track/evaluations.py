@@ -1,4 +1,4 @@
-"""Evaluations on external files, kept with the run whose weights were evaluated."""
+"""Evaluations after a run has ended, kept with it: on external files, and on a test split that was sealed."""
 
 from __future__ import annotations
 
@@ -10,42 +10,61 @@ from kag.names import Part
 from kag.track.folder import RunFolder
 from kag.track.hold import locked, may_be_trained
 from kag.track.record import RunRecord
-from kag.track.result import ExternalEvaluation
+from kag.track.result import ExternalEvaluation, Result
 
 
-class Look(NamedTuple):
-    """What was looked at."""
+class Subject(NamedTuple):
+    """What was evaluated, and on what."""
 
     data_digest: str | None
     split: Part
     weights_digest: str | None
 
     @classmethod
-    def of(cls, evaluation: ExternalEvaluation) -> Look:
-        """The look that an evaluation is."""
+    def of(cls, evaluation: ExternalEvaluation) -> Subject:
+        """The subject of an evaluation."""
         first = evaluation.results[0]
         return cls(first.data_digest, first.split, first.weights_digest)
 
 
 def with_evaluations(record: RunRecord, found: Iterable[ExternalEvaluation]) -> RunRecord:
     """The record with further evaluations; a look that it has already (same data, split and weights) stays as it is."""
-    known = set(map(Look.of, record.evaluations))
-    fresh = tuple(evaluation for evaluation in found if Look.of(evaluation) not in known)
+    known = set(map(Subject.of, record.evaluations))
+    fresh = tuple(evaluation for evaluation in found if Subject.of(evaluation) not in known)
     return record.model_copy(update={"evaluations": (*record.evaluations, *fresh)}) if fresh else record
 
 
-def keep_evaluations(folder: RunFolder, found: Iterable[ExternalEvaluation]) -> RunRecord:
+def with_test(record: RunRecord, results: Iterable[Result]) -> RunRecord:
+    """The record with what the delivered weights score on test, if their run had left that alone; else as it is."""
+    if any(one.split == "test" for one in record.results):
+        return record
+    tested = tuple(one for one in results if one.split == "test" and one.delivered)
+    return record.model_copy(update={"results": (*record.results, *tested)}) if tested else record
+
+
+def keep_evaluations(
+    folder: RunFolder, found: Iterable[ExternalEvaluation], results: Iterable[Result] = ()
+) -> RunRecord:
     """Add evaluations to the record of a run that nobody trains.
+
+    Args:
+        found: on external files.
+        results: on the run's own data; see `with_test`.
 
     Raises:
         RecordError: the run is under way, here or on another machine.
         StorageError: the record cannot be written.
     """
-    if may_be_trained(folder, folder.read_record()):
+
+    def added(record: RunRecord) -> RunRecord:
+        return with_test(with_evaluations(record, found), results)
+
+    found, results, record = tuple(found), tuple(results), folder.read_record()
+    if may_be_trained(folder, record):
         raise RecordError(f"run {folder.id} is under way", remedy="evaluate again when it has ended")
+    if added(record) is record:
+        return record
     with locked(folder):
-        record = folder.read_record()
-        kept = with_evaluations(record, found)
-        if kept is not record:
-            folder.write_record(kept)
+        kept = added(folder.read_record())
+        folder.write_record(kept)
     return kept

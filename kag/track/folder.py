@@ -9,17 +9,18 @@ import os
 import re
 import shutil
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from kag.errors import RecordError, UserError
-from kag.track import history
+from kag.track import history, looks
 from kag.track.atomic import require_place, storing, sync_folder, unfinished, write_atomically
 from kag.track.reading import parse_record, read_text
 from kag.track.record import RunRecord
+from kag.track.result import Look
 
 RUN_ID = re.compile(r"\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d_(?P<name>.+)")
 LONGEST_NAME = 64
@@ -82,6 +83,8 @@ class RunFolder:
     """The run's record."""
     history_file = _Inside("history.jsonl")
     """One line an epoch."""
+    looks_file = _Inside("looks.jsonl")
+    """One line a look at a test set."""
     notes_file = _Inside("notes.md")
     """What a person wrote."""
     console_file = _Inside("console.log")
@@ -166,24 +169,33 @@ class RunFolder:
         return self.path.name
 
     def read_record(self) -> RunRecord:
-        """The record.
+        """The record, with the looks at test sets.
 
         Raises:
             RecordError: missing, broken (with its line), from a newer kag, or of another run.
         """
         record = parse_record(read_text(self.record_file), where=str(self.record_file))
         self._require_own(record)
-        return record
+        found = looks.read(self.looks_file)
+        return record.model_copy(update={"looks": found}) if found else record
 
     def write_record(self, record: RunRecord) -> None:
-        """Replace the record in one step.
+        """Replace the record in one step; its looks stay where they stand.
 
         Raises:
             RecordError: it is the record of another run.
             StorageError: it cannot be written; the old one stays.
         """
         self._require_own(record)
-        write_atomically(self.record_file, record.model_dump_json(indent=2) + "\n")
+        write_atomically(self.record_file, record.model_dump_json(indent=2, exclude={"looks"}) + "\n")
+
+    def append_looks(self, found: Sequence[Look]) -> None:
+        """Add looks at test sets, whoever else adds some, and whoever trains the run.
+
+        Raises:
+            StorageError: they cannot be written.
+        """
+        looks.append(self.looks_file, found)
 
     def notes(self) -> str:
         """What a person wrote, character for character; empty if nothing.

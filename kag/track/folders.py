@@ -17,7 +17,7 @@ from kag.track.record import RunRecord
 if TYPE_CHECKING:  # numpy takes longer to load than a list of runs
     from kag.stats.scores import Scores
 
-_Version = tuple[int, int]
+_Version = tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -78,8 +78,17 @@ class FolderSource:
             found = os.stat(folder.record_file)
         except OSError as error:
             raise RecordError(f"cannot be read: {error.strerror}", where=str(folder.record_file)) from error
-        version = (found.st_mtime_ns, found.st_ino)
+        version = (found.st_mtime_ns, found.st_ino, *_state(folder.looks_file))
         known = self._known.get(folder.id)
         if known is None or known[0] != version:
             known = self._known[folder.id] = (version, folder.read_record())
         return as_it_stands(folder, known[1])
+
+
+def _state(file: Path) -> tuple[int, ...]:
+    """What changes with each line that is added; nothing without the file."""
+    try:
+        found = os.stat(file)
+    except FileNotFoundError:
+        return ()
+    return found.st_mtime_ns, found.st_size

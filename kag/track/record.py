@@ -12,8 +12,9 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field
 
 from kag.finding import Finding
+from kag.spec.flat import EVALUATE_TEST
 from kag.spec.flat import Scalar as Scalar
-from kag.track.result import Candidate, ExternalEvaluation, Result
+from kag.track.result import Candidate, ExternalEvaluation, Look, Result
 from kag.track.stated import Stated
 from kag.track.value import Moment, Number, Value
 from kag.track.world import World
@@ -165,6 +166,10 @@ class Found(Value):
     """Where its spec differs from that of the run whose weights it began with."""
     averaged_epochs: tuple[int, ...] | None = None
     """Epochs in the average; empty if averaging never started, None if none was asked for."""
+    averaged_statistics: Literal["raw"] | None = None
+    """Of which weights the normalisation statistics are with which `val_averaged/...` is measured in training: of the
+    epoch's raw ones; None where nothing is averaged, there is no BatchNorm, or an older kag did not say.
+    """
     candidates: tuple[Candidate, ...] = ()
     """Blends among which val chose."""
     candidates_tried: int | None = None
@@ -209,6 +214,8 @@ class RunRecord(Value):
     results: tuple[Result, ...] = ()
     evaluations: tuple[ExternalEvaluation, ...] = ()
     """On external benchmarks, in the order in which they were made."""
+    looks: tuple[Look, ...] = ()
+    """At test sets, in their order; in the run folder they stand in a file of their own, see `kag.track.looks`."""
     checkpoints: dict[str, Checkpoint] = Field(default_factory=dict)
     """`best`, `last`, `averaged`, ...: the delivered weights are under `delivered`."""
     resumes: tuple[Resume, ...] = ()
@@ -240,6 +247,11 @@ class RunRecord(Value):
     def archived(self) -> bool:
         """Whether lists and change logs leave it out."""
         return ARCHIVED in self.tags
+
+    @property
+    def sealed(self) -> bool:
+        """Whether it leaves test alone: as its spec says, or as a trial of a sweep, which would look each time."""
+        return self.found is not None and (self.sweep is not None or self.config.get(EVALUATE_TEST) == "never")
 
     @property
     def preflight(self) -> tuple[Finding, ...]:

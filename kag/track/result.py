@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from kag.names import Kind, Part
 from kag.track.value import Moment, Number, Value
+
+AVERAGED_STATISTICS = "the normalisation statistics of the epoch's raw weights"
+"""What `val_averaged/...` is measured with while a run trains, since an average of statistics fits no weights.
+
+Recomputing them takes a pass over the training data, which is made once, when the run chooses what it delivers.
+"""
 
 
 class Result(Value):
@@ -29,6 +37,22 @@ class Result(Value):
     """What chose these weights: `val/auprc`, `last`, `given`, or None if unknown."""
     delivered: bool = False
     """Whether these are the weights that the run hands on."""
+
+
+Looker = Literal["train", "eval", "blend", "windows", "mine"]
+"""What looks at a test set: the end of a training, or a command."""
+
+
+class Look(Value):
+    """One look at a test set by weights of the run."""
+
+    when: Moment
+    by: Looker
+    split: Part
+    data_digest: str
+    weights_digest: str | None
+    file: str | None = None
+    """Name of the data file, without its folder."""
 
 
 class ExternalEvaluation(Value):

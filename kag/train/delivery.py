@@ -7,11 +7,13 @@ statistics recomputed: what recomputing gives is not taken for what averaging gi
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import torch
 
 from kag.names import Kind
 from kag.track.folder import RunFolder
+from kag.track.looks import looks_of
 from kag.train.task import Task
 from kag.weights.average import normalised_by_batch
 from kag.weights.bench import Bench
@@ -19,12 +21,15 @@ from kag.weights.checkpoint import StoredWeights, read_checkpoint, stored
 from kag.weights.choose import Delivery, choose
 
 
-def deliver(task: Task, folder: RunFolder, averaged: StoredWeights | None, device: torch.device) -> Delivery:
+def deliver(
+    task: Task, folder: RunFolder, averaged: StoredWeights | None, device: torch.device, *, sealed: bool
+) -> Delivery:
     """Evaluate every candidate on val, the best of them on test, and store them.
 
     Args:
         averaged: the averaged weights, or None if nothing was averaged.
         device: where to compute.
+        sealed: leave test alone.
     """
     # An inherited file names spec and data of the run that trained it; here it stands for this run.
     raw = replace(read_checkpoint(folder.best), spec=task.spec, data=task.facts)
@@ -35,7 +40,9 @@ def deliver(task: Task, folder: RunFolder, averaged: StoredWeights | None, devic
         if normalised_by_batch(bench.network):
             candidates["raw_recomputed"] = _recomputed(raw, bench)
             candidates["averaged_recomputed"] = _recomputed(averaged, bench)
-    delivery = choose(candidates, bench)
+    delivery = choose(candidates, bench, sealed=sealed)
+    now, file = datetime.now(UTC), task.sites.path.name
+    folder.append_looks(looks_of(delivery.results, by="train", when=now, file=file))
     delivery.save(folder)
     return delivery
 

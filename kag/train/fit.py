@@ -114,8 +114,10 @@ def fit(
         with sharing(states, task.spec, outcome.folder, rests_on, signals.raise_if_received) as forks:
             trained = loop.train(job, outcome, forks)
         outcome.averaged(task)
+        sealed = outcome.record.sealed
         outcome.delivered(
-            lambda folder: deliver(job.task, folder, trained.averaged, fastest_device()), stopped=trained.stopped
+            lambda folder: deliver(job.task, folder, trained.averaged, fastest_device(), sealed=sealed),
+            stopped=trained.stopped,
         )
     return outcome.record
 

@@ -73,7 +73,10 @@ def new_run(
     if repeat is not None:
         parent = repeat.first.id
     found = Found(
-        findings=tuple(findings), mined_digest=task.mined_digest, changes_from_source=start.changes if start else ()
+        findings=tuple(findings),
+        mined_digest=task.mined_digest,
+        changes_from_source=start.changes if start else (),
+        averaged_statistics=task.averaged_statistics,
     )
     beginning = begin(
         runs,

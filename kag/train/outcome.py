@@ -129,12 +129,14 @@ class Outcome:
         """Have the run hand on its weights, and record them. The first process does it alone, the others are done."""
         if self.folder is None:
             raise SystemExit(0)
-        with self._console.busy("evaluating the weights on val, those that val chooses on test"):
+        tested = "not on test, which is sealed" if self.record.sealed else "those that val chooses on test"
+        with self._console.busy(f"evaluating the weights on val, {tested}"):
             delivery = deliver(self.folder)
         self.update(
             status=Status.EARLY_STOPPED if stopped else Status.FINISHED,
             end=datetime.now(UTC),
             results=delivery.results,
+            looks=self.folder.read_record().looks,
             checkpoints=delivery.checkpoints,
         )
         if self.record.again and self._first:

@@ -17,6 +17,7 @@ from lightning.pytorch.plugins import TorchCheckpointIO
 from kag import names
 from kag.track.atomic import storing
 from kag.track.folder import RunFolder
+from kag.track.result import AVERAGED_STATISTICS
 from kag.train.console import EpochProgress, RunConsole, epoch_line
 from kag.train.job import Job
 from kag.train.outcome import Outcome
@@ -83,6 +84,8 @@ class EpochRecorder(Checkpoint):
             self._outcome.mirror(row)
             self._bar.show(row)
             self._console.print(epoch_line(row, best))
+            if row[names.SWA_AVERAGED_EPOCHS] == 1 and pl_module.task.averaged_statistics:
+                self._console.say(f"the average is measured with {AVERAGED_STATISTICS}")
         for told in self._after:
             told(int(row[names.EPOCH]) + 1)
 

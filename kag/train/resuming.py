@@ -97,6 +97,7 @@ def _going_on(
     record: RunRecord, task: Task, changes: Sequence[Change], rows: Sequence[dict[str, float]], position: Position
 ) -> RunRecord:
     changed, config = (*changes, *world_changes(record.world, task.world, changes)), flat(task.spec)
+    told = {"spec_digest": digest(task.spec), "averaged_statistics": task.averaged_statistics}
     resume = Resume(when=datetime.now(UTC), changes=changed, before=former(record, config))
     update = {
         "status": Status.RUNNING,
@@ -104,7 +105,7 @@ def _going_on(
         "heartbeat": None,
         "failure": None,
         "config": config,
-        "found": (record.found or Found()).model_copy(update={"spec_digest": digest(task.spec)}),
+        "found": (record.found or Found()).model_copy(update=told),
         "world": task.world,
         "epochs_trained": position.epoch,
         "best_epoch": best_of(rows),

@@ -7,6 +7,7 @@ import os
 import socket
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import torch
 
@@ -63,6 +64,11 @@ class Task:
     def share(self) -> bool:
         """Whether training computes a context once for all its points; evaluation always does, which is exact."""
         return self.spec.data.grouping == "protein"
+
+    @property
+    def averaged_statistics(self) -> Literal["raw"] | None:
+        """See `kag.track.record.Found`."""
+        return "raw" if self.spec.swa is not None and self.spec.model.norm == "batch" else None
 
     @property
     def auto_pos_weight(self) -> float:

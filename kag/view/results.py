@@ -11,6 +11,8 @@ from kag.text import DIGITS, EXACT, MISSING, digits_apart, fact, number, three_d
 from kag.track.record import RunRecord, Scalar
 from kag.track.result import Result
 
+SEALED = "sealed"
+
 _SHARES = frozenset(names.METRICS) - {"threshold", "bce"}
 """Metrics between 0 and 1."""
 
@@ -64,6 +66,16 @@ def side_by_side(records: Sequence[RunRecord]) -> dict[str, list[Result | None]]
 def headline(record: RunRecord, split: str, metric: str = "auprc") -> Result | None:
     """The AUPRC, or another metric, that a run is judged by on a split; None if not measured or no number."""
     return finite(delivered(record).get(names.evaluation(split, metric)))
+
+
+def absent(record: RunRecord, split: str) -> str:
+    """What stands in the place of a number that a run does not have: `sealed`, where it leaves test alone, or `-`."""
+    return SEALED if split == "test" and record.sealed else MISSING
+
+
+def seal(record: RunRecord) -> str:
+    """`sealed`, where a run has left test alone and nobody has looked at it since; else empty."""
+    return SEALED if record.sealed and headline(record, "test") is None else ""
 
 
 def finite(result: Result | None) -> Result | None:

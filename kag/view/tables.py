@@ -12,7 +12,7 @@ from kag.track.result import Result
 from kag.view.again import again_text
 from kag.view.changes import change_texts, differing_settings
 from kag.view.metrics import Metric
-from kag.view.results import by_file, by_weights, headline, interval, measured, metrics_of
+from kag.view.results import absent, by_file, by_weights, headline, interval, measured, metrics_of, seal
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,8 @@ _OF_RUN: dict[str, Callable[[RunRecord], Cell]] = {
     "status": lambda record: Cell(record.status.value),
     "epochs": lambda record: Cell(fact(record.epochs_trained)),
     "best epoch": lambda record: Cell(fact(record.best_epoch)),
-    "val AUPRC": lambda record: result_cell(headline(record, "val")),
-    "test AUPRC": lambda record: result_cell(headline(record, "test")),
+    "val AUPRC": lambda record: headline_cell(record, "val"),
+    "test AUPRC": lambda record: headline_cell(record, "test"),
     "digest of weights": lambda record: _digest(
         getattr(headline(record, "val") or headline(record, "test"), "weights_digest", None)
     ),
@@ -160,6 +160,7 @@ def facts(record: RunRecord) -> dict[str, str]:
         "parent": record.parent,
         "weights from": "; ".join(map(_source, record.sources)),
         "sweep": record.sweep,
+        "test": seal(record),
         "tags": ", ".join(record.tags),
         "W&B id": record.wandb_id,
         "commit": commit(git.commit) + (" with uncommitted changes" if git.dirty else "") if git else "",
@@ -172,10 +173,15 @@ def facts(record: RunRecord) -> dict[str, str]:
     return {name: value for name, value in known.items() if value}
 
 
-def result_cell(result: Result | None) -> Cell:
-    """A number with its interval."""
+def headline_cell(record: RunRecord, split: str) -> Cell:
+    """The AUPRC that a run is judged by on a split, or why there is none."""
+    return result_cell(headline(record, split), absent(record, split))
+
+
+def result_cell(result: Result | None, absent: str = MISSING) -> Cell:
+    """A number with its interval, or what stands in its place."""
     if result is None:
-        return Cell(MISSING)
+        return Cell(absent)
     bounds = interval(result)
     return Cell(measured(result.metric, result.value), under="" if bounds == MISSING else bounds)
 

@@ -22,7 +22,7 @@ class Delivery:
     """What a run hands on."""
 
     results: tuple[Result, ...]
-    """Each candidate on val, then the chosen one on test."""
+    """Each candidate on val, then the chosen one on test unless that is sealed."""
     weights: Mapping[str, StoredWeights]
     """By checkpoint: `best` is the first candidate, further ones are named by their kind, `delivered` is the chosen.
 
@@ -49,11 +49,14 @@ class Delivery:
         write_scores(folder, self.scores)
 
 
-def choose(candidates: Mapping[Kind, StoredWeights], bench: Bench, *, selected_on: str = names.OBJECTIVE) -> Delivery:
+def choose(
+    candidates: Mapping[Kind, StoredWeights], bench: Bench, *, sealed: bool, selected_on: str = names.OBJECTIVE
+) -> Delivery:
     """The candidate with the highest val AUPRC, the first of equals; test is evaluated once, with its val threshold.
 
     Args:
         candidates: the first one is what the run is known by if nothing beats it.
+        sealed: leave test alone.
         selected_on: what the record says of how they were chosen.
 
     Raises:
@@ -62,10 +65,13 @@ def choose(candidates: Mapping[Kind, StoredWeights], bench: Bench, *, selected_o
     """
     on_val = {kind: bench.scored(each, "val") for kind, each in candidates.items()}
     chosen = max(candidates, key=lambda kind: on_val[kind].evaluation.auprc)
-    on_test = bench.scored(candidates[chosen], "test", threshold=on_val[chosen].evaluation.threshold)
+    evaluations = list(on_val.items())
+    if not sealed:
+        threshold = on_val[chosen].evaluation.threshold
+        evaluations.append((chosen, bench.scored(candidates[chosen], "test", threshold=threshold)))
     rows = tuple(
         row
-        for kind, scored in (*on_val.items(), (chosen, on_test))
+        for kind, scored in evaluations
         for row in results(
             scored.evaluation,
             weights=kind,
@@ -78,5 +84,5 @@ def choose(candidates: Mapping[Kind, StoredWeights], bench: Bench, *, selected_o
     )
     first, *others = candidates
     named = {"best": candidates[first]} | {kind: candidates[kind] for kind in others}
-    kept = (on_val[chosen].scores, on_test.scores)
+    kept = tuple(scored.scores for kind, scored in evaluations if kind == chosen)
     return Delivery(rows, named | {"delivered": candidates[chosen]}, kept)

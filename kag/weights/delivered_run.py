@@ -15,8 +15,9 @@ from kag import names
 from kag.names import Kind
 from kag.spec import Finding, RunSpec, build_spec
 from kag.track.begin import begin
+from kag.track.looks import looks_of
 from kag.track.record import Found, RunRecord, Source, Status
-from kag.track.result import Candidate
+from kag.track.result import Candidate, Looker
 from kag.track.world import World
 from kag.weights.average import RunSums
 from kag.weights.bench import Bench, Tried
@@ -74,6 +75,7 @@ def deliver_blend(
         best.tried,
         name=name,
         start=start,
+        by="blend",
         kind="blend",
         what="Blend " + " + ".join(f"{ratio:.3g} {parent}" for parent, ratio in pairs if ratio),
         candidates=sum(len(trial.tried.variants) for trial in trials),
@@ -117,6 +119,7 @@ def deliver_window(
         window.tried,
         name=name,
         start=start,
+        by="windows",
         kind="averaged_recomputed" if window.tried.recomputed_is_better else "averaged",
         what=f"Mean of {epochs} of {parent.run}",
         candidates=found.candidates,
@@ -133,6 +136,7 @@ def _deliver(
     *,
     name: str,
     start: datetime,
+    by: Looker,
     kind: Kind,
     what: str,
     candidates: int,
@@ -148,7 +152,10 @@ def _deliver(
         said["data.file"] = str(file.absolute())
     spec = named_spec(weights.spec, name, **said)
     selected_on = names.OBJECTIVE if candidates > 1 else "given"
-    delivery = choose({kind: replace(weights, spec=spec)}, bench, selected_on=selected_on)
+    sealed = spec.evaluate.test == "never"
+    delivery = choose({kind: replace(weights, spec=spec)}, bench, sealed=sealed, selected_on=selected_on)
+    end = datetime.now(UTC)
+    looks = looks_of(delivery.results, by=by, when=end, file=bench.sites.path.name)
     beginning = begin(
         runs,
         spec,
@@ -160,12 +167,14 @@ def _deliver(
         epochs_trained=None,
         kind="blend",
         status=Status.FINISHED,
-        end=datetime.now(UTC),
+        end=end,
         sources=sources,
         results=delivery.results,
+        looks=looks,
         checkpoints=delivery.checkpoints,
     )
     with beginning as (folder, record):
+        folder.append_looks(looks)
         delivery.save(folder)
         folder.write_record(record)
     return record

@@ -18,8 +18,9 @@ from kag.data.whereabouts import Say
 from kag.names import ALL, SPLITS, Part
 from kag.stats.metrics import check_scores
 from kag.stats.scores import Scores
+from kag.track.looks import looks_of
 from kag.track.output import Kind, Output, output_path
-from kag.track.result import ExternalEvaluation, Result
+from kag.track.result import ExternalEvaluation, Look, Result
 from kag.weights.evaluate import Predictions, Progress, measured, results, scores_of
 from kag.weights.scorer import Scorer
 
@@ -42,14 +43,20 @@ class Evaluated:
     """The logit that val chose."""
     unchecked: tuple[str, ...]
     """What of the data could not be compared with what the weights know, a sentence each."""
+    when: datetime
 
-    def looks(self, when: datetime | None = None) -> tuple[ExternalEvaluation, ...]:
-        """The evaluations to be kept with the run, one for each split; none of its own data."""
-        when = when or datetime.now(UTC)
+    @property
+    def looks(self) -> tuple[Look, ...]:
+        """Those at test sets, on the run's own data too."""
+        return looks_of(self.results, by="eval", when=self.when, file=self.data.name)
+
+    @property
+    def evaluations(self) -> tuple[ExternalEvaluation, ...]:
+        """What is to be kept with the run, one for each split; none of its own data."""
         parts = dict.fromkeys(result.split for result in self.results) if self.external else ()
         return tuple(
             ExternalEvaluation(
-                file=self.data.name, when=when, results=tuple(one for one in self.results if one.split == part)
+                file=self.data.name, when=self.when, results=tuple(one for one in self.results if one.split == part)
             )
             for part in parts
         )
@@ -133,7 +140,9 @@ def evaluate_file(
         )
     )
     scores = tuple(scores_of(predictions, sites, one, weights.weights_digest) for one in evaluations)
-    return Evaluated(tuple(rows), scores, sites.path, sites.digest, not scorer.own, threshold, scorer.unchecked)
+    return Evaluated(
+        tuple(rows), scores, sites.path, sites.digest, not scorer.own, threshold, scorer.unchecked, datetime.now(UTC)
+    )
 
 
 def predict_file(

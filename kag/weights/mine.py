@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,8 @@ from kag.data.mined import Mined
 from kag.data.sites import Sites
 from kag.errors import DataError
 from kag.names import Split
+from kag.track.looks import SECRET
+from kag.track.result import Look
 from kag.weights.bench import Bench
 from kag.weights.evaluate import Predictions, Progress, evaluate, score
 
@@ -27,6 +30,13 @@ class Mining:
     """Positives of the split."""
     missed: int
     """Those below the threshold, before any limit."""
+
+    def looks(self, file: str, when: datetime) -> tuple[Look, ...]:
+        """The look at a test set that it was, if it was one; `file` is the name of the data file."""
+        mined = self.mined
+        seen = {"split": mined.split, "data_digest": mined.data_digest, "weights_digest": mined.weights_digest}
+        look = Look.model_validate({"by": "mine", "when": when, "file": file, **seen})
+        return (look,) if look.split in SECRET else ()
 
 
 def false_negatives(predictions: Predictions, sites: Sites, threshold: float) -> NDArray[np.int64]:

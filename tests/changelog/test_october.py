@@ -20,6 +20,7 @@ from kag.track.folders import FolderSource
 from kag.track.markdown import COLUMNS
 from tests.changelog.run_logs import parsed
 from tests.committed import linked_into
+from tests.pages import CONCLUSIONS, FORENSICS, october_findings
 
 ROOT = Path(__file__).parents[2]
 RUNS = ROOT / "runs"
@@ -44,6 +45,17 @@ EXPECTED = {
     "entropy_collapsed": {11, 15},
 }
 """Rule -> exactly the rows on which it fires, by their number in the log of October."""
+
+READ_BACK = {
+    "aborted",
+    "patience_restored",
+    "resume_changed_spec",
+    "selected_on_test",
+    "swa_never_started",
+    "test_of_other_weights",
+    "caveat",
+}
+"""Rules that say again what the import states; every other finding is one."""
 
 
 @pytest.fixture(scope="module")
@@ -87,6 +99,29 @@ def test_what_the_flags_rest_on(rows: list[Row]) -> None:
     assert evidence(15, "patience_restored") == {"patience": 1000.0, "worked_with": 15}
     assert evidence(20, "unknown_parent") == {"missing": "2025-10-21_20-37-35"}
     assert evidence(18, "collapse") == {"best": 0.3132, "best_epoch": 9, "last": 0.138, "last_epoch": None}
+
+
+def test_what_is_found_is_apart_from_what_the_import_states(rows: list[Row]) -> None:
+    said = {(row.entry.id, one.code) for row in rows for one in row.findings}
+    found = {(run, one.code) for run, every in october_findings(*CONCLUSIONS.values()).items() for one in every}
+    assert found < said, "a conclusion more changes nothing else"
+    assert {code for _, code in said - found} == READ_BACK
+    assert not {code for _, code in found} & READ_BACK
+
+
+def test_the_table_of_the_log_alone_gives_what_the_page_says(seed: Path, tmp_path: Path) -> None:
+    import_rows(seed, tmp_path / "runs")
+    made = table(collect(FolderSource(tmp_path / "runs")))
+    found = {one.code for row in made for one in row.findings} & EXPECTED.keys()
+    assert found == {"aborted", "row_order"}
+    assert "that alone gives `aborted` and `row_order`" in " ".join(FORENSICS.read_text(encoding="utf-8").split())
+
+
+def test_every_row_with_a_number_says_what_a_paired_test_lacks(rows: list[Row]) -> None:
+    cells = [line[4] for line in parsed(render(rows)).tables[0][1:]]
+    tested = [bool(row.entry.record.results) for row in rows]
+    assert ["unpaired: no scores, no data digest, no weights digest" in cell for cell in cells] == tested
+    assert sum(tested) == 21
 
 
 def test_a_val_number_never_stands_in_a_test_cell(rows: list[Row]) -> None:

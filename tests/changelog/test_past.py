@@ -116,7 +116,7 @@ ROWS = {
         "0.500; settings changed at a resume on 2025-10-03: epochs 12 -> 14; "
         "alpha was still moving at the end, from 0.50 to 0.90 over the last third; "
         "highest val AUPRC so far (0.420 before); not tested; "
-        "val AUPRC 0.400 and test AUPRC 0.450 before it was resumed on 2025-10-03",
+        "and 1 more (`kag doctor`)",
     ],
     "child": [
         SETTINGS,
@@ -124,7 +124,7 @@ ROWS = {
         "0.455; the penalty weight went from 0.02 to 0.2, alpha stayed at 0.50; "
         "highest val AUPRC so far (0.400 before); not tested; "
         "test AUPRC 0.455 against 0.450 of the parent: not distinguishable (95 % interval 0.445 to 0.465); "
-        "alpha settled near 0.50",
+        "and 1 more (`kag doctor`)",
     ],
     "blend": [
         f"Blend 0.7 {CHILD.id}:best + 0.3 {FIRST.id}:best; val chose among 6",

@@ -5,15 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from kag.cli.sweep_result import SweepResult, read_result, write_best
+from kag.cli.sweep_tables import result_table
 from kag.errors import UserError
 from kag.spec import load_spec
 from kag.sweep import Trial, TrialState
 from kag.sweep.load import parse_sweep
 from kag.sweep.progress import Epochs, progress
 from kag.sweep.trial import TrialId
-from tests.changelog.run_logs import make_folder, run_record
+from kag.track.record import Found
+from tests.changelog.run_logs import make_folder, run_record, run_result
 
 
 @pytest.mark.parametrize("somebody", [None, "name: mine\n"])
@@ -66,3 +69,25 @@ def test_a_trial_that_was_archived_is_not_the_best(tmp_path: Path) -> None:
     other = read_result(sweep, "e/p/other", trials, tmp_path).progress.best
     assert other is not None
     assert other.run == "w2"
+
+
+def test_the_best_trial_is_sealed_until_somebody_looks(tmp_path: Path) -> None:
+    tree = {
+        "method": "grid",
+        "program": "train.py",
+        "metric": {"name": "val/auprc", "goal": "maximize"},
+        "parameters": {"seed": {"values": [1]}},
+    }
+    sweep, results = parse_sweep(tree), [run_result("val", 0.3)]
+    trial = Trial(id=TrialId(1), params={"seed": 1}, state=TrialState.FINISHED, run="w1", value=0.3, history=(0.3,))
+    record = run_record(1, "t1", wandb_id="w1", sweep="abc", found=Found(), results=results)
+    folder = make_folder(tmp_path, record)
+    sealed = read_result(sweep, "e/p/abc", [trial], tmp_path)
+    look = f"kag eval {record.id} --split test --runs {tmp_path}"
+    assert sealed.unsealing == look
+    shown = Console(width=400)
+    with shown.capture() as captured:
+        shown.print(result_table(sealed))
+    assert f"sealed; {look} looks at it" in captured.get()
+    folder.write_record(record.model_copy(update={"results": (*results, run_result("test", 0.4))}))
+    assert read_result(sweep, "e/p/abc", [trial], tmp_path).unsealing is None

@@ -531,7 +531,7 @@ CASES: dict[str, Case] = {
             other(LOSS, 6, 5, 4, 3, 1, 2),
             other(LOSS, 6, 5, 4, 3, 2),
             other(ENERGY, 6, 5, 4, 3, 2, 1),
-            other(LOSS, 6, 5, 4, 3, 2, 1, status=Status.KILLED),
+            other(LOSS, 6, 5, 4, 3, 2, 1, status=Status.ABORTED),
             run(course(0.1, 0.2, 0.3, 0.4, 0.5, 0.6)),
         ],
         NOTE,
@@ -786,6 +786,12 @@ def test_a_name_means_the_newest_earlier_run_of_that_name() -> None:
     assert [entry.id for entry in runs if any(f.code == "unknown_parent" for f in diagnose(entry, siblings))] == [
         runs[0].id
     ]
+
+
+def test_a_killed_run_of_another_program_was_still_improving_when_it_was_killed() -> None:
+    killed = other(LOSS, 6, 5, 4, 3, 2, 1, status=Status.KILLED)
+    (said,) = (one.sentence for one in entry_of(killed).findings if one.code == "still_improving")
+    assert said == "loss was still improving when it was killed, from 2 to 1 over the last third"
 
 
 def test_what_a_hand_kept_log_states_is_enough_where_it_gives_numbers() -> None:

@@ -207,6 +207,7 @@ def test_the_change_log_can_be_narrowed(many: Any) -> None:
     whole = many.browse("/kag/many/changelog").text
     assert whole.index("run0011") < whole.index("run0001")
     assert "note of run 7" in whole
+    assert re.search(r"test split of data <code>d{12}</code>.*: 12 times, by 12 different sets of weights", whole)
     tagged = many.browse("/kag/many/changelog?tag=october").text
     assert re.findall(r">(run\d+)</a>", tagged) == ["run0009", "run0006", "run0003", "run0000"]
     assert "run0005" not in many.browse("/kag/many/changelog?since=2025-10-10").text

@@ -15,6 +15,7 @@ from kag.errors import SpecError
 from kag.spec.schedule import learning_rate
 from kag.track.folder import RunFolder
 from kag.track.record import Status, told
+from kag.track.result import AVERAGED_STATISTICS
 from kag.train.job import Job
 from kag.train.recorder import EpochRecorder
 from kag.train.scoreboard import Scoreboard
@@ -63,6 +64,10 @@ def test_the_average_is_the_mean_of_its_epochs(
     record = train(make_spec(epochs=8, **{"swa.start": 4, "swa.window": 2, "model.gate.clamp": None}))
     folder = find_run(runs, "tiny")
     assert largest_difference(folder, epoch_weights, [4, 5]) <= 1e-7
+    averaged = read_checkpoint(folder.checkpoints / "averaged.ckpt").network
+    statistics = [name for name in averaged if "running_" in name]
+    assert statistics
+    assert all(torch.equal(averaged[name], epoch_weights[5][name]) for name in statistics), AVERAGED_STATISTICS
     assert record.epochs_trained == 6, "the run ends with the window"
     assert record.found.averaged_epochs == (4, 5)
     history = folder.history()
@@ -78,6 +83,10 @@ def test_both_weights_are_validated_inside_the_window(make_spec: MakeSpec, train
     assert history[2][key] == pytest.approx(history[2][names.OBJECTIVE]), "one epoch is its own average"
     averaged = [r for r in record.results if (r.weights, r.split, r.metric) == ("averaged", "val", "auprc")]
     assert averaged[0].value == pytest.approx(history[3][key], abs=1e-6)
+    assert record.found is not None
+    assert record.found.averaged_statistics == "raw"
+    console = find_run(runs, "tiny").console_file.read_text()
+    assert console.count(f"the average is measured with {AVERAGED_STATISTICS}") == 1
 
 
 def test_the_best_of_the_candidates_on_val_is_delivered(make_spec: MakeSpec, train: Train) -> None:

@@ -56,9 +56,9 @@ def no_progress(run: Logged) -> Iterator[Finding]:
 
 
 def still_improving(run: Logged) -> Iterator[Finding]:
-    """The run ended while its metric was still getting better."""
-    metric = run.judged
-    if not run.record.is_foreign or not run.record.status.done or metric is None:
+    """The run ended, or was killed, while its metric was still getting better."""
+    metric, killed = run.judged, run.record.status is Status.KILLED
+    if not run.record.is_foreign or not (run.record.status.done or killed) or metric is None:
         return
     values, thirds = run.series(metric.name)[1], run.thirds(metric.name)
     if thirds is None or any(not metric.better(values[-1], than) for than in values[:-1]):
@@ -66,5 +66,6 @@ def still_improving(run: Logged) -> Iterator[Finding]:
     gained, lately = abs(values[-1] - values[0]), abs(values[-1] - thirds[1][0])
     if lately >= STILL * gained:
         before, last = metric.text(thirds[1][0]), metric.text(values[-1])
-        said = f"{metric.title} was still improving at the end, from {before} to {last} over the last third"
+        when = "when it was killed" if killed else "at the end"
+        said = f"{metric.title} was still improving {when}, from {before} to {last} over the last third"
         yield note("still_improving", said, first=values[0], last_third=thirds[1][0], last=values[-1])

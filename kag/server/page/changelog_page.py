@@ -22,6 +22,7 @@ from kag.server.store import updated
 from kag.server.tables import projects
 from kag.text import printable
 from kag.view.choice import Choice, archived_text
+from kag.view.looks import looks_told
 from kag.view.metrics import canonical, chosen
 
 SHOWN = 250
@@ -58,6 +59,7 @@ def changelog(site: Site, visit: Visit) -> Response:
         trouble=counted.trouble,
         asked=shelf.row["changelog_metrics"] or "",
         may_ask=refusal(visit.key, Act.MAKE, _thing(shelf.names)) is None,
+        looks=looks_told(ledger.records.values()),
         archived=archived_text(sum(map(choice.hides, ledger.records.values())), have="row"),
         with_archived=f"?{urlencode({**visit.query, 'archived': 1})}",
         everything=f"?{urlencode({**visit.query, 'all': 1})}" if first else None,

@@ -20,9 +20,10 @@ from kag.server.page.records import epochs_of, history
 from kag.server.page.site import Shelf, Site
 from kag.server.page.visit import Visit
 from kag.track.record import RunRecord
+from kag.track.result import Result
 from kag.view.changes import differing_settings
 from kag.view.metrics import Metric
-from kag.view.results import measured_column, side_by_side
+from kag.view.results import absent, measured_column, side_by_side
 from kag.view.words import labels
 
 MOST = 20
@@ -68,11 +69,14 @@ def compare(site: Site, visit: Visit) -> Response:
 def _typed(records: Sequence[RunRecord], metrics: Sequence[Metric]) -> dict[str, tuple[str, ...]]:
     """Results of the delivered weights, those left out that count as metrics of other programs."""
     told = {metric.name for metric in metrics if metric.value != "delivered"}
-    return {
-        key: measured_column(key, [one.value if one else None for one in found])
-        for key, found in side_by_side(records).items()
-        if key not in told
-    }
+    return {key: _shown(key, records, found) for key, found in side_by_side(records).items() if key not in told}
+
+
+def _shown(key: str, records: Sequence[RunRecord], found: Sequence[Result | None]) -> tuple[str, ...]:
+    texts = measured_column(key, [one.value if one else None for one in found])
+    split = key.partition("/")[0]
+    told = zip(texts, records, found, strict=True)
+    return tuple(text if one else absent(record, split) for text, record, one in told)
 
 
 def _figures(chosen: Sequence[Held], logged: Mapping[str, Sequence[dict[str, Any]]]) -> Sequence[Figure]:

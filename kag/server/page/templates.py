@@ -14,7 +14,7 @@ from kag.report.assets import SCRIPTS
 from kag.report.markup import templates, with_code
 from kag.server.page.assets import Assets
 from kag.server.page.responses import script_data
-from kag.view.results import interval, measured
+from kag.view.results import interval, measured, seal
 
 SHOWN_TEXT = 160
 """Letters of a value in a table."""
@@ -27,6 +27,7 @@ def environment(assets: Assets, root: str) -> Environment:
         **{name: getattr(text, name) for name in ("commit", "digest", "duration", "fact", "setting", "size")},
         "measured": measured,
         "interval": interval,
+        "seal": seal,
         "moment": moment,
         "brief": brief,
         "code": with_code,
