@@ -9,6 +9,7 @@ from typing import Any
 
 from kag import names
 from kag.errors import RecordError
+from kag.names import Part
 from kag.track.record import RunRecord, Status
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
@@ -50,6 +51,9 @@ class ForeignSource:
 
     def notes(self, run_id: str) -> str:
         return self.texts.get(run_id, "")
+
+    def scores(self, run_id: str, split: Part) -> None:
+        return None
 
 
 def run(number: int, name: str, rows: Rows, **fields: Any) -> tuple[RunRecord, Rows]:

@@ -14,6 +14,7 @@ from kag import names
 from kag.changelog.repository import Repository
 from kag.changelog.version import Options
 from kag.errors import RecordError
+from kag.names import Part
 from kag.track.folder import RunFolder
 from kag.track.record import RunRecord, Status
 from kag.track.result import Result
@@ -75,6 +76,9 @@ class MemorySource:
 
     def notes(self, run_id: str) -> str:
         return self.texts.get(run_id, "")
+
+    def scores(self, run_id: str, split: Part) -> None:
+        return None
 
 
 @dataclass(frozen=True)

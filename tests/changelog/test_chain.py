@@ -9,13 +9,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from scipy.stats import t
 
 from kag.changelog.repository import Repository
 from kag.changelog.version import Options
 from kag.changelog.write import update
+from kag.names import SPLITS, Split
 from kag.spec import load_spec
 from kag.track.folders import FolderSource
+from kag.track.scores_of_run import scores_in
 from tests.changelog.real_chain import NAMES, SPEC
 from tests.changelog.run_logs import parsed
 
@@ -60,6 +64,17 @@ def numbers(tree: Any) -> Iterator[float]:
         yield float(tree)
 
 
+def paired(chain: Path, before: str, after: str, split: Split) -> Iterator[float]:
+    """The difference of two runs and the ends of its interval, by the scores that they have kept."""
+    scores = [scores_in(folder_of(chain, name), split) for name in (before, after)]
+    one, other = (found and found.draws["auprc"] for found in scores)
+    if one and other and len(one.left_out_U) == len(other.left_out_U):
+        error = np.sqrt((len(one.left_out_U) - 1) * np.var(other.left_out_U - one.left_out_U))
+        reach = float(error * t.ppf(0.975, len(one.left_out_U) - 1))
+        change = other.value - one.value
+        yield from (change, change - reach, change + reach)
+
+
 def derived(chain: Path, name: str) -> set[str]:
     """Every number that a row may hold, in each way of writing it."""
     rows = history(chain, name)
@@ -75,6 +90,8 @@ def derived(chain: Path, name: str) -> set[str]:
     if own and other:
         tests = [delivered(chain, n, "test")["value"] for n in (name, parent.split("_", 2)[2])]  # type: ignore[index]
         values |= {own["value"] - other["value"], tests[0] - tests[1]}
+    for earlier in NAMES[: NAMES.index(name)]:
+        values |= {number for split in SPLITS for number in paired(chain, earlier, name, split)}
     return {f"{abs(value):{form}}" for value in values if math.isfinite(value) for form in (".3f", ".2f", ".2g", "g")}
 
 

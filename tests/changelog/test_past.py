@@ -112,7 +112,7 @@ SETTINGS = "`optimizer.lr 0.003 -> 0.001; gate.penalty.weight 0.02 -> 0.2`"
 ROWS = {
     "first": [
         "-",
-        "**0.470**",
+        "0.470",
         "0.500; settings changed at a resume on 2025-10-03: epochs 12 -> 14; "
         "alpha was still moving at the end, from 0.50 to 0.90 over the last third; "
         "highest val AUPRC so far (0.420 before); not tested; "
@@ -120,21 +120,21 @@ ROWS = {
     ],
     "child": [
         SETTINGS,
-        "**0.420**",
+        "0.420",
         "0.455; the penalty weight went from 0.02 to 0.2, alpha stayed at 0.50; "
         "highest val AUPRC so far (0.400 before); not tested; "
-        "test AUPRC 0.455 against 0.450 of the parent: not distinguishable (95 % interval 0.445 to 0.465); "
+        "test AUPRC 0.455 against 0.450 of the parent: not distinguishable (95 % interval 0.445 to 0.465; unpaired); "
         "and 1 more (`kag doctor`)",
     ],
     "blend": [
         f"Blend 0.7 {CHILD.id}:best + 0.3 {FIRST.id}:best; val chose among 6",
-        "**0.480**",
+        "0.480",
         "0.510; highest val AUPRC so far (0.470 before); not tested",
     ],
     "heir": [
         "`optimizer.lr 0.001 -> 0.002`",
         "0.460",
-        "0.505; test AUPRC 0.505 against 0.510 of the parent: not distinguishable (95 % interval 0.495 to 0.515)",
+        "0.505; test AUPRC 0.505 against 0.510 of the parent: not distinguishable (95 % interval 0.495 to 0.515; unpaired)",
     ],
     "tested": [
         "-",
@@ -146,14 +146,14 @@ ROWS = {
     "toy": [f"`data {REAL[:12]} -> {TOY[:12]}`", "**0.900**", "0.910"],
     "real": [
         f"`data {TOY[:12]} -> {REAL[:12]}`",
-        "**0.490**",
+        "0.490",
         "0.520; highest val AUPRC so far (0.480 before); not tested",
     ],
     "unknown": ["-", "**0.950**", "0.950"],
     "row": ["-", "**0.300**", "0.310"],
     "below": [
         "-",
-        "**0.310**",
+        "0.310",
         "0.390; against the parent val AUPRC changed by +0.010, test AUPRC by +0.080 "
         "(whether on the same data is not known); highest val AUPRC so far (0.300 before), among runs of unknown data; "
         "not tested",

@@ -42,12 +42,12 @@ def test_no_runs_give_an_empty_table() -> None:
     ]
 
 
-def test_bold_is_a_new_best_on_val_in_the_order_of_start() -> None:
+def test_bold_is_the_first_run_where_nothing_is_tested() -> None:
     records = [run_record(n, val=value) for n, value in enumerate([0.3, 0.3, 0.31, 0.2])] + [run_record(4)]
     assert [cells[3] for cells in cells_of(*records)] == [
         "<strong>0.300</strong>",
         "0.300",
-        "<strong>0.310</strong>",
+        "0.310",
         "0.200",
         "-",
     ]
@@ -142,7 +142,7 @@ def test_a_sweep_is_one_row_with_its_best_trial_and_the_others_folded() -> None:
         "t1</code>, best of 4 trials of sweep <code>s1</code>",
         "z</code>",
     ]
-    assert cells[1][3] == "<strong>0.400</strong>"
+    assert cells[1][3] == "0.400"
     folded = cells[1][4]
     assert folded.index("<details>") < folded.index(trials[2].id) < folded.index(trials[0].id) < folded.index(failed.id)
     assert "<summary>3 other trials</summary>" in folded
