@@ -134,7 +134,8 @@ ROWS = {
     "heir": [
         "`optimizer.lr 0.001 -> 0.002`",
         "0.460",
-        "0.505; test AUPRC 0.505 against 0.510 of the parent: not distinguishable (95 % interval 0.495 to 0.515; unpaired)",
+        "0.505; test AUPRC 0.505 against 0.510 of the parent: not distinguishable "
+        "(95 % interval 0.495 to 0.515; unpaired)",
     ],
     "tested": [
         "-",
