@@ -29,7 +29,9 @@ def evaluate(
         Path | None, typer.Option(help="Another data file than the one in the spec, such as an external benchmark.")
     ] = None,
     runs: Annotated[Path, typer.Option(help="Folder of the run folders.")] = Path("runs"),
-    store: Annotated[bool, typer.Option("--store", help="Keep the scores with the run, if it has none.")] = False,
+    store: Annotated[
+        bool, typer.Option("--store", help="Keep the scores with a run that has none, as of an older kag.")
+    ] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace a file that this command did not write.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -46,15 +48,14 @@ def evaluate(
 
       kag eval oct17 --data coach420.h5
 
-      kag eval oct17 --store   # a run of an older kag gets the scores that a comparison needs
+      kag eval oct17 --store
 
       kag eval runs/2025-10-21_12-48-11_oct17/checkpoints/best.ckpt --split test --json
     """
     splits = known_parts(split or [])
 
-    from kag.cli.results import results_page, results_table
     from kag.cli.scoring import record_looks, say_unchecked, scoring_progress
-    from kag.text import digest, number
+    from kag.text import number
     from kag.track.output import Output
     from kag.weights.evaluate_file import PREDICTIONS, evaluate_file
     from kag.weights.given import folder_of, weights_file
@@ -67,11 +68,7 @@ def evaluate(
         found = evaluate_file(file, splits, data=data, out=output, progress=progress, say=console.say)
     folder = folder_of(file)
     record_looks(folder, found.looks, console)
-    if as_json:
-        answer(results_page(found.results, file=found.data if found.external else None))
-    else:
-        where = f" on {found.data.name} (data {digest(found.data_digest)})" if found.external else ""
-        console.print(results_table(f"results of {weights}{where}", found.results))
+    show(found, weights, console, as_json)
     say_unchecked(console, found.unchecked)
     if found.external:
         console.say(f"at the threshold {number(found.threshold)} (logit), which the run's own val chose")
@@ -81,6 +78,18 @@ def evaluate(
         keep_scores(folder, found, console)
     if out is not None and not as_json:
         console.say(f"wrote {out}")
+
+
+def show(found: Evaluated, weights: str, console: Terminal, as_json: bool) -> None:
+    """Print the results, as JSON or as a table."""
+    from kag.cli.results import results_page, results_table
+    from kag.text import digest
+
+    if as_json:
+        answer(results_page(found.results, file=found.data if found.external else None))
+        return
+    where = f" on {found.data.name} (data {digest(found.data_digest)})" if found.external else ""
+    console.print(results_table(f"results of {weights}{where}", found.results))
 
 
 def require_of_run(folder: RunFolder | None, weights: str, data: Path | None) -> RunFolder:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -67,7 +68,7 @@ class Scores:
             return self.kept
         if self.label_N is None:
             return {"loss": mean_draws(self.value_N, self.unit_N)}
-        found = metric_draws(self.value_N, self.label_N, self.unit_N, self.threshold)
+        found = _defined(metric_draws(self.value_N, self.label_N, self.unit_N, self.threshold))
         told = {name: found[name] for name in OTHER_METRICS if name in found}
         if self.threshold is None:
             return told
@@ -83,8 +84,8 @@ class Scores:
         return self.group_N if groups <= LARGEST_UNITS else self.group_N % LARGEST_UNITS
 
     def keeping(self, draws: Mapping[str, Resampled]) -> Scores:
-        """The same with draws, in the precision in which they are kept."""
-        return replace(self, kept={name: _rounded(one) for name, one in draws.items()})
+        """The same with draws, in the precision in which they are kept; what is undefined (NaN) is left out."""
+        return replace(self, kept={name: _rounded(one) for name, one in _defined(draws).items()})
 
 
 def grouped(name_N: Array) -> tuple[Ints, tuple[str, ...]]:
@@ -102,6 +103,10 @@ def run_lengths(group_N: Ints) -> tuple[Ints, Ints]:
 def usual_threshold(score_N: Array) -> float:
     """Where nobody says it: 0.5 of probabilities, 0 of what is on another scale."""
     return 0.5 if len(score_N) and score_N.min() >= 0.0 and score_N.max() <= 1.0 else 0.0
+
+
+def _defined(draws: Mapping[str, Resampled]) -> dict[str, Resampled]:
+    return {name: one for name, one in draws.items() if not math.isnan(one.value)}
 
 
 def _rounded(drawn: Resampled) -> Resampled:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -111,12 +111,14 @@ def measured(
 
 
 def scores_of(predictions: Predictions, sites: Sites, evaluation: Evaluation, weights_digest: str) -> Scores:
-    """The scores behind an evaluation, with its draws, to be kept.
+    """The scores behind an evaluation, with its values and their draws, to be kept.
 
     Args:
         predictions: those that were measured; points of other splits are left out.
     """
     within = predictions.within(sites.index(evaluation.split))
+    values = {name: value for name, value in evaluation.values.items() if value is not None}
+    draws = {name: replace(one, value=values[name]) for name, one in evaluation.draws.items() if name in values}
     group_N, groups = grouped(np.array(sites.proteins)[sites.protein_N[within.index_N]])
     return Scores(
         split=evaluation.split,
@@ -127,7 +129,7 @@ def scores_of(predictions: Predictions, sites: Sites, evaluation: Evaluation, we
         threshold=evaluation.threshold,
         weights_digest=weights_digest,
         data_digest=sites.digest,
-    ).keeping(evaluation.draws)
+    ).keeping(draws)
 
 
 def evaluate(

@@ -20,6 +20,18 @@ from tests.changelog.run_logs import parsed
 
 KAG = "from kag.cli.main import main; main()"
 
+SCORES = """
+import hashlib, json, sys
+from kag.track.source import open_source
+
+def told(scores):
+    return scores and [scores.weights_digest, scores.examples_digest, hashlib.sha256(scores.value_N).hexdigest()]
+
+source = open_source(sys.argv[1])
+splits = ("val", "test")
+print(json.dumps({one.name: [told(source.scores(one.id, split)) for split in splits] for one in source.records()}))
+"""
+
 
 @pytest.fixture
 def sources(chain: Path, client: Any, project: str) -> Mapping[str, str]:
@@ -49,6 +61,9 @@ def test_three_sources_give_one_table(client: Any, sources: Mapping[str, str]) -
         for name, found, expected in zip(NAMES, tables[kind][1:], rows, strict=True):
             assert found == expected, f"{name} from {kind}"
         assert plain[kind] == plain["folders"], "nor do the numbers behind the cells differ, nor what the rules say"
+    scores = {kind: client.python(SCORES, source) for kind, source in sources.items()}
+    assert {name for name, splits in scores["folders"].items() if all(splits)} == {*NAMES} - {"broken"}
+    assert scores["folders"] == scores["offline"] == scores["api"], "nor what was scored on each point"
 
 
 @pytest.mark.slow
