@@ -136,7 +136,8 @@ class Siblings:
         if before is None:
             return ""
         grouped = before.group is not None and before.group == entry.record.group
-        return "the run before in its group" if grouped else "the run before"
+        replicates = " its replicates" if self._named.passed_over(entry.record) else ""
+        return f"the run before{replicates}{' in its group' if grouped else ''}"
 
     def alike(self, entry: Entry, *, but_seed: bool, most: int) -> Sequence[Entry]:
         """Runs of other programs before this one with the same settings, the newest first; archived ones are none.

@@ -16,9 +16,29 @@ if TYPE_CHECKING:
     from kag.spec.run import RunSpec
     from kag.track.folder import RunFolder
 
+Words = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[SPEC] [KEY=VALUE]...", help="Spec file, then overrides (key=value, --key=value, JSON)."),
+]
+Accept = Annotated[
+    list[str] | None, typer.Option(metavar="KEY", help="With --resume, --again: let this differ from that run's.")
+]
+Seeds = Annotated[
+    str | None, typer.Option(metavar="N|A,B,...", help="Train replicates: N seeds from the spec's own on, or these.")
+]
+New = Annotated[bool, typer.Option("--new", help="With --seeds: archive what is there of them, and start afresh.")]
 Share = Annotated[
     Path | None,
     typer.Option(metavar="DIR", help="Train epochs that runs have in common once; states lie here.", file_okay=False),
+]
+PartAt = Annotated[
+    str | None, typer.Option(metavar="EPOCHS", help="With --share: epochs before which runs part, as 20,26.")
+]
+ShareMax = Annotated[
+    float | None, typer.Option(metavar="GB", help="With --share: room for all states; the least useful go.")
+]
+Json = Annotated[
+    bool, typer.Option("--json", help="Print the run's record as JSON; all else goes to the error stream.")
 ]
 AGAIN = "-again"
 """What the name of a run ends with that is another one again."""
@@ -26,36 +46,18 @@ AGAIN = "-again"
 
 def train(
     context: typer.Context,
-    words: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[SPEC] [KEY=VALUE]...", help="Spec file, then overrides (key=value, --key=value, JSON)."
-        ),
-    ] = None,
+    words: Words = None,
     runs: Annotated[Path, typer.Option(help="Folder of the run folders.", file_okay=False)] = Path("runs"),
     resume: Annotated[str | None, typer.Option(metavar="RUN", help="Continue this killed run.")] = None,
     again: Annotated[str | None, typer.Option(metavar="RUN", help="Train this run once more, as a new one.")] = None,
     recipe: Annotated[bool, typer.Option("--recipe", help="With --again: only print how, anywhere.")] = False,
-    accept: Annotated[
-        list[str] | None, typer.Option(metavar="KEY", help="With --resume, --again: let this differ from that run's.")
-    ] = None,
-    seeds: Annotated[
-        str | None,
-        typer.Option(metavar="N|A,B,...", help="Train replicates: N seeds from the spec's own on, or these."),
-    ] = None,
-    new: Annotated[
-        bool, typer.Option("--new", help="With --seeds: archive what is there of them, and start afresh.")
-    ] = False,
+    accept: Accept = None,
+    seeds: Seeds = None,
+    new: New = False,
     share: Share = None,
-    part_at: Annotated[
-        str | None, typer.Option(metavar="EPOCHS", help="With --share: epochs before which runs part, as 20,26.")
-    ] = None,
-    share_max: Annotated[
-        float | None, typer.Option(metavar="GB", help="With --share: room for all states; the least useful go.")
-    ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print the run's record as JSON; all else goes to the error stream.")
-    ] = False,
+    part_at: PartAt = None,
+    share_max: ShareMax = None,
+    as_json: Json = False,
 ) -> None:
     """Train one run and track it; with --seeds several that differ in the seed alone.
 

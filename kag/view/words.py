@@ -71,11 +71,17 @@ class NamedRuns:
         A trial of a sweep has none, and is none: its place among the others says nothing. Nor is an archived run one,
         nor one that differs in nothing but the seed.
         """
-        return None if record.parent else self._run_before.get(record.id)
+        found = None if record.parent else self._before.get(record.id)
+        return found[0] if found else None
+
+    def passed_over(self, record: RunRecord) -> bool:
+        """Whether replicates of it lie between a run and `run_before`."""
+        return record.id in self._before and self._before[record.id][1]
 
     @cached_property
-    def _run_before(self) -> dict[str, RunRecord]:
-        found: dict[str, RunRecord] = {}
+    def _before(self) -> dict[str, tuple[RunRecord, bool]]:
+        """The run before each, and whether replicates were passed over."""
+        found: dict[str, tuple[RunRecord, bool]] = {}
         # The newest of each group, and the newest that is none of its replicates.
         latest: defaultdict[str | None, list[RunRecord]] = defaultdict(list)
         like = {record.id: likeness(record) for record in self.by_id.values() if record.is_foreign}
@@ -84,12 +90,13 @@ class NamedRuns:
             return [one for one in latest[group] if like[one.id] is None or like[one.id] != like[of.id]]
 
         for record in (one for one in self.by_id.values() if one.is_foreign and one.sweep is None):
-            before = [*(others(record, record.group) if record.group else ()), *others(record, None)]
+            groups = dict.fromkeys((record.group, None))
+            nearby = [one for group in groups for one in latest[group][:1]]
+            before = [one for group in groups for one in others(record, group)[:1]]
             if before:
-                found[record.id] = before[0]
+                found[record.id] = before[0], before[0] is not nearby[0]
             if not record.archived:
-                for group in {record.group, None}:
-                    latest[group] = [record, *others(record, group)][:2]
+                latest |= {group: [record, *others(record, group)][:2] for group in groups}
         return found
 
 

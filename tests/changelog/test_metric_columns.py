@@ -74,7 +74,8 @@ def test_the_log_of_a_plain_script_row_by_row() -> None:
         "-",
         "<code>lr 0.1 -&gt; 0.01</code> against the run before",
         "<code>lr 0.01 -&gt; 0.1; model.width 32 -&gt; 64; dropout none -&gt; 0.1</code> against the run before",
-        "<code>lr 0.01 -&gt; 0.1; model.width 32 -&gt; 64; dropout none -&gt; 0.1</code> against the run before",
+        "<code>lr 0.01 -&gt; 0.1; model.width 32 -&gt; 64; dropout none -&gt; 0.1</code>"
+        " against the run before its replicates",
         "<code>lr 0.1 -&gt; 10; model.width 64 -&gt; 32; dropout 0.1 -&gt; none</code> against the run before",
     ]
     assert [row[2] for row in rows] == ["-"] * 5, "nobody knows whether it ran in a repository"

@@ -113,8 +113,8 @@ def test_equal_specs_give_equal_runs(make_spec: MakeSpec, train: Train, runs: Pa
 
 def test_the_next_run_is_compared_with_the_newest_good_one(make_spec: MakeSpec, train: Train) -> None:
     first = train(make_spec(epochs=1))
-    second = train(make_spec(epochs=1, name="other"))
-    third = train(make_spec(epochs=1))
+    second = train(make_spec(epochs=1, name="other", **{"optimizer.lr": 2e-3}))
+    third = train(make_spec(epochs=1, **{"optimizer.lr": 3e-3}))
     assert first.parent is None
     assert second.parent == first.id
     assert third.parent == first.id
@@ -125,9 +125,9 @@ def test_a_trial_is_compared_with_what_was_before_the_sweep_and_nothing_with_a_t
 ) -> None:
     before = train(make_spec(epochs=1))
     monkeypatch.setenv("WANDB_SWEEP_ID", "5wee9")
-    trials = [train(make_spec(epochs=1, seed=seed)) for seed in (1, 2)]
+    trials = [train(make_spec(epochs=1, **{"optimizer.lr": lr})) for lr in (2e-3, 3e-3)]
     monkeypatch.delenv("WANDB_SWEEP_ID")
-    after = train(make_spec(epochs=1, seed=3))
+    after = train(make_spec(epochs=1, **{"optimizer.lr": 4e-3}))
     assert [trial.sweep for trial in trials] == ["5wee9", "5wee9"]
     assert {run.parent for run in (*trials, after)} == {before.id}
 
