@@ -88,6 +88,7 @@ def former(record: RunRecord, config: Mapping[str, Scalar]) -> Former:
         epochs_trained=record.epochs_trained,
         best_epoch=record.best_epoch,
         averaged_epochs=found.averaged_epochs,
+        averaged_statistics=found.averaged_statistics,
         results=record.results,
         checkpoints=record.checkpoints,
     )
@@ -100,10 +101,11 @@ def before_resume(record: RunRecord) -> RunRecord | None:
         return None
     kept = {key: value for key, value in record.config.items() if key not in before.added}
     parts = {name: getattr(before, name) for name in Former.model_fields if name in RunRecord.model_fields}
-    told = {"spec_digest": before.spec_digest, "averaged_epochs": before.averaged_epochs}
+    told = {name: getattr(before, name) for name in Former.model_fields if name in Found.model_fields}
     found = record.found.model_copy(update=told) if record.found else None
-    resumes = record.resumes[:-1]
-    return record.model_copy(update={**parts, "config": kept | before.config, "found": found, "resumes": resumes})
+    resumes, when = record.resumes[:-1], record.resumes[-1].when
+    parts |= {"resumes": resumes, "looks": tuple(look for look in record.looks if when is None or look.when < when)}
+    return record.model_copy(update={**parts, "config": kept | before.config, "found": found})
 
 
 def _unknown_before_resume(record: RunRecord) -> RunRecord:

@@ -112,6 +112,7 @@ class Former(Value):
     epochs_trained: int | None = None
     best_epoch: int | None = None
     averaged_epochs: tuple[int, ...] | None = None
+    averaged_statistics: Literal["raw"] | None = None
     results: tuple[Result, ...] = ()
     checkpoints: dict[str, Checkpoint] = Field(default_factory=dict)
 
