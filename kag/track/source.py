@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from kag.errors import RecordError
+from kag.track.processes import Mapped
 from kag.track.record import RunRecord
 
 
@@ -106,6 +107,28 @@ class WholeSource(ABC):
         if run_id not in self.runs:
             raise RecordError(f"no run {run_id!r}", where=str(self))
         return self.runs[run_id]
+
+
+class PartedSource(WholeSource):
+    """A source that several processes can read, each some of its runs; histories can be read in other processes too."""
+
+    @property
+    @abstractmethod
+    def worth(self) -> int:
+        """How many processes it is worth."""
+
+    @abstractmethod
+    def read(self, mapped: Mapped) -> Found:
+        """Everything there is; see `WholeSource.found`.
+
+        Args:
+            mapped: does the work; see `kag.track.processes`.
+        """
+
+    @cached_property
+    def found(self) -> Found:
+        """Every run; see `WholeSource.found`."""
+        return self.read(map)
 
 
 def open_source(word: str) -> RunSource:
