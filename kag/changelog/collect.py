@@ -8,7 +8,7 @@ from typing import NamedTuple
 from kag.changelog.cache import Item, keep_items, read_items, version_of
 from kag.changelog.diagnose import entry_of
 from kag.changelog.entry import Entry
-from kag.changelog.histories import entries_of, items_of, made_with
+from kag.changelog.histories import entries_of, items_of, made_with, sharing_of
 from kag.changelog.logged import Logged
 from kag.changelog.repository import Between, NotKnown, Repository
 from kag.changelog.rules.ending import broken_file
@@ -18,7 +18,6 @@ from kag.changelog.touched import with_touched
 from kag.errors import RecordError
 from kag.track.folder import RunFolder
 from kag.track.folders import FolderSource
-from kag.track.processes import sharing
 from kag.track.record import RunRecord
 from kag.track.source import PartedSource, RunSource
 from kag.view.metrics import Metric, chosen
@@ -58,7 +57,7 @@ class _Read(NamedTuple):
 
 
 def _in_parts(source: PartedSource, asked: Sequence[str]) -> _Read:
-    with sharing(source.worth) as mapped:
+    with sharing_of(source) as mapped:
         found = source.read(mapped)
         runs = list(found.runs.values())
         metrics = chosen([run.record for run in runs], asked)

@@ -6,6 +6,7 @@ These processes import this module, so it imports nothing that only the document
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 
@@ -18,7 +19,7 @@ from kag.track.folder import RunFolder
 from kag.track.hold import as_it_stands
 from kag.track.processes import Mapped, sharing
 from kag.track.record import RunRecord
-from kag.track.source import Known
+from kag.track.source import Known, PartedSource
 from kag.view.metrics import Metric
 
 FEWEST_RUNS = 250
@@ -27,8 +28,15 @@ FEWEST_RUNS = 250
 
 def items_of(folders: Sequence[tuple[RunFolder, Version]], metrics: Sequence[Metric]) -> Iterator[Item | RecordError]:
     """Read records and histories of run folders and ask the rules."""
-    with sharing(len(folders) // FEWEST_RUNS) as mapped:
+    with sharing(len(folders) // FEWEST_RUNS, [__name__]) as mapped:
         yield from mapped(partial(_item, metrics), folders)
+
+
+@contextmanager
+def sharing_of(source: PartedSource) -> Iterator[Mapped]:
+    """The processes that read a source, first its records, then its histories."""
+    with sharing(source.worth, [__name__, *source.needs]) as mapped:
+        yield mapped
 
 
 def entries_of(runs: Sequence[Known], metrics: Sequence[Metric], mapped: Mapped) -> Iterator[Entry | RecordError]:

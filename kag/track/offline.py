@@ -48,6 +48,11 @@ class OfflineSource(PartedSource):
         """How many processes it is worth, by the size of its files."""
         return sum(map(_size, chain.from_iterable(self._files.values()))) // WORTH
 
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """See `PartedSource.needs`."""
+        return __name__, "kag.track.wandb_private"
+
     def read(self, mapped: Mapped) -> Found:
         """Every run; see `PartedSource.read`."""
         readers = [partial(_mirrored, files) for files in self._files.values()]

@@ -1,6 +1,6 @@
 """Work that is done run by run, shared out to several processes where it is worth them.
 
-They start anew and import the module of the function that they are given: that module imports only what it needs.
+They are copies of one that has loaded what the work needs, and nothing else of this one: it may have threads.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Mapped(Protocol):
 
 
 @contextmanager
-def sharing(worth: int) -> Iterator[Mapped]:
+def sharing(worth: int, needs: Sequence[str]) -> Iterator[Mapped]:
     """`map` by several processes, which end with the block: at its end, at an error and at Ctrl-C alike.
 
     Functions, items and what is made of them go from process to process. An error that a function raises is raised
@@ -44,6 +44,7 @@ def sharing(worth: int) -> Iterator[Mapped]:
 
     Args:
         worth: how many processes the work is worth; below two it is done here.
+        needs: modules that it needs, which are loaded once for all processes.
 
     Raises:
         KagError: a process was killed.
@@ -52,7 +53,9 @@ def sharing(worth: int) -> Iterator[Mapped]:
     if processes < 2:
         yield map
         return
-    pool = ProcessPoolExecutor(processes, mp_context=get_context("spawn"))
+    context = get_context("forkserver")
+    context.set_forkserver_preload([*needs])
+    pool = ProcessPoolExecutor(processes, mp_context=context)
 
     def mapped(function: Callable[[Given], Made], items: Sequence[Given], /) -> Iterator[Made]:
         chunk = max(1, min(CHUNK, len(items) // (processes * CHUNKS)))

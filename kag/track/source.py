@@ -117,6 +117,11 @@ class PartedSource(WholeSource):
     def worth(self) -> int:
         """How many processes it is worth."""
 
+    @property
+    @abstractmethod
+    def needs(self) -> tuple[str, ...]:
+        """Modules that these load."""
+
     @abstractmethod
     def read(self, mapped: Mapped) -> Found:
         """Everything there is; see `WholeSource.found`.
