@@ -211,7 +211,7 @@ def test_many_runs_are_read_by_several_processes_with_the_same_result(
     alone = collect(FolderSource(runs)).entries
     (runs / FOLDER / "findings.json").unlink()
     monkeypatch.setattr("kag.changelog.histories.FEWEST_RUNS", 1)
-    monkeypatch.setattr("kag.changelog.histories.os.sched_getaffinity", lambda _: {0, 1})
+    monkeypatch.setattr("kag.track.processes.os.sched_getaffinity", lambda _: {0, 1})
     together = collect(FolderSource(runs)).entries
     assert [(entry.id, entry.findings) for entry in together] == [(entry.id, entry.findings) for entry in alone]
 
