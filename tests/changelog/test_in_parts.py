@@ -35,6 +35,9 @@ def written(folder: Path, number: int, steps: int = 9, forked_from: str = "") ->
     return file.write()
 
 
+pytestmark = pytest.mark.usefixtures("two_cores")
+
+
 @pytest.fixture
 def files(tmp_path: Path) -> list[Path]:
     """Runs, of which the last was forked from the first, and number 20 has a value that is no JSON."""
@@ -43,11 +46,6 @@ def files(tmp_path: Path) -> list[Path]:
     odd.run(lr=0.1)
     odd.add("history").item.add(key="loss", value_json="{")
     return [*found, odd.write(), written(tmp_path, 21, forked_from="w0")]
-
-
-def in_several(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kag.track.offline.WORTH", 1)
-    monkeypatch.setattr("kag.track.processes.os.sched_getaffinity", lambda _: {0, 1})
 
 
 def told(siblings: Siblings) -> tuple[str, list[str]]:
@@ -61,7 +59,7 @@ def test_several_processes_find_what_one_finds_and_what_is_broken_stays_alone(
     files[5].unlink()
     files[5].mkdir()
     alone = collect(OfflineSource(tmp_path))
-    in_several(monkeypatch)
+    monkeypatch.setattr("kag.track.offline.WORTH", 1)
     together = collect(OfflineSource(tmp_path))
     assert together.entries == alone.entries
     assert told(together) == told(alone)
@@ -74,7 +72,7 @@ def test_several_processes_find_what_one_finds_and_what_is_broken_stays_alone(
 def test_a_fork_has_the_rows_of_the_run_that_it_was_forked_from(
     files: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    in_several(monkeypatch)
+    monkeypatch.setattr("kag.track.offline.WORTH", 1)
     fork = collect(OfflineSource(tmp_path)).entries[-1]
     assert fork.record.wandb_id == "w21"
     assert (fork.courses["accuracy"].best, fork.courses["accuracy"].best_epoch) == (1.0, 0)

@@ -10,13 +10,9 @@ import pytest
 from kag.errors import KagError, RecordError
 from kag.track.processes import Mapped, sharing
 
-NEEDS = ["kag.changelog.histories", "kag.track.wandb_private"]
-"""Those of the other tests: the modules that are loaded first stay so for all processes of a session."""
+pytestmark = pytest.mark.usefixtures("two_cores")
 
-
-@pytest.fixture(autouse=True)
-def two_cores(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kag.track.processes.os.sched_getaffinity", lambda _: {0, 1})
+NEEDS = [__name__]
 
 
 def place(number: int) -> tuple[int, int]:
