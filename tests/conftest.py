@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any
 
@@ -115,3 +116,14 @@ def _no_wandb_account(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.
     monkeypatch.setenv("WANDB_CACHE_DIR", str(home))
     monkeypatch.setenv("WANDB_DATA_DIR", str(home))
     monkeypatch.setenv("NETRC", str(home / "netrc"))
+
+
+@pytest.fixture(scope="module")
+def two_cores() -> Iterator[None]:
+    """A machine of two cores, whose processes are copies of no process that other tests have started."""
+    server = forkserver._forkserver  # type: ignore[attr-defined]
+    server._stop()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("kag.track.processes.os.sched_getaffinity", lambda _: {0, 1})
+        yield
+    server._stop()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 from kag.changelog.cache import Item, keep_items, read_items, version_of
 from kag.changelog.diagnose import entry_of
 from kag.changelog.entry import Entry
-from kag.changelog.histories import items_of, made_with
+from kag.changelog.histories import entries_of, items_of, made_with, sharing_of
 from kag.changelog.logged import Logged
 from kag.changelog.repository import Between, NotKnown, Repository
 from kag.changelog.rules.ending import broken_file
@@ -19,7 +20,7 @@ from kag.errors import RecordError
 from kag.track.folder import RunFolder
 from kag.track.folders import FolderSource
 from kag.track.record import RunRecord
-from kag.track.source import RunSource
+from kag.track.source import PartedSource, RunSource, ScoresOf
 from kag.view.metrics import Metric, chosen
 
 
@@ -36,23 +37,53 @@ def collect(source: RunSource, repository: Repository | None = None, asked: Sequ
         RecordError: the source itself cannot be read.
         UserError: no run has a metric that was asked for.
     """
-    records, broken = source.readable()
-    metrics = chosen(records, asked)
-    if isinstance(source, FolderSource):
-        read = _of_folders(source, records, metrics)
+    if isinstance(source, PartedSource):
+        entries, broken, metrics, scores = _in_parts(source, asked)
     else:
-        read = _entries(source, records, metrics)
-    entries: list[Entry] = []
-    for one in read:
-        if isinstance(one, Entry):
-            entries.append(one)
-        else:
-            broken = [*broken, one]
+        entries, broken, metrics, scores = _one_by_one(source, asked)
     found = [entry.record for entry in entries]
     between = _looked_up(found, repository) if repository else Between()
     fixes = {} if isinstance(between, NotKnown) else _fixes(found, between)
-    siblings = Siblings(tuple(entries), fixes, tuple(broken), between, metrics, drawn_from(source))
+    siblings = Siblings(entries, fixes, broken, between, metrics, drawn_from(scores))
     return with_touched(siblings, repository) if repository else siblings
+
+
+class _Read(NamedTuple):
+    """What a source has."""
+
+    entries: tuple[Entry, ...]
+    broken: tuple[RecordError, ...]
+    metrics: tuple[Metric, ...]
+    """Those that count."""
+    scores: ScoresOf
+    """Reads what a run scored."""
+
+
+def _in_parts(source: PartedSource, asked: Sequence[str]) -> _Read:
+    with sharing_of(source) as mapped:
+        found = source.read(mapped)
+        runs = list(found.runs.values())
+        metrics = chosen([run.record for run in runs], asked)
+        return _read(found.broken, entries_of(runs, metrics, mapped), metrics, found.scores)
+
+
+def _one_by_one(source: RunSource, asked: Sequence[str]) -> _Read:
+    records, broken = source.readable()
+    metrics = chosen(records, asked)
+    if isinstance(source, FolderSource):
+        return _read(broken, _of_folders(source, records, metrics), metrics, source.scores)
+    return _read(broken, _entries(source, records, metrics), metrics, source.scores)
+
+
+def _read(
+    broken: Sequence[RecordError],
+    read: Iterable[Entry | RecordError],
+    metrics: tuple[Metric, ...],
+    scores: ScoresOf,
+) -> _Read:
+    found = list(read)
+    entries = tuple(one for one in found if isinstance(one, Entry))
+    return _Read(entries, (*broken, *(one for one in found if isinstance(one, RecordError))), metrics, scores)
 
 
 def _entries(
@@ -77,7 +108,7 @@ def _of_folders(
         if one.id in before and before[one.id].fits(one, versions[one.id], made_with(one, metrics))
     }
     unread = [run for run in folders if run not in known]
-    found = items_of([folders[run] for run in unread], [versions[run] for run in unread], metrics)
+    found = items_of([(folders[run], versions[run]) for run in unread], metrics)
     fresh = dict(zip(unread, found, strict=True))
     read = known | fresh
     for record in records:

@@ -1,43 +1,49 @@
-"""What rules make of the history of each run, worked out in several processes where there are many.
+"""What rules make of the history of each run, run by run, as processes of their own may do it.
 
 These processes import this module, so it imports nothing that only the document needs.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
-from multiprocessing import get_context
 
 from kag.changelog.cache import Item, Version
 from kag.changelog.diagnose import entry_of
+from kag.changelog.entry import Entry
 from kag.changelog.logged import Logged
 from kag.errors import RecordError
 from kag.track.folder import RunFolder
 from kag.track.hold import as_it_stands
+from kag.track.processes import Mapped, sharing
 from kag.track.record import RunRecord
+from kag.track.source import Known, PartedSource
 from kag.view.metrics import Metric
 
 FEWEST_RUNS = 250
-"""Unread runs that are worth a process."""
-
-CHUNK = 50
-"""Runs that a process takes at a time."""
+"""Unread run folders that are worth a process."""
 
 
-def items_of(
-    folders: Sequence[RunFolder], versions: Sequence[Version], metrics: Sequence[Metric]
-) -> Iterator[Item | RecordError]:
-    """Read records and histories and ask the rules, in several processes where there are many."""
-    processes = min(len(os.sched_getaffinity(0)), len(folders) // FEWEST_RUNS)
-    item = partial(_item, metrics)
-    if processes < 2:
-        yield from map(item, folders, versions)
-        return
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-        yield from pool.map(item, folders, versions, chunksize=CHUNK)
+def items_of(folders: Sequence[tuple[RunFolder, Version]], metrics: Sequence[Metric]) -> Iterator[Item | RecordError]:
+    """Read records and histories of run folders and ask the rules."""
+    with sharing(len(folders) // FEWEST_RUNS, [__name__]) as mapped:
+        yield from mapped(partial(_item, metrics), folders)
+
+
+@contextmanager
+def sharing_of(source: PartedSource) -> Iterator[Mapped]:
+    """The processes that read a source, first its records, then its histories."""
+    with sharing(source.worth, [__name__, *source.needs]) as mapped:
+        yield mapped
+
+
+def entries_of(runs: Sequence[Known], metrics: Sequence[Metric], mapped: Mapped) -> Iterator[Entry | RecordError]:
+    """Read histories and ask the rules."""
+    for run, found in zip(runs, mapped(partial(_entry, metrics), runs), strict=True):
+        # From another process comes a second copy of the record.
+        yield replace(found, record=run.record) if isinstance(found, Entry) else found
 
 
 def made_with(record: RunRecord, metrics: Sequence[Metric]) -> str:
@@ -45,7 +51,8 @@ def made_with(record: RunRecord, metrics: Sequence[Metric]) -> str:
     return repr(metrics) if record.is_foreign else ""
 
 
-def _item(metrics: Sequence[Metric], folder: RunFolder, version: Version) -> Item | RecordError:
+def _item(metrics: Sequence[Metric], run: tuple[RunFolder, Version]) -> Item | RecordError:
+    folder, version = run
     try:
         record = as_it_stands(folder, folder.read_record())
         entry = entry_of(Logged(record, folder.history(), metrics))
@@ -60,3 +67,10 @@ def _item(metrics: Sequence[Metric], folder: RunFolder, version: Version) -> Ite
         findings=entry.findings,
         former=entry.former,
     )
+
+
+def _entry(metrics: Sequence[Metric], run: Known) -> Entry | RecordError:
+    try:
+        return entry_of(Logged(run.record, run.history(), metrics), run.notes)
+    except RecordError as error:
+        return error

@@ -44,7 +44,7 @@ def compare(
         # Other runs of the folder count only where they decide which metrics do.
         known = place.readable()[0] if any(record.is_foreign for record in records) else records
     values = values_of(place, records, known)
-    drawn = drawn_from(place)
+    drawn = drawn_from(place.scores)
     verdicts = [verdict(records[0], other, metrics_of(known), values, drawn) for other in records[1:]]
     if as_json:
         told = {"verdicts": [one.as_json() for one in verdicts], "not_comparable": not_comparable(records)}

@@ -16,7 +16,7 @@ from kag.names import Part
 from kag.text import digest
 from kag.track.record import RunRecord
 from kag.track.result import Result
-from kag.track.source import RunSource
+from kag.track.source import ScoresOf
 
 if TYPE_CHECKING:  # numpy takes longer to load than a change log of runs without scores
     from kag.stats.bootstrap import Resampled
@@ -50,14 +50,14 @@ def not_asked(record: RunRecord, split: Part) -> Unpaired:
     return Unpaired("the scores of the runs are not at hand")
 
 
-def drawn_from(source: RunSource) -> DrawnOf:
-    """Reads the scores of runs of a source when they are asked for, those of a run once."""
+def drawn_from(scores: ScoresOf) -> DrawnOf:
+    """Draws of the runs of a source, whose scores are read when they are asked for, those of a run once."""
     held: OrderedDict[tuple[str, Part], Drawn | Unpaired] = OrderedDict()
 
     def drawn(record: RunRecord, split: Part) -> Drawn | Unpaired:
         key = record.id, split
         if key not in held:
-            held[key] = _read(source, record, split)
+            held[key] = _read(scores, record, split)
         held.move_to_end(key)
         if len(held) > HELD:
             held.popitem(last=False)
@@ -102,9 +102,9 @@ def _differences(before: Drawn, after: Drawn) -> Mapping[str, Difference]:
     return {metric: one for metric, one in found.items() if not math.isnan(one.value)}
 
 
-def _read(source: RunSource, record: RunRecord, split: Part) -> Drawn | Unpaired:
+def _read(scores_of: ScoresOf, record: RunRecord, split: Part) -> Drawn | Unpaired:
     try:
-        scores = source.scores(record.id, split)
+        scores = scores_of(record.id, split)
     except RecordError as error:
         return Unpaired(f"the scores of {record.id} on {split} cannot be read: {error}")
     if scores is None:

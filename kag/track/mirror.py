@@ -6,7 +6,7 @@ gives what W&B knows of it, and None for the rest.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ from kag.spec.flat import Scalar, flatten
 from kag.track.foreign import epochs_trained, foreign_record
 from kag.track.lineage import Pair, linked
 from kag.track.mirrored import END_KEY, INTERNAL, START_KEY, Mirrored, where_of
+from kag.track.processes import Mapped
 from kag.track.reading import faults_of, parse_record
 from kag.track.record import ARCHIVED, RunRecord
 from kag.track.rows import history_of
@@ -47,36 +48,50 @@ def record_of(run: Mirrored) -> RunRecord:
         raise RecordError(f"what W&B knows of it makes no record: {faults_of(error)}", where=where) from None
 
 
+Reader = Callable[[], Mirrored | None]
+"""Reads a run; None is of no run."""
+
+Logs = Callable[[str], Iterable[Mapping[str, Any]]]
+"""Reads the rows of a W&B id."""
+
+
+def no_scores(wandb_id: str, split: Part) -> None:
+    """Of a source that has kept none."""
+
+
 def known_runs(
-    readers: Iterable[Callable[[], Mirrored | None]],
-    logged: Callable[[str], Iterable[Mapping[str, Any]]],
-    scored: Callable[[str, Part], Scores | None] = lambda wandb_id, split: None,
+    readers: Sequence[Reader],
+    logged: Logs,
+    scored: Callable[[str, Part], Scores | None] = no_scores,
+    mapped: Mapped = map,
 ) -> Found:
     """The runs of a source: each is read by a function of its own, so that one that is broken leaves the others.
 
     Args:
-        readers: What reads a run; None is of no run.
-        logged: What reads the rows of a W&B id, when they are asked for.
+        readers: What reads a run.
+        logged: What reads rows, when they are asked for.
         scored: What reads the scores of a split of a W&B id, when they are asked for.
+        mapped: Does the work; see `kag.track.processes`.
     """
-
-    def history(run: Mirrored) -> list[dict[str, float]]:
-        return history_of(logged(run.wandb_id), by_kag=run.by_kag)
-
     pairs: list[Pair] = []
     broken: list[RecordError] = []
-    for read in readers:
-        try:
-            run = read()
-            if run is not None:
-                pairs.append((record_of(run), run))
-        except RecordError as error:
-            broken.append(error)
-    found = {
-        run_id: Known(record, run.notes, partial(history, run), partial(scored, run.wandb_id))
-        for run_id, (record, run) in in_order(pairs).items()
-    }
-    return Found(found, broken)
+    for read in mapped(_read, readers):
+        if isinstance(read, RecordError):
+            broken.append(read)
+        elif read is not None:
+            pairs.append(read)
+    return Found(
+        {
+            run_id: Known(
+                record,
+                run.notes,
+                partial(_history, logged, run.wandb_id, run.by_kag),
+                partial(scored, run.wandb_id),
+            )
+            for run_id, (record, run) in in_order(pairs).items()
+        },
+        broken,
+    )
 
 
 def in_order(pairs: Iterable[Pair]) -> dict[str, Pair]:
@@ -89,6 +104,18 @@ def in_order(pairs: Iterable[Pair]) -> dict[str, Pair]:
         distinct = f"{record.id}-{run.wandb_id}" if record.id in found else record.id
         found[distinct] = (record if distinct == record.id else record.model_copy(update={"id": distinct}), run)
     return {record.id: (record, found[record.id][1]) for record in linked(list(found.values()))}
+
+
+def _read(reader: Reader) -> Pair | RecordError | None:
+    try:
+        run = reader()
+        return None if run is None else (record_of(run), run)
+    except RecordError as error:
+        return error
+
+
+def _history(logged: Logs, wandb_id: str, by_kag: bool) -> list[dict[str, float]]:
+    return history_of(logged(wandb_id), by_kag=by_kag)
 
 
 def _with_spec(record: RunRecord, run: Mirrored) -> RunRecord:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from kag.errors import RecordError
 from kag.names import Part
+from kag.track.processes import Mapped
 from kag.track.record import RunRecord
 
 if TYPE_CHECKING:  # numpy takes longer to load than a list of runs
@@ -63,8 +64,12 @@ class RunSource(Protocol):
         """
 
 
-ScoresOf = Callable[[Part], "Scores | None"]
-"""Reads the scores of a split, when they are asked for."""
+ScoresOf = Callable[[str, Part], "Scores | None"]
+"""Reads what a run scored on a split, by its id; see `RunSource.scores`."""
+
+
+def no_scores(split: Part) -> None:
+    """Of a source that has kept none."""
 
 
 class Known(NamedTuple):
@@ -74,7 +79,7 @@ class Known(NamedTuple):
     notes: str = ""
     history: Callable[[], list[dict[str, float]]] = list
     """Reads the history; without one, that of a source that has none."""
-    scores: ScoresOf = lambda split: None
+    scores: Callable[[Part], Scores | None] = no_scores
     """Reads the scores; without it, the source has none."""
 
 
@@ -85,6 +90,10 @@ class Found(NamedTuple):
     """By id, in the order of `records`."""
     broken: Sequence[RecordError] = ()
     """What is wrong with the runs that cannot be read."""
+
+    def scores(self, run_id: str, split: Part) -> Scores | None:
+        """Scores of one of its runs; see `RunSource.scores`."""
+        return self.runs[run_id].scores(split)
 
 
 class WholeSource(ABC):
@@ -127,6 +136,33 @@ class WholeSource(ABC):
         if run_id not in self.runs:
             raise RecordError(f"no run {run_id!r}", where=str(self))
         return self.runs[run_id]
+
+
+class PartedSource(WholeSource):
+    """A source that several processes can read, each some of its runs; histories can be read in other processes too."""
+
+    @property
+    @abstractmethod
+    def worth(self) -> int:
+        """How many processes it is worth."""
+
+    @property
+    @abstractmethod
+    def needs(self) -> tuple[str, ...]:
+        """Modules that these load."""
+
+    @abstractmethod
+    def read(self, mapped: Mapped) -> Found:
+        """Everything there is; see `WholeSource.found`.
+
+        Args:
+            mapped: does the work; see `kag.track.processes`.
+        """
+
+    @cached_property
+    def found(self) -> Found:
+        """Every run; see `WholeSource.found`."""
+        return self.read(map)
 
 
 def open_source(word: str) -> RunSource:

@@ -51,6 +51,10 @@ def pieces(data: bytes, *, where: str) -> Iterator[bytes]:
                 return
             raise RecordError(f"is damaged at byte {position}", where=where)
         position = end
-        parts = [part] if kind in (_FULL, _FIRST) else [*parts, part]
-        if kind in (_FULL, _LAST):
+        if kind == _FULL:  # nearly all of them are, and a project has millions
+            parts = [part]
+            yield part
+            continue
+        parts = [part] if kind == _FIRST else [*parts, part]
+        if kind == _LAST:
             yield b"".join(parts)

@@ -150,7 +150,7 @@ def measure(source: str, document: Path, tree: Path) -> tuple[float, float]:
     words = ["changelog", "--source", source, "--write", str(document)]
     env = os.environ | {"PYTHONPATH": str(tree)}
     begun = time.perf_counter()
-    subprocess.run([sys.executable, "-c", COMMAND, *words], check=True, stderr=subprocess.DEVNULL, env=env)
+    subprocess.run([sys.executable, "-P", "-c", COMMAND, *words], check=True, stderr=subprocess.DEVNULL, env=env)
     return time.perf_counter() - begun, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
 
 

@@ -206,12 +206,11 @@ def test_cached_findings_are_those_of_the_rules(runs: Path) -> None:
 
 
 def test_many_runs_are_read_by_several_processes_with_the_same_result(
-    runs: Path, monkeypatch: pytest.MonkeyPatch
+    runs: Path, monkeypatch: pytest.MonkeyPatch, two_cores: None
 ) -> None:
     alone = collect(FolderSource(runs)).entries
     (runs / FOLDER / "findings.json").unlink()
     monkeypatch.setattr("kag.changelog.histories.FEWEST_RUNS", 1)
-    monkeypatch.setattr("kag.changelog.histories.os.sched_getaffinity", lambda _: {0, 1})
     together = collect(FolderSource(runs)).entries
     assert [(entry.id, entry.findings) for entry in together] == [(entry.id, entry.findings) for entry in alone]
 
