@@ -137,7 +137,7 @@ def _of_runs(source: RunSource, siblings: Siblings, words: list[str], place: str
     known = [entry.record for entry in siblings.entries]
     ids = [run_meant(word, known, where=place).id for word in words]
     runs = read_runs(source, siblings, list(dict.fromkeys(ids)), lambda some: _shown(some, "runs"))
-    return report_of_runs(runs, known)
+    return report_of_runs(runs, known, siblings.metrics, siblings.drawn)
 
 
 def _of_sweep(source: RunSource, siblings: Siblings, identifier: str) -> Report:

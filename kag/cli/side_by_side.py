@@ -32,7 +32,7 @@ def compare(
         raise typer.BadParameter("name two runs or more")
     from kag.compare.comparison import not_comparable
     from kag.compare.paired import drawn_from
-    from kag.compare.verdict import verdict
+    from kag.compare.verdict import verdicts
 
     place = opened(source, runs)
     if source:
@@ -44,15 +44,14 @@ def compare(
         # Other runs of the folder count only where they decide which metrics do.
         known = place.readable()[0] if any(record.is_foreign for record in records) else records
     values = values_of(place, records, known)
-    drawn = drawn_from(place.scores)
-    verdicts = [verdict(records[0], other, metrics_of(known), values, drawn) for other in records[1:]]
+    told_of_each = verdicts(records, metrics_of(known), values, drawn_from(place.scores))
     if as_json:
-        told = {"verdicts": [one.as_json() for one in verdicts], "not_comparable": not_comparable(records)}
+        told = {"verdicts": [one.as_json() for one in told_of_each], "not_comparable": not_comparable(records)}
         ids = [record.id for record in records]
         answer({"runs": ids, "records": records, **tables.comparison(records, values), **told})
         return
     console = terminal()
-    for one in verdicts:
+    for one in told_of_each:
         console.say(one.sentence)
     console.print()
     for part in tables.comparison_tables(records, values, console.width):

@@ -7,7 +7,7 @@ differ, and the other way round: the difference itself is not tested, and the se
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -226,6 +226,22 @@ def verdict(
     if not ordered:
         return Verdict(before, after, lacking=(before.id, after.id), drawn=drawn)
     return Verdict(before, after, ordered[0], lacking=lacking[0], drawn=drawn)
+
+
+def verdicts(
+    records: Sequence[RunRecord],
+    metrics: Sequence[Metric] = OWN,
+    values: Values | None = None,
+    drawn: DrawnOf = not_asked,
+) -> tuple[Verdict, ...]:
+    """A verdict on each run against the first one, none of one run alone; see `verdict`."""
+    pairs = ((records[0], other) for other in records[1:])
+    return tuple(verdict(first, other, metrics, values, drawn) for first, other in pairs)
+
+
+def sentences(found: Iterable[Verdict]) -> tuple[str, ...]:
+    """Those of runs that may be compared, for whoever says by itself which may not."""
+    return tuple(one.sentence for one in found if not one.reasons)
 
 
 def _result(record: RunRecord, metric: Metric) -> Result | None:

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from kag.compare.comparison import against_parent, in_doubt, not_comparable
+from kag.compare.paired import DrawnOf, not_asked
+from kag.compare.verdict import sentences, verdicts
 from kag.report.compare import compare_figures
 from kag.report.curves import curves, overlaid
 from kag.report.figure import Figure
@@ -19,6 +21,7 @@ from kag.track.record import RunRecord
 from kag.track.result import Result
 from kag.view import tables
 from kag.view.changes import beside_defaults
+from kag.view.metrics import OWN, Metric
 from kag.view.results import headline
 from kag.view.tables import Table
 from kag.view.words import labels
@@ -59,6 +62,8 @@ class Comparison:
     """On which the runs differ."""
     not_comparable: tuple[str, ...] = ()
     """Why their numbers must not be set side by side."""
+    verdicts: tuple[str, ...] = ()
+    """What is said of each run against the first one."""
     doubt: str | None = None
     """What is to be said beside them, where nobody knows whether they may be."""
 
@@ -72,16 +77,23 @@ class Report:
     comparisons: tuple[Comparison, ...] = ()
 
 
-def report_of_runs(runs: Sequence[ReportedRun], known: Iterable[RunRecord]) -> Report:
+def report_of_runs(
+    runs: Sequence[ReportedRun],
+    known: Iterable[RunRecord],
+    metrics: Sequence[Metric] = OWN,
+    drawn: DrawnOf = not_asked,
+) -> Report:
     """A section a run, and first a comparison if there are several.
 
     Args:
         runs: what is reported.
         known: every run of the source, for the lineage.
+        metrics: those that count in the source.
+        drawn: where the draws of the runs are.
     """
     sections = _sections(runs, tuple(known))
     title = runs[0].record.id if len(runs) == 1 else f"{len(runs)} runs"
-    return Report(title, sections, (comparison(runs),) if len(runs) > 1 else ())
+    return Report(title, sections, (comparison(runs, metrics=metrics, drawn=drawn),) if len(runs) > 1 else ())
 
 
 def report_of_sweep(
@@ -129,17 +141,22 @@ def file_name(text: str) -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", "_", text).lstrip(".") or "_"
 
 
-def comparison(runs: Sequence[ReportedRun], title: str = "Comparison") -> Comparison:
-    """Curves over one another, and the settings on which the runs differ."""
+def comparison(
+    runs: Sequence[ReportedRun],
+    title: str = "Comparison",
+    metrics: Sequence[Metric] = OWN,
+    drawn: DrawnOf = not_asked,
+) -> Comparison:
+    """A verdict on each run against the first, curves over one another, and the settings on which the runs differ."""
     records = [run.record for run in runs]
-    called, drawn = labels(records), overlaid if any(record.is_foreign for record in records) else compare_figures
+    called, figures = labels(records), overlaid if any(record.is_foreign for record in records) else compare_figures
     shown = {label: run.rows for label, run in zip(called[:OVERLAID], runs, strict=False)}
     left_out = f" The charts show the first {OVERLAID}." if len(runs) > OVERLAID else ""
     return Comparison(
         title=title,
         anchor="comparison",
         summary=f"{len(runs)} runs; each has one colour in all charts, averaged weights are dashed.{left_out}",
-        figures=tuple(drawn(shown)),
+        figures=tuple(figures(shown)),
         runs=tables.runs_table(
             records,
             called=dict(zip((record.id for record in records), called, strict=True)),
@@ -147,6 +164,7 @@ def comparison(runs: Sequence[ReportedRun], title: str = "Comparison") -> Compar
         ),
         settings=tables.settings_table(records, called),
         not_comparable=not_comparable(records),
+        verdicts=sentences(verdicts(records, metrics, {run.record.id: run.values for run in runs}, drawn)),
         doubt=in_doubt(records),
     )
 

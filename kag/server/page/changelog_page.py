@@ -43,7 +43,9 @@ def changelog(site: Site, visit: Visit) -> Response:
         shelf = Shelf.of(site, connection, visit)
         ledger = shelf.ledger()
         counted = shelf.counted(ledger)
-        siblings = shelf.watched.diagnoses.siblings(connection, ledger, counted.metrics)
+        siblings = shelf.watched.diagnoses.siblings(
+            connection, ledger, counted.metrics, shelf.drawn(site, connection, ledger)
+        )
     words, found = ledger.words(), table(siblings, choice)
     first = 0 if visit.query.get("all") else max(0, len(found) - SHOWN)
     rows = [_shown(row, shelf, words) for row in reversed(found[first:])]

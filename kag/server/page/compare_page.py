@@ -7,9 +7,10 @@ from typing import Any
 
 from starlette.responses import Response
 
-from kag.changelog.diagnose import values_side_by_side
+from kag.changelog.diagnose import values_of, values_side_by_side
 from kag.changelog.logged import Logged
 from kag.compare.comparison import in_doubt, not_comparable
+from kag.compare.verdict import sentences, verdicts
 from kag.report.compare import compare_figures
 from kag.report.curves import overlaid
 from kag.report.figure import Figure
@@ -44,7 +45,8 @@ def compare(site: Site, visit: Visit) -> Response:
         shelf = Shelf.of(site, connection, visit)
         chosen = [shelf.run(name) for name in names]
         rows = [history(connection, run) for run in chosen]
-    ledger = shelf.ledger()
+        ledger = shelf.ledger()
+        scored = shelf.drawn(site, connection, ledger)
     records = [ledger.record(run) for run in chosen]
     metrics = shelf.counted(ledger).metrics
     histories = map(epochs_of, chosen, rows)
@@ -61,6 +63,7 @@ def compare(site: Site, visit: Visit) -> Response:
         results=_typed(records, metrics) | values_side_by_side(logged),
         settings=dict(differing_settings(records)),
         not_comparable=not_comparable(records),
+        verdicts=sentences(verdicts(records, metrics, {one.record.id: values_of(one) for one in logged}, scored)),
         doubt=in_doubt(records),
         figures=[drawn(figure) for figure in _figures(chosen, dict(zip(called, rows, strict=True)))],
     )

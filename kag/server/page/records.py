@@ -16,6 +16,7 @@ from kag.changelog.diagnose import entry_of
 from kag.changelog.entry import Entry
 from kag.changelog.logged import Logged
 from kag.changelog.siblings import Siblings
+from kag.compare.paired import DrawnOf, not_asked
 from kag.errors import UserError
 from kag.server.history import page, scanned
 from kag.server.page.held import Held
@@ -109,8 +110,10 @@ class Diagnoses:
     entries: dict[int, tuple[MadeOf, Entry]] = field(default_factory=dict)
     """Row of the table of runs -> what it came to, and of what state of the run."""
 
-    def siblings(self, connection: Connection, ledger: Ledger, metrics: Sequence[Metric]) -> Siblings:
-        """The entries of the change log, by the metrics that count."""
+    def siblings(
+        self, connection: Connection, ledger: Ledger, metrics: Sequence[Metric], drawn: DrawnOf = not_asked
+    ) -> Siblings:
+        """The entries of the change log, by the metrics that count; `drawn` tells what the runs scored."""
         found = {
             run.number: self._entry(connection, ledger.records[identity], run, metrics)
             for identity, run in ledger.runs.items()
@@ -119,7 +122,7 @@ class Diagnoses:
             run.number: (_made_of(run, ledger.records[identity], metrics), found[run.number])
             for identity, run in ledger.runs.items()
         }
-        return Siblings(tuple(found.values()), metrics=metrics)
+        return Siblings(tuple(found.values()), metrics=metrics, drawn=drawn)
 
     def _entry(self, connection: Connection, record: RunRecord, run: Held, metrics: Sequence[Metric]) -> Entry:
         made_of, entry = self.entries.get(run.number, (None, None))

@@ -100,7 +100,7 @@ def findings(site: Site, visit: Visit) -> Response:
         found = shelf.run(visit.word)
         ledger = shelf.ledger()
         metrics = shelf.counted(ledger).metrics
-        siblings = shelf.watched.diagnoses.siblings(connection, ledger, metrics)
+        siblings = shelf.watched.diagnoses.siblings(connection, ledger, metrics, shelf.drawn(site, connection, ledger))
     record = ledger.record(found)
     said = diagnose(siblings.by_id[record.id], siblings)
     graph = lineage_figure(ledger.records.values(), record.id, lambda one: shelf.address(ledger.runs[one]))

@@ -1,0 +1,98 @@
+"""What the runs of a project scored, from the files that their clients have saved."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Lock
+
+from sqlalchemy import Connection, RowMapping, select
+
+from kag.compare.paired import Drawn, DrawnOf, Unpaired, drawn_from
+from kag.errors import RecordError
+from kag.names import Part
+from kag.server.files import blob_path
+from kag.server.page.held import Held
+from kag.server.store import all_rows
+from kag.server.tables import blobs, files, runs
+from kag.stats.scores import Scores
+from kag.track.reading import read_bytes
+from kag.track.record import RunRecord
+from kag.track.scores_of_run import names_of, only_one, read_scores, require_size
+
+SPLITS: tuple[Part, ...] = ("val", "test")
+
+HELD = 1024
+"""Files of a project whose draws stay in memory."""
+
+
+@dataclass
+class KeptDraws:
+    """Draws by the content that they were read from: a page that is asked for again reads no file."""
+
+    held: OrderedDict[str, Drawn | Unpaired] = field(default_factory=OrderedDict)
+    lock: Lock = field(default_factory=Lock)
+
+    def of(self, connection: Connection, project: int, folder: Path, known: Mapping[str, Held]) -> DrawnOf:
+        """Where the draws of the runs of a project are.
+
+        Args:
+            connection: asked once, now.
+            project: row of the table of projects.
+            folder: of the blobs.
+            known: run id -> run.
+        """
+        saved = _saved(connection, project)
+
+        def scores(run_id: str, split: Part) -> Scores | None:
+            found = saved.get(known[run_id].number, {})
+            name = only_one([name for name in names_of(split) if name in found], where=run_id)
+            return _read(folder, found[name], split) if name else None
+
+        fresh = drawn_from(scores)
+
+        def drawn(record: RunRecord, split: Part) -> Drawn | Unpaired:
+            found = saved.get(known[record.id].number, {})
+            key = f"{record.id} {split} {[found[name]['md5'] for name in names_of(split) if name in found]}"
+            with self.lock:
+                if key in self.held:
+                    self.held.move_to_end(key)
+                    return self.held[key]
+            made = fresh(record, split)
+            with self.lock:
+                self.held[key] = made
+                if len(self.held) > HELD:
+                    self.held.popitem(last=False)
+            return made
+
+        return drawn
+
+
+def _saved(connection: Connection, project: int) -> Mapping[int, Mapping[str, RowMapping]]:
+    """Row of the table of runs -> name -> file of scores."""
+    names = [name for split in SPLITS for name in names_of(split)]
+    query = (
+        select(files.c.run_id, files.c.name, blobs.c.path, blobs.c.size, blobs.c.md5)
+        .join(blobs, files.c.blob_id == blobs.c.id)
+        .join(runs, files.c.run_id == runs.c.id)
+        .where(runs.c.project_id == project, files.c.name.in_(names))
+    )
+    found: dict[int, dict[str, RowMapping]] = {}
+    for row in all_rows(connection, query):
+        found.setdefault(row["run_id"], {})[row["name"]] = row
+    return found
+
+
+def _read(folder: Path, row: RowMapping, split: Part) -> Scores:
+    """The scores in a file.
+
+    Raises:
+        RecordError: it cannot be read, or a newer upload has taken its place by now.
+    """
+    require_size(row["size"], where=row["name"])
+    path = blob_path(folder, row["path"])
+    if not path.is_file():
+        raise RecordError("is not there any more", where=row["name"])
+    return read_scores(read_bytes(path), row["name"], split, where=row["name"])
