@@ -3,7 +3,8 @@
 What a difference would be with other seeds and on other units has two sources of spread, and both count (Bouthillier et
 al. 2021, arXiv 2103.03098; Agarwal et al. 2021, arXiv 2108.13264). The spread of seeds that is measured contains what
 each seed happens to do on these very units; the jackknife over units has counted that already, so it is taken off. A
-bootstrap that draws seeds and units counts it several times (Owen 2007, doi 10.1214/07-AOAS122).
+bootstrap that draws seeds and units counts it several times (Owen 2007, doi 10.1214/07-AOAS122), and draws too little
+from few seeds: it tells equal groups of five apart in 1 of 100 data sets and equal groups of three in up to 8.
 
 Shape letters: R replicates, U units, S resamples.
 """
