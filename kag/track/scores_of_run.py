@@ -87,10 +87,14 @@ def scores_in(folder: Path, split: Part) -> Scores | None:
     name = only_one(there, where=str(folder))
     if name is None:
         return None
-    file = folder / name
+    return scores_in_file(folder / name, split, where=str(folder / name))
+
+
+def scores_in_file(file: Path, split: Part, *, where: str) -> Scores:
+    """The scores of a split in a file of its own; see `read_scores`."""
     if file.is_file():
-        require_size(file.stat().st_size, where=str(file))
-    return read_scores(read_bytes(file), name, split, where=str(file))
+        require_size(file.stat().st_size, where=where)
+    return read_scores(read_bytes(file), file.name, split, where=where)
 
 
 def write_scores(folder: RunFolder, scores: Iterable[Scores]) -> None:

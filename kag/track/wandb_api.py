@@ -16,7 +16,6 @@ from kag.errors import RecordError
 from kag.names import Part
 from kag.track.mirror import known_runs
 from kag.track.mirrored import CLIENT_KEY, Mirrored, is_by_kag, where_of
-from kag.track.reading import read_bytes
 from kag.track.record import Declared, Status
 from kag.track.source import Found, WholeSource
 from kag.track.wandb_beside import Beside, beside, objectives
@@ -130,7 +129,7 @@ def _mirrored(answer: Any, others: Beside, sweeps: Mapping[str, Declared]) -> Mi
 
 def _scores(answer: Any, split: Part) -> Scores | None:
     """The scores among the files of a run. A server may answer with a file of no size where there is none."""
-    from kag.track.scores_of_run import names_of, only_one, read_scores, require_size
+    from kag.track.scores_of_run import names_of, only_one, require_size, scores_in_file
 
     where = where_of(answer.id)
     there = {file.name: file for file in answer.files(names=list(names_of(split))) if file.size}
@@ -140,7 +139,7 @@ def _scores(answer: Any, split: Part) -> Scores | None:
     require_size(there[name].size, where=f"{where}, file {name}")
     with tempfile.TemporaryDirectory() as folder:
         there[name].download(root=folder, replace=True).close()
-        return read_scores(read_bytes(Path(folder, name)), name, split, where=f"{where}, file {name}")
+        return scores_in_file(Path(folder, name), split, where=f"{where}, file {name}")
 
 
 def _moment(text: str, wandb_id: str, what: str) -> datetime:

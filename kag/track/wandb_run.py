@@ -139,12 +139,21 @@ def end(run: Run, folder: RunFolder, record: RunRecord) -> None:
 
 
 def _close(run: Run, folder: RunFolder, record: RunRecord) -> None:
-    from kag.track.scores_of_run import files_of
-
-    for file in files_of(folder.path.absolute()):
-        run.save(glob.escape(str(file)), base_path=str(folder.path.absolute()), policy="now")
+    _save_scores(run, folder)
     run.summary[END_KEY] = record.model_dump_json()
     run.finish(exit_code=0 if record.status.done else EXIT_INTERRUPTED if record.status is Status.KILLED else 1)
+
+
+def _save_scores(run: Run, folder: RunFolder) -> None:
+    """Copy the scores to the client's files, which are whole wherever they are moved to; the client itself links."""
+    from kag.track.scores_of_run import FOLDER, files_of
+
+    for file in files_of(folder.path):
+        files = Path(run.dir).absolute()
+        copy = files / FOLDER / file.name
+        copy.parent.mkdir(exist_ok=True)
+        shutil.copyfile(file, copy)
+        run.save(glob.escape(str(copy)), base_path=str(files), policy="now")
 
 
 def mirror_finished(folder: RunFolder, record: RunRecord, track: TrackSpec, warn: Callable[[str], None]) -> RunRecord:

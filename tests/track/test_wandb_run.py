@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -136,6 +137,7 @@ def test_the_scores_of_a_run_come_to_its_mirror_and_those_that_are_added_later_t
     write_scores(folder, [made_scores("test")])
     mirror_record(folder, kept, OFFLINE, told.append)
     wandb.teardown()
+    shutil.rmtree(folder.scores)
     source = OfflineSource(tmp_path)
     for split in ("val", "test"):
         assert same_scores(source.scores(folder.id, split), made_scores(split))
