@@ -21,6 +21,7 @@ from kag.spec.run import RunSpec
 from kag.text import command
 from kag.track.archive import require_ended, set_archived
 from kag.track.folder import RunFolder
+from kag.track.folders import FolderSource
 from kag.track.hold import was_never_held
 from kag.track.record import RunRecord, Status
 from kag.track.world import resolve_world
@@ -51,13 +52,22 @@ class Ground(NamedTuple):
 
     inputs: Inputs
     like: Likeness
-    runs: Path
+    source: FolderSource
     share: ShareOptions | None
     retired: tuple[str, ...]
 
+    @property
+    def runs(self) -> Path:
+        """Folder of all run folders."""
+        return self.source.runs
+
+    def records(self) -> Sequence[RunRecord]:
+        """Every run that can be read, as it stands now; each `fit` names the others."""
+        return self.source.readable()[0] if self.runs.is_dir() else ()
+
     def run_of(self, seed: int) -> RunRecord | None:
         """The run of a seed as it stands now; see `counting`."""
-        record = counting(earlier_runs(self.runs, RunConsole(quiet=True)), self.like, seed)
+        record = counting(self.records(), self.like, seed)
         if record is not None and was_never_held(RunFolder(self.runs / record.id), record):
             return record.model_copy(update={"status": Status.KILLED})
         return record
@@ -96,6 +106,7 @@ def train_seeds(
         archive_all(ground, seeds, console())
     for line in standing_lines({seed: ground.run_of(seed) for seed in seeds}):
         console().say(line)
+    begun_one = False
     for seed in seeds:
         # Read again: another process may have trained it meanwhile.
         record = ground.run_of(seed)
@@ -103,7 +114,8 @@ def train_seeds(
             yield SeedRun(seed, record, trouble_of(record))
             continue
         folder = RunFolder(runs / record.id) if record else None
-        trouble = _trained(ground, seed, folder, console())
+        trouble = _trained(ground, seed, folder, console(), alone=folder is not None or begun_one)
+        begun_one = True
         record = ground.run_of(seed)
         yield SeedRun(seed, record, trouble or trouble_of(record))
 
@@ -129,7 +141,7 @@ def prepared(
     task = Task.of(inputs.spec, inputs.sites, world)
     like = likeness(planned(task, find_start(task, runs)))
     assert like is not None
-    return Ground(inputs._replace(told=True), like, runs, share, retired)
+    return Ground(inputs._replace(told=True), like, FolderSource(runs), share, retired)
 
 
 def counting(records: Iterable[RunRecord], like: Likeness, seed: int) -> RunRecord | None:
@@ -183,7 +195,7 @@ def archive_all(ground: Ground, seeds: Sequence[int], console: RunConsole) -> No
     Raises:
         RecordError: one is under way; none is archived then.
     """
-    records = earlier_runs(ground.runs, RunConsole(quiet=True))
+    records = ground.records()
     there = [record for seed in seeds for record in of_seed(records, ground.like, seed)]
     folders = [RunFolder(ground.runs / record.id) for record in there]
     for folder in folders:
@@ -195,16 +207,18 @@ def archive_all(ground: Ground, seeds: Sequence[int], console: RunConsole) -> No
         console.say(f"archived: {', '.join(record.id for record in there)}; `{back}` takes them back")
 
 
-def _trained(ground: Ground, seed: int, folder: RunFolder | None, console: RunConsole) -> str | None:
+def _trained(ground: Ground, seed: int, folder: RunFolder | None, console: RunConsole, *, alone: bool) -> str | None:
     """Begin the run of a seed, or go on with it; why it did not end well, else None.
 
+    Args:
+        alone: whether what is at fault is this run's alone: it goes on, or another one has begun.
+
     Raises:
-        UserError: a run cannot begin, and no other one could.
+        UserError: the first run cannot begin, and no other one could.
         Interrupted: a signal came.
     """
     console.say(f"seed {seed}")
-    # A run that has begun may be at fault by itself; what keeps a first one from beginning keeps every other one.
-    failures = (RunFailed, StorageError, torch.OutOfMemoryError, *((UserError,) if folder else ()))
+    failures = (RunFailed, StorageError, torch.OutOfMemoryError, *((UserError,) if alone else ()))
     try:
         _fit(ground, seed, folder, console)
     except Interrupted:

@@ -18,7 +18,8 @@ from kag.view.changes import phrase
 from tests.e2e.five_runs import ENTITY, FiveRuns
 
 BEFORE, IN_GROUP = " against the run before", " against the run before in its group"
-BOOSTER, SEEDS = "learner.gradient_booster.tree_train_param", "learner.generic_param"
+BEFORE_ALIKE, IN_GROUP_ALIKE = (f" against the run before its replicates{where}" for where in ("", " in its group"))
+BOOSTER = "learner.gradient_booster.tree_train_param"
 
 
 class Log(NamedTuple):
@@ -40,7 +41,7 @@ LOGS = {
         [
             "",
             "model.width 8 -> 16; model.widths [8, 4] -> [16, 4]" + IN_GROUP,
-            "seed 1 -> 2" + IN_GROUP,
+            "model.width 8 -> 16; model.widths [8, 4] -> [16, 4]" + IN_GROUP_ALIKE,
             "lr 0.1 -> 0.5",
             "lr 0.5 -> 50" + IN_GROUP,
         ],
@@ -52,8 +53,8 @@ LOGS = {
         [
             "",
             "lr 0.01 -> 0.1" + IN_GROUP,
-            "seed 1 -> 2" + IN_GROUP,
-            "momentum 0 -> 0.9; seed 2 -> 1" + IN_GROUP,
+            "lr 0.01 -> 0.1" + IN_GROUP_ALIKE,
+            "momentum 0 -> 0.9" + IN_GROUP,
             "lr 0.1 -> 100; momentum 0.9 -> 0" + IN_GROUP,
         ],
         [True, True, False, False, False],
@@ -64,8 +65,8 @@ LOGS = {
         [
             "",
             "learning_rate 5e-05 -> 0.01" + BEFORE,
-            "seed 42 -> 7" + BEFORE,
-            "seed 7 -> 42; weight_decay 0 -> 0.1" + BEFORE,
+            "learning_rate 5e-05 -> 0.01" + BEFORE_ALIKE,
+            "weight_decay 0 -> 0.1" + BEFORE,
             "max_grad_norm 1 -> 0.5; weight_decay 0.1 -> 0" + BEFORE,
         ],
         [True, True, False, False, False],
@@ -76,8 +77,8 @@ LOGS = {
         [
             "",
             f"{BOOSTER}.max_depth 1 -> 4" + IN_GROUP,
-            f"{SEEDS}.random_state 0 -> 7; {SEEDS}.seed 0 -> 7" + IN_GROUP,
-            f"{SEEDS}.random_state 7 -> 0; {SEEDS}.seed 7 -> 0; {BOOSTER}.eta 0.300000012 -> 0.0500000007;"
+            f"{BOOSTER}.max_depth 1 -> 4" + IN_GROUP_ALIKE,
+            f"{BOOSTER}.eta 0.300000012 -> 0.0500000007;"
             f" {BOOSTER}.learning_rate 0.300000012 -> 0.0500000007" + IN_GROUP,
             f"{BOOSTER}.eta 0.0500000007 -> 0.300000012; {BOOSTER}.gamma 0 -> 100;"
             f" {BOOSTER}.learning_rate 0.0500000007 -> 0.300000012; {BOOSTER}.min_split_loss 0 -> 100" + IN_GROUP,
@@ -90,7 +91,7 @@ LOGS = {
         [
             "",
             "parameters_model_width 8 -> 16" + IN_GROUP,
-            "parameters_seed 1 -> 2" + IN_GROUP,
+            "parameters_model_width 8 -> 16" + IN_GROUP_ALIKE,
             "parameters_lr 0.1 -> 0.5",
             "parameters_lr 0.5 -> 50" + IN_GROUP,
         ],

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from kag import names
 from kag.data.read import read_sites
@@ -143,22 +144,38 @@ def test_the_same_call_goes_on_with_the_one_that_was_interrupted(seeds: Seeds, r
 
 
 def test_a_seed_that_fails_is_named_and_the_others_go_on(seeds: Seeds, runs: Path) -> None:
-    step = Job.training_step
+    step, faults = Job.training_step, {3: Diverged("not finite"), 4: torch.OutOfMemoryError("CUDA out of memory")}
 
-    def diverges(self: Job, batch: Any, batch_idx: int) -> Any:
-        if self.spec.seed == 3:
-            raise Diverged("the logits are not finite")
+    def fails(self: Job, batch: Any, batch_idx: int) -> Any:
+        if self.spec.seed in faults:
+            raise faults[self.spec.seed]
         return step(self, batch, batch_idx)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Job, "training_step", diverges)
-        first, second = seeds()
-    assert (first.seed, first.trouble) == (3, "Diverged: the logits are not finite")
-    assert (second.seed, second.trouble) == (4, None)
-    assert len(RunFolder.all(runs)) == 2
-    before = [folder.record_file.read_bytes() for folder in RunFolder.all(runs)]
-    assert seeds()[0].trouble == first.trouble, "the same input would end the same way"
-    assert before == [folder.record_file.read_bytes() for folder in RunFolder.all(runs)]
+        patch.setattr(Job, "training_step", fails)
+        done = seeds(3, 4, 5)
+    told = [one.trouble for one in done]
+    assert told == ["Diverged: not finite", "OutOfMemoryError: CUDA out of memory", None]
+    assert len(RunFolder.all(runs)) == 3
+    before = RunFolder.all(runs)[0].record_file.read_bytes()
+    again = seeds(3, 4, 5)
+    assert [one.trouble for one in again] == [told[0], None, None], "the same input would diverge again"
+    assert RunFolder.all(runs)[0].record_file.read_bytes() == before
+    assert [one.record and len(one.record.resumes) for one in again] == [0, 1, 0]
+
+
+def test_what_keeps_the_first_from_beginning_is_no_fault_of_a_seed(
+    seeds: Seeds, runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seeds(3)
+
+    def refuses(*_: object) -> None:
+        raise SpecError("no memory")
+
+    monkeypatch.setattr("kag.train.loop.require_memory_for_weights", refuses)
+    with pytest.raises(SpecError, match="no memory"):
+        seeds(3, 4)
+    assert len(RunFolder.all(runs)) == 1
 
 
 def test_a_run_that_another_process_trains_is_left_alone(seeds: Seeds, runs: Path) -> None:
