@@ -42,6 +42,7 @@ class Evaluated:
     """What of the data could not be compared with what the weights know, a sentence each."""
 
     when: datetime
+    """When that was."""
 
     @property
     def looks(self) -> tuple[Look, ...]:
