@@ -75,10 +75,10 @@ class FolderSource:
 
     def _read(self, folder: RunFolder) -> RunRecord:
         try:
-            found = os.stat(folder.record_file)
+            found, looks = os.stat(folder.record_file), _state(folder.looks_file)
         except OSError as error:
             raise RecordError(f"cannot be read: {error.strerror}", where=str(folder.record_file)) from error
-        version = (found.st_mtime_ns, found.st_ino, *_state(folder.looks_file))
+        version = (found.st_mtime_ns, found.st_ino, *looks)
         known = self._known.get(folder.id)
         if known is None or known[0] != version:
             known = self._known[folder.id] = (version, folder.read_record())

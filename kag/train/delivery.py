@@ -9,8 +9,6 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime
 
-import torch
-
 from kag.names import Kind
 from kag.track.folder import RunFolder
 from kag.track.looks import looks_of
@@ -19,22 +17,20 @@ from kag.weights.average import normalised_by_batch
 from kag.weights.bench import Bench
 from kag.weights.checkpoint import StoredWeights, read_checkpoint, stored
 from kag.weights.choose import Delivery, choose
+from kag.weights.given import fastest_device
 
 
-def deliver(
-    task: Task, folder: RunFolder, averaged: StoredWeights | None, device: torch.device, *, sealed: bool
-) -> Delivery:
+def deliver(task: Task, folder: RunFolder, averaged: StoredWeights | None, *, sealed: bool) -> Delivery:
     """Evaluate every candidate on val, the best of them on test, and store them.
 
     Args:
         averaged: the averaged weights, or None if nothing was averaged.
-        device: where to compute.
         sealed: leave test alone.
     """
     # An inherited file names spec and data of the run that trained it; here it stands for this run.
     raw = replace(read_checkpoint(folder.best), spec=task.spec, data=task.facts)
     candidates: dict[Kind, StoredWeights] = {"raw": raw}
-    bench = Bench.of(raw, task.sites, device, task.tables)
+    bench = Bench.of(raw, task.sites, fastest_device(), task.tables)
     if averaged is not None:
         candidates["averaged"] = averaged
         if normalised_by_batch(bench.network):

@@ -55,7 +55,6 @@ from kag.train.starting import Start, find_start
 from kag.train.state import resume_state
 from kag.train.task import Task, process_rank, this_machine
 from kag.view.findings import finding_line
-from kag.weights.given import fastest_device
 
 
 def fit(
@@ -114,10 +113,8 @@ def fit(
         with sharing(states, task.spec, outcome.folder, rests_on, signals.raise_if_received) as forks:
             trained = loop.train(job, outcome, forks)
         outcome.averaged(task)
-        sealed = outcome.record.sealed
         outcome.delivered(
-            lambda folder: deliver(job.task, folder, trained.averaged, fastest_device(), sealed=sealed),
-            stopped=trained.stopped,
+            lambda folder, sealed: deliver(job.task, folder, trained.averaged, sealed=sealed), stopped=trained.stopped
         )
     return outcome.record
 

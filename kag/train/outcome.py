@@ -125,13 +125,18 @@ class Outcome:
         found = self.record.found or Found()
         self.update(found=found.model_copy(update={"averaged_epochs": epochs}))
 
-    def delivered(self, deliver: Callable[[RunFolder], Delivery], *, stopped: bool) -> None:
-        """Have the run hand on its weights, and record them. The first process does it alone, the others are done."""
+    def delivered(self, deliver: Callable[[RunFolder, bool], Delivery], *, stopped: bool) -> None:
+        """Have the run hand on its weights, and record them. The first process does it alone, the others are done.
+
+        Args:
+            deliver: does it in the run's folder; told whether test is sealed.
+            stopped: whether the run stopped early.
+        """
         if self.folder is None:
             raise SystemExit(0)
         tested = "not on test, which is sealed" if self.record.sealed else "those that val chooses on test"
         with self._console.busy(f"evaluating the weights on val, {tested}"):
-            delivery = deliver(self.folder)
+            delivery = deliver(self.folder, self.record.sealed)
         self.update(
             status=Status.EARLY_STOPPED if stopped else Status.FINISHED,
             end=datetime.now(UTC),

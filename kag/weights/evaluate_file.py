@@ -44,6 +44,7 @@ class Evaluated:
     unchecked: tuple[str, ...]
     """What of the data could not be compared with what the weights know, a sentence each."""
     when: datetime
+    """When that was."""
 
     @property
     def looks(self) -> tuple[Look, ...]:
