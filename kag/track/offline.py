@@ -78,7 +78,7 @@ def _mirrored(files: Sequence[str]) -> Mirrored | None:
             found.add(record)
     try:
         return found.run(Path(files[0]).stem.removeprefix("run-"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise RecordError(f"holds a start or a value that cannot be read: {error}", where=files[-1]) from None
 
 
@@ -101,7 +101,7 @@ def _rows(files: Files, wandb_id: str, asked: frozenset[str] = frozenset()) -> l
 def _row(record: Message, file: str) -> Row:
     try:
         return row(record.history.item)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise RecordError(f"holds a value that cannot be read: {error}", where=file) from None
 
 
