@@ -28,7 +28,8 @@ Files = Mapping[str, Sequence[str]]
 """W&B id -> its files; as text, which goes to another process in a tenth of the time of paths."""
 
 WORTH = 8 * 2**20
-"""Bytes of files that are worth a process: it takes about a second to start, and as long to read and judge them."""
+"""Bytes of files that are worth a process: about a second and a half of reading and judging, where it takes one to
+start."""
 
 _HISTORY, _SUMMARY, _OTHER = b"\x12", b"\x1a", b"\x22\x3a\x6a"
 """What follows the number of a record that holds history, summary, or output and statistics: most of a file."""
