@@ -6,7 +6,7 @@ These processes import this module, so it imports nothing that only the document
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import partial
 
@@ -32,11 +32,9 @@ def items_of(folders: Sequence[tuple[RunFolder, Version]], metrics: Sequence[Met
         yield from mapped(partial(_item, metrics), folders)
 
 
-@contextmanager
-def sharing_of(source: PartedSource) -> Iterator[Mapped]:
+def sharing_of(source: PartedSource) -> AbstractContextManager[Mapped]:
     """The processes that read a source, first its records, then its histories."""
-    with sharing(source.worth, [__name__, *source.needs]) as mapped:
-        yield mapped
+    return sharing(source.worth, [__name__, *source.needs])
 
 
 def entries_of(runs: Sequence[Known], metrics: Sequence[Metric], mapped: Mapped) -> Iterator[Entry | RecordError]:

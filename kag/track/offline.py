@@ -31,7 +31,8 @@ Files = Mapping[str, Sequence[str]]
 """W&B id -> its files; as text, which goes to another process in a tenth of the time of paths."""
 
 WORTH = 8 * 2**20
-"""Bytes of files that are worth a process: it takes about a second to start, and as long to read and judge them."""
+"""Bytes of files that are worth a process: about a second and a half of reading and judging, where it takes one to
+start."""
 
 _HISTORY, _SUMMARY, _OTHER = b"\x12", b"\x1a", b"\x22\x3a\x6a"
 """What follows the number of a record that holds history, summary, or output and statistics: most of a file."""
@@ -81,7 +82,7 @@ def _mirrored(files: Sequence[str]) -> Mirrored | None:
             found.add(record)
     try:
         return found.run(Path(files[0]).stem.removeprefix("run-"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise RecordError(f"holds a start or a value that cannot be read: {error}", where=files[-1]) from None
 
 
@@ -114,7 +115,7 @@ def _scores(files: Files, wandb_id: str, split: Part) -> Scores | None:
 def _row(record: Message, file: str) -> Row:
     try:
         return row(record.history.item)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise RecordError(f"holds a value that cannot be read: {error}", where=file) from None
 
 

@@ -35,10 +35,8 @@ def read_bytes(path: Path) -> bytes:
         RecordError: it is missing, closed to this user, or no file: a pipe would be waited for without end.
     """
     try:
-        if not path.exists():
-            raise RecordError("there is no such file", where=str(path))
         if not path.is_file():
-            raise RecordError("is no regular file", where=str(path))
+            raise RecordError("is no regular file" if path.exists() else "there is no such file", where=str(path))
         return path.read_bytes()
     except OSError as error:
         raise RecordError(f"cannot be read: {error.strerror}", where=str(path)) from error

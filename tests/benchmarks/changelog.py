@@ -4,7 +4,8 @@
 
 Every history row has the forty keys that training logs. The command runs in a process of its own, start included. The
 same number of runs of another program, as its client leaves them on disk, has thirty rows of five numbers each; such
-files are read anew every time. `--tree` names another checkout of kag to measure on the same runs.
+files are read anew every time. Memory is that of the command, without the processes that it starts. `--tree` names
+another checkout of kag to measure on the same runs.
 """
 
 from __future__ import annotations

@@ -161,7 +161,7 @@ def test_a_run_that_begins_at_no_time_is_named_and_the_others_are_there(tmp_path
     assert "start" in str(broken)
 
 
-@pytest.mark.parametrize("values", [["0.1", "{"], ["1,2"], ['"a', 'b"'], ["[1", "2]"]])
+@pytest.mark.parametrize("values", [["0.1", "{"], ["1,2"], ['"a', 'b"'], ["[1", "2]"], ["[" * 9999 + "]" * 9999]])
 def test_a_logged_value_that_is_no_json_is_named_with_its_file(tmp_path: Path, values: list[str]) -> None:
     file = File(tmp_path, "20251020_171910")
     file.run()
@@ -173,3 +173,14 @@ def test_a_logged_value_that_is_no_json_is_named_with_its_file(tmp_path: Path, v
     (record,) = source.records()
     with pytest.raises(RecordError, match=f"{path}: holds a value that cannot be read"):
         source.history(record.id)
+
+
+def test_a_summary_that_is_nested_beyond_measure_is_named_and_the_others_are_there(tmp_path: Path) -> None:
+    whole, deep = File(tmp_path, "20251020_171910"), File(tmp_path, "20251020_181910", "w2")
+    whole.run(lr=0.1)
+    deep.run(lr=0.1)
+    deep.add("summary").update.add(key="a", value_json="[" * 9999 + "]" * 9999)
+    whole.write()
+    path, found = deep.write(), OfflineSource(tmp_path).found
+    assert [known.record.wandb_id for known in found.runs.values()] == ["w1"]
+    assert str(found.broken[0]).startswith(f"{path}: holds a start or a value that cannot be read")
