@@ -54,8 +54,7 @@ def evaluate(
     """
     splits = known_parts(split or [])
 
-    from kag.cli.scoring import record_looks, say_unchecked, scoring_progress
-    from kag.text import number
+    from kag.cli.scoring import record_looks, scoring_progress
     from kag.track.output import Output
     from kag.weights.evaluate_file import PREDICTIONS, evaluate_file
     from kag.weights.given import folder_of, weights_file
@@ -69,9 +68,6 @@ def evaluate(
     folder = folder_of(file)
     record_looks(folder, found.looks, console)
     show(found, weights, console, as_json)
-    say_unchecked(console, found.unchecked)
-    if found.external:
-        console.say(f"at the threshold {number(found.threshold)} (logit), which the run's own val chose")
     if folder is not None and (found.external or found.looks):
         keep(folder, found, console)
     if store:
@@ -81,15 +77,19 @@ def evaluate(
 
 
 def show(found: Evaluated, weights: str, console: Terminal, as_json: bool) -> None:
-    """Print the results, as JSON or as a table."""
+    """Print the results, as JSON or as a table, and what is to be known of them."""
     from kag.cli.results import results_page, results_table
-    from kag.text import digest
+    from kag.cli.scoring import say_unchecked
+    from kag.text import digest, number
 
     if as_json:
         answer(results_page(found.results, file=found.data if found.external else None))
-        return
-    where = f" on {found.data.name} (data {digest(found.data_digest)})" if found.external else ""
-    console.print(results_table(f"results of {weights}{where}", found.results))
+    else:
+        where = f" on {found.data.name} (data {digest(found.data_digest)})" if found.external else ""
+        console.print(results_table(f"results of {weights}{where}", found.results))
+    say_unchecked(console, found.unchecked)
+    if found.external:
+        console.say(f"at the threshold {number(found.threshold)} (logit), which the run's own val chose")
 
 
 def require_of_run(folder: RunFolder | None, weights: str, data: Path | None) -> RunFolder:

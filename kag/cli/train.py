@@ -95,9 +95,10 @@ def train(
     spec, retired = _spec(spec_file or (known.spec_file if known else Path()), [*renamed, *overrides])
 
     from kag.forks.sharing import ShareOptions
+    from kag.train.trainer import quieten
 
+    quieten()
     options = {"share": ShareOptions(share, points, largest) if share else None, "retired": retired}
-    _quieten_lightning()
     if seeds is not None:
         train_each(spec, seeds_meant(seeds, spec.seed), as_json=as_json, runs=runs, new=new, **options)
         return
@@ -171,15 +172,6 @@ def _train(spec: RunSpec, *, as_json: bool, runs: Path, **options: Any) -> None:
         console.say(f"test is sealed; {unsealed} looks at it")
     look = command("runs", "show", record.id, runs=runs)
     console.print(escape(f"run folder {runs / record.id}; look at it with: {look}"))
-
-
-def _quieten_lightning() -> None:
-    import logging
-
-    import lightning.pytorch  # noqa: F401  # it sets its levels when it is imported
-
-    for name in ("lightning.pytorch", "lightning.fabric"):
-        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 def _epochs(text: str | None) -> tuple[int, ...]:

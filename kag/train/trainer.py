@@ -8,6 +8,7 @@ the working directory, and handles SIGTERM and SIGUSR1. Where it offers no switc
 from __future__ import annotations
 
 import inspect
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,12 @@ from lightning.pytorch.trainer.connectors.signal_connector import _SignalConnect
 
 from kag.train.processes import Processes
 from kag.train.task import Task
+
+
+def quieten() -> None:
+    """Lightning says little that a person who trains needs; its levels are set when it is imported, as it is here."""
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 def build_trainer(task: Task, callbacks: list[Callback], state: Path | None = None) -> Trainer:

@@ -200,7 +200,7 @@ def test_compare_says_why_numbers_must_not_be_set_side_by_side(runs: Path) -> No
 
 def test_compare_has_a_verdict_on_each_run_against_the_first(runs: Path) -> None:
     for name, value in (("low", 0.2), ("high", 0.5)):
-        made(runs, name, 5, results=[auprc("val", value)], data_digest="a" * 64)
+        made(runs, name, 5, results=[{**auprc("val", value), "weights_digest": name * 16}], data_digest="a" * 64)
     low, high = "2025-10-21_09-04-10_low", "2025-10-21_09-04-10_high"
     made(runs, "real", 6, results=[auprc("val", 0.9)], data_digest="b" * 64)
     first, second, blank, *_ = run(runs, "compare", "low", "high", "latest").stdout.splitlines()
