@@ -63,9 +63,12 @@ class FolderSource:
 
     def scores(self, run_id: str, split: Part) -> Scores | None:
         """Scores of a run; see `RunSource.scores`."""
+        folder = self._folder(run_id)
+        if not os.path.isdir(folder.scores):
+            return None
         from kag.track.scores_of_run import scores_in
 
-        return scores_in(self._folder(run_id).path, split)
+        return scores_in(folder.path, split)
 
     def _folder(self, run_id: str) -> RunFolder:
         folder = RunFolder(self.runs / run_id)
