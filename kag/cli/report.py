@@ -14,8 +14,11 @@ from kag.view.terminal import Terminal, answer, echo
 
 if TYPE_CHECKING:
     from kag.changelog.siblings import Siblings
+    from kag.compare.selection import Selection
     from kag.report.sections import Report
+    from kag.report.sweep_records import Search
     from kag.track.output import Output
+    from kag.track.record import RunRecord
     from kag.track.source import RunSource
 
 Item = TypeVar("Item")
@@ -147,9 +150,17 @@ def _of_sweep(source: RunSource, siblings: Siblings, identifier: str) -> Report:
 
     trials = of_sweep(siblings, identifier)
     values = values_of_trials(source, trials)
-    best = list(search_of(trials, values).values)[:BEST]
+    search = search_of(trials, values)
+    best = list(search.values)[:BEST]
     runs = read_runs(source, siblings, best, lambda some: _shown(some, "runs"))
-    return report_of_sweep(identifier, trials, runs, [entry.record for entry in siblings.entries], values)
+    known = [entry.record for entry in siblings.entries]
+    return report_of_sweep(identifier, trials, runs, known, values, _worth(search, trials, source))
+
+
+def _worth(search: Search, trials: Sequence[RunRecord], source: RunSource) -> Selection | None:
+    from kag.compare.selection import selection
+
+    return selection(trials, source.scores) if search.judged_by == "delivered" else None
 
 
 def _place(source: RunSource) -> Path:

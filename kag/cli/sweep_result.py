@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
+    from kag.compare.selection import Selection
     from kag.sweep import Sweep, Trial
     from kag.sweep.progress import Epochs, Progress
     from kag.track.record import RunRecord
@@ -30,6 +32,8 @@ class SweepResult(NamedTuple):
     """Why no trial can be called the best."""
     leader: RunRecord | None = None
     """Record of the best trial; None if it does not lie here."""
+    selection: Selection | None = None
+    """What the best trial is worth; None where trials are not judged by val AUPRC of what they deliver."""
     unsealing: str | None = None
     """What looks at its test split, which no trial does; None where somebody has."""
 
@@ -50,6 +54,7 @@ class SweepResult(NamedTuple):
                 "params": leader.params,
                 "spec": None if self.spec is None else str(self.spec),
             },
+            "selection": None if self.selection is None else asdict(self.selection),
             "importance": self.importance,
             "epochs": None if self.progress.epochs is None else self.progress.epochs._asdict(),
             "failures": self.failures,
@@ -84,9 +89,18 @@ def read_result(sweep: Sweep, path: str, trials: Sequence[Trial], runs: Path) ->
         changed=changed_files(records, patch_digests(records, runs)),
         spec=sweep_folder(runs, identifier) / "best.yaml" if now.best and trains(sweep) else None,
         leader=leader,
+        selection=_selection([record for record in records if record.wandb_id in judged], now.metric, runs),
         unsealing=unsealing(leader, runs) if leader else None,
         not_comparable=not_comparable([record for record in records if record.wandb_id in judged]),
     )
+
+
+def _selection(judged: Sequence[RunRecord], metric: str | None, runs: Path) -> Selection | None:
+    from kag.compare.selection import selection
+    from kag.names import OBJECTIVE
+    from kag.track.folders import FolderSource
+
+    return selection(judged, FolderSource(runs).scores) if metric == OBJECTIVE else None
 
 
 def _unjudged(trial: Trial) -> Trial:

@@ -118,11 +118,14 @@ def result_table(result: SweepResult) -> Group:
     now = result.progress
     leader = {} if now.best is None else {"best run": escape(str(now.best.run))}
     spec = {} if result.spec is None else {"its spec": escape(str(result.spec))}
+    worth = "; ".join(result.selection.sentences) if result.selection else ""
+    selected = {"what it is worth": escape(worth)} if worth else {}
     test = {} if result.unsealing is None else {"its test": escape(f"sealed; {result.unsealing} looks at it")}
     rows = {
         "sweep": escape(result.path),
         "trials": _trials(now),
         **_best(now),
+        **selected,
         **leader,
         **test,
         **spec,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from kag.compare.comparison import against_parent, in_doubt, not_comparable
 from kag.compare.paired import DrawnOf, not_asked
+from kag.compare.selection import Selection
 from kag.compare.verdict import sentences, verdicts
 from kag.report.compare import compare_figures
 from kag.report.curves import curves, overlaid
@@ -102,6 +103,7 @@ def report_of_sweep(
     best: Sequence[ReportedRun],
     known: Iterable[RunRecord],
     values: Values | None = None,
+    worth: Selection | None = None,
 ) -> Report:
     """What a sweep tried, the curves of its best trials, and a section of the best one.
 
@@ -111,6 +113,7 @@ def report_of_sweep(
         best: the best of them with their histories, best first.
         known: every run of the source, for the lineage.
         values: of another program's sweep, what stands for each trial; see `search_of`.
+        worth: what the best trial is worth.
     """
     search = search_of(trials, values)
     parameters = search.sweep.leaves() if search.sweep else {}
@@ -118,7 +121,7 @@ def report_of_sweep(
         title=f"Sweep {identifier}",
         anchor="sweep",
         summary=f"{len(trials)} trials over {', '.join(parameters) or 'no parameter on which they differ'}; "
-        f"{search.summary}.",
+        f"{'; '.join([search.summary, *(worth.sentences if worth else ())])}.",
         figures=sweep_figures(search.sweep, search.trials) if search.sweep else (),
         runs=trials_table(trials, search),
         not_comparable=not_comparable([trial for trial in trials if trial.id in search.values]),

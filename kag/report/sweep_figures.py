@@ -21,8 +21,8 @@ WIDE = 50.0
 def sweep_figures(sweep: Sweep, trials: Sequence[Trial]) -> tuple[Figure, ...]:
     """Pictures of a sweep; a trial without a result is not in them, and a figure without a trial is left out.
 
-    Parallel coordinates, importance (PED-ANOVA), results in the order of the trials, and for a search over start and
-    window of weight averaging a map of both.
+    Parallel coordinates, results in the order of the trials, the expected best of fewer trials, importance (PED-ANOVA),
+    and for a search over start and window of weight averaging a map of both.
     """
     shown = sorted((trial for trial in trials if _measured(trial)), key=lambda trial: trial.id)
     if sweep.metric is None or not shown:
@@ -30,6 +30,8 @@ def sweep_figures(sweep: Sweep, trials: Sequence[Trial]) -> tuple[Figure, ...]:
     varied = sweep.varied()
     figures: list[Figure] = [_parallel(sweep.metric, varied, shown)] if varied else []
     figures.append(_course(sweep.metric, shown))
+    if len(shown) > 1:
+        figures.append(_expected(sweep.metric, shown))
     if shares := importance(sweep, trials):
         figures.append(Bars("importance", "Importance", "share", tuple(shares), tuple(shares.values())))
     averaged = [trial for trial in shown if all(_is_number(trial.params.get(key)) for key in (START, WINDOW))]
@@ -64,6 +66,16 @@ def _course(metric: Metric, trials: Sequence[Trial]) -> Chart:
             lines.append(Line(label, *points, points=True, colour=colour))
     mark = Mark(top.id, f"best: trial {top.id}")
     return Chart("trials", "Trials in order", "trial", metric.name, tuple(lines), marks=(mark,))
+
+
+def _expected(metric: Metric, trials: Sequence[Trial]) -> Chart:
+    """What the best of n of these trials is on average: where it lies flat, more trials would find no more."""
+    from kag.stats.selection import expected_best
+
+    sign = 1.0 if metric.goal == "maximize" else -1.0
+    expected = [sign * float(value) for value in expected_best([sign * _result(trial) for trial in trials])]
+    line = Line("expected best", list(range(1, len(trials) + 1)), expected, colour=0)
+    return Chart("expected", "Expected best of n trials", "trials", metric.name, (line,))
 
 
 def _parallel(metric: Metric, varied: Mapping[str, Distribution], trials: Sequence[Trial]) -> Parallel:

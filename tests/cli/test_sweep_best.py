@@ -16,7 +16,9 @@ from kag.sweep.load import parse_sweep
 from kag.sweep.progress import Epochs, progress
 from kag.sweep.trial import TrialId
 from kag.track.record import Found
+from kag.track.scores_of_run import write_scores
 from tests.changelog.run_logs import make_folder, run_record, run_result
+from tests.track.made_scores import made_scores
 
 
 @pytest.mark.parametrize("somebody", [None, "name: mine\n"])
@@ -69,6 +71,27 @@ def test_a_trial_that_was_archived_is_not_the_best(tmp_path: Path) -> None:
     other = read_result(sweep, "e/p/other", trials, tmp_path).progress.best
     assert other is not None
     assert other.run == "w2"
+
+
+def test_the_best_trial_is_shown_with_what_it_is_worth(tmp_path: Path) -> None:
+    scores = [made_scores("val", other_logits=bool(number), weights_digest=str(number) * 64) for number in range(3)]
+    trials = []
+    for number, one in enumerate(scores):
+        value = one.draws["auprc"].value
+        result = run_result("val", value, weights_digest=one.weights_digest)
+        record = run_record(number, f"t{number}", wandb_id=f"w{number}", sweep="abc", results=(result,))
+        write_scores(make_folder(tmp_path, record.model_copy(update={"data_digest": "bb" * 32})), [one])
+        told = {"params": {"seed": number}, "run": f"w{number}", "value": value, "history": (value,)}
+        trials.append(Trial(id=TrialId(number), state=TrialState.FINISHED, **told))
+    tree = {"method": "grid", "program": "train.py", "metric": {"name": "val/auprc", "goal": "maximize"}}
+    sweep = parse_sweep({**tree, "parameters": {"seed": {"values": [0, 1, 2]}}})
+    found = read_result(sweep, "e/p/abc", trials, tmp_path)
+    assert found.selection is not None
+    assert found.page()["selection"]["trials"] == found.selection.tied == 3
+    shown = Console(width=400)
+    with shown.capture() as captured:
+        shown.print(result_table(found))
+    assert "; ".join(found.selection.sentences) in captured.get()
 
 
 def test_the_best_trial_is_sealed_until_somebody_looks(tmp_path: Path) -> None:

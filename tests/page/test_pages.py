@@ -389,7 +389,7 @@ def test_a_sweep_page_has_its_trials_and_pictures(reader: Any, sweep: str) -> No
     assert "4 of 6" in page
     assert "start and window of weight averaging" in page
     answer = reader.fetch(f"/kag/searched/sweeps/{sweep}/trials.json").json()
-    assert [figure["kind"] for figure in answer["figures"]] == ["parallel", "chart", "bars", "heatmap"]
+    assert [figure["kind"] for figure in answer["figures"]] == ["parallel", "chart", "chart", "bars", "heatmap"]
     assert [trial["state"] for trial in answer["trials"]][:4] == ["finished"] * 4
     assert answer["keys"] == ["swa.start", "swa.window"]
     assert answer["trials"][3]["run"] == f"{sweep}-0003"

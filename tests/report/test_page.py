@@ -155,6 +155,6 @@ def test_a_sweep_lists_its_trials_best_first_and_details_the_best() -> None:
     overview, compared = report.comparisons
     assert [row[0].text for row in overview.runs.rows] == [record.id for record in records[::-1]]
     assert overview.runs.columns == ("run", "status", "swa.start", "swa.window", "val AUPRC")
-    assert [figure.name for figure in overview.figures] == ["parallel", "trials", "importance", "windows"]
+    assert [figure.name for figure in overview.figures] == ["parallel", "trials", "expected", "importance", "windows"]
     assert [row[0].text for row in compared.runs.rows] == [run.record.id for run in best]
     assert [section.record.id for section in report.runs] == [records[3].id]

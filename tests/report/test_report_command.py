@@ -53,8 +53,8 @@ def test_the_runs_of_a_sweep(runs: Path, tmp_path: Path) -> None:
     printed = report(runs, "--sweep", "s1abc", "--out", out, "--png", pictures).stdout
     names = sorted(path.name for path in pictures.iterdir())
     assert printed == f"wrote {out} and {len(names)} figures into {pictures}\n"
-    expected = ["2025-10-03_00-00-00_high-auprc.png", "comparison-compare_auprc.png", "sweep-parallel.png"]
-    assert names == [*expected, "sweep-trials.png"]
+    expected = ["2025-10-03_00-00-00_high-auprc.png", "comparison-compare_auprc.png", "sweep-expected.png"]
+    assert names == [*expected, "sweep-parallel.png", "sweep-trials.png"]
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in pictures.iterdir())
     assert "Sweep s1abc" in out.read_text(encoding="utf-8")
 
