@@ -15,12 +15,12 @@ from kag.changelog.rules.ending import broken_file
 from kag.changelog.siblings import Siblings
 from kag.changelog.structure import GROUPS
 from kag.changelog.touched import with_touched
-from kag.compare.paired import drawn_from
+from kag.compare.paired import Kept, drawn_from, kept_by, of_scores
 from kag.errors import RecordError
 from kag.track.folder import RunFolder
 from kag.track.folders import FolderSource
 from kag.track.record import RunRecord
-from kag.track.source import PartedSource, RunSource, ScoresOf
+from kag.track.source import PartedSource, RunSource
 from kag.view.metrics import Metric, chosen
 
 
@@ -38,13 +38,13 @@ def collect(source: RunSource, repository: Repository | None = None, asked: Sequ
         UserError: no run has a metric that was asked for.
     """
     if isinstance(source, PartedSource):
-        entries, broken, metrics, scores = _in_parts(source, asked)
+        entries, broken, metrics, kept = _in_parts(source, asked)
     else:
-        entries, broken, metrics, scores = _one_by_one(source, asked)
+        entries, broken, metrics, kept = _one_by_one(source, asked)
     found = [entry.record for entry in entries]
     between = _looked_up(found, repository) if repository else Between()
     fixes = {} if isinstance(between, NotKnown) else _fixes(found, between)
-    siblings = Siblings(entries, fixes, broken, between, metrics, drawn_from(scores))
+    siblings = Siblings(entries, fixes, broken, between, metrics, drawn_from(kept))
     return with_touched(siblings, repository) if repository else siblings
 
 
@@ -55,8 +55,8 @@ class _Read(NamedTuple):
     broken: tuple[RecordError, ...]
     metrics: tuple[Metric, ...]
     """Those that count."""
-    scores: ScoresOf
-    """Reads what a run scored."""
+    kept: Kept
+    """Reads the draws of a run."""
 
 
 def _in_parts(source: PartedSource, asked: Sequence[str]) -> _Read:
@@ -64,26 +64,26 @@ def _in_parts(source: PartedSource, asked: Sequence[str]) -> _Read:
         found = source.read(mapped)
         runs = list(found.runs.values())
         metrics = chosen([run.record for run in runs], asked)
-        return _read(found.broken, entries_of(runs, metrics, mapped), metrics, found.scores)
+        return _read(found.broken, entries_of(runs, metrics, mapped), metrics, of_scores(found.scores))
 
 
 def _one_by_one(source: RunSource, asked: Sequence[str]) -> _Read:
     records, broken = source.readable()
     metrics = chosen(records, asked)
     if isinstance(source, FolderSource):
-        return _read(broken, _of_folders(source, records, metrics), metrics, source.scores)
-    return _read(broken, _entries(source, records, metrics), metrics, source.scores)
+        return _read(broken, _of_folders(source, records, metrics), metrics, kept_by(source))
+    return _read(broken, _entries(source, records, metrics), metrics, kept_by(source))
 
 
 def _read(
     broken: Sequence[RecordError],
     read: Iterable[Entry | RecordError],
     metrics: tuple[Metric, ...],
-    scores: ScoresOf,
+    kept: Kept,
 ) -> _Read:
     found = list(read)
     entries = tuple(one for one in found if isinstance(one, Entry))
-    return _Read(entries, (*broken, *(one for one in found if isinstance(one, RecordError))), metrics, scores)
+    return _Read(entries, (*broken, *(one for one in found if isinstance(one, RecordError))), metrics, kept)
 
 
 def _entries(

@@ -14,25 +14,17 @@ from typing import TYPE_CHECKING, NamedTuple
 from kag.errors import RecordError
 from kag.names import Part
 from kag.text import digest
+from kag.track.folders import FolderSource
 from kag.track.record import RunRecord
 from kag.track.result import Result
-from kag.track.source import ScoresOf
+from kag.track.source import RunSource, ScoresOf
 
 if TYPE_CHECKING:  # numpy takes longer to load than a change log of runs without scores
-    from kag.stats.bootstrap import Resampled
     from kag.stats.paired import Difference
+    from kag.stats.scores import Drawn
 
 HELD = 512
 """Splits of runs whose draws stay in memory."""
-
-
-class Drawn(NamedTuple):
-    """What is left of the scores of a run on a split when its examples are not needed any more."""
-
-    weights_digest: str | None
-    """None of another program."""
-    examples_digest: str
-    metrics: Mapping[str, Resampled]
 
 
 class Unpaired(NamedTuple):
@@ -41,7 +33,7 @@ class Unpaired(NamedTuple):
     reason: str
 
 
-DrawnOf = Callable[[RunRecord, Part], Drawn | Unpaired]
+DrawnOf = Callable[[RunRecord, Part], "Drawn | Unpaired"]
 """Draws of a run on a split, or why there are none."""
 
 
@@ -50,14 +42,33 @@ def not_asked(record: RunRecord, split: Part) -> Unpaired:
     return Unpaired("the scores of the runs are not at hand")
 
 
-def drawn_from(scores: ScoresOf) -> DrawnOf:
-    """Draws of the runs of a source, whose scores are read when they are asked for, those of a run once."""
+Kept = Callable[[str, Part], "Drawn | None"]
+"""Reads the draws of a run on a split; None where it kept no scores."""
+
+
+def kept_by(source: RunSource) -> Kept:
+    """Where the draws of the runs of a source are: a folder has them by themselves."""
+    return source.drawn if isinstance(source, FolderSource) else of_scores(source.scores)
+
+
+def of_scores(scores_of: ScoresOf) -> Kept:
+    """Draws by way of the scores."""
+
+    def kept(run_id: str, split: Part) -> Drawn | None:
+        scores = scores_of(run_id, split)
+        return None if scores is None else scores.drawn
+
+    return kept
+
+
+def drawn_from(kept: Kept) -> DrawnOf:
+    """Draws of the runs of a source, which are read when they are asked for, those of a run once."""
     held: OrderedDict[tuple[str, Part], Drawn | Unpaired] = OrderedDict()
 
     def drawn(record: RunRecord, split: Part) -> Drawn | Unpaired:
         key = record.id, split
         if key not in held:
-            held[key] = _read(scores, record, split)
+            held[key] = _read(kept, record, split)
         held.move_to_end(key)
         if len(held) > HELD:
             held.popitem(last=False)
@@ -97,16 +108,14 @@ def test_of(
 def _differences(before: Drawn, after: Drawn) -> Mapping[str, Difference]:
     from kag.stats.paired import paired_difference
 
-    both = [metric for metric in before.metrics if metric in after.metrics]
-    found = {metric: paired_difference(before.metrics[metric], after.metrics[metric]) for metric in both}
+    both = [metric for metric in before.draws if metric in after.draws]
+    found = {metric: paired_difference(before.draws[metric], after.draws[metric]) for metric in both}
     return {metric: one for metric, one in found.items() if not math.isnan(one.value)}
 
 
-def _read(scores_of: ScoresOf, record: RunRecord, split: Part) -> Drawn | Unpaired:
+def _read(kept: Kept, record: RunRecord, split: Part) -> Drawn | Unpaired:
     try:
-        scores = scores_of(record.id, split)
+        found = kept(record.id, split)
     except RecordError as error:
         return Unpaired(f"the scores of {record.id} on {split} cannot be read: {error}")
-    if scores is None:
-        return Unpaired(f"{record.id} kept no scores of {split}")
-    return Drawn(scores.weights_digest, scores.examples_digest, scores.draws)
+    return Unpaired(f"{record.id} kept no scores of {split}") if found is None else found

@@ -11,6 +11,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,15 @@ LARGEST_UNITS = 1000
 
 OTHER_METRICS = ("auprc", "auroc", "f1")
 """What a score and a label tell, whatever the scale of the score is."""
+
+
+class Drawn(NamedTuple):
+    """What is left of scores where their examples are not needed any more."""
+
+    weights_digest: str | None
+    """None of another program."""
+    examples_digest: str
+    draws: Mapping[str, Resampled]
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +84,11 @@ class Scores:
             return told
         right_N = (self.value_N >= self.threshold) == self.label_N
         return told | {"accuracy": mean_draws(right_N.astype(np.float64), self.unit_N)}
+
+    @property
+    def drawn(self) -> Drawn:
+        """What a paired difference takes of them."""
+        return Drawn(self.weights_digest, self.examples_digest, self.draws)
 
     @property
     def unit_N(self) -> Ints:

@@ -15,7 +15,7 @@ from kag.track.hold import as_it_stands
 from kag.track.record import RunRecord
 
 if TYPE_CHECKING:  # numpy takes longer to load than a list of runs
-    from kag.stats.scores import Scores
+    from kag.stats.scores import Drawn, Scores
 
 _Version = tuple[int, ...]
 
@@ -63,12 +63,18 @@ class FolderSource:
 
     def scores(self, run_id: str, split: Part) -> Scores | None:
         """Scores of a run; see `RunSource.scores`."""
+        from kag.track.scores_of_run import scores_in
+
+        return scores_in(self._folder(run_id).path, split)
+
+    def drawn(self, run_id: str, split: Part) -> Drawn | None:
+        """The draws of these scores alone, which takes a tenth of the time."""
         folder = self._folder(run_id)
         if not os.path.isdir(folder.scores):
             return None
-        from kag.track.scores_of_run import scores_in
+        from kag.track.scores_of_run import drawn_in
 
-        return scores_in(folder.path, split)
+        return drawn_in(folder.path, split)
 
     def _folder(self, run_id: str) -> RunFolder:
         folder = RunFolder(self.runs / run_id)

@@ -7,7 +7,7 @@ import math
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import IO
 
 import numpy as np
@@ -38,8 +38,8 @@ def packed_arrays(arrays: Mapping[str, Array]) -> bytes:
     return file.getvalue()
 
 
-def arrays_of(content: bytes, *, where: str) -> dict[str, Array]:
-    """Every array by name.
+def arrays_of(content: bytes, *, where: str, only: Collection[str] | None = None) -> dict[str, Array]:
+    """Every array by name, or those alone that are asked for.
 
     Raises:
         RecordError: no npz, damaged, larger than `UNPACKED`, or with Python objects.
@@ -49,7 +49,9 @@ def arrays_of(content: bytes, *, where: str) -> dict[str, Array]:
             members = archive.infolist()
             if len(members) > ARRAYS or sum(member.file_size for member in members) > UNPACKED:
                 raise RecordError(f"holds more than {ARRAYS} arrays, or more than {UNPACKED // 2**20} MiB", where=where)
-            return {member.filename.removesuffix(".npy"): _array(archive, member, where) for member in members}
+            named = {member.filename.removesuffix(".npy"): member for member in members}
+            chosen = {name: member for name, member in named.items() if only is None or name in only}
+            return {name: _array(archive, member, where) for name, member in chosen.items()}
     except _BROKEN as error:
         raise RecordError(f"is no npz file that can be read: {_said(error)}", where=where) from None
 

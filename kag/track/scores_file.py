@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Literal
 
 import numpy as np
@@ -12,7 +14,7 @@ from kag.errors import RecordError
 from kag.names import Part
 from kag.stats.bootstrap import Resampled
 from kag.stats.metrics import Array, Floats
-from kag.stats.scores import Scores, run_lengths
+from kag.stats.scores import Drawn, Scores, run_lengths
 from kag.track.npz import packed_arrays
 from kag.track.reading import faults_of
 from kag.track.value import Value
@@ -22,6 +24,9 @@ VERSION = 1
 
 ABOUT = "kag_scores"
 """Array that says what the others are, JSON as bytes; a file without it is another program's."""
+
+DRAWN = (ABOUT, "draws", "left_out")
+"""Arrays without which there are no draws: a small part of a file."""
 
 LONGEST = 2**24
 """Bytes of that array."""
@@ -80,8 +85,36 @@ def unpacked(arrays: dict[str, Array], *, where: str) -> Scores:
         RecordError: of another version, or damaged.
     """
     about = _about(arrays[ABOUT], where)
-    try:
+    with _damage(where):
         return _scores(about, arrays)
+
+
+def drawn(arrays: dict[str, Array], split: Part, *, where: str) -> Drawn:
+    """The draws alone, of a file that kag wrote for this split.
+
+    Raises:
+        RecordError: of another version or split, or damaged.
+    """
+    about = _about(arrays[ABOUT], where)
+    require_split(about.split, split, where=where)
+    with _damage(where):
+        return Drawn(about.weights_digest, about.examples_digest, _draws(about, arrays))
+
+
+def require_split(found: Part, split: Part, *, where: str) -> None:
+    """Refuse a file under the name of another split.
+
+    Raises:
+        RecordError: it is.
+    """
+    if found != split:
+        raise RecordError(f"holds the scores of {found}, not of {split}", where=where)
+
+
+@contextmanager
+def _damage(where: str) -> Iterator[None]:
+    try:
+        yield
     except (KeyError, ValueError, IndexError, TypeError, OverflowError) as error:
         raise RecordError(f"is damaged: {error}", where=where, remedy=_REMEDY) from None
 
@@ -108,7 +141,7 @@ def _about(text_B: Array, where: str) -> About:
 
 
 def _scores(about: About, arrays: dict[str, Array]) -> Scores:
-    examples, groups, metrics = about.examples, len(about.groups), len(about.metrics)
+    examples, groups = about.examples, len(about.groups)
     logit_N = _shaped(arrays["logit"], np.float32, (examples,))
     bit_B = _shaped(arrays["label"], np.uint8, (-(-examples // 8),))
     length_R = _shaped(arrays["length"], np.int32, (arrays["length"].size,))
@@ -119,8 +152,6 @@ def _scores(about: About, arrays: dict[str, Array]) -> Scores:
         raise ValueError("its groups are not those that it names")
     if not np.isfinite(logit_N).all():
         raise ValueError("it holds logits that are not finite")
-    draw_MS = _shaped(arrays["draws"], np.float32, (metrics, arrays["draws"].size // max(metrics, 1)))
-    left_out_MU = _shaped(arrays["left_out"], np.float32, (metrics, groups if metrics else 0))
     found = Scores(
         split=about.split,
         value_N=logit_N,
@@ -130,14 +161,21 @@ def _scores(about: About, arrays: dict[str, Array]) -> Scores:
         threshold=about.threshold,
         weights_digest=about.weights_digest,
         data_digest=about.data_digest,
-        kept={
-            name: Resampled(value, draw_S.astype(np.float64), left_out_U.astype(np.float64))
-            for (name, value), draw_S, left_out_U in zip(about.metrics.items(), draw_MS, left_out_MU, strict=True)
-        },
+        kept=_draws(about, arrays),
     )
     if found.examples_digest != about.examples_digest:
         raise ValueError("its groups and labels are not those of its digest")
     return found
+
+
+def _draws(about: About, arrays: dict[str, Array]) -> dict[str, Resampled]:
+    metrics = len(about.metrics)
+    draw_MS = _shaped(arrays["draws"], np.float32, (metrics, arrays["draws"].size // max(metrics, 1)))
+    left_out_MU = _shaped(arrays["left_out"], np.float32, (metrics, len(about.groups) if metrics else 0))
+    return {
+        name: Resampled(value, draw_S.astype(np.float64), left_out_U.astype(np.float64))
+        for (name, value), draw_S, left_out_U in zip(about.metrics.items(), draw_MS, left_out_MU, strict=True)
+    }
 
 
 def _shaped(array: Array, dtype: type[np.generic], shape: tuple[int, ...]) -> Array:

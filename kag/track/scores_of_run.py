@@ -7,15 +7,16 @@ from pathlib import Path
 
 from kag.errors import RecordError
 from kag.names import ALL, SPLITS, Part
-from kag.stats.scores import Scores
+from kag.stats.scores import Drawn, Scores
 from kag.text import digest
 from kag.track.atomic import storing, write_atomically
 from kag.track.folder import RunFolder
 from kag.track.hold import locked, may_be_trained
+from kag.track.npz import arrays_of
 from kag.track.reading import read_bytes
 from kag.track.record import RunRecord
 from kag.track.scores_columns import scores_from
-from kag.track.scores_file import ABOUT, packed, unpacked
+from kag.track.scores_file import ABOUT, DRAWN, drawn, packed, require_split, unpacked
 from kag.track.scores_table import READERS
 
 FOLDER = "scores"
@@ -51,9 +52,18 @@ def read_scores(content: bytes, name: str, split: Part, *, where: str) -> Scores
     if ABOUT not in columns:
         return scores_from(columns, split, where=where)
     found = unpacked(columns, where=where)
-    if found.split != split:
-        raise RecordError(f"holds the scores of {found.split}, not of {split}", where=where)
+    require_split(found.split, split, where=where)
     return found
+
+
+def read_drawn(content: bytes, name: str, split: Part, *, where: str) -> Drawn:
+    """The draws of a file; where kag wrote it, they are read alone. See `read_scores`."""
+    require_size(len(content), where=where)
+    if name.endswith(".npz"):
+        arrays = arrays_of(content, where=where, only=DRAWN)
+        if ABOUT in arrays:
+            return drawn(arrays, split, where=where)
+    return read_scores(content, name, split, where=where).drawn
 
 
 def require_size(size: int, *, where: str) -> None:
@@ -83,18 +93,30 @@ def scores_in(folder: Path, split: Part) -> Scores | None:
     Raises:
         RecordError: they cannot be read, or there are several files of them.
     """
-    there = [name for name in names_of(split) if (folder / name).exists()]
-    name = only_one(there, where=str(folder))
-    if name is None:
-        return None
-    return scores_in_file(folder / name, split, where=str(folder / name))
+    file = _file_in(folder, split)
+    return None if file is None else scores_in_file(file, split, where=str(file))
+
+
+def drawn_in(folder: Path, split: Part) -> Drawn | None:
+    """The draws of a split among the files of a run in a folder; see `scores_in`."""
+    file = _file_in(folder, split)
+    return None if file is None else read_drawn(_content(file, str(file)), file.name, split, where=str(file))
 
 
 def scores_in_file(file: Path, split: Part, *, where: str) -> Scores:
     """The scores of a split in a file of its own; see `read_scores`."""
+    return read_scores(_content(file, where), file.name, split, where=where)
+
+
+def _file_in(folder: Path, split: Part) -> Path | None:
+    name = only_one([name for name in names_of(split) if (folder / name).exists()], where=str(folder))
+    return None if name is None else folder / name
+
+
+def _content(file: Path, where: str) -> bytes:
     if file.is_file():
         require_size(file.stat().st_size, where=where)
-    return read_scores(read_bytes(file), file.name, split, where=where)
+    return read_bytes(file)
 
 
 def write_scores(folder: RunFolder, scores: Iterable[Scores]) -> None:

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from kag.compare.paired import Drawn, DrawnOf, Unpaired
+from kag.compare.paired import DrawnOf, Unpaired
 from kag.names import Part
 from kag.stats.bootstrap import Resampled
+from kag.stats.scores import Drawn
 from kag.track.record import RunRecord
 
 UNITS = 36

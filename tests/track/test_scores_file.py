@@ -17,13 +17,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kag.errors import RecordError
+from kag.names import Part
 from kag.stats.bootstrap import Resampled, metric_draws
 from kag.stats.metrics import Array
 from kag.stats.scores import Scores, grouped
 from kag.track.folder import RunFolder
 from kag.track.npz import UNPACKED, arrays_of, packed_arrays
 from kag.track.scores_file import ABOUT, packed
-from kag.track.scores_of_run import LARGEST, read_scores, scores_in, write_scores
+from kag.track.scores_of_run import LARGEST, read_drawn, read_scores, scores_in, write_scores
 from tests.track.made_scores import made_scores, same_scores
 
 FLOATS = st.floats(width=32, allow_nan=False, allow_infinity=False)
@@ -227,3 +228,36 @@ def test_nothing_is_left_beside_the_file(tmp_path: Path) -> None:
         assert same_scores(scores_in(folder.path, "test"), made_scores("test", seed=seed))
     assert sorted(path.name for path in folder.scores.iterdir()) == ["test.npz", "val.npz"]
     assert scores_in(folder.path, "train") is None
+
+
+@pytest.mark.parametrize("split", ["val", "test"])
+def test_draws_are_read_without_the_examples(split: Part, monkeypatch: pytest.MonkeyPatch) -> None:
+    content = packed(made_scores(split))
+    whole = read_scores(content, f"scores/{split}.npz", split, where="run a").drawn
+    monkeypatch.setattr("kag.track.scores_of_run.read_scores", None)
+    found = read_drawn(content, f"scores/{split}.npz", split, where="run a")
+    assert (found.weights_digest, found.examples_digest) == (whole.weights_digest, whole.examples_digest)
+    for name, one in whole.draws.items():
+        other = found.draws[name]
+        assert (other.value, other.draw_S.tolist()) == (one.value, one.draw_S.tolist())
+        assert other.left_out_U.tolist() == one.left_out_U.tolist()
+
+
+def test_draws_of_another_split_or_of_no_draws_are_refused() -> None:
+    content = packed(made_scores("val"))
+    with pytest.raises(RecordError, match="holds the scores of val, not of test"):
+        read_drawn(content, "scores/test.npz", "test", where="run a")
+    with pytest.raises(RecordError, match="no npz file"):
+        read_drawn(content[:100], "scores/val.npz", "val", where="run a")
+    less = {name: array for name, array in arrays_of(content, where="run a").items() if name != "left_out"}
+    with pytest.raises(RecordError, match="is damaged"):
+        read_drawn(packed_arrays(less), "scores/val.npz", "val", where="run a")
+
+
+def test_draws_of_another_program_come_by_way_of_its_scores() -> None:
+    made = made_scores("val")
+    assert made.label_N is not None
+    content = packed_arrays({"label": made.label_N.astype(np.int64), "score": made.value_N, "group": made.group_N})
+    found = read_drawn(content, "scores/val.npz", "val", where="run a")
+    assert set(found.draws) == {"auprc", "auroc", "accuracy", "f1"}
+    assert found.weights_digest is None

@@ -10,17 +10,17 @@ from threading import Lock
 
 from sqlalchemy import Connection, RowMapping, select
 
-from kag.compare.paired import Drawn, DrawnOf, Unpaired, drawn_from
+from kag.compare.paired import DrawnOf, Unpaired, drawn_from
 from kag.errors import RecordError
 from kag.names import Part
 from kag.server.files import blob_path
 from kag.server.page.held import Held
 from kag.server.store import all_rows
 from kag.server.tables import blobs, files, runs
-from kag.stats.scores import Scores
+from kag.stats.scores import Drawn
 from kag.track.reading import read_bytes
 from kag.track.record import RunRecord
-from kag.track.scores_of_run import names_of, only_one, read_scores, require_size
+from kag.track.scores_of_run import names_of, only_one, read_drawn, require_size
 
 SPLITS: tuple[Part, ...] = ("val", "test")
 
@@ -46,12 +46,12 @@ class KeptDraws:
         """
         saved = _saved(connection, project)
 
-        def scores(run_id: str, split: Part) -> Scores | None:
+        def kept(run_id: str, split: Part) -> Drawn | None:
             found = saved.get(known[run_id].number, {})
             name = only_one([name for name in names_of(split) if name in found], where=run_id)
             return _read(folder, found[name], split) if name else None
 
-        fresh = drawn_from(scores)
+        fresh = drawn_from(kept)
 
         def drawn(record: RunRecord, split: Part) -> Drawn | Unpaired:
             found = saved.get(known[record.id].number, {})
@@ -85,8 +85,8 @@ def _saved(connection: Connection, project: int) -> Mapping[int, Mapping[str, Ro
     return found
 
 
-def _read(folder: Path, row: RowMapping, split: Part) -> Scores:
-    """The scores in a file.
+def _read(folder: Path, row: RowMapping, split: Part) -> Drawn:
+    """The draws of the scores in a file.
 
     Raises:
         RecordError: it cannot be read, or a newer upload has taken its place by now.
@@ -95,4 +95,4 @@ def _read(folder: Path, row: RowMapping, split: Part) -> Scores:
     path = blob_path(folder, row["path"])
     if not path.is_file():
         raise RecordError("is not there any more", where=row["name"])
-    return read_scores(read_bytes(path), row["name"], split, where=row["name"])
+    return read_drawn(read_bytes(path), row["name"], split, where=row["name"])
