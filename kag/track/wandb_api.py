@@ -8,12 +8,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kag.errors import RecordError
-from kag.names import Part
+from kag.names import ALL, SPLITS, Part
 from kag.track.mirror import known_runs
 from kag.track.mirrored import CLIENT_KEY, Mirrored, is_by_kag, where_of
 from kag.track.record import Declared, Status
@@ -83,9 +83,13 @@ class ProjectSource(WholeSource):
             with self._reporting():
                 return list(answers[wandb_id].scan_history(use_cache=False))
 
+        @cache
+        def files(wandb_id: str) -> dict[str, Any]:
+            return _files(answers[wandb_id])
+
         def scored(wandb_id: str, split: Part) -> Scores | None:
             with self._reporting():
-                return _scores(answers[wandb_id], split)
+                return _scores(files(wandb_id), split, where_of(wandb_id))
 
         readers = [partial(_mirrored, one, others.get(one.id, Beside()), sweeps) for one in answers.values()]
         return known_runs(readers, logged, scored)
@@ -127,12 +131,20 @@ def _mirrored(answer: Any, others: Beside, sweeps: Mapping[str, Declared]) -> Mi
     )
 
 
-def _scores(answer: Any, split: Part) -> Scores | None:
-    """The scores among the files of a run. A server may answer with a file of no size where there is none."""
+def _files(answer: Any) -> dict[str, Any]:
+    """The files of scores of a run, by one question for all splits. A server may answer with a file of no size where
+    there is none.
+    """
+    from kag.track.scores_of_run import names_of
+
+    names = [name for split in (*SPLITS, ALL) for name in names_of(split)]
+    return {file.name: file for file in answer.files(names=names) if file.size}
+
+
+def _scores(files: Mapping[str, Any], split: Part, where: str) -> Scores | None:
     from kag.track.scores_of_run import names_of, only_one, require_size, scores_in_file
 
-    where = where_of(answer.id)
-    there = {file.name: file for file in answer.files(names=list(names_of(split))) if file.size}
+    there = {name: files[name] for name in names_of(split) if name in files}
     name = only_one(list(there), where=where)
     if name is None:
         return None

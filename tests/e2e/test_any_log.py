@@ -139,8 +139,8 @@ def test_the_log_of_each_program_row_by_row_wherever_it_is_read(
     for name, runs in five_runs.items():
         with runs.reading(monkeypatch) as sources:
             api, offline = (collect(sources[kind]) for kind in ("api", "offline"))
-        assert log_of(api) == LOGS[name], name
-        assert log_of(offline) == LOGS[name], name
-        numbers = [[metric.name for metric in api.metrics], *map(told, table(api))]
-        assert numbers[1:] == list(map(told, table(offline))), name
+            assert log_of(api) == LOGS[name], name
+            assert log_of(offline) == LOGS[name], name
+            numbers = [[metric.name for metric in api.metrics], *map(told, table(api))]
+            assert numbers[1:] == list(map(told, table(offline))), name
         assert shown_on_page(runs) == numbers, name

@@ -19,13 +19,13 @@ NEVER = {"evaluate.test": "never"}
 def scored(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The splits that were scored at the end of a run, in order."""
     found: list[str] = []
-    evaluate = bench.evaluate
+    batches = bench.evaluation_batches
 
-    def noting(network: Any, sites: Any, tables: Any, split: Any, **options: Any) -> Any:
+    def noting(sites: Any, split: Any) -> Any:
         found.append(split)
-        return evaluate(network, sites, tables, split, **options)
+        return batches(sites, split)
 
-    monkeypatch.setattr(bench, "evaluate", noting)
+    monkeypatch.setattr(bench, "evaluation_batches", noting)
     return found
 
 
