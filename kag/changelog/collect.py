@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from kag.changelog.cache import Item, keep_items, read_items, version_of
 from kag.changelog.diagnose import entry_of
 from kag.changelog.entry import Entry
-from kag.changelog.histories import entries_of, items_of, made_with, sharing_of
+from kag.changelog.histories import entries_of, items_of, made_with, make_ready_for, sharing_of
 from kag.changelog.logged import Logged
 from kag.changelog.repository import Between, NotKnown, Repository
 from kag.changelog.rules.ending import broken_file
@@ -39,6 +40,8 @@ def collect(source: RunSource, repository: Repository | None = None, asked: Sequ
     """
     if isinstance(source, PartedSource):
         entries, broken, metrics, kept = _in_parts(source, asked)
+    elif isinstance(source, FolderSource):
+        entries, broken, metrics, kept = _from_folders(source, asked)
     else:
         entries, broken, metrics, kept = _one_by_one(source, asked)
     found = [entry.record for entry in entries]
@@ -67,11 +70,18 @@ def _in_parts(source: PartedSource, asked: Sequence[str]) -> _Read:
         return _read(found.broken, entries_of(runs, metrics, mapped), metrics, of_scores(found.scores))
 
 
+def _from_folders(source: FolderSource, asked: Sequence[str]) -> _Read:
+    before = read_items(source.runs)
+    if source.runs.is_dir():
+        make_ready_for(len(os.listdir(source.runs)) - len(before))
+    records, broken = source.readable()
+    metrics = chosen(records, asked)
+    return _read(broken, _of_folders(source, records, metrics, before), metrics, kept_by(source))
+
+
 def _one_by_one(source: RunSource, asked: Sequence[str]) -> _Read:
     records, broken = source.readable()
     metrics = chosen(records, asked)
-    if isinstance(source, FolderSource):
-        return _read(broken, _of_folders(source, records, metrics), metrics, kept_by(source))
     return _read(broken, _entries(source, records, metrics), metrics, kept_by(source))
 
 
@@ -97,11 +107,10 @@ def _entries(
 
 
 def _of_folders(
-    source: FolderSource, records: Sequence[RunRecord], metrics: Sequence[Metric]
+    source: FolderSource, records: Sequence[RunRecord], metrics: Sequence[Metric], before: Mapping[str, Item]
 ) -> Iterator[Entry | RecordError]:
     folders = {record.id: RunFolder(source.runs / record.id) for record in records}
     versions = {run: version_of(folder.record_file, folder.history_file) for run, folder in folders.items()}
-    before = read_items(source.runs)
     known = {
         one.id: before[one.id]
         for one in records

@@ -17,7 +17,7 @@ from kag.changelog.logged import Logged
 from kag.errors import RecordError
 from kag.track.folder import RunFolder
 from kag.track.hold import as_it_stands
-from kag.track.processes import Mapped, sharing
+from kag.track.processes import Mapped, make_ready, processes_of, sharing
 from kag.track.record import RunRecord
 from kag.track.source import Known, PartedSource
 from kag.view.metrics import Metric
@@ -25,10 +25,18 @@ from kag.view.metrics import Metric
 FEWEST_RUNS = 250
 """Unread run folders that are worth a process."""
 
+_NEEDS = (__name__,)
+
+
+def make_ready_for(runs: int) -> None:
+    """Have processes load what they need, where so many unread run folders will be worth some."""
+    if processes_of(runs // FEWEST_RUNS) > 1:
+        make_ready(_NEEDS)
+
 
 def items_of(folders: Sequence[tuple[RunFolder, Version]], metrics: Sequence[Metric]) -> Iterator[Item | RecordError]:
     """Read records and histories of run folders and ask the rules."""
-    with sharing(len(folders) // FEWEST_RUNS, [__name__]) as mapped:
+    with sharing(len(folders) // FEWEST_RUNS, _NEEDS) as mapped:
         yield from mapped(partial(_item, metrics), folders)
 
 

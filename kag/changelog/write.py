@@ -18,6 +18,7 @@ from kag.changelog.version import Options, Version, next_version
 from kag.errors import RecordError, StorageError, UserError
 from kag.text import joined
 from kag.track.atomic import atomic_path, keep_rights, storing
+from kag.track.collector import resting
 from kag.track.folder import RunFolder
 from kag.track.folders import FolderSource
 from kag.track.output import require_writable, write_output
@@ -27,6 +28,7 @@ from kag.track.source import RunSource
 _REMEDY = "change the metrics in the marker of the table, or give others by --metric"
 
 
+@resting()
 def update(source: RunSource, file: Path, options: Options, *, dry: bool = False) -> Version:
     """Bring a document up to date with the runs of a source.
 

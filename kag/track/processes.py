@@ -5,13 +5,14 @@ They are copies of one that has loaded what the work needs, and nothing else of 
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from multiprocessing import get_context
+from multiprocessing import forkserver, get_context
 from typing import Protocol, TypeVar
 
 from kag.errors import KagError
@@ -35,6 +36,17 @@ class Mapped(Protocol):
     def __call__(self, function: Callable[[Given], Made], items: Sequence[Given], /) -> Iterator[Made]: ...
 
 
+def processes_of(worth: int) -> int:
+    """How many processes do work that is worth so many."""
+    return min(worth, MOST, len(os.sched_getaffinity(0)))
+
+
+def make_ready(needs: Sequence[str]) -> None:
+    """Have the process of which copies are made load what they need, while this one does something else."""
+    forkserver.set_forkserver_preload([*needs])
+    forkserver.ensure_running()
+
+
 @contextmanager
 def sharing(worth: int, needs: Sequence[str]) -> Iterator[Mapped]:
     """`map` by several processes, which end with the block: at its end, at an error and at Ctrl-C alike.
@@ -49,13 +61,12 @@ def sharing(worth: int, needs: Sequence[str]) -> Iterator[Mapped]:
     Raises:
         KagError: a process was killed.
     """
-    processes = min(worth, MOST, len(os.sched_getaffinity(0)))
+    processes = processes_of(worth)
     if processes < 2:
         yield map
         return
-    context = get_context("forkserver")
-    context.set_forkserver_preload([*needs])
-    pool = ProcessPoolExecutor(processes, mp_context=context)
+    make_ready(needs)
+    pool = ProcessPoolExecutor(processes, mp_context=get_context("forkserver"), initializer=gc.disable)
 
     def mapped(function: Callable[[Given], Made], items: Sequence[Given], /) -> Iterator[Made]:
         chunk = max(1, min(CHUNK, len(items) // (processes * CHUNKS)))
