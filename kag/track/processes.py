@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from multiprocessing import forkserver, get_context
+from multiprocessing import forkserver, get_context, resource_tracker
 from typing import Protocol, TypeVar
 
 from kag.errors import KagError
@@ -44,7 +44,9 @@ def processes_of(worth: int) -> int:
 def make_ready(needs: Sequence[str]) -> None:
     """Have the process of which copies are made load what they need, while this one does something else."""
     forkserver.set_forkserver_preload([*needs])
-    forkserver.ensure_running()
+    resource_tracker.ensure_running()  # as it starts it lets SIGINT through again, whatever was blocked
+    with _uninterrupted():
+        forkserver.ensure_running()
 
 
 @contextmanager
