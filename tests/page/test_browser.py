@@ -273,8 +273,8 @@ def test_pages_follow_a_run_that_logs(site: Any, browser: Browser, tmp_path: Pat
 
 def test_a_sweep_has_pictures_trials_and_buttons(site: Any, browser: Browser) -> None:
     open_page(browser, f"{site.url}/kag/searched/sweeps/{site.sweep}")
-    wait_for(browser, "document.getElementById('figures').dataset.drawn === '4'")
-    assert browser.execute_script("return document.querySelectorAll('#figures figure:has(canvas)').length") == 4
+    wait_for(browser, "document.getElementById('figures').dataset.drawn === '5'")
+    assert browser.execute_script("return document.querySelectorAll('#figures figure:has(canvas)').length") == 5
     results = [one.text for one in browser.find_elements(By.CSS_SELECTOR, "#trials tbody td:nth-child(3)")]
     assert results == [*sorted(results[:-1], reverse=True), "-"]
     browser.find_element(By.XPATH, "//button[text()='Pause']").click()
