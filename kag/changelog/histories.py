@@ -5,21 +5,23 @@ These processes import this module, so it imports nothing that only the document
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import replace
 from functools import partial
+from typing import NamedTuple
 
 from kag.changelog.cache import Item, Version
 from kag.changelog.diagnose import entry_of
 from kag.changelog.entry import Entry
 from kag.changelog.logged import Logged
 from kag.errors import RecordError
+from kag.finding import Finding
 from kag.track.folder import RunFolder
 from kag.track.hold import as_it_stands
 from kag.track.processes import Mapped, make_ready, processes_of, sharing
 from kag.track.record import RunRecord
 from kag.track.source import Known, PartedSource
+from kag.track.stated import Course
 from kag.view.metrics import Metric
 
 FEWEST_RUNS = 250
@@ -47,9 +49,8 @@ def sharing_of(source: PartedSource) -> AbstractContextManager[Mapped]:
 
 def entries_of(runs: Sequence[Known], metrics: Sequence[Metric], mapped: Mapped) -> Iterator[Entry | RecordError]:
     """Read histories and ask the rules."""
-    for run, found in zip(runs, mapped(partial(_entry, metrics), runs), strict=True):
-        # From another process comes a second copy of the record.
-        yield replace(found, record=run.record) if isinstance(found, Entry) else found
+    for run, told in zip(runs, mapped(partial(_told, metrics), runs), strict=True):
+        yield told if isinstance(told, RecordError) else Entry(run.record, notes=run.notes, **told._asdict())
 
 
 def made_with(record: RunRecord, metrics: Sequence[Metric]) -> str:
@@ -75,8 +76,18 @@ def _item(metrics: Sequence[Metric], run: tuple[RunFolder, Version]) -> Item | R
     )
 
 
-def _entry(metrics: Sequence[Metric], run: Known) -> Entry | RecordError:
+class _Told(NamedTuple):
+    """What a history comes to: an entry without what was known before, which need not come back from a process."""
+
+    course: Course
+    findings: tuple[Finding, ...]
+    former: tuple[Course, ...]
+    courses: Mapping[str, Course]
+
+
+def _told(metrics: Sequence[Metric], run: Known) -> _Told | RecordError:
     try:
-        return entry_of(Logged(run.record, run.history(), metrics), run.notes)
+        entry = entry_of(Logged(run.record, run.history(), metrics))
     except RecordError as error:
         return error
+    return _Told(entry.course, entry.findings, entry.former, entry.courses)
