@@ -1,4 +1,4 @@
-"""Runs that differ in nothing but the seed: their spread, and the difference of two such groups on the same units.
+"""The difference of two groups of runs on the same units; those of a group differ in nothing but the seed.
 
 What a difference would be with other seeds and on other units has two sources of spread, and both count (Bouthillier et
 al. 2021, arXiv 2103.03098; Agarwal et al. 2021, arXiv 2108.13264). The spread of seeds that is measured contains what
@@ -13,42 +13,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from kag.errors import DataError
 from kag.stats.bootstrap import Resampled
-from kag.stats.paired import Difference, check_paired, difference, jackknife_error, lead, quantile
-
-
-@dataclass(frozen=True)
-class Replicates:
-    """One metric of runs that differ in the seed alone, on the same data."""
-
-    n: int
-    mean: float
-    sd: float | None
-    """Over seeds; None of fewer than two."""
-    low: float | None
-    """95 % interval of the mean over all seeds, on the same units; None of fewer than two."""
-    high: float | None
-
-    @classmethod
-    def of(cls, values: Sequence[float]) -> Replicates:
-        """From the values of the runs.
-
-        Raises:
-            DataError: there is none.
-        """
-        if not values:
-            raise DataError("there is no replicate")
-        n, mean = len(values), float(np.mean(values))
-        if n < 2:
-            return cls(n, mean, None, None, None)
-        sd = float(np.std(values, ddof=1))
-        reach = quantile(n - 1) * sd / math.sqrt(n)
-        return cls(n, mean, sd, mean - reach, mean + reach)
+from kag.stats.paired import Difference, check_paired, difference, jackknife_error, lead
 
 
 def replicate_difference(a: Sequence[Resampled], b: Sequence[Resampled]) -> Difference:

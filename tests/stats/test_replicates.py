@@ -14,7 +14,7 @@ from kag.stats.bootstrap import Resampled, mean_draws
 from kag.stats.interval import Interval
 from kag.stats.metrics import Floats
 from kag.stats.paired import paired_difference
-from kag.stats.replicates import Replicates, replicate_difference
+from kag.stats.replicates import replicate_difference
 
 UNITS = 12
 
@@ -109,16 +109,7 @@ def test_better_is_the_share_of_pairs() -> None:
     assert found.better == pytest.approx(0.5)
 
 
-def test_a_spread_of_values() -> None:
-    found = Replicates.of([1.0, 2.0, 3.0])
-    assert (found.n, found.mean, found.sd) == (3, 2.0, 1.0)
-    assert (found.low, found.high) == pytest.approx(stats.t.interval(0.95, 2, 2.0, 1 / math.sqrt(3)))
-    assert Replicates.of([4.0]) == Replicates(1, 4.0, None, None, None)
-
-
 def test_nothing_to_compare_is_refused() -> None:
-    with pytest.raises(DataError, match="no replicate"):
-        Replicates.of([])
     with pytest.raises(DataError, match="no replicate on one side"):
         replicate_difference([], group(1, 2))
     with pytest.raises(DataError, match="are not pairs"):
