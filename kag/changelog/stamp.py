@@ -24,6 +24,8 @@ KEPT = 8
 """Documents that are remembered."""
 
 _FILES = ("record.json", "looks.jsonl", "history.jsonl", "notes.md")
+_SCORES = "scores"
+"""Folder whose files a tested difference rests on; they may come later than all else."""
 _OPEN = (Status.RUNNING, Status.KILLED)
 
 
@@ -97,6 +99,14 @@ def _run_files(runs: Path) -> Iterator[str]:
         names = sorted(entry.name for entry in entries if entry.is_dir() and entry.name != FOLDER)
     for name in names:
         yield from (os.path.join(runs, name, file) for file in _FILES)
+        yield from _entries_of(os.path.join(runs, name, _SCORES))
+
+
+def _entries_of(folder: str) -> list[str]:
+    try:
+        return sorted(os.path.join(folder, name) for name in os.listdir(folder))
+    except OSError:
+        return []
 
 
 def _read(runs: Path) -> dict[str, _Written]:

@@ -53,17 +53,17 @@ class Families:
         self._children = {child.run: child for child in children}
         self._known: dict[tuple[str, Part], Mapping[str, AgainstParent]] = {}
 
-    def test(self, run: str, split: Part, metric: str = "auprc") -> AgainstParent | Unpaired | None:
-        """The tested difference of a run from its parent; None for a run without one."""
+    def test(self, run: str, split: Part) -> AgainstParent | Unpaired | None:
+        """The tested difference of the AUPRC of a run from its parent's; None for a run without one."""
         child = self._children.get(run)
         if child is None:
             return None
-        alone = child.compared.test(split, metric)
+        alone = child.compared.test(split)
         if isinstance(alone, Unpaired):
             return alone
         key = child.parent, split
         if key not in self._known:
-            self._known[key] = dict(self._family(child.parent, split, metric))
+            self._known[key] = dict(self._family(child.parent, split))
         return self._known[key][run]
 
     @cached_property
@@ -73,10 +73,10 @@ class Families:
             found[child.parent].append(child)
         return found
 
-    def _family(self, parent: str, split: Part, metric: str) -> Iterator[tuple[str, AgainstParent]]:
+    def _family(self, parent: str, split: Part) -> Iterator[tuple[str, AgainstParent]]:
         from kag.stats.paired import ALPHA, holm
 
-        tests = {child.run: child.compared.test(split, metric) for child in self._by_parent[parent]}
+        tests = {child.run: child.compared.test(split) for child in self._by_parent[parent]}
         tested = {run: one for run, one in tests.items() if not isinstance(one, Unpaired)}
         p_values = holm([one.p_value for one in tested.values()])
         for (run, one), p in zip(tested.items(), p_values, strict=True):

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
-from kag.compare.paired import DrawnOf, Unpaired, not_asked, test_of
+from kag.compare.paired import DrawnOf, Unpaired, differences, not_asked
 from kag.names import METRICS, Part, evaluation
 from kag.stats.interval import Interval
 from kag.text import digest
@@ -140,7 +140,7 @@ class Comparison:
         for record, number in ((self.before, before), (self.after, after)):
             if number is None and not record.is_foreign:
                 return Unpaired(f"{record.id} has no number on {split}")
-        return test_of((self.before, before), (self.after, after), split, self.drawn)
+        return differences((self.before, before), (self.after, after), split, self.drawn)
 
     @staticmethod
     def _number_on(split: Part, delivered: Mapping[str, Result]) -> Result | None:

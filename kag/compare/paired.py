@@ -77,7 +77,7 @@ def drawn_from(kept: Kept) -> DrawnOf:
     return drawn
 
 
-def test_of(
+def differences(
     before: tuple[RunRecord, Result | None],
     after: tuple[RunRecord, Result | None],
     split: Part,

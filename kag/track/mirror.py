@@ -55,14 +55,10 @@ Logs = Callable[[str], Iterable[Mapping[str, Any]]]
 """Reads the rows of a W&B id."""
 
 
-def no_scores(wandb_id: str, split: Part) -> None:
-    """Of a source that has kept none."""
-
-
 def known_runs(
     readers: Sequence[Reader],
     logged: Logs,
-    scored: Callable[[str, Part], Scores | None] = no_scores,
+    scored: Callable[[str, Part], Scores | None],
     mapped: Mapped = map,
 ) -> Found:
     """The runs of a source: each is read by a function of its own, so that one that is broken leaves the others.

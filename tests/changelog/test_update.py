@@ -22,12 +22,15 @@ from kag.changelog.marker import TABLE, marker
 from kag.changelog.table import Choice
 from kag.changelog.write import add_note, update
 from kag.errors import RecordError
+from kag.track.folder import RunFolder
 from kag.track.folders import FolderSource
 from kag.track.heartbeat import beating
 from kag.track.hold import locked
 from kag.track.record import Status
+from kag.track.scores_of_run import write_scores
 from tests.changelog.log_writers import two_choices
-from tests.changelog.run_logs import epochs, make_folder, options, run_record
+from tests.changelog.run_logs import epochs, make_folder, options, run_record, run_result
+from tests.track.made_scores import made_scores
 
 
 @pytest.fixture
@@ -121,6 +124,30 @@ def test_every_change_is_seen(what: str, runs: Path, tmp_path: Path) -> None:
     assert update(FolderSource(runs), file, chosen).stale
     assert file.read_text(encoding="utf-8") != before
     assert not update(FolderSource(runs), file, chosen).stale
+
+
+@pytest.mark.usefixtures("settled")
+def test_scores_that_come_later_are_seen(tmp_path: Path) -> None:
+    """`kag eval RUN --store` changes nothing else of a run; nor does who lays another file in their place."""
+    scores = [made_scores("val", weights_digest=str(number) * 64, data_digest="d" * 64) for number in (0, 1)]
+    folders: list[RunFolder] = []
+    for number, one in enumerate(scores):
+        result = run_result("val", one.draws["auprc"].value, weights_digest=one.weights_digest)
+        parent = folders[0].id if folders else None
+        record = run_record(number, f"r{number}", results=(result,), data_digest="d" * 64, parent=parent)
+        folders.append(make_folder(tmp_path / "runs", record))
+    file, source = tmp_path / "LOG.md", FolderSource(tmp_path / "runs")
+    update(source, file, options(tmp_path))
+    before = file.read_text(encoding="utf-8")
+    for folder, one in zip(folders, scores, strict=True):
+        write_scores(folder, [one])
+    assert update(source, file, options(tmp_path)).stale
+    tested = file.read_text(encoding="utf-8")
+    assert ("not distinguishable" in before, "not distinguishable" in tested) == (False, True)
+    assert not update(source, file, options(tmp_path)).stale
+    (folders[1].scores / "val.npz").write_bytes(b"damaged")
+    assert update(source, file, options(tmp_path)).stale
+    assert file.read_text(encoding="utf-8") == before, "what cannot be read makes no pair"
 
 
 @pytest.mark.usefixtures("settled")

@@ -53,7 +53,7 @@ def test_a_run_named_like_a_run_keeps_its_id() -> None:
 @pytest.mark.parametrize("start", [datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC)])
 def test_a_foreign_run_that_makes_no_record_is_named_and_leaves_the_others(start: datetime) -> None:
     odd = replace(RUN, wandb_id="w2", start=start)
-    found = known_runs([lambda: odd, lambda: RUN], lambda _: [])
+    found = known_runs([lambda: odd, lambda: RUN], lambda _: [], lambda *_: None)
     assert [known.record.wandb_id for known in found.runs.values()] == ["w1"]
     (broken,) = found.broken
     assert str(broken).startswith("W&B run w2: what W&B knows of it makes no record: start: ")

@@ -36,7 +36,7 @@ def test_a_run_whose_start_is_no_time_is_named_and_the_others_are_there(start: s
         ),
         SimpleNamespace(**{**ANSWER, "id": "w2", "created_at": start}),
     ]
-    found = known_runs([partial(_mirrored, answer, Beside(), {}) for answer in answers], lambda _: [])
+    found = known_runs([partial(_mirrored, answer, Beside(), {}) for answer in answers], lambda _: [], lambda *_: None)
     assert list(found.runs) == ["2025-10-20_17-19-10_fox"]
     (broken,) = found.broken
     assert str(broken).startswith("W&B run w2: ")

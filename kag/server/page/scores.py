@@ -10,6 +10,7 @@ from threading import Lock
 
 from sqlalchemy import Connection, RowMapping, select
 
+from kag.compare.comparison import COMPARED
 from kag.compare.paired import DrawnOf, Unpaired, drawn_from
 from kag.errors import RecordError
 from kag.names import Part
@@ -21,8 +22,6 @@ from kag.stats.scores import Drawn
 from kag.track.reading import read_bytes
 from kag.track.record import RunRecord
 from kag.track.scores_of_run import names_of, only_one, read_drawn, require_size
-
-SPLITS: tuple[Part, ...] = ("val", "test")
 
 HELD = 1024
 """Files of a project whose draws stay in memory."""
@@ -72,7 +71,7 @@ class KeptDraws:
 
 def _saved(connection: Connection, project: int) -> Mapping[int, Mapping[str, RowMapping]]:
     """Row of the table of runs -> name -> file of scores."""
-    names = [name for split in SPLITS for name in names_of(split)]
+    names = [name for split in COMPARED for name in names_of(split)]
     query = (
         select(files.c.run_id, files.c.name, blobs.c.path, blobs.c.size, blobs.c.md5)
         .join(blobs, files.c.blob_id == blobs.c.id)
