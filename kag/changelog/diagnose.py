@@ -87,6 +87,16 @@ OF_KAG: frozenset[OwnRule | AmongRule] = frozenset(
 """Rules that need kag's own facts: another program may mean something else by the same name."""
 
 
+OF_GROUP = frozenset(
+    rule.__name__
+    for rule in (
+        *(evaluation.val_test_disagree, evaluation.told_apart, evaluation.not_distinguishable),
+        *(ending.best_to_date, ending.highest_so_far, lineage.parent_settings_unknown),
+    )
+)
+"""Rules that look at the means of replicates, where a run has some: what they say is the same for each of these."""
+
+
 def own_findings(run: Logged) -> tuple[Finding, ...]:
     """What a record and its history say by themselves."""
     rules = (rule for rule in OWN if not (run.record.is_foreign and rule in OF_KAG))
@@ -115,8 +125,12 @@ def values_side_by_side(runs: Sequence[Logged]) -> dict[str, tuple[str, ...]]:
     }
 
 
+def among_findings(entry: Entry, siblings: Siblings) -> list[Finding]:
+    """What is said of a run with a look at the others."""
+    rules = (rule for rule in AMONG if not (entry.record.is_foreign and rule in OF_KAG))
+    return [finding for rule in rules for finding in rule(entry, siblings)]
+
+
 def diagnose(entry: Entry, siblings: Siblings) -> list[Finding]:
     """Every finding about a run, the gravest first."""
-    rules = (rule for rule in AMONG if not (entry.record.is_foreign and rule in OF_KAG))
-    among = [finding for rule in rules for finding in rule(entry, siblings)]
-    return gravest_first([*among, *entry.findings])
+    return gravest_first([*among_findings(entry, siblings), *entry.findings])
