@@ -14,6 +14,7 @@ from rich.table import Table
 from kag.cli.fitted import fitted, plain_table, print_whole, terminal
 from kag.cli.tables import Values, status
 from kag.compare.replicates import Replicates, Spread, replicates
+from kag.compare.wording import n_text, seeds_listed
 from kag.errors import UserError
 from kag.text import MISSING
 from kag.track.record import RunRecord
@@ -26,8 +27,6 @@ from kag.view.terminal import answer
 _COLUMNS = ("run", "seeds", "status", "n", "metric", "mean", "sd", "min", "max")
 _NUMBERS = _COLUMNS[5:]
 _SPARED = ("status", "seeds", "metric", "max", "min")
-_SEEDS = 6
-"""Seeds that a row lists."""
 
 
 @dataclass(frozen=True)
@@ -83,10 +82,9 @@ class Groups:
             metric, found, first = self.judged_by(group), self.spread(group), group.runs[-1]
             text = metric.text if metric else lambda _: MISSING
             alike = f" and {len(group.runs) - 1} like it" if len(group.runs) > 1 else ""
-            counted = str(found.n) if found.n == found.of else f"{found.n} of {found.of}"
             own = status(first.status) if len({one.status for one in group.runs}) == 1 else "various"
             numbers = map(text, found[2:])
-            words = (f"{first.id}{alike}", _listed(group), "", counted, _called(metric), *numbers)
+            words = (f"{first.id}{alike}", seeds_listed(group), "", n_text(found), _called(metric), *numbers)
             table.add_row(*(own if place == 2 else escape(word) for place, word in enumerate(words)))
             for record in group.runs if unfold and alike else ():
                 value = self._value(metric, record) if metric else None
@@ -151,9 +149,3 @@ def _called(metric: Metric | None) -> str:
     if metric is None:
         return MISSING
     return metric.title if metric.value == "delivered" else metric.label
-
-
-def _listed(group: Replicates) -> str:
-    seeds = [seed for seed in group.by_seed if seed is not None]
-    rest = f" and {len(seeds) - _SEEDS} more" if len(seeds) > _SEEDS else ""
-    return ", ".join(seeds[:_SEEDS]) + rest or MISSING
