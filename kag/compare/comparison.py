@@ -19,7 +19,7 @@ from kag.track.past import as_of
 from kag.track.record import Change, RunRecord
 from kag.track.result import Result
 from kag.view.alike import data_of
-from kag.view.changes import diff
+from kag.view.changes import diff, seed_alone
 from kag.view.results import delivered, finite
 
 if TYPE_CHECKING:
@@ -86,10 +86,15 @@ class Comparison:
         """Whether both are known to be of the same data."""
         return data_of(self.before) is not None and data_of(self.before) == data_of(self.after)
 
-    @cached_property
+    @property
     def settings(self) -> tuple[Change, ...]:
         """What is known to differ between them: settings, world, data."""
-        return tuple(change for change in diff(self.before, self.after) if not self._is_unsure(change.key))
+        return self._differing
+
+    @property
+    def seed_alone(self) -> bool:
+        """Whether nothing is known to differ but the random numbers that they draw."""
+        return seed_alone(self._differing)
 
     def difference(self, split: str, metric: str = "auprc") -> Difference | None:
         """A number that both have; None where one lacks it or they are not comparable."""
@@ -130,21 +135,21 @@ class Comparison:
         return self.test(split, metric) if split else Unpaired(f"{name} is of no split")
 
     @cached_property
+    def _differing(self) -> tuple[Change, ...]:
+        return tuple(change for change in diff(self.before, self.after) if not self._is_unsure(change.key))
+
+    @cached_property
     def _tested(self) -> dict[Part, Mapping[str, Tested] | Unpaired]:
         return {}
 
     def _test(self, split: Part) -> Mapping[str, Tested] | Unpaired:
         if self.reason is not None:
             return Unpaired(self.reason)
-        before, after = (self._number_on(split, found) for found in self._delivered)
+        before, after = (number_on(split, found) for found in self._delivered)
         for record, number in ((self.before, before), (self.after, after)):
             if number is None and not record.is_foreign:
                 return Unpaired(f"{record.id} has no number on {split}")
         return differences((self.before, before), (self.after, after), split, self.drawn)
-
-    @staticmethod
-    def _number_on(split: Part, delivered: Mapping[str, Result]) -> Result | None:
-        return next((one for one in delivered.values() if one.split == split), None)
 
     @cached_property
     def _delivered(self) -> tuple[Mapping[str, Result], Mapping[str, Result]]:
@@ -165,6 +170,11 @@ def against_parent(parent: RunRecord, run: RunRecord, drawn: DrawnOf = not_asked
     """A run beside its parent as that stood when the run began: what became of the parent later changes nothing."""
     past = as_of(parent, run.start)
     return Comparison(past.record, run, past.unsure, drawn)
+
+
+def number_on(split: Part, handed_on: Mapping[str, Result]) -> Result | None:
+    """Any number of the weights that a run hands on, of a split: all name the same weights."""
+    return next((one for one in handed_on.values() if one.split == split), None)
 
 
 def on_other_data(one: RunRecord, other: RunRecord) -> bool:

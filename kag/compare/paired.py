@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from kag.errors import RecordError
@@ -35,6 +35,9 @@ class Unpaired(NamedTuple):
 
 DrawnOf = Callable[[RunRecord, Part], "Drawn | Unpaired"]
 """Draws of a run on a split, or why there are none."""
+
+Side = tuple[RunRecord, Result | None]
+"""A run, and a number of the weights that are compared; None of another program's run."""
 
 
 def not_asked(record: RunRecord, split: Part) -> Unpaired:
@@ -77,12 +80,7 @@ def drawn_from(kept: Kept) -> DrawnOf:
     return drawn
 
 
-def differences(
-    before: tuple[RunRecord, Result | None],
-    after: tuple[RunRecord, Result | None],
-    split: Part,
-    drawn: DrawnOf,
-) -> Mapping[str, Difference] | Unpaired:
+def differences(before: Side, after: Side, split: Part, drawn: DrawnOf) -> Mapping[str, Difference] | Unpaired:
     """The difference of every number that both runs have on a split, by metric: the second one less the first one.
 
     Args:
@@ -91,25 +89,49 @@ def differences(
         split: on which they are compared.
         drawn: where their draws are.
     """
+    found = _on_same_examples((before, after), split, drawn)
+    return found if isinstance(found, Unpaired) else _differences(*found)
+
+
+def group_differences(
+    before: Sequence[Side], after: Sequence[Side], split: Part, drawn: DrawnOf
+) -> Mapping[str, Difference] | Unpaired:
+    """The same of two groups of replicates, of their means; see `kag.stats.replicates`. No side is empty."""
+    found = _on_same_examples((*before, *after), split, drawn)
+    if isinstance(found, Unpaired):
+        return found
+    from kag.stats.replicates import replicate_difference
+
+    sides = [one.draws for one in found[: len(before)]], [one.draws for one in found[len(before) :]]
+    every = [metric for metric in found[0].draws if all(metric in one.draws for one in found)]
+    tested = {name: replicate_difference(*([one[name] for one in side] for side in sides)) for name in every}
+    return _defined(tested)
+
+
+def _on_same_examples(sides: Sequence[Side], split: Part, drawn: DrawnOf) -> list[Drawn] | Unpaired:
+    """The draws of each run, of the weights whose number is compared."""
     found: list[Drawn] = []
-    for record, result in (before, after):
+    for record, result in sides:
         own = drawn(record, split)
         if isinstance(own, Unpaired):
             return own
         if result is not None and own.weights_digest != result.weights_digest:
             other, said = digest(own.weights_digest or "none"), digest(result.weights_digest or "none")
             return Unpaired(f"the scores that {record.id} kept of {split} are of the weights {other}, not of {said}")
+        if found and own.examples_digest != found[0].examples_digest:
+            return Unpaired(f"{sides[0][0].id} and {record.id} scored other examples of {split}, or in other groups")
         found.append(own)
-    if found[0].examples_digest != found[1].examples_digest:
-        return Unpaired(f"{before[0].id} and {after[0].id} scored other examples of {split}, or in other groups")
-    return _differences(*found)
+    return found
 
 
 def _differences(before: Drawn, after: Drawn) -> Mapping[str, Difference]:
     from kag.stats.paired import paired_difference
 
     both = [metric for metric in before.draws if metric in after.draws]
-    found = {metric: paired_difference(before.draws[metric], after.draws[metric]) for metric in both}
+    return _defined({metric: paired_difference(before.draws[metric], after.draws[metric]) for metric in both})
+
+
+def _defined(found: Mapping[str, Difference]) -> Mapping[str, Difference]:
     return {metric: one for metric, one in found.items() if not math.isnan(one.value)}
 
 

@@ -54,10 +54,14 @@ class Replicates:
             found[seed] = (*found.get(seed, ()), record)
         return found
 
-    def spread(self, value: Callable[[RunRecord], float | None]) -> Spread:
-        """The number over the seeds: of each one the number of the newest run that ended well and has one."""
+    def counted(self, value: Callable[[RunRecord], float | None]) -> tuple[tuple[RunRecord, float], ...]:
+        """Of each seed the newest run that ended well and has the number, with it; a seed without one is left out."""
         told = (_newest(runs, value) for runs in self.by_seed.values())
-        return spread([one for one in told if one is not None], len(self.by_seed))
+        return tuple(one for one in told if one is not None)
+
+    def spread(self, value: Callable[[RunRecord], float | None]) -> Spread:
+        """The number over the seeds; see `counted`."""
+        return spread([number for _, number in self.counted(value)], len(self.by_seed))
 
 
 def replicates(records: Iterable[RunRecord], seed_keys: Sequence[str] = ()) -> tuple[Replicates, ...]:
@@ -99,6 +103,6 @@ def _untold(likes: Iterable[Likeness]) -> frozenset[str]:
     return found
 
 
-def _newest(runs: Sequence[RunRecord], value: Callable[[RunRecord], float | None]) -> float | None:
-    found = (value(record) for record in reversed(runs) if record.status.done)
-    return next((one for one in found if one is not None and math.isfinite(one)), None)
+def _newest(runs: Sequence[RunRecord], value: Callable[[RunRecord], float | None]) -> tuple[RunRecord, float] | None:
+    found = ((record, value(record)) for record in reversed(runs) if record.status.done)
+    return next(((record, one) for record, one in found if one is not None and math.isfinite(one)), None)
