@@ -57,7 +57,7 @@ def _merged(label: str, own: Sequence[Line], shared: Collection[float]) -> tuple
     x = tuple(sorted({place for one in by_x for place in one}))
     columns = [[one[place] for one in by_x] if place in shared else [math.nan, math.nan] for place in x]
     mean = tuple(map(statistics.fmean, columns))
-    sd = [statistics.stdev(column) if middle == middle else middle for column, middle in zip(columns, mean, strict=True)]
+    sd = [statistics.stdev(column) if place in shared else math.nan for place, column in zip(x, columns, strict=True)]
     low = tuple(middle - one for middle, one in zip(mean, sd, strict=True))
     high = tuple(middle + one for middle, one in zip(mean, sd, strict=True))
     return Line(f"{label}, mean of {len(own)}", x, mean), Band(f"{label}, ± 1 standard deviation", x, low, high)

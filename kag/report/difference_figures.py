@@ -24,6 +24,11 @@ if TYPE_CHECKING:  # numpy takes longer to load than a report of runs without sc
 WORST = 5
 """Proteins that are named, those that lost most."""
 
+REASONS = 3
+"""Reasons, and things of each, that are told of what is unpaired."""
+
+NAME, VALUE = "scores-difference", "paired difference, with its 95 % interval"
+
 Tests = Mapping[Part, "Mapping[str, Difference] | Unpaired"]
 
 
@@ -58,27 +63,35 @@ def headline_pictures(against: Sequence[tuple[str, Comparison]], first: str) -> 
         first: what that is called.
     """
     rows: list[Estimate] = []
-    notes: list[str] = []
+    why: dict[str, list[str]] = {}
     for split in COMPARED:
         for label, compared in against:
             found = compared.test(split)
             if isinstance(found, Unpaired):
-                notes.append(f"{label} on {split} is unpaired: {found.reason}")
+                why.setdefault(found.reason, []).append(f"{label} on {split}")
             else:
                 rows.append(_estimate(f"{label}, {split} AUPRC", "auprc", found))
-    notes = list(dict.fromkeys(notes))
-    if not rows:
-        return Pictured(said=tuple(notes))
-    return Pictured((Forest("difference", f"Differences from {first}", "difference", tuple(rows), tuple(notes)),))
+    notes = tuple(_reasons(why))
+    figures = (Forest(NAME, f"Differences from {first}", VALUE, tuple(rows), notes),) if rows else ()
+    return Pictured(figures, () if rows else notes)
 
 
 def _forest(title: str, rows: Sequence[Estimate], tests: Tests) -> Forest:
-    why: dict[str, list[Part]] = {}
+    why: dict[str, list[str]] = {}
     for split, found in tests.items():
         if isinstance(found, Unpaired):
             why.setdefault(found.reason, []).append(split)
-    notes = tuple(f"{' and '.join(splits)} unpaired: {reason}" for reason, splits in why.items())
-    return Forest("difference", title, "paired difference, with its 95 % interval", tuple(rows), notes)
+    return Forest(NAME, title, VALUE, tuple(rows), tuple(_reasons(why)))
+
+
+def _reasons(why: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    """What is unpaired, by the reason; of many reasons the first ones."""
+    told = list(why.items())
+    for reason, what in told[:REASONS]:
+        rest = f" and {len(what) - REASONS} more" if len(what) > REASONS else ""
+        yield f"unpaired, {', '.join(what[:REASONS])}{rest}: {reason}"
+    if len(told) > REASONS:
+        yield f"unpaired for other reasons: {sum(len(what) for _, what in told[REASONS:])} more"
 
 
 def _of_split(split: Part, found: Mapping[str, Difference] | Unpaired) -> Iterator[Estimate]:
@@ -133,7 +146,7 @@ def _dots(
         for name, before, after in zip(names, own, other, strict=True)
     ]
     return Dots(
-        name=f"{thing}s_{split}",
+        name=f"scores-{thing}s-{split}",
         title=f"AUPRC of each {thing} of {split}",
         x_label=called[0],
         y_label=called[1],
@@ -152,9 +165,7 @@ def _dots(
     )
 
 
-def _told(
-    thing: str, names: Sequence[str], change: Sequence[float], worst: Sequence[int], total: int
-) -> Iterator[str]:
+def _told(thing: str, names: Sequence[str], change: Sequence[float], worst: Sequence[int], total: int) -> Iterator[str]:
     higher, lower = (sum(sign * one > 0 for one in change) for sign in (1, -1))
     yield f"{higher} of {len(names)} {thing}s are higher, {lower} lower"
     if worst:

@@ -6,13 +6,12 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
-from kag.compare.comparison import COMPARED
+from kag.compare.comparison import COMPARED, number_on
 from kag.compare.paired import ProfileOf, Unpaired, of_these_weights
 from kag.names import Part
 from kag.report.figure import Chart, Dots, Dotted, Figure, Line
 from kag.text import number, three_decimals
 from kag.track.record import RunRecord
-from kag.track.result import Result
 from kag.view.results import delivered
 
 if TYPE_CHECKING:  # numpy takes longer to load than a report of runs without scores
@@ -51,12 +50,7 @@ def profile_of_delivered(record: RunRecord, split: Part, profiled: ProfileOf) ->
     found = profiled(record, split)
     if isinstance(found, Unpaired):
         return found
-    return of_these_weights(record, number_on(record, split), found, split) or found
-
-
-def number_on(record: RunRecord, split: Part) -> Result | None:
-    """Any number of the weights that a run hands on."""
-    return next((one for one in delivered(record).values() if one.split == split), None)
+    return of_these_weights(record, number_on(split, delivered(record)), found, split) or found
 
 
 def rounded(value: float) -> float:
@@ -71,7 +65,7 @@ def _precision_recall(known: dict[Part, Profile]) -> Chart | None:
     shares = {split: one.positives / one.examples for split, one in known.items() if one.positives}
     told = " and ".join(f"{three_decimals(share)} on {split}" for split, share in shares.items())
     notes = (f"a guess has the precision {told}, the share of positives",)
-    return Chart("precision_recall", "Precision and recall", "recall", "precision", tuple(curves), notes=notes)
+    return Chart("scores-precision", "Precision and recall", "recall", "precision", tuple(curves), notes=notes)
 
 
 def _curves(known: dict[Part, Profile]) -> Iterator[Line]:
@@ -107,7 +101,7 @@ def _reliability(record: RunRecord, known: dict[Part, Profile]) -> Dots | None:
         return None
     notes = [_binned(split, profile) for split, profile in known.items() if profile.bins]
     return Dots(
-        name="reliability",
+        name="scores-reliability",
         title="Reliability",
         x_label="mean probability that the model gives",
         y_label="share of positives",
