@@ -113,13 +113,17 @@ def grouped_among(
         newest: the last place counts.
     """
     every = list(records)
+    found = chosen_of(replicates(every, seed_keys), shown, newest=newest)
+    return Spreads(found, tuple(sorted(metrics_of(every), key=lambda one: one.goal is None)), values)
+
+
+def chosen_of(groups: Iterable[Replicates], shown: Sequence[RunRecord], *, newest: bool) -> tuple[Replicates, ...]:
+    """What groups have of some runs, each in the place of its newest one, or of its first; see `grouped_among`."""
     place = {record.id: number for number, record in enumerate(shown)}
-    found = (
-        replace(one, runs=tuple(run for run in one.runs if run.id in place)) for one in replicates(every, seed_keys)
-    )
+    found = (replace(one, runs=tuple(run for run in one.runs if run.id in place)) for one in groups)
     pick = max if newest else min
     ordered = sorted((one for one in found if one.runs), key=lambda one: pick(place[run.id] for run in one.runs))
-    return Spreads(tuple(ordered), tuple(sorted(metrics_of(every), key=lambda one: one.goal is None)), values)
+    return tuple(ordered)
 
 
 def spreads_table(spreads: Spreads) -> Table:

@@ -56,26 +56,32 @@ def differences_of(groups: Sequence[Replicates], scores: Scored) -> Pictured:
 
 
 def seeds_overlaid(
-    groups: Sequence[Replicates], rows: Mapping[str, Rows], figures: Callable[[Mapping[str, Rows]], Sequence[Chart]]
+    groups: Sequence[Replicates],
+    rows: Mapping[str, Rows],
+    figures: Callable[[Mapping[str, Rows]], Sequence[Chart]],
+    names: Mapping[str, str] | None = None,
+    most: int = OVERLAID,
 ) -> tuple[Chart, ...]:
     """The curves of groups over one another: of several seeds the mean and a band.
 
     Args:
-        groups: those to draw; the first `OVERLAID` are.
+        groups: those to draw.
         rows: run id -> history.
         figures: makes the charts of some histories, each line in the colour of its run.
+        names: run id -> what to call it, if that tells the runs apart.
+        most: so many of the groups are drawn.
     """
-    shown = groups[:OVERLAID]
+    shown = groups[:most]
     told = [standing(group) for group in shown]
     runs = [record for some in told for record in some]
-    names = labels(runs)
-    charts = figures({name: rows[record.id] for name, record in zip(names, runs, strict=True)})
+    called = _labels(runs, names)
+    charts = figures({name: rows[record.id] for name, record in zip(called, runs, strict=True)})
     if len(runs) == len(shown):
         return tuple(charts)
     ends = [sum(map(len, told[: place + 1])) for place in range(len(told))]
     seeds = [
         Seeds(name, tuple(range(end - len(some), end)))
-        for name, some, end in zip(_called(shown), told, ends, strict=True)
+        for name, some, end in zip(_called(shown, names), told, ends, strict=True)
     ]
     return tuple(banded(chart, seeds) for chart in charts)
 
@@ -86,8 +92,12 @@ def standing(group: Replicates) -> tuple[RunRecord, ...]:
     return counted if len(group.runs) > 1 and counted else group.runs
 
 
-def _called(groups: Sequence[Replicates]) -> tuple[str, ...]:
+def _called(groups: Sequence[Replicates], names: Mapping[str, str] | None = None) -> tuple[str, ...]:
     """What each is called beside the others."""
-    names = labels([group.runs[0] for group in groups])
+    own = _labels([group.runs[0] for group in groups], names)
     counts = (len(group.by_seed) for group in groups)
-    return tuple(name if count < 2 else f"{name}, {count} seeds" for name, count in zip(names, counts, strict=True))
+    return tuple(name if count < 2 else f"{name}, {count} seeds" for name, count in zip(own, counts, strict=True))
+
+
+def _labels(records: Sequence[RunRecord], names: Mapping[str, str] | None) -> tuple[str, ...]:
+    return labels(records, [names[record.id] for record in records] if names else None)
