@@ -196,7 +196,7 @@ def _date_and_run(row: Row) -> Iterable[str]:
     yield f"{record.start:%Y-%m-%d} – "
     yield Code(record.id)
     if row.group:
-        yield f" and its replicates, seeds {seeds_listed(row.group.alike)}"
+        yield f" and its replicates, seeds {seeds_listed(row.group.alike.by_seed)}"
     if record.sweep:
         trials = len(row.trials) + 1
         yield f", best of {trials} trials of sweep " if len(row.runs) == trials else _means_of_sweep(row)

@@ -15,6 +15,7 @@ from kag.view.terminal import Terminal, answer, echo
 if TYPE_CHECKING:
     from kag.changelog.siblings import Siblings
     from kag.compare.selection import Selection
+    from kag.report.differences import Scored
     from kag.report.sections import Report
     from kag.report.sweep_records import Search
     from kag.track.output import Output
@@ -140,7 +141,7 @@ def _of_runs(source: RunSource, siblings: Siblings, words: list[str], place: str
     known = [entry.record for entry in siblings.entries]
     ids = [run_meant(word, known, where=place).id for word in words]
     runs = read_runs(source, siblings, list(dict.fromkeys(ids)), lambda some: _shown(some, "runs"))
-    return report_of_runs(runs, known, siblings.metrics, siblings.drawn)
+    return report_of_runs(runs, known, siblings.metrics, *_scored(siblings, source))
 
 
 def _of_sweep(source: RunSource, siblings: Siblings, identifier: str) -> Report:
@@ -154,7 +155,16 @@ def _of_sweep(source: RunSource, siblings: Siblings, identifier: str) -> Report:
     best = list(search.values)[:BEST]
     runs = read_runs(source, siblings, best, lambda some: _shown(some, "runs"))
     known = [entry.record for entry in siblings.entries]
-    return report_of_sweep(identifier, trials, runs, known, values, _worth(search, trials, source))
+    worth, scores = _worth(search, trials, source), _scored(siblings, source)
+    return report_of_sweep(identifier, trials, runs, known, values, worth, scores)
+
+
+def _scored(siblings: Siblings, source: RunSource) -> Scored:
+    """What the runs scored, read where a figure asks for it."""
+    from kag.compare.paired import profiles_of, read_once
+    from kag.report.differences import Scored
+
+    return Scored(siblings.drawn, read_once(profiles_of(source.scores)))
 
 
 def _worth(search: Search, trials: Sequence[RunRecord], source: RunSource) -> Selection | None:

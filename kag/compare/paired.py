@@ -9,9 +9,9 @@ from __future__ import annotations
 import math
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from kag.errors import RecordError
+from kag.errors import Diverged, RecordError
 from kag.names import Part
 from kag.text import digest
 from kag.track.folders import FolderSource
@@ -21,7 +21,10 @@ from kag.track.source import RunSource, ScoresOf
 
 if TYPE_CHECKING:  # numpy takes longer to load than a change log of runs without scores
     from kag.stats.paired import Difference
+    from kag.stats.profile import Profile
     from kag.stats.scores import Drawn
+
+Read = TypeVar("Read")
 
 HELD = 512
 """Splits of runs whose draws stay in memory."""
@@ -35,6 +38,9 @@ class Unpaired(NamedTuple):
 
 DrawnOf = Callable[[RunRecord, Part], "Drawn | Unpaired"]
 """Draws of a run on a split, or why there are none."""
+
+ProfileOf = Callable[[RunRecord, Part], "Profile | Unpaired"]
+"""What the scores of a run on a split look like, or why nobody knows."""
 
 Side = tuple[RunRecord, Result | None]
 """A run, and a number of the weights that are compared; None of another program's run."""
@@ -64,11 +70,28 @@ def of_scores(scores_of: ScoresOf) -> Kept:
     return kept
 
 
+def profiles_of(scores_of: ScoresOf) -> Callable[[str, Part], Profile | None]:
+    """Profiles by way of the scores."""
+
+    def profile(run_id: str, split: Part) -> Profile | None:
+        from kag.stats.profile import profile_of
+
+        scores = scores_of(run_id, split)
+        return None if scores is None else profile_of(scores)
+
+    return profile
+
+
 def drawn_from(kept: Kept) -> DrawnOf:
     """Draws of the runs of a source, which are read when they are asked for, those of a run once."""
-    held: OrderedDict[tuple[str, Part], Drawn | Unpaired] = OrderedDict()
+    return read_once(kept)
 
-    def drawn(record: RunRecord, split: Part) -> Drawn | Unpaired:
+
+def read_once(kept: Callable[[str, Part], Read | None]) -> Callable[[RunRecord, Part], Read | Unpaired]:
+    """The same of draws or of profiles."""
+    held: OrderedDict[tuple[str, Part], Read | Unpaired] = OrderedDict()
+
+    def read(record: RunRecord, split: Part) -> Read | Unpaired:
         key = record.id, split
         if key not in held:
             held[key] = _read(kept, record, split)
@@ -77,7 +100,22 @@ def drawn_from(kept: Kept) -> DrawnOf:
             held.popitem(last=False)
         return held[key]
 
-    return drawn
+    return read
+
+
+def of_these_weights(record: RunRecord, result: Result | None, found: Drawn | Profile, split: Part) -> Unpaired | None:
+    """Why scores of a run are not those behind a number of it; None if they are.
+
+    Args:
+        record: the run.
+        result: the number; None of another program's run, which names no weights.
+        found: what was read of the scores that it kept.
+        split: of which they are.
+    """
+    if result is None or found.weights_digest == result.weights_digest:
+        return None
+    other, said = digest(found.weights_digest or "none"), digest(result.weights_digest or "none")
+    return Unpaired(f"the scores that {record.id} kept of {split} are of the weights {other}, not of {said}")
 
 
 def differences(before: Side, after: Side, split: Part, drawn: DrawnOf) -> Mapping[str, Difference] | Unpaired:
@@ -115,9 +153,8 @@ def _on_same_examples(sides: Sequence[Side], split: Part, drawn: DrawnOf) -> lis
         own = drawn(record, split)
         if isinstance(own, Unpaired):
             return own
-        if result is not None and own.weights_digest != result.weights_digest:
-            other, said = digest(own.weights_digest or "none"), digest(result.weights_digest or "none")
-            return Unpaired(f"the scores that {record.id} kept of {split} are of the weights {other}, not of {said}")
+        if (other := of_these_weights(record, result, own, split)) is not None:
+            return other
         if found and own.examples_digest != found[0].examples_digest:
             return Unpaired(f"{sides[0][0].id} and {record.id} scored other examples of {split}, or in other groups")
         found.append(own)
@@ -135,9 +172,9 @@ def _defined(found: Mapping[str, Difference]) -> Mapping[str, Difference]:
     return {metric: one for metric, one in found.items() if not math.isnan(one.value)}
 
 
-def _read(kept: Kept, record: RunRecord, split: Part) -> Drawn | Unpaired:
+def _read(kept: Callable[[str, Part], Read | None], record: RunRecord, split: Part) -> Read | Unpaired:
     try:
         found = kept(record.id, split)
-    except RecordError as error:
+    except (RecordError, Diverged) as error:
         return Unpaired(f"the scores of {record.id} on {split} cannot be read: {error}")
     return Unpaired(f"{record.id} kept no scores of {split}") if found is None else found

@@ -64,15 +64,20 @@ class Replicates:
         return spread([number for _, number in self.counted(value)], len(self.by_seed))
 
 
-def replicates(records: Iterable[RunRecord], seed_keys: Sequence[str] = ()) -> tuple[Replicates, ...]:
+def replicates(
+    records: Iterable[RunRecord],
+    seed_keys: Sequence[str] = (),
+    likeness_of: Callable[[RunRecord, Sequence[str]], Likeness | None] = likeness,
+) -> tuple[Replicates, ...]:
     """All runs of a source, those together that are replicates of one another; in the order of the newest of each.
 
     Args:
         records: every run of the source, in any order.
         seed_keys: settings of another program that are its seeds; without them those are that are called so.
+        likeness_of: asked of each run, for whoever has asked before.
     """
     ordered = sorted(records, key=begun)
-    like = {record.id: likeness(record, seed_keys) for record in ordered}
+    like = {record.id: likeness_of(record, seed_keys) for record in ordered}
     untold = _untold(one for one in like.values() if one is not None)
     found: dict[Likeness | str, list[RunRecord]] = {}
     for record in ordered:

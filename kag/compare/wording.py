@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from kag.compare.replicates import Replicates, Spread
+from kag.compare.replicates import Spread
 from kag.text import MISSING
 from kag.view.metrics import Metric
 from kag.view.results import moved
@@ -42,8 +43,13 @@ def n_text(found: Spread) -> str:
     return str(found.n) if found.n == found.of else f"{found.n} of {found.of}"
 
 
-def seeds_listed(group: Replicates) -> str:
+def seeds_listed(seeds: Iterable[str | None]) -> str:
     """`1, 2, 3`; of many the first ones."""
-    seeds = [seed for seed in group.by_seed if seed is not None]
-    rest = f" and {len(seeds) - SEEDS} more" if len(seeds) > SEEDS else ""
-    return ", ".join(seeds[:SEEDS]) + rest or MISSING
+    known = [seed for seed in seeds if seed is not None]
+    rest = f" and {len(known) - SEEDS} more" if len(known) > SEEDS else ""
+    return ", ".join(known[:SEEDS]) + rest or MISSING
+
+
+def without_text(seeds: Sequence[str]) -> str:
+    """`without seed 2`; empty if none is missing."""
+    return f"without seed{'s' if len(seeds) > 1 else ''} {seeds_listed(seeds)}" if seeds else ""

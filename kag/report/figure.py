@@ -43,6 +43,8 @@ class Band:
     x: Numbers
     low: Numbers
     high: Numbers
+    colour: int | None = None
+    """As of a line."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,8 @@ class Chart:
     marks: tuple[Mark, ...] = ()
     spans: tuple[Span, ...] = ()
     axis: str | None = None
+    notes: tuple[str, ...] = ()
+    """Sentences that stand below."""
 
 
 @dataclass(frozen=True)
@@ -135,6 +139,63 @@ class Bars:
 
 
 @dataclass(frozen=True)
+class Estimate:
+    """A difference with its interval: a line of a forest plot."""
+
+    label: str
+    value: float
+    low: float | None
+    high: float | None
+    told: str
+    """Both as text."""
+    apart: bool
+    """Whether the interval leaves zero out."""
+
+
+@dataclass(frozen=True)
+class Forest:
+    """Differences below one another, zero marked."""
+
+    kind: ClassVar[Literal["forest"]] = "forest"
+    name: str
+    title: str
+    value_label: str
+    rows: tuple[Estimate, ...]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Dotted:
+    """Dots of one kind."""
+
+    label: str
+    x: Numbers
+    y: Numbers
+    told: tuple[str, ...]
+    """What is said of each that is pointed at."""
+    named: tuple[tuple[int, str], ...] = ()
+    """Places of those that have a name written beside them, with it."""
+    joined: bool = False
+    """Whether a line leads from each to the next."""
+    colour: int | None = None
+
+
+@dataclass(frozen=True)
+class Dots:
+    """Things that have two numbers of one scale each; on the diagonal both are equal."""
+
+    kind: ClassVar[Literal["dots"]] = "dots"
+    name: str
+    title: str
+    x_label: str
+    y_label: str
+    diagonal: str
+    """What it is to lie on it."""
+    parts: tuple[Dotted, ...]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Node:
     """A run in a lineage."""
 
@@ -171,7 +232,7 @@ class Graph:
     edges: tuple[Edge, ...]
 
 
-Figure = Chart | Heatmap | Parallel | Bars | Graph
+Figure = Chart | Heatmap | Parallel | Bars | Forest | Dots | Graph
 
 
 def as_json(figure: Figure) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import textwrap
 
 import numpy as np
 from matplotlib.artist import Artist
@@ -12,8 +13,9 @@ from matplotlib.figure import Figure as Canvas
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
-from kag.report.figure import SOFTWARE, Bars, Chart, Figure, Graph, Heatmap, Line, Parallel
+from kag.report.figure import SOFTWARE, Bars, Chart, Dots, Figure, Forest, Graph, Heatmap, Line, Parallel
 from kag.report.png_lines import INK, MUTED, draw_graph, draw_parallel, last_row, plain_text
+from kag.report.png_scored import draw_dots, draw_forest
 from kag.text import number
 from kag.view.results import measured
 
@@ -25,6 +27,8 @@ WRITTEN_CELLS = 120
 """Cells of a heat map up to which each has its value written in it."""
 NAMED_CELLS = 24
 """Columns or rows of a heat map up to which each has its name; of more, every second one, or third, ..."""
+NOTE = 100
+"""Letters in a line below a figure."""
 _GRID = "#dfe4ea"
 
 
@@ -44,8 +48,17 @@ def png(figure: Figure) -> bytes:
             _heatmap(axes, figure)
         case Parallel():
             draw_parallel(axes, figure)
+        case Forest():
+            _plain_axes(axes, figure.value_label, "")
+            draw_forest(axes, figure, COLOURS)
+        case Dots():
+            _plain_axes(axes, figure.x_label, figure.y_label)
+            draw_dots(axes, figure, COLOURS)
         case Graph():
             draw_graph(axes, figure)
+    if isinstance(figure, (Chart, Forest, Dots)) and figure.notes:
+        notes = "\n".join(textwrap.fill(plain_text(note), NOTE) for note in figure.notes)
+        canvas.supxlabel(notes, x=0.02, ha="left", fontsize=7.5, color=MUTED)
     picture = io.BytesIO()
     canvas.savefig(picture, format="png", dpi=DOTS_PER_INCH, metadata={"Software": SOFTWARE})
     return picture.getvalue()
@@ -60,6 +73,10 @@ def _size(figure: Figure) -> tuple[float, float]:
             return max(5.0, 2.9 * columns), 0.8 + 0.85 * (1 + last_row(figure))
         case Bars():
             return 6.4, 1.3 + 0.32 * len(figure.labels)
+        case Forest():
+            return 7.6, 1.5 + 0.32 * len(figure.rows) + 0.2 * len(figure.notes)
+        case Dots():
+            return 5.4, 5.0 + 0.2 * len(figure.notes)
         case _:
             return 6.4, 4.0
 
@@ -78,7 +95,7 @@ def _chart(axes: Axes, figure: Chart) -> None:
     axes.set_axisbelow(True)
     handles: dict[str, Artist] = {}
     for place, band in enumerate(figure.bands):
-        colour = COLOURS[place % len(COLOURS)]
+        colour = COLOURS[(place if band.colour is None else band.colour) % len(COLOURS)]
         handles[band.label] = axes.fill_between(band.x, band.low, band.high, color=colour, alpha=0.2, linewidth=0)
     for place, line in enumerate(figure.lines):
         handles[line.label] = _line(axes, line, place if line.colour is None else line.colour)

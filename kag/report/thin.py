@@ -6,14 +6,20 @@ import math
 from dataclasses import replace
 from itertools import pairwise
 
-from kag.report.figure import Band, Chart, Figure, Line
+from kag.report.figure import Band, Chart, Dots, Dotted, Figure, Line
 
 POINTS = 2000
 """Points that a curve keeps at most."""
 
 
 def thinned(figure: Figure, points: int = POINTS) -> Figure:
-    """The same figure; of a curve with more points, the lowest and the highest of each stretch remain, and a gap."""
+    """The same figure; of a curve with more points, the lowest and the highest of each stretch remain, and a gap.
+
+    Of more dots those that are named remain, and of the others every so many, in the order of how far they lie from the
+    diagonal.
+    """
+    if isinstance(figure, Dots):
+        return _dots(figure, points)
     if not isinstance(figure, Chart):
         return figure
     lines = tuple(_line(line, points) for line in figure.lines)
@@ -52,3 +58,26 @@ def _widest(band: Band, stretch: range) -> tuple[float, float, float]:
     if not known:
         return band.x[stretch[0]], math.nan, math.nan
     return band.x[stretch[0]], min(band.low[i] for i in known), max(band.high[i] for i in known)
+
+
+def _dots(figure: Dots, points: int) -> Dots:
+    left_out = [(part, len(part.x)) for part in figure.parts if len(part.x) > points]
+    notes = (f"{part.label}: {points:,} of {length:,} dots are drawn" for part, length in left_out)
+    return replace(figure, parts=tuple(_part(part, points) for part in figure.parts), notes=(*figure.notes, *notes))
+
+
+def _part(part: Dotted, points: int) -> Dotted:
+    if len(part.x) <= points:
+        return part
+    named = {place for place, _ in part.named}
+    others = [place for place in range(len(part.x)) if place not in named]
+    others.sort(key=lambda place: part.y[place] - part.x[place])
+    room = max(points - len(named), 0)
+    kept = sorted(named | {others[place * len(others) // room] for place in range(room)})
+    return replace(
+        part,
+        x=tuple(part.x[place] for place in kept),
+        y=tuple(part.y[place] for place in kept),
+        told=tuple(part.told[place] for place in kept),
+        named=tuple((kept.index(place), name) for place, name in part.named),
+    )

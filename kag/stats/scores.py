@@ -117,7 +117,12 @@ def run_lengths(group_N: Ints) -> tuple[Ints, Ints]:
 
 def usual_threshold(score_N: Array) -> float:
     """Where nobody says it: 0.5 of probabilities, 0 of what is on another scale."""
-    return 0.5 if len(score_N) and score_N.min() >= 0.0 and score_N.max() <= 1.0 else 0.0
+    return 0.5 if probable(score_N) else 0.0
+
+
+def probable(score_N: Array) -> bool:
+    """Whether scores can be probabilities: there are some, and none lies outside 0 to 1."""
+    return len(score_N) > 0 and bool(score_N.min() >= 0.0 and score_N.max() <= 1.0)
 
 
 def _defined(draws: Mapping[str, Resampled]) -> dict[str, Resampled]:

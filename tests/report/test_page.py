@@ -121,7 +121,7 @@ def test_a_parent_known_gives_the_settings_that_differ() -> None:
 
 
 def test_several_runs_are_compared_first_and_each_has_a_section() -> None:
-    runs = [ReportedRun(run_record(day, f"r{day}", config={"seed": day}), reported().rows) for day in range(14)]
+    runs = [ReportedRun(run_record(day, f"r{day}", config={"epochs": day}), reported().rows) for day in range(14)]
     report = report_of_runs(runs, [run.record for run in runs])
     page = Page(render_report(report, NOW))
     assert [found["id"] for found in page.all("section")] == ["comparison", *(f"run-{n}" for n in range(1, 15))]

@@ -21,6 +21,17 @@ const kagCharts = (() => {
     };
   }
 
+  /* Figures that are as high as they have lines. */
+  const linesOf = (figure) => ({ bars: figure.labels, forest: figure.rows })[figure.kind]?.length ?? null;
+
+  /* What stands below a figure, as text that can be read and copied. */
+  const notesOf = (figure) => (figure.notes ?? []).map((note) => {
+    const line = document.createElement("p");
+    line.className = "note";
+    line.textContent = note;
+    return line;
+  });
+
   const sizeOf = (plot) => `${plot.clientWidth} ${plot.clientHeight}`;
 
   function show(place) {
@@ -56,9 +67,9 @@ const kagCharts = (() => {
     const caption = document.createElement("figcaption");
     caption.textContent = figure.title;
     const plot = document.createElement("div");
-    plot.className = figure.kind === "bars" ? "plot bars" : "plot";
-    if (figure.kind === "bars") plot.style.setProperty("--rows", figure.labels.length);
-    element.replaceChildren(caption, plot);
+    plot.className = linesOf(figure) === null ? "plot" : "plot bars";
+    if (linesOf(figure) !== null) plot.style.setProperty("--rows", linesOf(figure));
+    element.replaceChildren(caption, plot, ...notesOf(figure));
     const place = { figure, plot, chart: null, watch: null, size: "" };
     place.watch = new ResizeObserver(() => {
       if (sizeOf(plot) !== place.size && figure.kind !== "graph") show(place);
@@ -76,7 +87,9 @@ const kagCharts = (() => {
     }
     place.figure = figure;
     element.querySelector("figcaption").textContent = figure.title;
-    if (figure.kind === "bars") place.plot.style.setProperty("--rows", figure.labels.length);
+    if (linesOf(figure) !== null) place.plot.style.setProperty("--rows", linesOf(figure));
+    element.querySelectorAll(".note").forEach((note) => note.remove());
+    element.append(...notesOf(figure));
     show(place);
   }
 

@@ -143,7 +143,7 @@ const kagCurves = (() => {
   }
 
   function chart(figure, look) {
-    const bands = figure.bands.map((band, i) => area(band, i, look));
+    const bands = figure.bands.map((band, i) => area(band, band.colour ?? i, look));
     const lines = figure.lines.map((line, i) => curve(line, line.colour ?? i, look));
     const x = [...figure.lines, ...figure.bands].flatMap((one) => one.x);
     const range = [lowest(x), highest(x)];

@@ -84,6 +84,14 @@ const kagDrawing = (() => {
     if (figure.kind === "bars") {
       return [figure.title, ...figure.labels.map((label, i) => `${label} ${number(figure.values[i])}`)].join("; ");
     }
+    if (figure.kind === "forest") {
+      return [`${figure.title}, ${figure.value_label}`, ...figure.rows.map((row) => `${row.label} ${row.told}`)].join("; ");
+    }
+    if (figure.kind === "dots") {
+      const told = figure.parts.map((part) => `${part.x.length} of ${part.label}`);
+      const named = figure.parts.flatMap((part) => part.named.map(([i]) => part.told[i]));
+      return [`${figure.title}, ${figure.y_label} by ${figure.x_label}`, ...told, ...named].join("; ");
+    }
     if (figure.kind === "heatmap") {
       const best = figure.marked;
       const told = best ? `best ${number(figure.values[best[0]][best[1]])} at ${figure.x_label} ${figure.x[best[1]]}, `

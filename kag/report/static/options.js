@@ -5,6 +5,7 @@ const kagOptions = (() => {
   const { MISSING, number, plain, brief, finite, lowest, highest } = kagDrawing;
   const { base, axis, valueAxis, room, tick, ending } = kagDrawing;
   const { chart } = kagCurves;
+  const { forest, dots } = kagScored;
   const NARROW = 520;
 
   const colourBar = (look, low, high, label, more) => ({
@@ -129,5 +130,5 @@ const kagOptions = (() => {
     };
   }
 
-  return { chart, heatmap, parallel, bars };
+  return { chart, heatmap, parallel, bars, forest, dots };
 })();

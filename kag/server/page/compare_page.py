@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from starlette.responses import Response
@@ -10,14 +10,19 @@ from starlette.responses import Response
 from kag.changelog.diagnose import values_of, values_side_by_side
 from kag.changelog.logged import Logged
 from kag.compare.comparison import in_doubt, not_comparable
+from kag.compare.replicates import Replicates
+from kag.compare.spreads import Spreads, chosen_of, spreads_table
 from kag.compare.verdict import sentences, verdicts
 from kag.report.compare import compare_figures
 from kag.report.curves import overlaid
+from kag.report.differences import differences_of, seeds_overlaid
 from kag.report.figure import Figure
+from kag.report.score_figures import Pictured
 from kag.server.faults import Fault
-from kag.server.page.drawn import drawn
+from kag.server.page.drawn import drawn, shown
 from kag.server.page.held import Held
-from kag.server.page.records import epochs_of, history
+from kag.server.page.records import Ledger, epochs_of, history
+from kag.server.page.responses import data
 from kag.server.page.site import Shelf, Site
 from kag.server.page.visit import Visit
 from kag.track.record import RunRecord
@@ -38,12 +43,9 @@ def compare(site: Site, visit: Visit) -> Response:
         Fault: too many runs.
         NotFound: a run is not in the project.
     """
-    names = list(dict.fromkeys(name for name in visit.query.get("runs", "").split(",") if name))
-    if len(names) > MOST:
-        raise Fault(f"at most {MOST} runs can be compared at once")
     with site.store.read() as connection:
         shelf = Shelf.of(site, connection, visit)
-        chosen = [shelf.run(name) for name in names]
+        chosen = _chosen(shelf, visit)
         rows = [history(connection, run) for run in chosen]
         ledger = shelf.ledger()
         scored = shelf.drawn(site, connection, ledger)
@@ -52,6 +54,8 @@ def compare(site: Site, visit: Visit) -> Response:
     histories = map(epochs_of, chosen, rows)
     logged = [Logged(record, history, metrics) for record, history in zip(records, histories, strict=True)]
     called = labels(records, [run.short for run in chosen])
+    values = {one.record.id: values_of(one) for one in logged}
+    spreads = Spreads(_groups(shelf, ledger, records, visit), tuple(metrics), values)
     return site.page(
         "compare.html",
         visit,
@@ -59,14 +63,53 @@ def compare(site: Site, visit: Visit) -> Response:
         section="runs",
         chosen=chosen,
         labels=called,
+        colours=_colours(records, spreads.found),
         others=[run for run in reversed(shelf.runs) if run not in chosen],
         results=_typed(records, metrics) | values_side_by_side(logged),
         settings=dict(differing_settings(records)),
         not_comparable=not_comparable(records),
-        verdicts=sentences(verdicts(records, metrics, {one.record.id: values_of(one) for one in logged}, scored)),
+        verdicts=sentences(verdicts(records, metrics, values, scored)),
         doubt=in_doubt(records),
-        figures=[drawn(figure) for figure in _figures(chosen, dict(zip(called, rows, strict=True)))],
+        groups=spreads_table(spreads) if spreads.several else None,
+        apart=_apart(visit),
+        figures=[drawn(figure) for figure in _figures(chosen, records, rows, spreads.found)],
     )
+
+
+def differences(site: Site, visit: Visit) -> Response:
+    """By how much the scores of the runs differ, of the replicates among them as groups."""
+    with site.store.read() as connection:
+        shelf = Shelf.of(site, connection, visit)
+        chosen = _chosen(shelf, visit)
+        ledger = shelf.ledger()
+        scored = shelf.scored(site, connection, ledger)
+    groups = _groups(shelf, ledger, [ledger.record(run) for run in chosen], visit)
+    return data(shown(differences_of(groups, scored) if len(groups) > 1 else Pictured()))
+
+
+def _chosen(shelf: Shelf, visit: Visit) -> list[Held]:
+    names = list(dict.fromkeys(name for name in visit.query.get("runs", "").split(",") if name))
+    if len(names) > MOST:
+        raise Fault(f"at most {MOST} runs can be compared at once")
+    return [shelf.run(name) for name in names]
+
+
+def _apart(visit: Visit) -> bool:
+    """Whether each seed is to stand by itself."""
+    return visit.query.get("seeds") == "apart"
+
+
+def _groups(shelf: Shelf, ledger: Ledger, records: Sequence[RunRecord], visit: Visit) -> tuple[Replicates, ...]:
+    """The runs, those together that differ in the seed alone, in the order in which they were chosen."""
+    if _apart(visit):
+        return tuple(Replicates((record,)) for record in records)
+    return chosen_of(shelf.replicates(ledger), records, newest=False)
+
+
+def _colours(records: Sequence[RunRecord], groups: Sequence[Replicates]) -> list[int]:
+    """The place of each run's colour: that of its group."""
+    places = {record.id: place for place, group in enumerate(groups) for record in group.runs}
+    return [places[record.id] for record in records]
 
 
 def _typed(records: Sequence[RunRecord], metrics: Sequence[Metric]) -> dict[str, tuple[str, ...]]:
@@ -82,9 +125,14 @@ def _shown(key: str, records: Sequence[RunRecord], found: Sequence[Result | None
     return tuple(text if one else absent(record, split) for text, record, one in told)
 
 
-def _figures(chosen: Sequence[Held], logged: Mapping[str, Sequence[dict[str, Any]]]) -> Sequence[Figure]:
-    if all(run.mirrored.by_kag for run in chosen):
-        return compare_figures(
-            {label: epochs_of(run, logged[label]) for label, run in zip(logged, chosen, strict=True)}
-        )
-    return overlaid(logged)
+def _figures(
+    chosen: Sequence[Held],
+    records: Sequence[RunRecord],
+    rows: Sequence[list[dict[str, Any]]],
+    groups: Sequence[Replicates],
+) -> Sequence[Figure]:
+    by_kag = all(run.mirrored.by_kag for run in chosen)
+    logged = map(epochs_of, chosen, rows) if by_kag else rows
+    known = {record.id: some for record, some in zip(records, logged, strict=True)}
+    names = {record.id: run.short for record, run in zip(records, chosen, strict=True)}
+    return seeds_overlaid(groups, known, compare_figures if by_kag else overlaid, names, most=MOST)

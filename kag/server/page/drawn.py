@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from kag.report.figure import Figure, as_json
+from kag.report.score_figures import Pictured
 from kag.report.thin import thinned
 
 POINTS = 800
@@ -14,3 +15,8 @@ POINTS = 800
 def drawn(figure: Figure) -> dict[str, Any]:
     """A figure for a script, with as many points as a screen can show."""
     return as_json(thinned(figure, POINTS))
+
+
+def shown(found: Pictured) -> dict[str, Any]:
+    """The same of figures, and as sentences what could not be drawn."""
+    return {"figures": [drawn(figure) for figure in found.figures], "said": [f"{one}." for one in found.said]}

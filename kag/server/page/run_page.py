@@ -12,12 +12,14 @@ from kag.changelog.diagnose import diagnose, values_of
 from kag.changelog.logged import Logged
 from kag.compare.comparison import against_parent
 from kag.report.curves import curves
+from kag.report.differences import pictures_beside
 from kag.report.figure import Figure, as_json
 from kag.report.lineage import lineage_figure
 from kag.report.run_figures import run_figures
+from kag.report.score_figures import Pictured, run_pictures
 from kag.server.faults import Fault, NotFound
 from kag.server.files import run_files
-from kag.server.page.drawn import drawn
+from kag.server.page.drawn import drawn, shown
 from kag.server.page.held import Held
 from kag.server.page.records import epochs_of, history
 from kag.server.page.responses import data, moved, nothing_new
@@ -110,6 +112,19 @@ def findings(site: Site, visit: Visit) -> Response:
             "lineage": None if graph is None else as_json(graph),
         }
     )
+
+
+def scores(site: Site, visit: Visit) -> Response:
+    """What its scores look like, and by how much they differ from those of the run that it is compared with."""
+    with site.store.read() as connection:
+        shelf = Shelf.of(site, connection, visit)
+        found = shelf.run(visit.word)
+        ledger = shelf.ledger()
+        scored = shelf.scored(site, connection, ledger)
+    record = ledger.record(found)
+    parent = ledger.parent(record)
+    beside = pictures_beside(parent, record, scored) if parent else Pictured()
+    return data({"own": shown(run_pictures(record, scored.profiled)), "beside": shown(beside)})
 
 
 def write_notes(site: Site, visit: Visit) -> Response:

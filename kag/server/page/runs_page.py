@@ -13,6 +13,7 @@ from kag.changelog.cells import body
 from kag.server.page.columns import Column, catalogue, cell, chosen, text_of
 from kag.server.page.held import Held
 from kag.server.page.responses import data, events, nothing_new
+from kag.server.page.seeds import folded
 from kag.server.page.site import Shelf, Site
 from kag.server.page.templates import brief
 from kag.server.page.visit import Visit
@@ -110,7 +111,13 @@ class _Frame(NamedTuple):
             "seen": str(_Seen(self.shelf.known.seq, now, self.look)),
             "columns": [{"word": column.word, "label": column.label, "key": column.key} for column in self.columns],
             "runs": [self._row(run) for run in reversed(runs)],
+            "groups": self._groups(),
         }
+
+    def _groups(self) -> list[dict[str, Any]]:
+        """Rows for runs that differ in the seed alone, all of them: who is in one can change with any run."""
+        ledger = self.shelf.ledger()
+        return folded(self.shelf.replicates(ledger), ledger.runs, self.columns, self.digits)
 
     def _row(self, run: Held) -> list[Any]:
         """Id, run id or display name, name, state, start, seconds, user, tags, sweep, note; then seconds as text, and

@@ -15,6 +15,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from kag.compare.paired import DrawnOf
+from kag.compare.replicates import Replicates, replicates
+from kag.report.differences import Scored
 from kag.server.base import Base, base_of
 from kag.server.batches import Batches
 from kag.server.context import Context, Patience, Settings
@@ -26,12 +28,15 @@ from kag.server.page.held import Held, Known, Project
 from kag.server.page.news import News
 from kag.server.page.records import Counted, Diagnoses, Ledger, counted
 from kag.server.page.responses import html
-from kag.server.page.scores import KeptDraws
+from kag.server.page.scores import KeptReadings, kept_draws, kept_profiles, saved
+from kag.server.page.seeds import KeptLikenesses
 from kag.server.page.session import Sessions
 from kag.server.page.templates import environment, path_of
 from kag.server.page.visit import Visit
 from kag.server.rights import Key
 from kag.server.store import Store
+from kag.stats.profile import Profile
+from kag.stats.scores import Drawn
 from kag.sweep.step import Draw
 from kag.sweep.suggest import suggest
 
@@ -45,7 +50,9 @@ class Watched:
 
     project: Project
     diagnoses: Diagnoses = field(default_factory=Diagnoses)
-    draws: KeptDraws = field(default_factory=KeptDraws)
+    draws: KeptReadings[Drawn] = field(default_factory=kept_draws)
+    profiles: KeptReadings[Profile] = field(kw_only=True)
+    likenesses: KeptLikenesses = field(default_factory=KeptLikenesses)
 
 
 class Site:
@@ -77,13 +84,16 @@ class Site:
         self.news = News(store, time.monotonic)
         self.assets = Assets.installed()
         self.templates = environment(self.assets, self.root)
-        self._watched = lru_cache(maxsize=PROJECTS)(lambda number: Watched(Project(number, self.patience)))
-        self._watching = Lock()
+        self._watched = lru_cache(maxsize=PROJECTS)(self._watch)
+        self._watching, self._reading = Lock(), Lock()
 
     def watched(self, number: int) -> Watched:
         """The project of a row of the database; whoever asks at once gets the same."""
         with self._watching:
             return self._watched(number)
+
+    def _watch(self, number: int) -> Watched:
+        return Watched(Project(number, self.patience), profiles=kept_profiles(self._reading))
 
     def key_of(self, key: str | None) -> Key | None:
         """What a key opens, or None if that is nothing."""
@@ -175,7 +185,17 @@ class Shelf:
 
     def drawn(self, site: Site, connection: Connection, ledger: Ledger) -> DrawnOf:
         """What its runs scored on each example."""
-        return self.watched.draws.of(connection, self.row["id"], site.settings.files, ledger.runs)
+        return self.scored(site, connection, ledger).drawn
+
+    def scored(self, site: Site, connection: Connection, ledger: Ledger) -> Scored:
+        """The same, and what the scores look like."""
+        files, folder = saved(connection, self.row["id"]), site.settings.files
+        watched = self.watched
+        return Scored(watched.draws.of(files, folder, ledger.runs), watched.profiles.of(files, folder, ledger.runs))
+
+    def replicates(self, ledger: Ledger) -> tuple[Replicates, ...]:
+        """Its runs, those together that differ in the seed alone."""
+        return replicates(ledger.records.values(), likeness_of=self.watched.likenesses.of(ledger))
 
     def ledger(self) -> Ledger:
         """Its runs with their records."""

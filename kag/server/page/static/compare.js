@@ -1,6 +1,7 @@
 /* Runs side by side. */
 
-import { draw } from "./figures.js";
+import { draw, picture } from "./figures.js";
+import { ask } from "./live.js";
 
 const form = document.getElementById("add");
 const drawn = document.getElementById("drawn");
@@ -12,11 +13,20 @@ form.addEventListener("submit", () => {
 
 function paint() {
   const colours = getComputedStyle(document.documentElement).getPropertyValue("--colours").trim().split(/\s+/);
-  document.querySelectorAll(".swatch rect").forEach((swatch, place) => {
-    swatch.style.fill = colours[place % colours.length];
+  document.querySelectorAll(".swatch rect").forEach((swatch) => {
+    swatch.style.fill = colours[Number(swatch.dataset.colour) % colours.length];
   });
 }
 
 window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", paint);
 paint();
 if (drawn !== null) draw(document.getElementById("figures"), JSON.parse(drawn.textContent));
+
+const differences = document.getElementById("differences");
+if (differences !== null) {
+  const answer = await ask(`${location.pathname}.json${location.search}`).catch(
+    (error) => ({ figures: [], said: [`could not be loaded: ${error.message}`] }),
+  );
+  await picture(differences, answer);
+  differences.dataset.state = "shown";
+}

@@ -2,6 +2,13 @@
 
 import { make } from "./cells.js";
 
+/* Show figures of a part of the page, and in sentences what could not be drawn; without either it is not there. */
+export async function picture(section, { figures, said }) {
+  section.hidden = figures.length + said.length === 0;
+  section.querySelector(".said").replaceChildren(...said.map((one) => make("p", { class: "muted" }, one)));
+  await draw(section.querySelector(".figures"), figures);
+}
+
 const pause = () => new Promise((resolve) => requestAnimationFrame(resolve));
 
 /* Show figures in a place, in their order; those of the same name are updated. */

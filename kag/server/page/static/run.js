@@ -1,6 +1,6 @@
 /* A run: its curves, results and findings, again while it logs. */
 
-import { draw } from "./figures.js";
+import { draw, picture } from "./figures.js";
 import { ask, follow } from "./live.js";
 import { localise } from "./times.js";
 
@@ -11,6 +11,7 @@ let seen = "";
 function take(answer) {
   seen = answer.seen;
   const state = find("state");
+  const ended = state.textContent !== answer.state;
   [state.textContent, state.className] = [answer.state, `state ${answer.state}`];
   find("facts").innerHTML = answer.facts;
   find("results").innerHTML = answer.results;
@@ -22,7 +23,26 @@ function take(answer) {
   log.textContent = answer.log;
   if (atEnd) log.scrollTop = log.scrollHeight;
   draw(find("figures"), answer.figures).then(judge);
+  if (ended && find("scores").dataset.state !== "waiting") score();
 }
+
+/* What was scored is read when somebody comes near it: it is kept in large files. */
+async function score() {
+  const place = find("scores");
+  place.dataset.state = "asked";
+  const answer = await ask(`${here}/scores.json`).catch(
+    (error) => ({ own: { figures: [], said: [`could not be loaded: ${error.message}`] }, beside: { figures: [], said: [] } }),
+  );
+  await picture(find("own"), answer.own);
+  if (find("beside") !== null) await picture(find("beside"), answer.beside);
+  place.dataset.state = "shown";
+}
+
+const near = new IntersectionObserver((seen) => {
+  if (!seen.some((one) => one.isIntersecting)) return;
+  near.disconnect();
+  score();
+}, { rootMargin: "400px" });
 
 async function judge() {
   const answer = await ask(`${here}/findings.json`);
@@ -39,4 +59,5 @@ try {
 } catch (error) {
   find("rows").textContent = `could not be loaded: ${error.message}`;
 }
+near.observe(find("scores"));
 follow(() => `${here}/course.json?seen=${encodeURIComponent(seen)}`, take);

@@ -4,6 +4,7 @@ import { fill, heads, make, numeric, order } from "./cells.js";
 import { choose } from "./chooser.js";
 import { test } from "./filter.js";
 import { ask, follow } from "./live.js";
+import { folded, keyOf, rows as rowsOf } from "./seeds.js";
 import { clock } from "./times.js";
 
 const find = (id) => document.getElementById(id);
@@ -15,7 +16,9 @@ const address = new URLSearchParams(location.search);
 const runs = new Map();
 const elements = new Map();
 const chosen = new Set();
+const open = new Set();
 let columns = [];
+let groups = [];
 let seen = "";
 let current = [];
 let sort = address.get("sort") ?? "-started";
@@ -33,6 +36,12 @@ function take(answer) {
   }
   seen = answer.seen;
   const stale = new Map();
+  const before = new Map(groups.map((group) => [keyOf(group), JSON.stringify(group)]));
+  groups = answer.groups;
+  for (const key of groups.filter((group) => before.get(keyOf(group)) !== JSON.stringify(group)).map(keyOf)) {
+    stale.set(key, elements.get(key));
+    elements.delete(key);
+  }
   for (const [id, title, name, state, started, seconds, user, tags, sweep, note, took, texts, values] of answer.runs) {
     const hay = [id, title, state, user, ...tags, sweep, note, ...texts, ...values].join("\n").toLowerCase();
     runs.set(id, { id, title, name, state, started, seconds, user, tags, sweep, note, took, texts, values, hay });
@@ -58,6 +67,7 @@ function prepare() {
   options(find("state"), all.map((run) => run.state), "any state");
   options(find("tag"), all.flatMap((run) => run.tags), "any tag");
   find("tag").hidden = !optional.tags;
+  find("grouping").hidden = groups.length === 0;
   const example = columns.find((column) => column.numeric);
   find("text").placeholder = example ? `Filter: words, ${example.label}>0.4` : "Filter";
 }
@@ -88,19 +98,47 @@ function layout() {
   ];
 }
 
-function fitting() {
-  const fits = test(find("text").value, columns);
+function fits() {
+  const wanted = test(find("text").value, columns);
   const [state, tag] = [find("state").value, find("tag").value];
+  return (run) => wanted(run) && (!state || run.state === state) && (!tag || run.tags.includes(tag));
+}
+
+function inOrder(some, runOf) {
   const key = sort.replace(/^-/, "");
   const place = columns.findIndex((column) => column.word === key);
   const value = FIXED[key] ?? ((run) => run.values[place]);
   const sign = sort.startsWith("-") ? -1 : 1;
-  return [...runs.values()]
-    .filter((run) => fits(run) && (!state || run.state === state) && (!tag || run.tags.includes(tag)))
-    .sort((a, b) => order(value(a), value(b), sign) || b.started - a.started || order(a.id, b.id, 1));
+  return some.sort((one, other) => {
+    const [a, b] = [runOf(one), runOf(other)];
+    return order(value(a), value(b), sign) || b.started - a.started || order(a.id, b.id, 1);
+  });
 }
 
-function element(run) {
+/* What stands in the table, from above: runs, and groups of seeds with the runs of those that are unfolded. */
+function lines() {
+  const fitting = inOrder([...runs.values()].filter(fits()), (run) => run);
+  if (!find("seeds").checked || groups.length === 0) return fitting.map((run) => ({ key: run.id, run }));
+  return inOrder(rowsOf(fitting, groups), (row) => row.like).flatMap((row) => [row,
+    ...(open.has(row.key) ? row.members.map((run) => ({ key: run.id, run, member: true })) : [])]);
+}
+
+function element(line) {
+  const made = line.group ? folded(line, { columns, optional, chosen, open: open.has(line.key), press: () => unfold(line) })
+    : single(line.run);
+  made.classList.toggle("member", line.member === true);
+  elements.set(line.key, made);
+  return made;
+}
+
+function unfold({ key }) {
+  open.has(key) ? open.delete(key) : open.add(key);
+  elements.delete(key);
+  show();
+  elements.get(key)?.querySelector("button")?.focus();
+}
+
+function single(run) {
   const box = make("input", { type: "checkbox", "aria-label": `Choose ${run.title}`, value: run.id });
   box.checked = chosen.has(run.id);
   const values = run.values.map((value, i) => make("td", { class: columns[i].numeric ? "num" : null,
@@ -119,46 +157,68 @@ function element(run) {
     row.append(make("td", {}, link ?? ""));
   }
   if (optional.note) row.append(make("td", { class: "muted", title: run.note }, run.note));
-  elements.set(run.id, row);
   return row;
 }
 
 /* Show changed runs in place where that is enough: nobody loses the place at which they read. */
 function renew(stale) {
-  const rows = fitting();
-  const same = table.dataset.layout === JSON.stringify(optional) && rows.length === current.length
-    && rows.every((run, i) => run.id === current[i]);
+  const now = lines();
+  const same = table.dataset.layout === JSON.stringify(optional) && now.length === current.length
+    && now.every((line, i) => line.key === current[i]);
   if (!same) {
     show();
     return;
   }
-  for (const [id, old] of stale) old?.replaceWith(element(runs.get(id)));
+  const shown = new Map(now.map((line) => [line.key, line]));
+  for (const [key, old] of stale) if (shown.has(key)) old?.replaceWith(element(shown.get(key)));
 }
 
 function show() {
   heads(head, layout(), sort, (next) => { sort = next; remember(); show(); });
-  const rows = fitting();
+  const now = lines();
   const key = JSON.stringify(optional);
   if (table.dataset.layout !== key) elements.clear();
   table.dataset.layout = key;
-  current = rows.map((run) => run.id);
-  fill(body, rows.map((run) => () => elements.get(run.id) ?? element(run)));
-  find("count").textContent = rows.length === runs.size ? `${runs.size} runs` : `${rows.length} of ${runs.size} runs`;
-  find("none").hidden = rows.length > 0;
+  current = now.map((line) => line.key);
+  fill(body, now.map((line) => () => kept(line) ?? element(line)));
+  const fitting = now.reduce((count, line) => count + (line.group ? line.group.runs.length : line.member ? 0 : 1), 0);
+  const rows = now.filter((line) => !line.member).length;
+  const shown = fitting === runs.size ? `${runs.size} runs` : `${fitting} of ${runs.size} runs`;
+  find("count").textContent = rows === fitting ? shown : `${shown} in ${rows} rows`;
+  find("none").hidden = now.length > 0;
+}
+
+/* The element of a line that is there already; a run that has come into a group or out of it looks the same but there. */
+function kept(line) {
+  const found = elements.get(line.key);
+  found?.classList.toggle("member", line.member === true);
+  return found;
 }
 
 function remember() {
   const words = { q: find("text").value, state: find("state").value, tag: find("tag").value,
-    sort: sort === "-started" ? "" : sort };
+    sort: sort === "-started" ? "" : sort, seeds: find("seeds").checked ? "" : "apart" };
   for (const [name, value] of Object.entries(words)) value ? address.set(name, value) : address.delete(name);
   const text = address.toString();
   history.replaceState(null, "", text ? `?${text}` : location.pathname);
 }
 
 function pick(box) {
-  box.checked ? chosen.add(box.value) : chosen.delete(box.value);
-  box.closest("tr").classList.toggle("chosen", box.checked);
+  const row = box.closest("tr");
+  const group = groups.find((one) => keyOf(one) === row.dataset.group);
+  for (const id of group?.runs ?? [row.dataset.id]) box.checked ? chosen.add(id) : chosen.delete(id);
+  mark();
   tell();
+}
+
+/* A group is chosen where all its runs are. */
+function mark() {
+  const inGroup = new Map(groups.map((group) => [keyOf(group), group.runs]));
+  for (const row of elements.values()) {
+    const is = (inGroup.get(row.dataset.group) ?? [row.dataset.id]).every((id) => chosen.has(id));
+    row.querySelector("input").checked = is;
+    row.classList.toggle("chosen", is);
+  }
 }
 
 function tell() {
@@ -177,12 +237,11 @@ const question = (more) => {
 body.addEventListener("change", (event) => pick(event.target));
 find("clear").addEventListener("click", () => {
   chosen.clear();
-  elements.clear();
+  mark();
   tell();
-  show();
 });
 find("bar").addEventListener("submit", (event) => event.preventDefault());
-for (const [id, event] of [["text", "input"], ["state", "change"], ["tag", "change"]]) {
+for (const [id, event] of [["text", "input"], ["state", "change"], ["tag", "change"], ["seeds", "change"]]) {
   find(id).addEventListener(event, () => { remember(); show(); });
 }
 document.addEventListener("keydown", (event) => {
@@ -199,6 +258,7 @@ find("columns").addEventListener("click", async () => {
 });
 
 find("text").value = address.get("q") ?? "";
+find("seeds").checked = address.get("seeds") !== "apart";
 take(JSON.parse(find("table").textContent));
 tell();
 follow(() => question({ seen }), take);

@@ -1,0 +1,180 @@
+"""The figures of two runs on the same examples: by how much their numbers differ, and on which proteins."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from kag.compare.comparison import COMPARED, Comparison
+from kag.compare.paired import ProfileOf, Unpaired
+from kag.compare.wording import tested_text
+from kag.names import METRICS, Part, evaluation
+from kag.report.figure import Dots, Dotted, Estimate, Figure, Forest
+from kag.report.score_figures import Pictured, profile_of_delivered, rounded
+from kag.text import three_decimals
+from kag.track.record import RunRecord
+from kag.view.metric_names import by_name
+from kag.view.metrics import Metric
+from kag.view.results import moved
+
+if TYPE_CHECKING:  # numpy takes longer to load than a report of runs without scores
+    from kag.stats.paired import Difference
+    from kag.stats.profile import Profile
+
+WORST = 5
+"""Proteins that are named, those that lost most."""
+
+REASONS = 3
+"""Reasons, and things of each, that are told of what is unpaired."""
+
+NAME, VALUE = "scores-difference", "paired difference, with its 95 % interval"
+
+Tests = Mapping[Part, "Mapping[str, Difference] | Unpaired"]
+
+
+def pair_pictures(compared: Comparison, profiled: ProfileOf, called: Sequence[str] = ()) -> Pictured:
+    """A forest plot of the later run's differences from the earlier one, and of each split the proteins of both.
+
+    Args:
+        compared: the two runs.
+        profiled: what their scores look like.
+        called: what the two are called; their ids without it.
+    """
+    before, after = called or (compared.before.id, compared.after.id)
+    if compared.same_weights:
+        return Pictured(said=(f"{before} and {after} hand on the same weights: nothing can differ",))
+    tests: Tests = {split: compared.tested(split) for split in COMPARED}
+    title = f"Difference of {after} from {before}"
+    forest = _forest(title, [row for split in COMPARED for row in _of_split(split, tests[split])], tests)
+    figures: list[Figure] = [forest] if forest.rows else []
+    said = [] if forest.rows else list(forest.notes)
+    for split in COMPARED:
+        if not isinstance(tests[split], Unpaired):
+            found = _proteins(compared, split, profiled, (before, after))
+            (said if isinstance(found, str) else figures).append(found)  # type: ignore[arg-type]
+    return Pictured(tuple(figures), tuple(said))
+
+
+def headline_pictures(against: Sequence[tuple[str, Comparison]], first: str) -> Pictured:
+    """A forest plot of the AUPRC of several runs, each against the first one.
+
+    Args:
+        against: what each is called, and its comparison with the first.
+        first: what that is called.
+    """
+    rows: list[Estimate] = []
+    why: dict[str, list[str]] = {}
+    for split in COMPARED:
+        for label, compared in against:
+            found = compared.test(split)
+            if isinstance(found, Unpaired):
+                why.setdefault(found.reason, []).append(f"{label} on {split}")
+            else:
+                rows.append(_estimate(f"{label}, {split} AUPRC", "auprc", found))
+    notes = tuple(_reasons(why))
+    figures = (Forest(NAME, f"Differences from {first}", VALUE, tuple(rows), notes),) if rows else ()
+    return Pictured(figures, () if rows else notes)
+
+
+def _forest(title: str, rows: Sequence[Estimate], tests: Tests) -> Forest:
+    why: dict[str, list[str]] = {}
+    for split, found in tests.items():
+        if isinstance(found, Unpaired):
+            why.setdefault(found.reason, []).append(split)
+    return Forest(NAME, title, VALUE, tuple(rows), tuple(_reasons(why)))
+
+
+def _reasons(why: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    """What is unpaired, by the reason; of many reasons the first ones."""
+    told = list(why.items())
+    for reason, what in told[:REASONS]:
+        rest = f" and {len(what) - REASONS} more" if len(what) > REASONS else ""
+        yield f"unpaired, {', '.join(what[:REASONS])}{rest}: {reason}"
+    if len(told) > REASONS:
+        yield f"unpaired for other reasons: {sum(len(what) for _, what in told[REASONS:])} more"
+
+
+def _of_split(split: Part, found: Mapping[str, Difference] | Unpaired) -> Iterator[Estimate]:
+    if isinstance(found, Unpaired):
+        return
+    for metric in (*(one for one in METRICS if one in found), *(one for one in found if one not in METRICS)):
+        less = ", less is better" if by_name(metric) == "min" else ""
+        title = Metric(evaluation(split, metric)).title
+        yield _estimate(f"{title}{less}", metric, found[metric])
+
+
+def _estimate(label: str, metric: str, tested: Difference) -> Estimate:
+    held = tested.interval
+    return Estimate(
+        label=label,
+        value=rounded(tested.value),
+        low=rounded(held.low) if held else None,
+        high=rounded(held.high) if held else None,
+        told=tested_text(metric, tested),
+        apart=tested.told_apart,
+    )
+
+
+def _proteins(compared: Comparison, split: Part, profiled: ProfileOf, called: tuple[str, str]) -> Dots | str:
+    """The AUPRC of each protein of a split by both runs, or why it is not drawn."""
+    pair = [profile_of_delivered(one, split, profiled) for one in (compared.before, compared.after)]
+    found: list[Profile] = []
+    for one in pair:
+        if isinstance(one, Unpaired):
+            return one.reason
+        found.append(one)
+    before, after = found
+    if before.examples_digest != after.examples_digest:
+        return f"the scores of {compared.before.id} or {compared.after.id} on {split} have changed meanwhile"
+    thing = _thing(compared.after)
+    if before.groups is None:
+        return f"the scores of {split} name no {thing}s: none can be drawn by itself"
+    names = [name for name in before.groups if name in before.auprc_of and name in after.auprc_of]
+    if not names:
+        return f"no {thing} of {split} has a positive: none has an AUPRC"
+    return _dots(split, thing, names, (before, after), called)
+
+
+def _dots(
+    split: Part, thing: str, names: Sequence[str], pair: tuple[Profile, Profile], called: tuple[str, str]
+) -> Dots:
+    own, other = ([profile.auprc_of[name] for name in names] for profile in pair)
+    change = [after - before for before, after in zip(own, other, strict=True)]
+    worst = [place for place in sorted(range(len(names)), key=change.__getitem__)[:WORST] if change[place] < 0]
+    told = [
+        f"{name}: {three_decimals(before)} to {three_decimals(after)}, {moved('auprc', after - before)}"
+        for name, before, after in zip(names, own, other, strict=True)
+    ]
+    return Dots(
+        name=f"scores-{thing}s-{split}",
+        title=f"AUPRC of each {thing} of {split}",
+        x_label=called[0],
+        y_label=called[1],
+        diagonal="no difference",
+        parts=(
+            Dotted(
+                label=f"{thing}s of {split}",
+                x=tuple(map(rounded, own)),
+                y=tuple(map(rounded, other)),
+                told=tuple(told),
+                named=tuple((place, names[place]) for place in worst),
+                colour=COMPARED.index(split),
+            ),
+        ),
+        notes=tuple(_told(thing, names, change, worst, len(pair[0].groups or ()))),
+    )
+
+
+def _told(thing: str, names: Sequence[str], change: Sequence[float], worst: Sequence[int], total: int) -> Iterator[str]:
+    higher, lower = (sum(sign * one > 0 for one in change) for sign in (1, -1))
+    yield f"{higher} of {len(names)} {thing}s are higher, {lower} lower"
+    if worst:
+        yield "lost most: " + ", ".join(f"{names[place]} {moved('auprc', change[place])}" for place in worst)
+    if total > len(names):
+        without = total - len(names)
+        yield f"{without} of {total} {thing}s {'has' if without == 1 else 'have'} no positive, so no AUPRC"
+
+
+def _thing(record: RunRecord) -> str:
+    """What the examples of a run belong to; another program may group them by anything."""
+    return "group" if record.is_foreign else "protein"

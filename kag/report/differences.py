@@ -1,0 +1,103 @@
+"""Runs beside one another in pictures: a run and its parent, two groups of replicates, or several against the first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+from kag.compare.comparison import against_parent
+from kag.compare.groups import compare_groups
+from kag.compare.paired import DrawnOf, ProfileOf, not_asked
+from kag.compare.replicates import Replicates
+from kag.report.bands import Seeds, banded
+from kag.report.difference_figures import headline_pictures, pair_pictures
+from kag.report.figure import Chart
+from kag.report.score_figures import Pictured
+from kag.report.series import Rows
+from kag.track.record import RunRecord
+from kag.view.words import labels
+
+OVERLAID = 12
+"""Runs, or groups of them, whose curves are drawn over one another; more of them cannot be told apart."""
+
+
+class Scored(NamedTuple):
+    """Where what runs scored is asked for."""
+
+    drawn: DrawnOf
+    """Their draws."""
+    profiled: ProfileOf
+    """What their scores look like."""
+
+
+NOT_SCORED = Scored(not_asked, not_asked)
+"""For whoever has records alone."""
+
+
+def pictures_beside(parent: RunRecord, record: RunRecord, scores: Scored) -> Pictured:
+    """A run beside the one that it is compared with, as that stood when the run began; nothing of another program's
+    runs that kept no scores.
+    """
+    compared = against_parent(parent, record, scores.drawn)
+    found = pair_pictures(compared, scores.profiled, labels((parent, record)))
+    return found if found.figures or not record.is_foreign else Pictured()
+
+
+def differences_of(groups: Sequence[Replicates], scores: Scored) -> Pictured:
+    """Two runs or groups side by side in full, of more of them the AUPRC of each against the first."""
+    shown = groups[:OVERLAID]
+    called = _called(shown)
+    compared = [compare_groups(shown[0], other, scores.drawn) for other in shown[1:]]
+    if len(shown) == 2:
+        found = pair_pictures(compared[0], scores.profiled, called)
+    else:
+        found = headline_pictures(tuple(zip(called[1:], compared, strict=True)), called[0])
+    return found if found.figures or not shown[0].runs[0].is_foreign else Pictured()
+
+
+def seeds_overlaid(
+    groups: Sequence[Replicates],
+    rows: Mapping[str, Rows],
+    figures: Callable[[Mapping[str, Rows]], Sequence[Chart]],
+    names: Mapping[str, str] | None = None,
+    most: int = OVERLAID,
+) -> tuple[Chart, ...]:
+    """The curves of groups over one another: of several seeds the mean and a band.
+
+    Args:
+        groups: those to draw.
+        rows: run id -> history.
+        figures: makes the charts of some histories, each line in the colour of its run.
+        names: run id -> what to call it, if that tells the runs apart.
+        most: so many of the groups are drawn.
+    """
+    shown = groups[:most]
+    told = [standing(group) for group in shown]
+    runs = [record for some in told for record in some]
+    called = _labels(runs, names)
+    charts = figures({name: rows[record.id] for name, record in zip(called, runs, strict=True)})
+    if len(runs) == len(shown):
+        return tuple(charts)
+    ends = [sum(map(len, told[: place + 1])) for place in range(len(told))]
+    seeds = [
+        Seeds(name, tuple(range(end - len(some), end)))
+        for name, some, end in zip(_called(shown, names), told, ends, strict=True)
+    ]
+    return tuple(banded(chart, seeds) for chart in charts)
+
+
+def standing(group: Replicates) -> tuple[RunRecord, ...]:
+    """The runs whose curves stand for a group: of each seed the newest one that ended well; all, where none has."""
+    counted = tuple(record for record, _ in group.counted(lambda _: 1.0))
+    return counted if len(group.runs) > 1 and counted else group.runs
+
+
+def _called(groups: Sequence[Replicates], names: Mapping[str, str] | None = None) -> tuple[str, ...]:
+    """What each is called beside the others."""
+    own = _labels([group.runs[0] for group in groups], names)
+    counts = (len(group.by_seed) for group in groups)
+    return tuple(name if count < 2 else f"{name}, {count} seeds" for name, count in zip(own, counts, strict=True))
+
+
+def _labels(records: Sequence[RunRecord], names: Mapping[str, str] | None) -> tuple[str, ...]:
+    return labels(records, [names[record.id] for record in records] if names else None)

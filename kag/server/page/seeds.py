@@ -1,0 +1,113 @@
+"""Rows of the table of runs for those that differ in the seed alone: the mean of each column, and who is in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from kag.compare.replicates import Replicates
+from kag.compare.spreads import lacking
+from kag.compare.wording import n_text, seeds_listed, without_text
+from kag.number import number
+from kag.server.page.columns import Column, cell, text_of
+from kag.server.page.held import Held
+from kag.server.page.records import Ledger
+from kag.text import MISSING, duration
+from kag.track.record import RunRecord
+from kag.view.alike import Likeness, likeness
+from kag.view.changes import is_seed
+from kag.view.results import measured
+
+VARIOUS = "various"
+"""Where the runs of a group have different words."""
+
+
+@dataclass
+class KeptLikenesses:
+    """What each run has in common with its replicates, worked out once for every version of a run."""
+
+    held: dict[int, tuple[int, RunRecord, Likeness | None]] = field(default_factory=dict)
+    """Row of the table of runs -> number of its last change, its record, what was worked out."""
+
+    def of(self, ledger: Ledger) -> Callable[[RunRecord, Sequence[str]], Likeness | None]:
+        """Asked of the runs of a project."""
+        numbers = {run.number for run in ledger.runs.values()}
+        self.held = {number: one for number, one in self.held.items() if number in numbers}
+
+        def asked(record: RunRecord, seed_keys: Sequence[str]) -> Likeness | None:
+            run = ledger.runs[record.id]
+            changed, known, found = self.held.get(run.number, (None, None, None))
+            # The lineage of a record can change without a change of its run.
+            if changed == run.changed and (known is record or known == record):
+                return found
+            made = likeness(record, seed_keys)
+            self.held[run.number] = (run.changed, record, made)
+            return made
+
+        return asked
+
+
+def folded(
+    groups: Sequence[Replicates], runs: Mapping[str, Held], columns: Sequence[Column], digits: Sequence[int | None]
+) -> list[dict[str, Any]]:
+    """A row for each group of several runs.
+
+    Args:
+        groups: all of them.
+        runs: run id -> run.
+        columns: those of the table.
+        digits: significant digits of each.
+    """
+    return [_row(group, runs, columns, digits) for group in groups if len(group.runs) > 1]
+
+
+def _row(
+    group: Replicates, runs: Mapping[str, Held], columns: Sequence[Column], digits: Sequence[int | None]
+) -> dict[str, Any]:
+    own = [runs[record.id] for record in group.runs]
+    judged = next((one for one in map(partial(_number, runs), columns) if group.counted(one)), None)
+    found = group.spread(judged) if judged else None
+    seconds = sum(run.seconds for run in own)
+    return {
+        "runs": [run.name for run in reversed(own)],
+        "name": own[-1].short,
+        "count": f"{n_text(found) if found else len(group.by_seed)} seeds",
+        "without": without_text(lacking(group, judged)) if judged else "",
+        "state": _common([run.state for run in own]),
+        "started": int(own[-1].row["created_at"]),
+        "seconds": round(seconds),
+        "took": duration(seconds),
+        "user": _common([run.row["user"] for run in own]),
+        "cells": [_cell(group, runs, *one) for one in zip(columns, digits, strict=True)],
+    }
+
+
+def _number(runs: Mapping[str, Held], column: Column) -> Callable[[RunRecord], float | None]:
+    """The number of a run in a column of results; None for settings."""
+    if column.kind == "config":
+        return lambda record: None
+    return lambda record: number(cell(runs[record.id], column))
+
+
+def _cell(group: Replicates, runs: Mapping[str, Held], column: Column, digits: int | None) -> dict[str, Any]:
+    """What a column says of a group: text, what it is sorted by, and what is said of it that is pointed at."""
+    value = _number(runs, column)
+    found = group.spread(value)
+    if found.mean is None:
+        if column.kind == "config" and is_seed(column.key):
+            return {"text": seeds_listed(group.by_seed), "value": None, "title": ""}
+        texts = [text_of(column, cell(runs[record.id], column), digits) for record in group.runs]
+        values = [cell(runs[record.id], column) for record in group.runs]
+        return {"text": _common(texts), "value": values[0] if len(set(values)) == 1 else None, "title": ""}
+    mean, sd, low, high = (measured(column.key, one) for one in found[2:])
+    spread = "" if found.sd is None else f" ± {sd}"
+    without = without_text(lacking(group, value))
+    told = f"mean of {n_text(found)} seeds, {low} to {high}" + (f", {without}" if without else "")
+    return {"text": f"{mean}{spread}", "value": found.mean, "title": told}
+
+
+def _common(words: Sequence[str | None]) -> str:
+    first = words[0] or MISSING
+    return first if len(set(words)) == 1 else VARIOUS
