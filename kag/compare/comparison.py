@@ -23,7 +23,7 @@ from kag.view.changes import diff, seed_alone
 from kag.view.results import delivered, finite
 
 if TYPE_CHECKING:
-    from kag.stats.paired import Difference as Tested
+    from kag.stats.paired import Difference
 
 COMPARED: tuple[Part, ...] = ("val", "test")
 
@@ -31,7 +31,7 @@ SHOWN = 3
 """Runs that a sentence lists."""
 
 
-class Difference(NamedTuple):
+class ResultPair(NamedTuple):
     """One number of both runs."""
 
     split: str
@@ -96,15 +96,15 @@ class Comparison:
         """Whether nothing is known to differ but the random numbers that they draw."""
         return seed_alone(self._differing)
 
-    def difference(self, split: str, metric: str = "auprc") -> Difference | None:
+    def difference(self, split: str, metric: str = "auprc") -> ResultPair | None:
         """A number that both have; None where one lacks it or they are not comparable."""
         before, after = (finite(one.get(evaluation(split, metric))) for one in self._delivered)
         if before is None or after is None or self.reason is not None:
             return None
-        return Difference(split, metric, before, after)
+        return ResultPair(split, metric, before, after)
 
     @cached_property
-    def differences(self) -> tuple[Difference, ...]:
+    def differences(self) -> tuple[ResultPair, ...]:
         """Every number that both have, val first; none if they are not comparable."""
         pairs = ((split, metric) for split in COMPARED for metric in METRICS)
         return tuple(found for pair in pairs if (found := self.difference(*pair)) is not None)
@@ -115,20 +115,20 @@ class Comparison:
         digests = [{one.weights_digest for one in found.values()} for found in self._delivered]
         return digests[0] == digests[1] and len(digests[0]) == 1 and None not in digests[0]
 
-    def tested(self, split: Part) -> Mapping[str, Tested] | Unpaired:
+    def tested(self, split: Part) -> Mapping[str, Difference] | Unpaired:
         """The paired difference of every number that both have on a split, by metric; or why they are no pairs."""
         if split not in self._tested:
             self._tested[split] = self._test(split)
         return self._tested[split]
 
-    def test(self, split: Part, metric: str = "auprc") -> Tested | Unpaired:
+    def test(self, split: Part, metric: str = "auprc") -> Difference | Unpaired:
         """The paired difference of one of them."""
         found = self.tested(split)
         if isinstance(found, Unpaired):
             return found
         return found.get(metric) or Unpaired(f"{metric} of {split} is not defined in both")
 
-    def test_of(self, name: str) -> Tested | Unpaired:
+    def test_of(self, name: str) -> Difference | Unpaired:
         """The paired difference of a metric by the name under which it is logged: `val/auprc`."""
         where, _, metric = name.rpartition("/")
         split = next((one for one in COMPARED if one == where), None)
@@ -139,10 +139,10 @@ class Comparison:
         return tuple(change for change in diff(self.before, self.after) if not self._is_unsure(change.key))
 
     @cached_property
-    def _tested(self) -> dict[Part, Mapping[str, Tested] | Unpaired]:
+    def _tested(self) -> dict[Part, Mapping[str, Difference] | Unpaired]:
         return {}
 
-    def _test(self, split: Part) -> Mapping[str, Tested] | Unpaired:
+    def _test(self, split: Part) -> Mapping[str, Difference] | Unpaired:
         if self.reason is not None:
             return Unpaired(self.reason)
         before, after = (number_on(split, found) for found in self._delivered)

@@ -13,7 +13,7 @@ from functools import cached_property, partial
 from statistics import fmean
 from typing import TYPE_CHECKING
 
-from kag.compare.comparison import Comparison, Difference, against_parent, compare, not_comparable, number_on
+from kag.compare.comparison import Comparison, ResultPair, against_parent, compare, not_comparable, number_on
 from kag.compare.paired import DrawnOf, Side, Unpaired, group_differences, not_asked
 from kag.compare.replicates import Replicates
 from kag.names import Part
@@ -24,7 +24,7 @@ from kag.view.changes import is_seed
 from kag.view.results import delivered, headline
 
 if TYPE_CHECKING:
-    from kag.stats.paired import Difference as Tested
+    from kag.stats.paired import Difference
 
 
 @dataclass(frozen=True)
@@ -55,14 +55,14 @@ class GroupComparison(Comparison):
         """Never: other seeds come to other weights."""
         return False
 
-    def difference(self, split: str, metric: str = "auprc") -> Difference | None:
+    def difference(self, split: str, metric: str = "auprc") -> ResultPair | None:
         """The means of both; a mean has no interval of its own."""
         before, after = (_mean(group, split, metric) for group in self.groups)
         if before is None or after is None or self.reason is not None:
             return None
-        return Difference(split, metric, before, after)
+        return ResultPair(split, metric, before, after)
 
-    def _test(self, split: Part) -> Mapping[str, Tested] | Unpaired:
+    def _test(self, split: Part) -> Mapping[str, Difference] | Unpaired:
         if self.reason is not None:
             return Unpaired(self.reason)
         before, after = (_sides(group, split) for group in self.groups)

@@ -1,6 +1,6 @@
 """What every source of runs must do: `SourceContract`. A new source inherits it and gives the fixture `source`.
 
-Five runs are written once in each form; each source must give the same records, histories and notes, as far as its form
+Six runs are written once in each form; each source must give the same records, histories and notes, as far as its form
 can hold them.
 """
 
@@ -13,7 +13,7 @@ import re
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -33,9 +33,13 @@ from kag.track.scores_file import packed
 from kag.track.source import RunSource, open_source
 from kag.track.stated import Stated
 from kag.view.words import find_run
+from tests.contracts.test_comparison_contract import ComparisonContract
 from tests.track.made_scores import made_scores, same_scores
 
 START = datetime(2025, 10, 17, 12, 48, 11, 250000, tzinfo=UTC)
+
+
+DATA = "bb" * 32
 
 
 class Run(NamedTuple):
@@ -76,8 +80,8 @@ def run(number: int, name: str, status: Status, history: int, notes: str = "", *
     return Run(RunRecord.model_validate(values), rows(history), notes)
 
 
-def delivered(value: float) -> tuple[Result, ...]:
-    digests = {"weights_digest": "aa" * 32, "data_digest": "bb" * 32}
+def delivered(value: float, weights: str = "aa") -> tuple[Result, ...]:
+    digests = {"weights_digest": weights * 32, "data_digest": DATA}
     given = {"metric": "auprc", "ci_low": value - 0.1, "ci_high": value + 0.1, "weights": "raw", "epoch": 0, **digests}
     return tuple(
         Result.model_validate(
@@ -97,18 +101,30 @@ RUNS = [
         results=delivered(0.9),
         end=START,
         tags=("a", "b"),
+        data_digest=DATA,
     ),
-    run(1, "penalty", Status.EARLY_STOPPED, 3, results=delivered(1.0), parent="2025-10-17_12-48-11_baseline"),
+    run(
+        1,
+        "penalty",
+        Status.EARLY_STOPPED,
+        3,
+        results=delivered(1.0, "cc"),
+        parent="2025-10-17_12-48-11_baseline",
+        data_digest=DATA,
+    ),
     run(2, "broken", Status.ABORTED, 0, failure=Failure(error="TypeError", message="zeros_like", where="kag/a.py:7")),
     run(3, "blend", Status.FINISHED, 0, kind="blend", sources=(Source(run="x", ratio=0.5), Source(run="y", ratio=0.5))),
-    run(4, "cut-off", Status.RUNNING, 2),
+    run(4, "twin", Status.FINISHED, 1, results=delivered(0.9), data_digest=DATA),
+    run(5, "cut-off", Status.RUNNING, 2),
 ]
 
 
 KEPT: dict[tuple[str, Part], Scores] = {
     ("baseline", "val"): made_scores("val"),
     ("baseline", "test"): made_scores("test", seed=1),
+    ("penalty", "val"): made_scores("val", other_logits=True, weights_digest="cc" * 32),
     ("blend", "val"): made_scores("val", seed=2),
+    ("twin", "test"): made_scores("test", seed=1),
 }
 """Scores of the runs that have any; those of a run that has lost its end are its own all the same."""
 
@@ -133,8 +149,12 @@ class WithScores:
     def kept(self) -> Mapping[tuple[str, Part], Scores]:
         return KEPT
 
+    @pytest.fixture
+    def broken(self) -> Collection[tuple[str, Part]]:
+        return BROKEN
 
-class SourceContract:
+
+class SourceContract(ComparisonContract):
     """Tests that every source passes."""
 
     @pytest.fixture
@@ -276,7 +296,7 @@ def offline_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     environment = {**os.environ, "WANDB_CACHE_DIR": str(folder / "cache"), "WANDB_CONFIG_DIR": str(folder / "config")}
     typed = json.dumps([as_wandb_writes_it(run, folder) for run in RUNS])
     subprocess.run([sys.executable, "-c", _WRITE], input=typed, text=True, check=True, env=environment)
-    (cut_off,) = folder.rglob("run-abcd0004.wandb")
+    (cut_off,) = folder.rglob("run-abcd0005.wandb")
     os.truncate(cut_off, cut_off.stat().st_size - 3)
     return folder
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from kag.changelog.entry import Entry
 from kag.changelog.siblings import Siblings
 from kag.changelog.tested import AgainstParent
-from kag.compare.comparison import COMPARED, Comparison, Difference, chosen_on_test, on_other_data
+from kag.compare.comparison import COMPARED, Comparison, ResultPair, chosen_on_test, on_other_data
 from kag.compare.groups import seeds_text
 from kag.compare.paired import Unpaired
 from kag.compare.wording import tested_text
@@ -159,7 +159,7 @@ def _numbers(tests: Mapping[str, AgainstParent]) -> Evidence:
     return found
 
 
-def _disagree(entry: Entry, siblings: Siblings, val: Difference, test: Difference) -> bool:
+def _disagree(entry: Entry, siblings: Siblings, val: ResultPair, test: ResultPair) -> bool:
     tests = _tests(entry, siblings)
     if len(tests) < len(COMPARED):
         on_val, on_test = (0.0 if one.inside else one.change for one in (val, test))
