@@ -130,6 +130,11 @@ class Siblings:
             return False
         return not (entry.record.is_foreign and seed_alone(compare(before.record, entry.record).settings))
 
+    def height(self, entry: Entry) -> float | None:
+        """What stands for a run by the metric that it is judged by, the better the higher; None where it has none."""
+        metric = self.judged_by(entry)
+        return self._height(metric, entry.record) if metric else None
+
     def against(self, entry: Entry) -> str:
         """Words for the run that this one is compared with, where it names no parent itself; else empty."""
         before = self._named.run_before(entry.record)

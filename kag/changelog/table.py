@@ -11,6 +11,7 @@ from kag.changelog.diagnose import diagnose
 from kag.changelog.entry import Entry
 from kag.changelog.siblings import Siblings
 from kag.compare.comparison import data_text
+from kag.compare.replicates import means_over_seeds
 from kag.finding import Finding
 from kag.track.record import Change, Status
 from kag.view.alike import data_of
@@ -110,16 +111,19 @@ def _groups(entries: Iterable[Entry]) -> list[list[Entry]]:
 
 
 def _best_first(group: list[Entry], siblings: Siblings) -> list[Entry]:
-    """Best value of the metric by which they are judged first; trials without one last, in their order.
+    """Best value of the metric by which they are judged first; trials without one last, in their order. Of a sweep over
+    seeds the settings with the best mean come first.
 
     Trials that deliver the same epoch, as in a sweep over averaging, come in the order of their averages.
     """
 
-    def rank(entry: Entry) -> tuple[float, float]:
-        metric, average = siblings.judged_by(entry), entry.average
-        value = entry.measured(metric) if metric else None
-        known = -math.inf if metric is None or value is None else -value if metric.goal == "min" else value
-        return known, average.value if average else -math.inf
+    heights = {entry.id: siblings.height(entry) for entry in group}
+    means = means_over_seeds([entry.record for entry in group], lambda record: heights[record.id])
+
+    def rank(entry: Entry) -> tuple[float, float, float]:
+        height, average = heights[entry.id], entry.average
+        own = -math.inf if height is None else height
+        return means.get(entry.id, own), own, average.value if average else -math.inf
 
     return sorted(group, key=rank, reverse=True)
 

@@ -56,8 +56,12 @@ class Replicates:
 
     def spread(self, value: Callable[[RunRecord], float | None]) -> Spread:
         """The number over the seeds: of each one the number of the newest run that ended well and has one."""
-        told = (_newest(runs, value) for runs in self.by_seed.values())
-        return spread([one for one in told if one is not None], len(self.by_seed))
+        return spread([told for _, told in self.told(value)], len(self.by_seed))
+
+    def told(self, value: Callable[[RunRecord], float | None]) -> tuple[tuple[RunRecord, float], ...]:
+        """Of each seed the newest run that ended well and has the number, and the number."""
+        found = (_newest(runs, value) for runs in self.by_seed.values())
+        return tuple(one for one in found if one is not None)
 
 
 def replicates(records: Iterable[RunRecord], seed_keys: Sequence[str] = ()) -> tuple[Replicates, ...]:
@@ -83,6 +87,18 @@ def replicates(records: Iterable[RunRecord], seed_keys: Sequence[str] = ()) -> t
     )
 
 
+def means_over_seeds(records: Sequence[RunRecord], value: Callable[[RunRecord], float | None]) -> Mapping[str, float]:
+    """Run id -> mean of the number over the seeds of its replicates, where any of these runs differ in the seed alone.
+
+    Empty where none do: then each run stands for itself.
+    """
+    groups = replicates(records)
+    if all(len(one.by_seed) == 1 for one in groups):
+        return {}
+    means = ((one, one.spread(value).mean) for one in groups)
+    return {run.id: mean for one, mean in means if mean is not None for run in one.runs}
+
+
 def spread(values: Sequence[float], of: int) -> Spread:
     """Mean, standard deviation and range of the numbers of so many seeds."""
     if not values:
@@ -99,6 +115,6 @@ def _untold(likes: Iterable[Likeness]) -> frozenset[str]:
     return found
 
 
-def _newest(runs: Sequence[RunRecord], value: Callable[[RunRecord], float | None]) -> float | None:
-    found = (value(record) for record in reversed(runs) if record.status.done)
-    return next((one for one in found if one is not None and math.isfinite(one)), None)
+def _newest(runs: Sequence[RunRecord], value: Callable[[RunRecord], float | None]) -> tuple[RunRecord, float] | None:
+    found = ((record, value(record)) for record in reversed(runs) if record.status.done)
+    return next(((record, one) for record, one in found if one is not None and math.isfinite(one)), None)

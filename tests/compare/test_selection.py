@@ -7,12 +7,13 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from kag.compare.selection import Selection, selection
+from kag.compare.selection import selection, worth_told
 from kag.errors import RecordError
 from kag.names import Part
 from kag.stats.bootstrap import metric_draws
 from kag.stats.scores import Scores
 from kag.track.record import RunRecord
+from kag.track.result import Selection
 from tests.changelog.run_logs import run_record, run_result
 
 PROTEINS, POINTS = 12, 30
@@ -57,15 +58,15 @@ def test_the_best_of_equal_trials_is_corrected_downwards_and_all_tie_with_it() -
     values = [one.draws["auprc"].value for one in scores]
     found = found_of(scores)
     assert found is not None
-    assert (found.trials, found.value) == (8, max(values))
+    assert (found.candidates, found.value) == (8, max(values))
     assert found.corrected is not None
     assert np.mean(values) - 0.05 < found.corrected < max(values)
     assert found.tied == 8
     assert found.expected[-1] == pytest.approx(max(values))
     assert found.expected[3] == pytest.approx(np.mean([max(some) for some in combinations(values, 4)]))
-    said = list(found.sentences)
+    said = list(worth_told(found))
     assert said[0].endswith("corrected for having been chosen (BBC-CV)")
-    assert said[1] == "8 of 8 trials cannot be told from the best"
+    assert said[1] == "8 of 8 trials cannot be told from the best: which of them is best is luck"
     assert said[2].startswith("the best of 4 would be 0.")
 
 
