@@ -100,6 +100,7 @@ def _plain(row: Row) -> dict[str, Any]:
         "test_auprc": None if row.says("val_typed_as_test") else row.entry.value("test"),
         "metrics": list(map(_metric, repeat(row), row.metrics, parts_of(row).values)),
         "findings": list(row.findings),
+        "selection": row.selection,
         "note": body(row.entry.notes),
         "searched": row.searched.get(record.id),
         "other_trials": [
@@ -156,7 +157,7 @@ def _html_row(row: Row) -> str:
     said = _findings(parts.findings)
     if parts.folded:
         said += f"<details><summary>{len(parts.folded)} more</summary>{_findings(parts.folded)}</details>"
-    words = (html.escape(parts.status), html.escape(parts.unpaired), _marked(parts.note))
+    words = (*map(html.escape, (parts.status, body(parts.worth), parts.unpaired)), _marked(parts.note))
     more = "".join(f"<div>{text}</div>" for text in words if text)
     trials = "".join(f"<li>{html.escape(one.run)} {one.value} {html.escape(one.searched)}</li>" for one in parts.trials)
     folded = f"<details><summary>{len(row.trials)} other trials</summary><ul>{trials}</ul></details>" if trials else ""

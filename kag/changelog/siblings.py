@@ -10,6 +10,7 @@ from functools import cached_property, partial
 
 from kag.changelog.entry import Entry
 from kag.changelog.repository import Between, NotKnown
+from kag.changelog.selections import SelectionOf, not_known
 from kag.changelog.tested import Child, Families
 from kag.compare.comparison import Comparison, against_parent, compare
 from kag.compare.highest import highest_before
@@ -41,6 +42,8 @@ class Siblings:
     """Those that count."""
     drawn: DrawnOf = not_asked
     """What runs scored on each example, for differences that are tested."""
+    selected: SelectionOf = not_known
+    """What the best trial of a sweep is worth."""
     told_files: Mapping[str, str] = field(default_factory=dict)
     """Of other programs: run id -> what a document says of the files that were touched."""
 

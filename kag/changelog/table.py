@@ -14,6 +14,7 @@ from kag.compare.comparison import data_text
 from kag.compare.replicates import means_over_seeds
 from kag.finding import Finding
 from kag.track.record import Change, Status
+from kag.track.result import Selection
 from kag.view.alike import data_of
 from kag.view.changes import but_seeds, settings_apart
 from kag.view.choice import Choice
@@ -44,6 +45,8 @@ class Row:
     """Commit of the run that it is compared with."""
     told_files: str = ""
     """What a document says of the files that were touched since, which counts where git cannot say."""
+    selection: Selection | None = None
+    """What the best of what it was chosen from is worth: of a sweep's trials, of blends, of windows."""
     trials: tuple[Entry, ...] = ()
     """The other trials of the sweep, best first."""
     searched: Mapping[str, str] = field(default_factory=dict)
@@ -90,9 +93,16 @@ def _row(entry: Entry, siblings: Siblings, trials: tuple[Entry, ...]) -> Row:
         against=siblings.against(entry),
         since=compared.before.git.commit if compared and compared.before.git else None,
         told_files=siblings.told_files.get(entry.id, ""),
+        selection=_selection(entry, trials, siblings),
         trials=trials,
         searched=settings_apart([one.record for one in (entry, *trials)]) if trials else {},
     )
+
+
+def _selection(entry: Entry, trials: tuple[Entry, ...], siblings: Siblings) -> Selection | None:
+    if not trials or entry.record.is_foreign:
+        return entry.record.found.selection if entry.record.found else None
+    return siblings.selected([one.record for one in (entry, *trials)])
 
 
 def _is_split(row: Row, sweeps: Mapping[str | None, int]) -> bool:

@@ -102,7 +102,9 @@ def test_the_number_of_candidates_counts_everything_that_was_looked_at(sums: Run
     found = window_map(sums, bench, verify=3, progress=lambda step, done, total: seen.update({step: (done, total)}))
     assert len(found.verified) == 3
     assert found.candidates == EPOCHS * (EPOCHS + 1) // 2 + 3 * 2
-    assert seen == {"epochs": (6, 6), "windows": (21, 21), "verified": (3, 3)}
+    assert seen == {"epochs": (6, 6), "windows": (21, 21), "verified": (3, 3), "resampled": (27, 27)}
+    assert found.selection is not None
+    assert found.selection.candidates == found.candidates
 
 
 def test_the_delivered_weights_are_those_that_were_scored(
