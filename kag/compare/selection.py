@@ -106,7 +106,7 @@ def worth_told(found: Selection) -> Iterator[str]:
         yield _ties(found)
     if found.untested is not None:
         yield f"not corrected: {found.untested}"
-    if (half := found.candidates // 2) > 0:
+    if (half := found.candidates // 2) > 1:
         yield f"the best of {half} would be {measured(OBJECTIVE, found.expected[half - 1])} on average"
 
 

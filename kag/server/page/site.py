@@ -26,7 +26,7 @@ from kag.server.page.held import Held, Known, Project
 from kag.server.page.news import News
 from kag.server.page.records import Counted, Diagnoses, Ledger, counted
 from kag.server.page.responses import html
-from kag.server.page.scores import KeptDraws
+from kag.server.page.scores import KeptDraws, KeptSelections, SavedScores
 from kag.server.page.session import Sessions
 from kag.server.page.templates import environment, path_of
 from kag.server.page.visit import Visit
@@ -46,6 +46,7 @@ class Watched:
     project: Project
     diagnoses: Diagnoses = field(default_factory=Diagnoses)
     draws: KeptDraws = field(default_factory=KeptDraws)
+    selections: KeptSelections = field(default_factory=KeptSelections)
 
 
 class Site:
@@ -175,7 +176,11 @@ class Shelf:
 
     def drawn(self, site: Site, connection: Connection, ledger: Ledger) -> DrawnOf:
         """What its runs scored on each example."""
-        return self.watched.draws.of(connection, self.row["id"], site.settings.files, ledger.runs)
+        return self.watched.draws.of(self.saved(site, connection, ledger))
+
+    def saved(self, site: Site, connection: Connection, ledger: Ledger) -> SavedScores:
+        """The files in which its runs have kept their scores."""
+        return SavedScores.of(connection, self.row["id"], site.settings.files, ledger.runs)
 
     def ledger(self) -> Ledger:
         """Its runs with their records."""
