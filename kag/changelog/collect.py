@@ -13,6 +13,7 @@ from kag.changelog.histories import entries_of, items_of, made_with, make_ready_
 from kag.changelog.logged import Logged
 from kag.changelog.repository import Between, NotKnown, Repository
 from kag.changelog.rules.ending import broken_file
+from kag.changelog.selections import SelectionOf, selected_by, selected_in
 from kag.changelog.siblings import Siblings
 from kag.changelog.structure import GROUPS
 from kag.changelog.touched import with_touched
@@ -39,15 +40,15 @@ def collect(source: RunSource, repository: Repository | None = None, asked: Sequ
         UserError: no run has a metric that was asked for.
     """
     if isinstance(source, PartedSource):
-        entries, broken, metrics, kept = _in_parts(source, asked)
+        entries, broken, metrics, kept, selected = _in_parts(source, asked)
     elif isinstance(source, FolderSource):
-        entries, broken, metrics, kept = _from_folders(source, asked)
+        entries, broken, metrics, kept, selected = _from_folders(source, asked)
     else:
-        entries, broken, metrics, kept = _one_by_one(source, asked)
+        entries, broken, metrics, kept, selected = _one_by_one(source, asked)
     found = [entry.record for entry in entries]
     between = _looked_up(found, repository) if repository else Between()
     fixes = {} if isinstance(between, NotKnown) else _fixes(found, between)
-    siblings = Siblings(entries, fixes, broken, between, metrics, drawn_from(kept))
+    siblings = Siblings(entries, fixes, broken, between, metrics, drawn_from(kept), selected)
     return with_touched(siblings, repository) if repository else siblings
 
 
@@ -60,6 +61,8 @@ class _Read(NamedTuple):
     """Those that count."""
     kept: Kept
     """Reads the draws of a run."""
+    selected: SelectionOf
+    """What the best trial of a sweep is worth."""
 
 
 def _in_parts(source: PartedSource, asked: Sequence[str]) -> _Read:
@@ -67,7 +70,8 @@ def _in_parts(source: PartedSource, asked: Sequence[str]) -> _Read:
         found = source.read(mapped)
         runs = list(found.runs.values())
         metrics = chosen([run.record for run in runs], asked)
-        return _read(found.broken, entries_of(runs, metrics, mapped), metrics, of_scores(found.scores))
+        entries = entries_of(runs, metrics, mapped)
+        return _read(found.broken, entries, metrics, of_scores(found.scores), selected_by(found.scores))
 
 
 def _from_folders(source: FolderSource, asked: Sequence[str]) -> _Read:
@@ -76,13 +80,14 @@ def _from_folders(source: FolderSource, asked: Sequence[str]) -> _Read:
         make_ready_for(len(os.listdir(source.runs)) - len(before))
     records, broken = source.readable()
     metrics = chosen(records, asked)
-    return _read(broken, _of_folders(source, records, metrics, before), metrics, kept_by(source))
+    entries = _of_folders(source, records, metrics, before)
+    return _read(broken, entries, metrics, kept_by(source), selected_in(source))
 
 
 def _one_by_one(source: RunSource, asked: Sequence[str]) -> _Read:
     records, broken = source.readable()
     metrics = chosen(records, asked)
-    return _read(broken, _entries(source, records, metrics), metrics, kept_by(source))
+    return _read(broken, _entries(source, records, metrics), metrics, kept_by(source), selected_in(source))
 
 
 def _read(
@@ -90,10 +95,11 @@ def _read(
     read: Iterable[Entry | RecordError],
     metrics: tuple[Metric, ...],
     kept: Kept,
+    selected: SelectionOf,
 ) -> _Read:
     found = list(read)
     entries = tuple(one for one in found if isinstance(one, Entry))
-    return _Read(entries, (*broken, *(one for one in found if isinstance(one, RecordError))), metrics, kept)
+    return _Read(entries, (*broken, *(one for one in found if isinstance(one, RecordError))), metrics, kept, selected)
 
 
 def _entries(

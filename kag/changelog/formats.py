@@ -101,6 +101,7 @@ def _plain(row: Row) -> dict[str, Any]:
         "test_auprc": None if row.says("val_typed_as_test") else row.value(TEST),
         "metrics": list(map(_metric, repeat(row), row.metrics, parts.values)),
         "findings": list(row.findings),
+        "selection": row.selection,
         "note": body(row.entry.notes),
         "searched": row.searched.get(record.id),
         **({"members": _runs_of(row.group)} if row.group else {}),
@@ -176,7 +177,7 @@ def _html_row(row: Row) -> str:
     said = _findings(parts.findings)
     if parts.folded:
         said += f"<details><summary>{len(parts.folded)} more</summary>{_findings(parts.folded)}</details>"
-    words = (html.escape(parts.status), html.escape(parts.unpaired), _marked(parts.note))
+    words = (*map(html.escape, (parts.status, body(parts.worth), parts.unpaired)), _marked(parts.note))
     more = "".join(f"<div>{text}</div>" for text in words if text)
     folded = _folded(f"{len(parts.members)} runs", map(_member, parts.members))
     folded += _folded(parts.trials_heading, map(_trial, parts.trials))

@@ -9,6 +9,7 @@ from kag.changelog.cells import body
 from kag.changelog.entry import Entry
 from kag.changelog.groups import Group
 from kag.changelog.table import Row
+from kag.compare.selection import worth_told
 from kag.compare.wording import seeds_listed, spread_text
 from kag.finding import Finding
 from kag.text import MISSING, commit, printable
@@ -89,6 +90,8 @@ class Parts(NamedTuple):
     """The gravest ones, which a cell shows."""
     folded: tuple[Finding, ...]
     """The others."""
+    worth: str
+    """Of a row that was chosen from several: what the best of them is worth; else empty."""
     unpaired: str
     """Of a row of a hand-kept log with numbers: what a paired test of them would need and lacks; else empty."""
     note: str
@@ -115,6 +118,7 @@ def parts_of(row: Row, *, files: int | None = None) -> Parts:
         status=_lacking(row.group, row.metrics, row.judged) if row.group else _status_word(entry),
         findings=row.findings[:FINDINGS_SHOWN],
         folded=row.findings[FINDINGS_SHOWN:],
+        worth="; ".join(worth_told(row.selection)) if row.selection else "",
         unpaired=_unpaired(entry.record),
         note=body(entry.notes),
         trials=tuple(_trial(row, trial) for trial in row.trials),
@@ -123,7 +127,7 @@ def parts_of(row: Row, *, files: int | None = None) -> Parts:
 
 
 def sentences(parts: Parts, *, whole: bool) -> list[str]:
-    """What there is to say of a run: how it stands, then its findings, then what its numbers lack.
+    """What there is to say of a run: how it stands, then its findings, then what its numbers are worth and lack.
 
     Args:
         parts: of its row.
@@ -131,7 +135,8 @@ def sentences(parts: Parts, *, whole: bool) -> list[str]:
     """
     shown = (*parts.findings, *parts.folded) if whole else parts.findings
     more = f"and {len(parts.folded)} more (`kag doctor`)" if parts.folded and not whole else ""
-    return [body(one) for one in (parts.status, *(finding.sentence for finding in shown), more, parts.unpaired) if one]
+    said = (parts.status, *(finding.sentence for finding in shown), more, parts.worth, parts.unpaired)
+    return [body(one) for one in said if one]
 
 
 def _value(row: Row, metric: Metric) -> Value:

@@ -12,6 +12,7 @@ from kag.changelog.entry import Entry
 from kag.changelog.groups import Group, groups_of
 from kag.changelog.lookups import Places, by_test, by_weights, listed_before, looks_by_data, places_among_alike
 from kag.changelog.repository import Between, NotKnown
+from kag.changelog.selections import SelectionOf, not_known
 from kag.changelog.tested import AgainstParent, Child, Families
 from kag.compare.comparison import Comparison, compare
 from kag.compare.groups import compare_groups, group_against_parent
@@ -42,6 +43,8 @@ class Siblings:
     """Those that count."""
     drawn: DrawnOf = not_asked
     """What runs scored on each example, for differences that are tested."""
+    selected: SelectionOf = not_known
+    """What the best trial of a sweep is worth."""
     told_files: Mapping[str, str] = field(default_factory=dict)
     """Of other programs: run id -> what a document says of the files that were touched."""
 

@@ -14,6 +14,7 @@ from kag.changelog.siblings import Siblings
 from kag.compare.comparison import data_text
 from kag.finding import Finding
 from kag.track.record import Change, RunRecord, Status
+from kag.track.result import Selection
 from kag.view.alike import data_of, seeds_of
 from kag.view.changes import but_seeds, settings_apart
 from kag.view.choice import Choice
@@ -48,6 +49,8 @@ class Row:
     """What a document says of the files that were touched since, which counts where git cannot say."""
     trials: tuple[Group, ...] = ()
     """The other trials of the sweep, best first, those that are replicates as one."""
+    selection: Selection | None = None
+    """What the best of what it was chosen from is worth: of a sweep's trials, of blends, of windows."""
     searched: Mapping[str, str] = field(default_factory=dict)
     """Of a sweep: id of the first run -> what the trial has set otherwise than the others."""
     data: str = ""
@@ -105,6 +108,7 @@ def _row(group: Group, siblings: Siblings, trials: tuple[Group, ...]) -> Row:
         against=siblings.against(entry),
         since=compared.before.git.commit if compared and compared.before.git else None,
         told_files=siblings.told_files.get(entry.id, ""),
+        selection=_selection((group, *trials), siblings),
         trials=trials,
         searched=_searched((group, *trials)) if trials else {},
     )
@@ -119,6 +123,13 @@ def _searched(trials: Sequence[Group]) -> Mapping[str, str]:
 def _but_seeds(record: RunRecord) -> RunRecord:
     seeds = seeds_of(record)
     return record.model_copy(update={"config": {key: one for key, one in record.config.items() if key not in seeds}})
+
+
+def _selection(trials: Sequence[Group], siblings: Siblings) -> Selection | None:
+    best = trials[0].first.record
+    if len(trials) == 1 or best.is_foreign:
+        return best.found.selection if best.found else None
+    return siblings.selected([entry.record for trial in trials for entry in trial.entries])
 
 
 def _is_split(row: Row, sweeps: Mapping[str | None, int]) -> bool:

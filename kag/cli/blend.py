@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -55,11 +56,11 @@ def blend(
 
     from datetime import UTC, datetime
 
-    from kag.cli.made import mirrored, print_made
+    from kag.cli.made import mirrored, print_made, say_worth
     from kag.spec import load_spec
     from kag.track.folder import RunFolder
-    from kag.view.progress import shown
-    from kag.weights.blend import best_trial, greedy_soup, try_ratios
+    from kag.view.progress import reporting, shown
+    from kag.weights.blend import best_trial, greedy_soup, try_ratios, worth
     from kag.weights.delivered_run import deliver_blend, named_spec
     from kag.weights.given import bench_for, given_weights
 
@@ -72,8 +73,10 @@ def blend(
     trying = greedy_soup(stored, bench) if wanted is None else try_ratios(stored, wanted, bench)
     count = 2 * len(given) - 1 if wanted is None else len(wanted)
     trials = tuple(shown(trying, console, "blends", count))
+    with reporting(console) as report:
+        chosen = worth(trials, bench, partial(report, "resampled"))
     best = best_trial(trials)
-    record = deliver_blend(runs, given, trials, bench, name=name, start=start, findings=findings)
+    record = deliver_blend(runs, given, trials, bench, name=name, start=start, findings=findings, worth=chosen)
     record = mirrored(record, runs, load_spec(RunFolder(runs / record.id).spec_file).track, console)
     if as_json:
         answer(_page(given, trials, best, record))
@@ -81,6 +84,7 @@ def blend(
     for letter, parent in zip(_letters(len(given)), given, strict=True):
         console.say(f"{letter} = {parent.run}, {parent.checkpoint}")
     console.print(_table(trials, best))
+    say_worth(chosen, console)
     print_made(record, runs, console)
 
 
@@ -91,6 +95,7 @@ def _page(given: Sequence[GivenWeights], trials: Sequence[Trial], best: Trial, r
     return {
         "parents": [source.model_dump(mode="json", include=said) for source in sources],
         "trials": [{**trial_facts(trial), "best": trial is best} for trial in trials],
+        "selection": record.found.selection if record.found else None,
         "findings": list(record.preflight),
         "run": record.id,
         "record": record,

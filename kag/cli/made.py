@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from kag.spec.run import TrackSpec
     from kag.track.record import RunRecord
+    from kag.track.result import Selection
     from kag.view.terminal import Terminal
     from kag.weights.bench import Tried
 
@@ -35,6 +36,16 @@ def tried_cells(tried: Tried | None) -> list[str]:
     variants = (tried.plain, tried.recomputed) if tried else (None, None)
     auprcs = (three_decimals(variant.evaluation.auprc if variant else None) for variant in variants)
     return [*auprcs, digest(tried.best.weights_digest if tried else None)]
+
+
+def say_worth(found: Selection | None, console: Terminal) -> None:
+    """What the best of the candidates is worth, where there was a choice."""
+    from kag.compare.selection import worth_told
+    from kag.names import OBJECTIVE
+    from kag.view.results import measured
+
+    if found is not None:
+        console.say("; ".join([f"best val AUPRC {measured(OBJECTIVE, found.value)}", *worth_told(found)]))
 
 
 def print_made(record: RunRecord, runs: Path, console: Terminal) -> None:

@@ -14,12 +14,12 @@ from kag.view.terminal import Terminal, answer, echo
 
 if TYPE_CHECKING:
     from kag.changelog.siblings import Siblings
-    from kag.compare.selection import Selection
     from kag.report.differences import Scored
     from kag.report.sections import Report
     from kag.report.sweep_records import Search
     from kag.track.output import Output
     from kag.track.record import RunRecord
+    from kag.track.result import Selection
     from kag.track.source import RunSource
 
 Item = TypeVar("Item")

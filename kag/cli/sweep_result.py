@@ -5,15 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from kag.compare.selection import Selection
     from kag.sweep import Sweep, Trial
     from kag.sweep.progress import Epochs, Progress
     from kag.track.record import RunRecord
+    from kag.track.result import Selection
 
 
 class SweepResult(NamedTuple):
@@ -54,7 +53,7 @@ class SweepResult(NamedTuple):
                 "params": leader.params,
                 "spec": None if self.spec is None else str(self.spec),
             },
-            "selection": None if self.selection is None else asdict(self.selection),
+            "selection": self.selection,
             "importance": self.importance,
             "epochs": None if self.progress.epochs is None else self.progress.epochs._asdict(),
             "failures": self.failures,
@@ -67,6 +66,7 @@ def read_result(sweep: Sweep, path: str, trials: Sequence[Trial], runs: Path) ->
     """The result of a sweep; `write_best` gives its best trial the spec that is named."""
     from kag.cli.results import unsealing
     from kag.cli.tracking import sweep_folder
+    from kag.compare.best_trial import best_trial
     from kag.compare.comparison import not_comparable
     from kag.sweep import TrialState
     from kag.sweep.command import trains
@@ -78,6 +78,7 @@ def read_result(sweep: Sweep, path: str, trials: Sequence[Trial], runs: Path) ->
     archived = {record.wandb_id for record in records if record.archived}
     trials = [_unjudged(trial) if trial.run in archived else trial for trial in trials]
     now = progress(sweep, trials, epochs_of(records))
+    now = now._replace(best=best_trial(sweep, told(sweep, trials), {one.wandb_id or "": one for one in records}))
     failed = [trial for trial in trials if trial.state is TrialState.FAILED]
     judged = {trial.run for trial in trials if trial.result is not None}
     leader = next((record for record in records if now.best and record.wandb_id == now.best.run), None)

@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from kag.cli.fitted import plain_table
+from kag.compare.selection import worth_told
 from kag.text import MISSING, duration
 from kag.view.findings import severity
 from kag.view.results import measured
@@ -118,7 +119,7 @@ def result_table(result: SweepResult) -> Group:
     now = result.progress
     leader = {} if now.best is None else {"best run": escape(str(now.best.run))}
     spec = {} if result.spec is None else {"its spec": escape(str(result.spec))}
-    worth = "; ".join(result.selection.sentences) if result.selection else ""
+    worth = "; ".join(worth_told(result.selection)) if result.selection else ""
     selected = {"what it is worth": escape(worth)} if worth else {}
     test = {} if result.unsealing is None else {"its test": escape(f"sealed; {result.unsealing} looks at it")}
     rows = {

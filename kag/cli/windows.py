@@ -155,7 +155,7 @@ def window_figure(found: WindowMap, title: str) -> Heatmap:
 def _print(console: Terminal, run: str, found: WindowMap) -> None:
     """The best windows, one line each; `*` marks the best of those that were scored exactly."""
     from kag.cli.fitted import plain_table
-    from kag.cli.made import tried_cells
+    from kag.cli.made import say_worth, tried_cells
     from kag.text import three_decimals
 
     columns = ("window", "epochs", "ranked by", "val AUPRC", "recomputed", "digest", "")
@@ -169,6 +169,7 @@ def _print(console: Terminal, run: str, found: WindowMap) -> None:
         f"{len(found.windows)} windows of {run}, {len(found.verified)} scored exactly: "
         f"val chose among {found.candidates} candidates"
     )
+    say_worth(found.selection, console)
     single = found.best_epoch
     console.say(f"best single epoch {single.start}: val AUPRC {three_decimals(single.ensemble)}")
 
@@ -181,6 +182,7 @@ def _page(run: str, found: WindowMap, record: RunRecord | None) -> dict[str, Any
         "tried": found.candidates,
         "best": str(found.best),
         "best_epoch": found.best_epoch.start,
+        "selection": found.selection,
         "windows": [
             {"start": each.start, "length": each.length, "ensemble": each.ensemble, **tried_facts(each.tried)}
             for each in found.windows

@@ -92,6 +92,18 @@ def replicates(
     )
 
 
+def means_over_seeds(records: Sequence[RunRecord], value: Callable[[RunRecord], float | None]) -> Mapping[str, float]:
+    """Run id -> mean of the number over the seeds of its replicates, where any of these runs differ in the seed alone.
+
+    Empty where none do: then each run stands for itself.
+    """
+    groups = replicates(records)
+    if all(len(one.by_seed) == 1 for one in groups):
+        return {}
+    means = ((one, one.spread(value).mean) for one in groups)
+    return {run.id: mean for one, mean in means if mean is not None for run in one.runs}
+
+
 def spread(values: Sequence[float], of: int) -> Spread:
     """Mean, standard deviation and range of the numbers of so many seeds."""
     if not values:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from kag.compare.comparison import against_parent, in_doubt, not_comparable
 from kag.compare.paired import DrawnOf, ProfileOf, not_asked
-from kag.compare.selection import Selection
+from kag.compare.selection import worth_told
 from kag.compare.spreads import Spreads, grouped_among, spreads_table
 from kag.compare.verdict import sentences, verdicts
 from kag.report.compare import compare_figures
@@ -22,7 +22,7 @@ from kag.report.score_figures import Pictured, run_pictures
 from kag.report.sweep_figures import sweep_figures
 from kag.report.sweep_records import Values, search_of, trials_table
 from kag.track.record import RunRecord
-from kag.track.result import Result
+from kag.track.result import Result, Selection
 from kag.view import tables
 from kag.view.changes import beside_defaults
 from kag.view.metrics import OWN, Metric
@@ -137,7 +137,7 @@ def report_of_sweep(
         title=f"Sweep {identifier}",
         anchor="sweep",
         summary=f"{len(trials)} trials over {', '.join(parameters) or 'no parameter on which they differ'}; "
-        f"{'; '.join([search.summary, *(worth.sentences if worth else ())])}.",
+        f"{'; '.join([search.summary, *(worth_told(worth) if worth else ())])}.",
         figures=sweep_figures(search.sweep, search.trials) if search.sweep else (),
         runs=trials_table(trials, search),
         not_comparable=not_comparable([trial for trial in trials if trial.id in search.values]),

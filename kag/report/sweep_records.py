@@ -8,6 +8,7 @@ from typing import Any
 
 from kag import names
 from kag.changelog.entry import Entry
+from kag.compare.replicates import means_over_seeds
 from kag.spec.flat import DESCRIPTIVE
 from kag.sweep import Sweep, Trial, TrialState, parse_sweep
 from kag.sweep.check import objective
@@ -47,7 +48,7 @@ class Search:
     judged_by: str
     """The weights whose val AUPRC counts, `delivered` or `averaged`; empty of another program."""
     values: Mapping[str, float]
-    """Run id -> what it is judged by, for runs that have it; the best first."""
+    """Run id -> what it is judged by, for runs that have it; the best first, of a sweep over seeds by their means."""
     results: Mapping[str, Result]
     """The same of kag's own runs, with intervals."""
     metric: Metric | None = None
@@ -116,8 +117,16 @@ def _judged(record: RunRecord, search: Search) -> dict[str, Cell]:
 
 
 def _best_first(records: Sequence[RunRecord], judge: Callable[[RunRecord], Result | None]) -> dict[str, Result]:
-    found = [(record.id, result) for record in records if (result := judge(record)) is not None]
-    return dict(sorted(found, key=lambda pair: -pair[1].value))
+    found = {record.id: result for record in records if (result := judge(record)) is not None}
+    means = means_over_seeds(
+        [record for record in records if record.id in found], lambda record: found[record.id].value
+    )
+
+    def rank(run: str) -> tuple[float, float]:
+        own = found[run].value
+        return means.get(run, own), own
+
+    return {run: found[run] for run in sorted(found, key=rank, reverse=True)}
 
 
 def _foreign_search(records: Sequence[RunRecord], keys: Mapping[str, Sequence[Scalar]], values: Values) -> Search:

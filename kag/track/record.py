@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field
 from kag.finding import Finding
 from kag.spec.flat import EVALUATE_TEST
 from kag.spec.flat import Scalar as Scalar
-from kag.track.result import Candidate, ExternalEvaluation, Look, Result
+from kag.track.result import Candidate, ExternalEvaluation, Look, Result, Selection
 from kag.track.stated import Stated
 from kag.track.value import Moment, Number, Value
 from kag.track.world import World
@@ -175,6 +175,8 @@ class Found(Value):
     """Blends among which val chose."""
     candidates_tried: int | None = None
     """Number of windows among which val chose."""
+    selection: Selection | None = None
+    """What the best of them is worth; None where there was no choice, or an older kag did not say."""
     window: str | None = None
     """`start:length` of the averaged epochs, picked after the training."""
     recomputed: bool | None = None
@@ -289,4 +291,5 @@ def told(part: BaseModel | None) -> dict[str, Any]:
     """What a part of a record says, by field; what has a place of its own, or is not known, is left out."""
     if part is None:
         return {}
-    return part.model_dump(mode="json", exclude_defaults=True, exclude={"findings", "spec_digest", "code_digest"})
+    elsewhere: dict[str, Any] = {"findings": True, "spec_digest": True, "code_digest": True}
+    return part.model_dump(mode="json", exclude_defaults=True, exclude={**elsewhere, "selection": {"expected"}})

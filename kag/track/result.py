@@ -79,3 +79,28 @@ class Candidate(Value):
     plain: Scored
     recomputed: Scored | None = None
     """With normalisation statistics recomputed; None for a network without BatchNorm."""
+
+
+class Selection(Value):
+    """The best of several candidates by val AUPRC, and what it is worth: it was chosen by the value it is shown at."""
+
+    kind: Literal["trials", "settings", "candidates"] = "trials"
+    """Trials of a sweep; where they differ in the seed too, settings with a run for each seed; weights that no
+    training made.
+    """
+    candidates: int
+    """That have a value."""
+    value: Number
+    """Of the best; of settings the mean over seeds."""
+    expected: tuple[float, ...]
+    """What the best of n of them is on average, for n = 1 ... candidates."""
+    seeds: int = 1
+    """Over which the best one is a mean."""
+    corrected: float | None = None
+    """What a best chosen so would score on proteins that had no part in the choice."""
+    tied: int | None = None
+    """Candidates that a paired test cannot tell from the best, itself among them."""
+    foremost: int | None = None
+    """Candidates that were asked for the last two, the best by value; None where they are not known."""
+    untested: str | None = None
+    """Why they are not known."""

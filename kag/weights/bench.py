@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from kag.data.batches import evaluation_batches, training_batches
@@ -17,11 +19,13 @@ from kag.model.network import Network
 from kag.names import Split
 from kag.stats.measure import Evaluation
 from kag.stats.scores import Scores
+from kag.stats.selection import Bagged, bagged
 from kag.text import digest
 from kag.weights.average import normalised_by_batch, recompute_normalisation
 from kag.weights.checkpoint import State, StoredWeights, build_network, load_state, snapshot, stored
 from kag.weights.digest import weights_digest
-from kag.weights.evaluate import evaluate, measured, score, scores_of
+from kag.weights.evaluate import measured, score, scores_of
+from kag.weights.foremost import Foremost
 
 
 @dataclass(frozen=True)
@@ -79,6 +83,8 @@ class Bench:
     sites: Sites
     tables: SiteTables
     """On the device of the network."""
+    foremost: Foremost = field(default_factory=Foremost)
+    """The best of the variants that were tried, of which one is chosen."""
 
     @classmethod
     def of(
@@ -114,17 +120,6 @@ class Bench:
         recompute_normalisation(self.network, self.tables, batches, share=spec.data.grouping == "protein")
         return snapshot(self.network.state_dict())
 
-    def evaluate(
-        self, state: Mapping[str, Tensor], split: Split = "val", *, threshold: float | None = None, samples: int = 0
-    ) -> Evaluation:
-        """Metrics of a state; see `kag.weights.evaluate.evaluate`.
-
-        Raises:
-            CheckpointError: the state does not fit the network.
-        """
-        load_state(self.network, state)
-        return evaluate(self.network, self.sites, self.tables, split, threshold=threshold, samples=samples)
-
     def scored(self, weights: StoredWeights, split: Split, *, threshold: float | None = None) -> Scored:
         """Metrics of weights with their intervals, and the scores that they were measured on.
 
@@ -147,13 +142,22 @@ class Bench:
         plain = self._variant(state)
         return Tried(plain, self._variant(self.recomputed(state)) if normalised_by_batch(self.network) else None)
 
+    def bagged(self, logit_N: NDArray[np.float32]) -> Bagged:
+        """Logits on val in the bags in which a choice is made anew; the protein is the unit."""
+        index_N = self.sites.index("val")
+        return bagged(logit_N, self.sites.label_N[index_N], self.sites.protein_N[index_N], "auprc")
+
     def better(self, state: State, tried: Tried, *, epoch: int | None) -> StoredWeights:
         """The better variant of a state that was tried, with the spec and the data of the bench's weights."""
         best = self.recomputed(state) if tried.recomputed_is_better else state
         return stored(self.weights.spec, best, self.weights.data, epoch=epoch)
 
     def _variant(self, state: Mapping[str, Tensor]) -> Variant:
-        return Variant(self.evaluate(state), weights_digest(state))
+        load_state(self.network, state)
+        predictions = score(self.network, self.tables, evaluation_batches(self.sites, "val"))
+        evaluation = measured(predictions, self.sites, "val", samples=0)
+        self.foremost.add(evaluation.auprc, predictions.logit_N)
+        return Variant(evaluation, weights_digest(state))
 
 
 def tried_facts(tried: Tried | None) -> dict[str, Any]:

@@ -9,9 +9,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from kag.compare.selection import Step, of_weights
 from kag.errors import CheckpointError
 from kag.spec import differences, flat
 from kag.text import digest
+from kag.track.result import Selection
 from kag.weights.average import weighted_mean
 from kag.weights.bench import Bench, Tried, tried_facts
 from kag.weights.checkpoint import StoredWeights, state_differences
@@ -109,6 +111,16 @@ def best_trial(trials: Sequence[Trial]) -> Trial:
 def blended(parents: Sequence[StoredWeights], trial: Trial, bench: Bench) -> StoredWeights:
     """The weights of a trial's better variant, with the spec of the bench."""
     return bench.better(weighted_mean([parent.network for parent in parents], trial.ratios), trial.tried, epoch=None)
+
+
+def worth(trials: Sequence[Trial], bench: Bench, step: Step) -> Selection | None:
+    """What the best of blends is worth that were tried on a bench, and nothing else was; see `kag.compare.selection`.
+
+    Args:
+        step: told after each candidate that was drawn anew.
+    """
+    drawn = (bench.bagged(each.logit_N) for each in bench.foremost)
+    return of_weights(bench.foremost.values, best_trial(trials).tried.auprc, drawn, step=step)
 
 
 def trial_facts(trial: Trial) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from kag.spec import Finding, RunSpec, build_spec
 from kag.track.begin import begin
 from kag.track.looks import looks_of
 from kag.track.record import Found, RunRecord, Source, Status
-from kag.track.result import Candidate, Looker
+from kag.track.result import Candidate, Looker, Selection
 from kag.track.world import World
 from kag.weights.average import RunSums
 from kag.weights.bench import Bench, Tried
@@ -49,6 +49,7 @@ def deliver_blend(
     name: str,
     start: datetime,
     findings: Sequence[Finding] = (),
+    worth: Selection | None = None,
 ) -> RunRecord:
     """Keep the best of some blends as a finished run; every parent is in its lineage with its share.
 
@@ -59,6 +60,7 @@ def deliver_blend(
         trials: all blends that were tried.
         start: when the work began.
         findings: what was noticed before.
+        worth: what the best of them is worth.
 
     Raises:
         SpecError: the name cannot name a run.
@@ -81,7 +83,9 @@ def deliver_blend(
         candidates=sum(len(trial.tried.variants) for trial in trials),
         sources=tuple(parent.source(ratio) for parent, ratio in pairs),
         found=Found(
-            findings=tuple(findings), candidates=tuple(Candidate.model_validate(trial_facts(trial)) for trial in trials)
+            findings=tuple(findings),
+            candidates=tuple(Candidate.model_validate(trial_facts(trial)) for trial in trials),
+            selection=worth,
         ),
     )
 
@@ -124,8 +128,16 @@ def deliver_window(
         what=f"Mean of {epochs} of {parent.run}",
         candidates=found.candidates,
         sources=(Source(run=parent.run, checkpoint=f"sums of {epochs}", ratio=1.0),),
-        found=Found(window=str(window), candidates_tried=found.candidates),
+        found=Found(window=str(window), candidates_tried=found.candidates, selection=_worth(found, window)),
     )
+
+
+def _worth(found: WindowMap, kept: Window) -> Selection | None:
+    """What the window that is kept is worth: how a person chose another one than the best, nobody can repeat."""
+    if found.selection is None or (kept.start, kept.length) == (found.best.start, found.best.length):
+        return found.selection
+    told = {"value": kept.auprc, "corrected": None, "tied": None, "foremost": None}
+    return found.selection.model_copy(update={**told, "untested": f"{found.best} is the best window of the map"})
 
 
 def _deliver(

@@ -10,15 +10,20 @@ them nearly the same, are formed and scored exactly, plain and recomputed; only 
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import combinations
 
 import numpy as np
+from numpy.typing import NDArray
 
+from kag.compare.selection import LOOKED_AT, of_weights
 from kag.data.batches import evaluation_batches
 from kag.stats import metrics
 from kag.stats.metrics import Floats
+from kag.track.result import Selection
 from kag.weights.average import RunSums
 from kag.weights.bench import Bench, Tried
 from kag.weights.checkpoint import load_state
@@ -31,7 +36,7 @@ NEARLY_THE_SAME = 0.7
 """Share of common epochs above which a window is not verified besides a better-ranked one."""
 
 Progress = Callable[[str, int, int], None]
-"""Called with the step (`epochs`, `windows` or `verified`), what is done of it and what there is to do."""
+"""Called with the step (`epochs`, `windows`, `verified` or `resampled`), what is done of it and what there is to do."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +72,8 @@ class WindowMap:
 
     windows: tuple[Window, ...]
     """By start, then length."""
+    selection: Selection | None = None
+    """What the best one is worth; None where none is verified."""
 
     @property
     def verified(self) -> tuple[Window, ...]:
@@ -101,12 +108,14 @@ def window_map(
         CheckpointError: the sums are those of another network.
         Diverged: the weights of an epoch or a window have diverged.
     """
-    found = {(window.start, window.length): window for window in _ranked(sums, bench, progress)}
+    ranking = _Ranking.of(sums, bench, progress)
+    found = {(window.start, window.length): window for window in ranking.windows(progress)}
     chosen = promising([window for window in found.values() if window.length > 1], verify)
     for done, window in enumerate(chosen, start=1):
         found[window.start, window.length] = verified(sums, bench, window)
         progress("verified", done, len(chosen))
-    return WindowMap(tuple(found.values()))
+    windows = WindowMap(tuple(found.values()))
+    return replace(windows, selection=_worth(windows, ranking, progress)) if chosen else windows
 
 
 def verified(sums: RunSums, bench: Bench, window: Window) -> Window:
@@ -135,22 +144,62 @@ def promising(windows: Sequence[Window], count: int | None) -> list[Window]:
     return chosen + left[: count - len(chosen)]
 
 
-def _ranked(sums: RunSums, bench: Bench, progress: Progress) -> Iterator[Window]:
-    """Every window by the mean of its epochs' logits, which is a difference of two running sums as well."""
-    epochs = range(sums.first, sums.last + 1)
-    batches = evaluation_batches(bench.sites, "val")
-    label_N = bench.sites.label_N[bench.sites.index("val")]
-    running_EN: list[Floats] = [np.zeros(len(label_N))]
-    for done, epoch in enumerate(epochs, start=1):
-        load_state(bench.network, sums.average(epoch, 1))
-        running_EN.append(running_EN[-1] + score(bench.network, bench.tables, batches).logit_N)
-        progress("epochs", done, len(epochs))
-    bounds = list(combinations(range(len(running_EN)), 2))
-    for done, (begin, end) in enumerate(bounds, start=1):
-        mean_N = (running_EN[end] - running_EN[begin]) / (end - begin)
-        curve = metrics.curve(mean_N.astype(np.float32), label_N)
-        yield Window(epochs[begin], end - begin, ensemble=metrics.auprc(curve))
-        progress("windows", done, len(bounds))
+@dataclass(frozen=True, eq=False)
+class _Ranking:
+    """Running sums of the epochs' logits: the mean over a window is a difference of two of them as well."""
+
+    bench: Bench
+    first: int
+    running_EN: Sequence[Floats]
+
+    @classmethod
+    def of(cls, sums: RunSums, bench: Bench, progress: Progress) -> _Ranking:
+        """Score every epoch once."""
+        epochs = range(sums.first, sums.last + 1)
+        batches = evaluation_batches(bench.sites, "val")
+        running_EN: list[Floats] = [np.zeros(len(bench.sites.index("val")))]
+        for done, epoch in enumerate(epochs, start=1):
+            load_state(bench.network, sums.average(epoch, 1))
+            running_EN.append(running_EN[-1] + score(bench.network, bench.tables, batches).logit_N)
+            progress("epochs", done, len(epochs))
+        return cls(bench, sums.first, running_EN)
+
+    def logits(self, window: Window) -> NDArray[np.float32]:
+        """Mean of the logits of its epochs on val."""
+        begin = window.start - self.first
+        sum_N: Floats = self.running_EN[begin + window.length] - self.running_EN[begin]
+        return (sum_N / window.length).astype(np.float32)
+
+    def windows(self, progress: Progress) -> Iterator[Window]:
+        """Every window with its rank."""
+        label_N = self.bench.sites.label_N[self.bench.sites.index("val")]
+        bounds = list(combinations(range(len(self.running_EN)), 2))
+        for done, (begin, end) in enumerate(bounds, start=1):
+            window = Window(self.first + begin, end - begin)
+            curve = metrics.curve(self.logits(window), label_N)
+            yield replace(window, ensemble=metrics.auprc(curve))
+            progress("windows", done, len(bounds))
+
+
+def _worth(found: WindowMap, ranking: _Ranking, progress: Progress) -> Selection | None:
+    """What the best window is worth, among all that were ranked and all that were scored exactly.
+
+    In the bag a ranked window stands for itself by the mean of its epochs' logits, moved by as much as exact scores lie
+    above that where both are known; a single epoch is scored exactly as it is.
+    """
+    bench = ranking.bench
+    gap = float(np.mean([window.auprc - (window.ensemble or 0.0) for window in found.verified]))
+    moves = [gap if window.length > 1 else 0.0 for window in found.windows]
+    ranked = [
+        (window.ensemble + move, move, partial(ranking.logits, window))
+        for window, move in zip(found.windows, moves, strict=True)
+        if window.ensemble is not None
+    ]
+    exact = [(one.value, 0.0, partial(np.asarray, one.logit_N)) for one in bench.foremost]
+    pool = heapq.nlargest(LOOKED_AT, [*exact, *ranked], key=lambda one: one[0])
+    drawn = (bench.bagged(logits()).moved(move) for _, move, logits in pool)
+    values = [*bench.foremost.values, *(value for value, _, _ in ranked)]
+    return of_weights(values, found.best.auprc, drawn, step=partial(progress, "resampled"))
 
 
 def _overlap(one: Window, other: Window) -> float:

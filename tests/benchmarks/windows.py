@@ -19,6 +19,7 @@ from kag.weights.average import RunSums
 from kag.weights.bench import Bench
 from kag.weights.checkpoint import read_checkpoint
 from kag.weights.windows import window_map
+from tests.weights.evaluated import evaluated
 
 ROOT = Path(__file__).parents[2]
 
@@ -58,7 +59,7 @@ def main() -> None:
         _print(f"map of {len(found.windows)} windows, {len(found.verified)} of them exact", watch.read(), training)
         watch = Stopwatch()
         for each in found.windows:
-            bench.evaluate(sums.average(each.start, each.length))
+            evaluated(bench, sums.average(each.start, each.length))
         _print("every window exact, plain weights alone", watch.read(), training)
 
 

@@ -9,6 +9,7 @@ from rich.console import Console
 
 from kag.cli.sweep_result import SweepResult, read_result, write_best
 from kag.cli.sweep_tables import result_table
+from kag.compare.selection import worth_told
 from kag.errors import UserError
 from kag.spec import load_spec
 from kag.sweep import Trial, TrialState
@@ -87,11 +88,11 @@ def test_the_best_trial_is_shown_with_what_it_is_worth(tmp_path: Path) -> None:
     sweep = parse_sweep({**tree, "parameters": {"seed": {"values": [0, 1, 2]}}})
     found = read_result(sweep, "e/p/abc", trials, tmp_path)
     assert found.selection is not None
-    assert found.page()["selection"]["trials"] == found.selection.tied == 3
+    assert (found.selection.candidates, found.page()["selection"]) == (3, found.selection)
     shown = Console(width=400)
     with shown.capture() as captured:
         shown.print(result_table(found))
-    assert "; ".join(found.selection.sentences) in captured.get()
+    assert "; ".join(worth_told(found.selection)) in captured.get()
 
 
 def test_the_best_trial_is_sealed_until_somebody_looks(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from kag.stats.bootstrap import Resampled, interval, metric_draws
 from kag.stats.metrics import Floats, overlap
 from kag.stats.paired import ALPHA, holm, paired_difference
 from kag.stats.replicates import replicate_difference
-from kag.stats.selection import bbc_cv, expected_best, tied_with_best
+from kag.stats.selection import bagged, bbc_cv, expected_best, tied_with_best
 from tests.stats.population import Population
 
 VAL = 36
@@ -135,7 +135,7 @@ def families(population: Population, *, children: int, proteins: int, sets: int,
         p_values = [paired_difference(models[0], child).p_value for child in models[1:]]
         found.holm += (min(holm(p_values)) < ALPHA) / sets
         found.uncorrected += (min(p_values) < ALPHA) / sets
-        found.best += (tied_with_best(models) < len(models)) / sets
+        found.best += (tied_with_best([[model] for model in models]) < len(models)) / sets
     return found
 
 
@@ -184,7 +184,9 @@ def selection(population: Population, *, trials: int, proteins: int, sets: int, 
     naive, corrected = np.empty(sets), np.empty(sets)
     for number in range(sets):
         sample = population.draw(np.random.default_rng([seed, number]), proteins, (0.0,) * trials)
-        found = bbc_cv(sample.logit_MN, sample.label_N, sample.protein_N, "auprc", samples=samples)
+        found = bbc_cv(
+            [bagged(logit_N, sample.label_N, sample.protein_N, "auprc", samples=samples) for logit_N in sample.logit_MN]
+        )
         each = [metrics.auprc(metrics.curve(logit_N, sample.label_N)) or 0.0 for logit_N in sample.logit_MN]
         naive[number], corrected[number] = found.value - np.mean(each), found.corrected - np.mean(each)
     error = float(corrected.std(ddof=1)) / sets**0.5

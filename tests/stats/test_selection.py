@@ -12,7 +12,8 @@ from kag.errors import DataError
 from kag.stats import metrics
 from kag.stats.bootstrap import Resampled, mean_draws, metric_draws, resample
 from kag.stats.metrics import Array
-from kag.stats.selection import Chosen, bbc_cv, expected_best, tied_with_best
+from kag.stats.replicates import replicate_difference
+from kag.stats.selection import Bagged, Chosen, Selected, bagged, bbc_cv, expected_best, mean_of, tied_with_best
 
 METRICS: tuple[Chosen, ...] = ("auprc", "auprc_per_protein", "auroc")
 
@@ -34,6 +35,14 @@ def value_of(metric: Chosen, logit_N: Array, label_N: Array, protein_N: Array) -
     return getattr(metrics, metric)(metrics.curve(logit_N, label_N))  # type: ignore[no-any-return]
 
 
+def bags(logit_TN: Array, label_N: Array, unit_N: Array, samples: int = 50, seed: int = 0) -> list[Bagged]:
+    return [bagged(logit_N, label_N, unit_N, "auprc", samples=samples, seed=seed) for logit_N in logit_TN]
+
+
+def chosen_among(logit_TN: Array, label_N: Array, unit_N: Array, samples: int = 50, seed: int = 0) -> Selected:
+    return bbc_cv(bags(logit_TN, label_N, unit_N, samples, seed))
+
+
 @pytest.mark.parametrize("metric", METRICS)
 def test_in_the_bag_chooses_and_out_of_the_bag_scores(metric: Chosen) -> None:
     logit_TN, label_N, protein_N = candidates()
@@ -47,7 +56,7 @@ def test_in_the_bag_chooses_and_out_of_the_bag_scores(metric: Chosen) -> None:
             inside = [value_of(metric, logit_N[rows], label_N[rows], copies) or 0.0 for logit_N in logit_TN]
             chosen.append(int(np.argmax(inside)))
             outside.append([value_of(metric, logit_N[out], label_N[out], protein_N[out]) for logit_N in logit_TN])
-    found = bbc_cv(logit_TN, label_N, protein_N, metric, samples=25, seed=8)
+    found = bbc_cv([bagged(logit_N, label_N, protein_N, metric, samples=25, seed=8) for logit_N in logit_TN])
     score_ST = np.array(outside, dtype=np.float64)
     few_T = score_ST.mean(axis=0) - whole
     assert found.corrected == pytest.approx(score_ST[np.arange(len(chosen)), chosen].mean() - few_T[chosen].mean())
@@ -55,24 +64,28 @@ def test_in_the_bag_chooses_and_out_of_the_bag_scores(metric: Chosen) -> None:
     assert found.best == int(np.argmax(whole))
 
 
-def test_candidates_are_read_once_and_draws_repeat() -> None:
+def test_draws_repeat_and_in_the_bag_they_are_those_of_a_paired_difference() -> None:
     logit_TN, label_N, protein_N = candidates()
-    one = bbc_cv(iter(logit_TN), label_N, protein_N, "auprc", samples=50)
-    assert one == bbc_cv(logit_TN, label_N, protein_N, "auprc", samples=50)
-    assert one != bbc_cv(logit_TN, label_N, protein_N, "auprc", samples=50, seed=1)
+    one = chosen_among(logit_TN, label_N, protein_N)
+    assert one == chosen_among(logit_TN, label_N, protein_N)
+    assert one != chosen_among(logit_TN, label_N, protein_N, seed=1)
+    own = bags(logit_TN, label_N, protein_N)[0].resampled
+    kept = metric_draws(logit_TN[0], label_N, protein_N, None, samples=50)["auprc"]
+    np.testing.assert_allclose(own.draw_S, kept.draw_S)
+    np.testing.assert_allclose(own.left_out_U, kept.left_out_U)
     assert one.corrected < one.value
 
 
 def test_one_candidate_is_no_choice_however_often_it_is_there() -> None:
     logit_TN, label_N, protein_N = candidates(1)
-    one = bbc_cv(logit_TN, label_N, protein_N, "auprc", samples=50)
+    one = chosen_among(logit_TN, label_N, protein_N)
     assert one.corrected == pytest.approx(one.value)
-    often = bbc_cv(np.repeat(logit_TN, 5, axis=0), label_N, protein_N, "auprc", samples=50)
+    often = chosen_among(np.repeat(logit_TN, 5, axis=0), label_N, protein_N)
     assert often.corrected == pytest.approx(one.value)
 
 
 def test_one_unit_leaves_nothing_to_score_on() -> None:
-    found = bbc_cv(np.array([[1.0, 0.0, 2.0]]), np.array([1, 0, 0]), np.zeros(3), "auprc", samples=10)
+    found = chosen_among(np.array([[1.0, 0.0, 2.0]]), np.array([1, 0, 0]), np.zeros(3), samples=10)
     assert found.value == 0.5
     assert math.isnan(found.corrected)
 
@@ -80,9 +93,9 @@ def test_one_unit_leaves_nothing_to_score_on() -> None:
 def test_nothing_to_choose_from_is_refused() -> None:
     logit_TN, label_N, protein_N = candidates()
     with pytest.raises(DataError, match="nothing to choose from"):
-        bbc_cv([], label_N, protein_N, "auprc")
-    with pytest.raises(DataError, match="auprc is undefined on these labels"):
-        bbc_cv(logit_TN, label_N * 0, protein_N, "auprc", samples=5)
+        bbc_cv([])
+    with pytest.raises(DataError, match="undefined on these labels"):
+        chosen_among(logit_TN, label_N * 0, protein_N, samples=5)
 
 
 def test_who_is_tied_with_the_best() -> None:
@@ -90,21 +103,44 @@ def test_who_is_tied_with_the_best() -> None:
     noise_U = np.random.default_rng(0).normal(size=10)
     unit_U = np.arange(10)
     values = (noise_U, noise_U - 0.1 * np.sign(np.arange(10) - 3.5), noise_U - 5.0 + 0.1 * noise_U)
-    trials = [mean_draws(value_U, unit_U) for value_U in values]
+    trials = [[mean_draws(value_U, unit_U)] for value_U in values]
     assert tied_with_best(trials) == 2
     assert tied_with_best(trials[::-1]) == 2
     assert tied_with_best(trials[:1]) == 1
     assert tied_with_best([]) == 0
-    undefined = Resampled(math.nan, trials[0].draw_S, np.full(10, math.nan))
+    draw_S = trials[0][0].draw_S
+    undefined = [Resampled(math.nan, draw_S, np.full(10, math.nan))]
     assert tied_with_best([undefined, *trials]) == 2
-    never_told = Resampled(-9.0, trials[0].draw_S, np.full(10, math.nan))
+    never_told = [Resampled(-9.0, draw_S, np.full(10, math.nan))]
     assert tied_with_best([never_told, *trials]) == 3
 
 
 def test_a_trial_is_tied_with_itself() -> None:
     logit_TN, label_N, protein_N = candidates(1)
     trial = metric_draws(logit_TN[0], label_N, protein_N, None, samples=5)["auprc"]
-    assert tied_with_best([trial] * 6) == 6
+    assert tied_with_best([[trial]] * 6) == 6
+
+
+def test_replicates_are_one_candidate_by_their_mean() -> None:
+    """Four runs as two settings with two seeds each: the lucky seed of the worse settings is not the best."""
+    logit_TN, label_N, protein_N = candidates()
+    each = bags(logit_TN, label_N, protein_N)
+    groups = [[each[0], each[1]], [each[2], each[3]]]
+    whole = [np.mean([one.resampled.value for one in group]) for group in groups]
+    found = bbc_cv([mean_of(group) for group in groups])
+    assert (found.best, found.value) == (int(np.argmax(whole)), max(whole))
+    inside = [np.mean([one.resampled.draw_S for one in group], axis=0) for group in groups]
+    np.testing.assert_allclose(mean_of(groups[1]).resampled.draw_S, inside[1])
+    told_apart = replicate_difference(*([one.resampled for one in group] for group in groups)).told_apart
+    assert tied_with_best([[one.resampled for one in group] for group in groups]) == 2 - told_apart
+
+
+def test_the_best_of_many_is_told_from_fewer_than_the_best_of_these() -> None:
+    """Those that were left out were chosen from too: 45 pairs count, and not one."""
+    noise_U, lead_U = np.random.default_rng(1).normal(size=12), 0.5 + 0.7 * (-1.0) ** np.arange(12)
+    pair = [[mean_draws(values_U, np.arange(12))] for values_U in (noise_U, noise_U - lead_U)]
+    assert tied_with_best(pair) == 1
+    assert tied_with_best(pair, candidates=10) == 2
 
 
 @given(st.lists(st.floats(-10, 10), min_size=1, max_size=8))

@@ -21,6 +21,7 @@ from kag.weights.blend import Trial, best_trial, blended, greedy_soup, require_c
 from kag.weights.checkpoint import StoredWeights, build_network, snapshot, stored
 from kag.weights.digest import weights_digest
 from kag.weights.evaluate import evaluate
+from tests.weights.evaluated import evaluated
 
 HALVES = [(1.0, 0.0), (0.5, 0.5), (0.0, 1.0)]
 QUARTERS = [(1.0, 0.0), (0.75, 0.25), (0.5, 0.5), (0.25, 0.75), (0.0, 1.0)]
@@ -94,8 +95,8 @@ def test_recomputed_normalisation_beats_stale_statistics(parents: list[StoredWei
     """The blend of a network with itself, rescaled, is itself again, once its variances are measured, not averaged."""
     parent = parents[0]
     state = weighted_mean([parent.network, rescaled(parent, bench.network).network], (0.9, 0.1))
-    alone = bench.evaluate(bench.recomputed(parent.network), "train")
-    plain, recomputed = bench.evaluate(state, "train"), bench.evaluate(bench.recomputed(state), "train")
+    alone = evaluated(bench, bench.recomputed(parent.network), "train")
+    plain, recomputed = evaluated(bench, state, "train"), evaluated(bench, bench.recomputed(state), "train")
     assert recomputed.values["bce"] == pytest.approx(alone.values["bce"], abs=1e-3)
     assert recomputed.auprc == pytest.approx(alone.auprc, abs=1e-3)
     assert recomputed.auprc > plain.auprc
@@ -114,8 +115,8 @@ def test_statistics_of_another_network_are_repaired(parents: list[StoredWeights]
     for name in state:
         if name.endswith("running_mean"):
             state[name] = state[name] + 3.0
-    stale, fresh = bench.evaluate(state), bench.evaluate(bench.recomputed(state))
-    own = bench.evaluate(parents[0].network)
+    stale, fresh = evaluated(bench, state), evaluated(bench, bench.recomputed(state))
+    own = evaluated(bench, parents[0].network)
     assert stale.auprc < own.auprc - 0.05
     assert fresh.auprc == pytest.approx(own.auprc, abs=0.05)
 

@@ -22,6 +22,7 @@ from kag.weights.bench import Bench
 from kag.weights.checkpoint import StoredWeights, build_network, snapshot, stored
 from kag.weights.evaluate import evaluate, score
 from kag.weights.windows import Window, WindowMap, promising, verified, window_map
+from tests.weights.evaluated import evaluated
 
 EPOCHS = 6
 FIRST = 2
@@ -91,7 +92,7 @@ def test_verified_windows_score_what_the_direct_mean_scores(
         buffers = {name: inside[-1][name] for name in inside[-1] if name not in dict(bench.network.named_parameters())}
         assert window.tried is not None
         plain = window.tried.plain.evaluation
-        direct = bench.evaluate(mean | buffers)
+        direct = evaluated(bench, mean | buffers)
         assert plain.values["bce"] == pytest.approx(direct.values["bce"], abs=1e-5)
         assert plain.auprc == pytest.approx(direct.auprc, abs=1e-3)
 
@@ -101,7 +102,9 @@ def test_the_number_of_candidates_counts_everything_that_was_looked_at(sums: Run
     found = window_map(sums, bench, verify=3, progress=lambda step, done, total: seen.update({step: (done, total)}))
     assert len(found.verified) == 3
     assert found.candidates == EPOCHS * (EPOCHS + 1) // 2 + 3 * 2
-    assert seen == {"epochs": (6, 6), "windows": (21, 21), "verified": (3, 3)}
+    assert seen == {"epochs": (6, 6), "windows": (21, 21), "verified": (3, 3), "resampled": (27, 27)}
+    assert found.selection is not None
+    assert found.selection.candidates == found.candidates
 
 
 def test_the_delivered_weights_are_those_that_were_scored(

@@ -8,7 +8,17 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from kag.server.page import access, changelog_page, compare_page, index_page, run_page, runs_page, sweep_pages, tickets
+from kag.server.page import (
+    access,
+    changelog_page,
+    compare_page,
+    index_page,
+    run_page,
+    runs_page,
+    sweep_pages,
+    sweep_worth,
+    tickets,
+)
 from kag.server.page.responses import html, moved
 from kag.server.page.site import Site
 
@@ -27,6 +37,7 @@ GET = {
     "/{entity}/{project}/sweeps": sweep_pages.sweep_list,
     "/{entity}/{project}/sweeps/{word}": sweep_pages.sweep,
     "/{entity}/{project}/sweeps/{word}/trials.json": sweep_pages.trials,
+    "/{entity}/{project}/sweeps/{word}/worth.json": sweep_worth.worth,
     "/{entity}/{project}/changelog": changelog_page.changelog,
 }
 

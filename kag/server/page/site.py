@@ -28,7 +28,8 @@ from kag.server.page.held import Held, Known, Project
 from kag.server.page.news import News
 from kag.server.page.records import Counted, Diagnoses, Ledger, counted
 from kag.server.page.responses import html
-from kag.server.page.scores import KeptReadings, kept_draws, kept_profiles, saved
+from kag.server.page.saved_scores import SavedScores
+from kag.server.page.scores import KeptReadings, KeptSelections, kept_draws, kept_profiles
 from kag.server.page.seeds import KeptLikenesses
 from kag.server.page.session import Sessions
 from kag.server.page.templates import environment, path_of
@@ -53,6 +54,7 @@ class Watched:
     draws: KeptReadings[Drawn] = field(default_factory=kept_draws)
     profiles: KeptReadings[Profile] = field(kw_only=True)
     likenesses: KeptLikenesses = field(default_factory=KeptLikenesses)
+    selections: KeptSelections = field(default_factory=KeptSelections)
 
 
 class Site:
@@ -189,9 +191,12 @@ class Shelf:
 
     def scored(self, site: Site, connection: Connection, ledger: Ledger) -> Scored:
         """The same, and what the scores look like."""
-        files, folder = saved(connection, self.row["id"]), site.settings.files
-        watched = self.watched
-        return Scored(watched.draws.of(files, folder, ledger.runs), watched.profiles.of(files, folder, ledger.runs))
+        found, watched = self.saved(site, connection, ledger), self.watched
+        return Scored(watched.draws.of(found), watched.profiles.of(found))
+
+    def saved(self, site: Site, connection: Connection, ledger: Ledger) -> SavedScores:
+        """The files in which its runs have kept their scores."""
+        return SavedScores.of(connection, self.row["id"], site.settings.files, ledger.runs)
 
     def replicates(self, ledger: Ledger) -> tuple[Replicates, ...]:
         """Its runs, those together that differ in the seed alone."""

@@ -10,11 +10,13 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping, select
 from starlette.responses import Response
 
+from kag.compare.best_trial import best_trial
 from kag.compare.comparison import not_comparable
 from kag.report.sweep_figures import sweep_figures
 from kag.server.audit import note
 from kag.server.faults import Fault, needed
 from kag.server.page.drawn import drawn
+from kag.server.page.held import Held
 from kag.server.page.responses import data, moved, nothing_new
 from kag.server.page.site import Shelf, Site
 from kag.server.page.visit import Visit
@@ -24,7 +26,6 @@ from kag.server.sweeps import by_name, edit, sweep_of, sweeps_of, trials_of
 from kag.server.tables import agents
 from kag.server.things import sweep_thing
 from kag.sweep import Sweep, SweepState, Trial
-from kag.sweep.importance import best
 from kag.text import MISSING, column
 from kag.view.results import measured_column
 
@@ -50,7 +51,7 @@ def sweep_list(site: Site, visit: Visit) -> Response:
     """Every sweep of a project, the newest first."""
     with site.store.read() as connection:
         shelf = Shelf.of(site, connection, visit)
-        found = [_listed(connection, row) for row in sweeps_of(connection, shelf.row["id"])]
+        found = [_listed(connection, shelf.runs, row) for row in sweeps_of(connection, shelf.row["id"])]
     return site.page("sweeps.html", visit, shelf=shelf, section="sweeps", sweeps=found)
 
 
@@ -58,7 +59,7 @@ def sweep(site: Site, visit: Visit) -> Response:
     """One sweep without its pictures, which a script fetches: what they rest on takes a while to load."""
     with site.store.read() as connection:
         shelf = Shelf.of(site, connection, visit)
-        row = _row(connection, shelf, visit.word)
+        row = sweep_row(connection, shelf, visit.word)
         searching = all_rows(connection, select(agents).where(agents.c.sweep_id == row["id"]).order_by(agents.c.id))
         tried = trials_of(connection, row["id"])
     parsed = sweep_of(row["config"])
@@ -81,7 +82,7 @@ def trials(site: Site, visit: Visit) -> Response:
     """What the page shows, unless nothing is new."""
     with site.store.read() as connection:
         shelf = Shelf.of(site, connection, visit)
-        row = _row(connection, shelf, visit.word)
+        row = sweep_row(connection, shelf, visit.word)
         tried = trials_of(connection, row["id"])
     parsed = sweep_of(row["config"])
     version = _version(row, shelf)
@@ -105,7 +106,7 @@ def set_state(site: Site, visit: Visit) -> Response:
         raise Fault(f"a sweep can be told to {', '.join(ACTIONS)}")
     with site.store.write() as connection:
         shelf = Shelf.of(site, connection, visit)
-        row = _row(connection, shelf, visit.word)
+        row = sweep_row(connection, shelf, visit.word)
         thing = sweep_thing(connection, row)
         ask(visit.key, Act.CHANGE, thing)
         edit(site.context(connection, visit), row["id"], {"state": action.value})
@@ -113,13 +114,14 @@ def set_state(site: Site, visit: Visit) -> Response:
     return moved(site.address(*shelf.names, "sweeps", row["name"]))
 
 
-def _row(connection: Connection, shelf: Shelf, name: str) -> RowMapping:
+def sweep_row(connection: Connection, shelf: Shelf, name: str) -> RowMapping:
+    """The sweep of a name, else NotFound."""
     return needed(by_name(connection, shelf.row["id"], name), f"no sweep {name!r} in {'/'.join(shelf.names)}")
 
 
-def _listed(connection: Connection, row: RowMapping) -> dict[str, Any]:
+def _listed(connection: Connection, runs: Sequence[Held], row: RowMapping) -> dict[str, Any]:
     parsed, tried = sweep_of(row["config"]), trials_of(connection, row["id"])
-    top = best(parsed, tried)
+    top = best_trial(parsed, tried, {run.name: run.record for run in runs if run.row["sweep_id"] == row["id"]})
     return {
         **row,
         "sweep": parsed,
@@ -132,8 +134,8 @@ def _listed(connection: Connection, row: RowMapping) -> dict[str, Any]:
 
 def _progress(shelf: Shelf, row: RowMapping, parsed: Sweep, tried: Sequence[Trial]) -> dict[str, Any]:
     wanted = [count for count in (parsed.size(), parsed.run_cap) if count is not None]
-    top = best(parsed, tried)
     known = {run.name: run for run in shelf.runs}
+    top = best_trial(parsed, tried, {run.name: run.record for run in shelf.runs if run.row["sweep_id"] == row["id"]})
     judged = [trial.run for trial in tried if trial.run is not None and trial.result is not None]
     return {
         "state": row["state"],

@@ -4,10 +4,14 @@ import { fill, heads, make, numeric, order } from "./cells.js";
 import { draw } from "./figures.js";
 import { ask, follow } from "./live.js";
 
+const AGAIN = 3000;
+/* Milliseconds until what is worked out is asked for again. */
+
 const find = (id) => document.getElementById(id);
 const table = find("trials");
 const path = table.dataset.path;
 let answer = JSON.parse(find("answer").textContent);
+let waiting = null;
 let sort = answer.goal === null ? "id" : answer.goal === "maximize" ? "-result" : "result";
 
 function columns() {
@@ -52,11 +56,25 @@ function show() {
   fill(table.tBodies[0], trials.map((trial) => () => row(trial, shown)));
 }
 
+/* What the best is worth takes seconds where it is not known yet: whoever asks meanwhile asks again. */
+async function judge() {
+  clearTimeout(waiting);
+  try {
+    const { worth } = await ask(`${location.pathname}/worth.json`);
+    if (worth === null) { waiting = setTimeout(judge, AGAIN); return; }
+    find("worth").textContent = worth.length ? `What the best is worth: ${worth.join("; ")}.` : "";
+    find("worth").hidden = worth.length === 0;
+  } catch (error) {
+    console.info("not known:", error.message);
+  }
+}
+
 function take(value) {
   answer = value;
   find("progress").innerHTML = value.progress;
   show();
   draw(find("figures"), value.figures);
+  judge();
 }
 
 for (const button of document.querySelectorAll("button[data-confirm]")) {
