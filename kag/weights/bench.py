@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from kag.data.batches import evaluation_batches, training_batches
+from kag.data.rows import shared_in_training
 from kag.data.sites import Sites
 from kag.data.tables import SiteTables
 from kag.errors import CheckpointError
@@ -111,7 +112,7 @@ class Bench:
         load_state(self.network, state)
         spec = self.weights.spec
         batches = training_batches(self.sites, spec.data, seed=spec.seed, epoch=0)
-        recompute_normalisation(self.network, self.tables, batches, share=spec.data.grouping == "protein")
+        recompute_normalisation(self.network, self.tables, batches, share=shared_in_training(spec.data))
         return snapshot(self.network.state_dict())
 
     def evaluate(
