@@ -1,7 +1,7 @@
 """Attention of a centre residue over itself and its neighbours.
 
-Shape letters: C contexts, K neighbours, T = K + 1 tokens (the centre first), Q of them that ask, U residues, H heads,
-L layers, D embedding, W width, V of keys and values, X any width.
+Shape letters: C contexts, K neighbours, T = K + 1 tokens (the centre first), U residues, H heads, L layers, D embedding,
+W width, V keys and values side by side, X rows or numbers of any kind.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from kag.errors import SpecError
+from kag.model.batch import Batch
 from kag.model.precision import FEWEST_ROWS, full_precision, widened
 from kag.spec.model import AttentionSpec
 
@@ -69,24 +70,17 @@ class SelfAttention(nn.Module):
         self.dropout = nn.Dropout(spec.dropout)
 
     def forward(
-        self, query_CQW: Tensor, key_value_CTV: Tensor, distance_CT: Tensor, valid_CT: Tensor, kept: slice, telemetry: bool
+        self, query_CTW: Tensor, key_value_CTV: Tensor, distance_CT: Tensor, valid_CT: Tensor, kept: slice, telemetry: bool
     ) -> tuple[Tensor, Tensor | None]:
-        """Attended tokens of the `kept` positions, and the entropy (C, H) in nats of the centre's attention.
-
-        Args:
-            query_CQW: of all positions, or of the `kept` ones alone.
-            telemetry: whether the entropy is wanted; the centre must be among those that ask.
-        """
-        parts: list[Tensor] = [query_CQW, *key_value_CTV.chunk(2, -1)]
+        """Attended tokens of the `kept` positions, and the entropy (C, H) in nats of the centre's attention if wanted."""
+        parts: list[Tensor] = [query_CTW, *key_value_CTV.chunk(2, -1)]
         query, key, value = (part.view(*part.shape[:2], self.heads, -1).transpose(1, 2) for part in parts)
-        score_CHQT = query @ key.transpose(-2, -1)
-        with full_precision(score_CHQT):
-            weight_CHQT = self._weights(widened(score_CHQT) / math.sqrt(query.shape[-1]), distance_CT, valid_CT)
-            entropy_CH = torch.special.entr(weight_CHQT[:, :, 0].detach()).sum(-1) if telemetry else None
-        all_asked = query.shape[2] == key.shape[2]
-        weight_CHKT = weight_CHQT[:, :, kept] if all_asked else weight_CHQT
-        mixed_CHKV = self.dropout(weight_CHKT).to(value.dtype) @ value
-        return self.output(mixed_CHKV.transpose(1, 2).flatten(2)), entropy_CH
+        score_CHTT = query @ key.transpose(-2, -1)
+        with full_precision(score_CHTT):
+            weight_CHTT = self._weights(widened(score_CHTT) / math.sqrt(query.shape[-1]), distance_CT, valid_CT)
+            entropy_CH = torch.special.entr(weight_CHTT[:, :, 0].detach()).sum(-1) if telemetry else None
+        mixed_CHTV = self.dropout(weight_CHTT[:, :, kept]).to(value.dtype) @ value
+        return self.output(mixed_CHTV.transpose(1, 2).flatten(2)), entropy_CH
 
     def _weights(self, score_CHTT: Tensor, distance_CT: Tensor, valid_CT: Tensor) -> Tensor:
         if self.bias is not None:
@@ -121,11 +115,13 @@ class AttentionLayer(nn.Module):
         width = self.attention.output.in_features
         return packed_CTX[..., :width], packed_CTX[..., width:]
 
-    def asked(self, token_CTW: Tensor, asking: slice) -> tuple[Tensor, Tensor]:
-        """Queries of the `asking` positions alone, and keys with values of all."""
+    def asked_by_neighbours(self, token_CTW: Tensor) -> tuple[Tensor, Tensor]:
+        """The same without a query of the centre, in whose place zeros stand: products of few rows depend on how many
+        there are, so none is left out of the small ones that follow."""
         linear, normed_CTW, width = self.attention.query_key_value, self.attention_norm(token_CTW), token_CTW.shape[-1]
-        query_CQW = nn.functional.linear(normed_CTW[:, asking].contiguous(), linear.weight[:width], linear.bias[:width])
-        return query_CQW, nn.functional.linear(normed_CTW, linear.weight[width:], linear.bias[width:])
+        query_CKW = nn.functional.linear(normed_CTW[:, 1:].contiguous(), linear.weight[:width], linear.bias[:width])
+        key_value_CTV = nn.functional.linear(normed_CTW, linear.weight[width:], linear.bias[width:])
+        return nn.functional.pad(query_CKW, (0, 0, 1, 0)), key_value_CTV
 
     def forward(
         self,
@@ -170,54 +166,39 @@ class NeighbourAttention(nn.Module):
         self.layers = nn.ModuleList(AttentionLayer(spec, max_distance) for _ in range(spec.layers))
         self.norm = nn.LayerNorm(spec.width)
 
-    def forward(
-        self,
-        residue_UD: Tensor,
-        token_CT: Tensor | None,
-        distance_CK: Tensor,
-        valid_CK: Tensor,
-        *,
-        telemetry: bool = False,
-    ) -> Attended:
-        """Embeddings, distances in angstrom and mask to one vector for each context; arguments are those of `Batch`.
+    def forward(self, batch: Batch, *, telemetry: bool = False) -> Attended:
+        """Embeddings, distances and mask to one vector for each context.
 
         Where `token_CT` names the residues, each goes through the projection and the first layer's norm, query, key and
         value once; none of these draws anything at random. Rows of their own are computed as they always were, so that
         runs of earlier versions can be trained again bit for bit.
         """
         # The centre is a token of its own, at distance zero and always valid: no row of the softmax is ever empty.
-        distance_CT = nn.functional.pad(distance_CK, (1, 0), value=0.0)
-        valid_CT = nn.functional.pad(valid_CK, (1, 0), value=True)
-        projected_UW = self.projection(residue_UD)
+        distance_CT = nn.functional.pad(batch.distance_CK, (1, 0), value=0.0)
+        valid_CT = nn.functional.pad(batch.valid_CK, (1, 0), value=True)
+        token_CT, projected_UW = batch.token_CT, self.projection(batch.residue_UD)
         layers = cast("list[AttentionLayer]", list(self.layers))
         everything, pooled = slice(None), slice(0, 1) if self.pooling == "centre" else slice(1, None)
-        asking = pooled if token_CT is not None and self._only_neighbours_ask(valid_CK, telemetry) else None
+        # With few contexts there is nothing to save, and rounding would depend on how many rows a product has.
+        centre_asks = telemetry or self.pooling == "centre" or token_CT is None or len(token_CT) < FEWEST_ROWS
         token, entropies = _by_token(projected_UW, token_CT, valid_CT), []
         for number, layer in enumerate(layers, start=1):
             last = number == len(self.layers)
             if number == 1:
                 asked = layer.split(_by_token(layer.packed(projected_UW), token_CT, valid_CT))
-            elif last and asking is not None:
-                asked = layer.asked(token, asking)
+            elif last and not centre_asks:
+                asked = layer.asked_by_neighbours(token)
             else:
                 asked = layer.split(layer.packed(token))
             kept = pooled if last else everything
             token, entropy_CH = layer(token, asked, distance_CT, valid_CT, kept, telemetry)
             entropies.append(entropy_CH)
-        pooled_CW = self._pooled(self.norm(token), valid_CK)
+        pooled_CW = self._pooled(self.norm(token), batch.valid_CK)
         if not telemetry:
             return Attended(pooled_CW, None)
         # The entropy of one token is 0 whatever it is divided by.
         most_C11 = valid_CT.sum(1).clamp_min(2).log()[:, None, None]
         return Attended(pooled_CW, torch.stack(entropies, 1) / most_C11)
-
-    def _only_neighbours_ask(self, valid_CK: Tensor, telemetry: bool) -> bool:
-        """Whether the last layer may do without the centre's query, and no bit of the others changes by that.
-
-        In products of few rows the kernels, and with them the rounding, depend on how many there are.
-        """
-        contexts, neighbours = valid_CK.shape
-        return not telemetry and self.pooling != "centre" and neighbours > 1 and contexts >= FEWEST_ROWS
 
     def _pooled(self, token: Tensor, valid_CK: Tensor) -> Tensor:
         if self.pooling == "centre":

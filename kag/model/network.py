@@ -99,9 +99,7 @@ class Network(nn.Module):
         """
         tabular_BW = self.tabular_encoder(self.tabular_input(batch.tabular_BF))
         centre_CW = self.centre_encoder(batch.centre_CD)
-        attended_CW, entropy_CLH = self.attention(
-            batch.residue_UD, batch.token_CT, batch.distance_CK, batch.valid_CK, telemetry=telemetry
-        )
+        attended_CW, entropy_CLH = self.attention(batch, telemetry=telemetry)
         context_CW = self.context_norm(self.context_encoder(attended_CW))
         live_alpha_B = self.gate.live(centre_CW, context_CW)[batch.context_B]
         alpha_B = self.gate.used(live_alpha_B, forced.gate_dropout)
