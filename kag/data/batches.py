@@ -22,30 +22,54 @@ def training_batches(
 ) -> list[IndexVector]:
     """Batches of one epoch over the train split, for all processes together.
 
-    Every point appears once; in an active replay epoch the points of `replay_M` appear `data.replay.repeat` times.
-    Sizes differ by at most one and do not exceed `data.batch_size`; the number of batches is a multiple of `world`.
+    Every point appears once, or with `data.points_per_residue` so many of each residue; in an active replay epoch the
+    points of `replay_M` appear `data.replay.repeat` times. Sizes differ by at most one and do not exceed
+    `data.batch_size`, so a protein or a residue may be cut in two; the number of batches is a multiple of `world`.
 
     Args:
         replay_M: mined rows of the train split.
         world: number of processes; `shard` deals the batches out.
 
     Raises:
-        DataError: the train split has fewer than two points for each process.
+        DataError: the epoch shows fewer than two points for each process.
     """
-    index_N = sites.index("train")
-    if len(index_N) < 2 * world:
-        raise DataError(
-            f"the train split has {len(index_N)} points; {world} processes need 2 each", where=str(sites.path)
-        )
-    if data.replay is not None and replay_M is not None and data.replay.active(epoch):
-        index_N = np.concatenate([index_N, np.repeat(np.unique(replay_M), data.replay.repeat - 1)])
     random = np.random.Generator(np.random.Philox(np.random.SeedSequence((seed, epoch))))
-    order_N = random.permutation(len(index_N))
-    if data.grouping == "protein":
-        rank_P = random.permutation(len(sites.proteins))
-        order_N = order_N[np.argsort(rank_P[sites.protein_N[index_N[order_N]]], kind="stable")]
-    rounds = rounds_of(len(index_N), data.batch_size, world)
-    return np.array_split(index_N[order_N], rounds * world)
+    replays = data.replay is not None and data.replay.active(epoch)
+    mined_M = np.unique(replay_M) if replays and replay_M is not None else np.empty(0, np.int64)
+    index_N = sites.index("train")
+    if data.points_per_residue is not None:
+        order_N = random.permutation(index_N)
+        drawn_N = order_N[_place_in_group(sites.centre_N[order_N]) < data.points_per_residue]
+        index_N = np.union1d(drawn_N, mined_M)
+    if len(index_N) < 2 * world:
+        shown = f"an epoch over the train split shows {len(index_N)} points"
+        raise DataError(f"{shown}; {world} processes need 2 each", where=str(sites.path))
+    if data.replay is not None:
+        index_N = np.concatenate([index_N, np.repeat(mined_M, data.replay.repeat - 1)])
+    order_N = index_N[random.permutation(len(index_N))]
+    if data.grouping != "point":
+        by_residue = data.grouping == "residue"
+        group_N = sites.centre_N if by_residue else sites.protein_N
+        rank_G = random.permutation(sites.residues if by_residue else len(sites.proteins))
+        order_N = order_N[np.argsort(rank_G[group_N[order_N]], kind="stable")]
+    return np.array_split(order_N, rounds_of(len(order_N), data.batch_size, world) * world)
+
+
+def _place_in_group(group_N: NDArray[np.int32]) -> NDArray[np.int64]:
+    """For each element how many of its group stand before it."""
+    order_N = np.argsort(group_N, kind="stable")
+    starts_N = np.flatnonzero(np.diff(group_N[order_N], prepend=-1))
+    place_N = np.empty(len(group_N), np.int64)
+    place_N[order_N] = np.arange(len(group_N)) - np.repeat(starts_N, np.diff(starts_N, append=len(group_N)))
+    return place_N
+
+
+def points_of_epoch(sites: Sites, data: DataSpec) -> int:
+    """Points of the train split that an epoch without replay shows."""
+    index_N = sites.index("train")
+    if data.points_per_residue is None:
+        return len(index_N)
+    return int(np.minimum(np.bincount(sites.centre_N[index_N]), data.points_per_residue).sum())
 
 
 def rounds_of(points: int, batch_size: int, world: int = 1) -> int:

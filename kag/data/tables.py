@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 
+from kag.data.rows import BatchRows, RowLookup, Share
 from kag.data.sites import Sites
 from kag.model.batch import Batch
 from kag.model.tabular import tabular_statistics
@@ -18,30 +18,24 @@ class SiteTables(NamedTuple):
 
     tabular_NF: Tensor
     label_N: Tensor
-    centre_N: Tensor
     neighbour_NK: Tensor
     distance_NK: Tensor
     residue_RD: Tensor
-    context_N: Tensor
-    representative_M: Tensor
-    """int64, one point of each context."""
+    lookup: RowLookup
+    """On the host, wherever the tensors are: which rows a batch needs is found before it is on the device."""
     max_distance: float
     """Angstrom; farther or missing neighbours are masked and count as this far."""
 
     @classmethod
     def from_sites(cls, sites: Sites, max_distance: float) -> SiteTables:
         """Wrap the arrays without a copy."""
-        representative_M = np.empty(sites.contexts, np.int64)
-        representative_M[sites.context_N[::-1]] = np.arange(sites.points)[::-1]
         return cls(
             tabular_NF=torch.from_numpy(sites.tabular_NF),
             label_N=torch.from_numpy(sites.label_N),
-            centre_N=torch.from_numpy(sites.centre_N),
             neighbour_NK=torch.from_numpy(sites.neighbour_NK),
             distance_NK=torch.from_numpy(sites.distance_NK),
             residue_RD=torch.from_numpy(sites.residue_RD),
-            context_N=torch.from_numpy(sites.context_N),
-            representative_M=torch.from_numpy(representative_M),
+            lookup=RowLookup.of(sites, max_distance),
             max_distance=max_distance,
         )
 
@@ -49,29 +43,32 @@ class SiteTables(NamedTuple):
         """The same tables on a device."""
         return SiteTables._make(item.to(device) if isinstance(item, Tensor) else item for item in self)
 
-    def gather(self, index_B: Tensor, *, share: bool) -> Batch:
+    def gather(self, index_B: Tensor, *, share: Share) -> Batch:
         """Everything that the network needs for some points, on the device of the tables.
 
         Args:
-            index_B: int64, rows of the points.
-            share: compute each distinct context once (C <= B); otherwise C = B.
+            index_B: int64, rows of the points, on the CPU.
+            share: what is computed once for all points that have it in common.
         """
-        index_B = index_B.to(self.residue_RD.device)
-        if share:
-            distinct_C, context_B = torch.unique(self.context_N[index_B], return_inverse=True)
-            point_C = self.representative_M[distinct_C.long()]
-        else:
-            point_C, context_B = index_B, torch.arange(len(index_B), device=index_B.device)
-        neighbour_CK = self.neighbour_NK[point_C].long()
+        return self.collect(self.lookup.rows(index_B.numpy(), share))
+
+    def collect(self, rows: BatchRows) -> Batch:
+        """The same where the rows are known; the host waits for no value of the device."""
+        device = self.residue_RD.device
+        index_B, context_B, point_C, residue_U = (tensor.to(device) for tensor in rows[:4])
+        token_CT = rows.token_CT if rows.token_CT is None else rows.token_CT.to(device)
         distance_CK = self.distance_NK[point_C]
-        valid_CK = (neighbour_CK >= 0) & (distance_CK <= self.max_distance)
-        neighbour_CKD = self.residue_RD[neighbour_CK.clamp(min=0)]
+        valid_CK = (self.neighbour_NK[point_C] >= 0) & (distance_CK <= self.max_distance)
+        residue_UD = self.residue_RD[residue_U]
+        if token_CT is None:
+            seen_CT = torch.nn.functional.pad(valid_CK, (1, 0), value=True)
+            residue_UD.masked_fill_(~seen_CT.reshape(-1, 1), 0.0)
         return Batch(
             tabular_BF=self.tabular_NF[index_B],
             label_B=self.label_N[index_B].float(),
             context_B=context_B,
-            centre_CD=self.residue_RD[self.centre_N[point_C].long()],
-            neighbour_CKD=neighbour_CKD.masked_fill_(~valid_CK.unsqueeze(-1), 0.0),
+            residue_UD=residue_UD,
+            token_CT=token_CT,
             distance_CK=distance_CK.masked_fill_(~valid_CK, self.max_distance),
             valid_CK=valid_CK,
             index_B=index_B,

@@ -1,18 +1,20 @@
 """Attention of a centre residue over itself and its neighbours.
 
-Shape letters: C contexts, K neighbours, T = K + 1 tokens (the centre first), H heads, L layers, D embedding, W width.
+Shape letters: C contexts, K neighbours, T = K + 1 tokens (the centre first), U residues, H heads, L layers, D embedding,
+W width, V keys and values side by side, X rows or numbers of any kind.
 """
 
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
 
 from kag.errors import SpecError
-from kag.model.precision import full_precision, widened
+from kag.model.batch import Batch
+from kag.model.precision import FEWEST_ROWS, full_precision, widened
 from kag.spec.model import AttentionSpec
 
 DECAY_LENGTH = 10.0
@@ -67,14 +69,16 @@ class SelfAttention(nn.Module):
         self.bias = distance_bias(spec, max_distance)
         self.dropout = nn.Dropout(spec.dropout)
 
-    def forward(self, token_CTW: Tensor, distance_CT: Tensor, valid_CT: Tensor, kept: slice) -> tuple[Tensor, Tensor]:
-        """Attended tokens of the `kept` positions, and the entropy (C, H) in nats of the centre's attention."""
-        packed_CTQ = self.query_key_value(token_CTW)
-        query, key, value = (part.unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in packed_CTQ.chunk(3, -1))
+    def forward(
+        self, query_CTW: Tensor, key_value_CTV: Tensor, distance_CT: Tensor, valid_CT: Tensor, kept: slice, telemetry: bool
+    ) -> tuple[Tensor, Tensor | None]:
+        """Attended tokens of the `kept` positions, and the entropy (C, H) in nats of the centre's attention if wanted."""
+        parts: list[Tensor] = [query_CTW, *key_value_CTV.chunk(2, -1)]
+        query, key, value = (part.view(*part.shape[:2], self.heads, -1).transpose(1, 2) for part in parts)
         score_CHTT = query @ key.transpose(-2, -1)
         with full_precision(score_CHTT):
             weight_CHTT = self._weights(widened(score_CHTT) / math.sqrt(query.shape[-1]), distance_CT, valid_CT)
-            entropy_CH = torch.special.entr(weight_CHTT[:, :, 0].detach()).sum(-1)
+            entropy_CH = torch.special.entr(weight_CHTT[:, :, 0].detach()).sum(-1) if telemetry else None
         mixed_CHTV = self.dropout(weight_CHTT[:, :, kept]).to(value.dtype) @ value
         return self.output(mixed_CHTV.transpose(1, 2).flatten(2)), entropy_CH
 
@@ -101,9 +105,35 @@ class AttentionLayer(nn.Module):
         )
         self.dropout = nn.Dropout(spec.dropout)
 
-    def forward(self, token_CTW: Tensor, distance_CT: Tensor, valid_CT: Tensor, kept: slice) -> tuple[Tensor, Tensor]:
-        """Tokens of the `kept` positions, and the entropy (C, H) of the centre's attention."""
-        attended, entropy_CH = self.attention(self.attention_norm(token_CTW), distance_CT, valid_CT, kept)
+    def packed(self, token_XW: Tensor) -> Tensor:
+        """Query, key and value (X, 3W) of rows as they come, in one product."""
+        packed: Tensor = self.attention.query_key_value(self.attention_norm(token_XW))
+        return packed
+
+    def split(self, packed_CTX: Tensor) -> tuple[Tensor, Tensor]:
+        """The queries (C, T, W), and keys with values (C, T, 2W)."""
+        width = self.attention.output.in_features
+        return packed_CTX[..., :width], packed_CTX[..., width:]
+
+    def asked_by_neighbours(self, token_CTW: Tensor) -> tuple[Tensor, Tensor]:
+        """The same without a query of the centre, in whose place zeros stand: products of few rows depend on how many
+        there are, so none is left out of the small ones that follow."""
+        linear, normed_CTW, width = self.attention.query_key_value, self.attention_norm(token_CTW), token_CTW.shape[-1]
+        query_CKW = nn.functional.linear(normed_CTW[:, 1:].contiguous(), linear.weight[:width], linear.bias[:width])
+        key_value_CTV = nn.functional.linear(normed_CTW, linear.weight[width:], linear.bias[width:])
+        return nn.functional.pad(query_CKW, (0, 0, 1, 0)), key_value_CTV
+
+    def forward(
+        self,
+        token_CTW: Tensor,
+        asked: tuple[Tensor, Tensor],
+        distance_CT: Tensor,
+        valid_CT: Tensor,
+        kept: slice,
+        telemetry: bool,
+    ) -> tuple[Tensor, Tensor | None]:
+        """Tokens of the `kept` positions, and the entropy (C, H) of the centre's attention if it is wanted."""
+        attended, entropy_CH = self.attention(*asked, distance_CT, valid_CT, kept, telemetry)
         token = token_CTW[:, kept] + self.dropout(attended)
         return token + self.dropout(self.feedforward(self.feedforward_norm(token))), entropy_CH
 
@@ -112,7 +142,7 @@ class Attended(NamedTuple):
     """What the attention found out about each context."""
 
     context_CW: Tensor
-    entropy_CLH: Tensor
+    entropy_CLH: Tensor | None
     """Of the centre's token, divided by the log of the valid tokens: 1 is uniform; 0 where the centre is alone."""
 
 
@@ -136,21 +166,39 @@ class NeighbourAttention(nn.Module):
         self.layers = nn.ModuleList(AttentionLayer(spec, max_distance) for _ in range(spec.layers))
         self.norm = nn.LayerNorm(spec.width)
 
-    def forward(self, centre_CD: Tensor, neighbour_CKD: Tensor, distance_CK: Tensor, valid_CK: Tensor) -> Attended:
-        """Embeddings, distances in angstrom and mask to one vector for each context."""
-        token = self.projection(torch.cat([centre_CD.unsqueeze(1), neighbour_CKD], 1))
+    def forward(self, batch: Batch, *, telemetry: bool = False) -> Attended:
+        """Embeddings, distances and mask to one vector for each context.
+
+        Where `token_CT` names the residues, each goes through the projection and the first layer's norm, query, key and
+        value once; none of these draws anything at random. Rows of their own are computed as they always were, so that
+        runs of earlier versions can be trained again bit for bit.
+        """
         # The centre is a token of its own, at distance zero and always valid: no row of the softmax is ever empty.
-        distance_CT = nn.functional.pad(distance_CK, (1, 0), value=0.0)
-        valid_CT = nn.functional.pad(valid_CK, (1, 0), value=True)
-        # The entropy of one token is 0 whatever it is divided by.
-        most_C1 = valid_CT.sum(1, keepdim=True).clamp_min(2).log()
+        distance_CT = nn.functional.pad(batch.distance_CK, (1, 0), value=0.0)
+        valid_CT = nn.functional.pad(batch.valid_CK, (1, 0), value=True)
+        token_CT, projected_UW = batch.token_CT, self.projection(batch.residue_UD)
+        layers = cast("list[AttentionLayer]", list(self.layers))
         everything, pooled = slice(None), slice(0, 1) if self.pooling == "centre" else slice(1, None)
-        entropies = []
-        for number, layer in enumerate(self.layers, start=1):
-            kept = pooled if number == len(self.layers) else everything
-            token, entropy_CH = layer(token, distance_CT, valid_CT, kept)
-            entropies.append(entropy_CH / most_C1)
-        return Attended(self._pooled(self.norm(token), valid_CK), torch.stack(entropies, 1))
+        # With few contexts there is nothing to save, and rounding would depend on how many rows a product has.
+        centre_asks = telemetry or self.pooling == "centre" or token_CT is None or len(token_CT) < FEWEST_ROWS
+        token, entropies = _by_token(projected_UW, token_CT, valid_CT), []
+        for number, layer in enumerate(layers, start=1):
+            last = number == len(self.layers)
+            if number == 1:
+                asked = layer.split(_by_token(layer.packed(projected_UW), token_CT, valid_CT))
+            elif last and not centre_asks:
+                asked = layer.asked_by_neighbours(token)
+            else:
+                asked = layer.split(layer.packed(token))
+            kept = pooled if last else everything
+            token, entropy_CH = layer(token, asked, distance_CT, valid_CT, kept, telemetry)
+            entropies.append(entropy_CH)
+        pooled_CW = self._pooled(self.norm(token), batch.valid_CK)
+        if not telemetry:
+            return Attended(pooled_CW, None)
+        # The entropy of one token is 0 whatever it is divided by.
+        most_C11 = valid_CT.sum(1).clamp_min(2).log()[:, None, None]
+        return Attended(pooled_CW, torch.stack(entropies, 1) / most_C11)
 
     def _pooled(self, token: Tensor, valid_CK: Tensor) -> Tensor:
         if self.pooling == "centre":
@@ -161,3 +209,11 @@ class NeighbourAttention(nn.Module):
             return token.masked_fill(~valid_CK1, 0.0).sum(1) / count_C1.to(token.dtype)
         largest_CW = token.masked_fill(~valid_CK1, -math.inf).amax(1)
         return largest_CW.masked_fill(~valid_CK.any(1, keepdim=True), 0.0)
+
+
+def _by_token(row_UX: Tensor, token_CT: Tensor | None, valid_CT: Tensor) -> Tensor:
+    """Rows of the U axis laid out over the tokens (C, T, X)."""
+    if token_CT is None:
+        return row_UX.view(*valid_CT.shape, row_UX.shape[-1])
+    # Not an index: its backward pass has one order of addition on every device.
+    return nn.functional.embedding(token_CT, row_UX)

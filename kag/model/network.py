@@ -90,32 +90,30 @@ class Network(nn.Module):
             if head is not None:
                 head.logit.bias.fill_(logit)
 
-    def forward(self, batch: Batch, forced: Branches = DRAWN) -> Scores:
+    def forward(self, batch: Batch, forced: Branches = DRAWN, *, telemetry: bool = False) -> Scores:
         """Score a batch.
 
         Args:
             forced: stochastic branches that all points take instead of drawing lots; for the rehearsal.
+            telemetry: tell entropy and norms too, which cost a little.
         """
         tabular_BW = self.tabular_encoder(self.tabular_input(batch.tabular_BF))
         centre_CW = self.centre_encoder(batch.centre_CD)
-        attended_CW, entropy_CLH = self.attention(
-            batch.centre_CD, batch.neighbour_CKD, batch.distance_CK, batch.valid_CK
-        )
+        attended_CW, entropy_CLH = self.attention(batch, telemetry=telemetry)
         context_CW = self.context_norm(self.context_encoder(attended_CW))
         live_alpha_B = self.gate.live(centre_CW, context_CW)[batch.context_B]
         alpha_B = self.gate.used(live_alpha_B, forced.gate_dropout)
         centre_BW, scaled_BW = centre_CW[batch.context_B], (self.context_scale * context_CW)[batch.context_B]
         logit_B = self._classify(tabular_BW, centre_BW, scaled_BW, alpha_B, forced)
         auxiliary_C = self.auxiliary(context_CW) if self.auxiliary is not None else None
-        attending_B = batch.valid_CK.any(1)[batch.context_B]
         return Scores(
             logit_B=logit_B,
             auxiliary_B=None if auxiliary_C is None else auxiliary_C[batch.context_B],
             alpha_B=alpha_B,
             live_alpha_B=live_alpha_B,
-            entropy_LH=_mean_over(entropy_CLH[batch.context_B], attending_B),
-            centre_norm=_mean_norm(centre_BW),
-            context_norm=_mean_norm(scaled_BW),
+            entropy_LH=None if entropy_CLH is None else _mean_over(entropy_CLH, batch),
+            centre_norm=_mean_norm(centre_BW) if telemetry else None,
+            context_norm=_mean_norm(scaled_BW) if telemetry else None,
         )
 
     def _classify(
@@ -133,9 +131,11 @@ class Network(nn.Module):
             return logit_B
 
 
-def _mean_over(value_BLH: Tensor, counted_B: Tensor) -> Tensor:
-    total_LH = torch.where(counted_B[:, None, None], value_BLH, 0.0).sum(0)
-    return total_LH / counted_B.sum().clamp_min(1)
+def _mean_over(value_CLH: Tensor, batch: Batch) -> Tensor:
+    """Mean over the points that have a neighbour to attend to."""
+    attending_B = batch.valid_CK.any(1)[batch.context_B]
+    total_LH = torch.where(attending_B[:, None, None], value_CLH[batch.context_B], 0.0).sum(0)
+    return total_LH / attending_B.sum().clamp_min(1)
 
 
 def _mean_norm(vector_BW: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal, NamedTuple, TypedDict, Unpack
 
 import torch
@@ -57,11 +58,24 @@ def shape_network(spec: ModelSpec, **sizes: Unpack[Sizes]) -> Network:
 
 def flops_per_sample(spec: ModelSpec, **sizes: Unpack[Sizes]) -> int:
     """Floating-point operations of the forward pass of one point with a context of its own (2 per multiply-add)."""
+    return forward_flops(spec, points=PROBE_POINTS, contexts=PROBE_POINTS, residues=None, **sizes) // PROBE_POINTS
+
+
+def forward_flops(
+    spec: ModelSpec, *, points: int, contexts: int, residues: int | None, **sizes: Unpack[Sizes]
+) -> int:
+    """Floating-point operations of the forward pass of a batch, or of several together.
+
+    Args:
+        points: B.
+        contexts: C, distinct ones where points share them.
+        residues: U, distinct ones where contexts share them; None: each token has a row of its own.
+    """
     network = shape_network(spec, **sizes).eval()
     with FlopCounterMode(display=False) as counter, torch.no_grad():
-        network(_shape_batch(**sizes))
+        network(_shape_batch(points, contexts, residues, **sizes))
     flops: int = counter.get_total_flops()
-    return flops // PROBE_POINTS
+    return flops
 
 
 def training_memory(
@@ -75,11 +89,11 @@ def training_memory(
     activation), what the allocator and the libraries hold. Expect a process to need this plus about 1 GiB.
     """
     network = shape_network(spec, **sizes).train()
-    batch = _shape_batch(**sizes)
+    batch = _shape_batch(PROBE_POINTS, PROBE_POINTS, None, **sizes)
     weights = sum(_bytes(tensor) for tensor in network.parameters())
     buffers = sum(_bytes(tensor) for tensor in network.buffers())
     kept = _kept_for_backward(network, batch) * batch_size // PROBE_POINTS
-    inputs = sum(_bytes(tensor) for tensor in batch) * batch_size // PROBE_POINTS
+    inputs = sum(_bytes(tensor) for tensor in batch if tensor is not None) * batch_size // PROBE_POINTS
     if precision != "32-true":
         kept = kept // 2 + weights // 2
     return Memory(weights + buffers, weights, 2 * weights, kept, inputs)
@@ -89,24 +103,27 @@ def _bytes(tensor: Tensor) -> int:
     return tensor.numel() * tensor.element_size()
 
 
-def _shape_batch(features: int, embedding: int, neighbours: int) -> Batch:
-    points = PROBE_POINTS
+def _shape_batch(
+    points: int, contexts: int, residues: int | None, *, features: int, embedding: int, neighbours: int
+) -> Batch:
+    tokens = contexts, neighbours + 1
     with torch.device("meta"):
         return Batch(
             tabular_BF=torch.empty(points, features),
             label_B=torch.empty(points),
             context_B=torch.empty(points, dtype=torch.int64),
-            centre_CD=torch.empty(points, embedding),
-            neighbour_CKD=torch.empty(points, neighbours, embedding),
-            distance_CK=torch.empty(points, neighbours),
-            valid_CK=torch.empty(points, neighbours, dtype=torch.bool),
+            residue_UD=torch.empty(residues or math.prod(tokens), embedding),
+            token_CT=None if residues is None else torch.empty(tokens, dtype=torch.int64),
+            distance_CK=torch.empty(contexts, neighbours),
+            valid_CK=torch.empty(contexts, neighbours, dtype=torch.bool),
             index_B=torch.empty(points, dtype=torch.int64),
         )
 
 
 def _kept_for_backward(network: Network, batch: Batch) -> int:
     """Bytes of distinct storages that autograd keeps, without weights and the batch itself."""
-    known = {_storage(tensor) for tensor in (*network.parameters(), *network.buffers(), *batch)}
+    tensors = (*network.parameters(), *network.buffers(), *batch)
+    known = {_storage(tensor) for tensor in tensors if tensor is not None}
     kept: dict[int, tuple[Tensor, int]] = {}
 
     def keep(tensor: Tensor) -> Tensor:

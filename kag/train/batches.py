@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 from lightning.pytorch import LightningDataModule
-from torch import Tensor
 
 from kag.data.batches import EVALUATION_POINTS, evaluation_batches, shard
 from kag.data.epochs import EpochBatches
+from kag.data.rows import EVALUATION, BatchRows
 from kag.model.batch import Batch
 from kag.train.task import Task
 
@@ -15,8 +17,8 @@ from kag.train.task import Task
 class SiteBatches(LightningDataModule):
     """Batches of a task.
 
-    With `grouping: protein` points of one residue share its context in training too; with `grouping: point` they are
-    computed one by one, so that dropout is drawn for each. Evaluation always shares, which is exact.
+    What training shares follows from `data.grouping`; evaluation shares all, which is exact. Which rows of the tables a
+    batch needs is found here, on the host: a training step waits for no value of the device.
 
     Args:
         task: what is trained.
@@ -34,7 +36,9 @@ class SiteBatches(LightningDataModule):
         rank, _ = self._process()
         reached = self.trainer.current_epoch if self.trainer is not None else 0
         return EpochBatches(
-            lambda epoch: self._task.training_batches(epoch, rank), start=max(self._start, (reached, 0))
+            lambda epoch: self._task.training_batches(epoch, rank),
+            partial(self._tables.lookup.rows, share=self._task.share),
+            start=max(self._start, (reached, 0)),
         )
 
     def val_dataloader(self) -> EpochBatches:
@@ -43,14 +47,15 @@ class SiteBatches(LightningDataModule):
         sites = self._task.sites
         points = min(EVALUATION_POINTS, -(-len(sites.index("val")) // world))
         batches = shard(evaluation_batches(sites, "val", points), rank, world, even=False)
-        return EpochBatches(lambda _: batches or [np.empty(0, np.int64)])
+        return EpochBatches(
+            lambda _: batches or [np.empty(0, np.int64)], partial(self._tables.lookup.rows, share=EVALUATION)
+        )
 
-    def on_after_batch_transfer(self, batch: Tensor, dataloader_idx: int) -> Batch:
+    def on_after_batch_transfer(self, batch: BatchRows, dataloader_idx: int) -> Batch:
         """Gather the batch on its device."""
-        if self._tables.residue_RD.device != batch.device:
-            self._tables = self._tables.to(batch.device)
-        training = self.trainer is not None and self.trainer.training
-        return self._tables.gather(batch, share=self._task.share or not training)
+        if self._tables.residue_RD.device != batch.index_B.device:
+            self._tables = self._tables.to(batch.index_B.device)
+        return self._tables.collect(batch)
 
     def _process(self) -> tuple[int, int]:
         return (self.trainer.global_rank, self.trainer.world_size) if self.trainer is not None else (0, 1)

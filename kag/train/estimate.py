@@ -10,7 +10,7 @@ from kag.data.read import read_sites
 from kag.data.sites import Sites
 from kag.data.soundness import soundness_for
 from kag.finding import Finding
-from kag.model.size import flops_per_sample, parameters
+from kag.model.size import flops_per_sample, forward_flops, parameters
 from kag.spec.preflight import Facts, accumulation_fits, require_no_error
 from kag.spec.run import RunSpec
 from kag.text import digest, size
@@ -48,7 +48,7 @@ def estimate(spec: RunSpec) -> Iterator[str | Finding]:
     yield f"FLOPs per sample   {flops:,} forward, about {BACKWARD * flops:,} in training"
     yield f"batches per epoch  {batches[0]:,} of at most {spec.data.batch_size} points, {steps:,} optimizer steps"
     yield from accumulation_fits(spec, Facts(batches_per_epoch=min(batches)))
-    yield f"run                {epochs} epochs, {sum(batches):,} batches, about {_teraflop(flops, sites, epochs)}"
+    yield f"run                {epochs} epochs, {sum(batches):,} batches, about {_teraflop(task, epochs)}"
     yield f"world              {task.world}"
     most = "at most " if task.share else ""
     yield f"expected memory    {most}{size(memory.total)}, {size(memory.tables)} of it data tables"
@@ -62,6 +62,17 @@ def _data_line(sites: Sites) -> str:
     return f"data               {extent}, digest {digest(sites.digest)}"
 
 
-def _teraflop(flops: int, sites: Sites, epochs: int) -> str:
-    total = BACKWARD * flops * len(sites.index("train")) * epochs
-    return f"{total / 1e12:,.1f} TFLOP"
+def _teraflop(task: Task, epochs: int) -> str:
+    """Of all epochs, what points of a batch share counted once; replay left out."""
+    processes = range(task.world.processes or 1)
+    batches = [
+        task.tables.lookup.rows(index_B, task.share) for rank in processes for index_B in task.training_batches(0, rank)
+    ]
+    forward = forward_flops(
+        task.spec.model,
+        points=sum(len(rows.index_B) for rows in batches),
+        contexts=sum(len(rows.point_C) for rows in batches),
+        residues=sum(len(rows.residue_U) for rows in batches) if task.share == "residues" else None,
+        **task.facts.sizes,
+    )
+    return f"{BACKWARD * forward * epochs / 1e12:,.1f} TFLOP"

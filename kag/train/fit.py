@@ -27,7 +27,7 @@ from typing import NamedTuple
 
 import torch
 
-from kag.data.batches import rounds_of
+from kag.data.batches import points_of_epoch, rounds_of
 from kag.errors import SpecError
 from kag.finding import Finding, Severity
 from kag.forks.sharing import ShareOptions, sharing
@@ -196,11 +196,10 @@ def looked_over(inputs: Inputs, world: World, earlier: Sequence[RunRecord], reti
         earlier: other runs, whose best epochs tell how long such a run takes.
         retired: as for `fit`.
     """
+    data = inputs.spec.data
     facts = Facts(
         sibling_best_epochs=best_epochs(earlier, inputs.sites.digest),
-        batches_per_epoch=rounds_of(
-            len(inputs.sites.index("train")), inputs.spec.data.batch_size, world.processes or 1
-        ),
+        batches_per_epoch=rounds_of(points_of_epoch(inputs.sites, data), data.batch_size, world.processes or 1),
         retired=retired,
     )
     return [*preflight(inputs.spec, facts), *inputs.soundness]

@@ -92,7 +92,7 @@ class Job(LightningModule):
         """Seed the epoch and set its schedules."""
         torch.manual_seed(epoch_seed(self.spec.seed, self.current_epoch, self.global_rank))
         self.set_epoch(self.current_epoch)
-        self._sums.zero_()
+        self._sums = torch.zeros(5, dtype=torch.float64, device=self.device)
         self._clock.start(points_before=0.0)
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
@@ -108,7 +108,7 @@ class Job(LightningModule):
         points = len(batch.label_B)
         auxiliary = losses.main.new_zeros(()) if losses.auxiliary is None else losses.auxiliary
         terms = torch.stack([losses.total, losses.main, losses.penalty, auxiliary]).detach().double()
-        self._sums += torch.cat([terms * points, terms.new_full((1,), points)]).to(self._sums.device)
+        self._sums += torch.cat([terms * points, terms.new_full((1,), points)])
         self._batches_done = batch_idx + 1
         return losses.total * self._share_of_window(batch_idx)
 
@@ -138,9 +138,9 @@ class Job(LightningModule):
         if len(batch.label_B) == 0:
             return
         with full_precision(batch.tabular_BF):
-            self._raw.add(batch, self.network(batch))
+            self._raw.add(batch, self.network(batch, telemetry=True))
             if self.averaging and self.average is not None:
-                self._averaged.add(batch, self.average(batch))
+                self._averaged.add(batch, self.average(batch, telemetry=True))
 
     def on_validation_epoch_end(self) -> None:
         """Metrics of the whole split, the same on every process; early stopping is told those of what it watches."""
@@ -183,7 +183,7 @@ class Job(LightningModule):
         if self._batches_done:
             cuda = torch.cuda.get_rng_state(self.device) if self.device.type == "cuda" else None
             random = {"cpu": torch.get_rng_state(), "cuda": cuda}
-            checkpoint["inside_epoch"] = {"batches": self._batches_done, "sums": self._sums, "random": random}
+            checkpoint["inside_epoch"] = {"batches": self._batches_done, "sums": self._sums.cpu(), "random": random}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Before the window starts there is no average: a state from a run without one, or with another, fits.
@@ -204,8 +204,9 @@ class Job(LightningModule):
         """Put back the sums and the random state of an epoch that a signal cut in two, right before its next batch."""
         if self._resumed is None:
             return
-        self._sums = self._resumed["sums"].clone()
-        self._clock.start(points_before=float(self._sums[-1]))
+        sums = self._resumed["sums"]
+        self._sums = sums.to(self.device, copy=True)
+        self._clock.start(points_before=float(sums[-1]))
         torch.set_rng_state(self._resumed["random"]["cpu"])
         if self._resumed["random"]["cuda"] is not None:
             torch.cuda.set_rng_state(self._resumed["random"]["cuda"], self.device)

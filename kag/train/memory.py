@@ -43,8 +43,8 @@ def expected_memory(task: Task) -> Expected:
         batch_size=spec.data.batch_size,
         precision=spec.trainer.precision,
     )
-    # Points of one protein share contexts; how many depends on the batch, so only the weights are certain then.
-    shared = memory.activations + memory.batch if spec.data.grouping == "protein" else 0
+    # How many contexts the points of a batch share depends on the batch, so only the weights are certain then.
+    shared = memory.activations + memory.batch if task.share != "nothing" else 0
     step = memory.total + (memory.parameters if spec.swa else 0)
     return Expected(step - shared, step, _table_bytes(task.sites))
 

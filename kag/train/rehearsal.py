@@ -68,11 +68,12 @@ def rehearse(task: Task, network: Network, objective: Objective, train: Batch, e
 def _part(batch: Batch) -> Batch:
     """The points of the first contexts."""
     kept_B = batch.context_B < CONTEXTS
-    by_context = {"centre_CD", "neighbour_CKD", "distance_CK", "valid_CK"}
-    parts = {
-        name: tensor[:CONTEXTS] if name in by_context else tensor[kept_B] for name, tensor in batch._asdict().items()
-    }
-    return Batch(**parts)
+    by_point = {name: getattr(batch, name)[kept_B] for name in ("tabular_BF", "label_B", "context_B", "index_B")}
+    by_context = {name: getattr(batch, name)[:CONTEXTS] for name in ("distance_CK", "valid_CK")}
+    part = batch._replace(**by_point, **by_context)
+    if batch.token_CT is not None:
+        return part._replace(token_CT=batch.token_CT[:CONTEXTS])
+    return part.with_residues(batch.centre_CD[:CONTEXTS], batch.neighbour_CKD[:CONTEXTS])
 
 
 def _losses(network: Network, objective: Objective, batch: Batch, branches: Branches) -> tuple[Scores, Losses]:
@@ -192,7 +193,7 @@ def _inputs_matter(spec: RunSpec, network: Network, batch: Batch) -> str:
     wanted = float(network.context_scale) > 0
     used, checked = wanted and bool(batch.valid_CK.any()), []
     if used:
-        _differs(reference_B, network, batch._replace(neighbour_CKD=-batch.neighbour_CKD), "neighbours")
+        _differs(reference_B, network, batch.with_residues(batch.centre_CD, -batch.neighbour_CKD), "neighbours")
         checked.append("neighbours")
     if used and spec.model.attention.distance_bias != "none":
         nearer_CK = torch.where(batch.valid_CK, batch.distance_CK * _stretch(batch.distance_CK), batch.distance_CK)
@@ -205,7 +206,8 @@ def _inputs_matter(spec: RunSpec, network: Network, batch: Batch) -> str:
 
 def _widened(batch: Batch) -> Batch:
     tensors = {
-        name: tensor.double() if tensor.is_floating_point() else tensor for name, tensor in batch._asdict().items()
+        name: tensor.double() if tensor is not None and tensor.is_floating_point() else tensor
+        for name, tensor in batch._asdict().items()
     }
     return Batch(**tensors)
 
@@ -240,5 +242,5 @@ def _reloads(task: Task, network: Network, batch: Batch) -> str:
 @torch.no_grad()
 def _score(network: Network, batch: Batch) -> Scores:
     network.eval()
-    scores: Scores = network(batch)
+    scores: Scores = network(batch, telemetry=True)
     return scores

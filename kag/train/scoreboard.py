@@ -57,7 +57,9 @@ class Scoreboard:
         self._sums = torch.zeros(5, dtype=torch.float64)
 
     def add(self, batch: Batch, scores: Scores) -> None:
-        """Take the scores of a batch."""
+        """Take the scores of a batch, with their telemetry."""
+        if scores.entropy_LH is None or scores.context_norm is None or scores.centre_norm is None:
+            raise AssertionError("scores without telemetry")
         place_B = torch.searchsorted(self._rows_V, batch.index_B.cpu())
         self._logit_V[place_B] = scores.logit_B.float().cpu()
         self._alpha_V[place_B] = scores.alpha_B.float().cpu()

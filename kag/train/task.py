@@ -14,6 +14,7 @@ import torch
 from kag.data.batches import IndexVector, evaluation_batches, shard, training_batches
 from kag.data.facts import DataFacts
 from kag.data.mined import mined_digest, read_mined
+from kag.data.rows import EVALUATION, Share, shared_in_training
 from kag.data.sites import Sites
 from kag.data.tables import SiteTables
 from kag.model.batch import Batch
@@ -61,9 +62,9 @@ class Task:
         return replace(task, world=task.world.model_copy(update=task.steps()))
 
     @property
-    def share(self) -> bool:
-        """Whether training computes a context once for all its points; evaluation always does, which is exact."""
-        return self.spec.data.grouping == "protein"
+    def share(self) -> Share:
+        """What points of a training batch share."""
+        return shared_in_training(self.spec.data)
 
     @property
     def averaged_statistics(self) -> Literal["raw"] | None:
@@ -102,7 +103,7 @@ class Task:
         """A training batch and an evaluation batch for the rehearsal, as they will come."""
         train_B = torch.from_numpy(self.training_batches(0)[0])
         val_B = torch.from_numpy(evaluation_batches(self.sites, "val")[0])
-        return self.tables.gather(train_B, share=self.share), self.tables.gather(val_B, share=True)
+        return self.tables.gather(train_B, share=self.share), self.tables.gather(val_B, share=EVALUATION)
 
 
 def this_machine() -> Machine:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from kag.data.batches import IndexVector
+from kag.data.rows import Share
 from kag.data.tables import SiteTables
 from kag.errors import CheckpointError
 from kag.model.network import Network
@@ -191,7 +192,7 @@ def normalised_by_batch(network: nn.Module) -> bool:
 
 
 def recompute_normalisation(
-    network: Network, tables: SiteTables, batches: Iterable[IndexVector], *, share: bool = False
+    network: Network, tables: SiteTables, batches: Iterable[IndexVector], *, share: Share = "nothing"
 ) -> None:
     """Replace BatchNorm's running statistics by those of these weights on training data.
 
@@ -202,7 +203,7 @@ def recompute_normalisation(
     Args:
         network: on the device of the tables; its mode is restored.
         batches: rows of the train split.
-        share: compute each distinct context once, as training did with `grouping: protein`.
+        share: what points of a batch shared in training.
     """
     momenta = {module: module.momentum for module in network.modules() if isinstance(module, _BatchNorm)}
     if not momenta:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from kag.data.batches import evaluation_batches, training_batches
+from kag.data.rows import shared_in_training
 from kag.data.sites import Sites
 from kag.data.tables import SiteTables
 from kag.errors import CheckpointError
@@ -117,7 +118,7 @@ class Bench:
         load_state(self.network, state)
         spec = self.weights.spec
         batches = training_batches(self.sites, spec.data, seed=spec.seed, epoch=0)
-        recompute_normalisation(self.network, self.tables, batches, share=spec.data.grouping == "protein")
+        recompute_normalisation(self.network, self.tables, batches, share=shared_in_training(spec.data))
         return snapshot(self.network.state_dict())
 
     def scored(self, weights: StoredWeights, split: Split, *, threshold: float | None = None) -> Scored:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from kag.data.batches import IndexVector, evaluation_batches
+from kag.data.rows import EVALUATION
 from kag.data.sites import Sites
 from kag.data.tables import SiteTables
 from kag.errors import DataError
@@ -77,7 +78,7 @@ def score(
     done, total = 0, sum(map(len, batches))
     with evaluating(network):
         for index_B in batches:
-            batch = tables.gather(torch.from_numpy(index_B), share=True)
+            batch = tables.gather(torch.from_numpy(index_B), share=EVALUATION)
             rows.append(batch.index_B)
             logits.append(network(batch).logit_B.float())
             done += len(index_B)

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -12,12 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from small_sites import small_sites
 
-from kag.data.batches import evaluation_batches, shard, training_batches
+from kag.data.batches import evaluation_batches, points_of_epoch, shard, training_batches
 from kag.data.sites import Sites
 from kag.errors import DataError
 from kag.spec.run import DataSpec
 
-GROUPINGS = ("point", "protein")
+GROUPINGS: tuple[str, ...] = get_args(DataSpec.model_fields["grouping"].annotation)
 
 
 @st.composite
@@ -94,6 +95,61 @@ def test_protein_grouping_takes_one_protein_after_another(sites: Sites, seed: in
     assert runs == len(set(protein_N.tolist()))
 
 
+@given(any_sites(), st.integers(0, 2**32 - 1), st.integers(0, 50), st.integers(1, 3))
+def test_residue_grouping_takes_one_residue_after_another_over_all_proteins(
+    sites: Sites, seed: int, epoch: int, world: int
+) -> None:
+    batches = training_batches(sites, spec(grouping="residue"), seed=seed, epoch=epoch, world=world)
+    centre_N = sites.centre_N[np.concatenate(batches)]
+    assert 1 + int((np.diff(centre_N) != 0).sum()) == len(np.unique(centre_N))
+    cut = sum(len(np.unique(sites.centre_N[batch])) for batch in batches) - len(np.unique(centre_N))
+    assert cut <= len(batches) - 1
+
+
+def test_residues_are_mixed_over_proteins_as_points_are() -> None:
+    """The proteins of a batch are those that as many random residues have."""
+    sites = small_sites([64] * 40, [0] * 38 + [1, 2])
+    by_residue = training_batches(sites, spec(grouping="residue", batch_size=32), seed=0, epoch=0)
+    proteins = [len(np.unique(sites.protein_N[batch])) for batch in by_residue]
+    expected = 38 * (1 - (1 - 1 / 38) ** 16)
+    assert np.mean(proteins) == pytest.approx(expected, rel=0.05)
+
+
+@given(any_sites(), st.sampled_from(GROUPINGS), st.integers(1, 3), st.integers(0, 12), st.data())
+def test_an_epoch_shows_so_many_points_of_each_residue_and_all_mined_ones(
+    sites: Sites, grouping: str, most: int, epoch: int, data: st.DataObject
+) -> None:
+    train = sites.index("train")
+    mined = data.draw(st.lists(st.sampled_from(train.tolist()), min_size=1, max_size=6))
+    replay = {"indices": "hard.json", "repeat": 3, "period": 3}
+    few = spec(grouping=grouping, points_per_residue=most, replay=replay)
+    counted = np.bincount(
+        np.concatenate(training_batches(sites, few, seed=1, epoch=epoch, replay_M=np.array(mined))),
+        minlength=sites.points,
+    )
+    active = few.replay is not None and few.replay.active(epoch)
+    for residue in np.unique(sites.centre_N[train]):
+        points = train[sites.centre_N[train] == residue]
+        repeated = np.isin(points, mined) & active
+        assert set(counted[points[repeated]]) <= {3}
+        assert set(counted[points[~repeated]]) <= {0, 1}
+        drawn = int((counted[points] > 0).sum())
+        assert min(most, len(points)) <= drawn <= min(most, len(points)) + int(repeated.sum())
+    assert counted.sum() == counted[train].sum()
+    if not active:
+        assert counted.sum() == points_of_epoch(sites, few)
+
+
+def test_points_of_a_residue_are_drawn_anew_for_each_epoch_and_alike_often() -> None:
+    sites = small_sites([6, 2, 2], [0, 1, 2])
+    data = spec(points_per_residue=1)
+    counted = np.zeros(sites.points)
+    for epoch in range(400):
+        counted[np.concatenate(training_batches(sites, data, seed=4, epoch=epoch))] += 1
+    assert counted[:6].tolist() == pytest.approx([200] * 6, abs=40)
+    assert counted[6:].sum() == 0
+
+
 @pytest.mark.parametrize("grouping", GROUPINGS)
 def test_batches_depend_on_seed_and_epoch_and_on_nothing_that_came_before(grouping: str) -> None:
     sites = small_sites([40, 40, 40, 5, 5], [0, 0, 0, 1, 2])
@@ -139,8 +195,8 @@ from kag.data.read import read_sites
 from kag.spec.run import DataSpec
 sites = read_sites(Path(sys.argv[1]))
 digest = hashlib.sha256(sites.digest.encode())
-for grouping in ("point", "protein"):
-    for batch in training_batches(sites, DataSpec(file="x", grouping=grouping), seed=7, epoch=3):
+for grouping in ("point", "protein", "residue"):
+    for batch in training_batches(sites, DataSpec(file="x", grouping=grouping, points_per_residue=1), seed=7, epoch=3):
         digest.update(batch.tobytes())
 for batch in evaluation_batches(sites, "val", 500):
     digest.update(batch.tobytes())
@@ -161,7 +217,8 @@ def test_batches_and_digest_do_not_depend_on_the_hash_seed(default_file: Path, s
     }
     digest = hashlib.sha256(synthetic_sites.digest.encode())
     for grouping in GROUPINGS:
-        for batch in training_batches(synthetic_sites, DataSpec(file="x", grouping=grouping), seed=7, epoch=3):
+        data = DataSpec.model_validate({"file": "x", "grouping": grouping, "points_per_residue": 1})
+        for batch in training_batches(synthetic_sites, data, seed=7, epoch=3):
             digest.update(batch.tobytes())
     for batch in evaluation_batches(synthetic_sites, "val", 500):
         digest.update(batch.tobytes())

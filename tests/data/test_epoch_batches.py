@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import torch
@@ -12,6 +13,7 @@ from kag.data.tables import SiteTables
 from kag.spec.run import DataSpec
 
 SITES = small_sites([50, 40, 10, 10], [0, 0, 1, 2])
+ROWS = partial(SiteTables.from_sites(SITES, 30.0).lookup.rows, share="residues")
 
 
 def batches_of(epoch: int) -> list[IndexVector]:
@@ -19,12 +21,12 @@ def batches_of(epoch: int) -> list[IndexVector]:
 
 
 def epochs(count: int) -> list[list[list[int]]]:
-    loader = EpochBatches(batches_of)
+    loader = EpochBatches(batches_of, ROWS)
     seen = []
     for epoch in range(count):
         loader.sampler.set_epoch(epoch)
         assert len(loader) == len(batches_of(epoch))
-        seen.append([index_B.tolist() for index_B in loader])
+        seen.append([rows.index_B.tolist() for rows in loader])
     return seen
 
 
@@ -43,7 +45,7 @@ def test_the_global_random_state_is_left_alone() -> None:
 
 def test_what_comes_out_can_be_gathered() -> None:
     tables = SiteTables.from_sites(SITES, 30.0)
-    points = [point for index_B in EpochBatches(batches_of) for point in tables.gather(index_B, share=True).index_B]
+    points = [point for rows in EpochBatches(batches_of, ROWS) for point in tables.collect(rows).index_B]
     assert sorted(int(point) for point in points) == SITES.index("train").tolist()
 
 
@@ -57,7 +59,7 @@ def test_an_epoch_is_computed_once() -> None:
 
         return batches
 
-    loader = EpochBatches(counting(batches_of))
+    loader = EpochBatches(counting(batches_of), ROWS)
     loader.sampler.set_epoch(3)
     assert len(loader) == len(list(loader))
     assert np.array_equal(asked, [0, 3])

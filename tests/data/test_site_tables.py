@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from small_sites import small_sites
 
+from kag.data.rows import Share
 from kag.data.sites import Sites, contexts
 from kag.data.tables import SiteTables, train_statistics
 from kag.model.batch import Batch
@@ -54,8 +56,8 @@ def expanded(batch: Batch) -> dict[str, np.ndarray]:
 
 
 @pytest.mark.parametrize("kind", ["synthetic_sites", "ragged_sites"])
-@pytest.mark.parametrize("share", [False, True])
-def test_gather_equals_a_plain_loop(request: pytest.FixtureRequest, kind: str, share: bool) -> None:
+@pytest.mark.parametrize("share", get_args(Share))
+def test_gather_equals_a_plain_loop(request: pytest.FixtureRequest, kind: str, share: Share) -> None:
     sites: Sites = request.getfixturevalue(kind)
     index_B = np.random.default_rng(0).integers(sites.points, size=300)
     batch = SiteTables.from_sites(sites, FAR).gather(torch.from_numpy(index_B), share=share)
@@ -76,7 +78,7 @@ def test_sharing_computes_each_context_once(request: pytest.FixtureRequest, kind
     sites: Sites = request.getfixturevalue(kind)
     index_B = torch.from_numpy(sites.index("val"))
     tables = SiteTables.from_sites(sites, FAR)
-    shared, plain = tables.gather(index_B, share=True), tables.gather(index_B, share=False)
+    shared, plain = tables.gather(index_B, share="residues"), tables.gather(index_B, share="nothing")
     triples = {
         (int(sites.centre_N[point]), sites.neighbour_NK[point].tobytes(), sites.distance_NK[point].tobytes())
         for point in sites.index("val")
@@ -89,7 +91,7 @@ def test_sharing_computes_each_context_once(request: pytest.FixtureRequest, kind
 def test_sharing_changes_nothing_after_expansion(index: list[int], max_distance: float) -> None:
     tables = SiteTables.from_sites(small_sites([20, 10, 10], [0, 1, 2], shuffle=1), max_distance)
     index_B = torch.tensor(index)
-    shared, plain = expanded(tables.gather(index_B, share=True)), expanded(tables.gather(index_B, share=False))
+    shared, plain = expanded(tables.gather(index_B, share="residues")), expanded(tables.gather(index_B, share="nothing"))
     for name in plain:
         assert np.array_equal(shared[name], plain[name])
 
@@ -99,9 +101,8 @@ def test_tables_share_memory_with_the_arrays_and_gather_leaves_them_alone(synthe
     before = {name: item.clone() for name, item in tables._asdict().items() if isinstance(item, torch.Tensor)}
     assert tables.residue_RD.data_ptr() == synthetic_sites.residue_RD.ctypes.data
     assert tables.tabular_NF.data_ptr() == synthetic_sites.tabular_NF.ctypes.data
-    batch = tables.gather(torch.arange(50), share=True)
-    batch.neighbour_CKD.zero_()
-    batch.centre_CD.zero_()
+    batch = tables.gather(torch.arange(50), share="residues")
+    batch.residue_UD.zero_()
     for name, tensor in before.items():
         assert torch.equal(getattr(tables, name), tensor), name
 
@@ -110,7 +111,7 @@ def test_moved_tables_gather_the_same(synthetic_sites: Sites) -> None:
     tables = SiteTables.from_sites(synthetic_sites, FAR)
     moved = tables.to(torch.device("cpu"))
     index_B = torch.arange(100)
-    for one, other in zip(tables.gather(index_B, share=True), moved.gather(index_B, share=True), strict=True):
+    for one, other in zip(tables.gather(index_B, share="residues"), moved.gather(index_B, share="residues"), strict=True):
         assert torch.equal(one, other)
     assert moved.max_distance == FAR
 

@@ -21,7 +21,7 @@ from kag.errors import DataError
 
 def features(sites: Sites, split: str, *, blinded: bool) -> tuple[Tensor, Tensor]:
     """Standardised columns and the centre's embedding, and unless blinded the mean of near neighbours' embeddings."""
-    batch = SiteTables.from_sites(sites, 30.0).gather(torch.from_numpy(sites.index(split)), share=False)
+    batch = SiteTables.from_sites(sites, 30.0).gather(torch.from_numpy(sites.index(split)), share="nothing")
     mean_F, std_F = train_statistics(sites)
     tabular_BF = (batch.tabular_BF.sign() * batch.tabular_BF.abs().log1p() - mean_F) / std_F
     weight_CK = torch.exp(-batch.distance_CK / 4.0) * batch.valid_CK

@@ -74,16 +74,18 @@ def make_batch() -> Callable[..., Batch]:
         neighbour_CKD = torch.randn(contexts, NEIGHBOURS, EMBEDDING, generator=draw)
         label_B = (torch.rand(points, generator=draw) < 0.3).float()
         label_B[:2] = torch.tensor([0.0, 1.0])
-        return Batch(
+        batch = Batch(
             tabular_BF=10.0 * torch.randn(points, FEATURES, generator=draw),
             label_B=label_B,
             context_B=torch.cat([torch.arange(contexts), torch.randint(contexts, (points,), generator=draw)])[:points],
-            centre_CD=torch.randn(contexts, EMBEDDING, generator=draw),
-            neighbour_CKD=neighbour_CKD * valid_CK.unsqueeze(-1),
+            residue_UD=torch.empty(0, EMBEDDING),
+            token_CT=None,
             distance_CK=torch.where(valid_CK, distance_CK, MAX_DISTANCE),
             valid_CK=valid_CK,
             index_B=torch.arange(points),
         )
+        centre_CD = torch.randn(contexts, EMBEDDING, generator=draw)
+        return batch.with_residues(centre_CD, neighbour_CKD * valid_CK.unsqueeze(-1))
 
     return make
 

@@ -24,8 +24,8 @@ def attention_of(**changes: Any) -> NeighbourAttention:
 
 
 def attend(attention: NeighbourAttention, batch: Any, **changes: torch.Tensor) -> torch.Tensor:
-    batch = batch._replace(**changes)
-    return attention(batch.centre_CD, batch.neighbour_CKD, batch.distance_CK, batch.valid_CK).context_CW
+    neighbour_CKD = changes.pop("neighbour_CKD", batch.neighbour_CKD)
+    return attention(batch._replace(**changes).with_residues(batch.centre_CD, neighbour_CKD)).context_CW
 
 
 @pytest.mark.parametrize("pooling", POOLINGS)
@@ -74,7 +74,7 @@ def test_a_context_without_neighbours_is_zero_and_its_gradient_finite(pooling: s
 
 def test_a_context_without_neighbours_attends_to_its_centre_alone(make_batch: Any) -> None:
     attention, batch = attention_of(pooling="centre"), make_batch(valid=0.0)
-    out = attention(batch.centre_CD, batch.neighbour_CKD, batch.distance_CK, batch.valid_CK)
+    out = attention(batch, telemetry=True)
     assert torch.isfinite(out.context_CW).all()
     assert torch.equal(out.entropy_CLH, torch.zeros_like(out.entropy_CLH))
 
@@ -90,11 +90,11 @@ def test_entropy_is_one_when_all_tokens_weigh_alike(make_batch: Any) -> None:
     attention, batch = attention_of(distance_bias="none"), make_batch(valid=1.0)
     for layer in attention.layers:
         torch.nn.init.zeros_(layer.attention.query_key_value.weight)
-    out = attention(batch.centre_CD, batch.neighbour_CKD, batch.distance_CK, batch.valid_CK)
+    out = attention(batch, telemetry=True)
     assert torch.allclose(out.entropy_CLH, torch.ones_like(out.entropy_CLH), atol=1e-5)
 
 
-def test_entropy_is_measured_by_the_tokens_that_a_context_has() -> None:
+def test_entropy_is_measured_by_the_tokens_that_a_context_has(make_batch: Any) -> None:
     """Without content the weights are exp(-distance / 10) over the valid tokens, so every value is known."""
     attention = attention_of(distance_bias="exponential", layers=1)
     torch.nn.init.zeros_(attention.layers[0].attention.query_key_value.weight)
@@ -102,7 +102,8 @@ def test_entropy_is_measured_by_the_tokens_that_a_context_has() -> None:
         [[10.0, 20.0, 5.0], [0.0, 0.0, 0.0], [0.0, 7.0, 9.0], [3.0, 30.0, 30.0], [1.0, 2.0, 3.0]]
     )
     valid_CK = torch.tensor([[1, 1, 1], [1, 1, 0], [1, 0, 0], [1, 0, 0], [0, 0, 0]]).bool()
-    out = attention(torch.randn(5, 8), torch.randn(5, 3, 8), distance_CK, valid_CK)
+    batch = make_batch(contexts=5)._replace(distance_CK=distance_CK, valid_CK=valid_CK)
+    out = attention(batch, telemetry=True)
 
     def share_of_most(*distances: float) -> float:
         weights = [math.exp(-distance / 10.0) for distance in (0.0, *distances)]
@@ -120,12 +121,11 @@ def test_agrees_with_scaled_dot_product_attention(make_batch: Any) -> None:
     token_CTW, distance_CT = torch.randn(5, 4, 12), 30.0 * torch.rand(5, 4)
     valid_CT = torch.tensor([True, True, False, True]).expand(5, 4)
     mask_CH1T = ours.bias(distance_CT)[:, :, None, :].masked_fill(~valid_CT[:, None, None, :], -math.inf)
-    query, key, value = (
-        part.unflatten(-1, (3, 4)).transpose(1, 2) for part in ours.query_key_value(token_CTW).chunk(3, -1)
-    )
+    packed_CTQ = ours.query_key_value(token_CTW)
+    query, key, value = (part.unflatten(-1, (3, 4)).transpose(1, 2) for part in packed_CTQ.chunk(3, -1))
     reference = F.scaled_dot_product_attention(query, key, value, attn_mask=mask_CH1T.expand(5, 3, 4, 4))
     expected = ours.output(reference.transpose(1, 2).flatten(2))
-    out, entropy_CH = ours(token_CTW, distance_CT, valid_CT, slice(None))
+    out, entropy_CH = ours(*packed_CTQ.split([12, 24], -1), distance_CT, valid_CT, slice(None), telemetry=True)
     assert torch.allclose(out, expected, atol=1e-5)
     weight_CHT = torch.softmax((query[:, :, :1] @ key.transpose(-2, -1)) / 2.0 + mask_CH1T, -1)[:, :, 0]
     assert torch.allclose(entropy_CH, torch.distributions.Categorical(weight_CHT).entropy(), atol=1e-5)

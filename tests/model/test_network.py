@@ -17,13 +17,14 @@ from kag.spec.run import LossSpec
 def unshared(batch: Batch) -> Batch:
     """The same points, each with a context of its own."""
     rows = batch.context_B
-    return batch._replace(
-        context_B=torch.arange(len(rows)),
-        centre_CD=batch.centre_CD[rows],
-        neighbour_CKD=batch.neighbour_CKD[rows],
-        distance_CK=batch.distance_CK[rows],
-        valid_CK=batch.valid_CK[rows],
+    own = batch._replace(
+        context_B=torch.arange(len(rows)), distance_CK=batch.distance_CK[rows], valid_CK=batch.valid_CK[rows]
     )
+    return own.with_residues(batch.centre_CD[rows], batch.neighbour_CKD[rows])
+
+
+def floating(field: torch.Tensor | None) -> bool:
+    return field is not None and field.is_floating_point()
 
 
 @pytest.mark.parametrize("norm", ["batch", "layer"])
@@ -35,7 +36,7 @@ def test_shared_contexts_score_as_the_plain_path(
     batch = make_batch()
     network.train()(batch)
     with torch.no_grad():
-        shared, plain = network.eval()(batch), network(unshared(batch))
+        shared, plain = network.eval()(batch, telemetry=True), network(unshared(batch), telemetry=True)
     for name, fact in shared._asdict().items():
         assert torch.allclose(fact, getattr(plain, name), atol=1e-6, rtol=1e-6), name
 
@@ -73,8 +74,8 @@ def test_neighbours_change_the_logits_and_masked_ones_do_not(
 ) -> None:
     network, batch = make_network(make_spec()).eval(), make_batch(valid=0.5)
     valid_CK1 = batch.valid_CK.unsqueeze(-1)
-    loud = batch._replace(neighbour_CKD=torch.where(valid_CK1, batch.neighbour_CKD, 500.0))
-    blind = batch._replace(neighbour_CKD=torch.zeros_like(batch.neighbour_CKD))
+    loud = batch.with_residues(batch.centre_CD, torch.where(valid_CK1, batch.neighbour_CKD, 500.0))
+    blind = batch.with_residues(batch.centre_CD, torch.zeros_like(batch.neighbour_CKD))
     expected = network(batch).logit_B
     assert torch.equal(network(loud).logit_B, expected)
     assert not torch.allclose(network(blind).logit_B, expected, atol=1e-3)
@@ -150,10 +151,9 @@ def test_a_masked_side_has_no_say(
 
 def test_modality_dropout_is_drawn_for_each_point(make_spec: Any, make_network: Any, make_batch: Any) -> None:
     network = make_network(make_spec({"modality_dropout": 0.4})).train()
-    one = unshared(make_batch(points=2, contexts=2))
-    batch = Batch(*(field[:1].expand(4000, *field.shape[1:]) for field in one))._replace(
-        context_B=torch.zeros(4000).long()
-    )
+    one = make_batch(points=2, contexts=2)
+    by_point = ("tabular_BF", "label_B", "index_B", "context_B")
+    batch = one._replace(**{name: getattr(one, name)[:1].repeat_interleave(4000, 0) for name in by_point})
     sides = ("none", "tabular", "residue")
     forced = {side: network(batch, Branches(modality=side)).logit_B[0] for side in sides}
     logit_B = network(batch).logit_B
@@ -183,7 +183,7 @@ def test_forward_is_deterministic_and_keeps_nothing(make_spec: Any, make_network
     network, batch = make_network(make_spec()).eval(), make_batch()
     attributes = {name: set(vars(module)) for name, module in network.named_modules()}
     state = copy.deepcopy(network.state_dict())
-    first, second = network(batch), network(batch)
+    first, second = network(batch, telemetry=True), network(batch, telemetry=True)
     assert all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
     assert {name: set(vars(module)) for name, module in network.named_modules()} == attributes
     assert all(torch.equal(value, state[name]) for name, value in network.state_dict().items())
@@ -194,7 +194,7 @@ def test_gate_mixes_centre_and_scaled_context(make_spec: Any, make_network: Any,
     for initial, scale, ignored in [(1 - 1e-7, 1.0, True), (0.5, 0.0, True), (0.5, 1.0, False)]:
         spec = make_spec({"gate.kind": "fixed", "gate.initial": initial, "gate.context_scale": scale})
         network = make_network(spec).eval()
-        blind = batch._replace(neighbour_CKD=torch.zeros_like(batch.neighbour_CKD))
+        blind = batch.with_residues(batch.centre_CD, torch.zeros_like(batch.neighbour_CKD))
         same = torch.allclose(network(batch).logit_B, network(blind).logit_B, atol=1e-5)
         assert same is ignored
 
@@ -204,7 +204,7 @@ def test_auxiliary_head_sees_the_neighbours_context_alone(make_spec: Any, make_n
     network = make_network(make_spec({"gate.context_scale": 0.0})).eval()
     expected = network(batch).auxiliary_B
     assert torch.equal(network(batch._replace(tabular_BF=-batch.tabular_BF)).auxiliary_B, expected)
-    blind = batch._replace(neighbour_CKD=torch.zeros_like(batch.neighbour_CKD))
+    blind = batch.with_residues(batch.centre_CD, torch.zeros_like(batch.neighbour_CKD))
     assert not torch.allclose(network(blind).auxiliary_B, expected, atol=1e-3)
     assert make_network(make_spec({"auxiliary": None}))(batch).auxiliary_B is None
 
@@ -228,7 +228,7 @@ def test_bf16_keeps_gate_heads_and_loss_in_32_bits(
     network, batch = make_network(spec).train(), make_batch()
     exact = network(batch).logit_B
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        scores = network(batch)
+        scores = network(batch, telemetry=True)
         losses = Objective(LossSpec(), spec, 3.0)(scores, batch)
     facts = scores._asdict() | losses._asdict()
     assert {name for name, fact in facts.items() if fact.dtype != torch.float32} == set()
@@ -248,8 +248,8 @@ def test_gate_and_heads_get_32_bit_products_under_bf16(make_spec: Any, make_netw
 def test_64_bits_throughout(make_spec: Any, make_network: Any, make_batch: Any) -> None:
     spec, batch = make_spec({"periodic": {}}), make_batch()
     network, objective = make_network(spec).double(), Objective(LossSpec(), spec, 3.0).double()
-    wide = Batch(*(field.double() if field.is_floating_point() else field for field in batch))
-    scores = network(wide)
+    wide = batch._replace(**{name: field.double() for name, field in batch._asdict().items() if floating(field)})
+    scores = network(wide, telemetry=True)
     facts = scores._asdict() | objective(scores, wide)._asdict()
     assert {name for name, fact in facts.items() if fact.dtype != torch.float64} == set()
 

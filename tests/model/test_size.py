@@ -43,7 +43,8 @@ def test_activations_are_what_autograd_keeps(make_spec: Any, make_batch: Any) ->
     spec = make_spec({"dropout": 0.2, "norm": "batch"})
     network = Network(spec, features=5, embedding=8, max_distance=30.0).train()
     batch = make_batch(points=40, contexts=40)
-    own = {t.untyped_storage().data_ptr() for t in (*network.parameters(), *network.buffers(), *batch)}
+    tensors = [*network.parameters(), *network.buffers(), *(field for field in batch if field is not None)]
+    own = {t.untyped_storage().data_ptr() for t in tensors}
     kept: dict[int, torch.Tensor] = {}
 
     def keep(tensor: torch.Tensor) -> torch.Tensor:

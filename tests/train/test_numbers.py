@@ -128,13 +128,13 @@ def test_contexts_without_a_neighbour_have_no_part_in_the_entropy(make_spec: Mak
     task = Task.of(spec, sites)
     network = build_network(task).eval()
     board = Scoreboard(sites, "val", spec.model)
-    whole = task.tables.gather(torch.from_numpy(sites.index("val")), share=False)
+    whole = task.tables.gather(torch.from_numpy(sites.index("val")), share="nothing")
     alone_C = torch.arange(len(whole.label_B)) % 3 == 0
     some = whole._replace(valid_CK=whole.valid_CK & ~alone_C[:, None])
     none = whole._replace(valid_CK=torch.zeros_like(whole.valid_CK))
     with torch.no_grad():
-        entropy_CLH = network.attention(some.centre_CD, some.neighbour_CKD, some.distance_CK, some.valid_CK).entropy_CLH
-        scores, empty = network(some), network(none)
+        entropy_CLH = network.attention(some, telemetry=True).entropy_CLH
+        scores, empty = network(some, telemetry=True), network(none, telemetry=True)
     expected = float(entropy_CLH[some.valid_CK.any(1)].mean())
     assert 0.0 < expected <= 1.0
     board.add(some, scores)

@@ -173,8 +173,8 @@ def test_a_bias_that_softmax_cancels_is_found(rehearsed: Rehearse, monkeypatch: 
 def test_ignored_neighbours_are_found(rehearsed: Rehearse, monkeypatch: pytest.MonkeyPatch) -> None:
     attend = NeighbourAttention.forward
 
-    def blind(self: Any, centre_CD: Tensor, neighbour_CKD: Tensor, distance_CK: Tensor, valid_CK: Tensor) -> Any:
-        return attend(self, centre_CD, torch.zeros_like(neighbour_CKD), distance_CK, valid_CK)
+    def blind(self: Any, batch: Batch, **options: Any) -> Any:
+        return attend(self, batch.with_residues(batch.centre_CD, torch.zeros_like(batch.neighbour_CKD)), **options)
 
     monkeypatch.setattr(NeighbourAttention, "forward", blind)
     with pytest.raises(RehearsalFailed, match="other neighbours leave every logit as it is"):
@@ -259,7 +259,7 @@ def test_a_training_batch_with_nan_is_found(rehearsed: Rehearse) -> None:
 
 def test_an_evaluation_batch_with_nan_is_found(rehearsed: Rehearse) -> None:
     def spoiled(batch: Batch) -> Batch:
-        return batch._replace(centre_CD=torch.full_like(batch.centre_CD, torch.nan))
+        return batch._replace(residue_UD=torch.full_like(batch.residue_UD, torch.nan))
 
     with pytest.raises(RehearsalFailed, match="evaluation gives logit_B that is not finite"):
         rehearsed(spoil_evaluation=spoiled)

@@ -197,7 +197,7 @@ def test_recomputed_statistics_are_those_of_update_bn_without_dropout(
     still = specs(modality_dropout=0.0).model
     reference.spec = still
     reference.gate.dropout_rate.zero_()
-    update_bn([(tables.gather(torch.from_numpy(rows), share=False),) for rows in batches], reference)
+    update_bn([(tables.gather(torch.from_numpy(rows), share="nothing"),) for rows in batches], reference)
     torch.testing.assert_close(statistics(network), statistics(reference))
 
 

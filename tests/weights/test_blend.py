@@ -34,7 +34,7 @@ def fine_tune(network: Network, spec: RunSpec, sites: Sites, tables: SiteTables,
     network.train()
     for epoch in range(epochs):
         for rows in training_batches(sites, spec.data, seed=seed, epoch=epoch):
-            batch = tables.gather(torch.from_numpy(rows), share=False)
+            batch = tables.gather(torch.from_numpy(rows), share="nothing")
             optimizer.zero_grad()
             objective(network(batch), batch).total.backward()
             optimizer.step()

@@ -18,7 +18,7 @@ from kag.weights.evaluate import Predictions, evaluate, evaluating, measured, re
 def plain_logits(network: Network, tables: SiteTables, index_N: np.ndarray) -> np.ndarray:
     """One context for each point, in one batch."""
     with evaluating(network):
-        return network(tables.gather(torch.from_numpy(index_N), share=False)).logit_B.numpy()
+        return network(tables.gather(torch.from_numpy(index_N), share="nothing")).logit_B.numpy()
 
 
 def test_scores_are_those_of_the_plain_path_each_point_once(network: Network, sites: Sites, tables: SiteTables) -> None:
