@@ -39,6 +39,10 @@ _TRAINING = "training needs PyTorch and Lightning: pip install 'kag[train]'"
 BEYOND = {"torch": _TRAINING, "lightning": _TRAINING, "h5py": "data files need h5py: pip install 'kag[train]'"}
 """Packages that only an extra of kag brings, and what to say where one is missing."""
 
+PATIENT_THREADS = {"OMP_WAIT_POLICY": "PASSIVE", "KMP_BLOCKTIME": "0"}
+"""Threads that wait for others sleep, by libgomp's variable and Intel's, which are read when torch is loaded. Spinning
+costs a loaded machine most of its time."""
+
 _INPUT = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ELOOP)
 """What the system says of a path that was named wrongly."""
 
@@ -88,6 +92,8 @@ app.add_typer(serve.app, name="serve")
 def main() -> None:
     """Run a command; what is wrong is printed as a sentence and gives its exit code."""
     _open_streams()
+    for name, value in PATIENT_THREADS.items():
+        os.environ.setdefault(name, value)
     former = signal.signal(signal.SIGTERM, _end)
     try:
         code = _run()

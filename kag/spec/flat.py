@@ -15,10 +15,11 @@ EVALUATE_TEST = "evaluate.test"
 """Key that says whether a run looks at test."""
 
 DESCRIPTIVE = (
-    *("name", "change", "parent", "data.file", EVALUATE_TEST),
+    *("name", "change", "parent", "data.file", "trainer.threads", EVALUATE_TEST),
     *("track.project", "track.entity", "track.mode", "track.tags"),
 )
-"""Keys that describe a run and cannot change a number in it; the data is known by its own digest."""
+"""Keys that describe a run and cannot change a number in it; the data is known by its own digest, and how many threads
+there really were by the world."""
 
 
 def flat(spec: RunSpec) -> dict[str, Scalar]:

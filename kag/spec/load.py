@@ -28,7 +28,10 @@ PATHS = ("data.file", "data.replay.indices")
 TEXTS = ("name", "change", "parent")
 """Keys that hold a text of any words."""
 
-_UNIONS = {"loss.pos_weight": "'auto', a number or a ramp", "trainer.devices": "'auto' or a number"}
+_UNIONS = {
+    "loss.pos_weight": "'auto', a number or a ramp",
+    **dict.fromkeys(("trainer.devices", "trainer.threads"), "'auto' or a number"),
+}
 """Keys whose type pydantic picks by a tag, which then stands in the place of an error, and what they take."""
 
 

@@ -57,7 +57,7 @@ class DataSpec(Part):
 _Auto = Annotated[Literal["auto"], Tag("auto")]
 _AUTO_OR_GIVEN = Discriminator(lambda value: "auto" if isinstance(value, str) else "given")
 PosWeight = Annotated[_Auto | Annotated[NotNegativeRamp, Tag("given")], _AUTO_OR_GIVEN]
-Devices = Annotated[_Auto | Annotated[Count, Tag("given")], _AUTO_OR_GIVEN]
+AutoOrCount = Annotated[_Auto | Annotated[Count, Tag("given")], _AUTO_OR_GIVEN]
 
 
 class WarmupSpec(Part):
@@ -165,7 +165,7 @@ class EvaluateSpec(Part):
 class TrainerSpec(Part):
     """How Lightning runs it."""
 
-    devices: Devices = 1
+    devices: AutoOrCount = 1
     """Processes, one a device; `auto` takes every device of the machine."""
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
     """Number format of training; gate and heads stay in 32 bits under mixed precision, and so does all measuring."""
@@ -175,6 +175,8 @@ class TrainerSpec(Part):
     """Batches per optimizer step, which takes their mean; the last step of an epoch takes what is left."""
     compile: bool = False
     """torch.compile; pays on GPUs, not on CPUs."""
+    threads: AutoOrCount = "auto"
+    """Threads of a process on the CPU; `auto`: what `OMP_NUM_THREADS` says, else what the shape of a batch is worth."""
 
 
 class TrackSpec(Part):

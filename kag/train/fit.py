@@ -6,7 +6,7 @@ opening.py    the run folder;  starting.py  the weights of another run;  again.p
 seeds.py      a spec under several seeds, one run after another
 resuming.py   going on with a run;  state.py  how far its state of training is, and what that can still become
 rehearsal.py  one batch through everything before time is spent
-processes.py  the processes of a run, where it has several
+processes.py  the processes of a run, where it has several;  threads.py  the threads of each
 loop.py       Lightning's loop;  trainer.py  without what it does unasked;  signals.py  what ends it
 job.py        the LightningModule;  batches.py  its batches;  scoreboard.py  validation
 recorder.py   what is on the disk when an epoch ends
@@ -54,6 +54,7 @@ from kag.train.signals import SignalWatch
 from kag.train.starting import Start, find_start
 from kag.train.state import resume_state
 from kag.train.task import Task, process_rank, this_machine
+from kag.train.threads import with_threads
 from kag.view.findings import finding_line
 
 
@@ -101,6 +102,7 @@ def fit(
     job = loop.fresh_job()
     recorded = opened(job, runs, Known(resume, again, accept, inputs.moved), earlier, start, findings)
     with (
+        with_threads(task.world),
         signals.installed(),
         recorded if first else nullcontext(follow_run(task, resume, start)) as opening,
         Outcome(opening, console) as outcome,

@@ -18,8 +18,9 @@ from kag.data.rows import EVALUATION, Share, shared_in_training
 from kag.data.sites import Sites
 from kag.data.tables import SiteTables
 from kag.model.batch import Batch
+from kag.model.size import parameters, shape_network
 from kag.spec.run import RunSpec
-from kag.track.world import Machine, World, rank_of, resolve_world
+from kag.track.world import Machine, World, processors_each, rank_of, resolve_world, threads_for
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +60,7 @@ class Task:
             replay_M=read_mined(Path(replay.indices), sites) if replay else None,
             mined_digest=mined_digest(Path(replay.indices)) if replay else None,
         )
-        return replace(task, world=task.world.model_copy(update=task.steps()))
+        return replace(task, world=task.world.model_copy(update={**task.steps(), "threads": task.threads()}))
 
     @property
     def share(self) -> Share:
@@ -98,6 +99,13 @@ class Task:
             "optimizer_steps": sum(math.ceil(count / accumulate) for count in batches),
             "effective_batch": self.spec.data.batch_size * together,
         }
+
+    def threads(self) -> int:
+        """Threads of torch's operators in one process: what is asked for, or what the shape is worth."""
+        if self.world.threads is not None:
+            return self.world.threads
+        trained = parameters(shape_network(self.spec.model, **self.facts.sizes))
+        return threads_for(trained, self.spec.data.batch_size, processors_each(self.world, this_machine()))
 
     def first_batches(self) -> tuple[Batch, Batch]:
         """A training batch and an evaluation batch for the rehearsal, as they will come."""

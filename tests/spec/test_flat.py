@@ -40,6 +40,7 @@ WORDS = {
     "keep": ["everything"],
     "precision": ["bf16-mixed"],
     "mode": ["offline"],
+    "threads": [3],
     "test": ["never"],
 }
 

@@ -67,6 +67,7 @@ OCTOBER_17 = {
     "trainer.precision": "32-true",
     "trainer.gradient_clip": 0.5,
     "trainer.accumulate": 1,
+    "trainer.threads": "auto",
 }
 
 

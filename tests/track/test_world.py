@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from kag.errors import SpecError
 from kag.spec import build_spec
-from kag.track.world import Machine, World, copies, rank_of, resolve_world, started
+from kag.track.world import Machine, World, copies, processors_each, rank_of, resolve_world, started, threads_for
 
 SLURM = {"SLURM_NTASKS": "2", "SLURM_PROCID": "1", "SLURM_JOB_ID": "77", "SLURM_JOB_NAME": "train"}
 TORCHRUN = {"TORCHELASTIC_RUN_ID": "r", "RANK": "1", "LOCAL_RANK": "1", "WORLD_SIZE": "2"}
@@ -94,14 +96,40 @@ def test_auto_is_every_gpu_of_the_machine_or_one_process() -> None:
     assert resolved(gpus=("H100",) * 4, **{"trainer.devices": "auto"}).processes == 4
 
 
-def test_threads_are_shared_among_processes_unless_somebody_has_decided() -> None:
-    assert resolved().threads == 8
-    assert resolved(**{"trainer.devices": 2}).threads == 4
+def test_threads_are_left_to_the_shape_unless_somebody_has_decided() -> None:
+    assert resolved().threads is None
     assert resolved({"OMP_NUM_THREADS": "3"}, threads=3, **{"trainer.devices": 2}).threads == 3
+    assert resolved({"OMP_NUM_THREADS": "3"}, threads=3, **{"trainer.threads": 2}).threads == 2, "the spec comes first"
+
+
+def test_processors_are_shared_among_processes_and_a_limit_holds() -> None:
+    machine = Machine((), cpus=8, threads=8, host="lab", environment={})
+    assert processors_each(World(processes=1), machine) == 8
+    assert processors_each(World(processes=2), machine) == 4
+    assert processors_each(World(processes=16), machine) == 1
+    limited = machine._replace(environment={"OMP_THREAD_LIMIT": "3"})
+    assert [processors_each(World(processes=count), limited) for count in (1, 2, 4)] == [3, 3, 2]
+
+
+@pytest.mark.parametrize(
+    ("parameters", "points", "threads"),
+    [(65_000, 128, 1), (65_000, 640, 1), (300_000, 640, 1), (992_000, 640, 2), (79_000_000, 640, 64)],
+)
+def test_more_threads_are_for_steps_that_feed_them(parameters: int, points: int, threads: int) -> None:
+    assert threads_for(parameters, points, processors=64) == threads
+    assert threads_for(parameters, points, processors=1) == 1
+
+
+@given(st.integers(0, 10**9), st.integers(1, 10**6), st.integers(1, 512))
+def test_a_larger_step_never_gets_fewer_threads(parameters: int, points: int, processors: int) -> None:
+    found = threads_for(parameters, points, processors)
+    assert 1 <= found <= processors
+    assert threads_for(parameters, points * 2, processors) >= found
+    assert threads_for(parameters, points, processors + 1) >= found
 
 
 def test_one_line_for_a_person() -> None:
-    world = resolved().model_copy(update={"optimizer_steps": 1200})
+    world = resolved(**{"trainer.threads": 8}).model_copy(update={"optimizer_steps": 1200})
     assert str(world) == "1 process, cpu, 8 threads each, 32-true, 100 points an optimizer step, 1,200 steps"
     assert str(World(processes=2, device="cpu")) == "2 processes, cpu"
     assert str(World()) == ""

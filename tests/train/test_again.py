@@ -18,7 +18,6 @@ from kag.errors import DataError, RecordError, SpecError
 from kag.spec.load import load_spec
 from kag.track.folder import RunFolder
 from kag.track.record import Again, Change, RunRecord
-from kag.train.task import this_machine
 from tests.train.conftest import MakeSpec, Train
 
 Repeat = Callable[..., RunRecord]
@@ -65,12 +64,11 @@ def test_another_process_gets_the_same_weights_and_both_say_so(first: RunFolder,
     assert first.read_record() == before, "the first one is left alone"
 
 
-def test_other_threads_are_named_with_what_makes_them_the_same(
-    first: RunFolder, repeat: Repeat, runs: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    threads = this_machine().threads
-    monkeypatch.setattr("kag.train.fit.this_machine", lambda: this_machine()._replace(threads=threads + 2))
-    record = repeat(first)
+def test_other_threads_are_named_with_what_makes_them_the_same(first: RunFolder, repeat: Repeat, runs: Path) -> None:
+    world = first.read_record().world
+    assert world is not None
+    threads = world.threads or 0
+    record = repeat(first, f"trainer.threads={threads + 2}")
     assert of(record).differences == (Change(key="threads", before=threads, after=threads + 2),)
     said = RunFolder(runs / record.id).console_file.read_text()
     command = f"OMP_NUM_THREADS={threads} kag train --again {first.id} --runs {runs}"

@@ -17,7 +17,6 @@ from kag.spec.load import read_spec
 from kag.track.folder import RunFolder
 from kag.track.record import RunRecord, Status
 from kag.train.recorder import EpochRecorder
-from kag.train.task import this_machine
 from kag.view.words import find_run
 from tests.train.conftest import MakeSpec, Train
 
@@ -149,13 +148,12 @@ def test_accepted_changes_are_recorded_and_hold(make_spec: MakeSpec, train: Trai
 def test_a_resume_in_another_world_says_so(make_spec: MakeSpec, train: Train, killed: Any) -> None:
     folder = killed(make_spec(), epoch=1)
     before = folder.read_record().world
-    with pytest.MonkeyPatch.context() as patch:
-        other = this_machine()._replace(threads=(before.threads or 0) + 1)
-        patch.setattr("kag.train.fit.this_machine", lambda: other)
-        record = train(make_spec(), resume=folder)
-    assert record.world == before.model_copy(update={"threads": other.threads})
+    other, now = (before.threads or 0) + 1, torch.get_num_threads()
+    record = train(make_spec(**{"trainer.threads": other}), resume=folder)
+    assert torch.get_num_threads() == now, "as many as before"
+    assert record.world == before.model_copy(update={"threads": other})
     assert [(change.key, change.before, change.after) for change in record.resumes[0].changes] == [
-        ("world.threads", before.threads, other.threads)
+        ("world.threads", before.threads, other)
     ]
 
 
