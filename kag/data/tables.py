@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import warnings
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from kag.data.sites import Sites
@@ -34,13 +36,13 @@ class SiteTables(NamedTuple):
         representative_M = np.empty(sites.contexts, np.int64)
         representative_M[sites.context_N[::-1]] = np.arange(sites.points)[::-1]
         return cls(
-            tabular_NF=torch.from_numpy(sites.tabular_NF),
-            label_N=torch.from_numpy(sites.label_N),
-            centre_N=torch.from_numpy(sites.centre_N),
-            neighbour_NK=torch.from_numpy(sites.neighbour_NK),
-            distance_NK=torch.from_numpy(sites.distance_NK),
-            residue_RD=torch.from_numpy(sites.residue_RD),
-            context_N=torch.from_numpy(sites.context_N),
+            tabular_NF=_shared(sites.tabular_NF),
+            label_N=_shared(sites.label_N),
+            centre_N=_shared(sites.centre_N),
+            neighbour_NK=_shared(sites.neighbour_NK),
+            distance_NK=_shared(sites.distance_NK),
+            residue_RD=_shared(sites.residue_RD),
+            context_N=_shared(sites.context_N),
             representative_M=torch.from_numpy(representative_M),
             max_distance=max_distance,
         )
@@ -80,4 +82,13 @@ class SiteTables(NamedTuple):
 
 def train_statistics(sites: Sites) -> tuple[Tensor, Tensor]:
     """Mean and deviation (F,) of the signed log of each tabular column over the train split."""
-    return tabular_statistics(torch.from_numpy(sites.tabular_NF[sites.index("train")]))
+    if sites.prepared is not None and sites.prepared.mean_F is not None:
+        return torch.tensor(sites.prepared.mean_F), torch.tensor(sites.prepared.std_F)
+    return tabular_statistics(sites.tabular_NF, sites.index("train"))
+
+
+def _shared(array: NDArray[Any]) -> Tensor:
+    """A tensor in the memory of an array. Torch warns of one that is read-only; nothing writes into tables."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The given NumPy array is not writable", category=UserWarning)
+        return torch.from_numpy(array)
