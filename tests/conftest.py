@@ -118,6 +118,12 @@ def _no_wandb_account(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.
     monkeypatch.setenv("NETRC", str(home / "netrc"))
 
 
+@pytest.fixture(autouse=True)
+def _own_cache(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Data are prepared in a folder of the test run, and each test finds it empty."""
+    monkeypatch.setenv("KAG_CACHE", str(tmp_path_factory.mktemp("cache")))
+
+
 @pytest.fixture(scope="module")
 def two_cores() -> Iterator[None]:
     """A machine of two cores, whose processes are copies of no process that other tests have started."""

@@ -39,7 +39,7 @@ def check(
     from kag.view.progress import busy
 
     with busy(f"reading {file}"):
-        sites = read_sites(file, purpose=None, allow_virtual=allow_virtual)
+        sites = read_sites(file, purpose=None, allow_virtual=allow_virtual, thorough=True)
         found, odd = summary(sites), soundness(sites)
     if as_json:
         answer({**found.plain(), "findings": odd})

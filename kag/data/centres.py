@@ -7,12 +7,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from kag import text
 from kag.data import layout as names
 from kag.data.hdf5 import LayoutFile
 from kag.errors import DataError
 
 COMPARED_ROWS = 256
+CHEAP_BYTES = 64 * 2**20
+"""Most that is decompressed to compare what the file holds twice: a fraction of a second."""
 COMPARED_BYTES = 256 * 2**20
+"""The same where a person asked whether the file is sound; two chunks, however large."""
 MOST_CHUNKS = 16
 
 
@@ -125,15 +129,30 @@ def _without_embedding(file: LayoutFile, centres: Centres, proteins: tuple[str, 
     )
 
 
-def prove_table(file: LayoutFile, centres: Centres, residue_RD: NDArray[np.float32]) -> None:
+def prove_table(
+    file: LayoutFile, centres: Centres, residue_RD: NDArray[np.float32], *, thorough: bool
+) -> tuple[str, ...]:
     """Compare a sample of the `esm` rows with the table rows that stand for them.
 
     Chunks that hold the sample are read whole by HDF5, so the sample is drawn from a few chunks over the file.
 
+    Args:
+        thorough: whatever it costs; otherwise only where few bytes must be decompressed for it.
+
+    Returns:
+        A sentence if nothing was compared.
+
     Raises:
         DataError: a row differs.
     """
-    for rows in _sampled_rows(file):
+    compared = _sampled_rows(file, thorough=thorough)
+    if not compared:
+        chunk = text.size(file.chunk_bytes(names.ESM))
+        return (
+            f"`{names.ESM.name}` was not compared with the residue table: for a row of it {chunk} would have to be "
+            "read; `kag data check` does that",
+        )
+    for rows in compared:
         block = file.rows(names.ESM, rows)
         expected = residue_RD[centres.row_N[rows]]
         if file.item_bytes(names.ESM) < 4 or file.item_bytes(names.RESIDUE_EMBEDDINGS) < 4:
@@ -145,15 +164,20 @@ def prove_table(file: LayoutFile, centres: Centres, residue_RD: NDArray[np.float
             f"the embedding differs from the centre's row of `{names.RESIDUE_EMBEDDINGS.name}`",
             rows=rows,
         )
+    return ()
 
 
-def _sampled_rows(file: LayoutFile) -> list[slice]:
-    """Strided rows of at most 16 chunks, about 256 in all, spread evenly, first and last chunk among them."""
-    points, chunk = file.sizes["N"], file.chunk_rows(names.ESM)
-    if chunk >= points:
-        return [slice(0, points, -(-points // COMPARED_ROWS))]
+def _sampled_rows(file: LayoutFile, *, thorough: bool) -> list[slice]:
+    """Strided rows of at most 16 chunks, about 256 in all, spread evenly, first and last chunk among them; none where
+    that is too much.
+    """
+    points, chunk, size = file.sizes["N"], file.chunk_rows(names.ESM), file.chunk_bytes(names.ESM)
     chunks = -(-points // chunk)
-    affordable = COMPARED_BYTES // (chunk * file.sizes["D"] * file.item_bytes(names.ESM))
-    picked = np.unique(np.linspace(0, chunks - 1, int(np.clip(affordable, 2, MOST_CHUNKS))).astype(int)).tolist()
+    affordable = max(2, COMPARED_BYTES // size) if thorough else CHEAP_BYTES // size
+    if not affordable:
+        return []
+    if chunks == 1:
+        return [slice(0, points, -(-points // COMPARED_ROWS))]
+    picked = np.unique(np.linspace(0, chunks - 1, min(affordable, MOST_CHUNKS)).astype(int)).tolist()
     step = max(1, chunk * len(picked) // COMPARED_ROWS)
     return [slice(index * chunk, min((index + 1) * chunk, points), step) for index in picked]

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 SAMPLED = 8192
 """Residues from which the moments of an embedding are taken: enough for two digits."""
 
+COLUMNS = 256
+"""Dimensions that are widened to 64 bits together."""
+
 FEWEST = 50
 """Residues below which moments tell nothing."""
 
@@ -54,11 +57,23 @@ class EmbeddingFacts:
     @classmethod
     def of(cls, sites: Sites, split: str) -> EmbeddingFacts:
         """The facts of the centre residues of a split, or of `all`."""
+        if split == "train" and sites.prepared is not None and sites.prepared.embedded is not None:
+            return sites.prepared.embedded
         row_R = np.unique(sites.centre_N[sites.index(split)])
-        residue_RD = sites.residue_RD[row_R[:: len(row_R) // SAMPLED + 1]]
-        moments = (residue_RD.mean(0, dtype=np.float64), residue_RD.std(0, dtype=np.float64))
-        mean_D, std_D = (tuple(map(float, each)) for each in moments)
-        return cls(sites.embedding_stated, mean_D, std_D, len(residue_RD))
+        row_R = row_R[:: len(row_R) // SAMPLED + 1]
+        mean_D: list[float] = []
+        std_D: list[float] = []
+        for first in range(0, sites.embedding, COLUMNS):
+            value_RD = sites.residue_RD[row_R, first : first + COLUMNS].astype(np.float64)
+            mean_D += value_RD.mean(0).tolist()
+            std_D += value_RD.std(0).tolist()
+        return cls(sites.embedding_stated, tuple(mean_D), tuple(std_D), len(row_R))
+
+    @classmethod
+    def read(cls, kept: Mapping[str, Any]) -> EmbeddingFacts:
+        """Facts as JSON has them: what was a tuple is a list there."""
+        stated = tuple((name, value) for name, value in kept["stated"])
+        return cls(stated, tuple(kept["mean_D"]), tuple(kept["std_D"]), kept["residues"])
 
     def apart(self, other: EmbeddingFacts) -> str | None:
         """Why the other ones cannot be of the same kind, in words; None if nothing says so."""

@@ -35,12 +35,13 @@ ALL = slice(None)
 
 
 @contextmanager
-def open_layout(path: Path, *, allow_virtual: bool = False, copies: int = 1) -> Iterator[LayoutFile]:
+def open_layout(path: Path, *, allow_virtual: bool = False, copies: int = 1, held: bool = True) -> Iterator[LayoutFile]:
     """Open a file and check that all datasets of the layout are there, with fitting types and shapes, and can be read.
 
     Args:
         allow_virtual: take virtual datasets, whose numbers lie in other files.
         copies: processes of this host that each hold the arrays.
+        held: whether the large arrays are to be held in memory; otherwise the disk stands behind them.
 
     Raises:
         DataError: there is no such file, it is not HDF5, it is damaged, datasets are missing or misshaped, lie
@@ -52,7 +53,7 @@ def open_layout(path: Path, *, allow_virtual: bool = False, copies: int = 1) -> 
     except OSError as error:
         raise _unreadable(path, error) from error
     with file:
-        yield LayoutFile(read_header(file, path, allow_virtual=allow_virtual, copies=copies))
+        yield LayoutFile(read_header(file, path, allow_virtual=allow_virtual, copies=copies, held=held))
 
 
 def _unreadable(path: Path, error: OSError) -> DataError:
@@ -129,6 +130,12 @@ class LayoutFile:
         """Rows of a chunk, which HDF5 reads together; all rows if the dataset is not cut into chunks."""
         dataset = self._datasets[layout]
         return int(dataset.chunks[0]) if dataset.chunks else len(dataset)
+
+    def chunk_bytes(self, layout: Layout) -> int:
+        """Bytes that HDF5 decompresses for one row; those of the row if the dataset is not cut into chunks."""
+        dataset = self._datasets[layout]
+        rows = self.chunk_rows(layout) if dataset.chunks else 1
+        return rows * int(np.prod(dataset.shape[1:])) * self.item_bytes(layout)
 
     def item_bytes(self, layout: Layout) -> int:
         """Bytes of one number of a dataset."""

@@ -57,12 +57,13 @@ class Header:
         return tuple((name, _text(self.attributes[name])) for name in attributes if name in self.attributes)
 
 
-def read_header(file: h5py.File, path: Path, *, allow_virtual: bool, copies: int) -> Header:
+def read_header(file: h5py.File, path: Path, *, allow_virtual: bool, copies: int, held: bool) -> Header:
     """Look at everything that can be known without reading a row.
 
     Args:
         allow_virtual: take virtual datasets, whose numbers lie in other files.
         copies: processes of this host that each hold the arrays.
+        held: whether the large arrays are to be held in memory.
 
     Raises:
         DataError: datasets are missing or misshaped, lie elsewhere, were never written, or do not fit into memory.
@@ -76,7 +77,7 @@ def read_header(file: h5py.File, path: Path, *, allow_virtual: bool, copies: int
     _check_sizes(attributes, sizes, path)
     for layout, dataset in datasets.items():
         require_filters(dataset, _where(path, layout))
-    require_room(datasets, path, copies)
+    require_room(datasets, path, copies, held=held)
     for layout, dataset in datasets.items():
         require_written(dataset, _where(path, layout))
     return Header(path, datasets, sizes, present, attributes)

@@ -2,21 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from kag.data import layout as names
 from kag.data.centres import Centres, append_from_esm, find_centres, prove_table
 from kag.data.hdf5 import LayoutFile, open_layout
-from kag.data.sites import Purpose, Sites, content_digest, contexts
+from kag.data.sites import Allocate, Purpose, Sites, content_digest, contexts
 from kag.errors import DataError
 from kag.names import SPLITS
 
 
+class _Memory:
+    """Arrays of this process alone."""
+
+    def reserve(self, size: int) -> None:
+        """The room was looked at with the header."""
+
+    def allocate(self, name: str, shape: tuple[int, ...], kind: DTypeLike) -> NDArray[Any]:
+        """Plain memory."""
+        return np.empty(shape, kind)
+
+
 def read_sites(
-    path: Path, purpose: Purpose | None = Purpose.TRAINING, *, allow_virtual: bool = False, copies: int = 1
+    path: Path,
+    purpose: Purpose | None = Purpose.TRAINING,
+    *,
+    allow_virtual: bool = False,
+    copies: int = 1,
+    into: Allocate | None = None,
+    thorough: bool = False,
 ) -> Sites:
     """Read a whole file into arrays, each chunk once; the per-sample `esm` is read only where the table lacks a centre.
 
@@ -26,12 +45,16 @@ def read_sites(
         purpose: what the data must be good for; None takes whatever it is, see `Sites.purpose`.
         allow_virtual: take virtual datasets, whose numbers lie in other files.
         copies: processes of this host that each hold the arrays.
+        into: makes the two large arrays, under their names in `Sites`, where they need not fit into memory.
+        thorough: compare what the file holds twice even where that costs much.
 
     Raises:
         DataError: anything is wrong with the file (names dataset and first row), or it is not for this purpose.
     """
-    with open_layout(path, allow_virtual=allow_virtual, copies=copies) as file:
+    with open_layout(path, allow_virtual=allow_virtual, copies=copies, held=into is None) as file:
         _require_purpose(file, purpose)
+        into = into or _Memory()
+        into.reserve(_bytes(file.sizes))
         protein_N, proteins, table_protein_R = _proteins(file)
         split_N = _split(file, protein_N, proteins, every=purpose is Purpose.TRAINING)
         labelled = file.has(names.LABELS) and purpose is not Purpose.PREDICTION
@@ -40,9 +63,10 @@ def read_sites(
             protein_N, file.whole(names.RESIDUE_NUMBERS), table_protein_R, file.whole(names.TABLE_NUMBERS)
         )
         neighbour_NK, distance_NK = _neighbours(file, centres, proteins)
-        tabular_NF = file.whole(names.TABULAR)
-        file.refuse_rows(~np.isfinite(tabular_NF), names.TABULAR, "the value is NaN or infinite")
-        residue_RD = _table(file, centres, proteins)
+        tabular_NF = into.allocate("tabular_NF", (file.sizes["N"], file.sizes["F"]), np.float32)
+        file.fill(names.TABULAR, tabular_NF, finite=True)
+        residue_RD = into.allocate("residue_RD", (len(centres.number_R), file.sizes["D"]), np.float32)
+        unchecked = _fill_table(file, centres, proteins, residue_RD, thorough=thorough)
         features = _features(file)
         embedding_stated = file.stated(names.EMBEDDING)
     compared = (tabular_NF, label_N, centres.row_N, neighbour_NK, distance_NK, protein_N, split_N, residue_RD)
@@ -63,7 +87,14 @@ def read_sites(
         digest=content_digest(compared, proteins),
         labelled=labelled,
         embedding_stated=embedding_stated,
+        unchecked=unchecked,
     )
+
+
+def _bytes(sizes: Mapping[str, int]) -> int:
+    """Bytes of all arrays of `Sites`, without the few residues that the table may lack."""
+    of_point = 4 * sizes["F"] + 8 * sizes["K"] + 3 * 4 + 2
+    return sizes["N"] * of_point + sizes["R"] * (4 * sizes["D"] + 4)
 
 
 def _require_purpose(file: LayoutFile, purpose: Purpose | None) -> None:
@@ -190,16 +221,20 @@ def _refuse_strangers(
         )
 
 
-def _table(file: LayoutFile, centres: Centres, proteins: tuple[str, ...]) -> NDArray[np.float32]:
-    """The residue table, with a row more for each centre that it lacks."""
+def _fill_table(
+    file: LayoutFile,
+    centres: Centres,
+    proteins: tuple[str, ...],
+    residue_RD: NDArray[np.float32],
+    *,
+    thorough: bool,
+) -> tuple[str, ...]:
+    """Fill the residue table, which has a row more for each centre that it lacks; say what was not compared with it."""
     residues = file.sizes["R"]
-    residue_RD = np.empty((len(centres.number_R), file.sizes["D"]), np.float32)
     file.fill(names.RESIDUE_EMBEDDINGS, residue_RD[:residues], finite=True)
     if centres.lacking_N.any():
         append_from_esm(file, centres, residue_RD, proteins)
-    if file.has(names.ESM):
-        prove_table(file, centres, residue_RD)
-    return residue_RD
+    return prove_table(file, centres, residue_RD, thorough=thorough) if file.has(names.ESM) else ()
 
 
 def _features(file: LayoutFile) -> tuple[str, ...] | None:

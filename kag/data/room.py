@@ -10,7 +10,7 @@ import h5py
 
 from kag import text
 from kag.data.host_memory import free_memory
-from kag.data.layout import ESM, Layout
+from kag.data.layout import ESM, RESIDUE_EMBEDDINGS, TABULAR, Layout
 from kag.errors import DataError
 
 NUMBER_BYTES = 4
@@ -26,28 +26,30 @@ DECODING = 2
 """A chunk is there twice while it is decompressed."""
 
 
-def require_room(datasets: Mapping[Layout, h5py.Dataset], path: Path, copies: int = 1) -> None:
+def require_room(datasets: Mapping[Layout, h5py.Dataset], path: Path, copies: int = 1, *, held: bool = True) -> None:
     """Refuse a file whose arrays do not fit into the memory that is free.
 
     Args:
         datasets: those that will be read.
         copies: processes of this host that each hold the arrays.
+        held: whether `tabular` and the residue table are to be held; otherwise the disk stands behind them.
 
     Raises:
         DataError: names the dataset that needs most, what is needed and what there is.
     """
-    held = {layout: _held(layout, dataset) for layout, dataset in datasets.items()}
+    beside = () if held else (TABULAR, RESIDUE_EMBEDDINGS)
+    taken = {layout: 0 if layout in beside else _held(layout, dataset) for layout, dataset in datasets.items()}
     chunk = {layout: _chunk(dataset) for layout, dataset in datasets.items()}
-    needed = copies * (sum(held.values()) + max(chunk.values()))
+    needed = copies * (sum(taken.values()) + max(chunk.values()))
     free, machine = free_memory()
     if needed <= free:
         return
-    most = max(datasets, key=lambda layout: held[layout] + chunk[layout])
+    most = max(datasets, key=lambda layout: taken[layout] + chunk[layout])
     processes = f" in {copies} processes" if copies > 1 else ""
-    chunks = f" and {text.size(chunk[most])} for a chunk, which is read whole" if chunk[most] > held[most] else ""
+    chunks = f" and {text.size(chunk[most])} for a chunk, which is read whole" if chunk[most] > taken[most] else ""
     raise DataError(
         f"reading the file{processes} needs about {text.size(needed)} of memory, {machine} has {text.size(free)} free; "
-        f"this dataset of shape {datasets[most].shape} takes most, {text.size(held[most])}{chunks}",
+        f"this dataset of shape {datasets[most].shape} takes most, {text.size(taken[most])}{chunks}",
         where=f"{path}, dataset `{most.name}`",
         remedy="a machine with more memory, or a file of fewer proteins, fewer columns or smaller chunks",
     )

@@ -6,16 +6,21 @@ Shape letters: N points, F tabular columns, K neighbours, R residues, D embeddin
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from kag.errors import DataError
 from kag.names import ALL, SPLITS, Part
+
+if TYPE_CHECKING:
+    from kag.data.facts import EmbeddingFacts
+    from kag.finding import Finding
 
 
 class Purpose(StrEnum):
@@ -27,6 +32,28 @@ class Purpose(StrEnum):
     """Labels; any of the splits, or none: an external benchmark."""
     PREDICTION = "prediction"
     """Labels need not be there and are not used."""
+
+
+class Prepared(NamedTuple):
+    """What follows from the arrays alone, and was worked out when they were read for the first time."""
+
+    findings: tuple[Finding, ...]
+    """What is odd about the data: `kag.data.soundness`."""
+    embedded: EmbeddingFacts | None = None
+    """Of the train split; None where the file has none, as the next two."""
+    mean_F: Sequence[float] | None = None
+    """Of the signed log of each tabular column over the train split."""
+    std_F: Sequence[float] | None = None
+
+
+class Allocate(Protocol):
+    """Makes the arrays that a file is read into."""
+
+    def reserve(self, size: int) -> None:
+        """Told the bytes of all of them, about, before the first one."""
+
+    def allocate(self, name: str, shape: tuple[int, ...], kind: DTypeLike) -> NDArray[Any]:
+        """An array that is written once, and whole."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,6 +92,16 @@ class Sites:
     """Whether the labels may be used; if not, `label_N` means nothing."""
     embedding_stated: tuple[tuple[str, str], ...] = ()
     """What the file says of its embeddings: attribute and text."""
+    unchecked: tuple[str, ...] = ()
+    """What the file holds twice and was not compared, a sentence each."""
+    prepared: Prepared | None = field(default=None, init=False)
+    """There if the arrays lie in a file that processes share (`kag.data.opened`); `replace` lets go of it."""
+
+    def with_prepared(self, prepared: Prepared) -> Sites:
+        """The same data, of which this is known."""
+        known = replace(self)
+        object.__setattr__(known, "prepared", prepared)
+        return known
 
     def index(self, split: str) -> NDArray[np.int64]:
         """Rows of the points of `train`, `val` or `test`, or of `all`, ascending.

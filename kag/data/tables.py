@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import warnings
+from typing import Any, NamedTuple
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from kag.data.rows import BatchRows, RowLookup, Share
@@ -30,11 +32,11 @@ class SiteTables(NamedTuple):
     def from_sites(cls, sites: Sites, max_distance: float) -> SiteTables:
         """Wrap the arrays without a copy."""
         return cls(
-            tabular_NF=torch.from_numpy(sites.tabular_NF),
-            label_N=torch.from_numpy(sites.label_N),
-            neighbour_NK=torch.from_numpy(sites.neighbour_NK),
-            distance_NK=torch.from_numpy(sites.distance_NK),
-            residue_RD=torch.from_numpy(sites.residue_RD),
+            tabular_NF=_shared(sites.tabular_NF),
+            label_N=_shared(sites.label_N),
+            neighbour_NK=_shared(sites.neighbour_NK),
+            distance_NK=_shared(sites.distance_NK),
+            residue_RD=_shared(sites.residue_RD),
             lookup=RowLookup.of(sites, max_distance),
             max_distance=max_distance,
         )
@@ -77,4 +79,13 @@ class SiteTables(NamedTuple):
 
 def train_statistics(sites: Sites) -> tuple[Tensor, Tensor]:
     """Mean and deviation (F,) of the signed log of each tabular column over the train split."""
-    return tabular_statistics(torch.from_numpy(sites.tabular_NF[sites.index("train")]))
+    if sites.prepared is not None and sites.prepared.mean_F is not None:
+        return torch.tensor(sites.prepared.mean_F), torch.tensor(sites.prepared.std_F)
+    return tabular_statistics(sites.tabular_NF, sites.index("train"))
+
+
+def _shared(array: NDArray[Any]) -> Tensor:
+    """A tensor in the memory of an array. Torch warns of one that is read-only; nothing writes into tables."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The given NumPy array is not writable", category=UserWarning)
+        return torch.from_numpy(array)

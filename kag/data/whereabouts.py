@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from kag.data.hdf5 import open_layout
 from kag.data.mined import mined_digest
-from kag.data.read import read_sites
+from kag.data.opened import open_sites
 from kag.data.sites import Sites
 from kag.errors import DataError
 from kag.text import digest as short
@@ -55,7 +55,7 @@ class KnownData:
     remedy: str = "name the file: --data FILE"
     """What a person can do who knows where it is."""
 
-    def search(self, *, read: Read = read_sites, say: Say) -> Search:
+    def search(self, *, read: Read = open_sites, say: Say) -> Search:
         """Look for the data.
 
         Args:
@@ -78,7 +78,7 @@ class KnownData:
                 return Search(found, there, tuple(looked))
         return Search(None, there, tuple(looked))
 
-    def find(self, *, read: Read = read_sites, say: Say, others_too: bool = False) -> Sites:
+    def find(self, *, read: Read = open_sites, say: Say, others_too: bool = False) -> Sites:
         """The data, wherever they lie now.
 
         Args:

@@ -70,7 +70,13 @@ class SelfAttention(nn.Module):
         self.dropout = nn.Dropout(spec.dropout)
 
     def forward(
-        self, query_CTW: Tensor, key_value_CTV: Tensor, distance_CT: Tensor, valid_CT: Tensor, kept: slice, telemetry: bool
+        self,
+        query_CTW: Tensor,
+        key_value_CTV: Tensor,
+        distance_CT: Tensor,
+        valid_CT: Tensor,
+        kept: slice,
+        telemetry: bool,
     ) -> tuple[Tensor, Tensor | None]:
         """Attended tokens of the `kept` positions, and the entropy (C, H) in nats of the centre's attention if wanted."""
         parts: list[Tensor] = [query_CTW, *key_value_CTV.chunk(2, -1)]

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from pathlib import Path
 
-from kag.data.read import read_sites
+from kag.data.opened import open_sites
 from kag.data.sites import Sites
 from kag.data.soundness import soundness_for
 from kag.finding import Finding
@@ -33,7 +33,9 @@ def estimate(spec: RunSpec) -> Iterator[str | Finding]:
         RehearsalFailed: the rehearsal is.
     """
     world = resolve_world(spec, this_machine())
-    sites = read_sites(Path(spec.data.file), copies=world.processes or 1)
+    said: list[str] = []
+    sites = open_sites(Path(spec.data.file), copies=world.processes or 1, say=said.append)
+    yield from (f"data               {sentence}" for sentence in (*said, *sites.unchecked))
     task = Task.of(spec, sites, world)
     yield _data_line(sites)
     findings = soundness_for(sites, spec)

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from kag.data.read import read_sites
+from kag.data.opened import open_sites
 from kag.data.sites import Sites
 from kag.data.soundness import soundness_for
 from kag.data.whereabouts import KnownData, Read, Say, moved_list, places_near
@@ -52,7 +52,9 @@ def read_inputs(spec: RunSpec, known: RunFolder | None, *, copies: int, console:
         DataError: the data are at fault, or nowhere.
     """
     with console.busy(f"reading {spec.data.file}"):
-        found = _inputs(spec, known, partial(read_sites, copies=copies), console.say)
+        found = _inputs(spec, known, partial(open_sites, copies=copies, say=console.say), console.say)
+        for sentence in found.sites.unchecked:
+            console.say(sentence)
         return found._replace(soundness=tuple(soundness_for(found.sites, found.spec)))
 
 

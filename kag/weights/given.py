@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
 
-from kag.data.read import read_sites
+from kag.data.opened import open_sites
 from kag.data.whereabouts import KnownData, Say, places_near
 from kag.errors import CheckpointError
 from kag.text import digest
@@ -127,7 +128,8 @@ def bench_for(given: GivenWeights, data: Path | None = None, *, say: Say = lambd
         DataError: the file is at fault, or the data are nowhere.
         CheckpointError: it is not the data that the weights were trained on.
     """
-    sites = read_sites(data) if data else own_data(given.weights, given.file).find(say=say)
+    read = partial(open_sites, say=say)
+    sites = read(data) if data else own_data(given.weights, given.file).find(read=read, say=say)
     return Bench.of(given.weights, sites, fastest_device())
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from kag.data.batches import evaluation_batches
 from kag.data.facts import as_trained
-from kag.data.read import read_sites
+from kag.data.opened import open_sites
 from kag.data.sites import Purpose, Sites
 from kag.data.tables import SiteTables
 from kag.data.whereabouts import FOLDER_OF_DATA, KnownData, Say
@@ -65,7 +65,8 @@ class Scorer:
         own = own_data(weights, path)
         if out is not None:
             out.require_free(path, data or own.file)
-        found = read_sites(data, purpose) if data else own.find(read=partial(read_sites, purpose=purpose), say=say)
+        read = partial(open_sites, purpose=purpose, say=say)
+        found = read(data) if data else own.find(read=read, say=say)
         if out is not None:
             out.require_free(found.path)
         sites, unchecked = as_trained(found, weights.data)

@@ -29,7 +29,7 @@ def test_train_columns_become_mean_zero_and_deviation_one() -> None:
     torch.manual_seed(0)
     tabular_NF = torch.randn(500, 3) * torch.tensor([1.0, 1680.0, 1e-3]) + torch.tensor([0.0, 300.0, 5.0])
     side = TabularInput(None, 3)
-    side.set_statistics(*tabular_statistics(tabular_NF))
+    side.set_statistics(*tabular_statistics(tabular_NF.numpy()))
     standard_NF = side(tabular_NF)
     assert torch.allclose(standard_NF.mean(0), torch.zeros(3), atol=1e-3)
     assert torch.allclose(standard_NF.std(0, correction=0), torch.ones(3), atol=1e-3)
@@ -38,7 +38,7 @@ def test_train_columns_become_mean_zero_and_deviation_one() -> None:
 def test_a_constant_column_becomes_zero() -> None:
     tabular_NF = torch.stack([torch.full((50,), 0.1), torch.arange(50.0)], 1)
     side = TabularInput(None, 2)
-    side.set_statistics(*tabular_statistics(tabular_NF))
+    side.set_statistics(*tabular_statistics(tabular_NF.numpy()))
     assert side(tabular_NF)[:, 0].abs().max() < 1e-6
 
 

@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from kag import names
-from kag.data.read import read_sites
+from kag.data.opened import open_sites
 from kag.data.sites import Sites
 from kag.errors import Diverged, Interrupted, RecordError, SpecError
 from kag.spec import RunSpec, build_spec, spec_text
@@ -88,9 +88,9 @@ def test_each_is_the_run_of_a_call_of_its_own(
 
     def reads(*args: Any, **options: Any) -> Sites:
         times.append(1)
-        return read_sites(*args, **options)
+        return open_sites(*args, **options)
 
-    monkeypatch.setattr("kag.train.inputs.read_sites", reads)
+    monkeypatch.setattr("kag.train.inputs.open_sites", reads)
     done = seeds()
     assert [(one.seed, one.trouble) for one in done] == [(3, None), (4, None)]
     assert times == [1], "the data are read once"
