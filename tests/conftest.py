@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 from collections.abc import Iterator, Sequence
@@ -105,23 +106,26 @@ def chain(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_chain(tmp_path_factory.mktemp("chain"))
 
 
+@pytest.fixture(scope="session")
+def _homes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder for each test; `mktemp` would look at all folders before it makes one more."""
+    root = tmp_path_factory.mktemp("homes")
+    return (root / str(number) for number in itertools.count())
+
+
 @pytest.fixture(autouse=True)
-def _no_wandb_account(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Nothing of the person who runs the tests reaches W&B, and W&B leaves nothing behind."""
+def _home(monkeypatch: pytest.MonkeyPatch, _homes: Iterator[Path]) -> None:
+    """Nothing of the person who runs the tests reaches W&B, and neither W&B nor prepared data leave anything behind."""
     for name in [name for name in os.environ if name.startswith("WANDB_")]:
         monkeypatch.delenv(name)
-    home = tmp_path_factory.mktemp("home")
+    home = next(_homes)
+    home.mkdir()
+    monkeypatch.setenv("KAG_CACHE", str(home / "kag"))
     monkeypatch.setenv("WANDB_MODE", "disabled")
     monkeypatch.setenv("WANDB_CONFIG_DIR", str(home))
     monkeypatch.setenv("WANDB_CACHE_DIR", str(home))
     monkeypatch.setenv("WANDB_DATA_DIR", str(home))
     monkeypatch.setenv("NETRC", str(home / "netrc"))
-
-
-@pytest.fixture(autouse=True)
-def _own_cache(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Data are prepared in a folder of the test run, and each test finds it empty."""
-    monkeypatch.setenv("KAG_CACHE", str(tmp_path_factory.mktemp("cache")))
 
 
 @pytest.fixture(scope="module")
