@@ -85,8 +85,8 @@ def test_the_log_of_a_plain_script_row_by_row() -> None:
         "0.5",
         "0.9",
         "mean 0.35, sd 0.0707, 0.3 to 0.4, n = 2; taken to be of the same code, data and uncommitted changes;"
-        " all 2 runs, here seed 1: val/accuracy went from 0.85 (step 10) to 0.84 (step 20);"
-        " highest val/accuracy so far (0.81 before), among runs of unknown data; not tested"
+        " highest val/accuracy so far (0.81 before), among runs of unknown data; not tested;"
+        " both runs, here seed 1: val/accuracy went from 0.85 (step 10) to 0.84 (step 20)"
         " <details><summary>2 runs</summary><code>2026-03-03_00-00-00_wide</code> seed 1 0.85 0.4<br>"
         "<code>2026-03-04_00-00-00_seed2</code> seed 2 0.86 0.3</details>",
         "2; aborted, with no error on record; loss became NaN at step 10",

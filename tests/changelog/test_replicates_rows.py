@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import re
+from collections import Counter
 from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -24,7 +25,9 @@ from kag.changelog.rows import Tally
 from kag.changelog.siblings import Siblings
 from kag.changelog.table import Choice, Row, table
 from kag.changelog.write import update
-from kag.compare.paired import DrawnOf, not_asked
+from kag.compare.paired import DrawnOf, Unpaired, not_asked
+from kag.names import Part
+from kag.stats.scores import Drawn
 from kag.track.folders import FolderSource
 from kag.track.record import ARCHIVED, Failure, RunRecord, Status
 from tests.changelog.run_logs import MemorySource, epochs, make_folder, options, parsed
@@ -201,6 +204,21 @@ def test_trials_of_a_sweep_that_are_replicates_are_one_and_the_best_is_the_best_
     assert f"<br><code>{trials[1].id}</code> seed 1 0.500<br>" in rest
     alone = own(30, 0, val=0.3)
     assert len(rows_of(*trials, alone)) == 2, "a run outside the sweep has a row of its own"
+
+
+def test_the_scores_of_a_run_are_asked_for_once_beside_the_parent_and_once_beside_the_best() -> None:
+    asked: Counter[tuple[str, str]] = Counter()
+
+    def counting(record: RunRecord, split: Part) -> Drawn | Unpaired:
+        asked[record.name, split] += 1
+        return drawn(record, split)
+
+    rows_of(*seeds(BASE), *wide(parent="run0"), at=counting)
+    assert {asked[f"run{n}", "val"] for n in (0, 1, 2, 10, 11, 12)} == {2}
+    alone: Counter[tuple[str, str]] = Counter()
+    asked = alone
+    rows_of(own(0, 1, val=0.3), own(1, 1, {"epochs": 9}, val=0.4, parent="run0"), at=counting)
+    assert set(alone.values()) <= {1, 2}
 
 
 @pytest.fixture
