@@ -146,7 +146,7 @@ def _metric(row: Row, metric: Metric, shown: Value) -> dict[str, Any]:
         "at": None if at is None or row.group else {course.unit: at},
         "highest_so_far": shown.highest_so_far,
         "best_to_date": shown.best_to_date,
-        **({"spread": row.group.spread(metric)._asdict()} if row.group else {}),
+        **({"spread": row.group.spread(metric).as_json()} if row.group else {}),
     }
 
 

@@ -44,6 +44,7 @@ class Member(NamedTuple):
     status: str
     """How it ended, where that was not well; else empty."""
     note: str
+    """Empty where it is the note of the row."""
 
     @property
     def text(self) -> str:
@@ -115,14 +116,14 @@ def parts_of(row: Row, *, files: int | None = None) -> Parts:
         key_changes=_shown(_key_changes(row)),
         files=_shown(_code_of(row, files) if entry.record.is_foreign else _files_touched(entry, files)),
         values=tuple(_value(row, metric) for metric in row.metrics),
-        status=_lacking(row.group, row.metrics, row.judged) if row.group else _status_word(entry),
+        status=_standing(row.group, row.metrics, row.judged) if row.group else _status_word(entry),
         findings=row.findings[:FINDINGS_SHOWN],
         folded=row.findings[FINDINGS_SHOWN:],
         worth="; ".join(worth_told(row.selection)) if row.selection else "",
         unpaired=_unpaired(entry.record),
         note=body(entry.notes),
         trials=tuple(_trial(row, trial) for trial in row.trials),
-        members=_members(row.group, row.metrics) if row.group else (),
+        members=_members(row.group, row.metrics, but_note_of=entry.id) if row.group else (),
     )
 
 
@@ -161,17 +162,24 @@ def _trial(row: Row, trial: Group) -> Trial:
     return Trial(body(trial.id), value, searched, "" if several else body(trial.first.notes), members)
 
 
-def _members(group: Group, metrics: Sequence[Metric]) -> tuple[Member, ...]:
+def _members(group: Group, metrics: Sequence[Metric], but_note_of: str = "") -> tuple[Member, ...]:
     return tuple(
         Member(
             body(entry.id),
             body(group.seed(entry)),
             tuple(metric.text(entry.measured(metric)) for metric in metrics),
             "" if entry.record.status.done else entry.record.status.value,
-            body(entry.notes),
+            "" if entry.id == but_note_of else body(entry.notes),
         )
         for entry in group.entries
     )
+
+
+def _standing(group: Group, metrics: Sequence[Metric], judged: Metric | None) -> str:
+    """What the means go without, and what nobody knows of their runs."""
+    *others, last = group.alike.untold or ("",)
+    untold = f"taken to be of the same {' and '.join([', '.join(others), last] if others else [last])}" if last else ""
+    return "; ".join(part for part in (_lacking(group, metrics, judged), untold) if part)
 
 
 def _lacking(group: Group, metrics: Sequence[Metric], judged: Metric | None) -> str:
@@ -191,6 +199,16 @@ def _shown(pieces: Iterable[str]) -> Text:
     return tuple(type(piece)(printable(piece, lines=True)) for piece in pieces)
 
 
+def best_of(row: Row) -> str:
+    """What a row of a sweep is: `best of 4 trials of`; with replicates `best mean of 4 settings in 12 trials of`."""
+    settings, trials = len(row.trials) + 1, len(row.runs)
+    return (
+        f"best of {trials} trials of"
+        if trials == settings
+        else f"best mean of {settings} settings in {trials} trials of"
+    )
+
+
 def joined(text: Text, plain: Callable[[str], str], code: Callable[[str], str]) -> str:
     """A text whose pieces are decorated, each by its kind."""
     return "".join(code(piece) if isinstance(piece, Code) else plain(piece) for piece in text)
@@ -203,17 +221,12 @@ def _date_and_run(row: Row) -> Iterable[str]:
     if row.group:
         yield f" and its replicates, seeds {seeds_listed(row.group.alike.by_seed)}"
     if record.sweep:
-        trials = len(row.trials) + 1
-        yield f", best of {trials} trials of sweep " if len(row.runs) == trials else _means_of_sweep(row)
+        yield f", {best_of(row)} sweep "
         yield Code(record.sweep)
         yield f" on data {row.data}" if row.data else ""
     if searched := row.searched.get(record.id):
         yield ": "
         yield Code(searched)
-
-
-def _means_of_sweep(row: Row) -> str:
-    return f", best by the mean over seeds of {len(row.trials) + 1} settings in {len(row.runs)} trials of sweep "
 
 
 def _key_changes(row: Row) -> Text:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 
-from kag.changelog.diagnose import OF_GROUP, among_findings, diagnose
+from kag.changelog.diagnose import AMONG, OF_GROUP, among_findings, diagnose
 from kag.changelog.entry import Entry
 from kag.changelog.groups import Group
 from kag.changelog.siblings import Siblings
@@ -19,16 +19,16 @@ def diagnose_group(group: Group, siblings: Siblings) -> list[Finding]:
     """Every finding about a run and its replicates, the gravest first; of a run alone those that `diagnose` has."""
     if not group.is_several:
         return diagnose(group.first, siblings)
-    together = [finding for finding in among_findings(group.first, siblings) if finding.code in OF_GROUP]
-    return gravest_first([*_once(group, siblings), *together])
+    together = among_findings(group.first, siblings, [rule for rule in AMONG if rule in OF_GROUP])
+    return gravest_first([*together, *_once(group, siblings)])
 
 
 def _once(group: Group, siblings: Siblings) -> Iterator[Finding]:
     """The findings of the runs, those of one rule as one."""
     found: defaultdict[str, list[tuple[Entry, Finding]]] = defaultdict(list)
+    rules = [rule for rule in AMONG if rule not in OF_GROUP]
     for entry in group.entries:
-        among = (one for one in among_findings(entry, siblings) if one.code not in OF_GROUP)
-        for finding in (*among, *entry.findings):
+        for finding in (*among_findings(entry, siblings, rules), *entry.findings):
             found[finding.code].append((entry, finding))
     for told in found.values():
         entry, first = told[0]
@@ -43,6 +43,7 @@ def _where(group: Group, told: list[tuple[Entry, Finding]]) -> str:
     seed = f"seed {group.seed(told[0][0])}"
     if count == 1:
         return seed
-    many = f"all {of} runs" if count == of else f"{count} of {of} runs"
+    every = "both runs" if of == 2 else f"all {of} runs"
+    many = every if count == of else f"{count} of {of} runs"
     same = len({finding.sentence for _, finding in told}) == 1
     return many if same else f"{many}, here {seed}"

@@ -118,15 +118,21 @@ class Siblings:
         return known.value(metric) if known.is_several else entry.measured(metric)
 
     def against_best(self, entry: Entry) -> Comparison | None:
-        """A run beside the one with the highest value before it, by the metric that it is judged by."""
-        metric = self.judged_by(entry)
-        before = self.best_before(entry, metric) if metric else None
-        if before is None:
-            return None
-        group, other = self.group(entry), self.group(before)
+        """A run beside the one with the highest value before it, by the metric that it is judged by; each with its
+        replicates.
+        """
+        group = self.group(entry)
+        if group.id not in self._against_best:
+            metric = self.judged_by(entry)
+            before = self.best_before(entry, metric) if metric else None
+            self._against_best[group.id] = self._beside(before, group) if before else None
+        return self._against_best[group.id]
+
+    def _beside(self, before: Entry, group: Group) -> Comparison:
+        other = self.group(before)
         if group.is_several or other.is_several:
             return compare_groups(other.alike, group.alike, self.drawn)
-        return compare(before.record, entry.record, self.drawn)
+        return compare(before.record, group.first.record, self.drawn)
 
     def best_to_date(self, entry: Entry) -> bool:
         """Whether it is the highest so far and a test tells it apart from the highest before, or it is the first one.
@@ -236,6 +242,11 @@ class Siblings:
     @cached_property
     def _against_parent(self) -> dict[str, Comparison | None]:
         """What `against_parent` has worked out so far; several rules ask for the same."""
+        return {}
+
+    @cached_property
+    def _against_best(self) -> dict[str, Comparison | None]:
+        """What `against_best` has worked out so far."""
         return {}
 
     @cached_property
