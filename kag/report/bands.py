@@ -39,13 +39,15 @@ def banded(chart: Chart, groups: Sequence[Seeds]) -> Chart:
             if len(own) < 2 or not shared:
                 lines += [replace(line, colour=colour) for line in own]
                 continue
-            mean, band = _merged(group.label + (", averaged" if dashed else ""), own, shared)
+            label = f"{group.label}, mean of {len(own)}{', averaged' if dashed else ''}"
+            mean, band = _merged(label, own, shared)
             lines.append(replace(mean, dashed=dashed, colour=colour))
             bands.append(replace(band, colour=colour))
             if any(len(_known(line)) > len(shared) for line in own):
                 cut.append(group.label)
-    notes = tuple(f"{label}: the mean goes as far as all its seeds do" for label in dict.fromkeys(cut))
-    return replace(chart, lines=tuple(lines), bands=tuple(bands), notes=(*chart.notes, *notes))
+    drawn = ("the band is one standard deviation of the seeds to each side of their mean",) if bands else ()
+    ends = (f"{label}: the mean goes as far as all its seeds do" for label in dict.fromkeys(cut))
+    return replace(chart, lines=tuple(lines), bands=tuple(bands), notes=(*chart.notes, *drawn, *ends))
 
 
 def _known(line: Line) -> set[float]:
@@ -60,4 +62,4 @@ def _merged(label: str, own: Sequence[Line], shared: Collection[float]) -> tuple
     sd = [statistics.stdev(column) if place in shared else math.nan for place, column in zip(x, columns, strict=True)]
     low = tuple(middle - one for middle, one in zip(mean, sd, strict=True))
     high = tuple(middle + one for middle, one in zip(mean, sd, strict=True))
-    return Line(f"{label}, mean of {len(own)}", x, mean), Band(f"{label}, ± 1 standard deviation", x, low, high)
+    return Line(label, x, mean), Band(label, x, low, high)

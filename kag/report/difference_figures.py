@@ -27,7 +27,7 @@ WORST = 5
 REASONS = 3
 """Reasons, and things of each, that are told of what is unpaired."""
 
-NAME, VALUE = "scores-difference", "paired difference, with its 95 % interval"
+NAME, VALUE = "scores-difference", "difference, 95 % interval"
 
 Tests = Mapping[Part, "Mapping[str, Difference] | Unpaired"]
 
@@ -44,7 +44,7 @@ def pair_pictures(compared: Comparison, profiled: ProfileOf, called: Sequence[st
     if compared.same_weights:
         return Pictured(said=(f"{before} and {after} hand on the same weights: nothing can differ",))
     tests: Tests = {split: compared.tested(split) for split in COMPARED}
-    title = f"Difference of {after} from {before}"
+    title = f"Paired difference of {after} from {before}"
     forest = _forest(title, [row for split in COMPARED for row in _of_split(split, tests[split])], tests)
     figures: list[Figure] = [forest] if forest.rows else []
     said = [] if forest.rows else list(forest.notes)
@@ -72,7 +72,7 @@ def headline_pictures(against: Sequence[tuple[str, Comparison]], first: str) -> 
             else:
                 rows.append(_estimate(f"{label}, {split} AUPRC", "auprc", found))
     notes = tuple(_reasons(why))
-    figures = (Forest(NAME, f"Differences from {first}", VALUE, tuple(rows), notes),) if rows else ()
+    figures = (Forest(NAME, f"Paired differences from {first}", VALUE, tuple(rows), notes),) if rows else ()
     return Pictured(figures, () if rows else notes)
 
 
@@ -81,7 +81,9 @@ def _forest(title: str, rows: Sequence[Estimate], tests: Tests) -> Forest:
     for split, found in tests.items():
         if isinstance(found, Unpaired):
             why.setdefault(found.reason, []).append(split)
-    return Forest(NAME, title, VALUE, tuple(rows), tuple(_reasons(why)))
+    metrics = dict.fromkeys(metric for found in tests.values() if not isinstance(found, Unpaired) for metric in found)
+    less = [f"of {metric} less is better" for metric in metrics if by_name(metric) == "min"]
+    return Forest(NAME, title, VALUE, tuple(rows), (*_reasons(why), *less))
 
 
 def _reasons(why: Mapping[str, Sequence[str]]) -> Iterator[str]:
@@ -98,9 +100,7 @@ def _of_split(split: Part, found: Mapping[str, Difference] | Unpaired) -> Iterat
     if isinstance(found, Unpaired):
         return
     for metric in (*(one for one in METRICS if one in found), *(one for one in found if one not in METRICS)):
-        less = ", less is better" if by_name(metric) == "min" else ""
-        title = Metric(evaluation(split, metric)).title
-        yield _estimate(f"{title}{less}", metric, found[metric])
+        yield _estimate(Metric(evaluation(split, metric)).title, metric, found[metric])
 
 
 def _estimate(label: str, metric: str, tested: Difference) -> Estimate:

@@ -9,6 +9,7 @@ from kag.compare.comparison import against_parent
 from kag.compare.groups import compare_groups
 from kag.compare.paired import DrawnOf, ProfileOf, not_asked
 from kag.compare.replicates import Replicates
+from kag.compare.spreads import counted
 from kag.report.bands import Seeds, banded
 from kag.report.difference_figures import headline_pictures, pair_pictures
 from kag.report.figure import Chart
@@ -81,7 +82,7 @@ def seeds_overlaid(
     ends = [sum(map(len, told[: place + 1])) for place in range(len(told))]
     seeds = [
         Seeds(name, tuple(range(end - len(some), end)))
-        for name, some, end in zip(_called(shown, names), told, ends, strict=True)
+        for name, some, end in zip(_labels([group.runs[0] for group in shown], names), told, ends, strict=True)
     ]
     return tuple(banded(chart, seeds) for chart in charts)
 
@@ -95,8 +96,15 @@ def standing(group: Replicates) -> tuple[RunRecord, ...]:
 def _called(groups: Sequence[Replicates], names: Mapping[str, str] | None = None) -> tuple[str, ...]:
     """What each is called beside the others."""
     own = _labels([group.runs[0] for group in groups], names)
-    counts = (len(group.by_seed) for group in groups)
-    return tuple(name if count < 2 else f"{name}, {count} seeds" for name, count in zip(own, counts, strict=True))
+    return tuple(name + _seeds(group) for name, group in zip(own, groups, strict=True))
+
+
+def _seeds(group: Replicates) -> str:
+    """How many seeds of a group count."""
+    if len(group.runs) == 1:
+        return ""
+    found = group.spread(lambda _: 1.0)
+    return f" ({counted(found)} seeds)"
 
 
 def _labels(records: Sequence[RunRecord], names: Mapping[str, str] | None) -> tuple[str, ...]:

@@ -25,7 +25,7 @@ from kag.view.tables import details, evaluations_tables, facts, results_table
 STYLES = (*assets.STYLES, "report.css")
 
 REPORT = marked("a report", b'<meta name="generator" content="kag ')
-_WIDE = ("parallel", "heatmap", "graph")
+_WIDE = ("parallel", "heatmap", "forest", "graph")
 """Kinds of figures that need the whole width."""
 
 

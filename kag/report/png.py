@@ -118,7 +118,9 @@ def _chart(axes: Axes, figure: Chart) -> None:
 def _line(axes: Axes, line: Line, place: int) -> Artist:
     colour = COLOURS[place % len(COLOURS)]
     if line.points:
-        return axes.scatter(line.x, line.y, s=18, color=colour, zorder=3)
+        alone = len(line.x) == 1
+        edge = INK if alone else colour
+        return axes.scatter(line.x, line.y, s=48 if alone else 18, color=colour, edgecolors=edge, zorder=3)
     style = "--" if line.dashed else "-" if place < len(COLOURS) else ":"
     known = sum(value == value for value in line.y)
     dot = "o" if known == 1 else None

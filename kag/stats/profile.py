@@ -35,7 +35,10 @@ class Operating(NamedTuple):
 
 
 class Outline(NamedTuple):
-    """A precision-recall curve: of each stretch of recall the first, lowest, highest and last threshold."""
+    """A precision-recall curve: of each stretch of recall the first, lowest, highest and last threshold.
+
+    It begins at recall 0 with the precision of the highest threshold, as the average precision counts it.
+    """
 
     recall_C: Floats
     precision_C: Floats
@@ -117,7 +120,7 @@ def outline(curve: Curve) -> Outline:
         part = precision_T[first:end]
         kept |= {first, first + int(part.argmin()), first + int(part.argmax()), end - 1}
     chosen = sorted(kept)
-    return Outline(recall_T[chosen], precision_T[chosen])
+    return Outline(np.append(0.0, recall_T[chosen]), np.append(precision_T[0], precision_T[chosen]))
 
 
 def reliability(probability_N: Array, label_N: Array) -> tuple[Bin, ...]:

@@ -6,9 +6,13 @@ import json
 import math
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
+from sqlalchemy import Connection
+
 from kag import names
+from kag.server.files import attach, keep
 from kag.server.filestream import with_keys
 from kag.server.runs import ensure_project
 from kag.server.store import Store, inserted_id
@@ -20,6 +24,8 @@ from kag.track.folder import run_id
 from kag.track.mirrored import END_KEY, START_KEY
 from kag.track.record import RunRecord, Scalar, Status
 from kag.track.result import Result
+from kag.track.scores_file import packed
+from tests.scored_runs import scored_runs
 
 BEGIN = 1_760_000_000.0
 """Start of the first run, in seconds since the epoch."""
@@ -50,6 +56,32 @@ def add_record(store: Store, record: RunRecord, *, project: str) -> None:
     with store.write() as connection:
         owner = ensure_project(connection, "kag", project, now=BEGIN)["id"]
         connection.execute(run_table.insert(), _run(owner, 0, record, record.config, [{}]) | {"name": record.name})
+
+
+def add_scored(store: Store, folder: Path, *, project: str) -> dict[str, str]:
+    """The runs of `tests.scored_runs` with their histories and files; name -> W&B's id.
+
+    Args:
+        store: the database.
+        folder: of its files.
+        project: where they go.
+    """
+    words = {}
+    with store.write() as connection:
+        owner = ensure_project(connection, "kag", project, now=BEGIN)["id"]
+        for i, (record, rows, scores) in enumerate(scored_runs()):
+            row = _run(owner, i, record, record.config, rows) | {"name": f"s{i}", "state": record.status.value}
+            number = inserted_id(connection, run_table, row)
+            connection.execute(lines.insert(), list(_lines(number, rows)))
+            for one in scores:
+                add_file(connection, folder, number, f"scores/{one.split}.npz", packed(one))
+            words[record.name] = f"s{i}"
+    return words
+
+
+def add_file(connection: Connection, folder: Path, run: int, name: str, content: bytes) -> None:
+    """A file of a run, by its row."""
+    attach(connection, {"to": "run", "id": run, "name": name}, keep(folder, content), now=BEGIN)
 
 
 def add_script_run(store: Store, rows: int, *, name: str = "script", title: str = "a script", **more: Any) -> None:

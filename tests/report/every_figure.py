@@ -4,7 +4,25 @@ from __future__ import annotations
 
 import math
 
-from kag.report.figure import Axis, Band, Bars, Chart, Edge, Figure, Graph, Heatmap, Line, Mark, Node, Parallel, Span
+from kag.report.figure import (
+    Axis,
+    Band,
+    Bars,
+    Chart,
+    Dots,
+    Dotted,
+    Edge,
+    Estimate,
+    Figure,
+    Forest,
+    Graph,
+    Heatmap,
+    Line,
+    Mark,
+    Node,
+    Parallel,
+    Span,
+)
 
 HOSTILE = "<img src=x onerror=document.title='taken'>"
 TRICKY = "{a|b} $x^2$ {c} _under"
@@ -47,4 +65,27 @@ GRAPH = Graph(
     ),
     (Edge("a", "b", "best"), Edge("b", "c", "share 0.5"), Edge("a", "c", "compared with", True, ((1, 1),))),
 )
-EVERY: tuple[Figure, ...] = (CHART, OTHER_CHART, HEATMAP, PARALLEL, BARS, GRAPH)
+FOREST = Forest(
+    "forest",
+    "Forest",
+    "difference",
+    (
+        Estimate(TRICKY, 0.2, 0.1, 0.3, "+0.200 [+0.100, +0.300]", True),
+        Estimate(HOSTILE, -0.1, -0.3, 0.1, HOSTILE, False),
+        Estimate("no interval", 0.05, None, None, "+0.050 without an interval", False),
+    ),
+    (f"unpaired, {HOSTILE}: {TRICKY}",),
+)
+DOTS = Dots(
+    "dots",
+    "Dots",
+    TRICKY,
+    HOSTILE,
+    "no difference",
+    (
+        Dotted(HOSTILE, (0.1, 0.4, 0.9), (0.2, 0.1, 0.8), (HOSTILE, TRICKY, "third"), ((1, HOSTILE), (2, TRICKY))),
+        Dotted("joined", (0.2, 0.5), (0.3, 0.6), ("one", "other"), joined=True, colour=1),
+    ),
+    ("a note",),
+)
+EVERY: tuple[Figure, ...] = (CHART, OTHER_CHART, HEATMAP, PARALLEL, BARS, FOREST, DOTS, GRAPH)

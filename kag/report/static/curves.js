@@ -9,7 +9,11 @@ const kagCurves = (() => {
     const alone = line.y.map((value, i) => value !== null && (line.y[i - 1] ?? null) === null
       && (line.y[i + 1] ?? null) === null);
     const data = line.x.map((x, i) => [x, line.y[i]]);
-    if (line.points) return { type: "scatter", name: line.label, data, symbolSize: 7, itemStyle: { color: colour } };
+    if (line.points) {
+      const one = data.length === 1 ? { borderColor: look.ink, borderWidth: 1.5 } : {};
+      return { type: "scatter", name: line.label, data, symbolSize: data.length === 1 ? 11 : 7, z: 4,
+        itemStyle: { color: colour, ...one } };
+    }
     const dots = alone.some(Boolean);
     return {
       type: "line",
@@ -152,7 +156,7 @@ const kagCurves = (() => {
     const labels = [
       ...figure.lines.map((line) => ({ name: line.label, icon: shape(line) })),
       ...figure.bands.map((band) => ({ name: band.label, icon: ICONS.band })),
-    ];
+    ].filter((one, i, all) => all.findIndex((other) => other.name === one.name) === i);  // a line and its band are one
     const named = legend(labels, look);
     const found = base(figure, look);
     return {
@@ -170,7 +174,7 @@ const kagCurves = (() => {
         ...found.tooltip, trigger: "axis", axisPointer: { type: "line", lineStyle: { color: look.muted } },
         formatter: (items) => readout(figure, items),
       },
-      series: [...bands, ...lines, annotations(figure, range, rows, look)],
+      series: [...lines, ...bands, annotations(figure, range, rows, look)],
     };
   }
 

@@ -12,7 +12,7 @@ const kagScored = (() => {
     const rows = figure.rows;
     const bounds = finite([0, ...rows.flatMap((row) => [row.value, row.low, row.high])]);
     const pad = 0.06 * (highest(bounds) - lowest(bounds) || 1);
-    const most = Math.max(12, Math.floor(look.width / (look.width < NARROW ? 22 : 26)));
+    const most = Math.max(22, Math.floor(look.width / 20));
     const names = (data, more) => axis(look, {
       type: "category", inverse: true, data, splitLine: { show: false }, axisTick: { show: false },
       axisLine: { show: false }, ...more,
@@ -28,10 +28,10 @@ const kagScored = (() => {
       ...found,
       grid: room(6, 6, 12),
       xAxis: valueAxis(look, { name: figure.value_label, nameGap: 24, splitNumber: 3, splitLine: { show: false },
-        min: lowest(bounds) - pad, max: highest(bounds) + pad, axisLabel: { showMinLabel: false, showMaxLabel: false } }),
+        min: lowest(bounds) - pad, max: highest(bounds) + pad, axisLabel: { color: look.muted, fontSize: 11, hideOverlap: true, showMinLabel: false, showMaxLabel: false } }),
       yAxis: [
         names(rows.map((row) => row.label), { axisLabel: { color: look.ink, fontSize: 12, interval: 0,
-          formatter: (label) => ending(label, most) } }),
+          formatter: (label) => brief(label, most) } }),
         names(rows.map((row) => row.told), { position: "right", axisLabel: { show: look.width >= NARROW, interval: 0,
           color: look.muted, fontSize: 11 } }),
       ],
@@ -85,12 +85,13 @@ const kagScored = (() => {
   function dots(figure, look) {
     const found = base(figure, look);
     const values = finite(figure.parts.flatMap((part) => [...part.x, ...part.y]));
-    const step = highest(values) - lowest(values) > 0.4 ? 0.1 : 0.05;
+    const width = highest(values) - lowest(values);
+    const step = [0.2, 0.1, 0.05, 0.02].find((one) => width > 2.5 * one) ?? 0.01;
     const round = (value, towards) => Number((towards(value / step) * step).toFixed(6));
     const [low, high] = [round(lowest(values), Math.floor), round(highest(values), Math.ceil)];
     const [first, last] = [low, high > low ? high : low + step];
     const several = figure.parts.length > 1;
-    const scale = (name, nameGap) => valueAxis(look, { name, nameGap, min: first, max: last, splitNumber: 4 });
+    const scale = (name, nameGap) => valueAxis(look, { name, nameGap, min: first, max: last, interval: step });
     return {
       ...found,
       legend: { show: several, data: figure.parts.map((part) => ({ name: part.label, icon: "circle" })), top: 0, left: 0,
@@ -108,8 +109,7 @@ const kagScored = (() => {
       series: [
         ...figure.parts.map((part, i) => dotted(part, i, look, (first + last) / 2)),
         { type: "line", data: [[first, first], [last, last]], symbol: "none", silent: true, z: 1,
-          lineStyle: { color: look.muted, type: "dashed", width: 1.2 }, tooltip: { show: false },
-          endLabel: { show: false } },
+          lineStyle: { color: look.muted, type: "dashed", width: 1.2 }, tooltip: { show: false } },
       ],
     };
   }

@@ -20,7 +20,7 @@ export async function draw(place, figures) {
       kagCharts.update(found, figure);
       known.delete(figure.name);
     } else {
-      const kind = ["parallel", "heatmap"].includes(figure.kind) ? "wide" : null;
+      const kind = ["parallel", "heatmap", "forest"].includes(figure.kind) ? "wide" : null;
       const element = make("figure", { "data-figure": "", "data-name": figure.name, class: kind });
       place.append(element);
       kagCharts.draw(element, figure);

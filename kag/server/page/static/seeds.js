@@ -27,14 +27,15 @@ export function folded({ group, like, members }, { columns, optional, chosen, op
   const box = make("input", { type: "checkbox", "aria-label": `Choose the ${group.runs.length} runs of ${group.name}` });
   box.checked = every;
   const sign = make("button", { type: "button", class: "fold", "aria-expanded": String(open),
-    title: open ? "Fold its runs" : "Show its runs" }, `${group.count}`);
+    "aria-label": `${group.count} of ${group.name}`, title: `${open ? "Fold" : "Show"} its runs` },
+    make("span", { class: "count" }, group.count));
   sign.addEventListener("click", press);
   const cells = group.cells.map((cell, i) => make("td", { class: columns[i].numeric ? "num" : null,
     title: cell.title || cell.text }, cell.text));
   const about = group.without ? make("span", { class: "muted small" }, ` ${group.without}`) : "";
   const row = make("tr", { class: every ? "group chosen" : "group", "data-group": keyOf(group) },
     make("th", { class: "name", scope: "row", title: members.map((run) => run.title).join("\n") }, box,
-      make("span", { class: "of" }, group.name), " ", sign, about),
+      sign, " ", make("span", { class: "of" }, group.name), about),
     make("td", {}, make("span", { class: `state ${group.state}` }, group.state)),
     ...cells,
     make("td", { class: "num" }, clock(new Date(1000 * group.started))),
