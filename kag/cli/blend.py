@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from kag.finding import Finding
     from kag.track.record import RunRecord
+    from kag.track.result import Selection
+    from kag.weights.bench import Bench
     from kag.weights.blend import Ratios, Trial
     from kag.weights.given import GivenWeights
 
@@ -59,8 +61,8 @@ def blend(
     from kag.cli.made import mirrored, print_made, say_worth
     from kag.spec import load_spec
     from kag.track.folder import RunFolder
-    from kag.view.progress import reporting, shown
-    from kag.weights.blend import best_trial, greedy_soup, try_ratios, worth
+    from kag.view.progress import shown
+    from kag.weights.blend import best_trial, greedy_soup, try_ratios
     from kag.weights.delivered_run import deliver_blend, named_spec
     from kag.weights.given import bench_for, given_weights
 
@@ -73,9 +75,7 @@ def blend(
     trying = greedy_soup(stored, bench) if wanted is None else try_ratios(stored, wanted, bench)
     count = 2 * len(given) - 1 if wanted is None else len(wanted)
     trials = tuple(shown(trying, console, "blends", count))
-    with reporting(console) as report:
-        chosen = worth(trials, bench, partial(report, "resampled"))
-    best = best_trial(trials)
+    chosen, best = _worth(trials, bench, console), best_trial(trials)
     record = deliver_blend(runs, given, trials, bench, name=name, start=start, findings=findings, worth=chosen)
     record = mirrored(record, runs, load_spec(RunFolder(runs / record.id).spec_file).track, console)
     if as_json:
@@ -86,6 +86,15 @@ def blend(
     console.print(_table(trials, best))
     say_worth(chosen, console)
     print_made(record, runs, console)
+
+
+def _worth(trials: Sequence[Trial], bench: Bench, console: Terminal) -> Selection | None:
+    """What the best blend is worth, with a bar."""
+    from kag.view.progress import reporting
+    from kag.weights.blend import worth
+
+    with reporting(console) as report:
+        return worth(trials, bench, partial(report, "resampled"))
 
 
 def _page(given: Sequence[GivenWeights], trials: Sequence[Trial], best: Trial, record: RunRecord) -> dict[str, Any]:

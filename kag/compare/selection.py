@@ -7,7 +7,7 @@ been: whether a longer search would find more. A sweep over seeds chooses among 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from kag.compare.comparison import not_comparable
@@ -76,7 +76,12 @@ def chosen_among(trials: Sequence[RunRecord]) -> tuple[list[Settings], bool]:
 
 
 def of_weights(
-    values: Sequence[float], best: float, foremost: Iterator[Bagged], *, step: Step = lambda done, total: None
+    values: Sequence[float],
+    best: float,
+    foremost: Iterable[Bagged],
+    *,
+    total: int,
+    step: Step = lambda done, total: None,
 ) -> Selection | None:
     """What the best of many weights that no training made is worth; None where there was no choice.
 
@@ -84,11 +89,12 @@ def of_weights(
         values: of all candidates.
         best: the value of the one that is kept. It is less by as much as the choice adds to the best of `foremost`.
         foremost: what the best of them score, `LOOKED_AT` at most.
+        total: how many that are.
         step: told after each of them.
     """
     if len(values) < 2:
         return None
-    drawn, total = [], min(LOOKED_AT, len(values))
+    drawn = []
     for done, one in enumerate(foremost, start=1):
         drawn.append((one,))
         step(done, total)

@@ -119,8 +119,10 @@ def worth(trials: Sequence[Trial], bench: Bench, step: Step) -> Selection | None
     Args:
         step: told after each candidate that was drawn anew.
     """
-    drawn = (bench.bagged(each.logit_N) for each in bench.foremost)
-    return of_weights(bench.foremost.values, best_trial(trials).tried.auprc, drawn, step=step)
+    foremost = list(bench.foremost)
+    drawn = (bench.bagged(each.logit_N) for each in foremost)
+    value = best_trial(trials).tried.auprc
+    return of_weights(bench.foremost.values, value, drawn, total=len(foremost), step=step)
 
 
 def trial_facts(trial: Trial) -> dict[str, Any]:

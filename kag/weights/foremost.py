@@ -47,5 +47,5 @@ class Foremost:
             heapq.heappop(self._heap)
 
     def __iter__(self) -> Iterator[Logits]:
-        """Those that are kept, best first, the earlier of equals first."""
+        """Those that are kept, best first."""
         return iter(sorted(self._heap, key=lambda one: (-one.value, one.number)))

@@ -184,22 +184,23 @@ class _Ranking:
 def _worth(found: WindowMap, ranking: _Ranking, progress: Progress) -> Selection | None:
     """What the best window is worth, among all that were ranked and all that were scored exactly.
 
-    In the bag a ranked window stands for itself by the mean of its epochs' logits, moved by as much as exact scores lie
-    above that where both are known; a single epoch is scored exactly as it is.
+    In the bag, a window that is not verified stands for itself by the mean of its epochs' logits, moved by as much as
+    exact scores lie above that where both are known; a single epoch is scored exactly as it is.
     """
-    bench = ranking.bench
+    bench, ranked = ranking.bench, [window for window in found.windows if window.ensemble is not None]
     gap = float(np.mean([window.auprc - (window.ensemble or 0.0) for window in found.verified]))
-    moves = [gap if window.length > 1 else 0.0 for window in found.windows]
-    ranked = [
-        (window.ensemble + move, move, partial(ranking.logits, window))
-        for window, move in zip(found.windows, moves, strict=True)
-        if window.ensemble is not None
+    moves = [gap if window.length > 1 else 0.0 for window in ranked]
+    values = [(window.ensemble or 0.0) + move for window, move in zip(ranked, moves, strict=True)]
+    pool = [(one.value, 0.0, partial(np.asarray, one.logit_N)) for one in bench.foremost]
+    pool += [
+        (value, move, partial(ranking.logits, window))
+        for value, move, window in zip(values, moves, ranked, strict=True)
+        if window.tried is None
     ]
-    exact = [(one.value, 0.0, partial(np.asarray, one.logit_N)) for one in bench.foremost]
-    pool = heapq.nlargest(LOOKED_AT, [*exact, *ranked], key=lambda one: one[0])
-    drawn = (bench.bagged(logits()).moved(move) for _, move, logits in pool)
-    values = [*bench.foremost.values, *(value for value, _, _ in ranked)]
-    return of_weights(values, found.best.auprc, drawn, step=partial(progress, "resampled"))
+    foremost = heapq.nlargest(LOOKED_AT, pool, key=lambda one: one[0])
+    drawn = (bench.bagged(logits()).moved(move) for _, move, logits in foremost)
+    step = partial(progress, "resampled")
+    return of_weights([*bench.foremost.values, *values], found.best.auprc, drawn, total=len(foremost), step=step)
 
 
 def _overlap(one: Window, other: Window) -> float:

@@ -14,12 +14,13 @@ from typer.testing import CliRunner
 from kag.changelog.collect import collect
 from kag.changelog.diagnose import diagnose
 from kag.cli.main import app
+from kag.compare.selection import worth_told
 from kag.spec import build_spec
 from kag.text import three_decimals
 from kag.track.folder import RunFolder
 from kag.track.folders import FolderSource
 from kag.track.record import RunRecord, Source, Status
-from kag.track.result import Result
+from kag.track.result import Result, Selection
 from kag.train.console import RunConsole
 from kag.train.fit import fit
 from kag.view.words import find_run
@@ -152,6 +153,10 @@ def test_the_ends_of_a_blend_are_its_parents(tuned: RunRecord, replayed: RunReco
     (val,) = [each for each in page["results"] if (each["split"], each["metric"]) == ("val", "auprc")]
     assert val["value"] == best
     assert val["selected_on"] == "val/auprc"
+    chosen = page["selection"]
+    assert chosen == page["record"]["found"]["selection"]
+    assert (chosen["value"], chosen["candidates"]) == (best, 2 * len(page["trials"]))
+    assert chosen["corrected"] is not None
 
 
 def test_test_is_evaluated_once_whatever_was_tried(
@@ -184,6 +189,7 @@ def test_unrelated_runs_are_blended_with_a_warning(train: Train, tuned: RunRecor
 def test_both_variants_of_every_blend_are_shown(tuned: RunRecord, replayed: RunRecord, runs: Path, kag: Kag) -> None:
     done = kag("blend", tuned.id, replayed.id, "--ratios", "0:1:0.5", "--name", "shown", "--runs", runs)
     record = find_run(runs, "shown").read_record()
+    assert "; ".join(worth_told(record.found.selection)) in done.out
     assert len(record.found.candidates) == 3
     for candidate in record.found.candidates:
         line = next(line for line in done.out.splitlines() if line.split()[:1] == [f"{candidate.ratios[0]:.3g}"])
@@ -279,7 +285,13 @@ def test_a_window_is_mapped_drawn_and_delivered(replayed: RunRecord, runs: Path,
     record = find_run(runs, page["delivered"]).read_record()
     assert record.name == "window-1-2"
     assert record.found.window == "1:2"
-    assert record.found.candidates_tried == page["tried"]
+    assert record.found.candidates_tried == page["tried"] == page["selection"]["candidates"]
+    kept = record.found.selection
+    assert kept.expected == tuple(page["selection"]["expected"])
+    if page["best"] == "1:2":
+        assert kept.model_dump(mode="json") == page["selection"]
+    else:
+        assert kept.untested == f"{page['best']} is the best window of the map"
     assert [source.run for source in record.sources] == [replayed.id]
     assert delivered(record, "val").selected_on == "val/auprc"
     given = given_weights(record.id, runs)
@@ -299,5 +311,6 @@ def test_the_table_of_windows_marks_the_best(replayed: RunRecord, runs: Path, ka
     exact = [each for each in page["windows"] if each["plain"]]
     assert len(exact) == 6, "every window of two epochs or more"
     assert f"val chose among {page['tried']} candidates" in done.out
+    assert "; ".join(worth_told(Selection.model_validate(page["selection"]))) in done.out
     best = max(exact, key=lambda each: max(each["plain"]["auprc"], each["recomputed"]["auprc"]))
     assert f"{best['start']}:{best['length']}" == page["best"]

@@ -193,6 +193,28 @@ def selection(population: Population, *, trials: int, proteins: int, sets: int, 
     return Selection(float(naive.mean()), float(corrected.mean()), error)
 
 
+def blends(population: Population, *, ratios: int, proteins: int, sets: int, samples: int, seed: int) -> Selection:
+    """The best of blends of two equal models, which are much alike: the truth is what the chosen one scores on the
+    population, counted on 3,000 proteins.
+    """
+    share_R = np.linspace(0.0, 1.0, ratios)[:, None]
+    large = population.draw(np.random.default_rng([seed, sets]), 3000, (0.0, 0.0))
+    true_R = [
+        metrics.auprc(metrics.curve(logit_N, large.label_N)) or 0.0
+        for logit_N in (1.0 - share_R) * large.logit_MN[0] + share_R * large.logit_MN[1]
+    ]
+    naive, corrected = np.empty(sets), np.empty(sets)
+    for number in range(sets):
+        sample = population.draw(np.random.default_rng([seed, number]), proteins, (0.0, 0.0))
+        blend_RN = (1.0 - share_R) * sample.logit_MN[0] + share_R * sample.logit_MN[1]
+        found = bbc_cv(
+            [bagged(logit_N, sample.label_N, sample.protein_N, "auprc", samples=samples) for logit_N in blend_RN]
+        )
+        naive[number], corrected[number] = found.value - true_R[found.best], found.corrected - true_R[found.best]
+    error = float((naive - corrected).std(ddof=1)) / sets**0.5
+    return Selection(float(naive.mean()), float(corrected.mean()), error)
+
+
 def best_of_subsets(values: Sequence[float]) -> tuple[float, float]:
     """Largest deviation from the mean over all subsets: of `expected_best`, and of drawing with replacement."""
     total, ascending_N = len(values), np.sort(values)

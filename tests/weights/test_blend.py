@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from kag.data.batches import training_batches
+from kag.data.batches import evaluation_batches, training_batches
 from kag.data.facts import DataFacts
 from kag.data.sites import Sites
 from kag.data.tables import SiteTables
@@ -15,12 +17,16 @@ from kag.errors import CheckpointError
 from kag.model.losses import Objective
 from kag.model.network import Network
 from kag.spec import RunSpec
+from kag.stats.selection import bagged, bbc_cv, tied_with_best
+from kag.weights import bench as bench_module
+from kag.weights import evaluate as evaluate_module
 from kag.weights.average import weighted_mean
 from kag.weights.bench import Bench
-from kag.weights.blend import Trial, best_trial, blended, greedy_soup, require_compatible, try_ratios
+from kag.weights.blend import Trial, best_trial, blended, greedy_soup, require_compatible, try_ratios, worth
 from kag.weights.checkpoint import StoredWeights, build_network, snapshot, stored
 from kag.weights.digest import weights_digest
 from kag.weights.evaluate import evaluate
+from kag.weights.foremost import Foremost
 from tests.weights.evaluated import evaluated
 
 HALVES = [(1.0, 0.0), (0.5, 0.5), (0.0, 1.0)]
@@ -108,6 +114,43 @@ def test_the_better_variant_is_the_one_to_deliver(parents: list[StoredWeights], 
         scores = (trial.tried.plain.evaluation.auprc, trial.tried.recomputed.evaluation.auprc)
         assert trial.tried.auprc == max(scores)
         assert trial.tried.recomputed_is_better == (scores[1] > scores[0])
+
+
+def test_the_best_blend_is_corrected_by_the_logits_that_were_tried(
+    parents: list[StoredWeights], bench: Bench, sites: Sites, tables: SiteTables, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Six candidates, each evaluated once; chosen anew in every bag as if their logits were computed again."""
+    scored: list[int] = []
+    monkeypatch.setattr(bench_module, "score", lambda *args: scored.append(1) or evaluate_module.score(*args))
+    trials = list(try_ratios(parents[:2], HALVES, bench))
+    seen: list[tuple[int, int]] = []
+    found = worth(trials, bench, lambda done, total: seen.append((done, total)))
+    assert len(scored) == 2 * len(trials), "no candidate is evaluated twice"
+    assert seen == [(done, 6) for done in range(1, 7)]
+    index_N = sites.index("val")
+    again = []
+    for ratios in HALVES:
+        state = weighted_mean([one.network for one in parents[:2]], ratios)
+        for variant in (state, bench.recomputed(state)):
+            network = build_network(stored(parents[0].spec, variant, parents[0].data, epoch=None))
+            logit_N = evaluate_module.score(network, tables, evaluation_batches(sites, "val")).logit_N
+            again.append(bagged(logit_N, sites.label_N[index_N], sites.protein_N[index_N], "auprc"))
+    chosen = bbc_cv(again)
+    assert found is not None
+    assert (found.kind, found.candidates, found.foremost) == ("candidates", 6, 6)
+    assert found.value == max(auprcs(trials)) == pytest.approx(chosen.value)
+    assert found.corrected == pytest.approx(chosen.corrected)
+    assert found.tied == tied_with_best([[one.resampled] for one in again])
+
+
+def test_one_blend_was_not_chosen(parents: list[StoredWeights], bench: Bench) -> None:
+    bench = replace(bench, foremost=Foremost())
+    trials = list(try_ratios(parents[:1], [(1.0,)], bench))
+    assert len(bench.foremost.values) == 2, "plain and recomputed: a choice among two"
+    assert worth(trials, bench, lambda done, total: None) is not None
+    alone = replace(bench, foremost=Foremost())
+    alone.foremost.add(0.4, np.zeros(3, dtype=np.float32))
+    assert worth(trials, alone, lambda done, total: None) is None
 
 
 def test_statistics_of_another_network_are_repaired(parents: list[StoredWeights], bench: Bench) -> None:

@@ -17,9 +17,12 @@ from kag.model.network import Network
 from kag.report.png import png
 from kag.spec import RunSpec
 from kag.stats import metrics
+from kag.stats.selection import bbc_cv
+from kag.weights import bench as bench_module
+from kag.weights import windows as windows_module
 from kag.weights.average import RunSums, add_to_sums, weighted_mean
 from kag.weights.bench import Bench
-from kag.weights.checkpoint import StoredWeights, build_network, snapshot, stored
+from kag.weights.checkpoint import StoredWeights, build_network, load_state, snapshot, stored
 from kag.weights.evaluate import evaluate, score
 from kag.weights.windows import Window, WindowMap, promising, verified, window_map
 from tests.weights.evaluated import evaluated
@@ -102,9 +105,36 @@ def test_the_number_of_candidates_counts_everything_that_was_looked_at(sums: Run
     found = window_map(sums, bench, verify=3, progress=lambda step, done, total: seen.update({step: (done, total)}))
     assert len(found.verified) == 3
     assert found.candidates == EPOCHS * (EPOCHS + 1) // 2 + 3 * 2
-    assert seen == {"epochs": (6, 6), "windows": (21, 21), "verified": (3, 3), "resampled": (27, 27)}
+    assert seen == {"epochs": (6, 6), "windows": (21, 21), "verified": (3, 3), "resampled": (24, 24)}
     assert found.selection is not None
     assert found.selection.candidates == found.candidates
+
+
+def test_what_the_best_window_is_worth_takes_no_evaluation_more(
+    sums: RunSums, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scored: list[int] = []
+    for module in (bench_module, windows_module):
+        monkeypatch.setattr(module, "score", lambda *args: scored.append(1) or score(*args))
+    found = window_map(sums, bench, verify=3).selection
+    assert len(scored) == EPOCHS + 3 * 2, "every epoch, and both variants of what is verified"
+    assert found is not None
+    assert (found.kind, found.foremost) == ("candidates", found.candidates - 3), "an exact score replaces a rank"
+    assert found.value == max(bench.foremost.values)
+    assert found.corrected is not None
+    assert found.corrected <= found.value + 1e-9
+    assert found.expected[-1] >= found.value
+
+
+def test_where_every_window_is_scored_no_rank_stands_in(sums: RunSums, bench: Bench, sites: Sites) -> None:
+    found = window_map(sums, bench, verify=None)
+    exact = [bench.bagged(one.logit_N) for one in bench.foremost]
+    for epoch in range(FIRST, FIRST + EPOCHS):
+        load_state(bench.network, sums.average(epoch, 1))
+        exact.append(bench.bagged(score(bench.network, bench.tables, evaluation_batches(sites, "val")).logit_N))
+    chosen = bbc_cv(exact)
+    assert found.selection is not None
+    assert found.selection.corrected == pytest.approx(found.best.auprc - (chosen.value - chosen.corrected), abs=1e-3)
 
 
 def test_the_delivered_weights_are_those_that_were_scored(
