@@ -102,6 +102,8 @@ def differences(
         found.append(own)
     if found[0].examples_digest != found[1].examples_digest:
         return Unpaired(f"{before[0].id} and {after[0].id} scored other examples of {split}, or in other groups")
+    if found[0].clusters_digest != found[1].clusters_digest:
+        return Unpaired(f"{before[0].id} and {after[0].id} scored the same examples of {split} in other clusters")
     return _differences(*found)
 
 

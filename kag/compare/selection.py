@@ -91,6 +91,8 @@ def _scores(trials: Iterable[RunRecord], scores_of: ScoresOf) -> list[Scores] | 
         found.append(scores)
     if len({one.examples_digest for one in found}) > 1:
         return "they scored other examples"
+    if len({one.clusters_digest for one in found}) > 1:
+        return "they scored the same examples in other clusters"
     return found
 
 

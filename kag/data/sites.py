@@ -1,6 +1,7 @@
 """`Sites`: all points of an HDF5 file as plain arrays.
 
-Shape letters: N points, F tabular columns, K neighbours, R residues, D embedding, P proteins, M contexts.
+Shape letters: N points, F tabular columns, K neighbours, R residues, D embedding, P proteins, M contexts,
+G proteins of some of the points.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 
 from kag.errors import DataError
 from kag.names import ALL, SPLITS, Part
+from kag.stats.scores import clustered
 
 
 class Purpose(StrEnum):
@@ -65,6 +67,8 @@ class Sites:
     """Whether the labels may be used; if not, `label_N` means nothing."""
     embedding_stated: tuple[tuple[str, str], ...] = ()
     """What the file says of its embeddings: attribute and text."""
+    cluster_P: NDArray[np.int64] | None = None
+    """Which proteins belong together, as `kag.stats.scores.clustered` numbers them; None if each is on its own."""
 
     def index(self, split: str) -> NDArray[np.int64]:
         """Rows of the points of `train`, `val` or `test`, or of `all`, ascending.
@@ -77,6 +81,13 @@ class Sites:
         if split not in SPLITS:
             raise DataError(f"there is no split `{split}`", nearest=", ".join((*SPLITS, ALL)))
         return np.flatnonzero(self.split_N == SPLITS.index(split))
+
+    def clusters(self, index_N: NDArray[np.int64]) -> NDArray[np.int64] | None:
+        """The cluster of each protein, (G), that the points of some rows have; None if each of these is on its own.
+
+        They are numbered anew, so that they are the same whatever other proteins belong to them.
+        """
+        return None if self.cluster_P is None else clustered(self.cluster_P[np.unique(self.protein_N[index_N])])
 
     @property
     def parts(self) -> tuple[Part, ...]:

@@ -127,6 +127,24 @@ def chain_in_two_splits(sites: Sites, residues: Residues) -> Iterator[Finding]:
         yield warning("chain_in_two_splits", sentence, proteins=len(twin), first=sites.proteins[first])
 
 
+def cluster_in_two_splits(sites: Sites, _: Residues) -> Iterator[Finding]:
+    """Proteins that belong together are in one split: what is like a train protein is no test of unseen ones."""
+    if sites.cluster_P is None:
+        return
+    split_P = np.empty(len(sites.proteins), np.int8)
+    split_P[sites.protein_N] = sites.split_N
+    first_C = np.unique(sites.cluster_P, return_index=True)[1]
+    astray_P = split_P != split_P[first_C][sites.cluster_P]
+    torn = np.unique(sites.cluster_P[astray_P])
+    if torn.size:
+        second = int(astray_P.argmax())
+        first = int(first_C[sites.cluster_P[second]])
+        one, two = (f"{sites.proteins[place]} ({SPLITS[split_P[place]]})" for place in (first, second))
+        counted = f"{len(torn):,} of {len(first_C):,} clusters lie in two splits"
+        sentence = f"{counted}: {one} and {two} belong together, so that one tells of the other"
+        yield warning("cluster_in_two_splits", sentence, clusters=len(torn), first=sites.proteins[second])
+
+
 RULES: tuple[Rule, ...] = (
     neighbours_missing,
     neighbours_repeated,
@@ -134,4 +152,5 @@ RULES: tuple[Rule, ...] = (
     embeddings_zero,
     embeddings_repeated,
     chain_in_two_splits,
+    cluster_in_two_splits,
 )

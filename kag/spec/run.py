@@ -41,6 +41,8 @@ class DataSpec(Part):
     """Points in a batch, for each process."""
     grouping: Literal["point", "protein"] = "point"
     """A batch is a random set of points, or takes whole proteins one after another."""
+    clusters: FileName | None = None
+    """CSV file `protein,cluster` of what belongs together, such as homologues: drawn as one wherever it is tested."""
     max_distance: Positive = 30.0
     """Angstrom; farther or missing neighbours count as this far and are masked."""
     replay: ReplaySpec | None = None

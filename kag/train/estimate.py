@@ -33,7 +33,8 @@ def estimate(spec: RunSpec) -> Iterator[str | Finding]:
         RehearsalFailed: the rehearsal is.
     """
     world = resolve_world(spec, this_machine())
-    sites = read_sites(Path(spec.data.file), copies=world.processes or 1)
+    clusters = Path(spec.data.clusters) if spec.data.clusters else None
+    sites = read_sites(Path(spec.data.file), clusters=clusters, copies=world.processes or 1)
     task = Task.of(spec, sites, world)
     yield _data_line(sites)
     findings = soundness_for(sites, spec)
