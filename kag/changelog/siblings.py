@@ -84,8 +84,12 @@ class Siblings:
     @cached_property
     def families(self) -> Families:
         """What was tested of runs that are compared with the same parent."""
-        pairs = ((one.id, self.current_parent(one), self.against_parent(one)) for one in self.entries)
-        return Families(Child(run, parent.id, compared) for run, parent, compared in pairs if parent and compared)
+        pairs = ((one, self.current_parent(one), self.against_parent(one)) for one in self.entries)
+        return Families(
+            Child(one.id, parent.id, compared, metric.name if (metric := self.judged_by(one)) else None)
+            for one, parent, compared in pairs
+            if parent and compared
+        )
 
     def against_best(self, entry: Entry) -> Comparison | None:
         """A run beside the one with the highest value before it, by the metric that it is judged by."""
@@ -104,7 +108,10 @@ class Siblings:
         if compared is None or metric is None:
             return True
         tested = compared.test_of(metric.name)
-        return not isinstance(tested, Unpaired) and tested.told_apart and not seed_alone(compared.settings)
+        if isinstance(tested, Unpaired) or seed_alone(compared.settings):
+            return False
+        # What another program logged may be of another moment than the scores that it kept.
+        return tested.told_apart and metric.better(tested.value, 0.0)
 
     def best_before(self, entry: Entry, metric: Metric = VAL) -> Entry | None:
         """The run with the highest value (by its goal the lowest) so far on the same data, as it stood when this run's

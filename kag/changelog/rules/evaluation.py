@@ -14,6 +14,7 @@ from kag.finding import Evidence, Finding, error, note, warning
 from kag.names import ALL
 from kag.text import digest as short
 from kag.text import three_decimals
+from kag.view.metrics import Metric
 from kag.view.results import interval
 
 APART = 0.05
@@ -94,11 +95,14 @@ def not_distinguishable(entry: Entry, siblings: Siblings) -> Iterator[Finding]:
     interval of one of them holds the other one's number.
     """
     compared = siblings.against_parent(entry)
-    if compared is None or not compared.same_data or compared.same_weights:
+    if compared is None or compared.same_weights:
         return
     if tests := _tests(entry, siblings):
         if alike := {split: one for split, one in tests.items() if not one.apart}:
-            yield note("not_distinguishable", f"{_against_parent(alike)}: not distinguishable", **_numbers(alike))
+            said = f"{_against_parent(alike, entry, siblings)}: not distinguishable"
+            yield note("not_distinguishable", said, **_numbers(alike))
+        return
+    if not compared.same_data:
         return
     for found in (compared.difference("test"), compared.difference("val")):
         if found is None:
@@ -116,7 +120,7 @@ def not_distinguishable(entry: Entry, siblings: Siblings) -> Iterator[Finding]:
 def told_apart(entry: Entry, siblings: Siblings) -> Iterator[Finding]:
     """A paired test tells the run apart from its parent."""
     if apart := {split: one for split, one in _tests(entry, siblings).items() if one.apart}:
-        yield note("told_apart", _against_parent(apart), **_numbers(apart))
+        yield note("told_apart", _against_parent(apart, entry, siblings), **_numbers(apart))
 
 
 def val_test_disagree(entry: Entry, siblings: Siblings) -> Iterator[Finding]:
@@ -141,9 +145,10 @@ def _tests(entry: Entry, siblings: Siblings) -> dict[str, AgainstParent]:
     return {split: one for split, one in found.items() if one is not None and not isinstance(one, Unpaired)}
 
 
-def _against_parent(tests: Mapping[str, AgainstParent]) -> str:
-    texts = (f"{split} AUPRC {tested_text('auprc', one.difference)}" for split, one in tests.items())
-    return f"{' and '.join(texts)} against the parent{next(iter(tests.values())).among}"
+def _against_parent(tests: Mapping[str, AgainstParent], entry: Entry, siblings: Siblings) -> str:
+    texts = (f"{Metric(one.metric).title} {tested_text(one.metric, one.difference)}" for one in tests.values())
+    against = siblings.against(entry) or "the parent"
+    return f"{' and '.join(texts)} against {against}{next(iter(tests.values())).among}"
 
 
 def _numbers(tests: Mapping[str, AgainstParent]) -> Evidence:
