@@ -80,7 +80,6 @@ OF_KAG: frozenset[OwnRule | AmongRule] = frozenset(
         *(lineage.patience_restored, ending.results_of_former_end, ending.caveat),
         *(evaluation.test_of_other_weights, evaluation.selected_on_test, evaluation.val_typed_as_test),
         *(evaluation.test_equals_other_run, evaluation.same_weights, evaluation.val_test_disagree),
-        *(evaluation.told_apart, evaluation.not_distinguishable),
         *(evaluation.external_evaluation, gate.penalty_without_effect, lineage.row_order),
     }
 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -104,9 +103,12 @@ class Siblings:
     def families(self) -> Families:
         """What was tested of runs that are compared with the same parent, replicates once."""
         firsts = (group.first for group in self.groups)
-        pairs = ((one.id, self.current_parent(one), self.against_parent(one)) for one in firsts)
-        known = ((run, self.group(parent).id, compared) for run, parent, compared in pairs if parent and compared)
-        return Families(itertools.starmap(Child, known))
+        pairs = ((one, self.current_parent(one), self.against_parent(one)) for one in firsts)
+        return Families(
+            Child(one.id, self.group(parent).id, compared, metric.name if (metric := self.judged_by(one)) else None)
+            for one, parent, compared in pairs
+            if parent and compared
+        )
 
     def tested(self, entry: Entry, split: Part) -> AgainstParent | Unpaired | None:
         """The tested difference of a run, or of it and its replicates, from the parent; None without one."""
@@ -145,7 +147,10 @@ class Siblings:
         if compared is None or metric is None:
             return True
         tested = compared.test_of(metric.name)
-        return not isinstance(tested, Unpaired) and tested.told_apart and not compared.seed_alone
+        if isinstance(tested, Unpaired) or compared.seed_alone:
+            return False
+        # What another program logged may be of another moment than the scores that it kept.
+        return tested.told_apart and metric.better(tested.value, 0.0)
 
     def best_before(self, entry: Entry, metric: Metric = VAL) -> Entry | None:
         """The run with the highest value (by its goal the lowest) so far on the same data, as it stood when this run's

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from kag.compare.comparison import Comparison
 from kag.compare.groups import GroupComparison
 from kag.compare.paired import Unpaired
-from kag.names import Part
+from kag.names import OBJECTIVE, Part, evaluation
 
 if TYPE_CHECKING:
     from kag.stats.paired import Difference
@@ -26,11 +26,15 @@ class Child(NamedTuple):
     run: str
     parent: str
     compared: Comparison
+    judged: str | None = OBJECTIVE
+    """The metric by which it stands above or below others of its kind; None where no goal is known of any."""
 
 
 class AgainstParent(NamedTuple):
     """The tested difference of a run from its parent on a split."""
 
+    metric: str
+    """Of which: `val/auprc`."""
     difference: Difference
     apart: bool
     """Whether the two are told apart, as one of the family."""
@@ -58,11 +62,14 @@ class Families:
         self._known: dict[tuple[str, Part], Mapping[str, AgainstParent]] = {}
 
     def test(self, run: str, split: Part) -> AgainstParent | Unpaired | None:
-        """The tested difference of the AUPRC of a run from its parent's; None for a run without one."""
+        """The tested difference of a run from its parent, by the metric that it is judged by; None without a parent.
+
+        Where another program's scores do not tell that metric on the split, it is by AUPRC, or their loss.
+        """
         child = self._children.get(run)
         if child is None:
             return None
-        alone = child.compared.test(split)
+        alone = _tested(child, split)
         if isinstance(alone, Unpaired):
             return alone
         key = child.parent, split
@@ -80,9 +87,22 @@ class Families:
     def _family(self, parent: str, split: Part) -> Iterator[tuple[str, AgainstParent]]:
         from kag.stats.paired import ALPHA, holm
 
-        tests = {child.run: child.compared.test(split) for child in self._by_parent[parent]}
+        tests = {child.run: _tested(child, split) for child in self._by_parent[parent]}
         tested = {run: one for run, one in tests.items() if not isinstance(one, Unpaired)}
-        p_values = holm([one.p_value for one in tested.values()])
+        p_values = holm([one.p_value for _, one in tested.values()])
         of_groups = any(isinstance(self._children[run].compared, GroupComparison) for run in tested)
-        for (run, one), p in zip(tested.items(), p_values, strict=True):
-            yield run, AgainstParent(one, p < ALPHA, len(tested), of_groups)
+        for (run, (metric, one)), p in zip(tested.items(), p_values, strict=True):
+            yield run, AgainstParent(metric, one, p < ALPHA, len(tested), of_groups)
+
+
+def _tested(child: Child, split: Part) -> tuple[str, Difference] | Unpaired:
+    """The metric by which a run is tested on a split, and its difference from the parent."""
+    found = child.compared.tested(split)
+    if isinstance(found, Unpaired):
+        return found
+    named = {evaluation(split, metric): one for metric, one in found.items()}
+    wanted = (child.judged, evaluation(split, "auprc"), evaluation(split, "loss"))
+    metric = next((name for name in wanted if name is not None and name in named), None)
+    if metric is None:
+        return Unpaired(f"neither AUPRC nor a loss of {split} is defined in both")
+    return metric, named[metric]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from kag.cli.words import Clusters
 from kag.text import command
 from kag.view.terminal import Terminal, answer, echo
 
@@ -25,6 +26,7 @@ def check(
         bool,
         typer.Option("--allow-virtual", help="Look at virtual datasets and their sources; training wants plain ones."),
     ] = False,
+    clusters: Clusters = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
 ) -> None:
     """Read a file as training would and print what is in it; a faulty file is refused with dataset and row.
@@ -39,7 +41,7 @@ def check(
     from kag.view.progress import busy
 
     with busy(f"reading {file}"):
-        sites = read_sites(file, purpose=None, allow_virtual=allow_virtual, thorough=True)
+        sites = read_sites(file, purpose=None, clusters=clusters, allow_virtual=allow_virtual, thorough=True)
         found, odd = summary(sites), soundness(sites)
     if as_json:
         answer({**found.plain(), "findings": odd})
@@ -160,6 +162,10 @@ def _lines(found: Summary) -> list[str]:
         + ("one per centre residue" if found.one_context_per_centre else "several per centre residue"),
         f"digest          {found.digest}",
     ]
+    if found.clusters is not None:
+        lines.insert(
+            -1, f"clusters        {found.clusters:,} of {sum(row.proteins for row in found.splits):,} proteins"
+        )
     if found.lacks:
         lines.append(f"use             {' and '.join(f'no {what}' for what in found.lacks)}: for {found.purpose} only")
     if found.constant_columns:

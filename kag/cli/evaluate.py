@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kag.cli.words import known_parts
+from kag.cli.words import Clusters, known_parts
 from kag.view.terminal import Terminal, answer
 
 if TYPE_CHECKING:
@@ -28,9 +28,10 @@ def evaluate(
     data: Annotated[
         Path | None, typer.Option(help="Another data file than the one in the spec, such as an external benchmark.")
     ] = None,
+    clusters: Clusters = None,
     runs: Annotated[Path, typer.Option(help="Folder of the run folders.")] = Path("runs"),
     store: Annotated[
-        bool, typer.Option("--store", help="Keep the scores with a run that has none, as of an older kag.")
+        bool, typer.Option("--store", help="Keep the scores with a run that has none, or has them in other clusters.")
     ] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace a file that this command did not write.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -38,7 +39,8 @@ def evaluate(
     """Evaluate weights: exact AUPRC with its interval, and metrics at val's threshold.
 
     The threshold is always the one of the run's own val, whatever splits or data are asked for. Other data may have any
-    of the splits, or none; what the weights score there is kept with the run under the file's name.
+    of the splits, or none; what the weights score there is kept with the run under the file's name. Intervals are of
+    other proteins, or of other clusters of them where a file says which belong together (protein,cluster).
 
     Examples:
 
@@ -48,7 +50,7 @@ def evaluate(
 
       kag eval oct17 --data coach420.h5
 
-      kag eval oct17 --store
+      kag eval oct17 --store --clusters homologues.csv
 
       kag eval runs/2025-10-21_12-48-11_oct17/checkpoints/best.ckpt --split test --json
     """
@@ -60,11 +62,12 @@ def evaluate(
     from kag.weights.given import folder_of, weights_file
 
     console, file = Terminal(stderr=as_json), weights_file(weights, runs)
+    say = console.say
     if store:
         splits = splits or delivered_splits(require_of_run(folder_of(file), weights, data))
     output = Output(out, PREDICTIONS, force) if out else None
     with scoring_progress(console) as progress:
-        found = evaluate_file(file, splits, data=data, out=output, progress=progress, say=console.say)
+        found = evaluate_file(file, splits, data=data, clusters=clusters, out=output, progress=progress, say=say)
     folder = folder_of(file)
     record_looks(folder, found.looks, console)
     show(found, weights, console, as_json)
@@ -73,7 +76,7 @@ def evaluate(
     if store:
         keep_scores(folder, found, console)
     if out is not None and not as_json:
-        console.say(f"wrote {out}")
+        say(f"wrote {out}")
 
 
 def show(found: Evaluated, weights: str, console: Terminal, as_json: bool) -> None:

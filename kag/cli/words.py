@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any, cast
+from typing import Annotated, Any, cast
 
 import typer
 from typer.core import TyperCommand
@@ -21,6 +21,11 @@ HELP = {"help_option_names": ["-h", "--help"]}
 
 WITH_OVERRIDES = {"ignore_unknown_options": True, "help_option_names": ["--help"]}
 """Lets `--a.b=c`, as `wandb agent` writes overrides, pass through to the list of words."""
+
+
+Clusters = Annotated[
+    Path | None, typer.Option(help="CSV file of which proteins belong together, as data.clusters of a spec.")
+]
 
 
 class TakesOverrides(TyperCommand):

@@ -157,6 +157,8 @@ def _on_same_examples(sides: Sequence[Side], split: Part, drawn: DrawnOf) -> lis
             return other
         if found and own.examples_digest != found[0].examples_digest:
             return Unpaired(f"{sides[0][0].id} and {record.id} scored other examples of {split}, or in other groups")
+        if found and own.clusters_digest != found[0].clusters_digest:
+            return Unpaired(f"{sides[0][0].id} and {record.id} scored the same examples of {split} in other clusters")
         found.append(own)
     return found
 

@@ -160,10 +160,15 @@ class Verdict:
         run, texts = (self.after, texts[::-1]) if ahead else (self.before, texts)
         how = "lower" if self.metric.goal == "min" else "higher"
         if not isinstance(self.tested, Unpaired):
-            known = "is better:" if self.tested.told_apart else "is not distinguishable from the other: it has"
+            tested = self.tested if ahead else -self.tested
+            known = "is not distinguishable from the other: it has"
+            if tested.told_apart:
+                # What another program logged may be of another moment than the scores that it kept.
+                agrees = (tested.value < 0.0) is (self.metric.goal == "min")
+                known = "is better:" if agrees else "is worse by the scores that both kept, and has"
             return [
                 f"{run.id} {known} {how} {self.metric.title}, {texts[0]} against {texts[1]}",
-                paired_text(self.metric.name, self.tested if ahead else -self.tested),
+                paired_text(self.metric.name, tested),
             ]
         by = number(abs(self.values[1] - self.values[0]), digits=2)
         first = f"{run.id} has the {how} {self.metric.title}: {texts[0]} against {texts[1]}, by {by}"

@@ -31,6 +31,7 @@ TABLE_NUMBERS = Layout("residue_numbers_table", "integer", ("R",))
 NEIGHBOUR_NUMBERS = Layout("neighbor_resnums", "integer", ("N", "K"))
 FEATURE_NAMES = Layout("feature_names", "text", ("F",))
 ESM = Layout("esm", "float", ("N", "D"))
+PROTEIN_CLUSTERS = Layout("protein_clusters", "text", ("N",))
 
 REQUIRED = (
     TABULAR,
@@ -42,9 +43,9 @@ REQUIRED = (
     TABLE_KEYS,
     TABLE_NUMBERS,
 )
-OPTIONAL = (LABELS, SPLIT, NEIGHBOUR_NUMBERS, FEATURE_NAMES, ESM)
+OPTIONAL = (LABELS, SPLIT, NEIGHBOUR_NUMBERS, FEATURE_NAMES, ESM, PROTEIN_CLUSTERS)
 """Labels and splits are needed for training. `esm` repeats the centre's row of the residue table; it is needed only for
-centres that the table lacks."""
+centres that the table lacks. Clusters say which proteins are drawn as one (`kag.data.clusters`)."""
 
 STATEMENTS = {"transformer_format": FORMAT, "neighbor_distance_metric": "euclidean_angstrom"}
 """What file attributes must say if they are there: other layouts, and distances counted in residues, look alike."""

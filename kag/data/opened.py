@@ -19,10 +19,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from kag.data.array_file import ArrayWriter, Facts, Mapped
 from kag.data.cache import PREPARING, Cache, FileKey
+from kag.data.clusters import read_clusters
 from kag.data.facts import EmbeddingFacts
 from kag.data.read import read_sites
 from kag.data.sites import Prepared, Purpose, Sites
@@ -55,6 +57,7 @@ def open_sites(
     path: Path,
     purpose: Purpose = Purpose.TRAINING,
     *,
+    clusters: Path | None = None,
     copies: int = 1,
     say: Say = lambda sentence: None,
     cache: Cache | None = None,
@@ -64,6 +67,7 @@ def open_sites(
 
     Args:
         purpose: as for `read_sites`.
+        clusters: as for `read_sites`; they are read anew.
         copies: as for `read_sites`; arrays of the cache are held once.
         say: told if another process prepares the data, and why they are read without the cache.
         cache: where; None takes the one that the environment names.
@@ -73,7 +77,13 @@ def open_sites(
         DataError: as `read_sites`; or the file was changed while it was read.
     """
     require_regular(path)
-    cache = cache or Cache.of(os.environ)
+    sites = _opened(path, purpose, copies, say, cache or Cache.of(os.environ), now)
+    return sites.with_clusters(read_clusters(clusters, sites.proteins)) if clusters else sites
+
+
+def _opened(
+    path: Path, purpose: Purpose, copies: int, say: Say, cache: Cache | None, now: Callable[[], float]
+) -> Sites:
     if cache is None or path.stat().st_size < SMALLEST:
         return read_sites(path, purpose, copies=copies)
     key = FileKey.of(path)
@@ -153,7 +163,7 @@ def _write(cache: Cache, writer: ArrayWriter, key: FileKey, path: Path, purpose:
 
 def _facts(sites: Sites) -> Facts:
     """All of `Sites` that is no array, and what follows from the arrays, as JSON has it."""
-    from kag.data.soundness import soundness
+    from kag.data.soundness import findings_of_arrays
     from kag.data.tables import train_statistics
 
     trained = bool((sites.split_N == SPLITS.index("train")).any())
@@ -166,7 +176,8 @@ def _facts(sites: Sites) -> Facts:
         "parts": sites.parts,
         "embedding_stated": sites.embedding_stated,
         "unchecked": sites.unchecked,
-        "findings": [finding.model_dump(mode="json") for finding in soundness(sites)],
+        "clusters": None if sites.cluster_P is None else sites.cluster_P.tolist(),
+        "findings": [finding.model_dump(mode="json") for finding in findings_of_arrays(sites)],
         "embedded": asdict(EmbeddingFacts.of(sites, "train")) if trained else None,
         "statistics": [each_F.tolist() for each_F in train_statistics(sites)] if trained else None,
     }
@@ -183,6 +194,7 @@ def _sites(mapped: Mapped, path: Path, purpose: Purpose) -> Sites:
         labelled=facts["labelled"] and purpose is not Purpose.PREDICTION,
         embedding_stated=tuple(map(tuple, facts["embedding_stated"])),
         unchecked=tuple(facts["unchecked"]),
+        cluster_P=None if facts["clusters"] is None else np.array(facts["clusters"], np.int64),
     )
     mean_F, std_F = facts["statistics"] or (None, None)
     prepared = Prepared(

@@ -11,10 +11,12 @@ from numpy.typing import DTypeLike, NDArray
 
 from kag.data import layout as names
 from kag.data.centres import Centres, append_from_esm, find_centres, prove_table
+from kag.data.clusters import read_clusters
 from kag.data.hdf5 import LayoutFile, open_layout
 from kag.data.sites import Allocate, Purpose, Sites, content_digest, contexts
 from kag.errors import DataError
 from kag.names import SPLITS
+from kag.stats.scores import clustered
 
 
 class _Memory:
@@ -32,6 +34,7 @@ def read_sites(
     path: Path,
     purpose: Purpose | None = Purpose.TRAINING,
     *,
+    clusters: Path | None = None,
     allow_virtual: bool = False,
     copies: int = 1,
     into: Allocate | None = None,
@@ -43,19 +46,22 @@ def read_sites(
 
     Args:
         purpose: what the data must be good for; None takes whatever it is, see `Sites.purpose`.
+        clusters: csv file of which proteins belong together, in place of what the data file says of it.
         allow_virtual: take virtual datasets, whose numbers lie in other files.
         copies: processes of this host that each hold the arrays.
         into: makes the two large arrays, under their names in `Sites`, where they need not fit into memory.
         thorough: compare what the file holds twice even where that costs much.
 
     Raises:
-        DataError: anything is wrong with the file (names dataset and first row), or it is not for this purpose.
+        DataError: anything is wrong with the file (names dataset and first row), or it is not for this purpose; or
+            the clusters are none of these proteins.
     """
     with open_layout(path, allow_virtual=allow_virtual, copies=copies, held=into is None) as file:
         _require_purpose(file, purpose)
         into = into or _Memory()
         into.reserve(_bytes(file.sizes))
         protein_N, proteins, table_protein_R = _proteins(file)
+        cluster_P = read_clusters(clusters, proteins) if clusters else _clusters(file, protein_N, proteins)
         split_N = _split(file, protein_N, proteins, every=purpose is Purpose.TRAINING)
         labelled = file.has(names.LABELS) and purpose is not Purpose.PREDICTION
         label_N = _labels(file, split_N, checked=labelled)
@@ -88,6 +94,7 @@ def read_sites(
         labelled=labelled,
         embedding_stated=embedding_stated,
         unchecked=unchecked,
+        cluster_P=cluster_P,
     )
 
 
@@ -116,6 +123,20 @@ def _proteins(file: LayoutFile) -> tuple[NDArray[np.int32], tuple[str, ...], NDA
     place = np.minimum(np.searchsorted(keys, table_keys), len(keys) - 1)
     known = np.where(keys[place] == table_keys, place, -1).astype(np.int32)
     return protein_N, file.decode(names.PROTEIN_KEYS, keys), known[code_R]
+
+
+def _clusters(file: LayoutFile, protein_N: NDArray[np.int32], proteins: tuple[str, ...]) -> NDArray[np.int64] | None:
+    """Cluster of each protein, all of whose points are in one."""
+    if not file.has(names.PROTEIN_CLUSTERS):
+        return None
+    name_N = file.text(names.PROTEIN_CLUSTERS)
+    file.refuse_rows(name_N == b"", names.PROTEIN_CLUSTERS, "the cluster is empty")
+    _, first_P = np.unique(protein_N, return_index=True)
+    strays_N = name_N != name_N[first_P][protein_N]
+    if strays_N.any():
+        protein = proteins[protein_N[strays_N.argmax()]]
+        file.refuse_rows(strays_N, names.PROTEIN_CLUSTERS, f"protein `{protein}` is in two clusters")
+    return clustered(name_N[first_P])
 
 
 def _codes(key_N: NDArray[np.bytes_]) -> tuple[NDArray[np.bytes_], NDArray[np.int32]]:

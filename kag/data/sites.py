@@ -1,6 +1,7 @@
 """`Sites`: all points of an HDF5 file as plain arrays.
 
-Shape letters: N points, F tabular columns, K neighbours, R residues, D embedding, P proteins, M contexts.
+Shape letters: N points, F tabular columns, K neighbours, R residues, D embedding, P proteins, M contexts,
+G proteins of some of the points.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from kag.errors import DataError
 from kag.names import ALL, SPLITS, Part
+from kag.stats.scores import clustered
 
 if TYPE_CHECKING:
     from kag.data.facts import EmbeddingFacts
@@ -94,14 +96,20 @@ class Sites:
     """What the file says of its embeddings: attribute and text."""
     unchecked: tuple[str, ...] = ()
     """What the file holds twice and was not compared, a sentence each."""
+    cluster_P: NDArray[np.int64] | None = None
+    """Which proteins belong together, as `kag.stats.scores.clustered` numbers them; None if each is on its own."""
     prepared: Prepared | None = field(default=None, init=False)
     """There if the arrays lie in a file that processes share (`kag.data.opened`); `replace` lets go of it."""
 
-    def with_prepared(self, prepared: Prepared) -> Sites:
+    def with_prepared(self, prepared: Prepared | None) -> Sites:
         """The same data, of which this is known."""
         known = replace(self)
         object.__setattr__(known, "prepared", prepared)
         return known
+
+    def with_clusters(self, cluster_P: NDArray[np.int64] | None) -> Sites:
+        """The same data, of which other proteins belong together; what is prepared does not depend on that."""
+        return replace(self, cluster_P=cluster_P).with_prepared(self.prepared)
 
     def index(self, split: str) -> NDArray[np.int64]:
         """Rows of the points of `train`, `val` or `test`, or of `all`, ascending.
@@ -114,6 +122,13 @@ class Sites:
         if split not in SPLITS:
             raise DataError(f"there is no split `{split}`", nearest=", ".join((*SPLITS, ALL)))
         return np.flatnonzero(self.split_N == SPLITS.index(split))
+
+    def clusters(self, index_N: NDArray[np.int64]) -> NDArray[np.int64] | None:
+        """The cluster of each protein, (G), that the points of some rows have; None if each of these is on its own.
+
+        They are numbered anew, so that they are the same whatever other proteins belong to them.
+        """
+        return None if self.cluster_P is None else clustered(self.cluster_P[np.unique(self.protein_N[index_N])])
 
     @property
     def parts(self) -> tuple[Part, ...]:

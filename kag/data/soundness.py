@@ -32,8 +32,12 @@ Rule = Callable[[Sites, Residues], Iterator[Finding]]
 
 def soundness(sites: Sites) -> list[Finding]:
     """Every finding of every rule."""
-    if sites.prepared is not None:
-        return list(sites.prepared.findings)
+    arrays = sites.prepared.findings if sites.prepared is not None else findings_of_arrays(sites)
+    return [*arrays, *cluster_in_two_splits(sites)]
+
+
+def findings_of_arrays(sites: Sites) -> list[Finding]:
+    """Those that depend on the arrays of the file alone."""
     residues = Residues.of(sites)
     return [finding for rule in RULES for finding in rule(sites, residues)]
 
@@ -127,6 +131,24 @@ def chain_in_two_splits(sites: Sites, residues: Residues) -> Iterator[Finding]:
         more = f"; of {len(twin) - 1:,} more the same can be said" if len(twin) > 1 else ""
         sentence = f"{one} and {two} have the same residue numbers and embeddings: one chain in two splits{more}"
         yield warning("chain_in_two_splits", sentence, proteins=len(twin), first=sites.proteins[first])
+
+
+def cluster_in_two_splits(sites: Sites) -> Iterator[Finding]:
+    """Proteins that belong together are in one split: what is like a train protein is no test of unseen ones."""
+    if sites.cluster_P is None:
+        return
+    split_P = np.empty(len(sites.proteins), np.int8)
+    split_P[sites.protein_N] = sites.split_N
+    first_C = np.unique(sites.cluster_P, return_index=True)[1]
+    astray_P = split_P != split_P[first_C][sites.cluster_P]
+    torn = np.unique(sites.cluster_P[astray_P])
+    if torn.size:
+        second = int(astray_P.argmax())
+        first = int(first_C[sites.cluster_P[second]])
+        one, two = (f"{sites.proteins[place]} ({SPLITS[split_P[place]]})" for place in (first, second))
+        counted = f"{len(torn):,} of {len(first_C):,} clusters lie in two splits"
+        sentence = f"{counted}: {one} and {two} belong together, so that one tells of the other"
+        yield warning("cluster_in_two_splits", sentence, clusters=len(torn), first=sites.proteins[second])
 
 
 RULES: tuple[Rule, ...] = (

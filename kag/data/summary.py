@@ -67,6 +67,8 @@ class Summary:
     """Quantiles of the distance to a neighbour, angstrom."""
     widest_columns: tuple[ColumnRow, ...]
     """Tabular columns with the widest range."""
+    clusters: int | None
+    """Of proteins that belong together, those that are alone counted as well; None without any."""
     constant_columns: tuple[str, ...]
     """Tabular columns with one value in the whole train split, or in all rows where there is none."""
 
@@ -99,6 +101,7 @@ def summary(sites: Sites) -> Summary:
         adjacent_share=float((np.abs(step_NK[there_NK]) == 1).mean()) if there_NK.any() else 0.0,
         distances={f"{share:g}": float(np.quantile(distance, share)) for share in QUANTILES} if distance.size else {},
         widest_columns=tuple(_column_row(features[column], train_NF[:, column]) for column in widest),
+        clusters=None if sites.cluster_P is None else int(sites.cluster_P.max()) + 1,
         constant_columns=tuple(features[column] for column in np.flatnonzero(least_F == most_F)),
     )
 

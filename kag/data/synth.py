@@ -67,7 +67,8 @@ class _Recipe:
     def layouts(self) -> list[names.Layout]:
         """The datasets with a row for each point or residue."""
         every = (*names.REQUIRED, *names.OPTIONAL)
-        return [one for one in every if one is not names.FEATURE_NAMES and (self.esm or one is not names.ESM)]
+        left_out = {names.FEATURE_NAMES, names.PROTEIN_CLUSTERS, *(() if self.esm else (names.ESM,))}
+        return [one for one in every if one not in left_out]
 
     @property
     def bytes(self) -> int:

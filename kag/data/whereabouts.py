@@ -145,6 +145,17 @@ def moved_list(file: Path, digest: str | None, places: Sequence[Path]) -> Path |
     return next((path for path in known if digest in (None, mined_digest(path))), None)
 
 
+def moved_clusters(file: str | None, places: Sequence[Path]) -> Path | None:
+    """A file of clusters: at its old path, or where one of its name is, else the old path; None where there is none.
+
+    No digest tells it apart: of other clusters than before, runs are no pairs (`kag.compare.paired`).
+    """
+    if file is None:
+        return None
+    path = Path(file)
+    return path if path.is_file() else next(under_old_name(path, places), path)
+
+
 def _has_form(path: Path, sizes: Sizes | None) -> bool:
     """Whether the header of a file fits; what is no data file does not."""
     try:

@@ -22,7 +22,7 @@ from kag.spec.retired import retired_in, retired_sentence, without_retired
 from kag.spec.run import RunSpec, default_spec
 from kag.spec.text import Places, read_yaml, yaml_text
 
-PATHS = ("data.file", "data.replay.indices")
+PATHS = ("data.file", "data.clusters", "data.replay.indices")
 """Keys that hold a path: relative to the spec file if they stand in it, to the working folder if they are overrides."""
 
 TEXTS = ("name", "change", "parent")

@@ -48,6 +48,8 @@ class DataSpec(Part):
     points_per_residue: Count | None = None
     """Points of a residue that an epoch shows at most, drawn anew for each epoch, or null for all. In a replay epoch
     mined samples are among them in any case."""
+    clusters: FileName | None = None
+    """CSV file `protein,cluster` of what belongs together, such as homologues: drawn as one wherever it is tested."""
     max_distance: Positive = 30.0
     """Angstrom; farther or missing neighbours count as this far and are masked."""
     replay: ReplaySpec | None = None

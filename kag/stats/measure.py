@@ -22,7 +22,10 @@ class Evaluation:
     values: Mapping[str, float | None]
     """By the names of `kag.names.METRICS`, in their order; None where the labels leave a metric undefined."""
     intervals: Mapping[str, Interval]
-    """95 % by bootstrap over proteins; empty where none was asked for. At a fixed threshold for iou, f1, ..."""
+    """95 % by bootstrap over proteins, or clusters of them; empty where none was asked for.
+
+    At a fixed threshold for iou, f1, ...
+    """
     points: int
     positives: int
     proteins: int
@@ -46,6 +49,7 @@ def measure(
     label_N: Array,
     protein_N: Array,
     *,
+    unit_N: Array | None = None,
     threshold: float | None = None,
     samples: int = bootstrap.SAMPLES,
 ) -> Evaluation:
@@ -54,10 +58,12 @@ def measure(
     Args:
         label_N: 0 or 1.
         protein_N: a number for each protein.
+        unit_N: a number for what is drawn as a whole, such as proteins that belong together; None is each protein.
         threshold: a logit that was chosen elsewhere (on val); None chooses the one with the best IoU here.
         samples: resamples of the bootstrap; 0 leaves the intervals out. They are the same for all models.
 
     Raises:
+        DataError: points of one protein are in several units.
         Diverged: a logit is NaN or infinite.
     """
     metrics.check_logits(logit_N)
@@ -72,7 +78,10 @@ def measure(
         "bce": metrics.cross_entropy(logit_N, label_N),
         **(metrics.at_threshold(curve, threshold) if threshold is not None else {}),
     }
-    draws = bootstrap.metric_draws(logit_N, label_N, protein_N, threshold, samples=samples) if samples else {}
+    drawn_N = protein_N if unit_N is None else unit_N
+    draws = {}
+    if samples:
+        draws = bootstrap.metric_draws(logit_N, label_N, drawn_N, threshold, protein_N=protein_N, samples=samples)
     bounds = {name: bootstrap.interval(each.draw_S) for name, each in draws.items()}
     return Evaluation(
         split=split,

@@ -1,6 +1,6 @@
 """`Scores`: what weights, or any program's model, say of every example of a split; and what follows from that alone.
 
-Shape letters: N examples, U units that are drawn as a whole, S resamples.
+Shape letters: N examples, G groups of them, U units that are drawn as a whole, S resamples.
 """
 
 from __future__ import annotations
@@ -34,6 +34,8 @@ class Drawn(NamedTuple):
     """None of another program."""
     examples_digest: str
     draws: Mapping[str, Resampled]
+    clusters_digest: str | None = None
+    """SHA-256 of which groups are drawn as one; None where each is on its own."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +58,9 @@ class Scores:
     data_digest: str | None = None
     """SHA-256 of the data; None of another program."""
     kept: Mapping[str, Resampled] | None = None
-    """Draws of each metric that were kept with the scores, one unit for each group."""
+    """Draws of each metric that were kept with the scores, one unit for each group, or cluster of them."""
+    cluster_G: Ints | None = None
+    """Which groups belong together and are drawn as one, as homologues are; see `clustered`."""
 
     @cached_property
     def examples_digest(self) -> str:
@@ -67,6 +71,11 @@ class Scores:
             digest.update(self.group_N.astype("<i8").tobytes())
         digest.update(b"\n" if self.label_N is None else b"\n" + self.label_N.astype(np.uint8).tobytes())
         return digest.hexdigest()
+
+    @cached_property
+    def clusters_digest(self) -> str | None:
+        """SHA-256 of which groups are drawn as one; None where each is on its own. Names of clusters do not count."""
+        return None if self.cluster_G is None else clusters_digest(self.cluster_G)
 
     @cached_property
     def draws(self) -> Mapping[str, Resampled]:
@@ -88,15 +97,17 @@ class Scores:
     @property
     def drawn(self) -> Drawn:
         """What a paired difference takes of them."""
-        return Drawn(self.weights_digest, self.examples_digest, self.draws)
+        return Drawn(self.weights_digest, self.examples_digest, self.draws, self.clusters_digest)
 
     @property
     def unit_N(self) -> Ints:
-        """The unit of each example: its group. Many groups are dealt out in turn, which keeps the cost bounded: what is
-        independent may be drawn in parts of equal size.
+        """The unit of each example: its group, or the cluster of that.
+
+        Many units are dealt out in turn, which keeps the cost bounded: what is independent may be drawn in parts of
+        equal size.
         """
-        groups = len(self.value_N) if self.groups is None else len(self.groups)
-        return self.group_N if groups <= LARGEST_UNITS else self.group_N % LARGEST_UNITS
+        unit_N = self.group_N if self.cluster_G is None else self.cluster_G[self.group_N]
+        return unit_N if int(unit_N.max(initial=0)) < LARGEST_UNITS else unit_N % LARGEST_UNITS
 
     def keeping(self, draws: Mapping[str, Resampled]) -> Scores:
         """The same with draws, in the precision in which they are kept; what is undefined (NaN) is left out."""
@@ -107,6 +118,22 @@ def grouped(name_N: Array) -> tuple[Ints, tuple[str, ...]]:
     """Index of each example's group, and the groups, sorted, from a name for each example."""
     names, group_N = np.unique(name_N, return_inverse=True)
     return group_N.astype(np.int64), tuple(map(str, names))
+
+
+def clustered(name_G: Array) -> Ints | None:
+    """Which of some things belong together, by a name or a number of each: 0, 1, ... in the order of the first ones.
+
+    None where no two do.
+    """
+    _, first_C, code_G = np.unique(name_G, return_index=True, return_inverse=True)
+    if len(first_C) == len(name_G):
+        return None
+    return np.argsort(np.argsort(first_C))[code_G].astype(np.int64)
+
+
+def clusters_digest(cluster_G: Ints) -> str:
+    """SHA-256 over the numbers that `clustered` gives."""
+    return hashlib.sha256(cluster_G.astype("<i8").tobytes()).hexdigest()
 
 
 def run_lengths(group_N: Ints) -> tuple[Ints, Ints]:

@@ -1,4 +1,4 @@
-"""Scores that another program brings: columns `score` or `loss`, `label`, `group`, `threshold`, a row each example."""
+"""Scores that another program brings: a row for each example, with the columns of `COLUMNS`."""
 
 from __future__ import annotations
 
@@ -11,14 +11,17 @@ from numpy.typing import NDArray
 from kag.errors import RecordError
 from kag.names import Part
 from kag.stats.metrics import Array, Floats, Ints
-from kag.stats.scores import Scores, grouped, usual_threshold
+from kag.stats.scores import Scores, clustered, grouped, usual_threshold
 
-COLUMNS = ("score", "loss", "label", "group", "threshold")
+COLUMNS = ("score", "loss", "label", "group", "cluster", "threshold")
 
 EXAMPLES = 5_000_000
 """Rows of a file."""
 
-REMEDY = "name a column score (higher is more positive) and label (0 or 1), or one column loss; group is optional"
+REMEDY = (
+    "name a column score (higher is more positive) and label (0 or 1), or one column loss; "
+    "group and cluster are optional"
+)
 
 
 def scores_from(columns: Mapping[str, Array], split: Part, *, where: str) -> Scores:
@@ -31,14 +34,15 @@ def scores_from(columns: Mapping[str, Array], split: Part, *, where: str) -> Sco
     value_N = _finite(columns[value], value, where)
     if not 1 <= len(value_N) <= EXAMPLES:
         raise RecordError(f"holds {len(value_N)} examples; from 1 to {EXAMPLES} are read", where=where)
-    for name in ("label", "group"):
+    for name in ("label", "group", "cluster"):
         if name in columns and columns[name].shape != value_N.shape:
             raise RecordError(f"its column {name} has another length than its column {value}", where=where)
     group_N, groups = _groups(columns.get("group"), len(value_N))
+    cluster_G = _clusters(columns["cluster"].astype(str), group_N, where) if "cluster" in columns else None
     threshold = None
     if label_N is not None:
         threshold = _threshold(columns["threshold"], where) if "threshold" in columns else usual_threshold(value_N)
-    return Scores(split, value_N, label_N, group_N, groups, threshold)
+    return Scores(split, value_N, label_N, group_N, groups, threshold, cluster_G=cluster_G)
 
 
 def _kind(columns: Mapping[str, Array], where: str) -> tuple[str, NDArray[np.bool_] | None]:
@@ -89,6 +93,21 @@ def _groups(name_N: Array | None, examples: int) -> tuple[Ints, tuple[str, ...] 
     if name_N is None:
         return np.arange(examples), None
     return grouped(name_N.astype(str))
+
+
+def _clusters(name_N: Array, group_N: Ints, where: str) -> Ints | None:
+    """The cluster of each group; all examples of a group are in one."""
+    _, first_G = np.unique(group_N, return_index=True)
+    own_N = name_N[first_G][group_N]
+    astray_N = name_N != own_N
+    if astray_N.any():
+        row = int(astray_N.argmax())
+        raise RecordError(
+            f"row {row + 1} is in the cluster {name_N[row]}, another row of its group in {own_N[row]}",
+            where=where,
+            remedy="give all examples of a group the same cluster",
+        )
+    return clustered(name_N[first_G])
 
 
 def _threshold(column: Array, where: str) -> float:

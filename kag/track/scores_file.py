@@ -13,14 +13,14 @@ from pydantic import Field, FiniteFloat, ValidationError
 from kag.errors import RecordError
 from kag.names import Part
 from kag.stats.bootstrap import Resampled
-from kag.stats.metrics import Array, Floats
-from kag.stats.scores import Drawn, Scores, run_lengths
+from kag.stats.metrics import Array, Floats, Ints
+from kag.stats.scores import Drawn, Scores, clustered, clusters_digest, run_lengths
 from kag.track.npz import packed_arrays
 from kag.track.reading import faults_of
 from kag.track.value import Value
 
-VERSION = 1
-"""Of the layout; another one is refused."""
+VERSIONS = (1, 2)
+"""Layouts; others are refused. A file without clusters is of the first one, which an older kag reads, too."""
 
 ABOUT = "kag_scores"
 """Array that says what the others are, JSON as bytes; a file without it is another program's."""
@@ -35,10 +35,12 @@ LONGEST = 2**24
 class About(Value):
     """What is no array."""
 
-    version: Literal[1] = 1
+    version: Literal[1, 2] = 1
     split: Part
     examples: int = Field(ge=0)
     groups: tuple[str, ...]
+    clusters: tuple[int, ...] | None = None
+    """Number of the cluster of each group; None where each is on its own."""
     threshold: FiniteFloat | None
     weights_digest: str
     data_digest: str
@@ -54,20 +56,24 @@ def packed(scores: Scores) -> bytes:
     assert scores.weights_digest is not None
     assert scores.data_digest is not None
     draws = scores.draws
+    clusters = None if scores.cluster_G is None else tuple(scores.cluster_G.tolist())
     about = About(
+        version=1 if clusters is None else 2,
         split=scores.split,
         examples=len(scores.value_N),
         groups=scores.groups,
+        clusters=clusters,
         threshold=scores.threshold,
         weights_digest=scores.weights_digest,
         data_digest=scores.data_digest,
         examples_digest=scores.examples_digest,
         metrics={name: one.value for name, one in draws.items()},
     )
+    said = about.model_dump_json(exclude=None if clusters else {"clusters"})
     group_R, length_R = run_lengths(scores.group_N)
     return packed_arrays(
         {
-            ABOUT: np.frombuffer(about.model_dump_json().encode(), dtype=np.uint8),
+            ABOUT: np.frombuffer(said.encode(), dtype=np.uint8),
             "logit": scores.value_N.astype(np.float32, casting="same_kind"),
             "label": np.packbits(scores.label_N),
             "group": group_R.astype(np.int32),
@@ -98,7 +104,9 @@ def drawn(arrays: dict[str, Array], split: Part, *, where: str) -> Drawn:
     about = _about(arrays[ABOUT], where)
     require_split(about.split, split, where=where)
     with _damage(where):
-        return Drawn(about.weights_digest, about.examples_digest, _draws(about, arrays))
+        cluster_G = _clusters(about)
+        clusters = None if cluster_G is None else clusters_digest(cluster_G)
+        return Drawn(about.weights_digest, about.examples_digest, _draws(about, cluster_G, arrays), clusters)
 
 
 def require_split(found: Part, split: Part, *, where: str) -> None:
@@ -130,9 +138,9 @@ def _about(text_B: Array, where: str) -> About:
     if not isinstance(said, dict):
         raise RecordError("is damaged: what it says of itself is no JSON object", where=where, remedy=_REMEDY)
     version = said.get("version")
-    if version != VERSION:
+    if version not in VERSIONS:
         raise RecordError(
-            f"has layout {version!r} of scores, this kag reads {VERSION}", where=where, remedy="update kag"
+            f"has layout {version!r} of scores, this kag reads up to {VERSIONS[-1]}", where=where, remedy="update kag"
         )
     try:
         return About.model_validate_json(text_B.tobytes())
@@ -150,6 +158,7 @@ def _scores(about: About, arrays: dict[str, Array]) -> Scores:
         raise ValueError("its groups have other examples than its scores")
     if not np.array_equal(np.unique(group_R), np.arange(groups)) or sorted(set(about.groups)) != list(about.groups):
         raise ValueError("its groups are not those that it names")
+    cluster_G = _clusters(about)
     if not np.isfinite(logit_N).all():
         raise ValueError("it holds logits that are not finite")
     found = Scores(
@@ -161,17 +170,28 @@ def _scores(about: About, arrays: dict[str, Array]) -> Scores:
         threshold=about.threshold,
         weights_digest=about.weights_digest,
         data_digest=about.data_digest,
-        kept=_draws(about, arrays),
+        kept=_draws(about, cluster_G, arrays),
+        cluster_G=cluster_G,
     )
     if found.examples_digest != about.examples_digest:
         raise ValueError("its groups and labels are not those of its digest")
     return found
 
 
-def _draws(about: About, arrays: dict[str, Array]) -> dict[str, Resampled]:
-    metrics = len(about.metrics)
+def _clusters(about: About) -> Ints | None:
+    if about.clusters is None:
+        return None
+    cluster_G = np.array(about.clusters, dtype=np.int64)
+    canonical_G = clustered(cluster_G)
+    if len(cluster_G) != len(about.groups) or canonical_G is None or not np.array_equal(cluster_G, canonical_G):
+        raise ValueError("its clusters are not those of its groups")
+    return cluster_G
+
+
+def _draws(about: About, cluster_G: Ints | None, arrays: dict[str, Array]) -> dict[str, Resampled]:
+    metrics, units = len(about.metrics), len(about.groups) if cluster_G is None else int(cluster_G.max()) + 1
     draw_MS = _shaped(arrays["draws"], np.float32, (metrics, arrays["draws"].size // max(metrics, 1)))
-    left_out_MU = _shaped(arrays["left_out"], np.float32, (metrics, len(about.groups) if metrics else 0))
+    left_out_MU = _shaped(arrays["left_out"], np.float32, (metrics, units if metrics else 0))
     return {
         name: Resampled(value, draw_S.astype(np.float64), left_out_U.astype(np.float64))
         for (name, value), draw_S, left_out_U in zip(about.metrics.items(), draw_MS, left_out_MU, strict=True)

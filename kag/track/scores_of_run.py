@@ -132,7 +132,7 @@ def write_scores(folder: RunFolder, scores: Iterable[Scores]) -> None:
 
 
 def store_scores(folder: RunFolder, scores: Sequence[Scores]) -> tuple[Part, ...]:
-    """Give a run that nobody trains the scores that it has not; the splits that it had none of.
+    """Give a run that nobody trains the scores that it has not, or has in other clusters; the splits of these.
 
     Raises:
         RecordError: the run is under way, its record is of other weights or data, or it has other scores already.
@@ -183,4 +183,5 @@ def _has(folder: RunFolder, scores: Scores) -> bool:
             where=str(folder.scores),
             remedy="move that file away, then store them",
         )
-    return True
+    # What was drawn in clusters is not drawn without them again: whoever wants that moves the file away.
+    return scores.clusters_digest in (None, there.clusters_digest)

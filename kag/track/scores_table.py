@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from types import MappingProxyType
 from typing import Any, Protocol
 
@@ -33,7 +33,17 @@ class Reader(Protocol):
 
 
 def _csv_columns(content: bytes, *, where: str) -> Columns:
-    """The first line has the names."""
+    return {name: _texts(cells, name, where) for name, cells in csv_cells(content, COLUMNS, where=where).items()}
+
+
+def csv_cells(content: bytes, wanted: Collection[str], *, where: str) -> dict[str, list[str]]:
+    """The cells of every column of a csv file by name, without blanks around them; of one that nobody wants none.
+
+    The first line has the names.
+
+    Raises:
+        RecordError: it is no csv file, or a line has not as many cells as there are names.
+    """
     try:
         rows = csv.reader(io.StringIO(content.decode("utf-8-sig"), newline=""), strict=True)
         names = [name.strip() for name in next(rows, [])]
@@ -42,11 +52,11 @@ def _csv_columns(content: bytes, *, where: str) -> Columns:
             if row and len(row) != len(names):
                 raise RecordError(f"line {rows.line_num} has {len(row)} cells, not {len(names)}", where=where)
             for name, cell in zip(names, row, strict=False):  # an empty line has none
-                if name in COLUMNS:
+                if name in wanted:
                     found[name].append(cell.strip())
     except (csv.Error, ValueError) as error:
         raise RecordError(f"is no csv file that can be read: {error}", where=where) from None
-    return {name: _texts(cells, name, where) for name, cells in found.items()}
+    return found
 
 
 def _parquet_columns(content: bytes, *, where: str) -> Columns:

@@ -34,7 +34,8 @@ def estimate(spec: RunSpec) -> Iterator[str | Finding]:
     """
     world = resolve_world(spec, this_machine())
     said: list[str] = []
-    sites = open_sites(Path(spec.data.file), copies=world.processes or 1, say=said.append)
+    clusters = Path(spec.data.clusters) if spec.data.clusters else None
+    sites = open_sites(Path(spec.data.file), clusters=clusters, copies=world.processes or 1, say=said.append)
     yield from (f"data               {sentence}" for sentence in (*said, *sites.unchecked))
     task = Task.of(spec, sites, world)
     yield _data_line(sites)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from kag.data.opened import open_sites
 from kag.data.sites import Sites
 from kag.data.soundness import soundness_for
-from kag.data.whereabouts import KnownData, Read, Say, moved_list, places_near
+from kag.data.whereabouts import KnownData, Read, Say, moved_clusters, moved_list, places_near
 from kag.finding import Finding
 from kag.model.size import Sizes
 from kag.spec.load import build_spec
@@ -52,16 +52,19 @@ def read_inputs(spec: RunSpec, known: RunFolder | None, *, copies: int, console:
         DataError: the data are at fault, or nowhere.
     """
     with console.busy(f"reading {spec.data.file}"):
-        found = _inputs(spec, known, partial(open_sites, copies=copies, say=console.say), console.say)
+        places = places_near(known.path.absolute().parent) if known else ()
+        clusters = moved_clusters(spec.data.clusters, places)
+        read = partial(open_sites, clusters=clusters, copies=copies, say=console.say)
+        found = _inputs(spec, known, places, read, console.say)
         for sentence in found.sites.unchecked:
             console.say(sentence)
         return found._replace(soundness=tuple(soundness_for(found.sites, found.spec)))
 
 
-def _inputs(spec: RunSpec, known: RunFolder | None, read: Read, say: Say) -> Inputs:
+def _inputs(spec: RunSpec, known: RunFolder | None, places: tuple[Path, ...], read: Read, say: Say) -> Inputs:
     if known is None:
         return Inputs(spec, read(Path(spec.data.file)))
-    record, places = known.read_record(), places_near(known.path.absolute().parent)
+    record = known.read_record()
     file = Path(spec.data.file)
     if _is_own(spec.data.file, DATA, record):
         sites = _known_data(known, record, file, places).find(read=read, say=say, others_too=True)

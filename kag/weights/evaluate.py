@@ -108,7 +108,9 @@ def measured(
     if missing:
         raise DataError(f"{missing} of {len(expected_N)} points of {split} have no prediction", where=str(sites.path))
     label_N, protein_N = sites.label_N[found.index_N], sites.protein_N[found.index_N]
-    return measure(split, found.logit_N, label_N, protein_N, threshold=threshold, samples=samples)
+    cluster_G = sites.clusters(found.index_N)
+    unit_N = None if cluster_G is None else cluster_G[np.unique(protein_N, return_inverse=True)[1]]
+    return measure(split, found.logit_N, label_N, protein_N, unit_N=unit_N, threshold=threshold, samples=samples)
 
 
 def scores_of(predictions: Predictions, sites: Sites, evaluation: Evaluation, weights_digest: str) -> Scores:
@@ -130,6 +132,7 @@ def scores_of(predictions: Predictions, sites: Sites, evaluation: Evaluation, we
         threshold=evaluation.threshold,
         weights_digest=weights_digest,
         data_digest=sites.digest,
+        cluster_G=sites.clusters(within.index_N),
     ).keeping(draws)
 
 

@@ -94,6 +94,7 @@ def evaluate_file(
     splits: Sequence[Part] = (),
     *,
     data: Path | None = None,
+    clusters: Path | None = None,
     out: Output | None = None,
     progress: Progress = lambda done, total: None,
     say: Say = lambda sentence: None,
@@ -104,6 +105,7 @@ def evaluate_file(
         splits: what to report. The default is val on the run's own data, on other data every split that is there, or
             `all` where a file has none.
         data: HDF5 file; the default is the one that the weights' spec names, wherever it lies now.
+        clusters: csv file of which proteins belong together; see `Scorer.of`.
         out: HDF5 file for the predictions of the splits, of the kind `PREDICTIONS`.
         say: told where the data are found, if they were moved.
 
@@ -113,7 +115,7 @@ def evaluate_file(
         Diverged: the weights have diverged.
         UserError: `out` is not free, or cannot be written.
     """
-    scorer = Scorer.of(path, data, Purpose.EVALUATION, out, say)
+    scorer = Scorer.of(path, data, Purpose.EVALUATION, out, say, clusters)
     sites, weights = scorer.sites, scorer.weights
     wanted = scorer.wanted(splits)
     if scorer.own:

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from kag.data.opened import open_sites
-from kag.data.whereabouts import KnownData, Say, places_near
+from kag.data.whereabouts import KnownData, Say, moved_clusters, places_near
 from kag.errors import CheckpointError
 from kag.text import digest
 from kag.track.folder import RunFolder
@@ -108,13 +108,22 @@ def require_recorded(weights: StoredWeights, path: Path) -> None:
 
 def own_data(weights: StoredWeights, path: Path) -> KnownData:
     """What is known of the data that the weights of a file were trained on."""
-    folder = folder_of(path)
     return KnownData(
         file=Path(weights.spec.data.file),
         digest=weights.data.data_digest,
-        places=places_near(folder.path.parent if folder else path.absolute().parent),
+        places=_places(path),
         sizes=lambda: weights.data.sizes,
     )
+
+
+def own_clusters(weights: StoredWeights, path: Path) -> Path | None:
+    """The file of clusters that the weights of a file were tested with, wherever it lies now; None without one."""
+    return moved_clusters(weights.spec.data.clusters, _places(path))
+
+
+def _places(path: Path) -> tuple[Path, ...]:
+    folder = folder_of(path)
+    return places_near(folder.path.parent if folder else path.absolute().parent)
 
 
 def bench_for(given: GivenWeights, data: Path | None = None, *, say: Say = lambda sentence: None) -> Bench:
@@ -128,7 +137,7 @@ def bench_for(given: GivenWeights, data: Path | None = None, *, say: Say = lambd
         DataError: the file is at fault, or the data are nowhere.
         CheckpointError: it is not the data that the weights were trained on.
     """
-    read = partial(open_sites, say=say)
+    read = partial(open_sites, clusters=own_clusters(given.weights, given.file), say=say)
     sites = read(data) if data else own_data(given.weights, given.file).find(read=read, say=say)
     return Bench.of(given.weights, sites, fastest_device())
 

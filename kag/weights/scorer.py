@@ -22,7 +22,7 @@ from kag.track.output import Output
 from kag.track.result import Result
 from kag.weights.checkpoint import StoredWeights, load_network
 from kag.weights.evaluate import Predictions, Progress, evaluate, score
-from kag.weights.given import fastest_device, folder_of, own_data, require_recorded
+from kag.weights.given import fastest_device, folder_of, own_clusters, own_data, require_recorded
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,12 +48,15 @@ class Scorer:
         purpose: Purpose,
         out: Output | None = None,
         say: Say = lambda sentence: None,
+        clusters: Path | None = None,
     ) -> Scorer:
         """The weights of a file on a data file; None is the one that their spec names, wherever it lies now.
 
         Args:
             out: a file that is to be written; it must be free.
             say: told where data are found that were moved.
+            clusters: csv file of which proteins belong together; without it that of the run's spec for its own data,
+                and of another data file what this says itself. A prediction takes none.
 
         Raises:
             UserError: `out` is not free.
@@ -65,7 +68,9 @@ class Scorer:
         own = own_data(weights, path)
         if out is not None:
             out.require_free(path, data or own.file)
-        read = partial(open_sites, purpose=purpose, say=say)
+        if purpose is not Purpose.PREDICTION and data is None:
+            clusters = clusters or own_clusters(weights, path)
+        read = partial(open_sites, purpose=purpose, clusters=clusters, say=say)
         found = read(data) if data else own.find(read=read, say=say)
         if out is not None:
             out.require_free(found.path)

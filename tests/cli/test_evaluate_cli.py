@@ -132,6 +132,26 @@ def test_scores_of_something_else_are_neither_kept_nor_replaced(kag: Any, own: R
     assert (own.scores / "val.npz").read_bytes() == b"PK"
 
 
+def test_scores_are_drawn_anew_in_clusters(kag: Any, own: RunFolder) -> None:
+    """As when somebody finds out later which proteins are homologues."""
+    sites = read_sites(Path(str(own.read_record().config["data.file"])))
+    Path("all.csv").write_text("protein,cluster\n" + "".join(f"{protein},one\n" for protein in sites.proteins))
+    plain = scores_in(own.path, "val")
+    done = kag("eval", "small", "--store", "--clusters", "all.csv")
+    assert f"run {own.id} keeps its scores of val and test" in done.out
+    found = scores_in(own.path, "val")
+    assert plain is not None
+    assert found is not None
+    assert (found.examples_digest, found.weights_digest) == (plain.examples_digest, plain.weights_digest)
+    assert (plain.clusters_digest, len(found.draws["auprc"].left_out_U)) == (None, 1)
+    assert np.array_equal(found.value_N, plain.value_N)
+    assert found.draws["auprc"].value == plain.draws["auprc"].value
+    for words in (["--clusters", "all.csv"], []):
+        assert "has these scores already" in kag("eval", "small", "--store", *words).out
+    refused = kag("eval", "small", "--clusters", "gone.csv")
+    assert (refused.code, "gone.csv: there is no such file" in refused.error) == (2, True)
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [

@@ -42,6 +42,7 @@ def contents(draw: st.DrawFn) -> Arrays:
         "labels": label_N.astype(int),
         "split": np.repeat(np.arange(proteins) % 3, points),
         "protein_keys": np.repeat(key_P, points),
+        "protein_clusters": np.repeat([f"family{protein % 3}" for protein in range(proteins)], points),
         "residue_numbers": number_R[centre_N],
         "neighbor_residue_indices": index_NK,
         "neighbor_distances": random.uniform(3, 9, index_NK.shape).astype(np.float16),

@@ -38,6 +38,7 @@ def ramps(draw: st.DrawFn) -> Any:
 SPECIAL: dict[str, Strategy] = {
     "name": st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", fullmatch=True),
     "file": paths,
+    "clusters": st.none() | paths,
     "indices": paths,
     "hidden": st.lists(st.integers(1, 4096), min_size=1, max_size=4),
     "clamp": st.none() | st.tuples(st.floats(0.0, 0.4), st.floats(0.5, 1.0)).map(list),

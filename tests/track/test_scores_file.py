@@ -7,6 +7,7 @@ import json
 import struct
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from kag.errors import RecordError
 from kag.names import Part
 from kag.stats.bootstrap import Resampled, metric_draws
 from kag.stats.metrics import Array
-from kag.stats.scores import Scores, grouped
+from kag.stats.scores import Scores, clustered, grouped
 from kag.track.folder import RunFolder
 from kag.track.npz import UNPACKED, arrays_of, packed_arrays
 from kag.track.scores_file import ABOUT, packed
@@ -35,13 +36,15 @@ def any_scores(draw: st.DrawFn) -> Scores:
     """Scores of any size, none included, with groups in any order and of any name."""
     names = draw(st.lists(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=6)))
     group_N, groups = grouped(np.array(names, dtype=str))
+    cluster_G = clustered(np.array(draw(st.lists(st.integers(0, 3), min_size=len(groups), max_size=len(groups)))))
+    units = len(groups) if cluster_G is None else int(cluster_G.max()) + 1
     size, samples = len(names), draw(st.integers(0, 3))
     row = st.lists(FLOATS, min_size=size, max_size=size)
     draws = st.builds(
         lambda value, drawn, left: Resampled(value, np.array(drawn), np.array(left)),
         st.floats(allow_nan=False, allow_infinity=False),
         st.lists(st.one_of(FLOATS, st.just(np.nan)), min_size=samples, max_size=samples),
-        st.lists(FLOATS, min_size=len(groups), max_size=len(groups)),
+        st.lists(FLOATS, min_size=units, max_size=units),
     )
     scores = Scores(
         split=draw(st.sampled_from(["train", "val", "test", "all"])),
@@ -52,6 +55,7 @@ def any_scores(draw: st.DrawFn) -> Scores:
         threshold=draw(st.none() | st.floats(allow_nan=False, allow_infinity=False)),
         weights_digest="w" * 64,
         data_digest="d" * 64,
+        cluster_G=cluster_G,
     )
     return scores.keeping(draw(st.dictionaries(st.text(max_size=5), draws, max_size=3)))
 
@@ -65,12 +69,18 @@ def read(content: bytes, split: Any = "val", name: str = "scores/val.npz") -> Sc
 def test_what_was_written_comes_back_bit_for_bit(scores: Scores) -> None:
     found = read(packed(scores), scores.split)
     assert same_scores(found, scores)
-    assert found.examples_digest == scores.examples_digest
+    assert (found.examples_digest, found.clusters_digest) == (scores.examples_digest, scores.clusters_digest)
+    version = json.loads(arrays_of(packed(scores), where="it")[ABOUT].tobytes())["version"]
+    assert version == (1 if scores.cluster_G is None else 2), "an older kag reads what has no clusters"
 
 
 def test_the_digest_tells_whether_two_runs_scored_the_same_examples() -> None:
     one = made_scores("val", seed=1)
     assert one.examples_digest == made_scores("test", seed=1, other_logits=True).examples_digest
+    together = replace(one, cluster_G=np.array([0, 0, 1]), kept=None)
+    assert (together.examples_digest, one.clusters_digest) == (one.examples_digest, None)
+    assert together.clusters_digest != replace(one, cluster_G=np.array([0, 1, 1])).clusters_digest
+    assert len(together.draws["auprc"].left_out_U) == 2
     for other in (
         made_scores("val", seed=2),
         made_scores("val", seed=1, groups=("p0", "p1", "p9")),
@@ -120,7 +130,12 @@ def without(name: str) -> Callable[[dict[str, Array]], None]:
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        (about(version=2), "has layout 2 of scores, this kag reads 1"),
+        (about(version=3), "has layout 3 of scores, this kag reads up to 2"),
+        (about(version=2, clusters=[0, 0]), "clusters are not those of its groups"),
+        (about(version=2, clusters=[1, 1, 0]), "clusters are not those of its groups"),
+        (about(version=2, clusters=[0, 1, 2]), "clusters are not those of its groups"),
+        (about(version=2, clusters=[0, 0, 1]), "damaged: an array is"),
+        (about(version=2, clusters=[0, 0, 10**30]), "damaged"),
         (about(version="1"), "has layout '1'"),
         (about(split="dev"), "damaged: split"),
         (about(extra=1), "damaged: extra"),
@@ -230,13 +245,17 @@ def test_nothing_is_left_beside_the_file(tmp_path: Path) -> None:
     assert scores_in(folder.path, "train") is None
 
 
+@pytest.mark.parametrize("cluster_G", [None, np.array([0, 0, 1])], ids=["groups", "clusters"])
 @pytest.mark.parametrize("split", ["val", "test"])
-def test_draws_are_read_without_the_examples(split: Part, monkeypatch: pytest.MonkeyPatch) -> None:
-    content = packed(made_scores(split))
+def test_draws_are_read_without_the_examples(
+    split: Part, cluster_G: Array | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = packed(replace(made_scores(split), cluster_G=cluster_G, kept=None))
     whole = read_scores(content, f"scores/{split}.npz", split, where="run a").drawn
     monkeypatch.setattr("kag.track.scores_of_run.read_scores", None)
     found = read_drawn(content, f"scores/{split}.npz", split, where="run a")
-    assert (found.weights_digest, found.examples_digest) == (whole.weights_digest, whole.examples_digest)
+    assert found[:2] == whole[:2]
+    assert found.clusters_digest == whole.clusters_digest
     for name, one in whole.draws.items():
         other = found.draws[name]
         assert (other.value, other.draw_S.tolist()) == (one.value, one.draw_S.tolist())

@@ -74,6 +74,28 @@ def test_a_file_of_every_form_holds_the_same_examples() -> None:
     assert one.examples_digest != read(npz(score=SCORE, label=LABEL)).examples_digest
 
 
+@pytest.mark.parametrize("ending", WRITERS)
+def test_groups_of_one_cluster_are_drawn_as_one(ending: str) -> None:
+    """The same as if they were one group, but that the examples stay those of their groups."""
+    columns = {"score": SCORE, "label": LABEL}
+    merged = read(WRITERS[ending](**columns, group=np.where(GROUP == "a", "b", GROUP)), ending)
+    found = read(WRITERS[ending](**columns, group=GROUP, cluster=np.where(GROUP == "a", "b", GROUP)), ending)
+    apart = read(WRITERS[ending](**columns, group=GROUP, cluster=GROUP), ending)
+    plain = read(WRITERS[ending](**columns, group=GROUP), ending)
+    assert (apart.clusters_digest, apart.drawn.examples_digest) == (None, plain.examples_digest)
+    assert found.examples_digest == plain.examples_digest != merged.examples_digest
+    for name, one in merged.draws.items():
+        left_out_U, merged_U = np.sort(found.draws[name].left_out_U), np.sort(one.left_out_U)
+        assert np.array_equal(left_out_U, merged_U, equal_nan=True), name
+        assert found.draws[name].value == plain.draws[name].value
+
+
+def test_examples_without_a_group_may_have_a_cluster() -> None:
+    found = read(npz(loss=SCORE, cluster=GROUP))
+    assert found.unit_N.tolist() == [0, 0, 1, 1, 2, 2]
+    assert len(found.draws["loss"].left_out_U) == 3
+
+
 @pytest.mark.parametrize(
     ("columns", "threshold"),
     [
@@ -115,6 +137,11 @@ def test_many_examples_of_no_group_are_drawn_in_so_many_parts() -> None:
         (npz(score=SCORE, loss=SCORE, label=LABEL), "a column score and a column loss"),
         (npz(score=SCORE, label=LABEL[1:]), "column label has another length than its column score"),
         (npz(score=SCORE, label=LABEL, group=GROUP[1:]), "column group has another length"),
+        (npz(score=SCORE, label=LABEL, cluster=GROUP[1:]), "column cluster has another length"),
+        (
+            npz(loss=SCORE, group=GROUP, cluster=list("aabaab")),
+            "row 4 is in the cluster a, another row of its group in b",
+        ),
         (npz(score=SCORE, label=LABEL + 1), "other numbers than 0 and 1"),
         (npz(score=np.array([1, np.nan, 0]), label=[1, 0, 1]), "column score is not finite in row 2"),
         (npz(loss=[np.inf]), "column loss is not finite in row 1"),

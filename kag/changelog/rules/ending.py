@@ -104,7 +104,9 @@ def highest_so_far(entry: Entry, siblings: Siblings) -> Iterator[Finding]:
     if isinstance(tested, Unpaired):
         yield note("highest_so_far", f"{said}; not tested", value=value, before=highest, run_before=before.id)
         return
-    apart = "" if tested.told_apart else ", not distinguishable"
+    apart = ", not distinguishable"
+    if tested.told_apart:
+        apart = "" if metric.better(tested.value, 0.0) else ", by the scores that both kept"
     said = f"{said}: {tested_text(metric.name, tested)}{seeds_text(compared)}{apart}"
     yield note("highest_so_far", said, value=value, before=highest, run_before=before.id, p_value=tested.p_value)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from kag.changelog.entry import Entry
 from kag.changelog.siblings import Siblings
 from kag.changelog.tested import AgainstParent
-from kag.compare.comparison import COMPARED, Comparison, ResultPair, chosen_on_test, on_other_data
+from kag.compare.comparison import COMPARED, ResultPair, chosen_on_test, on_other_data
 from kag.compare.groups import seeds_text
 from kag.compare.paired import Unpaired
 from kag.compare.wording import tested_text
@@ -15,6 +15,7 @@ from kag.finding import Evidence, Finding, error, note, warning
 from kag.names import ALL
 from kag.text import digest as short
 from kag.text import three_decimals
+from kag.view.metrics import Metric
 from kag.view.results import interval
 
 APART = 0.05
@@ -95,12 +96,14 @@ def not_distinguishable(entry: Entry, siblings: Siblings) -> Iterator[Finding]:
     interval of one of them holds the other one's number.
     """
     compared = siblings.against_parent(entry)
-    if compared is None or not compared.same_data or compared.same_weights:
+    if compared is None or compared.same_weights:
         return
     if tests := _tests(entry, siblings):
         if alike := {split: one for split, one in tests.items() if not one.apart}:
-            said = f"{_against_parent(alike, compared)}: not distinguishable"
+            said = f"{_against_parent(alike, entry, siblings)}: not distinguishable"
             yield note("not_distinguishable", said, **_numbers(alike))
+        return
+    if not compared.same_data:
         return
     for found in (compared.difference("test"), compared.difference("val")):
         if found is None:
@@ -117,10 +120,8 @@ def not_distinguishable(entry: Entry, siblings: Siblings) -> Iterator[Finding]:
 
 def told_apart(entry: Entry, siblings: Siblings) -> Iterator[Finding]:
     """A paired test tells the run apart from its parent."""
-    compared = siblings.against_parent(entry)
-    apart = {split: one for split, one in _tests(entry, siblings).items() if one.apart}
-    if compared is not None and apart:
-        yield note("told_apart", _against_parent(apart, compared), **_numbers(apart))
+    if apart := {split: one for split, one in _tests(entry, siblings).items() if one.apart}:
+        yield note("told_apart", _against_parent(apart, entry, siblings), **_numbers(apart))
 
 
 def val_test_disagree(entry: Entry, siblings: Siblings) -> Iterator[Finding]:
@@ -145,9 +146,11 @@ def _tests(entry: Entry, siblings: Siblings) -> dict[str, AgainstParent]:
     return {split: one for split, one in found.items() if one is not None and not isinstance(one, Unpaired)}
 
 
-def _against_parent(tests: Mapping[str, AgainstParent], compared: Comparison) -> str:
-    texts = (f"{split} AUPRC {tested_text('auprc', one.difference)}" for split, one in tests.items())
-    return f"{' and '.join(texts)} against the parent{seeds_text(compared)}{next(iter(tests.values())).among}"
+def _against_parent(tests: Mapping[str, AgainstParent], entry: Entry, siblings: Siblings) -> str:
+    texts = (f"{Metric(one.metric).title} {tested_text(one.metric, one.difference)}" for one in tests.values())
+    against, compared = siblings.against(entry) or "the parent", siblings.against_parent(entry)
+    seeds = seeds_text(compared) if compared else ""
+    return f"{' and '.join(texts)} against {against}{seeds}{next(iter(tests.values())).among}"
 
 
 def _numbers(tests: Mapping[str, AgainstParent]) -> Evidence:

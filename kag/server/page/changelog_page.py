@@ -121,6 +121,6 @@ def _shown(row: Row, shelf: Shelf, words: dict[str, str]) -> dict[str, Any]:
         "parts": parts,
         "searched": row.searched.get(row.entry.id, ""),
         "best_of": best_of(row),
-        "replicates": seeds_listed(row.group.alike) if row.group else "",
+        "replicates": seeds_listed(row.group.alike.by_seed) if row.group else "",
         "links": {one.id: shelf.root + path_of(*shelf.names, "runs", words[one.id]) for one in row.runs},
     }
