@@ -1,4 +1,4 @@
-"""`kag data check` and `kag data synth`."""
+"""`kag data check` and `kag data synth`; `kag data cache` is beside it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from kag.cli import data_cache
 from kag.cli.words import Clusters
 from kag.text import command
 from kag.view.terminal import Terminal, answer, echo
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from kag.data.summary import Summary
 
 app = typer.Typer(no_args_is_help=True, help="Check data files, or make one to try.")
+app.add_typer(data_cache.app, name="cache")
 
 
 @app.command(epilog="Example:  kag data check data/sites.h5")

@@ -135,7 +135,7 @@ class Cache:
         from filelock import FileLock, Timeout
 
         with storing(self.folder):
-            for folder in (self._arrays, self._links):
+            for folder in (self.folder, self._arrays, self._links):
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             lock = FileLock(self._link(key).with_suffix(".lock"), mode=0o600)
             try:
@@ -173,7 +173,6 @@ class Cache:
         Raises:
             StorageError: there is not enough.
         """
-        self._clear_up()
         entries = self.entries()
         with storing(self.folder):
             free = shutil.disk_usage(self.folder).free
@@ -182,6 +181,7 @@ class Cache:
             if room < 0 and not entry.in_use:
                 entry.path.unlink(missing_ok=True)
                 room += entry.bytes
+        self._clear_up()
         if room < 0:
             most = f"the cache may take {text.size(self.limit)}, the disk has {text.size(free)} free"
             raise StorageError(

@@ -147,6 +147,11 @@ class Sites:
         return float(self.label_N[self.index(split)].mean())
 
     @property
+    def bytes(self) -> int:
+        """Of all arrays."""
+        return sum(array.nbytes for array in vars(self).values() if isinstance(array, np.ndarray))
+
+    @property
     def points(self) -> int:
         """N."""
         return len(self.label_N)

@@ -16,7 +16,7 @@ from kag.spec.run import RunSpec
 from kag.text import digest, size
 from kag.track.world import resolve_world
 from kag.train.build import build_network, build_objective
-from kag.train.memory import require_memory
+from kag.train.memory import LIBRARIES, require_memory
 from kag.train.rehearsal import rehearse
 from kag.train.task import Task, this_machine
 
@@ -54,7 +54,8 @@ def estimate(spec: RunSpec) -> Iterator[str | Finding]:
     yield f"run                {epochs} epochs, {sum(batches):,} batches, about {_teraflop(task, epochs)}"
     yield f"world              {task.world}"
     most = "at most " if task.share else ""
-    yield f"expected memory    {most}{size(memory.total)}, {size(memory.tables)} of it data tables"
+    parts = f"{size(memory.tables)} of it data, {size(memory.step)} training, {size(LIBRARIES)} libraries"
+    yield f"expected memory    {most}{size(memory.total)}: {parts}"
     for sentence in rehearse(task, network, build_objective(task), *task.first_batches()):
         yield f"rehearsal          {sentence}"
 

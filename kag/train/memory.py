@@ -9,13 +9,15 @@ import torch
 
 from kag import text
 from kag.data.control_groups import memory_limit
-from kag.data.sites import Sites
 from kag.errors import SpecError
 from kag.model.size import shape_network, training_memory
 from kag.train.task import Task
 
-LIBRARIES = 2**30
-"""Bytes that Python, torch and temporary tensors take beside what is counted."""
+LIBRARIES = 480 * 2**20
+"""Bytes of Python, torch and Lightning in a process that has read no data yet; measured on the CPU."""
+
+SPARE = 2**30 - LIBRARIES
+"""Bytes that temporary tensors may take beside what is counted."""
 
 
 class Expected(NamedTuple):
@@ -26,12 +28,12 @@ class Expected(NamedTuple):
     step: int
     """A training step in which no two points share a context: the most that a batch can need."""
     tables: int
-    """The data."""
+    """The data; if they come from the cache, all processes of a host hold them once."""
 
     @property
     def total(self) -> int:
-        """All of it, at the most."""
-        return self.step + self.tables
+        """All that a process takes on the CPU, at the most."""
+        return self.step + self.tables + LIBRARIES
 
 
 def expected_memory(task: Task) -> Expected:
@@ -46,7 +48,7 @@ def expected_memory(task: Task) -> Expected:
     # How many contexts the points of a batch share depends on the batch, so only the weights are certain then.
     shared = memory.activations + memory.batch if task.share != "nothing" else 0
     step = memory.total + (memory.parameters if spec.swa else 0)
-    return Expected(step - shared, step, _table_bytes(task.sites))
+    return Expected(step - shared, step, task.sites.bytes)
 
 
 def require_memory(task: Task) -> Expected:
@@ -56,7 +58,7 @@ def require_memory(task: Task) -> Expected:
         SpecError: names what is needed and what the machine has.
     """
     expected = expected_memory(task)
-    _refuse(task, expected.certain + expected.tables)
+    _refuse(task, expected.certain)
     return expected
 
 
@@ -68,14 +70,17 @@ def require_memory_for_weights(task: Task) -> None:
     """
     network = shape_network(task.spec.model, **task.facts.sizes)
     weights = sum(p.numel() * p.element_size() for p in network.parameters())
-    _refuse(task, (4 + bool(task.spec.swa)) * weights + _table_bytes(task.sites))
+    _refuse(task, (4 + bool(task.spec.swa)) * weights)
 
 
-def _refuse(task: Task, size: int) -> None:
+def _refuse(task: Task, step: int) -> None:
     have, where = machine_memory()
+    on_gpu = torch.cuda.is_available()
     # On the CPU all processes share one memory; of the GPUs each has its own.
-    sharing = 1 if torch.cuda.is_available() else task.world.processes or 1
-    need = sharing * (size + LIBRARIES)
+    sharing = 1 if on_gpu else task.world.processes or 1
+    # Pages of the cache give way where memory is short, and come back from the disk.
+    tables = 0 if task.sites.prepared is not None and not on_gpu else task.sites.bytes
+    need = sharing * (step + tables + LIBRARIES + SPARE)
     if need > have:
         processes = f" in {sharing} processes" if sharing > 1 else ""
         raise SpecError(
@@ -91,7 +96,3 @@ def machine_memory() -> tuple[int, str]:
         return int(torch.cuda.get_device_properties(0).total_memory), torch.cuda.get_device_name(0)
     machine, limit = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"), memory_limit()
     return (machine, "this machine") if limit is None or limit >= machine else (limit, "this container or job")
-
-
-def _table_bytes(sites: Sites) -> int:
-    return sites.residue_RD.nbytes + sites.tabular_NF.nbytes + sites.neighbour_NK.nbytes + sites.distance_NK.nbytes

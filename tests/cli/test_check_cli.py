@@ -74,7 +74,9 @@ def test_it_says_what_a_run_costs_and_rehearses_it(kag: Any, synthetic_file: Pat
     assert shown["run"].startswith(f"3 epochs, {3 * batches} batches")
     assert f"train {points:,}" in shown["data"]
     assert re.fullmatch(r"[\d,]+ forward, about [\d,]+ in training", shown["FLOPs per sample"])
-    assert re.fullmatch(r"[\d.]+ [KMG]iB, [\d.]+ [KMG]iB of it data tables", shown["expected memory"])
+    size = r"[\d.]+ [KMG]iB"
+    parts = rf"{size}: {size} of it data, {size} training, 480.0 MiB libraries"
+    assert re.fullmatch(parts, shown["expected memory"])
     rehearsal = [line for line in done.out.splitlines() if line.startswith("rehearsal ")]
     assert len(rehearsal) == 6
     assert any("every parameter gets a gradient" in line for line in rehearsal)
@@ -119,7 +121,7 @@ def test_shared_contexts_are_not_counted_against_a_run(kag: Any, monkeypatch: py
     """With whole proteins in a batch most points share a context; how many is not known beforehand."""
     from kag.train import memory
 
-    monkeypatch.setattr(memory, "machine_memory", lambda: (2 * memory.LIBRARIES, "a small machine"))
+    monkeypatch.setattr(memory, "machine_memory", lambda: (2**31, "a small machine"))
     wide = ["model.attention.width=64", "model.attention.feedforward=64", "data.batch_size=1000000"]
     refused = kag("check", "spec.yaml", *wide)
     assert refused.code == 2
@@ -142,7 +144,7 @@ def test_data_that_gives_nothing_to_learn_from_is_refused(kag: Any) -> None:
 def test_processes_share_the_memory_of_the_host(kag: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     from kag.train import memory
 
-    monkeypatch.setattr(memory, "machine_memory", lambda: (3 * memory.LIBRARIES, "a small machine"))
+    monkeypatch.setattr(memory, "machine_memory", lambda: (3 * 2**30, "a small machine"))
     assert kag("check", "spec.yaml", "--json").code == 0
     refused = kag("check", "spec.yaml", "trainer.devices=4")
     assert refused.code == 2

@@ -62,6 +62,8 @@ ROWS = {
     "changelog import": Row("log.md --runs imported", "log.md", changes=True),
     "data check": Row("sites.h5", "sites.h5"),
     "data synth": Row("new.h5 --proteins 3 --points 9", writes="new.h5", changes=True),
+    "data cache list": Row(""),
+    "data cache clear": Row(""),
     "runs list": Row("--runs plain", "plain"),
     "runs show": Row("plain --runs plain", "plain"),
     "runs compare": Row("plain other --runs plain", "plain"),

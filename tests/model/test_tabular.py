@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kag.errors import DataError
-from kag.model.tabular import PeriodicEmbedding, TabularInput, signed_log, tabular_statistics
+from kag.model.tabular import STATISTICS_ROWS, PeriodicEmbedding, TabularInput, signed_log, tabular_statistics
 from kag.spec.model import PeriodicSpec
 
 FLOATS = st.floats(-(2.0**100), 2.0**100, width=32)
@@ -86,3 +87,21 @@ def test_periodic_frequencies_are_learned_and_start_at_sigma() -> None:
     embed(torch.randn(8, 50)).sum().backward()
     assert embed.frequency_FM.grad is not None
     assert (embed.frequency_FM.grad.abs().sum(1) > 0).all()
+
+
+@given(st.integers(0, 2**32 - 1), st.floats(0.0, 1.0), st.integers(2, 3 * STATISTICS_ROWS))
+@settings(max_examples=20)
+def test_statistics_in_blocks_are_those_of_all_rows_at_once(seed: int, share: float, rows: int) -> None:
+    """To the last bit of what the checkpoint holds, whatever rows there are and however many blocks they make."""
+    random = np.random.default_rng(seed)
+    scale_F, offset_F = 10.0 ** random.uniform(-3, 3, 5), random.normal(size=5)
+    tabular_NF = (random.normal(size=(rows, 5)) * scale_F + offset_F).astype(np.float32)
+    tabular_NF[:, 4] = 7.3
+    row_M = np.flatnonzero(random.random(rows) <= share)
+    row_M = row_M if len(row_M) else np.arange(1)
+    logged_MF = signed_log(torch.from_numpy(tabular_NF[row_M]).double())
+    mean_F, std_F = tabular_statistics(tabular_NF, row_M)
+    assert torch.equal(mean_F, logged_MF.mean(0).float())
+    whole_F = logged_MF.std(0, correction=0).float()
+    assert torch.equal(std_F[:4], whole_F[:4] if len(row_M) > 1 else torch.ones(4))
+    assert std_F[4] == 1.0
