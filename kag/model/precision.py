@@ -8,7 +8,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-
 FEWEST_ROWS = 16
 """Rows from which on a matrix product on the CPU gives each row the same bits, however many others there are.
 

@@ -61,9 +61,7 @@ def flops_per_sample(spec: ModelSpec, **sizes: Unpack[Sizes]) -> int:
     return forward_flops(spec, points=PROBE_POINTS, contexts=PROBE_POINTS, residues=None, **sizes) // PROBE_POINTS
 
 
-def forward_flops(
-    spec: ModelSpec, *, points: int, contexts: int, residues: int | None, **sizes: Unpack[Sizes]
-) -> int:
+def forward_flops(spec: ModelSpec, *, points: int, contexts: int, residues: int | None, **sizes: Unpack[Sizes]) -> int:
     """Floating-point operations of the forward pass of a batch, or of several together.
 
     Args:

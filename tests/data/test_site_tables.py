@@ -91,7 +91,10 @@ def test_sharing_computes_each_context_once(request: pytest.FixtureRequest, kind
 def test_sharing_changes_nothing_after_expansion(index: list[int], max_distance: float) -> None:
     tables = SiteTables.from_sites(small_sites([20, 10, 10], [0, 1, 2], shuffle=1), max_distance)
     index_B = torch.tensor(index)
-    shared, plain = expanded(tables.gather(index_B, share="residues")), expanded(tables.gather(index_B, share="nothing"))
+    shared, plain = (
+        expanded(tables.gather(index_B, share="residues")),
+        expanded(tables.gather(index_B, share="nothing")),
+    )
     for name in plain:
         assert np.array_equal(shared[name], plain[name])
 
@@ -111,7 +114,9 @@ def test_moved_tables_gather_the_same(synthetic_sites: Sites) -> None:
     tables = SiteTables.from_sites(synthetic_sites, FAR)
     moved = tables.to(torch.device("cpu"))
     index_B = torch.arange(100)
-    for one, other in zip(tables.gather(index_B, share="residues"), moved.gather(index_B, share="residues"), strict=True):
+    for one, other in zip(
+        tables.gather(index_B, share="residues"), moved.gather(index_B, share="residues"), strict=True
+    ):
         assert torch.equal(one, other)
     assert moved.max_distance == FAR
 

@@ -109,7 +109,10 @@ def test_gradients_are_those_of_a_row_for_each_token(pooling: str, layers: int, 
         network, found = network.to(kind).train(), []
         for batch in (shared_batch(shape), plain(shared_batch(shape))):
             wide = batch._replace(
-                **{name: getattr(batch, name).to(kind) for name in ("tabular_BF", "label_B", "residue_UD", "distance_CK")}
+                **{
+                    name: getattr(batch, name).to(kind)
+                    for name in ("tabular_BF", "label_B", "residue_UD", "distance_CK")
+                }
             )
             torch.manual_seed(5)
             objective = Objective(LossSpec(), network.spec, 3.0).to(kind)

@@ -1,4 +1,4 @@
-"""What a training step costs at full size, by shapes alone: FLOPs counted on the meta device, where nothing has a value.
+"""What a training step costs at full size: FLOPs counted on the meta device, where nothing has a value.
 
 That it runs there is a proof of its own: a step that asked the device for a value (`item`, `cpu`, `unique`) would fail.
 """
@@ -40,7 +40,9 @@ def sites() -> Sites:
     proteins, residues = 62, 100
     centre_N = np.repeat(np.arange(proteins * residues, dtype=np.int32), SHARING)
     neighbour_RK = np.arange(proteins * residues)[:, None] + np.array([1, -1, 2])
-    neighbour_RK = np.where(neighbour_RK // residues == np.arange(proteins * residues)[:, None] // residues, neighbour_RK, -1)
+    neighbour_RK = np.where(
+        neighbour_RK // residues == np.arange(proteins * residues)[:, None] // residues, neighbour_RK, -1
+    )
     neighbour_NK = neighbour_RK[centre_N].astype(np.int32)
     distance_NK = np.where(neighbour_NK < 0, np.inf, [3.8, 3.8, 5.5]).astype(np.float32)
     protein_N = (centre_N // residues).astype(np.int32)
