@@ -1,4 +1,4 @@
-"""Which rows of the tables a batch needs, and what its points share: numpy, on the host, before anything is on a device.
+"""Which rows of the tables a batch needs, and what its points share: found on the host, with numpy.
 
 Shape letters: B points, C contexts, K neighbours, T = K + 1 tokens (the centre first), U rows of the residue table,
 N points of the file, M its contexts.

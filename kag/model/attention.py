@@ -1,7 +1,7 @@
 """Attention of a centre residue over itself and its neighbours.
 
-Shape letters: C contexts, K neighbours, T = K + 1 tokens (the centre first), U residues, H heads, L layers, D embedding,
-W width, V keys and values side by side, X rows or numbers of any kind.
+Shape letters: C contexts, K neighbours, T = K + 1 tokens (the centre first), U residues, H heads, L layers,
+D embedding, W width, V keys and values side by side, X rows or numbers of any kind.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class SelfAttention(nn.Module):
         kept: slice,
         telemetry: bool,
     ) -> tuple[Tensor, Tensor | None]:
-        """Attended tokens of the `kept` positions, and the entropy (C, H) in nats of the centre's attention if wanted."""
+        """Attended tokens of the `kept` positions; on demand the entropy (C, H) in nats of the centre's attention."""
         parts: list[Tensor] = [query_CTW, *key_value_CTV.chunk(2, -1)]
         query, key, value = (part.view(*part.shape[:2], self.heads, -1).transpose(1, 2) for part in parts)
         score_CHTT = query @ key.transpose(-2, -1)

@@ -178,6 +178,16 @@ def accumulation_fits(spec: RunSpec, facts: Facts) -> Iterator[Finding]:
         yield warning("accumulate_past_epoch", sentence, accumulate=wanted, batches=there)
 
 
+def norm_fits_grouping(spec: RunSpec, _: Facts) -> Iterator[Finding]:
+    """Statistics over a batch are those of all data only where the batch is a random part of them."""
+    if spec.data.grouping == "protein" and spec.model.norm == "batch":
+        sentence = (
+            "model.norm = batch with data.grouping = protein normalises each batch over one or a few proteins, "
+            "evaluation over all; take model.norm = layer or data.grouping = residue"
+        )
+        yield warning("batch_norm_by_protein", sentence)
+
+
 def gate_can_move(spec: RunSpec, _: Facts) -> Iterator[Finding]:
     """Penalty, clamp and kind of the gate do not work against each other."""
     gate = spec.model.gate
@@ -245,6 +255,7 @@ RULES: tuple[Rule, ...] = (
     swa_learning_rate,
     stopping_before_peak,
     accumulation_fits,
+    norm_fits_grouping,
     gate_can_move,
     replay_fits,
     settings_without_effect,

@@ -109,7 +109,7 @@ def test_a_failing_rehearsal_ends_with_code_1(kag: Any, monkeypatch: pytest.Monk
     assert "this spec can be trained" not in done.out
 
 
-@pytest.mark.parametrize("grouping", ["point", "protein"])
+@pytest.mark.parametrize("grouping", ["point", "protein", "residue"])
 def test_what_does_not_fit_the_machine_is_refused_before_it_is_built(kag: Any, grouping: str) -> None:
     done = kag("check", "spec.yaml", "model.attention.width=900000", f"data.grouping={grouping}")
     assert done.code == 2

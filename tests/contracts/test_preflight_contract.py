@@ -156,6 +156,18 @@ CASES: dict[str, Case] = {
         ),
         ({"trainer.accumulate": 1000},),
     ),
+    "norm_fits_grouping": Case(
+        (
+            Fires(
+                "batch_norm_by_protein",
+                WARNING,
+                {"data.grouping": "protein"},
+                {},
+                "normalises each batch over one or a few proteins",
+            ),
+        ),
+        ({}, {"data.grouping": "residue"}, {"data.grouping": "protein", "model.norm": "layer"}),
+    ),
     "gate_can_move": Case(
         (
             Fires("penalty_without_gate", ERROR, {"model.gate.kind": "fixed"}),

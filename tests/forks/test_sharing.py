@@ -73,6 +73,21 @@ def test_a_sweep_of_windows_trains_each_epoch_once(
     assert trained_epochs == [0, 1, 2, 3, 2, 3, 4], "to 3, one more, from 2 to 4 without and with averaging, one more"
 
 
+def test_runs_over_residues_share_their_epochs(
+    make_spec: MakeSpec, train: Train, tmp_path: Path, trained_epochs: list[int]
+) -> None:
+    by_residue = {"data.grouping": "residue", "data.points_per_residue": 1, "swa.anneal_epochs": 1}
+    specs = [make_spec(epochs=4, **{**by_residue, "swa.start": start, "swa.window": 1}) for start in (1, 2)]
+    alone = [train(spec, runs=tmp_path / "alone") for spec in specs]
+    trained_epochs.clear()
+    forked = [
+        train(spec, runs=tmp_path / "forked", share=ShareOptions(tmp_path / "share", part_at=(1,))) for spec in specs
+    ]
+    for one, other in zip(alone, forked, strict=True):
+        same(tmp_path / "alone", one, tmp_path / "forked", other)
+    assert trained_epochs == [0, 1, 1, 2]
+
+
 def test_the_record_says_how_much_was_inherited_and_from_whom(
     make_spec: MakeSpec, train: Train, tmp_path: Path
 ) -> None:

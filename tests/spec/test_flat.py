@@ -18,7 +18,7 @@ FULL: dict[str, Any] = {
     "name": "full",
     "change": "everything is switched on",
     "parent": "2025-10-17_16-31-52_oct17",
-    "data": {"file": "/data/a.h5", "replay": {"indices": "/data/hard.json", "until": 26}},
+    "data": {"file": "/data/a.h5", "points_per_residue": 5, "replay": {"indices": "/data/hard.json", "until": 26}},
     "model": {"periodic": {}, "gate": {"clamp": [0.3, 0.7]}},
     "loss": {"pos_weight": {"start": 10.0, "end": 45.0, "epochs": 5}, "warmup": {}},
     "swa": {"start": 26, "window": 6},
@@ -29,7 +29,7 @@ FULL: dict[str, Any] = {
 SPEC = build_spec(FULL)
 LEAVES = flat(SPEC)
 WORDS = {
-    "grouping": ["protein"],
+    "grouping": ["protein", "residue"],
     "norm": ["layer"],
     "distance_bias": ["none", "exponential"],
     "pooling": ["max", "centre"],

@@ -45,7 +45,7 @@ def test_all_violations_come_at_once(tmp_path: Path) -> None:
         '  line 1: nam = "x": unknown key',
         "  line 2: epochs = -3: input should be greater than or equal to 1",
         "  line 5: data.batch_size = 0: input should be greater than or equal to 2",
-        "  line 6: data.grouping = \"proteins\": input should be 'point' or 'protein'",
+        "  line 6: data.grouping = \"proteins\": input should be 'point', 'protein' or 'residue'",
         "  line 8: model.pos_weight = 45: unknown key",
         "  line 9: model.hidden.1 = 0: input should be greater than or equal to 1",
         "  line 13: model.gate.clamp = [0.7, 0.3]: needs 0 <= low < high <= 1",

@@ -67,11 +67,15 @@ def stepped(monkeypatch: pytest.MonkeyPatch) -> list[Gradients]:
     return seen
 
 
-@pytest.mark.parametrize(("accumulate", "steps"), [(1, 11), (3, 4), (4, 3), (1000, 1)])
+@pytest.mark.parametrize(
+    ("grouping", "accumulate", "steps"),
+    [("point", 1, 11), ("point", 3, 4), ("point", 4, 3), ("point", 1000, 1), ("residue", 3, 4)],
+)
 def test_a_step_takes_the_mean_over_its_batches(
-    one_epoch: RunSpec, sites: Sites, train: Train, stepped: list[Gradients], accumulate: int, steps: int
+    one_epoch: RunSpec, sites: Sites, train: Train, stepped: list[Gradients], grouping: str, accumulate: int, steps: int
 ) -> None:
     spec = with_accumulate(one_epoch, accumulate)
+    spec = spec.model_copy(update={"data": spec.data.model_copy(update={"grouping": grouping})})
     record = train(spec)
     expected = list(by_hand(spec, sites, accumulate))
     assert len(stepped) == len(expected) == steps == record.world.optimizer_steps

@@ -38,9 +38,10 @@ WINDOW = {"start": 2, "window": 2, "keep_sums": True}
 
 @pytest.fixture(scope="module")
 def folder(make_spec: MakeSpec, tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
-    """A run of two processes with auxiliary head, modality dropout and averaging."""
+    """A run of two processes with auxiliary head, modality dropout and averaging, over residues of all proteins."""
     place = tmp_path_factory.mktemp("ddp")
-    spec = make_spec(**{"swa": WINDOW, "data.batch_size": 32, "model.modality_dropout": 0.3})
+    changes = {"data.batch_size": 32, "data.grouping": "residue", "model.modality_dropout": 0.3}
+    spec = make_spec(**{"swa": WINDOW, **changes})
     (place / "spec.yaml").write_text(spec_text(spec))
     command = [sys.executable, SCRIPT, "train", "spec.yaml", "trainer.devices=2"]
     environment = no_job() | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}

@@ -26,6 +26,7 @@ from tests.train.test_resume import numbers, rows
         (3, 0, {}),
         (1, 1, {"trainer.accumulate": 2}),
         (3, 1, {"swa.start": 2, "swa.window": 2}),
+        (2, 1, {"data.grouping": "residue", "data.points_per_residue": 1}),
     ],
 )
 def test_interrupted_inside_an_epoch(

@@ -47,7 +47,8 @@ FULL: dict[str, Any] = {
 
 CHANGED: dict[str, tuple[Any, ...]] = {
     "data.batch_size": (64,),
-    "data.grouping": ("protein",),
+    "data.grouping": ("protein", "residue"),
+    "data.points_per_residue": (1,),
     "data.replay.repeat": (3,),
     "data.replay.period": (3,),
     "data.replay.length": (2,),

@@ -74,6 +74,7 @@ SOUND: dict[str, dict[str, Any]] = {
     "context that fades": {"model.gate.context_scale": {"start": 1.0, "end": 0.0, "epochs": 3}},
     "no dropout at all": {"model.dropout": 0.0, "model.modality_dropout": 0.0, "model.gate.dropout.rate": 0.0},
     "by protein": {"data.grouping": "protein"},
+    "by residue": {"data.grouping": "residue", "data.points_per_residue": 1},
     "tiny batches": {"data.batch_size": 2},
 }
 

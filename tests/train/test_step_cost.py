@@ -1,4 +1,4 @@
-"""What a training step costs at full size, by shapes alone: FLOPs counted on the meta device, where nothing has a value.
+"""What a training step costs at full size: FLOPs counted on the meta device, where nothing has a value.
 
 That it runs there is a proof of its own: a step that asked the device for a value (`item`, `cpu`, `unique`) would fail.
 """
