@@ -208,7 +208,8 @@ def _run(
     environment = environment_for(looked.sweep, looked.file, tracking.environment)
     for line in whose_python(environment, os.environ) if looked.plan is None else ():
         console.say(line)
-    with running_agents(path, environment, shares, tracking.embedded) as started:
+    own = looked.plan is not None
+    with running_agents(path, environment, shares, tracking.embedded, own=own) as started:
         most = None if None in shares else sum(share or 0 for share in shares)
         _watch(looked.sweep, path, runs, started, most, console, check)
 
