@@ -35,10 +35,13 @@ def agent(
     from kag.cli.sweep_server import SweepServer
     from kag.cli.sweep_tracking import connected, find_path, kept, sweep_on_server
     from kag.cli.sweep_worker import Worker
+    from kag.cli.tracking import configured, require_tracked
     from kag.cli.trials import Workplace
     from kag.sweep.command import trains
 
     found = find_path(path, kept(runs))
+    if not configured():
+        require_tracked(runs)
     with listening() as ears, connected(runs) as tracking:
         sweep = sweep_on_server(found)
         if not trains(sweep):

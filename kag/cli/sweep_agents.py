@@ -187,10 +187,16 @@ def runs_of(process: int) -> list[str]:
     """The run of a sweep that a process was started for, if it was for one; or that a copy of one was made for."""
     with contextlib.suppress(OSError):
         words = Path(f"/proc/{process}/environ").read_bytes().split(b"\0")
-        links = [os.readlink(link) for link in Path(f"/proc/{process}/fd").iterdir()]
-        copied = [link.partition(COPIED_RUN)[2].removesuffix(" (deleted)") for link in links if COPIED_RUN in link]
-        return [*copied, *(word.removeprefix(RUN_ID).decode() for word in words if word.startswith(RUN_ID))]
+        started = [word.removeprefix(RUN_ID).decode() for word in words if word.startswith(RUN_ID)]
+        copied = [name.partition(COPIED_RUN)[2] for name in _open_files(process) if COPIED_RUN in name]
+        return [*started, *(name.removesuffix(" (deleted)") for name in copied)]
     return []
+
+
+def _open_files(process: int) -> Iterator[str]:
+    for link in Path(f"/proc/{process}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            yield os.readlink(link)
 
 
 def log_of(path: str, number: int, environment: Mapping[str, str]) -> Path:

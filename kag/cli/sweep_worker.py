@@ -41,7 +41,10 @@ class Stage(IntEnum):
 
 def stage_of(received: Sequence[int]) -> Stage:
     """What signals ask for: each Ctrl-C one stage more, any other one the trial's end at once."""
-    return Stage(min(sum(1 if number == SIGINT else Stage.ENDING for number in received), Stage.KILLING))
+    stage = 0
+    for number in received:
+        stage = max(stage + 1, Stage.LAST_TRIAL if number == SIGINT else Stage.ENDING)
+    return Stage(min(stage, Stage.KILLING))
 
 
 class Ending(NamedTuple):
