@@ -166,8 +166,8 @@ def end(agents: Agents) -> set[str]:
     for _ in range(2):
         for agent in agents:
             agent.send_signal(signal.SIGINT)  # to nobody if it has ended
-        _wait(agents, NOTICE_SECONDS)
-    _wait(agents, END_SECONDS)
+        wait_for(agents, NOTICE_SECONDS)
+    wait_for(agents, END_SECONDS)
     orphans = [agent.pid for agent in agents if agent.poll() is not None]
     _signal(orphans, signal.SIGTERM)
     _until(lambda: not any(map(session, orphans)), END_SECONDS)
@@ -218,7 +218,8 @@ def last_error(log: Path) -> str:
     return f"; the last one said: {said}" if said else ""
 
 
-def _wait(agents: Agents, seconds: float) -> None:
+def wait_for(agents: Agents, seconds: float) -> None:
+    """Come back when all of them have ended, or after so long."""
     _until(lambda: all(agent.poll() is not None for agent in agents), seconds)
 
 

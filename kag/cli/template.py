@@ -98,15 +98,16 @@ def _requests(control: socket.socket) -> Iterator[Request]:
 
 
 def _open(held: Held, words: Sequence[str]) -> None:
-    """Read the data of a trial, unless they are held; what is wrong with its spec or its data is the trial's to say."""
+    """Read what is not held yet of what a trial reads; what is wrong with its spec or its data is for it to say."""
     from kag.spec.load import read_spec
 
     try:
         context = get_command(app).commands["train"].make_context("train", list(words[1:]))  # type: ignore[attr-defined]
+        held.hold_records(context.params["runs"])
         file, overrides = split_words(context.params["words"] or [])
         if file is not None:
             spec, _ = read_spec(file, overrides, trial=True)
-            held.hold(spec.data.file)
+            held.hold_data(spec.data.file)
     except (KagError, OSError, typer.TyperException):
         return
 
