@@ -8,13 +8,14 @@ import signal
 import sys
 from contextlib import suppress
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 from rich.text import Text
 from typer.core import TyperGroup
 
 from kag.cli import (
+    agent,
     blend,
     changelog,
     data,
@@ -34,6 +35,9 @@ from kag.cli.words import HELP, WITH_OVERRIDES, TakesOverrides
 from kag.errors import Interrupted, KagError, UserError
 from kag.text import printable
 from kag.view.terminal import Terminal
+
+if TYPE_CHECKING:
+    from kag.train.worker import Held
 
 _TRAINING = "training needs PyTorch and Lightning: pip install 'kag[train]'"
 BEYOND = {"torch": _TRAINING, "lightning": _TRAINING, "h5py": "data files need h5py: pip install 'kag[train]'"}
@@ -78,6 +82,7 @@ app.command(name="windows")(windows.windows)
 app.command(name="blend")(blend.blend)
 app.command(name="mine")(mine.mine)
 app.command(name="sweep")(sweep.sweep)
+app.command(name="agent")(agent.agent)
 app.command(name="track", context_settings=track.ANY_PROGRAM)(track.track)
 app.command(name="page")(track.page)
 app.command(name="report")(report.report)
@@ -89,14 +94,18 @@ app.add_typer(runs.app, name="runs")
 app.add_typer(serve.app, name="serve")
 
 
-def main() -> None:
-    """Run a command; what is wrong is printed as a sentence and gives its exit code."""
+def main(held: Held | None = None) -> None:
+    """Run a command; what is wrong is printed as a sentence and gives its exit code.
+
+    Args:
+        held: data that this process has already, for a command that reads them.
+    """
     _open_streams()
     for name, value in PATIENT_THREADS.items():
         os.environ.setdefault(name, value)
     former = signal.signal(signal.SIGTERM, _end)
     try:
-        code = _run()
+        code = _run(held)
         sys.stdout.flush()
     except KagError as error:
         code = _told(error)
@@ -152,7 +161,7 @@ def _end(number: int, _: FrameType | None) -> None:
     raise Interrupted("SIGTERM received", signal_number=number)
 
 
-def _run() -> int:
+def _run(held: Held | None) -> int:
     """Run a command; its exit code.
 
     Raises:
@@ -160,7 +169,7 @@ def _run() -> int:
             commands load what they need.
     """
     try:
-        return app(standalone_mode=False, prog_name="kag") or 0
+        return app(standalone_mode=False, prog_name="kag", obj=held) or 0
     except typer.TyperException as error:
         # Without a text it is a command that needs another word, whose help has been printed.
         if not error.format_message():

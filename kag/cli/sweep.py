@@ -3,30 +3,24 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 from rich.console import RenderableType
-from rich.live import Live
 from rich.markup import escape
 
 from kag.cli.fitted import print_whole, terminal
-from kag.cli.sweep_tables import outline_table, plan_table, progress_line, progress_table, result_table
+from kag.cli.sweep_tables import outline_table, plan_table, result_table
 from kag.errors import DataError, Interrupted, RunFailed, SweepError, UserError
 from kag.view.terminal import Terminal, answer
 
 if TYPE_CHECKING:
-    from kag.cli.sweep_agents import Agents
     from kag.cli.sweep_result import SweepResult
     from kag.cli.tracking import Tracking
     from kag.sweep import Sweep
     from kag.sweep.plan import Plan
-
-POLL_SECONDS = 2.0
 
 
 def sweep(
@@ -204,13 +198,15 @@ def _run(
     """Run the agents to their end."""
     from kag.cli.programs import environment_for, whose_python
     from kag.cli.sweep_agents import running_agents
+    from kag.cli.sweep_watch import Watched, watch
 
     environment = environment_for(looked.sweep, looked.file, tracking.environment)
     for line in whose_python(environment, os.environ) if looked.plan is None else ():
         console.say(line)
-    with running_agents(path, environment, shares, tracking.embedded) as started:
+    own = looked.plan is not None
+    with running_agents(path, environment, shares, tracking.embedded, own=own) as started:
         most = None if None in shares else sum(share or 0 for share in shares)
-        _watch(looked.sweep, path, runs, started, most, console, check)
+        watch(Watched(looked.sweep, path), runs, started, most, console, check)
 
 
 def _result(sweep: Sweep, path: str, runs: Path) -> SweepResult:
@@ -219,39 +215,6 @@ def _result(sweep: Sweep, path: str, runs: Path) -> SweepResult:
     from kag.cli.sweep_tracking import trials_of
 
     return read_result(sweep, path, trials_of(sweep, path), runs)
-
-
-def _watch(
-    sweep: Sweep,
-    path: str,
-    runs: Path,
-    agents: Agents,
-    most: int | None,
-    console: Terminal,
-    check: Callable[[], None],
-) -> None:
-    """Show how the sweep stands until all agents have ended, which start so many trials at most."""
-    from kag.cli.sweep_result import epochs_of, records_of
-    from kag.cli.sweep_tracking import trials_of
-    from kag.sweep.progress import Call, progress
-
-    before = trials_of(sweep, path)
-    begun, ended = time.monotonic(), -1
-    # A log is no place for a table that redraws itself: there a line comes whenever a trial has ended.
-    live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
-    with live or nullcontext():
-        while any(agent.poll() is None for agent in agents):
-            check()
-            epochs = epochs_of(records_of(path.rsplit("/", 1)[-1], runs))
-            now = progress(sweep, trials_of(sweep, path), epochs, Call(before, most, time.monotonic() - begun))
-            if live is not None:
-                live.update(progress_table(path, now), refresh=True)
-            elif now.ended != ended:
-                console.print(progress_line(now), soft_wrap=True)
-            ended = now.ended
-            time.sleep(POLL_SECONDS)
-    if any((agent.returncode or 0) < 0 for agent in agents):
-        console.print("[yellow]an agent was killed[/yellow]; the same command goes on with what is left")
 
 
 def _print(result: SweepResult, console: Terminal, *, as_json: bool) -> None:

@@ -1,4 +1,7 @@
-"""The agents of `kag sweep`: `wandb agent` processes, one a GPU, that end with what they run when `kag sweep` ends."""
+"""The agents of `kag sweep`, one a GPU, that end with what they run when `kag sweep` ends.
+
+`kag agent` for sweeps of `kag train`, `wandb agent` for those of any other program.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,7 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from kag.errors import ENDING, Interrupted
+from kag.track.world import THREAD_LIMIT, THREADS
 
 if TYPE_CHECKING:
     from kag.server.embedded import Embedded
@@ -27,8 +31,15 @@ END_SECONDS = 60.0
 
 RUN_ID = b"WANDB_RUN_ID="
 
+COPIED_RUN = "kag-run:"
+"""What the name of an empty file begins with that a process holds which is a copy of another one: what the system shows
+as its environment is that one's."""
+
+_ANY = (sys.executable, "-P", "-m", "wandb", "agent")
+_OWN = (sys.executable, "-P", "-c", "from kag.cli.main import main; main()", "agent")
+
 Agents = Sequence[Popen[bytes]]
-"""Running `wandb agent`s. Each leads a session of its own, to which all that it starts belongs."""
+"""Running agents. Each leads a session of its own, to which all that it starts belongs."""
 
 
 @contextmanager
@@ -66,7 +77,12 @@ def interruptible() -> Iterator[Callable[[], None]]:
 
 @contextmanager
 def running_agents(
-    path: str, environment: Mapping[str, str], shares: Sequence[int | None], server: Embedded | None = None
+    path: str,
+    environment: Mapping[str, str],
+    shares: Sequence[int | None],
+    server: Embedded | None = None,
+    *,
+    own: bool = False,
 ) -> Iterator[Agents]:
     """Run agents inside the block; whoever still runs at its end is ended with its trial.
 
@@ -75,13 +91,15 @@ def running_agents(
         environment: how they reach the server.
         shares: how many trials each one may start; None is no limit.
         server: the embedded one. The agents use it too, and it hears of the trials that are ended with them.
+        own: whether the trials are kag's own.
     """
     agents: list[Popen[bytes]] = []
     inherited = () if server is None else (server.users,)
     try:
         for number, share in enumerate(shares):
-            extra = environment_of(number, len(shares), environment, graphics(environment), cores())
-            agents.append(_start(path, {**environment, **extra}, number, share, inherited))
+            extra = environment_of(number, len(shares), environment, graphics(environment), cores(), own=own)
+            words = [*(_OWN if own else _ANY), *(["--count", str(share)] if share else []), path]
+            agents.append(_start(words, {**environment, **extra}, log_of(path, number, environment), inherited))
         yield agents
     finally:
         ended = end(agents)
@@ -109,25 +127,29 @@ def cores() -> int:
 
 
 def environment_of(
-    number: int, agents: int, environment: Mapping[str, str], devices: Sequence[str], processors: int
+    number: int,
+    agents: int,
+    environment: Mapping[str, str],
+    devices: Sequence[str],
+    processors: int,
+    *,
+    own: bool = False,
 ) -> dict[str, str]:
     """What one agent's environment has of its own: its GPU, its share of the cores, and patience.
 
+    A program that knows no better uses all of its share. kag's own chooses by the shape of its batches, up to it.
+
     W&B's agents give up after a few failures at the start. Here the sweep decides how often a point may fail.
     """
-    own = {"WANDB_AGENT_DISABLE_FLAPPING": "true", "WANDB_AGENT_MAX_INITIAL_FAILURES": "1000"}
+    extra = {"WANDB_AGENT_DISABLE_FLAPPING": "true", "WANDB_AGENT_MAX_INITIAL_FAILURES": "1000"}
     if devices:
-        own["CUDA_VISIBLE_DEVICES"] = devices[number % len(devices)]
-    if agents > 1 and "OMP_NUM_THREADS" not in environment:
-        own["OMP_NUM_THREADS"] = str(max(processors // agents, 1))
-    return own
+        extra["CUDA_VISIBLE_DEVICES"] = devices[number % len(devices)]
+    if agents > 1 and not environment.keys() & {THREADS, THREAD_LIMIT}:
+        extra[THREAD_LIMIT if own else THREADS] = str(max(processors // agents, 1))
+    return extra
 
 
-def _start(
-    path: str, environment: Mapping[str, str], number: int, count: int | None, inherited: Sequence[int]
-) -> Popen[bytes]:
-    words = [sys.executable, "-P", "-m", "wandb", "agent", *(["--count", str(count)] if count else []), path]
-    log = log_of(path, number, environment)
+def _start(words: Sequence[str], environment: Mapping[str, str], log: Path, inherited: Sequence[int]) -> Popen[bytes]:
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as output:
         return Popen(words, env=environment, stdout=output, stderr=output, start_new_session=True, pass_fds=inherited)
@@ -144,8 +166,8 @@ def end(agents: Agents) -> set[str]:
     for _ in range(2):
         for agent in agents:
             agent.send_signal(signal.SIGINT)  # to nobody if it has ended
-        _wait(agents, NOTICE_SECONDS)
-    _wait(agents, END_SECONDS)
+        wait_for(agents, NOTICE_SECONDS)
+    wait_for(agents, END_SECONDS)
     orphans = [agent.pid for agent in agents if agent.poll() is not None]
     _signal(orphans, signal.SIGTERM)
     _until(lambda: not any(map(session, orphans)), END_SECONDS)
@@ -162,11 +184,19 @@ def _signal(sessions: Iterable[int], number: int) -> None:
 
 
 def runs_of(process: int) -> list[str]:
-    """The run of a sweep that a process was started for, if it was for one."""
+    """The run of a sweep that a process was started for, if it was for one; or that a copy of one was made for."""
     with contextlib.suppress(OSError):
         words = Path(f"/proc/{process}/environ").read_bytes().split(b"\0")
-        return [word.removeprefix(RUN_ID).decode() for word in words if word.startswith(RUN_ID)]
+        started = [word.removeprefix(RUN_ID).decode() for word in words if word.startswith(RUN_ID)]
+        copied = [name.partition(COPIED_RUN)[2] for name in _open_files(process) if COPIED_RUN in name]
+        return [*started, *(name.removesuffix(" (deleted)") for name in copied)]
     return []
+
+
+def _open_files(process: int) -> Iterator[str]:
+    for link in Path(f"/proc/{process}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            yield os.readlink(link)
 
 
 def log_of(path: str, number: int, environment: Mapping[str, str]) -> Path:
@@ -188,7 +218,8 @@ def last_error(log: Path) -> str:
     return f"; the last one said: {said}" if said else ""
 
 
-def _wait(agents: Agents, seconds: float) -> None:
+def wait_for(agents: Agents, seconds: float) -> None:
+    """Come back when all of them have ended, or after so long."""
     _until(lambda: all(agent.poll() is not None for agent in agents), seconds)
 
 

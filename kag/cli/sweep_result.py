@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from kag.sweep import Sweep, Trial
     from kag.sweep.progress import Epochs, Progress
+    from kag.track.folders import FolderSource
     from kag.track.record import RunRecord
     from kag.track.result import Selection
 
@@ -72,9 +73,10 @@ def read_result(sweep: Sweep, path: str, trials: Sequence[Trial], runs: Path) ->
     from kag.sweep.command import trains
     from kag.sweep.importance import importance
     from kag.sweep.progress import progress, told
+    from kag.track.folders import FolderSource
 
     identifier = path.rsplit("/", 1)[-1]
-    records = records_of(identifier, runs)
+    records = records_of(identifier, FolderSource(runs))
     archived = {record.wandb_id for record in records if record.archived}
     trials = [_unjudged(trial) if trial.run in archived else trial for trial in trials]
     now = progress(sweep, trials, epochs_of(records))
@@ -109,13 +111,11 @@ def _unjudged(trial: Trial) -> Trial:
     return trial.model_copy(update={"value": None, "history": ()})
 
 
-def records_of(identifier: str, runs: Path) -> list[RunRecord]:
+def records_of(identifier: str, source: FolderSource) -> list[RunRecord]:
     """Records of the runs of a sweep, as far as they lie in this folder."""
-    from kag.track.folders import FolderSource
-
-    if not runs.is_dir():
+    if not source.runs.is_dir():
         return []
-    records, _ = FolderSource(runs).readable()
+    records, _ = source.readable()
     return [record for record in records if record.sweep == identifier]
 
 

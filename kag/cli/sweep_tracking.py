@@ -21,6 +21,7 @@ from kag.track.atomic import write_atomically
 
 if TYPE_CHECKING:
     from kag.sweep import Sweep, Trial
+    from kag.sweep.progress import Attempt
 
 STATES = {"finished": "finished", "failed": "failed", "crashed": "failed", "killed": "stopped", "preempted": "free"}
 """State of a run on a server -> of its trial; any other is under way."""
@@ -172,17 +173,22 @@ def trials_of(sweep: Sweep, path: str) -> list[Trial]:
     """The trials of a sweep as its runs show them."""
     import wandb
 
+    from kag.sweep.progress import trials_of_attempts
+
+    project, identifier = path.rsplit("/", 1)
+    found = wandb.Api().runs(project, {"sweep": identifier}, lazy=False)
+    return trials_of_attempts(sweep, identifier, [attempt_of(sweep, run) for run in found])
+
+
+def attempt_of(sweep: Sweep, run: Any) -> Attempt:
+    """A run of a sweep, as W&B's client has it."""
     from kag.number import number
     from kag.server.history import reach
     from kag.sweep import TrialState
-    from kag.sweep.progress import Attempt, trials_of_attempts
+    from kag.sweep.progress import Attempt
 
-    project, identifier = path.rsplit("/", 1)
-    attempts = []
-    for run in wandb.Api().runs(project, {"sweep": identifier}, lazy=False):
-        value = reach(run.summary_metrics, sweep.metric.name)[1] if sweep.metric else None
-        state = TrialState(STATES.get(run.state, "leased"))
-        known = {key: reach(run.config, key) for key in sweep.leaves()}
-        params = {key: value for key, (found, value) in known.items() if found}
-        attempts.append(Attempt(run=run.id, state=state, params=params, value=number(value)))
-    return trials_of_attempts(sweep, identifier, attempts)
+    value = reach(run.summary_metrics, sweep.metric.name)[1] if sweep.metric else None
+    state = TrialState(STATES.get(run.state, "leased"))
+    known = {key: reach(run.config, key) for key in sweep.leaves()}
+    params = {key: value for key, (found, value) in known.items() if found}
+    return Attempt(run=run.id, state=state, params=params, value=number(value))

@@ -103,6 +103,8 @@ def train(
         train_each(spec, seeds_meant(seeds, spec.seed), as_json=as_json, runs=runs, new=new, **options)
         return
     former = {"again" if again else "resume": known, "accept": accept or ()}
+    if context.obj is not None and known is None:
+        former |= {"inputs": context.obj.inputs(spec), "source": context.obj.source(runs)}
     _train(spec, as_json=as_json, runs=runs, **former, **options)
 
 

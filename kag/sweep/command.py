@@ -29,10 +29,11 @@ class TrainCommand(NamedTuple):
 def trains(sweep: Sweep) -> bool:
     """Whether the command is `kag train`, however it is spelt; any other program is its author's business."""
     words = [str(word) for word in sweep.command or ()]
-    return any(second == "train" and _is_kag(first) for first, second in itertools.pairwise(words))
+    return any(second == "train" and is_kag(first) for first, second in itertools.pairwise(words))
 
 
-def _is_kag(word: str) -> bool:
+def is_kag(word: str) -> bool:
+    """Whether a word of a command starts kag."""
     return PurePath(word).name == "kag" or "kag.cli.main" in word
 
 

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from kag.errors import SweepError
 from kag.spec.load import problem_list
+from kag.sweep.command import is_kag
 from kag.sweep.config import Sweep
 from kag.sweep.load import nearest
 
@@ -29,6 +30,9 @@ POINT = (
     "${args_override_hydra}",
 )
 """Macros that the point takes the place of."""
+
+_STARTING = ("-P", "-m", "-c")
+"""Options of Python before its program that change nothing of what it does."""
 
 _PYTHON = re.compile(r"python[\d.]*")
 _MACRO = re.compile(r"\$\{[^}]*\}")
@@ -65,6 +69,22 @@ def launch(sweep: Sweep, environment: Mapping[str, str], where: str = "command")
 def is_python(word: str) -> bool:
     """Whether a word names a Python interpreter."""
     return _PYTHON.fullmatch(word.rsplit("/", 1)[-1]) is not None
+
+
+def plain_call(words: Sequence[str], interpreter: str) -> tuple[str, ...] | None:
+    """The words of a call of kag from `train` on, where nothing stands before them but what starts kag.
+
+    None for a call that somebody has wrapped: variables that `env` sets, another launcher, another Python.
+
+    Args:
+        words: as an agent would start them.
+        interpreter: the Python of this process.
+    """
+    first = next((at for at, word in enumerate(words[:-1]) if is_kag(word) and words[at + 1] == "train"), None)
+    if first is None:
+        return None
+    before = [word for word in words[:first] if word not in (ENV, interpreter, *_STARTING)]
+    return None if before else tuple(words[first + 1 :])
 
 
 def _reads_file(before: Sequence[str]) -> bool:

@@ -6,7 +6,9 @@ import it where a run, a file or a server of W&B is at hand.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from google.protobuf.json_format import MessageToDict  # type: ignore[import-untyped]
@@ -20,7 +22,18 @@ from wandb.sdk.mailbox import HandleAbandonedError, MailboxClosedError
 if TYPE_CHECKING:  # a third of the time that the client takes to load
     from wandb import Api
 
-__all__ = ["LOST", "REFUSED", "DecodeError", "MessageToDict", "Record", "asked", "base_url"]
+__all__ = [
+    "LOST",
+    "REFUSED",
+    "DecodeError",
+    "MessageToDict",
+    "Record",
+    "asked",
+    "base_url",
+    "is_not_found",
+    "sweep_words",
+    "write_parameters",
+]
 
 LOST: tuple[type[Exception], ...] = (Error, OSError, ValueError, MailboxClosedError, HandleAbandonedError)
 """What a run of the client raises when its server, its own process or its settings are at fault."""
@@ -38,3 +51,40 @@ def asked(api: Api, query: str, variables: Mapping[str, Any]) -> dict[str, Any]:
     """What a server answers to a GraphQL query that the Api has no method for."""
     found: dict[str, Any] = api._service_api.execute_graphql(query, variables)
     return found
+
+
+def is_not_found(error: Exception) -> bool:
+    """Whether the server has answered a question by 404."""
+    response = getattr(error, "response", None)
+    return getattr(response, "http_status", None) == 404
+
+
+def write_parameters(file: Path, arguments: Mapping[str, Any]) -> None:
+    """Write the point of a trial where `wandb.init` looks for it."""
+    from wandb.sdk.lib.config_util import save_config_file_from_dict
+
+    file.parent.mkdir(parents=True, exist_ok=True)
+    save_config_file_from_dict(str(file), dict(arguments))  # type: ignore[no-untyped-call]
+
+
+def sweep_words(command: Sequence[str], trial: Mapping[str, Any], file: Path) -> list[str]:
+    """What an agent starts for a trial: the words of a sweep's command with the point in the place of its macros.
+
+    Args:
+        command: of the sweep.
+        trial: as the server has sent it.
+        file: where `${args_json_file}` finds the point, which is written if the command wants it.
+    """
+    from wandb.sdk.launch.sweeps.utils import create_sweep_command, create_sweep_command_args
+
+    words = create_sweep_command([*command])
+    found = create_sweep_command_args(dict(trial))
+    if "${args_json_file}" in words:
+        file.write_text(found["args_json"][0])
+    found |= {"interpreter": ["python"], "program": [trial["program"]], "args_json_file": [str(file)]}
+    found["env"] = ["/usr/bin/env"]
+    macros = {f"${{{name}}}": value for name, value in found.items()}
+    # A macro that the client does not know is left out, as by its own agent.
+    is_macro = [word.startswith("${") and word.endswith("}") for word in words]
+    parts = [macros.get(word, []) if macro else [word] for word, macro in zip(words, is_macro, strict=True)]
+    return [*itertools.chain.from_iterable(parts)]

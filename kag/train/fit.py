@@ -69,6 +69,7 @@ def fit(
     retired: tuple[str, ...] = (),
     console: RunConsole | None = None,
     inputs: Inputs | None = None,
+    source: FolderSource | None = None,
 ) -> RunRecord:
     """Train, evaluate and record one run.
 
@@ -82,6 +83,7 @@ def fit(
         retired: keys that were said and do nothing any more; preflight says so.
         console: where to print.
         inputs: what it is trained on, where that has been read.
+        source: of the records of `runs`, where they have been read.
 
     Raises:
         SpecError, DataError, RecordError, CheckpointError: the input is at fault; nothing was written.
@@ -93,7 +95,7 @@ def fit(
     console = (console if first else None) or RunConsole(quiet=not first)
     warn_of_copies(world, console)
     inputs = inputs or read_inputs(spec, resume or again, copies=copies_held(world, first), console=console)
-    earlier = earlier_runs(runs, console)
+    earlier = earlier_runs(source or FolderSource(runs), console)
     findings = require_sound(inputs, looked_over(inputs, world, earlier, retired), console)
     task = Task.of(inputs.spec, inputs.sites, world)
     start = begins_with(task, runs, resume)
@@ -235,11 +237,11 @@ def fork_inputs(task: Task, start: Start | None) -> list[object]:
     return [task.sites.digest, task.mined_digest, first, code, torch.__version__, world]
 
 
-def earlier_runs(runs: Path, console: RunConsole) -> list[RunRecord]:
+def earlier_runs(source: FolderSource, console: RunConsole) -> list[RunRecord]:
     """Records of a folder of runs; one that cannot be read is named and left out."""
-    if not runs.is_dir():
+    if not source.runs.is_dir():
         return []
-    records, broken = FolderSource(runs).readable()
+    records, broken = source.readable()
     for error in broken:
         console.warn(f"left out: {error}")
     return records

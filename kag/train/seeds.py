@@ -136,12 +136,13 @@ def prepared(
             remedy="use one device, or begin each by a call of its own: kag train SPEC seed=1",
         )
     inputs = read_inputs(spec, None, copies=1, console=console)
-    require_no_error(looked_over(inputs, world, earlier_runs(runs, console), retired), spec.name)
+    source = FolderSource(runs)
+    require_no_error(looked_over(inputs, world, earlier_runs(source, console), retired), spec.name)
     require_sound(inputs, inputs.soundness, console)
     task = Task.of(inputs.spec, inputs.sites, world)
     like = likeness(planned(task, find_start(task, runs)))
     assert like is not None
-    return Ground(inputs._replace(told=True), like, FolderSource(runs), share, retired)
+    return Ground(inputs._replace(told=True), like, source, share, retired)
 
 
 def counting(records: Iterable[RunRecord], like: Likeness, seed: int) -> RunRecord | None:
@@ -242,6 +243,7 @@ def _fit(ground: Ground, seed: int, folder: RunFolder | None, console: RunConsol
         retired=ground.retired,
         console=console,
         inputs=ground.inputs._replace(spec=spec),
+        source=ground.source,
     )
 
 

@@ -53,6 +53,7 @@ ROWS = {
     "blend": Row("tiny:best tiny:averaged --weights 0.5,0.5", "tiny:best", changes=True),
     "mine": Row("tiny --out hard.json", "tiny", "hard.json", changes=True),
     "sweep": Row("sweep.yaml", "sweep.yaml", changes=True),
+    "agent": Row("kag/kag/1a2b3c4d", changes=True),
     "track": Row("-- true", "true", changes=True, silent=True),
     "page": Row("--runs runs", "runs", changes=True, silent=True),
     "report": Row("plain --runs plain --out page.html", "plain", "page.html", changes=True),
@@ -81,7 +82,7 @@ ROWS = {
     "serve project list": Row(DB, "sqlite:///server/tracking.db", changes=True),
     "serve project delete": Row(f"kag/gone {DB} {FILES}", "sqlite:///server/tracking.db", changes=True),
 }
-STARTING = ("sweep", "page", "serve")
+STARTING = ("sweep", "agent", "page", "serve")
 """Commands that start a server where nothing hinders them; how they go on then is tested where they are."""
 ODD = "not [b]here :100:"
 """A name that is markup, and a picture, to whoever reads it so."""
@@ -245,6 +246,7 @@ LOOKING = {
     "check": "spec.yaml --no-rehearsal",
     "schema": "",
     "sweep": "show 1a2b3c4d",
+    "agent": "kag/kag/1a2b3c4d",
     "page": "",
     "report": "some --out page.html",
     "doctor": "some",

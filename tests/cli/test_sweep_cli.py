@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from kag.cli import sweep_agents, sweep_tracking
+from kag.cli import sweep_agents, sweep_tracking, sweep_watch
 from kag.cli.main import app
 from kag.cli.sweep_result import changed_files, epochs_of, reasons
 from kag.cli.sweep_tracking import Opened, Tracking, find_path
@@ -122,7 +122,7 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> Stand:
         yield Tracking("embedded", {})
 
     @contextmanager
-    def agents(path: str, environment: Any, shares: Any, server: Any) -> Iterator[list[Any]]:
+    def agents(path: str, environment: Any, shares: Any, server: Any, *, own: bool) -> Iterator[list[Any]]:
         yield []
 
     def stand(*trials: Trial, over: bool = False) -> None:
@@ -130,6 +130,7 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> Stand:
         monkeypatch.setattr(sweep_tracking, "connected", connected)
         monkeypatch.setattr(sweep_tracking, "open_sweep", lambda *words, **more: opened)
         monkeypatch.setattr(sweep_tracking, "trials_of", lambda sweep, path: list(trials))
+        monkeypatch.setattr(sweep_watch.Watched, "trials", lambda self: list(trials))
         monkeypatch.setattr(sweep_agents, "running_agents", agents)
 
     return stand

@@ -1,0 +1,193 @@
+"""Trials of an agent as processes: copies of one that is ready (`kag.cli.template`), or started anew where that cannot
+be."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import signal
+import socket
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from subprocess import DEVNULL, Popen
+from typing import Protocol
+
+import kag
+from kag.sweep.program import plain_call
+
+_SERVE = "import sys; from kag.cli.template import serve; serve(int(sys.argv[1]))"
+
+
+class Trial(Protocol):
+    """A trial that has begun. It leads a process group of its own, as W&B's agent wants it."""
+
+    @property
+    def wakes(self) -> Sequence[int]:
+        """Descriptors that can be read when something has become of it.
+
+        That a child of this process has ended is told by SIGCHLD.
+        """
+        ...
+
+    def poll(self) -> int | None:
+        """Its exit code, negative for the signal that has ended it; None while it goes on."""
+        ...
+
+    def send(self, number: int) -> None:
+        """Send it a signal; nobody gets it if it has ended."""
+        ...
+
+
+class Workplace:
+    """Where the trials of an agent are started. Its block is left when nothing of it runs.
+
+    Args:
+        script: the program `kag`, as a trial is called by.
+        environment: of the agent.
+    """
+
+    def __init__(self, script: str, environment: Mapping[str, str]) -> None:
+        self._script, self._environment = script, environment
+        self._template: Template | None = None
+
+    def __enter__(self) -> Workplace:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._template is not None:
+            self._template.close()
+
+    def begin(self, words: Sequence[str], environment: Mapping[str, str]) -> Trial:
+        """Start a trial.
+
+        Args:
+            words: as W&B's agent would start them.
+            environment: of the trial.
+
+        Raises:
+            OSError: there is no such program.
+        """
+        call = plain_call(words, sys.executable) if hasattr(os, "fork") else None
+        if call is None:
+            return Spawned(words, environment)
+        if self._template is not None and not self._template.is_current():
+            self._template.close()
+            self._template = None
+        self._template = self._template or Template(self._environment)
+        return self._template.copy(call, environment, self._script)
+
+
+class Spawned:
+    """A trial that was started anew."""
+
+    wakes: Sequence[int] = ()
+
+    def __init__(self, words: Sequence[str], environment: Mapping[str, str]) -> None:
+        self._process = Popen(words, env=environment, stdin=DEVNULL, process_group=0)
+
+    def poll(self) -> int | None:
+        """See `Trial.poll`."""
+        return self._process.poll()
+
+    def send(self, number: int) -> None:
+        """See `Trial.send`."""
+        self._process.send_signal(number)
+
+
+class Template:
+    """The process that is copied.
+
+    Args:
+        environment: that it is loaded with: how many threads torch may use is read then.
+    """
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._control, other = socket.socketpair()
+        self._code = code_state()
+        with other:
+            words = [sys.executable, "-P", "-c", _SERVE, str(other.fileno())]
+            self._process = Popen(words, env=environment, stdin=DEVNULL, pass_fds=[other.fileno()])
+
+    def is_current(self) -> bool:
+        """Whether it lives, and is of the code that is there now."""
+        return self._process.poll() is None and self._code == code_state()
+
+    def copy(self, words: Sequence[str], environment: Mapping[str, str], script: str) -> Trial:
+        """Make a copy of it that does what the words say."""
+        request = {"words": [*words], "environment": {**environment}, "script": script}
+        with contextlib.suppress(OSError):  # a template that has gone is met by who reads its answer
+            self._control.sendall(f"{json.dumps(request)}\n".encode())
+        return Copied(self._control, self._process)
+
+    def close(self) -> None:
+        """Let it end; it does so when its trial has ended."""
+        self._control.close()
+        self._process.wait()
+
+
+class Copied:
+    """A trial that is a copy of a template, which tells first its process id, then its exit code."""
+
+    def __init__(self, control: socket.socket, template: Popen[bytes]) -> None:
+        self._control, self._template = control, template
+        self._said = b""
+        self._pid: int | None = None
+        self._is_orphan = False
+
+    @property
+    def wakes(self) -> Sequence[int]:
+        """See `Trial.wakes`."""
+        return () if self._is_orphan else (self._control.fileno(),)
+
+    def poll(self) -> int | None:
+        """See `Trial.poll`. A trial whose template was killed is told to end, and nobody hears how it did."""
+        if not self._is_orphan:
+            self._is_orphan = not self._hear()
+            if self._is_orphan:
+                self.send(signal.SIGTERM)
+        if self._pid is None and b"\n" in self._said:
+            pid, _, self._said = self._said.partition(b"\n")
+            self._pid = int(pid)
+        if b"\n" in self._said:
+            return int(self._said)
+        return -signal.SIGTERM if self._is_orphan and (self._pid is None or _is_gone(self._pid)) else None
+
+    def send(self, number: int) -> None:
+        """See `Trial.send`. Before there is a trial, the template that is still to make it gets the signal."""
+        with contextlib.suppress(ProcessLookupError):
+            if self._pid is not None:
+                os.kill(self._pid, number)
+            elif not self._is_orphan:
+                self._template.send_signal(number)
+
+    def _hear(self) -> bool:
+        """Take in what the template has said; whether it is there."""
+        while select.select([self._control], [], [], 0.0)[0]:
+            try:
+                more = self._control.recv(4096)
+            except ConnectionError:
+                return False
+            if not more:
+                return False
+            self._said += more
+        return True
+
+
+def _is_gone(pid: int) -> bool:
+    """Whether a process of somebody else's has ended, whoever is to take its exit code."""
+    try:
+        os.kill(pid, 0)
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except ProcessLookupError:
+        return True
+    except OSError:
+        return False
+
+
+def code_state() -> frozenset[tuple[str, int, int]]:
+    """Which files of kag's code there are, and when they were written: who has loaded others runs another program."""
+    files = ((file, file.stat()) for file in Path(kag.__file__).parent.rglob("*.py"))
+    return frozenset((str(file), found.st_size, found.st_mtime_ns) for file, found in files)
