@@ -62,10 +62,15 @@ class GroupComparison(Comparison):
             return None
         return ResultPair(split, metric, before, after)
 
+    def sides(self, split: Part) -> tuple[Sequence[Side], Sequence[Side]]:
+        """The runs of both groups that are tested on a split, each with a number of its weights."""
+        before, after = (_sides(group, split) for group in self.groups)
+        return before, after
+
     def _test(self, split: Part) -> Mapping[str, Difference] | Unpaired:
         if self.reason is not None:
             return Unpaired(self.reason)
-        before, after = (_sides(group, split) for group in self.groups)
+        before, after = self.sides(split)
         for group, sides in zip(self.groups, (before, after), strict=True):
             if not sides:
                 return Unpaired(f"{_called(group)} no number on {split}")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from statistics import fmean
 from typing import TYPE_CHECKING
 
 from kag.compare.comparison import COMPARED, Comparison
+from kag.compare.groups import GroupComparison
 from kag.compare.paired import ProfileOf, Unpaired
 from kag.compare.wording import tested_text
 from kag.names import METRICS, Part, evaluation
@@ -116,52 +118,66 @@ def _estimate(label: str, metric: str, tested: Difference) -> Estimate:
 
 
 def _proteins(compared: Comparison, split: Part, profiled: ProfileOf, called: tuple[str, str]) -> Dots | str:
-    """The AUPRC of each protein of a split by both runs, or why it is not drawn."""
-    pair = [profile_of_delivered(one, split, profiled) for one in (compared.before, compared.after)]
-    found: list[Profile] = []
-    for one in pair:
-        if isinstance(one, Unpaired):
-            return one.reason
-        found.append(one)
-    before, after = found
-    if before.examples_digest != after.examples_digest:
+    """The AUPRC of each protein of a split by both sides, or why it is not drawn; of a group the mean of its seeds."""
+    sides: list[list[Profile]] = []
+    for records in _sides(compared, split):
+        found = [profile_of_delivered(record, split, profiled) for record in records]
+        missing = next((one for one in found if isinstance(one, Unpaired)), None)
+        if missing is not None:
+            return missing.reason
+        sides.append([one for one in found if not isinstance(one, Unpaired)])
+    every = [one for side in sides for one in side]
+    if len({one.examples_digest for one in every}) > 1:
         return f"the scores of {compared.before.id} or {compared.after.id} on {split} have changed meanwhile"
-    thing = _thing(compared.after)
-    if before.groups is None:
+    thing, groups = _thing(compared.after), every[0].groups
+    if groups is None:
         return f"the scores of {split} name no {thing}s: none can be drawn by itself"
-    names = [name for name in before.groups if name in before.auprc_of and name in after.auprc_of]
+    names = [name for name in groups if all(name in one.auprc_of for one in every)]
     if not names:
         return f"no {thing} of {split} has a positive: none has an AUPRC"
-    return _dots(split, thing, names, (before, after), called)
+    own, other = ([fmean(one.auprc_of[name] for one in side) for name in names] for side in sides)
+    return _dots(split, thing, names, (own, other), called, len(groups))
+
+
+def _sides(compared: Comparison, split: Part) -> Iterator[Sequence[RunRecord]]:
+    """The runs of both sides whose scores the test took."""
+    if isinstance(compared, GroupComparison):
+        yield from ([record for record, _ in side] for side in compared.sides(split))
+    else:
+        yield from ([record] for record in (compared.before, compared.after))
 
 
 def _dots(
-    split: Part, thing: str, names: Sequence[str], pair: tuple[Profile, Profile], called: tuple[str, str]
+    split: Part,
+    thing: str,
+    names: Sequence[str],
+    values: tuple[Sequence[float], Sequence[float]],
+    called: tuple[str, str],
+    total: int,
 ) -> Dots:
-    own, other = ([profile.auprc_of[name] for name in names] for profile in pair)
+    own, other = values
     change = [after - before for before, after in zip(own, other, strict=True)]
     worst = [place for place in sorted(range(len(names)), key=change.__getitem__)[:WORST] if change[place] < 0]
     told = [
         f"{name}: {three_decimals(before)} to {three_decimals(after)}, {moved('auprc', after - before)}"
         for name, before, after in zip(names, own, other, strict=True)
     ]
+    part = Dotted(
+        label=f"{thing}s of {split}",
+        x=tuple(map(rounded, own)),
+        y=tuple(map(rounded, other)),
+        told=tuple(told),
+        named=tuple((place, names[place]) for place in worst),
+        colour=COMPARED.index(split),
+    )
     return Dots(
         name=f"scores-{thing}s-{split}",
         title=f"AUPRC of each {thing} of {split}",
         x_label=called[0],
         y_label=called[1],
         diagonal="no difference",
-        parts=(
-            Dotted(
-                label=f"{thing}s of {split}",
-                x=tuple(map(rounded, own)),
-                y=tuple(map(rounded, other)),
-                told=tuple(told),
-                named=tuple((place, names[place]) for place in worst),
-                colour=COMPARED.index(split),
-            ),
-        ),
-        notes=tuple(_told(thing, names, change, worst, len(pair[0].groups or ()))),
+        parts=(part,),
+        notes=tuple(_told(thing, names, change, worst, total)),
     )
 
 

@@ -24,7 +24,7 @@ from kag.view.metrics import chosen
 from tests.browser import Browser, chromium, logged, look, open_page, requested, wait_for
 from tests.e2e.tracking import Client, TrackingServer
 from tests.page.searching import search, start
-from tests.page.synthetic import HOSTILE, add_runs, add_script_run
+from tests.page.synthetic import HOSTILE, add_runs, add_scored, add_script_run
 
 RUNS = 1000
 LIVE = """
@@ -52,6 +52,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     store = Store(made.database)
     add_runs(store, RUNS, epochs=6)
     add_runs(store, 3, project="few")
+    add_scored(store, folder / "files", project="scored")
     add_script_run(store, 12, project="few", name="hostile", title=HOSTILE)
     store.close()
     made.start()
@@ -269,6 +270,75 @@ def test_pages_follow_a_run_that_logs(site: Any, browser: Browser, tmp_path: Pat
         assert browser.execute_script("return window.same")
     finally:
         client.close()
+
+
+def test_seeds_are_a_row_that_unfolds_and_is_chosen_as_one(site: Any, browser: Browser) -> None:
+    open_page(browser, f"{site.url}/kag/scored")
+    shown(browser, 2)
+    assert names(browser) == ["2 of 3 seeds wide-2 without seed 2", "3 seeds base-2"]
+    assert browser.find_element(By.ID, "count").text == "6 runs in 2 rows"
+    fold = browser.find_element(By.CSS_SELECTOR, ".fold")
+    assert fold.get_attribute("aria-expanded") == "false"
+    fold.send_keys(Keys.ENTER)
+    shown(browser, 5)
+    assert names(browser)[1:4] == ["wide-2", "wide-1", "wide-0"]
+    assert browser.switch_to.active_element.get_attribute("aria-expanded") == "true"
+    browser.find_element(By.CSS_SELECTOR, ".group input").click()
+    assert browser.find_element(By.ID, "compare").text == "Compare 3"
+    assert browser.execute_script("return document.querySelectorAll('tr.member.chosen').length") == 3
+    browser.find_element(By.CSS_SELECTOR, ".member input").click()
+    assert browser.execute_script("return document.querySelector('.group input').checked") is False
+    type_into(browser, "text", "wide-1")
+    shown(browser, 1)
+    assert names(browser) == ["wide-1"], "a group of which some runs do not fit is none"
+    type_into(browser, "text", "")
+    browser.find_element(By.ID, "seeds").click()
+    shown(browser, 6)
+    assert browser.current_url.endswith("?seeds=apart")
+    open_page(browser, browser.current_url)
+    shown(browser, 6)
+    assert browser.execute_script("return document.querySelectorAll('.fold').length") == 0
+
+
+DIFFERENCES = ["scores-difference", "scores-proteins-val", "scores-proteins-test"]
+
+
+def pictures(browser: Browser, place: str) -> list[str]:
+    """Names of the figures of a part of the page, each of them drawn and told to a screen reader."""
+    found = f"[...document.querySelectorAll('#{place} figure')]"
+    wait_for(browser, f"{found}.every((one) => one.querySelector('canvas'))")
+    assert browser.execute_script(f"return {found}.every((one) => one.querySelector('.plot').ariaLabel)")
+    names: list[str] = browser.execute_script(f"return {found}.map((one) => one.dataset.name)")
+    return names
+
+
+def test_scores_are_drawn_when_somebody_comes_near_them(site: Any, browser: Browser) -> None:
+    open_page(browser, f"{site.url}/kag/scored/runs/s4", height=500)
+    wait_for(browser, "document.getElementById('findings').dataset.asked")
+    assert browser.execute_script("return document.getElementById('scores').dataset.state") == "waiting"
+    browser.execute_script("document.getElementById('scores').scrollIntoView()")
+    wait_for(browser, "document.getElementById('scores').dataset.state === 'shown'")
+    assert pictures(browser, "own") == ["scores-precision", "scores-reliability"]
+    assert pictures(browser, "beside") == DIFFERENCES
+    told = browser.execute_script("return document.querySelector('[data-name=scores-difference] .plot').ariaLabel")
+    assert told.startswith("Paired difference of wide-1 from base-1, difference, 95 % interval; val AUPRC +0.")
+    notes = browser.find_element(By.CSS_SELECTOR, "[data-name=scores-proteins-val]").text
+    assert "lost most: v00 -0." in notes
+
+
+def test_groups_of_seeds_are_compared_as_bands(site: Any, browser: Browser) -> None:
+    every = ",".join(f"s{number}" for number in range(6))
+    for width in (1300, 390):
+        open_page(browser, f"{site.url}/kag/scored/compare?runs={every}", width=width)
+        wait_for(browser, "document.getElementById('differences').dataset.state === 'shown'")
+        assert pictures(browser, "differences") == DIFFERENCES
+        wait_for(browser, "document.getElementById('figures').dataset.drawn")
+        assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+    browser.find_element(By.LINK_TEXT, "Each seed by itself").click()
+    wait_for(browser, "location.search.includes('seeds=apart') && document.getElementById('differences').dataset.state")
+    assert pictures(browser, "differences") == DIFFERENCES[:1]
+    browser.find_element(By.LINK_TEXT, "Group seeds").click()
+    wait_for(browser, "!location.search.includes('apart') && document.getElementById('differences').dataset.state")
 
 
 def test_a_sweep_has_pictures_trials_and_buttons(site: Any, browser: Browser) -> None:

@@ -5,7 +5,7 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kag.report.figure import Band, Bars, Chart, Line
+from kag.report.figure import Band, Bars, Chart, Dots, Dotted, Line
 from kag.report.thin import thinned
 
 VALUES = st.lists(st.one_of(st.floats(-5, 5), st.just(math.nan)), min_size=1, max_size=120)
@@ -41,3 +41,20 @@ def test_what_is_short_or_no_chart_stays() -> None:
     short, bars = chart([1.0, 2.0]), Bars("b", "t", "v", ("a",), (1.0,))
     assert thinned(short) == short
     assert thinned(bars) is bars
+
+
+@given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=30, max_size=90), st.integers(8, 25))
+def test_fewer_dots_keep_those_with_a_name_and_lie_where_the_others_do(
+    pairs: list[tuple[float, float]], points: int
+) -> None:
+    x, y = zip(*pairs, strict=True)
+    told = tuple(map(str, range(len(pairs))))
+    dots = Dots("d", "t", "x", "y", "same", (Dotted("proteins", x, y, told, ((3, "p3"), (29, "p29"))),))
+    found = thinned(dots, points)
+    assert isinstance(found, Dots)
+    (part,) = found.parts
+    assert len(part.x) == len(part.y) == len(part.told) == points
+    assert [(part.told[place], name) for place, name in part.named] == [("3", "p3"), ("29", "p29")]
+    assert all(pairs[int(one)] == at for one, at in zip(part.told, zip(part.x, part.y, strict=True), strict=True))
+    assert found.notes == (f"proteins: {points} of {len(pairs)} dots are drawn",)
+    assert thinned(dots, 90) == dots
