@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -11,6 +12,7 @@ from kag.sweep import Metric, Sweep, Trial, TrialState
 from kag.sweep.distribution import Distribution
 from kag.sweep.importance import importance
 from kag.text import setting
+from kag.view.changes import is_seed
 
 START, WINDOW = "swa.start", "swa.window"
 
@@ -21,7 +23,8 @@ WIDE = 50.0
 def sweep_figures(sweep: Sweep, trials: Sequence[Trial]) -> tuple[Figure, ...]:
     """Pictures of a sweep; a trial without a result is not in them, and a figure without a trial is left out.
 
-    Parallel coordinates, results in the order of the trials, the expected best of fewer trials, importance (PED-ANOVA),
+    Parallel coordinates, results in the order of the trials, the expected best of fewer trials (of a search over seeds
+    fewer settings, by their means), importance (PED-ANOVA),
     and for a search over start and window of weight averaging a map of both.
     """
     shown = sorted((trial for trial in trials if _measured(trial)), key=lambda trial: trial.id)
@@ -30,8 +33,10 @@ def sweep_figures(sweep: Sweep, trials: Sequence[Trial]) -> tuple[Figure, ...]:
     varied = sweep.varied()
     figures: list[Figure] = [_parallel(sweep.metric, varied, shown)] if varied else []
     figures.append(_course(sweep.metric, shown))
-    if len(shown) > 1:
-        figures.append(_expected(sweep.metric, shown))
+    if any(map(is_seed, varied)):
+        figures += _expected(sweep.metric, "settings", _means(shown))
+    else:
+        figures += _expected(sweep.metric, "trials", [_result(trial) for trial in shown])
     if shares := importance(sweep, trials):
         figures.append(Bars("importance", "Importance", "share", tuple(shares), tuple(shares.values())))
     averaged = [trial for trial in shown if all(_is_number(trial.params.get(key)) for key in (START, WINDOW))]
@@ -68,14 +73,25 @@ def _course(metric: Metric, trials: Sequence[Trial]) -> Chart:
     return Chart("trials", "Trials in order", "trial", metric.name, tuple(lines), marks=(mark,))
 
 
-def _expected(metric: Metric, trials: Sequence[Trial]) -> Chart:
-    """What the best of n of these trials is on average: where it lies flat, more trials would find no more."""
+def _expected(metric: Metric, of: str, results: Sequence[float]) -> list[Chart]:
+    """What the best of n of these is on average: where it lies flat, more of them would find no more."""
     from kag.stats.selection import expected_best
 
+    if len(results) < 2:
+        return []
     sign = 1.0 if metric.goal == "maximize" else -1.0
-    expected = [sign * float(value) for value in expected_best([sign * _result(trial) for trial in trials])]
-    line = Line("expected best", list(range(1, len(trials) + 1)), expected, colour=0)
-    return Chart("expected", "Expected best of n trials", "trials", metric.name, (line,))
+    expected = [sign * float(value) for value in expected_best([sign * result for result in results])]
+    line = Line("expected best", list(range(1, len(results) + 1)), expected, colour=0)
+    return [Chart("expected", f"Expected best of n {of}", of, metric.name, (line,))]
+
+
+def _means(trials: Sequence[Trial]) -> list[float]:
+    """Mean result over the seeds of each settings: among these the choice is."""
+    found: dict[str, list[float]] = {}
+    for trial in trials:
+        settings = {key: value for key, value in trial.params.items() if not is_seed(key)}
+        found.setdefault(json.dumps(settings, sort_keys=True), []).append(_result(trial))
+    return [math.fsum(results) / len(results) for results in found.values()]
 
 
 def _parallel(metric: Metric, varied: Mapping[str, Distribution], trials: Sequence[Trial]) -> Parallel:

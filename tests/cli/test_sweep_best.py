@@ -19,6 +19,7 @@ from kag.sweep.trial import TrialId
 from kag.track.record import Found
 from kag.track.scores_of_run import write_scores
 from tests.changelog.run_logs import make_folder, run_record, run_result
+from tests.compare.scored_trials import kept_trial, seeded
 from tests.track.made_scores import made_scores
 
 
@@ -115,3 +116,25 @@ def test_the_best_trial_is_sealed_until_somebody_looks(tmp_path: Path) -> None:
     assert f"sealed; {look} looks at it" in captured.get()
     folder.write_record(record.model_copy(update={"results": (*results, run_result("test", 0.4))}))
     assert read_result(sweep, "e/p/abc", [trial], tmp_path).unsealing is None
+
+
+def test_of_a_sweep_over_seeds_the_best_mean_is_the_best_and_not_the_luckiest_trial(tmp_path: Path) -> None:
+    settings = [(0, 0.1), (1, 0.1), (0, 0.2), (1, 0.2)]
+    trials = []
+    for number, (noise, (seed, lr)) in enumerate(zip((0.8, 1.0, 0.7, 1.6), settings, strict=True)):
+        told = {"params": {"seed": seed, "optimizer.lr": lr}, "run": f"w{number}"}
+        record = kept_trial(tmp_path, number, noise=noise, wandb_id=f"w{number}", **seeded(seed, lr))
+        value = record.results[0].value
+        trials.append(Trial(id=TrialId(number), state=TrialState.FINISHED, value=value, history=(value,), **told))
+    tree = {"method": "grid", "program": "train.py", "metric": {"name": "val/auprc", "goal": "maximize"}}
+    parameters = {"seed": {"values": [0, 1]}, "optimizer.lr": {"values": [0.1, 0.2]}}
+    found = read_result(parse_sweep({**tree, "parameters": parameters}), "e/p/s", trials, tmp_path)
+    assert max(trials, key=lambda one: one.result or 0.0).run == "w2"
+    assert found.progress.best is not None
+    assert found.progress.best.params == {"seed": 1, "optimizer.lr": 0.1}
+    assert found.selection is not None
+    assert (found.selection.kind, found.selection.candidates, found.selection.seeds) == ("settings", 2, 2)
+    shown = Console(width=400)
+    with shown.capture() as captured:
+        shown.print(result_table(found))
+    assert "the best of 2 settings by mean val AUPRC 0." in captured.get()

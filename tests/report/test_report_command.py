@@ -22,7 +22,7 @@ def runs(tmp_path: Path) -> Path:
     """Two runs of one sweep and one beside it."""
     runs = tmp_path / "runs"
     for number, name, sweep in ((0, "base", None), (1, "low", "s1abc"), (2, "high", "s1abc")):
-        spec = {**BASE, "name": name, "seed": number}
+        spec = {**BASE, "name": name, "optimizer.lr": 0.001 * (number + 1)}
         record = run_record(number, name, val=0.3 + number / 10, config=spec, sweep=sweep)
         make_folder(runs, record, history=epochs(0.1, 0.2), notes=f"about {name}")
     return runs

@@ -51,6 +51,19 @@ def test_the_map_of_start_and_window_shows_the_best_of_each_cell() -> None:
     assert found.value_label == "best val/auprc"
 
 
+def test_a_search_over_seeds_chooses_among_settings() -> None:
+    """Two settings with two seeds each, and one with a seed: the curve is of three means."""
+    space = sweep({"seed": {"values": [0, 1]}, "swa.lr": {"values": [0.1, 0.2, 0.3]}})
+    values = {(0, 0.1): 0.1, (1, 0.1): 0.5, (0, 0.2): 0.4, (1, 0.2): 0.4, (0, 0.3): 0.2}
+    trials = [trial(n, value, seed=seed, swa__lr=lr) for n, ((seed, lr), value) in enumerate(values.items())]
+    found = named(sweep_figures(space, trials))["expected"]
+    assert isinstance(found, Chart)
+    assert (found.title, list(found.lines[0].x)) == ("Expected best of n settings", [1, 2, 3])
+    assert found.lines[0].y == pytest.approx([0.9 / 3, (0.4 + 0.4 + 0.3) / 3, 0.4])
+    seeds_alone = sweep({"seed": {"values": [0, 1]}})
+    assert "expected" not in named(sweep_figures(seeds_alone, [trial(n, 0.1 * n, seed=n) for n in range(2)]))
+
+
 def test_the_best_is_the_lowest_where_the_goal_says_so() -> None:
     space = {"swa.start": {"values": [4, 6]}, "swa.window": {"values": [1, 2]}}
     trials = [trial(0, 0.3, swa__start=4, swa__window=1), trial(1, 0.2, swa__start=6, swa__window=1)]
