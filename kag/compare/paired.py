@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, field
+from threading import Lock
 from typing import TYPE_CHECKING, NamedTuple
 
 from kag.errors import RecordError
@@ -23,7 +25,7 @@ if TYPE_CHECKING:  # numpy takes longer to load than a change log of runs withou
     from kag.stats.paired import Difference
     from kag.stats.scores import Drawn
 
-HELD = 512
+HELD = 1024
 """Splits of runs whose draws stay in memory."""
 
 
@@ -61,18 +63,40 @@ def of_scores(scores_of: ScoresOf) -> Kept:
     return kept
 
 
-def drawn_from(kept: Kept) -> DrawnOf:
-    """Draws of the runs of a source, which are read when they are asked for, those of a run once."""
-    held: OrderedDict[tuple[str, Part], Drawn | Unpaired] = OrderedDict()
+@dataclass
+class HeldDraws:
+    """Draws that were read, by what they were read from: those that were asked for last. Threads may share them."""
+
+    known: OrderedDict[Hashable, Drawn | Unpaired] = field(default_factory=OrderedDict)
+    lock: Lock = field(default_factory=Lock)
+
+    def get(self, key: Hashable, read: Callable[[], Drawn | Unpaired]) -> Drawn | Unpaired:
+        """Those of a key, read if they are not there."""
+        with self.lock:
+            if key in self.known:
+                self.known.move_to_end(key)
+                return self.known[key]
+        found = read()
+        with self.lock:
+            self.known[key] = found
+            if len(self.known) > HELD:
+                self.known.popitem(last=False)
+        return found
+
+
+def drawn_from(kept: Kept, held: HeldDraws | None = None, content: Callable[[str, Part], str] | None = None) -> DrawnOf:
+    """Draws of the runs of a source, which are read when they are asked for, those of a run once.
+
+    Args:
+        kept: reads them.
+        held: where they stay; None is a place of their own.
+        content: says what is in the files of a run, where that may change while they are held.
+    """
+    place = held or HeldDraws()
 
     def drawn(record: RunRecord, split: Part) -> Drawn | Unpaired:
-        key = record.id, split
-        if key not in held:
-            held[key] = _read(kept, record, split)
-        held.move_to_end(key)
-        if len(held) > HELD:
-            held.popitem(last=False)
-        return held[key]
+        key = record.id, split, content(record.id, split) if content else ""
+        return place.get(key, lambda: _read(kept, record, split))
 
     return drawn
 

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from threading import Lock
 
 from sqlalchemy import Connection, RowMapping, select
 
 from kag.compare.comparison import COMPARED
-from kag.compare.paired import DrawnOf, Unpaired, drawn_from
+from kag.compare.paired import DrawnOf, HeldDraws, drawn_from
 from kag.errors import RecordError
 from kag.names import Part
 from kag.server.files import blob_path
@@ -20,53 +17,31 @@ from kag.server.store import all_rows
 from kag.server.tables import blobs, files, runs
 from kag.stats.scores import Drawn
 from kag.track.reading import read_bytes
-from kag.track.record import RunRecord
 from kag.track.scores_of_run import names_of, only_one, read_drawn, require_size
 
-HELD = 1024
-"""Files of a project whose draws stay in memory."""
 
+def draws_of(connection: Connection, project: int, folder: Path, known: Mapping[str, Held], held: HeldDraws) -> DrawnOf:
+    """Where the draws of the runs of a project are; a page that is asked for again reads no file.
 
-@dataclass
-class KeptDraws:
-    """Draws by the content that they were read from: a page that is asked for again reads no file."""
+    Args:
+        connection: asked once, now.
+        project: row of the table of projects.
+        folder: of the blobs.
+        known: run id -> run.
+        held: those of the project that were read before.
+    """
+    saved = _saved(connection, project)
 
-    held: OrderedDict[str, Drawn | Unpaired] = field(default_factory=OrderedDict)
-    lock: Lock = field(default_factory=Lock)
+    def kept(run_id: str, split: Part) -> Drawn | None:
+        found = saved.get(known[run_id].number, {})
+        name = only_one([name for name in names_of(split) if name in found], where=run_id)
+        return _read(folder, found[name], split) if name else None
 
-    def of(self, connection: Connection, project: int, folder: Path, known: Mapping[str, Held]) -> DrawnOf:
-        """Where the draws of the runs of a project are.
+    def content(run_id: str, split: Part) -> str:
+        found = saved.get(known[run_id].number, {})
+        return " ".join(found[name]["md5"] for name in names_of(split) if name in found)
 
-        Args:
-            connection: asked once, now.
-            project: row of the table of projects.
-            folder: of the blobs.
-            known: run id -> run.
-        """
-        saved = _saved(connection, project)
-
-        def kept(run_id: str, split: Part) -> Drawn | None:
-            found = saved.get(known[run_id].number, {})
-            name = only_one([name for name in names_of(split) if name in found], where=run_id)
-            return _read(folder, found[name], split) if name else None
-
-        fresh = drawn_from(kept)
-
-        def drawn(record: RunRecord, split: Part) -> Drawn | Unpaired:
-            found = saved.get(known[record.id].number, {})
-            key = f"{record.id} {split} {[found[name]['md5'] for name in names_of(split) if name in found]}"
-            with self.lock:
-                if key in self.held:
-                    self.held.move_to_end(key)
-                    return self.held[key]
-            made = fresh(record, split)
-            with self.lock:
-                self.held[key] = made
-                if len(self.held) > HELD:
-                    self.held.popitem(last=False)
-            return made
-
-        return drawn
+    return drawn_from(kept, held, content)
 
 
 def _saved(connection: Connection, project: int) -> Mapping[int, Mapping[str, RowMapping]]:

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, RowMapping
 from starlette.requests import Request
 from starlette.responses import Response
 
-from kag.compare.paired import DrawnOf
+from kag.compare.paired import DrawnOf, HeldDraws
 from kag.server.base import Base, base_of
 from kag.server.batches import Batches
 from kag.server.context import Context, Patience, Settings
@@ -26,7 +26,7 @@ from kag.server.page.held import Held, Known, Project
 from kag.server.page.news import News
 from kag.server.page.records import Counted, Diagnoses, Ledger, counted
 from kag.server.page.responses import html
-from kag.server.page.scores import KeptDraws
+from kag.server.page.scores import draws_of
 from kag.server.page.session import Sessions
 from kag.server.page.templates import environment, path_of
 from kag.server.page.visit import Visit
@@ -45,7 +45,7 @@ class Watched:
 
     project: Project
     diagnoses: Diagnoses = field(default_factory=Diagnoses)
-    draws: KeptDraws = field(default_factory=KeptDraws)
+    draws: HeldDraws = field(default_factory=HeldDraws)
 
 
 class Site:
@@ -175,7 +175,7 @@ class Shelf:
 
     def drawn(self, site: Site, connection: Connection, ledger: Ledger) -> DrawnOf:
         """What its runs scored on each example."""
-        return self.watched.draws.of(connection, self.row["id"], site.settings.files, ledger.runs)
+        return draws_of(connection, self.row["id"], site.settings.files, ledger.runs, self.watched.draws)
 
     def ledger(self) -> Ledger:
         """Its runs with their records."""
