@@ -17,7 +17,7 @@ from kag.changelog.selections import SelectionOf, selected_by, selected_in
 from kag.changelog.siblings import Siblings
 from kag.changelog.structure import GROUPS
 from kag.changelog.touched import with_touched
-from kag.compare.paired import Kept, drawn_from, kept_by, of_scores
+from kag.compare.paired import Kept, kept_by, of_scores, read_once
 from kag.errors import RecordError
 from kag.track.folder import RunFolder
 from kag.track.folders import FolderSource
@@ -48,7 +48,7 @@ def collect(source: RunSource, repository: Repository | None = None, asked: Sequ
     found = [entry.record for entry in entries]
     between = _looked_up(found, repository) if repository else Between()
     fixes = {} if isinstance(between, NotKnown) else _fixes(found, between)
-    siblings = Siblings(entries, fixes, broken, between, metrics, drawn_from(kept), selected)
+    siblings = Siblings(entries, fixes, broken, between, metrics, read_once(kept), selected)
     return with_touched(siblings, repository) if repository else siblings
 
 

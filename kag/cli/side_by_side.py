@@ -31,7 +31,7 @@ def compare(
     if len(run) < 2:
         raise typer.BadParameter("name two runs or more")
     from kag.compare.comparison import not_comparable
-    from kag.compare.paired import drawn_from, kept_by
+    from kag.compare.paired import kept_by, read_once
     from kag.compare.verdict import verdicts
 
     place = opened(source, runs)
@@ -44,7 +44,7 @@ def compare(
         # Other runs of the folder count only where they decide which metrics do.
         known = place.readable()[0] if any(record.is_foreign for record in records) else records
     values = values_of(place, records, known)
-    told_of_each = verdicts(records, metrics_of(known), values, drawn_from(kept_by(place)))
+    told_of_each = verdicts(records, metrics_of(known), values, read_once(kept_by(place)))
     if as_json:
         told = {"verdicts": [one.as_json() for one in told_of_each], "not_comparable": not_comparable(records)}
         ids = [record.id for record in records]

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 from kag.errors import Diverged, RecordError
 from kag.names import Part
@@ -26,7 +28,7 @@ if TYPE_CHECKING:  # numpy takes longer to load than a change log of runs withou
 
 Read = TypeVar("Read")
 
-HELD = 512
+HELD = 1024
 """Splits of runs whose draws stay in memory."""
 
 
@@ -82,23 +84,45 @@ def profiles_of(scores_of: ScoresOf) -> Callable[[str, Part], Profile | None]:
     return profile
 
 
-def drawn_from(kept: Kept) -> DrawnOf:
-    """Draws of the runs of a source, which are read when they are asked for, those of a run once."""
-    return read_once(kept)
+@dataclass
+class HeldReadings(Generic[Read]):
+    """What was read of scores, by what it was read from: what was asked for last. Threads may share it."""
+
+    most: int = HELD
+    known: OrderedDict[Hashable, Read | Unpaired] = field(default_factory=OrderedDict)
+    lock: Lock = field(default_factory=Lock)
+
+    def get(self, key: Hashable, read: Callable[[], Read | Unpaired]) -> Read | Unpaired:
+        """That of a key, read if it is not there."""
+        with self.lock:
+            if key in self.known:
+                self.known.move_to_end(key)
+                return self.known[key]
+        found = read()
+        with self.lock:
+            self.known[key] = found
+            if len(self.known) > self.most:
+                self.known.popitem(last=False)
+        return found
 
 
-def read_once(kept: Callable[[str, Part], Read | None]) -> Callable[[RunRecord, Part], Read | Unpaired]:
-    """The same of draws or of profiles."""
-    held: OrderedDict[tuple[str, Part], Read | Unpaired] = OrderedDict()
+def read_once(
+    kept: Callable[[str, Part], Read | None],
+    held: HeldReadings[Read] | None = None,
+    content: Callable[[str, Part], Hashable] | None = None,
+) -> Callable[[RunRecord, Part], Read | Unpaired]:
+    """Draws or profiles of the runs of a source, which are read when they are asked for, those of a run once.
+
+    Args:
+        kept: reads them.
+        held: where they stay; None is a place of their own.
+        content: what stands for what is in the files of a run, where that may change while they are held.
+    """
+    place: HeldReadings[Read] = held or HeldReadings()
 
     def read(record: RunRecord, split: Part) -> Read | Unpaired:
-        key = record.id, split
-        if key not in held:
-            held[key] = _read(kept, record, split)
-        held.move_to_end(key)
-        if len(held) > HELD:
-            held.popitem(last=False)
-        return held[key]
+        key = record.id, split, content(record.id, split) if content else None
+        return place.get(key, lambda: _read(kept, record, split))
 
     return read
 

@@ -18,7 +18,7 @@ from kag.track.mirror import known_runs
 from kag.track.mirrored import CLIENT_KEY, Mirrored, is_by_kag, where_of
 from kag.track.record import Declared, Status
 from kag.track.source import Found, WholeSource
-from kag.track.wandb_beside import Beside, beside, objectives
+from kag.track.wandb_beside import Beside, beside, objectives, with_files
 
 if TYPE_CHECKING:  # numpy takes longer to load than a list of runs
     from kag.stats.scores import Scores
@@ -84,8 +84,12 @@ class ProjectSource(WholeSource):
                 return list(answers[wandb_id].scan_history(use_cache=False))
 
         @cache
+        def with_scores() -> frozenset[str]:
+            return with_files(api, path, _score_files())
+
+        @cache
         def files(wandb_id: str) -> dict[str, Any]:
-            return _files(answers[wandb_id])
+            return _files(answers[wandb_id]) if wandb_id in with_scores() else {}
 
         def scored(wandb_id: str, split: Part) -> Scores | None:
             with self._reporting():
@@ -135,10 +139,14 @@ def _files(answer: Any) -> dict[str, Any]:
     """The files of scores of a run, by one question for all splits. A server may answer with a file of no size where
     there is none.
     """
+    return {file.name: file for file in answer.files(names=_score_files()) if file.size}
+
+
+def _score_files() -> list[str]:
+    """Every name that a file of scores can have."""
     from kag.track.scores_of_run import names_of
 
-    names = [name for split in (*SPLITS, ALL) for name in names_of(split)]
-    return {file.name: file for file in answer.files(names=names) if file.size}
+    return [name for split in (*SPLITS, ALL) for name in names_of(split)]
 
 
 def _scores(files: Mapping[str, Any], split: Part, where: str) -> Scores | None:

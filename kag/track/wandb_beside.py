@@ -1,12 +1,13 @@
 """What the Api does not give of a run, or only run by run, asked for a whole project at once.
 
-That is the exit code, the artifacts that were used, whether there is a patch, and what the client says of itself.
+That is the exit code, the artifacts that were used, whether there is a patch, what the client says of itself, and
+whether there are files of some names.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +43,16 @@ query RunsBeside($entity: String!, $project: String!, $after: String) {{
   }}
 }}"""
 
+_WITH_FILES = f"""
+query RunsWithFiles($entity: String!, $project: String!, $after: String, $names: [String!]) {{
+  project(name: $project, entityName: $entity) {{
+    page: runs(first: {_PAGE}, after: $after) {{
+      edges {{ node {{ name files(first: 100, names: $names) {{ edges {{ node {{ name sizeBytes }} }} }} }} }}
+      pageInfo {{ hasNextPage endCursor }}
+    }}
+  }}
+}}"""
+
 _SWEEPS = f"""
 query SweepObjectives($entity: String!, $project: String!, $after: String) {{
   project(name: $project, entityName: $entity) {{
@@ -69,19 +80,26 @@ def beside(api: Api, path: str) -> dict[str, Beside]:
     return {node["name"]: _beside(node, path) for node in _nodes(api, _RUNS, path)}
 
 
+def with_files(api: Api, path: str, names: Sequence[str]) -> frozenset[str]:
+    """W&B ids of the runs of a project that have a file of one of these names. Raises what the client raises."""
+    nodes = _nodes(api, _WITH_FILES, path, names=list(names))
+    return frozenset(node["name"] for node in nodes if _is_there(node["files"]))
+
+
 def objectives(api: Api, path: str) -> dict[str, Declared]:
     """Sweep -> what it is after, for every sweep of a project `entity/project`. Raises what the client raises."""
     found = {node["name"]: objective_of(node["config"] or "") for node in _nodes(api, _SWEEPS, path)}
     return {name: objective for name, objective in found.items() if objective}
 
 
-def _nodes(api: Api, query: str, path: str) -> Iterator[Mapping[str, Any]]:
+def _nodes(api: Api, query: str, path: str, **asks: Any) -> Iterator[Mapping[str, Any]]:
     from kag.track.wandb_private import asked
 
     entity, _, project = path.partition("/")
     after = None
     while True:
-        page = asked(api, query, {"entity": entity, "project": project, "after": after})["project"]["page"]
+        words = {"entity": entity, "project": project, "after": after, **asks}
+        page = asked(api, query, words)["project"]["page"]
         yield from (edge["node"] for edge in page["edges"])
         if not page["pageInfo"]["hasNextPage"]:
             return
@@ -89,15 +107,18 @@ def _nodes(api: Api, query: str, path: str) -> Iterator[Mapping[str, Any]]:
 
 
 def _beside(node: Mapping[str, Any], path: str) -> Beside:
-    # A server may answer with a file of no size where there is none of the name.
-    patches = [edge["node"] for edge in node["files"]["edges"]]
     artifacts = [edge["node"] for edge in node["inputArtifacts"]["edges"]]
     return Beside(
         exit_code=node["exitcode"],
-        has_patch=any(int(file["sizeBytes"] or 0) for file in patches),
+        has_patch=_is_there(node["files"]),
         used=tuple(_used(artifact, path) for artifact in artifacts),
         said=json.loads(node["wandbConfig"] or "{}"),
     )
+
+
+def _is_there(files: Mapping[str, Any]) -> bool:
+    """Whether any of the files is one: a server may answer with a file of no size where there is none of the name."""
+    return any(int(edge["node"]["sizeBytes"] or 0) for edge in files["edges"])
 
 
 def _used(artifact: Mapping[str, Any], path: str) -> Used:

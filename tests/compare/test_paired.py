@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kag.compare.comparison import compare
-from kag.compare.paired import DrawnOf, Unpaired, drawn_from, of_scores
+from kag.compare.paired import DrawnOf, Unpaired, of_scores, read_once
 from kag.compare.verdict import verdict
 from kag.errors import RecordError
 from kag.names import Part
@@ -136,7 +136,7 @@ def test_scores_are_read_once_and_what_cannot_be_read_is_that_runs_own_trouble()
     broken = own(4)
     known = {number: made_scores("val", other_logits=bool(number), weights_digest=WEIGHTS[number]) for number in (0, 1)}
     source = ScoredSource({A.id: known[0], B.id: known[1], broken.id: "is damaged"})
-    drawn = drawn_from(of_scores(source.scores))
+    drawn = read_once(of_scores(source.scores))
     for _ in range(3):
         assert not isinstance(compare(A, B, drawn).test("val", "auroc"), Unpaired)
     assert source.reads == 2
@@ -147,7 +147,7 @@ def test_scores_are_read_once_and_what_cannot_be_read_is_that_runs_own_trouble()
 
 def test_another_programs_runs_are_pairs_by_their_examples_alone() -> None:
     a, b = foreign(0, "a"), foreign(1, "b")
-    drawn = drawn_from(of_scores(ScoredSource({one.id: foreign_scores(n) for n, one in enumerate((a, b))}).scores))
+    drawn = read_once(of_scores(ScoredSource({one.id: foreign_scores(n) for n, one in enumerate((a, b))}).scores))
     found = verdict(a, b, [], drawn=drawn).as_json()["paired"]
     assert set(found) >= {"val/auprc", "val/auroc", "val/accuracy", "val/f1"}
     assert found["val/auprc"]["difference"] == pytest.approx(-verdict(b, a, [], drawn=drawn).paired["val/auprc"].value)

@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kag.compare.comparison import COMPARED, Comparison, compare
-from kag.compare.paired import DrawnOf, Unpaired, drawn_from, kept_by
+from kag.compare.paired import DrawnOf, Unpaired, kept_by, read_once
 from kag.compare.verdict import verdict
 from kag.errors import RecordError
 from kag.names import Part
@@ -36,7 +36,7 @@ class ComparisonContract:
 
     @pytest.fixture
     def compared(self, source: RunSource) -> Comparisons:
-        return Comparisons(list(source.records()), drawn_from(kept_by(source)))
+        return Comparisons(list(source.records()), read_once(kept_by(source)))
 
     def test_turned_round_it_has_the_opposite_sign(self, compared: Comparisons) -> None:
         for one, turned in compared.both_ways():
@@ -176,6 +176,6 @@ def test_a_run_that_cannot_be_read_is_no_pair_and_spoils_no_other() -> None:
     def kept(run_id: str, split: Part) -> Drawn | None:
         raise RecordError("is damaged", where=run_id)
 
-    found = compare(one, other, drawn_from(kept)).tested("val")
+    found = compare(one, other, read_once(kept)).tested("val")
     assert isinstance(found, Unpaired)
     assert f"the scores of {one.id} on val cannot be read" in found.reason

@@ -560,7 +560,7 @@ CASES: dict[str, Case] = {
             other(ACCURACY, 0.5, 0.7, config={**LR, "seed": 2, "lr": 0.2}),
             other(ACCURACY, 0.5, 0.7, config={**LR, "seed": 2}, data_digest="e" * 64),
             other(ACCURACY, 0.5, 0.7, config={**LR, "seeds": 2}),
-            run(config={**LR, "seed": 2}, parent=FIRST.record.id),
+            run(config={**LR, "seed": 2}),
         ],
         NOTE,
         {"other": FIRST.record.id, "keys": 1},
@@ -758,6 +758,24 @@ def test_val_and_test_disagree_where_how_far_they_lie_apart_leaves_its_interval(
     far = run(parent=PARENT, results=scored(0.36, 0.38))
     assert "val_test_disagree" in found_in(far, BEFORE), "unpaired, it goes by how far they are apart"
     assert "val_test_disagree" not in found_in(far, BEFORE, drawn=beside_before(far, error=0.05))
+
+
+def test_weights_of_the_parent_are_said_where_test_was_left_alone() -> None:
+    sealed = {"results": scored(0.30, weights_digest=OTHER_WEIGHTS)}
+    first = run(name="first", day=1, **sealed)
+    assert found_in(run(**sealed, parent=first.record.id), first)["same_weights"] == (
+        f"the same weights as `{first.record.id}`"
+    )
+    assert "same_weights" not in found_in(run(**sealed), first), "nobody has compared the two"
+
+
+def test_another_seed_of_kags_own_is_said_beside_its_test() -> None:
+    first = run(name="first", day=1, results=scored(0.30, 0.40, weights_digest=OTHER_WEIGHTS), config={"seed": 1})
+    last = run(results=scored(0.31, 0.43), config={"seed": 2}, parent=first.record.id)
+    known = {one.record.id: {name.split: name.value for name in one.record.results} for one in (first, last)}
+    found = found_in(last, first, drawn=drawn_as(known, error=0.0005))
+    assert found["told_apart"].startswith("val AUPRC +0.010")
+    assert found["seed_differs"] == f"nothing but the seed differs from `{first.record.id}` (seed 1 -> 2)"
 
 
 def test_a_seed_is_no_progress() -> None:

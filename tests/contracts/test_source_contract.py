@@ -6,6 +6,7 @@ can hold them.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
@@ -17,7 +18,7 @@ from collections.abc import Collection, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, ClassVar, NamedTuple, cast
 
 import pytest
 
@@ -347,6 +348,9 @@ def answer(operation: str, variables: dict[str, Any]) -> dict[str, Any] | None:
         }
     if operation == "Runs":
         return {"project": page(int(variables["cursor"] or 0)) if variables["project"] == "kag" else None}
+    if operation == "RunsWithFiles":
+        edges = [{"node": {"name": run.record.wandb_id, "files": files_of(run, variables)["files"]}} for run in RUNS]
+        return {"project": {"page": {"edges": edges, "pageInfo": {"endCursor": None, "hasNextPage": False}}}}
     found = next(run for run in RUNS if run.record.wandb_id in variables.values())
     if operation == "RunFiles":
         return {"project": {"internalId": "1", "run": files_of(found, variables)}}
@@ -364,7 +368,7 @@ def files_of(run: Run, variables: dict[str, Any]) -> dict[str, Any]:
     there = {f"scores/{split}.npz": content for (of, split), content in FILES.items() if of == name}
     edges = [
         {"cursor": asked, "node": file_node(f"{name}/{asked}", asked, there.get(asked, b""))}
-        for asked in variables["fileNames"]
+        for asked in variables.get("fileNames") or variables["names"]
     ]
     pages = {"endCursor": None, "hasNextPage": False}
     return {"fileCount": len(edges), "files": {"edges": edges, "pageInfo": pages}}
@@ -386,6 +390,9 @@ def page(first: int) -> dict[str, Any]:
 class Handler(BaseHTTPRequestHandler):
     """GraphQL as far as the client's `Api` asks for runs."""
 
+    operations: ClassVar[list[str]] = []
+    """What was asked, in order."""
+
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
@@ -403,6 +410,7 @@ class Handler(BaseHTTPRequestHandler):
             asked = json.loads(body)
             operation = re.search(r"query\s+(\w+)", asked["query"])
             assert operation is not None
+            self.operations.append(operation[1])
             reply = json.dumps({"data": answer(operation[1], asked.get("variables") or {})}).encode()
         self.send_response(200)
         self.send_header("Content-Type", "application/json")
@@ -442,6 +450,17 @@ class TestProject(WithScores, SourceContract):
 
     def test_the_entity_may_be_the_keys_own(self, server: str) -> None:
         assert [record.id for record in open_source("wandb:kag").records()] == [run.record.id for run in RUNS]
+
+    def test_a_run_without_scores_is_not_asked_for_them(self, source: RunSource) -> None:
+        records = list(source.records())
+        Handler.operations.clear()
+        for record in records:
+            for split in SPLITS:
+                with contextlib.suppress(RecordError):
+                    source.scores(record.id, split)
+        with_some = len({name for name, _ in FILES})
+        assert Handler.operations == ["RunsWithFiles", *["RunFiles"] * with_some]
+        assert with_some < len(records)
 
     def test_an_unknown_project_is_an_error_that_names_it(self, server: str) -> None:
         with pytest.raises(RecordError, match="wandb:lab/none: W&B does not give the runs"):

@@ -32,6 +32,17 @@ def test_check_prints_json(default_file: Path) -> None:
     assert json.loads(result.stdout)["digest"] == read_sites(default_file).digest
 
 
+def test_check_counts_clusters_and_names_one_in_two_splits(default_file: Path, tmp_path: Path) -> None:
+    proteins, file = read_sites(default_file).proteins, tmp_path / "clusters.csv"
+    file.write_text("protein,cluster\n" + "".join(f"{key},{place // 2}\n" for place, key in enumerate(proteins)))
+    result = runner.invoke(app, ["check", str(default_file), "--clusters", str(file)])
+    assert f"clusters        {len(proteins) // 2} of {len(proteins)} proteins" in result.output
+    assert "warning cluster_in_two_splits" in result.output
+    told = json.loads(runner.invoke(app, ["check", "--json", str(default_file), "--clusters", str(file)]).stdout)
+    assert (told["clusters"], "cluster_in_two_splits" in [one["code"] for one in told["findings"]]) == (12, True)
+    assert "clusters" not in runner.invoke(app, ["check", str(default_file)]).output
+
+
 @pytest.mark.parametrize("fault", ["missing file", "label 2"])
 def test_check_raises_the_fault_for_the_one_place_that_prints_it(tmp_path: Path, fault: str) -> None:
     MALFORMED[fault](tmp_path / "faulty.h5")

@@ -11,7 +11,7 @@ import pytest
 
 from kag.compare.comparison import Comparison, compare
 from kag.compare.groups import compare_groups
-from kag.compare.paired import ProfileOf, Unpaired, drawn_from, of_scores, profiles_of, read_once
+from kag.compare.paired import ProfileOf, Unpaired, of_scores, profiles_of, read_once
 from kag.compare.replicates import Replicates, replicates
 from kag.names import Part
 from kag.report.compare import compare_figures
@@ -34,7 +34,7 @@ def kept(*runs: ScoredRun) -> dict[tuple[str, Part], Scores]:
 
 def scored(found: Kept) -> Scored:
     scores_of = lambda run, split: found.get((run, split))  # noqa: E731
-    return Scored(drawn_from(of_scores(scores_of)), read_once(profiles_of(scores_of)))
+    return Scored(read_once(of_scores(scores_of)), read_once(profiles_of(scores_of)))
 
 
 ALL = kept(*scored_runs())

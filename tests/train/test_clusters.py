@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from kag.compare.comparison import compare
-from kag.compare.paired import Unpaired, drawn_from, kept_by
+from kag.compare.paired import Unpaired, kept_by, read_once
 from kag.data.read import read_sites
 from kag.data.sites import Sites
 from kag.data.synth import synthesise
@@ -77,7 +77,7 @@ def test_clusters_change_the_intervals_of_a_run_and_nothing_else(
         for name, found in kept.draws.items():
             assert np.array_equal(found.left_out_U, draws[name].left_out_U.astype(np.float32)), name
     source = FolderSource(runs)
-    drawn = drawn_from(kept_by(source))
+    drawn = read_once(kept_by(source))
     mixed, alike = compare(plain, apart, drawn).tested("val"), compare(apart, apart, drawn).tested("val")
     assert isinstance(mixed, Unpaired)
     assert mixed.reason == f"{plain.id} and {apart.id} scored the same examples of val in other clusters"

@@ -47,11 +47,14 @@ def test_equals_other_run(entry: Entry, siblings: Siblings) -> Iterator[Finding]
 
 
 def same_weights(entry: Entry, siblings: Siblings) -> Iterator[Finding]:
-    """The weights that were tested are those of an earlier run, so that nothing can differ."""
+    """The weights that it hands on are those of an earlier run, or of its parent, so that nothing can differ."""
     earlier = (other for other in siblings.same_test(entry) if other.id != entry.id)
-    other = next((one for one in earlier if one.record.start <= entry.record.start and _same_weights(entry, one)), None)
+    found = (one.id for one in earlier if one.record.start <= entry.record.start and _same_weights(entry, one))
+    compared = siblings.against_parent(entry)
+    parent = compared.before.id if compared is not None and compared.same_weights else None
+    other = next(found, parent)
     if other is not None:
-        yield note("same_weights", f"the same weights as `{other.id}`", other=other.id)
+        yield note("same_weights", f"the same weights as `{other}`", other=other)
 
 
 def selected_on_test(entry: Entry, _: Siblings) -> Iterator[Finding]:

@@ -1,4 +1,4 @@
-"""Runs of other programs that differ from an earlier one in nothing, or in the seed alone."""
+"""Runs that differ from an earlier one in nothing, or in the seed alone."""
 
 from __future__ import annotations
 
@@ -35,8 +35,6 @@ def same_settings(entry: Entry, siblings: Siblings) -> Iterator[Finding]:
 
 def seed_differs(entry: Entry, siblings: Siblings) -> Iterator[Finding]:
     """Nothing but the seed differs from the run that it is compared with, or from another earlier one."""
-    if not entry.record.is_foreign:
-        return
     parent, alike = siblings.against_parent(entry), siblings.alike(entry, but_seed=True, most=LOOKED_AT)
     known = siblings.group(entry).ids
     apart = (one for one in alike if one.record.config != entry.record.config and one.id not in known)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import lru_cache
 from threading import Lock
@@ -14,7 +15,7 @@ from sqlalchemy import Connection, RowMapping
 from starlette.requests import Request
 from starlette.responses import Response
 
-from kag.compare.paired import DrawnOf
+from kag.compare.paired import DrawnOf, HeldReadings
 from kag.compare.replicates import Replicates, replicates
 from kag.report.differences import Scored
 from kag.server.base import Base, base_of
@@ -29,7 +30,7 @@ from kag.server.page.news import News
 from kag.server.page.records import Counted, Diagnoses, Ledger, counted
 from kag.server.page.responses import html
 from kag.server.page.saved_scores import SavedScores
-from kag.server.page.scores import KeptReadings, KeptSelections, kept_draws, kept_profiles
+from kag.server.page.scores import PROFILES, KeptSelections, draws_in, profiles_in
 from kag.server.page.seeds import KeptLikenesses
 from kag.server.page.session import Sessions
 from kag.server.page.templates import environment, path_of
@@ -51,8 +52,10 @@ class Watched:
 
     project: Project
     diagnoses: Diagnoses = field(default_factory=Diagnoses)
-    draws: KeptReadings[Drawn] = field(default_factory=kept_draws)
-    profiles: KeptReadings[Profile] = field(kw_only=True)
+    reading: AbstractContextManager[object] = field(kw_only=True)
+    """Held while a file of scores is read whole."""
+    draws: HeldReadings[Drawn] = field(default_factory=HeldReadings)
+    profiles: HeldReadings[Profile] = field(default_factory=lambda: HeldReadings(PROFILES))
     likenesses: KeptLikenesses = field(default_factory=KeptLikenesses)
     selections: KeptSelections = field(default_factory=KeptSelections)
 
@@ -95,7 +98,7 @@ class Site:
             return self._watched(number)
 
     def _watch(self, number: int) -> Watched:
-        return Watched(Project(number, self.patience), profiles=kept_profiles(self._reading))
+        return Watched(Project(number, self.patience), reading=self._reading)
 
     def key_of(self, key: str | None) -> Key | None:
         """What a key opens, or None if that is nothing."""
@@ -192,7 +195,7 @@ class Shelf:
     def scored(self, site: Site, connection: Connection, ledger: Ledger) -> Scored:
         """The same, and what the scores look like."""
         found, watched = self.saved(site, connection, ledger), self.watched
-        return Scored(watched.draws.of(found), watched.profiles.of(found))
+        return Scored(draws_in(found, watched.draws), profiles_in(found, watched.profiles, watched.reading))
 
     def saved(self, site: Site, connection: Connection, ledger: Ledger) -> SavedScores:
         """The files in which its runs have kept their scores."""
