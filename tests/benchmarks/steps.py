@@ -4,8 +4,8 @@
 
 The reference is the field's usual way, as the predecessor had it: a Dataset that hands over one sample at a time, the
 default collate, attention of each point by itself with its telemetry, and AdamW in a loop over parameters. It trains
-the same network, so that what differs is the way. A figure is the median of its rounds, in processor time, so that other
-programs on the machine do not count; set OMP_NUM_THREADS=1 where there are any.
+the same network, so that what differs is the way. A figure is the median of its rounds, in processor time, so that
+other programs on the machine do not count; set OMP_NUM_THREADS=1 where there are any.
 """
 
 from __future__ import annotations
