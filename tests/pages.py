@@ -122,7 +122,7 @@ def _keys(node: Mapping[str, Any], schema: Mapping[str, Any], prefix: str = "") 
         section = next((each for each in _forms(whole, schema) if "properties" in each), None)
         ramp = section is not None and section["title"] == "Ramp"
         default = "required" if name in node.get("required", ()) else _default(field, whole, bool(section) and not ramp)
-        meaning = " ".join((field.get("description") or whole.get("description", "").split("\n")[0]).split())
+        meaning = field.get("description") or whole.get("description", "").split("\n")[0]
         yield f"{prefix}{name}", _kind(whole, schema), default, meaning.replace("|", "\\|").replace("<", "&lt;")
         if section is not None and not ramp:
             yield from _keys(section, schema, f"{prefix}{name}.")

@@ -38,16 +38,11 @@ class DataSpec(Part):
     file: FileName
     """HDF5 file in the `v3_residue_table` layout; relative to the spec file."""
     batch_size: Annotated[int, Field(ge=2, le=1_000_000), WHOLE] = 640
-    """Points in a batch, for each process, whatever `grouping` is."""
+    """Points in a batch, for each process, whatever the grouping."""
     grouping: Literal["point", "protein", "residue"] = "point"
-    """A batch is a random set of points, or takes whole proteins one after another, or random residues of all proteins
-    with their points. A residue that a batch has no room for goes on in the next. `protein` and `residue` compute a
-    context (a residue with its neighbours) once for all its points in a batch: dropout in residue encoders, attention
-    and gate network is then drawn for the context; in the tabular encoder and the classifier, of modalities and of
-    the gate it is drawn for the point, and so is the loss taken."""
+    """A batch: random points; whole proteins; random residues. The latter two draw dropout of shared parts once."""
     points_per_residue: Count | None = None
-    """Points of a residue that an epoch shows at most, drawn anew for each epoch, or null for all. In a replay epoch
-    mined samples are among them in any case."""
+    """Most points of a residue in an epoch, drawn anew for each, or null for all; replayed ones are never left out."""
     clusters: FileName | None = None
     """CSV file `protein,cluster` of what belongs together, such as homologues: drawn as one wherever it is tested."""
     max_distance: Positive = 30.0
