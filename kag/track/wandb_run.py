@@ -237,6 +237,8 @@ def _begun(folder: RunFolder, record: RunRecord, track: TrackSpec, wandb_id: str
             silent=True,
             disable_git=True,
             disable_code=True,
+            x_save_requirements=False,  # of every package; the record has those that matter
+            x_stats_pid=os.getpid(),  # the client takes the process that has loaded it, of which this may be a copy
         ),
     )
     run.define_metric(names.EPOCH)

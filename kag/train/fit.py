@@ -5,7 +5,7 @@ inputs.py     the files that it reads
 opening.py    the run folder;  starting.py  the weights of another run;  again.py  another run trained once more
 seeds.py      a spec under several seeds, one run after another
 resuming.py   going on with a run;  state.py  how far its state of training is, and what that can still become
-rehearsal.py  one batch through everything before time is spent
+rehearsal.py  one batch through everything before time is spent;  rehearsed.py  what need not be tried again
 processes.py  the processes of a run, where it has several;  threads.py  the threads of each
 loop.py       Lightning's loop;  trainer.py  without what it does unasked;  signals.py  what ends it
 job.py        the LightningModule;  batches.py  its batches;  scoreboard.py  validation
@@ -49,6 +49,7 @@ from kag.train.loop import Loop
 from kag.train.opening import Opening, best_epochs, follow_run, new_run
 from kag.train.outcome import Outcome
 from kag.train.processes import gathered
+from kag.train.rehearsed import Passed
 from kag.train.resuming import resumed_run
 from kag.train.signals import SignalWatch
 from kag.train.starting import Start, find_start
@@ -111,7 +112,7 @@ def fit(
         gathered(world),
     ):
         if resume is None:
-            job.rehearse()
+            job.rehearse(Passed(runs))
         outcome.begin_mirror(task)
         states, rests_on = None if resume else share, fork_inputs(task, start)
         with sharing(states, task.spec, outcome.folder, rests_on, signals.raise_if_received) as forks:

@@ -25,6 +25,7 @@ from kag.spec.schedule import learning_rate
 from kag.train.build import build_network, build_objective
 from kag.train.clock import Clock
 from kag.train.rehearsal import rehearse
+from kag.train.rehearsed import Passed
 from kag.train.scoreboard import Scoreboard
 from kag.train.state import position_of
 from kag.train.task import Task
@@ -51,13 +52,16 @@ class Job(LightningModule):
         self._batches_done = 0
         self._resumed: dict[str, Any] | None = None
 
-    def rehearse(self) -> None:
+    def rehearse(self, passed: Passed | None = None) -> None:
         """Send one batch through everything; the weights stay as they are.
+
+        Args:
+            passed: shapes of which not all has to be tried again.
 
         Raises:
             RehearsalFailed: names the first thing that is wrong.
         """
-        rehearse(self.task, self.network, self.objective, *self.task.first_batches())
+        rehearse(self.task, self.network, self.objective, *self.task.first_batches(), passed)
 
     def set_epoch(self, epoch: int) -> None:
         """Bring everything that depends on the epoch's number to that epoch."""

@@ -21,6 +21,7 @@ from kag.spec import RunSpec
 from kag.track.record import Status
 from kag.train.build import build_network, build_objective
 from kag.train.rehearsal import rehearse
+from kag.train.rehearsed import FILE, Passed, shape_digest
 from kag.train.task import Task
 from kag.view.words import find_run
 from tests.train.conftest import MakeSpec, Train
@@ -306,3 +307,42 @@ def test_a_batch_without_a_valid_neighbour_is_said(rehearsed: Rehearse) -> None:
 
     sentence = next(line for line in rehearsed(spoil_evaluation=alone) if "the logits depend on" in line)
     assert "no point of the batch has a valid neighbour, so neighbours were not tried" in sentence
+
+
+def test_a_shape_is_tried_once_with_a_code_and_data_and_weights_each_time(
+    make_spec: MakeSpec, sites: Sites, tmp_path: Path
+) -> None:
+    passed, all_of_it = Passed(tmp_path), 6
+
+    def said(**overrides: Any) -> int:
+        task = Task.of(make_spec(**overrides), sites)
+        return len(rehearse(task, build_network(task), build_objective(task), *task.first_batches(), passed))
+
+    assert said() == all_of_it
+    assert said(seed=9, **{"optimizer.lr": 2e-3, "model.gate.temperature": 1.9}) == 2, "the same magnitude"
+    assert said(**{"model.gate.temperature": 15.0}) == all_of_it
+    assert said(**{"model.hidden": [8, 4]}) == all_of_it
+    assert said(**{"model.gate.penalty.weight": 0.0}) == all_of_it, "a term less"
+    assert said() == 2
+    (tmp_path / FILE).write_bytes(b"[1, {")
+    assert said() == all_of_it, "what is damaged is passed over"
+    assert said() == 2, "and written anew"
+
+
+def test_other_code_is_rehearsed_again(make_spec: MakeSpec, sites: Sites, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = shape_digest(Task.of(make_spec(), sites))
+    monkeypatch.setattr("kag.train.rehearsed.code_digest", lambda *_: "another")
+    assert shape_digest(Task.of(make_spec(), sites)) != before
+
+
+def test_so_many_shapes_are_kept_and_a_place_that_takes_none_is_no_hindrance(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kag.train.rehearsed.MOST", 3)
+    passed = Passed(tmp_path)
+    for number in range(5):
+        passed.add(str(number))
+    assert [passed.knows(str(number)) for number in range(5)] == [False, False, True, True, True]
+    nowhere = Passed(tmp_path / FILE)
+    nowhere.add("a")
+    assert not nowhere.knows("a")
