@@ -132,9 +132,9 @@ class Siblings:
 
     def _beside(self, before: Entry, group: Group) -> Comparison:
         other = self.group(before)
-        if group.is_several or other.is_several:
-            return compare_groups(other.alike, group.alike, self.drawn)
-        return compare(before.record, group.first.record, self.drawn)
+        # A run alone counts as it stood.
+        stood = other.alike if other.is_several else replace(other.alike, runs=(before.record,))
+        return compare_groups(stood, group.alike, self.drawn)
 
     def best_to_date(self, entry: Entry) -> bool:
         """Whether it is the highest so far and a test tells it apart from the highest before, or it is the first one.
