@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from kag.compare.paired import DrawnOf
-from kag.compare.replicates import Replicates, replicates
+from kag.compare.replicates import Replicates
 from kag.report.differences import Scored
 from kag.server.base import Base, base_of
 from kag.server.batches import Batches
@@ -29,7 +29,7 @@ from kag.server.page.news import News
 from kag.server.page.records import Counted, Diagnoses, Ledger, counted
 from kag.server.page.responses import html
 from kag.server.page.scores import KeptReadings, kept_draws, kept_profiles, saved
-from kag.server.page.seeds import KeptLikenesses
+from kag.server.page.seeds import KeptSeeds
 from kag.server.page.session import Sessions
 from kag.server.page.templates import environment, path_of
 from kag.server.page.visit import Visit
@@ -52,7 +52,7 @@ class Watched:
     diagnoses: Diagnoses = field(default_factory=Diagnoses)
     draws: KeptReadings[Drawn] = field(default_factory=kept_draws)
     profiles: KeptReadings[Profile] = field(kw_only=True)
-    likenesses: KeptLikenesses = field(default_factory=KeptLikenesses)
+    seeds: KeptSeeds = field(default_factory=KeptSeeds)
 
 
 class Site:
@@ -195,7 +195,7 @@ class Shelf:
 
     def replicates(self, ledger: Ledger) -> tuple[Replicates, ...]:
         """Its runs, those together that differ in the seed alone."""
-        return replicates(ledger.records.values(), likeness_of=self.watched.likenesses.of(ledger))
+        return self.watched.seeds.replicates(ledger)
 
     def ledger(self) -> Ledger:
         """Its runs with their records."""
