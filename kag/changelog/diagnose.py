@@ -6,7 +6,7 @@ look at its record and history; rules among runs look at the others too, by what
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from kag.changelog.entry import Entry
 from kag.changelog.logged import Logged
@@ -87,6 +87,15 @@ OF_KAG: frozenset[OwnRule | AmongRule] = frozenset(
 """Rules that need kag's own facts: another program may mean something else by the same name."""
 
 
+OF_GROUP: frozenset[AmongRule] = frozenset(
+    {
+        *(evaluation.val_test_disagree, evaluation.told_apart, evaluation.not_distinguishable),
+        *(ending.best_to_date, ending.highest_so_far, lineage.parent_settings_unknown),
+    }
+)
+"""Rules that look at the means of replicates, where a run has some: what they say is the same for each of these."""
+
+
 def own_findings(run: Logged) -> tuple[Finding, ...]:
     """What a record and its history say by themselves."""
     rules = (rule for rule in OWN if not (run.record.is_foreign and rule in OF_KAG))
@@ -115,8 +124,12 @@ def values_side_by_side(runs: Sequence[Logged]) -> dict[str, tuple[str, ...]]:
     }
 
 
+def among_findings(entry: Entry, siblings: Siblings, rules: Iterable[AmongRule] = AMONG) -> list[Finding]:
+    """What is said of a run with a look at the others, by all rules among runs or some of them."""
+    known = (rule for rule in rules if not (entry.record.is_foreign and rule in OF_KAG))
+    return [finding for rule in known for finding in rule(entry, siblings)]
+
+
 def diagnose(entry: Entry, siblings: Siblings) -> list[Finding]:
     """Every finding about a run, the gravest first."""
-    rules = (rule for rule in AMONG if not (entry.record.is_foreign and rule in OF_KAG))
-    among = [finding for rule in rules for finding in rule(entry, siblings)]
-    return gravest_first([*among, *entry.findings])
+    return gravest_first([*among_findings(entry, siblings), *entry.findings])

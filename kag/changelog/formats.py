@@ -6,20 +6,21 @@ import csv
 import html
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import repeat
 from pathlib import Path
 from typing import Any
 
 from kag.changelog.cells import body
 from kag.changelog.columns import FIRST, headings, legend
-from kag.changelog.parts import Value, joined, parts_of, sentences
+from kag.changelog.groups import Group
+from kag.changelog.parts import Member, Trial, Value, joined, parts_of, sentences
 from kag.changelog.table import Row
 from kag.finding import Finding
 from kag.text import MISSING, json_text, printable_json
 from kag.track.output import Kind, marked
 from kag.track.stated import Course
-from kag.view.metrics import OWN, Metric
+from kag.view.metrics import OWN, TEST, VAL, Metric
 
 _PAGE = """<!DOCTYPE html>
 <html lang="en">
@@ -89,29 +90,47 @@ def as_html(rows: Sequence[Row], metrics: Sequence[Metric] = OWN, looks: Sequenc
 
 
 def _plain(row: Row) -> dict[str, Any]:
-    record = row.entry.record
+    record, parts = row.entry.record, parts_of(row)
     return {
         "format": FORMAT,
         "run": record.id,
         "record": record,
         "changes": list(row.changes),
         "files_touched": None if record.files_touched is None else list(record.files_touched),
-        "val_auprc": row.entry.value("val"),
-        "test_auprc": None if row.says("val_typed_as_test") else row.entry.value("test"),
-        "metrics": list(map(_metric, repeat(row), row.metrics, parts_of(row).values)),
+        "val_auprc": row.value(VAL),
+        "test_auprc": None if row.says("val_typed_as_test") else row.value(TEST),
+        "metrics": list(map(_metric, repeat(row), row.metrics, parts.values)),
         "findings": list(row.findings),
         "note": body(row.entry.notes),
         "searched": row.searched.get(record.id),
+        **({"members": _runs_of(row.group)} if row.group else {}),
         "other_trials": [
             {
                 "run": trial.id,
-                "record": trial.record,
-                "val_auprc": trial.value("val"),
+                "record": trial.first.record,
+                "val_auprc": trial.value(VAL),
                 "searched": row.searched[trial.id],
+                **({"members": _runs_of(trial)} if trial.is_several else {}),
             }
             for trial in row.trials
         ],
     }
+
+
+def _runs_of(group: Group) -> list[dict[str, Any]]:
+    """Replicates, each with its own numbers and what was said of it."""
+    return [
+        {
+            "run": entry.id,
+            "seed": group.seed(entry),
+            "record": entry.record,
+            "val_auprc": entry.value("val"),
+            "test_auprc": entry.value("test"),
+            "findings": list(entry.findings),
+            "note": body(entry.notes),
+        }
+        for entry in group.entries
+    ]
 
 
 def _metric(row: Row, metric: Metric, shown: Value) -> dict[str, Any]:
@@ -122,10 +141,11 @@ def _metric(row: Row, metric: Metric, shown: Value) -> dict[str, Any]:
         "name": metric.name,
         "goal": metric.goal,
         "of": metric.value,
-        "value": None if shown.text == MISSING else row.entry.measured(metric),
-        "at": None if at is None else {course.unit: at},
+        "value": None if shown.text == MISSING else row.value(metric),
+        "at": None if at is None or row.group else {course.unit: at},
         "highest_so_far": shown.highest_so_far,
         "best_to_date": shown.best_to_date,
+        **({"spread": row.group.spread(metric).as_json()} if row.group else {}),
     }
 
 
@@ -158,11 +178,27 @@ def _html_row(row: Row) -> str:
         said += f"<details><summary>{len(parts.folded)} more</summary>{_findings(parts.folded)}</details>"
     words = (html.escape(parts.status), html.escape(parts.unpaired), _marked(parts.note))
     more = "".join(f"<div>{text}</div>" for text in words if text)
-    trials = "".join(f"<li>{html.escape(one.run)} {one.value} {html.escape(one.searched)}</li>" for one in parts.trials)
-    folded = f"<details><summary>{len(row.trials)} other trials</summary><ul>{trials}</ul></details>" if trials else ""
+    folded = _folded(f"{len(parts.members)} runs", map(_member, parts.members))
+    folded += _folded(parts.trials_heading, map(_trial, parts.trials))
     values = [f"<strong>{one.text}</strong>" if one.best_to_date else one.text for one in parts.values]
     last = "".join(values[-1:]) + said + more + folded
     return "<tr>" + "".join(f"<td>{cell}</td>" for cell in (*cells, *values[:-1], last)) + "</tr>\n"
+
+
+def _folded(summary: str, items: Iterable[str]) -> str:
+    listed = "".join(f"<li>{item}</li>" for item in items)
+    return f"<details><summary>{summary}</summary><ul>{listed}</ul></details>" if listed else ""
+
+
+def _member(member: Member) -> str:
+    note = f" {_marked(member.note)}" if member.note else ""
+    return f"{html.escape(member.run)} {html.escape(member.text)}{note}"
+
+
+def _trial(trial: Trial) -> str:
+    members = "".join(f"<li>{_member(one)}</li>" for one in trial.members)
+    said = f"{html.escape(trial.run)} {trial.value} {html.escape(trial.searched)}"
+    return f"{said}<ul>{members}</ul>" if members else said
 
 
 def _findings(findings: Sequence[Finding]) -> str:

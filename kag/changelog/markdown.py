@@ -16,7 +16,7 @@ from typing import NamedTuple
 from kag.changelog.cells import body, digest, escape, keep_pipes
 from kag.changelog.columns import FIRST, headings, legend
 from kag.changelog.entry import Entry
-from kag.changelog.parts import FILES_SHOWN, Trial, joined, parts_of, sentences
+from kag.changelog.parts import FILES_SHOWN, Member, Parts, joined, parts_of, sentences
 from kag.changelog.table import Row
 from kag.track.markdown import COLUMNS
 from kag.view.choice import archived_text
@@ -170,7 +170,8 @@ def generated_cells(row: Row) -> tuple[str, ...]:
         files = row.told_files
     values = [f"**{one.text}**" if one.best_to_date else one.text for one in parts.values]
     said = "; ".join([*values[-1:], *map(escape, sentences(parts, whole=False))])
-    return (begun, changed, files, *values[:-1], " ".join(part for part in (said, _trials(parts.trials)) if part))
+    below = (said, _members(parts.members), _trials(parts))
+    return (begun, changed, files, *values[:-1], " ".join(part for part in below if part))
 
 
 def _split(text: str) -> tuple[str, ...]:
@@ -187,17 +188,28 @@ def _code(text: str) -> str:
     return escape(f"`{text}`")
 
 
-def _trials(trials: Sequence[Trial]) -> str:
+def _members(members: Sequence[Member]) -> str:
+    """The replicates, folded, each with its seed, its values and what a person wrote."""
+    return _folded(f"{len(members)} runs", list(map(_member_line, members))) if members else ""
+
+
+def _trials(parts: Parts) -> str:
     """The other trials of a sweep, folded, each with its value, its settings and what a person wrote."""
-    if not trials:
+    if not parts.trials:
         return ""
-    lines = [
-        " ".join(
-            part for part in (f"`{one.run}`", one.value, f"`{one.searched}`" if one.searched else "", one.note) if part
-        )
-        for one in trials
-    ]
-    return f"<details><summary>{len(lines)} other trials</summary>{'<br>'.join(map(escape, lines))}</details>"
+    lines: list[str] = []
+    for one in parts.trials:
+        told = (f"`{one.run}`", one.value, f"`{one.searched}`" if one.searched else "", one.note)
+        lines += [" ".join(part for part in told if part), *map(_member_line, one.members)]
+    return _folded(parts.trials_heading, lines)
+
+
+def _member_line(member: Member) -> str:
+    return " ".join(part for part in (f"`{member.run}`", member.text, member.note) if part)
+
+
+def _folded(summary: str, lines: Sequence[str]) -> str:
+    return f"<details><summary>{summary}</summary>{'<br>'.join(map(escape, lines))}</details>"
 
 
 def _as_listed(row: Row) -> tuple[bool, int]:

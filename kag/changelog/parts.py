@@ -7,7 +7,9 @@ from typing import NamedTuple
 
 from kag.changelog.cells import body
 from kag.changelog.entry import Entry
+from kag.changelog.groups import Group
 from kag.changelog.table import Row
+from kag.compare.wording import seeds_listed, spread_text
 from kag.finding import Finding
 from kag.text import MISSING, commit, printable
 from kag.track.record import RunRecord, Status
@@ -31,8 +33,26 @@ Text = tuple[str, ...]
 """Pieces to be joined: a `Code`, or plain text, in which a person may have written marks of their own."""
 
 
+class Member(NamedTuple):
+    """One of several replicates."""
+
+    run: str
+    seed: str
+    values: tuple[str, ...]
+    """A value a metric."""
+    status: str
+    """How it ended, where that was not well; else empty."""
+    note: str
+    """Empty where it is the note of the row."""
+
+    @property
+    def text(self) -> str:
+        """All but the run and the note."""
+        return " ".join([f"seed {self.seed}", *self.values, *([self.status] if self.status else [])])
+
+
 class Trial(NamedTuple):
-    """Another trial of a sweep."""
+    """Another trial of a sweep, or several that are replicates, by the first of them."""
 
     run: str
     value: str
@@ -40,6 +60,9 @@ class Trial(NamedTuple):
     searched: str
     """What it has set otherwise than the others."""
     note: str
+    """Empty of replicates, which have their own."""
+    members: tuple[Member, ...] = ()
+    """The replicates; empty of a trial that has none."""
 
 
 class Value(NamedTuple):
@@ -72,6 +95,14 @@ class Parts(NamedTuple):
     note: str
     trials: tuple[Trial, ...]
     """The other trials of the sweep, best first."""
+    members: tuple[Member, ...] = ()
+    """The replicates that it is a row of, in the order of start; empty of a run that has none."""
+
+    @property
+    def trials_heading(self) -> str:
+        """What stands above the other trials."""
+        runs = sum(len(trial.members) or 1 for trial in self.trials)
+        return f"{runs} other trials" if runs == len(self.trials) else f"{len(self.trials)} others, {runs} trials"
 
 
 def parts_of(row: Row, *, files: int | None = None) -> Parts:
@@ -82,14 +113,13 @@ def parts_of(row: Row, *, files: int | None = None) -> Parts:
         key_changes=_shown(_key_changes(row)),
         files=_shown(_code_of(row, files) if entry.record.is_foreign else _files_touched(entry, files)),
         values=tuple(_value(row, metric) for metric in row.metrics),
-        status=_status_word(entry),
+        status=_standing(row.group, row.metrics, row.judged) if row.group else _status_word(entry),
         findings=row.findings[:FINDINGS_SHOWN],
         folded=row.findings[FINDINGS_SHOWN:],
         unpaired=_unpaired(entry.record),
         note=body(entry.notes),
-        trials=tuple(
-            Trial(body(one.id), _judged(row, one), body(row.searched[one.id]), body(one.notes)) for one in row.trials
-        ),
+        trials=tuple(_trial(row, trial) for trial in row.trials),
+        members=_members(row.group, row.metrics, but_note_of=entry.id) if row.group else (),
     )
 
 
@@ -108,18 +138,70 @@ def sentences(parts: Parts, *, whole: bool) -> list[str]:
 def _value(row: Row, metric: Metric) -> Value:
     if metric.name == TEST.name and row.says("val_typed_as_test"):
         return Value(MISSING)
-    value, judged = row.entry.measured(metric), metric == row.judged
-    text = absent(row.entry.record, "test") if value is None and metric.name == TEST.name else metric.text(value)
+    value, judged = row.value(metric), metric == row.judged
+    if value is None and metric.name == TEST.name:
+        text = absent(row.entry.record, "test")
+    else:
+        text = _told(row.group, metric) if row.group else metric.text(value)
     return Value(text, row.highest_so_far and judged, row.best_to_date and judged)
 
 
-def _judged(row: Row, trial: Entry) -> str:
-    return row.judged.text(trial.measured(row.judged)) if row.judged else MISSING
+def _told(group: Group, metric: Metric) -> str:
+    return spread_text(metric, group.spread(metric)) if group.is_several else metric.text(group.value(metric))
+
+
+def _trial(row: Row, trial: Group) -> Trial:
+    value = _told(trial, row.judged) if row.judged else MISSING
+    searched, several = body(row.searched[trial.id]), trial.is_several
+    members = _members(trial, [row.judged] if row.judged else []) if several else ()
+    return Trial(body(trial.id), value, searched, "" if several else body(trial.first.notes), members)
+
+
+def _members(group: Group, metrics: Sequence[Metric], but_note_of: str = "") -> tuple[Member, ...]:
+    return tuple(
+        Member(
+            body(entry.id),
+            body(group.seed(entry)),
+            tuple(metric.text(entry.measured(metric)) for metric in metrics),
+            "" if entry.record.status.done else entry.record.status.value,
+            "" if entry.id == but_note_of else body(entry.notes),
+        )
+        for entry in group.entries
+    )
+
+
+def _standing(group: Group, metrics: Sequence[Metric], judged: Metric | None) -> str:
+    """What the means go without, and what nobody knows of their runs."""
+    *others, last = group.alike.untold or ("",)
+    untold = f"taken to be of the same {' and '.join([', '.join(others), last] if others else [last])}" if last else ""
+    return "; ".join(part for part in (_lacking(group, metrics, judged), untold) if part)
+
+
+def _lacking(group: Group, metrics: Sequence[Metric], judged: Metric | None) -> str:
+    """Seeds that a mean goes without, and why: `without seed 3 (aborted)`."""
+    told = [metric for metric in metrics if metric == judged or group.spread(metric).n]
+    lacking: list[str] = []
+    for seed, runs in group.alike.by_seed.items():
+        ended = [entry for entry in group.entries if entry.record in runs and entry.record.status.done]
+        without = [one.title for one in told if all(entry.measured(one) is None for entry in ended)]
+        why = f"no {' and no '.join(without)}" if ended else runs[-1].status.value
+        lacking += [f"seed {seed} ({why})"] if without or not ended else []
+    return f"without {' and '.join(lacking)}" if lacking else ""
 
 
 def _shown(pieces: Iterable[str]) -> Text:
     """Pieces as they may be shown."""
     return tuple(type(piece)(printable(piece, lines=True)) for piece in pieces)
+
+
+def best_of(row: Row) -> str:
+    """What a row of a sweep is: `best of 4 trials of`; with replicates `best mean of 4 settings in 12 trials of`."""
+    settings, trials = len(row.trials) + 1, len(row.runs)
+    return (
+        f"best of {trials} trials of"
+        if trials == settings
+        else f"best mean of {settings} settings in {trials} trials of"
+    )
 
 
 def joined(text: Text, plain: Callable[[str], str], code: Callable[[str], str]) -> str:
@@ -131,8 +213,10 @@ def _date_and_run(row: Row) -> Iterable[str]:
     record = row.entry.record
     yield f"{record.start:%Y-%m-%d} – "
     yield Code(record.id)
+    if row.group:
+        yield f" and its replicates, seeds {seeds_listed(row.group.alike)}"
     if record.sweep:
-        yield f", best of {len(row.trials) + 1} trials of sweep "
+        yield f", {best_of(row)} sweep "
         yield Code(record.sweep)
         yield f" on data {row.data}" if row.data else ""
     if searched := row.searched.get(record.id):

@@ -47,8 +47,9 @@ def rows_of(region: str, siblings: Siblings) -> dict[str, str]:
 def told_fixes(rows: Rows, siblings: Siblings) -> dict[tuple[str, str], str]:
     """(commit, file) -> the next commit that touched the file, as rows have it that git cannot look up here."""
     found: dict[tuple[str, str], str] = {}
-    for record in (entry.record for entry in siblings.entries):
-        text, file = rows.get(digest(record.id)), broken_file(record)
+    for entry in siblings.entries:
+        record, file = entry.record, broken_file(entry.record)
+        text = rows.get(digest(record.id)) or rows.get(digest(siblings.group(entry).id))
         if text and file and record.git and (record.git.commit, file) not in siblings.fixes:
             told = _FIX.search(parse(text).cells[-1])
             if told and (isinstance(siblings.between, NotKnown) or not siblings.between.has(told["commit"])):
@@ -78,7 +79,9 @@ def with_kept(rendered: str, before: Rows, shown: Sequence[Row], siblings: Sibli
 
 
 def tally(before: Rows, after: Rows, shown: Iterable[Row], kept: int) -> Tally:
-    """How the rows of a table differ from those before; a sweep stays a row whichever trial is its best."""
+    """How the rows of a table differ from those before; a sweep stays a row whichever trial is its best, and a run that
+    has come to have replicates stays one whichever of them began first.
+    """
     row_of = _row_of(shown)
     return compared({row_of.get(run, run): text for run, text in before.items()}, after)._replace(kept=kept)
 
@@ -143,4 +146,4 @@ def _note(text: str) -> str:
 
 def _row_of(rows: Iterable[Row]) -> dict[str, str]:
     """Digest of each run that is shown -> that of the run whose row shows it."""
-    return {digest(one.id): digest(row.entry.id) for row in rows for one in (row.entry, *row.trials)}
+    return {digest(one.id): digest(row.entry.id) for row in rows for one in row.runs}

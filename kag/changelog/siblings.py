@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property, partial
 
 from kag.changelog.entry import Entry
+from kag.changelog.groups import Group, groups_of
+from kag.changelog.lookups import Places, by_test, by_weights, listed_before, looks_by_data, places_among_alike
 from kag.changelog.repository import Between, NotKnown
-from kag.changelog.tested import Child, Families
-from kag.compare.comparison import Comparison, against_parent, compare
+from kag.changelog.tested import AgainstParent, Child, Families
+from kag.compare.comparison import Comparison, compare
+from kag.compare.groups import compare_groups, group_against_parent
 from kag.compare.highest import highest_before
 from kag.compare.paired import DrawnOf, Unpaired, not_asked
 from kag.errors import RecordError
+from kag.names import Part
 from kag.track.evaluations import Subject
-from kag.track.past import attempts
 from kag.track.record import RunRecord
 from kag.track.result import ExternalEvaluation
-from kag.view.alike import seeds_of
-from kag.view.changes import seed_alone, settings_of
+from kag.view.changes import seed_alone
 from kag.view.metrics import OWN, VAL, Metric
-from kag.view.results import headline
 from kag.view.words import NamedRuns
 
 
@@ -60,10 +61,23 @@ class Siblings:
         found = self._named.meant(word, before=before.record if before else None)
         return self.by_id[found.id] if found else None
 
+    @cached_property
+    def groups(self) -> Sequence[Group]:
+        """The runs, replicates together; see `groups_of`."""
+        return tuple(groups_of(self.entries))
+
+    def group(self, entry: Entry) -> Group:
+        """A run with its replicates."""
+        return self._group_of[entry.id]
+
     def current_parent(self, entry: Entry) -> Entry | None:
-        """The run that this one is compared with, whatever became of it since; see `NamedRuns.parent`."""
-        found = self._named.parent(entry.record)
-        return self.by_id[found.id] if found else None
+        """The run that this one is compared with, whatever became of it since; see `NamedRuns.parent`.
+
+        Replicates are all compared with that of the first of them, which is never one of them.
+        """
+        group = self.group(entry)
+        found = self._named.parent(group.first.record)
+        return self.by_id[found.id] if found and found.id not in group.ids else None
 
     def judged_by(self, entry: Entry) -> Metric | None:
         """The metric by which a run stands above or below others of its kind: the first of which a goal is known."""
@@ -72,26 +86,50 @@ class Siblings:
     def parent(self, entry: Entry) -> Entry | None:
         """The run that this one is compared with, as it stood when this one began, if it is known."""
         parent = self.current_parent(entry)
-        return parent.as_of(entry.record.start) if parent else None
+        return parent.as_of(self.group(entry).first.record.start) if parent else None
 
     def against_parent(self, entry: Entry) -> Comparison | None:
-        """A run beside its parent; None if that is not known."""
-        if entry.id not in self._against_parent:
+        """A run beside its parent, each with its replicates; None if that is not known."""
+        group = self.group(entry)
+        if group.id not in self._against_parent:
             parent = self.current_parent(entry)
-            self._against_parent[entry.id] = against_parent(parent.record, entry.record, self.drawn) if parent else None
-        return self._against_parent[entry.id]
+            sides = (self.group(parent).alike, group.alike) if parent else None
+            self._against_parent[group.id] = group_against_parent(*sides, self.drawn) if sides else None
+        return self._against_parent[group.id]
 
     @cached_property
     def families(self) -> Families:
-        """What was tested of runs that are compared with the same parent."""
-        pairs = ((one.id, self.current_parent(one), self.against_parent(one)) for one in self.entries)
-        return Families(Child(run, parent.id, compared) for run, parent, compared in pairs if parent and compared)
+        """What was tested of runs that are compared with the same parent, replicates once."""
+        firsts = (group.first for group in self.groups)
+        pairs = ((one.id, self.current_parent(one), self.against_parent(one)) for one in firsts)
+        known = ((run, self.group(parent).id, compared) for run, parent, compared in pairs if parent and compared)
+        return Families(itertools.starmap(Child, known))
+
+    def tested(self, entry: Entry, split: Part) -> AgainstParent | Unpaired | None:
+        """The tested difference of a run, or of it and its replicates, from the parent; None without one."""
+        return self.families.test(self.group(entry).id, split)
+
+    def value(self, entry: Entry, metric: Metric) -> float | None:
+        """What stands for a run: of replicates their mean."""
+        known = self.group(entry)
+        return known.value(metric) if known.is_several else entry.measured(metric)
 
     def against_best(self, entry: Entry) -> Comparison | None:
-        """A run beside the one with the highest value before it, by the metric that it is judged by."""
-        metric = self.judged_by(entry)
-        before = self.best_before(entry, metric) if metric else None
-        return compare(before.record, entry.record, self.drawn) if before else None
+        """A run beside the one with the highest value before it, by the metric that it is judged by; each with its
+        replicates.
+        """
+        group = self.group(entry)
+        if group.id not in self._against_best:
+            metric = self.judged_by(entry)
+            before = self.best_before(entry, metric) if metric else None
+            self._against_best[group.id] = self._beside(before, group) if before else None
+        return self._against_best[group.id]
+
+    def _beside(self, before: Entry, group: Group) -> Comparison:
+        other = self.group(before)
+        if group.is_several or other.is_several:
+            return compare_groups(other.alike, group.alike, self.drawn)
+        return compare(before.record, group.first.record, self.drawn)
 
     def best_to_date(self, entry: Entry) -> bool:
         """Whether it is the highest so far and a test tells it apart from the highest before, or it is the first one.
@@ -104,15 +142,19 @@ class Siblings:
         if compared is None or metric is None:
             return True
         tested = compared.test_of(metric.name)
-        return not isinstance(tested, Unpaired) and tested.told_apart and not seed_alone(compared.settings)
+        return not isinstance(tested, Unpaired) and tested.told_apart and not compared.seed_alone
 
     def best_before(self, entry: Entry, metric: Metric = VAL) -> Entry | None:
         """The run with the highest value (by its goal the lowest) so far on the same data, as it stood when this run's
         number came about.
         """
         if metric not in self._bests:
-            self._bests[metric] = highest_before([one.record for one in self.entries], partial(self._height, metric))
-        record = self._bests[metric][entry.id]
+            records = [group.first.record for group in self.groups]
+            sign = -1 if metric.goal == "min" else 1
+            values = ((group.id, group.value(metric)) for group in self.groups if group.is_several)
+            means = {run: None if value is None else sign * value for run, value in values}
+            self._bests[metric] = highest_before(records, partial(self._height, metric), means)
+        record = self._bests[metric][self.group(entry).id]
         return replace(self.by_id[record.id], record=record) if record else None
 
     def highest_so_far(self, entry: Entry) -> bool:
@@ -121,22 +163,23 @@ class Siblings:
         Of another program's run, one that differs from the highest before in nothing but the seed is none.
         """
         metric = self.judged_by(entry)
-        value = entry.measured(metric) if metric else None
+        value = self.value(entry, metric) if metric else None
         before = self.best_before(entry, metric) if metric else None
         if metric is None or value is None or before is None:
             return value is not None
-        highest = before.measured(metric)
+        highest = self.value(before, metric)
         if highest is not None and not metric.better(value, highest):
             return False
         return not (entry.record.is_foreign and seed_alone(compare(before.record, entry.record).settings))
 
     def against(self, entry: Entry) -> str:
         """Words for the run that this one is compared with, where it names no parent itself; else empty."""
-        before = self._named.run_before(entry.record)
+        record = self.group(entry).first.record
+        before = self._named.run_before(record)
         if before is None:
             return ""
-        grouped = before.group is not None and before.group == entry.record.group
-        replicates = " its replicates" if self._named.passed_over(entry.record) else ""
+        grouped = before.group is not None and before.group == record.group
+        replicates = " its replicates" if self._named.passed_over(record) else ""
         return f"the run before{replicates}{' in its group' if grouped else ''}"
 
     def alike(self, entry: Entry, *, but_seed: bool, most: int) -> Sequence[Entry]:
@@ -190,8 +233,17 @@ class Siblings:
         return NamedRuns(entry.record for entry in self.entries)
 
     @cached_property
+    def _group_of(self) -> Mapping[str, Group]:
+        return {run: group for group in self.groups for run in group.ids}
+
+    @cached_property
     def _against_parent(self) -> dict[str, Comparison | None]:
         """What `against_parent` has worked out so far; several rules ask for the same."""
+        return {}
+
+    @cached_property
+    def _against_best(self) -> dict[str, Comparison | None]:
+        """What `against_best` has worked out so far."""
         return {}
 
     @cached_property
@@ -216,60 +268,22 @@ class Siblings:
         }
 
     @cached_property
-    def _alike(self) -> dict[bool, dict[str, tuple[Sequence[Entry], int]]]:
-        """By whether another seed is the same: run id -> the runs of these settings in order, and its place in them."""
-        found: dict[bool, dict[str, tuple[Sequence[Entry], int]]] = {False: {}, True: {}}
-        for but_seed, places in found.items():
-            groups: dict[object, list[Entry]] = {}
-            for entry in (one for one in self.entries if one.record.is_foreign and one.record.config):
-                group = groups.setdefault(settings_of(entry.record, but=seeds_of(entry.record) if but_seed else ()), [])
-                places[entry.id] = group, len(group)
-                if not entry.record.archived:
-                    group.append(entry)
-        return found
+    def _alike(self) -> Mapping[bool, Places]:
+        """By whether another seed is the same."""
+        return {but_seed: places_among_alike(self.entries, but_seed=but_seed) for but_seed in (False, True)}
 
     @cached_property
-    def _by_weights(self) -> dict[str, Entry]:
-        found: dict[str, Entry] = {}
-        for entry in self.entries:
-            for checkpoint in (one for _, record in attempts(entry.record) for one in record.checkpoints.values()):
-                found.setdefault(checkpoint.weights_digest, entry)
-        return found
+    def _by_weights(self) -> Mapping[str, Entry]:
+        return by_weights(self.entries)
 
     @cached_property
     def _by_test(self) -> Mapping[float | None, Sequence[Entry]]:
-        """Test AUPRC -> the runs that have it, or had it before they were resumed."""
-        found: defaultdict[float | None, list[Entry]] = defaultdict(list)
-        for entry in self.entries:
-            results = (headline(record, "test") for _, record in attempts(entry.record))
-            for value in {result.value for result in results if result is not None}:
-                found[value].append(entry)
-        return found
+        return by_test(self.entries)
 
     @cached_property
-    def _looks(self) -> dict[str | None, list[tuple[datetime, str | None]]]:
-        found: dict[str | None, list[tuple[datetime, str | None]]] = {}
-        for evaluation in (one for entry in self.entries for one in entry.record.evaluations):
-            subject = Subject.of(evaluation)
-            found.setdefault(subject.data_digest, []).append((evaluation.when, subject.weights_digest))
-        return found
+    def _looks(self) -> Mapping[str | None, Sequence[tuple[datetime, str | None]]]:
+        return looks_by_data(self.entries)
 
     @cached_property
-    def _listed_before(self) -> dict[str, Entry]:
-        listed = sorted(
-            (entry for entry in self.entries if entry.record.stated and entry.record.stated.row),
-            key=lambda entry: (entry.record.stated and entry.record.stated.row) or 0,
-        )
-        found: dict[str, Entry] = {}
-        latest: Entry | None = None
-        for entry in listed:
-            if latest is not None:
-                found[entry.id] = latest
-            if latest is None or started(entry) > started(latest):
-                latest = entry
-        return found
-
-
-def started(entry: Entry) -> datetime:
-    """Start of a run."""
-    return entry.record.start
+    def _listed_before(self) -> Mapping[str, Entry]:
+        return listed_before(self.entries)

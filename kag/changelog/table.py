@@ -7,13 +7,14 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from kag.changelog.diagnose import diagnose
 from kag.changelog.entry import Entry
+from kag.changelog.groups import Group
+from kag.changelog.shared import diagnose_group
 from kag.changelog.siblings import Siblings
 from kag.compare.comparison import data_text
 from kag.finding import Finding
-from kag.track.record import Change, Status
-from kag.view.alike import data_of
+from kag.track.record import Change, RunRecord, Status
+from kag.view.alike import data_of, seeds_of
 from kag.view.changes import but_seeds, settings_apart
 from kag.view.choice import Choice
 from kag.view.metrics import OWN, VAL, Metric
@@ -21,9 +22,11 @@ from kag.view.metrics import OWN, VAL, Metric
 
 @dataclass(frozen=True)
 class Row:
-    """One row of the table: a run, or a sweep by its best trial."""
+    """One row of the table: a run, replicates by the first of them, or a sweep by its best trial."""
 
     entry: Entry
+    group: Group | None = None
+    """It and its replicates; None where it has none."""
     findings: tuple[Finding, ...] = ()
     changes: tuple[Change, ...] = ()
     """Against the parent; empty too where there is none."""
@@ -43,12 +46,22 @@ class Row:
     """Commit of the run that it is compared with."""
     told_files: str = ""
     """What a document says of the files that were touched since, which counts where git cannot say."""
-    trials: tuple[Entry, ...] = ()
-    """The other trials of the sweep, best first."""
+    trials: tuple[Group, ...] = ()
+    """The other trials of the sweep, best first, those that are replicates as one."""
     searched: Mapping[str, str] = field(default_factory=dict)
-    """Of a sweep: run id -> what the trial has set otherwise than the others."""
+    """Of a sweep: id of the first run -> what the trial has set otherwise than the others."""
     data: str = ""
     """Of a sweep on several data: those of these trials."""
+
+    @property
+    def runs(self) -> tuple[Entry, ...]:
+        """Every run that it shows."""
+        own = self.group.entries if self.group else (self.entry,)
+        return (*own, *(entry for trial in self.trials for entry in trial.entries))
+
+    def value(self, metric: Metric) -> float | None:
+        """What a metric came to; of replicates their mean."""
+        return self.group.value(metric) if self.group else self.entry.measured(metric)
 
     def says(self, code: str) -> bool:
         """Whether a rule fired."""
@@ -56,16 +69,18 @@ class Row:
 
 
 def table(siblings: Siblings, choice: Choice | None = None) -> list[Row]:
-    """Rows in the order of start time. A sweep is one row for all trials on the same data, at its first one's place.
+    """Rows in the order of start time. Replicates are one row, all or none, at the place of the first. A sweep is one
+    row for all trials on the same data, at its first one's place.
 
     Args:
         siblings: every run of the source.
         choice: which of them; without one all, archived ones too.
     """
-    shown = [entry for entry in siblings.entries if choice is None or choice.takes(entry.record)]
-    ordered = (_best_first(group, siblings) for group in _groups(shown))
-    best = {group[0].id: group for group in ordered}
-    rows = [_row(entry, siblings, tuple(best[entry.id][1:])) for entry in _in_order(best.values())]
+    taken = (entry for entry in siblings.entries if choice is None or choice.takes(entry.record))
+    shown = {group.id: group for group in map(siblings.group, taken)}
+    ordered = (_best_first(trials, siblings) for trials in _by_sweep(shown.values()))
+    best = {trials[0].id: trials for trials in ordered}
+    rows = [_row(group, siblings, tuple(best[group.id][1:])) for group in _in_order(best.values())]
     sweeps = Counter(row.entry.record.sweep for row in rows)
     return [replace(row, data=data_text(row.entry.record)) if _is_split(row, sweeps) else row for row in rows]
 
@@ -76,11 +91,12 @@ def planned(siblings: Siblings) -> list[Entry]:
     return [entry for entry in known if not entry.record.archived]
 
 
-def _row(entry: Entry, siblings: Siblings, trials: tuple[Entry, ...]) -> Row:
-    compared = siblings.against_parent(entry)
+def _row(group: Group, siblings: Siblings, trials: tuple[Group, ...]) -> Row:
+    entry, compared = group.first, siblings.against_parent(group.first)
     return Row(
         entry=entry,
-        findings=tuple(diagnose(entry, siblings)),
+        group=group if group.is_several else None,
+        findings=tuple(diagnose_group(group, siblings)),
         changes=but_seeds(compared.settings) if compared else (),
         metrics=siblings.metrics,
         judged=siblings.judged_by(entry),
@@ -90,8 +106,19 @@ def _row(entry: Entry, siblings: Siblings, trials: tuple[Entry, ...]) -> Row:
         since=compared.before.git.commit if compared and compared.before.git else None,
         told_files=siblings.told_files.get(entry.id, ""),
         trials=trials,
-        searched=settings_apart([one.record for one in (entry, *trials)]) if trials else {},
+        searched=_searched((group, *trials)) if trials else {},
     )
+
+
+def _searched(trials: Sequence[Group]) -> Mapping[str, str]:
+    """What each trial has set otherwise than the others; a seed is no setting where some are replicates."""
+    records = [trial.first.record for trial in trials]
+    return settings_apart(list(map(_but_seeds, records)) if any(trial.is_several for trial in trials) else records)
+
+
+def _but_seeds(record: RunRecord) -> RunRecord:
+    seeds = seeds_of(record)
+    return record.model_copy(update={"config": {key: one for key, one in record.config.items() if key not in seeds}})
 
 
 def _is_split(row: Row, sweeps: Mapping[str | None, int]) -> bool:
@@ -99,32 +126,32 @@ def _is_split(row: Row, sweeps: Mapping[str | None, int]) -> bool:
     return row.entry.record.sweep is not None and sweeps[row.entry.record.sweep] > 1
 
 
-def _groups(entries: Iterable[Entry]) -> list[list[Entry]]:
+def _by_sweep(groups: Iterable[Group]) -> list[list[Group]]:
     """Trials of a sweep together, as far as they are on the same data; every other run by itself."""
-    groups: dict[tuple[str, str, str | None], list[Entry]] = {}
-    for entry in entries:
-        sweep = entry.record.sweep
-        key = ("sweep", sweep, data_of(entry.record)) if sweep else ("run", entry.id, None)
-        groups.setdefault(key, []).append(entry)
-    return list(groups.values())
+    found: dict[tuple[str, str, str | None], list[Group]] = {}
+    for group in groups:
+        record = group.first.record
+        key = ("sweep", record.sweep, data_of(record)) if record.sweep else ("run", record.id, None)
+        found.setdefault(key, []).append(group)
+    return list(found.values())
 
 
-def _best_first(group: list[Entry], siblings: Siblings) -> list[Entry]:
+def _best_first(trials: list[Group], siblings: Siblings) -> list[Group]:
     """Best value of the metric by which they are judged first; trials without one last, in their order.
 
     Trials that deliver the same epoch, as in a sweep over averaging, come in the order of their averages.
     """
 
-    def rank(entry: Entry) -> tuple[float, float]:
-        metric, average = siblings.judged_by(entry), entry.average
-        value = entry.measured(metric) if metric else None
+    def rank(trial: Group) -> tuple[float, float]:
+        metric, average = siblings.judged_by(trial.first), trial.first.average
+        value = trial.value(metric) if metric else None
         known = -math.inf if metric is None or value is None else -value if metric.goal == "min" else value
         return known, average.value if average else -math.inf
 
-    return sorted(group, key=rank, reverse=True)
+    return sorted(trials, key=rank, reverse=True)
 
 
-def _in_order(groups: Iterable[Sequence[Entry]]) -> list[Entry]:
-    """The first of each group, by the start of the group's first run."""
-    starts = [(min((entry.record.start, entry.id) for entry in group), group[0]) for group in groups]
-    return [entry for _, entry in sorted(starts, key=lambda pair: pair[0])]
+def _in_order(sweeps: Iterable[Sequence[Group]]) -> list[Group]:
+    """The first of each, by the start of the first run."""
+    starts = [(min((trial.first.record.start, trial.id) for trial in trials), trials[0]) for trials in sweeps]
+    return [trial for _, trial in sorted(starts, key=lambda pair: pair[0])]

@@ -1,7 +1,7 @@
 """Differences that are tested, as rules ask for them: against the parent, and against the best before.
 
 Where several runs are compared with one parent, their p-values are those of a family (Holm 1979): the more are tried,
-the more often one of them lies apart by chance.
+the more often one of them lies apart by chance. Replicates are tried once.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 from kag.compare.comparison import Comparison
+from kag.compare.groups import GroupComparison
 from kag.compare.paired import Unpaired
 from kag.names import Part
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Child(NamedTuple):
-    """A run beside the parent that it is compared with."""
+    """A run beside the parent that it is compared with; of replicates the first, with the means of both."""
 
     run: str
     parent: str
@@ -34,12 +35,15 @@ class AgainstParent(NamedTuple):
     apart: bool
     """Whether the two are told apart, as one of the family."""
     family: int
-    """Runs that are compared with the same parent."""
+    """Runs that are compared with the same parent, replicates as one."""
+    of_groups: bool = False
+    """Whether any of them stands for replicates."""
 
     @property
     def among(self) -> str:
         """What a sentence adds for a family."""
-        return f", Holm over {self.family} runs of this parent" if self.family > 1 else ""
+        what = "rows" if self.of_groups else "runs"
+        return f", Holm over {self.family} {what} of this parent" if self.family > 1 else ""
 
 
 class Families:
@@ -79,5 +83,6 @@ class Families:
         tests = {child.run: child.compared.test(split) for child in self._by_parent[parent]}
         tested = {run: one for run, one in tests.items() if not isinstance(one, Unpaired)}
         p_values = holm([one.p_value for one in tested.values()])
+        of_groups = any(isinstance(self._children[run].compared, GroupComparison) for run in tested)
         for (run, one), p in zip(tested.items(), p_values, strict=True):
-            yield run, AgainstParent(one, p < ALPHA, len(tested))
+            yield run, AgainstParent(one, p < ALPHA, len(tested), of_groups)

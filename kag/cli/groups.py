@@ -57,7 +57,7 @@ class Groups(Spreads):
             "seeds": [{"seed": seed, "runs": [one.id for one in runs]} for seed, runs in group.by_seed.items()],
             "metric": metric.name if metric else None,
             "goal": metric.goal if metric else None,
-            **{"min" if key == "low" else "max" if key == "high" else key: one for key, one in found._asdict().items()},
+            **found.as_json(),
             "untold": list(group.untold),
         }
 

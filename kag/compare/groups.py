@@ -46,8 +46,8 @@ class GroupComparison(Comparison):
 
     @property
     def seeds(self) -> tuple[int, int]:
-        """How many each has, whatever became of them."""
-        before, after = (len(group.by_seed) for group in self.groups)
+        """How many of each ended well, and count."""
+        before, after = (1 if _alone(group) else len(group.counted(lambda _: 0.0)) for group in self.groups)
         return before, after
 
     @property
@@ -96,6 +96,19 @@ def group_against_parent(parent: Replicates, group: Replicates, drawn: DrawnOf =
     past = as_of(parent.runs[0], begun)
     stood = replace(parent, runs=tuple(_as_of(record, begun) for record in parent.runs))
     return GroupComparison(past.record, group.runs[0], past.unsure, drawn, groups=(stood, group))
+
+
+def seeds_text(compared: Comparison) -> str:
+    """What a sentence adds to a tested difference of groups: `, over 5 and 5 seeds`; nothing to one of two runs.
+
+    With one seed on a side the interval says nothing of other seeds.
+    """
+    if not isinstance(compared, GroupComparison):
+        return ""
+    before, after = compared.seeds
+    if min(before, after) > 1:
+        return f", over {before} and {after} seeds"
+    return f", over {before} and {after} seeds, so of these weights alone"
 
 
 def value_of(split: str, metric: str, record: RunRecord) -> float | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -28,7 +28,9 @@ class _Number(NamedTuple):
 
 
 def highest_before(
-    records: Sequence[RunRecord], value: Callable[[RunRecord], float | None]
+    records: Sequence[RunRecord],
+    value: Callable[[RunRecord], float | None],
+    means: Mapping[str, float | None] | None = None,
 ) -> dict[str, RunRecord | None]:
     """Run id -> the run with the highest number before its own came about, as it stood then; None if none had one.
 
@@ -42,12 +44,14 @@ def highest_before(
     Args:
         records: the runs, in any order.
         value: what is compared; None, or a number that is not finite, is none.
+        means: by the id of a run that stands for several replicates, what is compared of these together. It counts, and
+            is judged, from the start of that run: where its row stands.
     """
     found: dict[str, RunRecord | None] = {record.id: None for record in records}
     highest: defaultdict[object, list[_Number]] = defaultdict(list)
     moments: list[tuple[datetime, str, bool, _Number]] = []
     for record in records:
-        numbers = list(_numbers(record, value))
+        numbers = list(_mean(record, means[record.id]) if means and record.id in means else _numbers(record, value))
         moments += [(one.counts, record.id, True, one) for one in numbers if not record.archived]
         moments += [(one.judged, record.id, False, one) for one in numbers[-1:]]
     for _, run, counts, one in sorted(moments, key=lambda moment: moment[:3]):
@@ -58,6 +62,11 @@ def highest_before(
         else:
             found[run] = next((other.record for other in known if other is not one), None)
     return found
+
+
+def _mean(record: RunRecord, mean: float | None) -> Iterator[_Number]:
+    if mean is not None and math.isfinite(mean):
+        yield _Number(mean, record.start, record.start, record)
 
 
 def _numbers(record: RunRecord, value: Callable[[RunRecord], float | None]) -> Iterator[_Number]:

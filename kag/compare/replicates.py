@@ -33,6 +33,11 @@ class Spread(NamedTuple):
     low: float | None
     high: float | None
 
+    def as_json(self) -> dict[str, float | None]:
+        """The same for programs."""
+        words = {"low": "min", "high": "max"}
+        return {words.get(name, name): value for name, value in self._asdict().items()}
+
 
 @dataclass(frozen=True)
 class Replicates:

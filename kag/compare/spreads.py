@@ -9,15 +9,13 @@ from typing import NamedTuple
 
 from kag.compare.replicates import Replicates, Spread, replicates
 from kag.compare.verdict import Values
+from kag.compare.wording import listed, n_text, seeds_listed
 from kag.text import MISSING
 from kag.track.record import RunRecord
 from kag.view.metrics import Metric
 from kag.view.metrics import chosen as metrics_of
 from kag.view.results import headline
 from kag.view.tables import Cell, Table
-
-LISTED = 6
-"""Seeds that a row lists."""
 
 COLUMNS = ("run", "seeds", "n", "metric", "mean", "sd", "min", "max")
 
@@ -91,7 +89,7 @@ class Spreads:
         metric, found = self.judged_by(group), self.spread(group)
         text = metric.text if metric else lambda _: MISSING
         title = MISSING if metric is None else metric.title if metric.value == "delivered" else metric.label
-        return SpreadText(called(group), listed(group.by_seed), counted(found), title, *map(text, found[2:]))
+        return SpreadText(called(group), seeds_listed(group), n_text(found), title, *map(text, found[2:]))
 
 
 def grouped_among(
@@ -140,11 +138,6 @@ def called(group: Replicates) -> str:
     return f"{group.runs[-1].id}{f' and {len(group.runs) - 1} like it' if len(group.runs) > 1 else ''}"
 
 
-def counted(found: Spread) -> str:
-    """`3`, or `2 of 3` where seeds have no number."""
-    return str(found.n) if found.n == found.of else f"{found.n} of {found.of}"
-
-
 def lacking(group: Replicates, value: Callable[[RunRecord], float | None]) -> tuple[str, ...]:
     """Seeds of a group without a number."""
     known = {record.id for record, _ in group.counted(value)}
@@ -156,10 +149,3 @@ def lacking(group: Replicates, value: Callable[[RunRecord], float | None]) -> tu
 def without_text(seeds: Sequence[str]) -> str:
     """`without seed 2`; empty if none is missing."""
     return f"without seed{'s' if len(seeds) > 1 else ''} {listed(seeds)}" if seeds else ""
-
-
-def listed(seeds: Iterable[str | None]) -> str:
-    """Some seeds, and how many more there are."""
-    known = [seed for seed in seeds if seed is not None]
-    rest = f" and {len(known) - LISTED} more" if len(known) > LISTED else ""
-    return ", ".join(known[:LISTED]) + rest or MISSING

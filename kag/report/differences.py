@@ -9,7 +9,7 @@ from kag.compare.comparison import against_parent
 from kag.compare.groups import compare_groups
 from kag.compare.paired import DrawnOf, ProfileOf, not_asked
 from kag.compare.replicates import Replicates
-from kag.compare.spreads import counted
+from kag.compare.wording import n_text
 from kag.report.bands import Seeds, banded
 from kag.report.difference_figures import headline_pictures, pair_pictures
 from kag.report.figure import Chart
@@ -104,7 +104,7 @@ def _seeds(group: Replicates) -> str:
     if len(group.runs) == 1:
         return ""
     found = group.spread(lambda _: 1.0)
-    return f" ({counted(found)} seeds)"
+    return f" ({n_text(found)} seeds)"
 
 
 def _labels(records: Sequence[RunRecord], names: Mapping[str, str] | None) -> tuple[str, ...]:

@@ -77,7 +77,7 @@ def test_a_run_that_names_it_is_compared_with_it_still(tmp_path: Path) -> None:
 def test_the_best_trial_is_one_of_the_others() -> None:
     trials = [run(n, f"t{n}", steps(score=[n / 10]), sweep="s1", **(ARCHIVED if n == 2 else {})) for n in range(3)]
     (row,) = shown(collect(ForeignSource(trials))).values()
-    assert (row.entry.record.name, [one.record.name for one in row.trials]) == ("t1", ["t0"])
+    assert (row.entry.record.name, [one.first.record.name for one in row.trials]) == ("t1", ["t0"])
 
 
 def test_metrics_of_junk_are_not_chosen() -> None:

@@ -74,21 +74,21 @@ def test_the_log_of_a_plain_script_row_by_row() -> None:
         "-",
         "<code>lr 0.1 -&gt; 0.01</code> against the run before",
         "<code>lr 0.01 -&gt; 0.1; model.width 32 -&gt; 64; dropout none -&gt; 0.1</code> against the run before",
-        "<code>lr 0.01 -&gt; 0.1; model.width 32 -&gt; 64; dropout none -&gt; 0.1</code>"
-        " against the run before its replicates",
         "<code>lr 0.1 -&gt; 10; model.width 64 -&gt; 32; dropout 0.1 -&gt; none</code> against the run before",
     ]
-    assert [row[2] for row in rows] == ["-"] * 5, "nobody knows whether it ran in a repository"
-    assert [row[3] for row in rows] == ["<strong>0.81</strong>", "0.75", "0.85", "0.86", "0.5"]
+    assert [row[2] for row in rows] == ["-"] * 4, "nobody knows whether it ran in a repository"
+    both = "mean 0.855, sd 0.00707, 0.85 to 0.86, n = 2"
+    assert [row[3] for row in rows] == ["<strong>0.81</strong>", "0.75", both, "0.5"]
+    assert "2026-03-03_00-00-00_wide</code> and its replicates, seeds 1, 2" in rows[2][0]
     said = [row[4].split("<!--")[0].strip() for row in rows]
     assert said == [
         "0.5",
         "0.9",
-        "0.4; highest val/accuracy so far (0.81 before), among runs of unknown data; not tested;"
-        " val/accuracy went from 0.85 (step 10) to 0.84 (step 20)",
-        "0.3; highest val/accuracy so far (0.85 before, by another seed alone), among runs of unknown data; not tested;"
-        " nothing but the seed differs from <code>2026-03-03_00-00-00_wide</code> (seed 1 -&gt; 2);"
-        " val/accuracy went from 0.86 (step 10) to 0.85 (step 20)",
+        "mean 0.35, sd 0.0707, 0.3 to 0.4, n = 2; taken to be of the same code, data and uncommitted changes;"
+        " highest val/accuracy so far (0.81 before), among runs of unknown data; not tested;"
+        " both runs, here seed 1: val/accuracy went from 0.85 (step 10) to 0.84 (step 20)"
+        " <details><summary>2 runs</summary><code>2026-03-03_00-00-00_wide</code> seed 1 0.85 0.4<br>"
+        "<code>2026-03-04_00-00-00_seed2</code> seed 2 0.86 0.3</details>",
         "2; aborted, with no error on record; loss became NaN at step 10",
     ]
 
@@ -101,8 +101,7 @@ def test_a_goal_turns_the_order_and_the_last_value_is_said_to_be_the_last() -> N
     assert [row[3].split(" ")[0].rstrip(";") for row in rows[1:]] == [
         "<strong>0.5</strong>",
         "0.9",
-        "0.4",
-        "0.3",
+        "mean",
         "-",
     ]
     assert "lowest loss so far (0.5 before), among runs of unknown data; not tested" in rows[3][3]
@@ -113,16 +112,19 @@ def test_every_format_has_the_same_columns(tmp_path: Path) -> None:
     rows, metrics = table(siblings), siblings.metrics
     lines = list(csv.reader(io.StringIO(as_csv(rows, metrics))))
     assert lines[0][3:] == ["val/accuracy", "loss / Notes", "Note"]
-    assert lines[3][3] == "0.85"
-    assert lines[3][4].startswith("0.4; highest val/accuracy so far")
+    assert lines[2][3:5] == ["0.75", "0.9"]
+    assert lines[3][3] == "mean 0.855, sd 0.00707, 0.85 to 0.86, n = 2"
+    assert "; highest val/accuracy so far" in lines[3][4]
     page = as_html(rows, metrics)
     assert "<th>val/accuracy</th><th>loss / Notes</th>" in page
     assert "<p>Metrics that count: <code>val/accuracy</code>, highest value of a run" in page
     found = json.loads(as_json(rows))[2]["metrics"]
     assert [(one["name"], one["value"], one["of"], one["at"], one["highest_so_far"]) for one in found] == [
-        ("val/accuracy", 0.85, "best", {"step": 10}, True),
-        ("loss", 0.4, "best", {"step": 20}, False),
+        ("val/accuracy", 0.855, "best", None, True),
+        ("loss", 0.35, "best", None, False),
     ]
+    found = json.loads(as_json(rows))[1]["metrics"]
+    assert [(one["value"], one["at"]) for one in found] == [(0.75, {"step": 20}), (0.9, {"step": 20})]
 
 
 def test_runs_that_logged_nothing_have_a_column_of_notes_alone() -> None:
@@ -170,7 +172,7 @@ def test_a_note_may_be_typed_in_the_call_that_changes_the_columns(log: Log) -> N
     [
         ("highest value of a run (by", "best value of a run (by", "the line above the table was changed by hand"),
         ("| loss / Notes |", "| Loss / Notes |", "has no mark of a run"),
-        ("| 0.85 |", "| 0.95 |", "generated text of run 2026-03-03_00-00-00_wide was changed by hand"),
+        ("mean 0.855,", "mean 0.955,", "generated text of run 2026-03-03_00-00-00_wide was changed by hand"),
     ],
 )
 def test_what_is_generated_is_not_lost_where_a_person_changed_it(log: Log, before: str, after: str, words: str) -> None:

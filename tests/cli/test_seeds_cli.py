@@ -128,6 +128,15 @@ def test_the_table_of_the_seeds_and_of_the_group(kag: Kag, spec: RunSpec) -> Non
     assert one.split()[-4:] == [f"{x:.3f}" for x in (statistics.mean(found), statistics.stdev(found), *sorted(found))]
     assert [line.split()[:3] for line in unfolded] == [[runs[5].id, "5", "finished"], [runs[6].id, "6", "finished"]]
 
+    assert kag("train", "spec.yaml", "name=other", f"parent={runs[5].id}", "optimizer.weight_decay=0.5").code == 0
+    together, other = json.loads(kag("changelog", "--json").out)
+    assert [one["run"] for one in together["members"]] == [folder.id for folder in runs.values()]
+    assert together["metrics"][0]["spread"] == {key: row[key] for key in ("n", "of", "mean", "sd", "min", "max")}
+    assert [change["key"] for change in other["changes"]] == ["optimizer.weight_decay"]
+    (tested,) = (one for one in other["findings"] if one["code"] in ("told_apart", "not_distinguishable"))
+    assert "over 2 and 1 seeds, so of these weights alone" in tested["sentence"]
+    assert other["val_auprc"] - row["mean"] == pytest.approx(tested["evidence"]["val_change"], abs=1e-6)
+
 
 def test_a_seed_that_fails_is_in_the_last_lines_and_in_the_exit_code(kag: Kag, monkeypatch: pytest.MonkeyPatch) -> None:
     step = Job.training_step

@@ -19,7 +19,7 @@ from kag.changelog.siblings import Siblings
 from kag.compare.paired import DrawnOf, not_asked
 from kag.finding import Finding, Severity
 from kag.track.past import former
-from kag.track.record import Again, Change, Checkpoint, Failure, GitFacts, Resume, RunRecord, Source, Status
+from kag.track.record import Again, Change, Checkpoint, Failure, Found, GitFacts, Resume, RunRecord, Source, Status
 from kag.track.result import Result
 from kag.view.metrics import Metric
 from tests.compare.drawn_runs import drawn_as
@@ -553,8 +553,9 @@ CASES: dict[str, Case] = {
         "uncommitted changes in 2 files: `cccccccccc` is not the code that ran",
     ),
     "seed_differs": Case(
-        other(ACCURACY, 0.5, 0.7, config={**LR, "seed": 2}),
+        other(ACCURACY, 0.5, 0.7, config={**LR, "seed": 2}, git=GitFacts(commit="c" * 40)),
         [
+            other(ACCURACY, 0.5, 0.7, config={**LR, "seed": 2}),
             other(ACCURACY, 0.5, 0.7, config=LR),
             other(ACCURACY, 0.5, 0.7, config={**LR, "seed": 2, "lr": 0.2}),
             other(ACCURACY, 0.5, 0.7, config={**LR, "seed": 2}, data_digest="e" * 64),
@@ -765,8 +766,10 @@ def test_a_seed_is_no_progress() -> None:
         for name, day, value in (("a", 1, 0.3), ("b", 2, 0.4))
     ]
     drawn = drawn_as({one.record.id: {"val": one.record.results[0].value} for one in seeds}, error=0.001)
-    found = found_in(seeds[1], seeds[0], drawn=drawn)
-    assert "best_to_date" not in found
+    assert not {"best_to_date", "highest_so_far"} & found_in(seeds[1], seeds[0], drawn=drawn).keys()
+    unknown = Logged(seeds[1].record.model_copy(update={"found": Found(code_digest="c" * 64)}), seeds[1].rows)
+    found = found_in(unknown, seeds[0], drawn=drawn)
+    assert "best_to_date" not in found, "nobody knows whether they are replicates"
     assert found["highest_so_far"].startswith("highest val AUPRC so far (0.300 before, by another seed alone): +0.100")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -299,16 +300,21 @@ def script(reader: Any) -> Any:
     """Two runs of a plain script; the second one reaches more."""
     reader.as_client()
     for name, rate, values in (("one", 0.1, (0.5, 0.8, 0.7)), ("two", 0.2, (0.5, 0.9, 0.85))):
-        reader.run(name, "plain", config=json.dumps({"lr": {"value": rate}}))
-        pairs = enumerate((value, round(1 - value, 2)) for value in values)
-        rows = [{"_step": n, "epoch": n, "val/accuracy": value, "loss": loss} for n, (value, loss) in pairs]
-        history = {"offset": 0, "content": list(map(json.dumps, rows))}
-        summary = {"offset": 0, "content": [json.dumps(rows[-1])]}
-        files = {"wandb-history.jsonl": history, "wandb-summary.json": summary}
-        assert reader.stream({"files": files, "complete": True, "exitcode": 0}, name, "plain").status_code == 200
-        reader.now += 60
+        plain_run(reader, name, {"lr": rate}, values)
     assert reader.log_in().status_code == 303
     return reader
+
+
+def plain_run(reader: Any, name: str, config: dict[str, float], values: Sequence[float]) -> None:
+    """A run of a plain script, one minute after the last one."""
+    reader.run(name, "plain", config=json.dumps({key: {"value": value} for key, value in config.items()}))
+    pairs = enumerate((value, round(1 - value, 2)) for value in values)
+    rows = [{"_step": n, "epoch": n, "val/accuracy": value, "loss": loss} for n, (value, loss) in pairs]
+    history = {"offset": 0, "content": list(map(json.dumps, rows))}
+    summary = {"offset": 0, "content": [json.dumps(rows[-1])]}
+    files = {"wandb-history.jsonl": history, "wandb-summary.json": summary}
+    assert reader.stream({"files": files, "complete": True, "exitcode": 0}, name, "plain").status_code == 200
+    reader.now += 60
 
 
 def cells_of(page: str) -> list[list[str]]:
@@ -329,6 +335,23 @@ def test_the_change_log_of_a_script_has_its_metrics_as_columns(script: Any) -> N
     assert "<code>val/accuracy</code>, highest value of a run (by its name)" in page
     assert "highest val/accuracy so far (0.8 before), among runs of unknown data; not tested" in page
     assert "lr 0.1 -&gt; 0.2</code> against the run before" in page
+
+
+def test_replicates_are_one_row_with_a_link_to_each(reader: Any) -> None:
+    reader.as_client()
+    for seed, value in ((1, 0.75), (2, 1.0), (3, 0.5)):
+        plain_run(reader, f"s{seed}", {"lr": 0.1, "seed": seed}, (0.25, value))
+    assert reader.log_in().status_code == 303
+    page = reader.browse("/kag/plain/changelog").text
+    told = ["mean 0.75, sd 0.25, 0.5 to 1, n = 3", "mean 0.25, sd 0.25, 0 to 0.5, n = 3"]
+    assert cells_of(page) == [["val/accuracy", "loss"], told]
+    assert "and its replicates, seeds 1, 2, 3" in page
+    (unfolded,) = re.findall(r"<summary>3 runs</summary>(.*?)</details>", page)
+    assert re.findall(r'runs/(s\d)">.*?</a> (.*?)</li>', unfolded) == [
+        ("s1", "seed 1 0.75 0.25"),
+        ("s2", "seed 2 1 0"),
+        ("s3", "seed 3 0.5 0.5"),
+    ]
 
 
 def test_a_project_keeps_the_metrics_that_somebody_asked_for(script: Any) -> None:

@@ -9,6 +9,7 @@ from kag.changelog.entry import Entry
 from kag.changelog.logged import Logged
 from kag.changelog.siblings import Siblings
 from kag.compare.comparison import COMPARED
+from kag.compare.groups import seeds_text
 from kag.compare.paired import Unpaired
 from kag.compare.wording import tested_text
 from kag.finding import Evidence, Finding, error, note
@@ -16,7 +17,6 @@ from kag.text import commit, three_decimals
 from kag.track.past import attempts
 from kag.track.record import RunRecord, Status
 from kag.view.alike import data_of
-from kag.view.changes import seed_alone
 from kag.view.results import headline
 
 NEXT_COMMIT = "the next commit to touch that file is"
@@ -92,12 +92,12 @@ def highest_so_far(entry: Entry, siblings: Siblings) -> Iterator[Finding]:
     before = siblings.best_before(entry, metric) if metric else None
     if metric is None or before is None:
         return
-    value, highest = entry.measured(metric), before.measured(metric)
+    value, highest = siblings.value(entry, metric), siblings.value(before, metric)
     if value is None or highest is None or not metric.better(value, highest) or siblings.best_to_date(entry):
         return
     compared = siblings.against_best(entry)
     assert compared is not None
-    alone = ", by another seed alone" if seed_alone(compared.settings) else ""
+    alone = ", by another seed alone" if compared.seed_alone else ""
     among = "" if data_of(entry.record) else ", among runs of unknown data"
     tested = compared.test_of(metric.name)
     said = f"{metric.extreme} {metric.title} so far ({metric.text(highest)} before{alone}){among}"
@@ -105,7 +105,7 @@ def highest_so_far(entry: Entry, siblings: Siblings) -> Iterator[Finding]:
         yield note("highest_so_far", f"{said}; not tested", value=value, before=highest, run_before=before.id)
         return
     apart = "" if tested.told_apart else ", not distinguishable"
-    said = f"{said}: {tested_text(metric.name, tested)}{apart}"
+    said = f"{said}: {tested_text(metric.name, tested)}{seeds_text(compared)}{apart}"
     yield note("highest_so_far", said, value=value, before=highest, run_before=before.id, p_value=tested.p_value)
 
 
@@ -116,5 +116,6 @@ def best_to_date(entry: Entry, siblings: Siblings) -> Iterator[Finding]:
         return
     tested = compared.test_of(metric.name)
     assert not isinstance(tested, Unpaired)
-    said = f"best {metric.title} to date: {tested_text(metric.name, tested)} over `{compared.before.id}`"
+    over = f"over `{compared.before.id}`{seeds_text(compared)}"
+    said = f"best {metric.title} to date: {tested_text(metric.name, tested)} {over}"
     yield note("best_to_date", said, change=tested.value, p_value=tested.p_value, run_before=compared.before.id)

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 from kag.changelog.entry import Entry
 from kag.changelog.siblings import Siblings
 from kag.changelog.tested import AgainstParent
-from kag.compare.comparison import COMPARED, Difference, chosen_on_test, on_other_data
+from kag.compare.comparison import COMPARED, Comparison, Difference, chosen_on_test, on_other_data
+from kag.compare.groups import seeds_text
 from kag.compare.paired import Unpaired
 from kag.compare.wording import tested_text
 from kag.finding import Evidence, Finding, error, note, warning
@@ -98,7 +99,8 @@ def not_distinguishable(entry: Entry, siblings: Siblings) -> Iterator[Finding]:
         return
     if tests := _tests(entry, siblings):
         if alike := {split: one for split, one in tests.items() if not one.apart}:
-            yield note("not_distinguishable", f"{_against_parent(alike)}: not distinguishable", **_numbers(alike))
+            said = f"{_against_parent(alike, compared)}: not distinguishable"
+            yield note("not_distinguishable", said, **_numbers(alike))
         return
     for found in (compared.difference("test"), compared.difference("val")):
         if found is None:
@@ -115,8 +117,10 @@ def not_distinguishable(entry: Entry, siblings: Siblings) -> Iterator[Finding]:
 
 def told_apart(entry: Entry, siblings: Siblings) -> Iterator[Finding]:
     """A paired test tells the run apart from its parent."""
-    if apart := {split: one for split, one in _tests(entry, siblings).items() if one.apart}:
-        yield note("told_apart", _against_parent(apart), **_numbers(apart))
+    compared = siblings.against_parent(entry)
+    apart = {split: one for split, one in _tests(entry, siblings).items() if one.apart}
+    if compared is not None and apart:
+        yield note("told_apart", _against_parent(apart, compared), **_numbers(apart))
 
 
 def val_test_disagree(entry: Entry, siblings: Siblings) -> Iterator[Finding]:
@@ -137,13 +141,13 @@ def val_test_disagree(entry: Entry, siblings: Siblings) -> Iterator[Finding]:
 
 def _tests(entry: Entry, siblings: Siblings) -> dict[str, AgainstParent]:
     """What could be tested against the parent, by split, val first."""
-    found = {split: siblings.families.test(entry.id, split) for split in COMPARED}
+    found = {split: siblings.tested(entry, split) for split in COMPARED}
     return {split: one for split, one in found.items() if one is not None and not isinstance(one, Unpaired)}
 
 
-def _against_parent(tests: Mapping[str, AgainstParent]) -> str:
+def _against_parent(tests: Mapping[str, AgainstParent], compared: Comparison) -> str:
     texts = (f"{split} AUPRC {tested_text('auprc', one.difference)}" for split, one in tests.items())
-    return f"{' and '.join(texts)} against the parent{next(iter(tests.values())).among}"
+    return f"{' and '.join(texts)} against the parent{seeds_text(compared)}{next(iter(tests.values())).among}"
 
 
 def _numbers(tests: Mapping[str, AgainstParent]) -> Evidence:

@@ -9,7 +9,7 @@ from kag.changelog.siblings import Siblings
 from kag.compare.comparison import compare
 from kag.finding import Finding, note
 from kag.track.record import RunRecord
-from kag.view.changes import phrase, seed_alone
+from kag.view.changes import diff, phrase
 from kag.view.results import measured_column
 
 LOOKED_AT = 8
@@ -38,12 +38,15 @@ def seed_differs(entry: Entry, siblings: Siblings) -> Iterator[Finding]:
     if not entry.record.is_foreign:
         return
     parent, alike = siblings.against_parent(entry), siblings.alike(entry, but_seed=True, most=LOOKED_AT)
-    others = (compare(one.record, entry.record) for one in alike if one.record.config != entry.record.config)
+    known = siblings.group(entry).ids
+    apart = (one for one in alike if one.record.config != entry.record.config and one.id not in known)
+    others = (compare(one.record, entry.record) for one in apart)
     for compared in (*([parent] if parent else ()), *others):
-        if seed_alone(compared.settings):
-            other, seeds = compared.before, phrase(compared.settings, whole=True)
+        if compared.seed_alone:
+            other, changes = compared.before, compared.settings or diff(compared.before, entry.record)
+            seeds = phrase(changes, whole=True)
             said = f"nothing but the seed differs from `{other.id}` ({seeds}){_other_code(entry.record, other)}"
-            yield note("seed_differs", said, other=other.id, keys=len(compared.settings))
+            yield note("seed_differs", said, other=other.id, keys=len(changes))
             return
 
 

@@ -9,8 +9,9 @@ from urllib.parse import urlencode
 from starlette.responses import Response
 
 from kag.changelog.columns import legend
-from kag.changelog.parts import FILES_SHOWN, parts_of
+from kag.changelog.parts import FILES_SHOWN, best_of, parts_of
 from kag.changelog.table import Row, table
+from kag.compare.wording import seeds_listed
 from kag.errors import UserError
 from kag.server.faults import Fault
 from kag.server.page.responses import moved
@@ -119,8 +120,7 @@ def _shown(row: Row, shelf: Shelf, words: dict[str, str]) -> dict[str, Any]:
         "record": row.entry.record,
         "parts": parts,
         "searched": row.searched.get(row.entry.id, ""),
-        "links": {
-            one: shelf.root + path_of(*shelf.names, "runs", words[one])
-            for one in (row.entry.id, *(t.run for t in parts.trials))
-        },
+        "best_of": best_of(row),
+        "replicates": seeds_listed(row.group.alike) if row.group else "",
+        "links": {one.id: shelf.root + path_of(*shelf.names, "runs", words[one.id]) for one in row.runs},
     }

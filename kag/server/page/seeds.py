@@ -8,7 +8,8 @@ from functools import partial
 from typing import Any
 
 from kag.compare.replicates import Replicates, replicates
-from kag.compare.spreads import counted, lacking, listed, without_text
+from kag.compare.spreads import lacking, without_text
+from kag.compare.wording import n_text, seeds_listed
 from kag.number import number
 from kag.server.page.columns import Column, cell, text_of
 from kag.server.page.held import Held
@@ -85,7 +86,7 @@ def _row(
     return {
         "runs": [run.name for run in reversed(own)],
         "name": own[-1].short,
-        "count": f"{counted(found) if found else len(group.by_seed)} seeds",
+        "count": f"{n_text(found) if found else len(group.by_seed)} seeds",
         "without": without_text(lacking(group, judged)) if judged else "",
         "state": _common([run.state for run in own]),
         "started": int(own[-1].row["created_at"]),
@@ -109,14 +110,14 @@ def _cell(group: Replicates, runs: Mapping[str, Held], column: Column, digits: i
     found = group.spread(value)
     if found.mean is None:
         if column.kind == "config" and is_seed(column.key):
-            return {"text": listed(group.by_seed), "value": None, "title": ""}
+            return {"text": seeds_listed(group), "value": None, "title": ""}
         texts = [text_of(column, cell(runs[record.id], column), digits) for record in group.runs]
         values = [cell(runs[record.id], column) for record in group.runs]
         return {"text": _common(texts), "value": values[0] if len(set(values)) == 1 else None, "title": ""}
     mean, sd, low, high = (measured(column.key, one) for one in found[2:])
     spread = "" if found.sd is None else f" ± {sd}"
     without = without_text(lacking(group, value))
-    told = f"mean of {counted(found)} seeds, {low} to {high}" + (f", {without}" if without else "")
+    told = f"mean of {n_text(found)} seeds, {low} to {high}" + (f", {without}" if without else "")
     return {"text": f"{mean}{spread}", "value": found.mean, "title": told}
 
 
