@@ -12,7 +12,6 @@ from kag.compare.verdict import Values
 from kag.compare.wording import n_text, seeds_listed, without_text
 from kag.text import MISSING
 from kag.track.record import RunRecord
-from kag.view.alike import seed_of
 from kag.view.metrics import Metric
 from kag.view.metrics import chosen as metrics_of
 from kag.view.results import headline
@@ -141,5 +140,7 @@ def called(group: Replicates) -> str:
 
 def lacking(group: Replicates, value: Callable[[RunRecord], float | None]) -> tuple[str, ...]:
     """Seeds of a group without a number."""
-    known = {seed_of(record, group.seed_keys) for record, _ in group.counted(value)}
-    return tuple(seed for seed in group.by_seed if seed is not None and seed not in known)
+    known = {record.id for record, _ in group.counted(value)}
+    return tuple(
+        seed for seed, runs in group.by_seed.items() if seed is not None and not any(run.id in known for run in runs)
+    )

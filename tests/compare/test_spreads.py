@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kag.compare.replicates import replicates
-from kag.compare.spreads import chosen_of, grouped_among, listed, spreads_table, without_text
+from kag.compare.spreads import chosen_of, grouped_among, spreads_table, without_text
 from kag.view.tables import Cell
 from tests.compare.test_groups import BASE, WIDE, seeds
 
@@ -43,4 +43,3 @@ def test_a_group_has_the_runs_that_were_asked_for_in_the_place_of_the_first_or_t
 )
 def test_missing_seeds_are_named(missing: tuple[str, ...], told: str) -> None:
     assert without_text(missing) == told
-    assert listed(()) == "-"

@@ -15,7 +15,7 @@ from kag.server.keys import new_key
 from kag.server.page import scores as scores_module
 from kag.server.page.held import Project
 from kag.server.page.records import Ledger
-from kag.server.page.seeds import KeptLikenesses
+from kag.server.page.seeds import KeptSeeds
 from kag.server.store import find
 from kag.server.tables import projects, runs
 from kag.track.scores_file import packed
@@ -193,11 +193,11 @@ def test_likenesses_are_worked_out_once_for_each_state_of_a_run(scored: Any, mon
     monkeypatch.setattr(
         "kag.server.page.seeds.likeness", lambda record, keys: (made.append(record.id), likeness(record, keys))[1]
     )
-    kept, project = KeptLikenesses(), Project(1, Patience(0.0, 1e12))
+    kept = KeptSeeds()
     with scored.store.read() as connection:
         number = find(connection, projects, name="scored")["id"]
         project = Project(number, Patience(0.0, 1e12))
         ledger = Ledger.of(project.known(connection, now=scored.now).runs)
-    found = [replicates(ledger.records.values(), likeness_of=kept.of(ledger)) for _ in range(2)]
+    found = [kept.replicates(ledger) for _ in range(2)]
     assert len(made) == 6
     assert found[0] == found[1] == replicates(ledger.records.values())

@@ -119,6 +119,8 @@ def test_a_screen_reader_hears_what_the_chart_shows(browser: Browser, figures_pa
     wait_for(browser, DRAWN)
     told = browser.execute_script("return document.querySelector('#other .plot').getAttribute('aria-label')")
     assert told == "Other, loss by epoch; loss from 0 to 7"
+    told = browser.execute_script("return document.querySelector('#dots .plot').getAttribute('aria-label')")
+    assert told.endswith(f"the diagonal is no difference; 3 of {HOSTILE}; 2 of joined; {TRICKY}; third")
 
 
 def test_a_lineage_has_links_and_only_safe_ones(browser: Browser, figures_page: Path) -> None:

@@ -35,12 +35,12 @@ def report(runs: Path, *words: str) -> tuple[Page, dict[str, Any]]:
 
 
 def test_a_run_is_drawn_beside_its_parent(runs: Path) -> None:
-    page, figures = report(runs, "wide-1")
+    page, figures = report(runs, "wide-0")
     drawn = [name.removeprefix("run-1-scores-") for name in figures if "scores" in name]
     assert drawn == ["precision", "reliability", "difference", "proteins-val", "proteins-test"]
-    assert "Scores beside the parent 2025-10-02_00-00-00_base-1" in page.text
+    assert "Scores beside the parent 2025-10-01_00-00-00_base-0" in page.text
     forest = figures["run-1-scores-difference"]
-    assert (forest["kind"], forest["title"]) == ("forest", "Paired difference of wide-1 from base-1")
+    assert (forest["kind"], forest["title"]) == ("forest", "Paired difference of wide-0 from base-0")
     assert len(forest["rows"]) == 16
     ids = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
     assert len(ids) == len(set(ids))

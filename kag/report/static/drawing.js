@@ -90,7 +90,8 @@ const kagDrawing = (() => {
     if (figure.kind === "dots") {
       const told = figure.parts.map((part) => `${part.x.length} of ${part.label}`);
       const named = figure.parts.flatMap((part) => part.named.map(([i]) => part.told[i]));
-      return [`${figure.title}, ${figure.y_label} by ${figure.x_label}`, ...told, ...named].join("; ");
+      return [`${figure.title}, ${figure.y_label} by ${figure.x_label}, the diagonal is ${figure.diagonal}`, ...told,
+        ...named].join("; ");
     }
     if (figure.kind === "heatmap") {
       const best = figure.marked;

@@ -13,7 +13,6 @@ from kag.changelog.cells import body
 from kag.server.page.columns import Column, catalogue, cell, chosen, text_of
 from kag.server.page.held import Held
 from kag.server.page.responses import data, events, nothing_new
-from kag.server.page.seeds import folded
 from kag.server.page.site import Shelf, Site
 from kag.server.page.templates import brief
 from kag.server.page.visit import Visit
@@ -117,7 +116,8 @@ class _Frame(NamedTuple):
     def _groups(self) -> list[dict[str, Any]]:
         """Rows for runs that differ in the seed alone, all of them: who is in one can change with any run."""
         ledger = self.shelf.ledger()
-        return folded(self.shelf.replicates(ledger), ledger.runs, self.columns, self.digits)
+        seeds = self.shelf.watched.seeds
+        return seeds.folded(self.shelf.replicates(ledger), ledger.runs, self.columns, self.digits)
 
     def _row(self, run: Held) -> list[Any]:
         """Id, run id or display name, name, state, start, seconds, user, tags, sweep, note; then seconds as text, and

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from kag.compare.replicates import Replicates
+from kag.compare.replicates import Replicates, replicates
 from kag.compare.spreads import lacking
 from kag.compare.wording import n_text, seeds_listed, without_text
 from kag.number import number
@@ -25,42 +25,55 @@ VARIOUS = "various"
 
 
 @dataclass
-class KeptLikenesses:
-    """What each run has in common with its replicates, worked out once for every version of a run."""
+class KeptSeeds:
+    """What each run has in common with its replicates, and the rows of these: once for every version of a run."""
 
     held: dict[int, tuple[int, RunRecord, Likeness | None]] = field(default_factory=dict)
     """Row of the table of runs -> number of its last change, its record, what was worked out."""
+    rows: dict[Hashable, dict[str, Any]] = field(default_factory=dict)
+    """Rows of the table by what they were made of, as it was last shown."""
 
-    def of(self, ledger: Ledger) -> Callable[[RunRecord, Sequence[str]], Likeness | None]:
-        """Asked of the runs of a project."""
-        numbers = {run.number for run in ledger.runs.values()}
-        self.held = {number: one for number, one in self.held.items() if number in numbers}
+    def replicates(self, ledger: Ledger) -> tuple[Replicates, ...]:
+        """The runs of a project, those together that differ in the seed alone."""
+        held, fresh = self.held, {}
 
-        def asked(record: RunRecord, seed_keys: Sequence[str]) -> Likeness | None:
+        def likeness_of(record: RunRecord, seed_keys: Sequence[str]) -> Likeness | None:
             run = ledger.runs[record.id]
-            changed, known, found = self.held.get(run.number, (None, None, None))
+            changed, known, found = held.get(run.number, (None, None, None))
             # The lineage of a record can change without a change of its run.
-            if changed == run.changed and (known is record or known == record):
-                return found
-            made = likeness(record, seed_keys)
-            self.held[run.number] = (run.changed, record, made)
-            return made
+            if changed != run.changed or (known is not record and known != record):
+                found = likeness(record, seed_keys)
+            fresh[run.number] = (run.changed, record, found)
+            return found
 
-        return asked
+        found = replicates(ledger.records.values(), likeness_of=likeness_of)
+        self.held = fresh  # whole, since others read it at the same time
+        return found
 
+    def folded(
+        self,
+        groups: Sequence[Replicates],
+        runs: Mapping[str, Held],
+        columns: Sequence[Column],
+        digits: Sequence[int | None],
+    ) -> list[dict[str, Any]]:
+        """A row for each group of several runs.
 
-def folded(
-    groups: Sequence[Replicates], runs: Mapping[str, Held], columns: Sequence[Column], digits: Sequence[int | None]
-) -> list[dict[str, Any]]:
-    """A row for each group of several runs.
-
-    Args:
-        groups: all of them.
-        runs: run id -> run.
-        columns: those of the table.
-        digits: significant digits of each.
-    """
-    return [_row(group, runs, columns, digits) for group in groups if len(group.runs) > 1]
+        Args:
+            groups: all of them.
+            runs: run id -> run.
+            columns: those of the table.
+            digits: significant digits of each.
+        """
+        looks, held = (tuple(columns), tuple(digits)), self.rows
+        found: dict[Hashable, dict[str, Any]] = {}
+        for group in groups:
+            if len(group.runs) > 1:
+                own = [runs[record.id] for record in group.runs]
+                key = (looks, tuple((run.number, run.changed, run.state) for run in own))
+                found[key] = held.get(key) or _row(group, runs, columns, digits)
+        self.rows = found
+        return list(found.values())
 
 
 def _row(

@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from kag.compare.paired import DrawnOf, HeldReadings
-from kag.compare.replicates import Replicates, replicates
+from kag.compare.replicates import Replicates
 from kag.report.differences import Scored
 from kag.server.base import Base, base_of
 from kag.server.batches import Batches
@@ -31,7 +31,7 @@ from kag.server.page.records import Counted, Diagnoses, Ledger, counted
 from kag.server.page.responses import html
 from kag.server.page.saved_scores import SavedScores
 from kag.server.page.scores import PROFILES, KeptSelections, draws_in, profiles_in
-from kag.server.page.seeds import KeptLikenesses
+from kag.server.page.seeds import KeptSeeds
 from kag.server.page.session import Sessions
 from kag.server.page.templates import environment, path_of
 from kag.server.page.visit import Visit
@@ -56,7 +56,7 @@ class Watched:
     """Held while a file of scores is read whole."""
     draws: HeldReadings[Drawn] = field(default_factory=HeldReadings)
     profiles: HeldReadings[Profile] = field(default_factory=lambda: HeldReadings(PROFILES))
-    likenesses: KeptLikenesses = field(default_factory=KeptLikenesses)
+    seeds: KeptSeeds = field(default_factory=KeptSeeds)
     selections: KeptSelections = field(default_factory=KeptSelections)
 
 
@@ -203,7 +203,7 @@ class Shelf:
 
     def replicates(self, ledger: Ledger) -> tuple[Replicates, ...]:
         """Its runs, those together that differ in the seed alone."""
-        return replicates(ledger.records.values(), likeness_of=self.watched.likenesses.of(ledger))
+        return self.watched.seeds.replicates(ledger)
 
     def ledger(self) -> Ledger:
         """Its runs with their records."""
