@@ -97,14 +97,20 @@ def replicates(
     )
 
 
+def over_seeds(records: Sequence[RunRecord]) -> tuple[Replicates, ...]:
+    """The replicates of these runs, where any of them differ in the seed alone; else none."""
+    if len({seed_of(record) for record in records}) < 2:
+        return ()
+    groups = replicates(records)
+    return groups if any(len(one.by_seed) > 1 for one in groups) else ()
+
+
 def means_over_seeds(records: Sequence[RunRecord], value: Callable[[RunRecord], float | None]) -> Mapping[str, float]:
     """Run id -> mean of the number over the seeds of its replicates, where any of these runs differ in the seed alone.
 
     Empty where none do: then each run stands for itself.
     """
-    groups = replicates(records)
-    if all(len(one.by_seed) == 1 for one in groups):
-        return {}
+    groups = over_seeds(records)
     means = ((one, one.spread(value).mean) for one in groups)
     return {run.id: mean for one, mean in means if mean is not None for run in one.runs}
 

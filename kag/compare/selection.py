@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from kag.compare.comparison import not_comparable
-from kag.compare.replicates import replicates
+from kag.compare.replicates import over_seeds
 from kag.errors import RecordError
 from kag.names import OBJECTIVE
 from kag.track.record import RunRecord
@@ -64,15 +64,14 @@ def selection(trials: Sequence[RunRecord], scores_of: ScoresOf) -> Selection | N
 
 def chosen_among(trials: Sequence[RunRecord]) -> tuple[list[Settings], bool]:
     """What the choice among trials falls on, best first; and whether these are settings with several seeds."""
-    groups = replicates(trials)
-    by_seed = any(len(one.by_seed) > 1 for one in groups)
-    if by_seed:
+    groups = over_seeds(trials)
+    if groups:
         told = [one.counted(_value) for one in groups]
         found = [Settings(tuple(run for run, _ in one), math.fsum(v for _, v in one) / len(one)) for one in told if one]
     else:
         values = ((trial, _value(trial)) for trial in trials)
         found = [Settings((trial,), value) for trial, value in values if value is not None]
-    return sorted(found, key=lambda one: -one.value), by_seed
+    return sorted(found, key=lambda one: -one.value), bool(groups)
 
 
 def of_weights(
@@ -87,7 +86,7 @@ def of_weights(
 
     Args:
         values: of all candidates.
-        best: the value of the one that is kept. It is less by as much as the choice adds to the best of `foremost`.
+        best: the value of the one that is kept, which is corrected by what the choice adds to the best of `foremost`.
         foremost: what the best of them score, `LOOKED_AT` at most.
         total: how many that are.
         step: told after each of them.
@@ -147,8 +146,9 @@ def _foremost(best_first: Sequence[Settings]) -> list[Settings]:
     """The best ones, as many as are worth reading the scores of; two at least."""
     found: list[Settings] = []
     for one in best_first:
-        if len(found) < 2 or sum(len(each.runs) for each in found) + len(one.runs) <= LOOKED_AT:
-            found.append(one)
+        if len(found) >= 2 and sum(len(each.runs) for each in found) + len(one.runs) > LOOKED_AT:
+            break
+        found.append(one)
     return found
 
 

@@ -65,7 +65,7 @@ def _fingerprints(residue_RD: NDArray[np.float32]) -> tuple[NDArray[np.uint64], 
         # Two numbers are one word of 64 bits, unless one is left over.
         word_BW = block.view(np.uint32).astype(np.uint64) if width % 2 else block.view(np.uint64)
         embedding_R[start : start + BLOCK_ROWS] = word_BW @ weight_W
-        zero_B: NDArray[np.bool_] = ~block[:, :FIRST].any(axis=1)
+        zero_B: NDArray[np.bool_] = np.logical_not(block[:, :FIRST].any(axis=1))
         zero_B[zero_B] = ~block[zero_B].any(axis=1)
         zero_R[start : start + BLOCK_ROWS] = zero_B
     return embedding_R, zero_R
