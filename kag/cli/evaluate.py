@@ -39,8 +39,7 @@ def evaluate(
     """Evaluate weights: exact AUPRC with its interval, and metrics at val's threshold.
 
     The threshold is always the one of the run's own val, whatever splits or data are asked for. Other data may have any
-    of the splits, or none; what the weights score there is kept with the run under the file's name. Intervals are of
-    other proteins, or of other clusters of them where a file says which belong together (protein,cluster).
+    of the splits, or none; what the weights score there is kept with the run under the file's name.
 
     Examples:
 
