@@ -59,15 +59,14 @@ def _fingerprints(residue_RD: NDArray[np.float32]) -> tuple[NDArray[np.uint64], 
     """The sum of each row's bits times random odd numbers, modulo 2^64, and whether the row is all zero."""
     rows, width = residue_RD.shape
     weight_W = _odd_numbers(width if width % 2 else width // 2)
-    embedding_R, zero_R = np.empty(rows, np.uint64), np.empty(rows, bool)
+    embedding_R, zero_R = np.empty(rows, np.uint64), np.zeros(rows, bool)
     for start in range(0, rows, BLOCK_ROWS):
         block = residue_RD[start : start + BLOCK_ROWS]
         # Two numbers are one word of 64 bits, unless one is left over.
         word_BW = block.view(np.uint32).astype(np.uint64) if width % 2 else block.view(np.uint64)
         embedding_R[start : start + BLOCK_ROWS] = word_BW @ weight_W
-        zero_B: NDArray[np.bool_] = np.logical_not(block[:, :FIRST].any(axis=1))
-        zero_B[zero_B] = ~block[zero_B].any(axis=1)
-        zero_R[start : start + BLOCK_ROWS] = zero_B
+        begins_zero = np.flatnonzero(~block[:, :FIRST].any(axis=1))
+        zero_R[start + begins_zero] = ~block[begins_zero].any(axis=1)
     return embedding_R, zero_R
 
 
