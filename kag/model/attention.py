@@ -185,8 +185,10 @@ class NeighbourAttention(nn.Module):
         token_CT, projected_UW = batch.token_CT, self.projection(batch.residue_UD)
         layers = cast("list[AttentionLayer]", list(self.layers))
         everything, pooled = slice(None), slice(0, 1) if self.pooling == "centre" else slice(1, None)
-        # With few contexts there is nothing to save, and rounding would depend on how many rows a product has.
-        centre_asks = telemetry or self.pooling == "centre" or token_CT is None or len(token_CT) < FEWEST_ROWS
+        # With few contexts there is nothing to save, and rounding would depend on how many rows a product has. In
+        # training a part of a weight gets a gradient of the whole one's size, which costs more than the query.
+        few = token_CT is None or len(token_CT) < FEWEST_ROWS
+        centre_asks = telemetry or self.training or self.pooling == "centre" or few
         token, entropies = _by_token(projected_UW, token_CT, valid_CT), []
         for number, layer in enumerate(layers, start=1):
             last = number == len(self.layers)

@@ -51,9 +51,10 @@ def estimate(spec: RunSpec) -> Iterator[str | Finding]:
     yield f"FLOPs per sample   {flops:,} forward, about {BACKWARD * flops:,} in training"
     yield f"batches per epoch  {batches[0]:,} of at most {spec.data.batch_size} points, {steps:,} optimizer steps"
     yield from accumulation_fits(spec, Facts(batches_per_epoch=min(batches)))
-    yield f"run                {epochs} epochs, {sum(batches):,} batches, about {_teraflop(task, epochs)}"
+    teraflop = epochs * epoch_flops(task) / 1e12
+    yield f"run                {epochs} epochs, {sum(batches):,} batches, about {teraflop:,.1f} TFLOP"
     yield f"world              {task.world}"
-    most = "at most " if task.share else ""
+    most = "" if task.share == "nothing" else "at most "
     parts = f"{size(memory.tables)} of it data, {size(memory.step)} training, {size(LIBRARIES)} libraries"
     yield f"expected memory    {most}{size(memory.total)}: {parts}"
     for sentence in rehearse(task, network, build_objective(task), *task.first_batches()):
@@ -66,17 +67,16 @@ def _data_line(sites: Sites) -> str:
     return f"data               {extent}, digest {digest(sites.digest)}"
 
 
-def _teraflop(task: Task, epochs: int) -> str:
-    """Of all epochs, what points of a batch share counted once; replay left out."""
+def epoch_flops(task: Task) -> int:
+    """Floating-point operations of training in an epoch without replay; what points of a batch share counts once."""
     processes = range(task.world.processes or 1)
     batches = [
         task.tables.lookup.rows(index_B, task.share) for rank in processes for index_B in task.training_batches(0, rank)
     ]
-    forward = forward_flops(
+    return BACKWARD * forward_flops(
         task.spec.model,
         points=sum(len(rows.index_B) for rows in batches),
         contexts=sum(len(rows.point_C) for rows in batches),
         residues=sum(len(rows.residue_U) for rows in batches) if task.share == "residues" else None,
         **task.facts.sizes,
     )
-    return f"{BACKWARD * forward * epochs / 1e12:,.1f} TFLOP"

@@ -18,9 +18,12 @@ from kag.data.rows import shared_in_training
 from kag.data.sites import Sites, contexts
 from kag.data.tables import SiteTables
 from kag.model.losses import Objective
-from kag.model.size import forward_flops, shape_network
+from kag.model.size import flops_per_sample, forward_flops, shape_network
 from kag.spec.model import ModelSpec
 from kag.spec.run import DataSpec, LossSpec
+from kag.train.estimate import BACKWARD, epoch_flops
+from kag.train.task import Task
+from tests.train.conftest import MakeSpec
 
 SHARING = 18
 """Points of a residue in a full-size file."""
@@ -102,3 +105,12 @@ def test_forward_flops_by_shapes_are_those_of_the_step(costs: dict[str, Cost], g
     points, contexts_of, residues = cost.rows
     shape = {"points": points, "contexts": contexts_of, "residues": residues if grouping == "residue" else None}
     assert 0.9 < cost.flops / (3 * forward_flops(ModelSpec(), **shape, **OCTOBER)) < 1.0
+
+
+def test_what_an_epoch_costs_counts_shared_parts_once(sites: Sites, make_spec: MakeSpec) -> None:
+    october = {"model": ModelSpec().model_dump(mode="json"), "data.batch_size": 640}
+    tasks = [Task.of(make_spec(**october, **{"data.grouping": each}), sites) for each in ("point", "residue")]
+    by_point, by_residue = map(epoch_flops, tasks)
+    each = flops_per_sample(ModelSpec(), **tasks[0].facts.sizes)
+    assert by_point == pytest.approx(BACKWARD * each * len(sites.index("train")), rel=1e-6)
+    assert by_residue < by_point / 10
