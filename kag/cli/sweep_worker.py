@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from kag.cli.listening import Listening
 from kag.cli.sweep_server import Command, SweepGone, SweepServer
-from kag.cli.trials import Workplace
+from kag.cli.trials import Trial, Workplace
 from kag.errors import Interrupted, RunFailed
 from kag.view.terminal import echo
 
@@ -130,25 +130,34 @@ class Worker:
         words, environment = self._server.trial_of(point, self._command, self._environment)
         echo(f"{point.run} begins: {shlex.join(words)}")
         trial = self._workplace.begin(words, environment)
-        ending, beat, gone, leave = Ending(), time.monotonic(), None, False
-        while (code := trial.poll()) is None:
+        try:
+            return self._followed(trial, point.run)
+        finally:
+            if (code := trial.poll()) is None:
+                trial.send(SIGTERM)
+            else:
+                self._codes.append(code)
+                echo(f"{point.run} ended {_how(code)}")
+
+    def _followed(self, trial: Trial, run: str) -> bool:
+        ending, beat, leave = Ending(), time.monotonic(), False
+        gone: SweepGone | None = None
+        while trial.poll() is None:
             now = time.monotonic()
             told: Sequence[Command] = ()
             if now >= beat and gone is None:
                 beat = now + BEAT_SECONDS
                 try:
-                    told = self._server.heartbeat([point.run]) or ()
+                    told = self._server.heartbeat([run]) or ()
                 except SweepGone as error:
-                    gone = error
+                    gone = error  # the trial may end all the same
             leave = leave or any(one.type == "exit" for one in told)
             wanted = Stage.KILLING if leave else stage_of(self._ears.received)
-            stop = any(one.type == "stop" and one.run == point.run for one in told)
+            stop = any(one.type == "stop" and one.run == run for one in told)
             ending, number = signal_for(ending, wanted, stop=stop, now=now)
             if number is not None:
                 trial.send(number)
-            self._ears.wait(max(beat - time.monotonic(), 0.0) if gone is None else BEAT_SECONDS, trial.wakes)
-        echo(f"{point.run} ended {_how(code)}")
-        self._codes.append(code)
+            self._ears.wait(BEAT_SECONDS if gone is not None else max(beat - time.monotonic(), 0.0), trial.wakes)
         if gone is not None:
             raise gone
         return leave

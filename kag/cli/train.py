@@ -15,6 +15,7 @@ from kag.view.terminal import answer, echo
 if TYPE_CHECKING:
     from kag.spec.run import RunSpec
     from kag.track.folder import RunFolder
+    from kag.train.worker import Held
 
 Words = Annotated[
     list[str] | None,
@@ -102,10 +103,14 @@ def train(
     if seeds is not None:
         train_each(spec, seeds_meant(seeds, spec.seed), as_json=as_json, runs=runs, new=new, **options)
         return
-    former = {"again" if again else "resume": known, "accept": accept or ()}
-    if context.obj is not None and known is None:
-        former |= {"inputs": context.obj.inputs(spec), "source": context.obj.source(runs)}
+    former = {"again" if again else "resume": known, "accept": accept or ()} if known else _held(context, spec, runs)
     _train(spec, as_json=as_json, runs=runs, **former, **options)
+
+
+def _held(context: typer.Context, spec: RunSpec, runs: Path) -> dict[str, Any]:
+    """What this process has read already for a new run; nothing in one that was started for it."""
+    held: Held | None = context.obj
+    return {} if held is None else {"inputs": held.inputs(spec), "source": held.source(runs)}
 
 
 def _refuse_combinations(

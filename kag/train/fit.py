@@ -83,15 +83,13 @@ def fit(
         share: folder of states that runs with a common beginning share.
         retired: keys that were said and do nothing any more; preflight says so.
         console: where to print.
-        inputs: what it is trained on, where that has been read.
-        source: of the records of `runs`, where they have been read.
+        inputs, source: what it is trained on, and the records of `runs`, where they have been read.
 
     Raises:
         SpecError, DataError, RecordError, CheckpointError: the input is at fault; nothing was written.
         RunFailed: the run began and did not end well; its record says why.
     """
-    world = resolve_world(spec, this_machine())
-    require_one_process_to_share(share, world)
+    world = world_of(spec, share)
     first = process_rank(world) == 0
     console = (console if first else None) or RunConsole(quiet=not first)
     warn_of_copies(world, console)
@@ -100,13 +98,12 @@ def fit(
     findings = require_sound(inputs, looked_over(inputs, world, earlier, retired), console)
     task = Task.of(inputs.spec, inputs.sites, world)
     start = begins_with(task, runs, resume)
-    signals = SignalWatch(first=first)
-    loop = Loop(task, start, signals, console)
+    loop = Loop(task, start, SignalWatch(first=first), console)
     job = loop.fresh_job()
     recorded = opened(job, runs, Known(resume, again, accept, inputs.moved), earlier, start, findings)
     with (
         with_threads(task.world),
-        signals.installed(),
+        loop.signals.installed(),
         recorded if first else nullcontext(follow_run(task, resume, start)) as opening,
         Outcome(opening, console) as outcome,
         gathered(world),
@@ -115,7 +112,7 @@ def fit(
             job.rehearse(Passed(runs))
         outcome.begin_mirror(task)
         states, rests_on = None if resume else share, fork_inputs(task, start)
-        with sharing(states, task.spec, outcome.folder, rests_on, signals.raise_if_received) as forks:
+        with sharing(states, task.spec, outcome.folder, rests_on, loop.signals.raise_if_received) as forks:
             trained = loop.train(job, outcome, forks)
         outcome.averaged(task)
         outcome.delivered(
@@ -178,18 +175,20 @@ def copies_held(world: World, first: bool) -> int:
     return world.processes or 1 if first else 1
 
 
-def require_one_process_to_share(share: ShareOptions | None, world: World) -> None:
-    """States of several processes are not shared: each holds a part of them.
+def world_of(spec: RunSpec, share: ShareOptions | None) -> World:
+    """Where a run is computed, as far as its spec and this machine tell.
 
     Raises:
-        SpecError: the run has several.
+        SpecError: the run has several processes, and is to share states, of which each would hold a part.
     """
+    world = resolve_world(spec, this_machine())
     if share is not None and world.processes != 1:
         raise SpecError(
             f"forks are for runs of one process, this one has {world.processes}",
             where="trainer.devices",
             remedy="leave --share out, or use one device",
         )
+    return world
 
 
 def looked_over(inputs: Inputs, world: World, earlier: Sequence[RunRecord], retired: tuple[str, ...]) -> list[Finding]:

@@ -53,7 +53,7 @@ ROWS = {
     "blend": Row("tiny:best tiny:averaged --weights 0.5,0.5", "tiny:best", changes=True),
     "mine": Row("tiny --out hard.json", "tiny", "hard.json", changes=True),
     "sweep": Row("sweep.yaml", "sweep.yaml", changes=True),
-    "agent": Row("kag/kag/1a2b3c4d", changes=True),
+    "agent": Row("kag/kag/1a2b3c4d", changes=True, silent=True),
     "track": Row("-- true", "true", changes=True, silent=True),
     "page": Row("--runs runs", "runs", changes=True, silent=True),
     "report": Row("plain --runs plain --out page.html", "plain", "page.html", changes=True),

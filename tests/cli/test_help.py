@@ -90,6 +90,7 @@ WITHOUT_JSON = {
     "kag schema": "prints JSON and nothing else",
     "kag serve": "runs until it is stopped",
     "kag track": "prints what the program prints",
+    "kag agent": "prints what its trials print",
     "kag page": "runs until it is stopped",
 }
 
