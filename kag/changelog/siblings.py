@@ -72,14 +72,14 @@ class Siblings:
         """A run with its replicates."""
         return self._group_of[entry.id]
 
-    def current_parent(self, entry: Entry) -> Entry | None:
-        """The run that this one is compared with, whatever became of it since; see `NamedRuns.parent`.
+    def own_parent(self, entry: Entry) -> Entry | None:
+        """The run that this one is compared with by itself, whatever became of it since; see `NamedRuns.parent`."""
+        found = self._named.parent(entry.record)
+        return self.by_id[found.id] if found and found.id not in self.group(entry).ids else None
 
-        Replicates are all compared with that of the first of them, which is never one of them.
-        """
-        group = self.group(entry)
-        found = self._named.parent(group.first.record)
-        return self.by_id[found.id] if found and found.id not in group.ids else None
+    def current_parent(self, entry: Entry) -> Entry | None:
+        """The run that this one is compared with together with its replicates: that of the first of them."""
+        return self.own_parent(self.group(entry).first)
 
     def judged_by(self, entry: Entry) -> Metric | None:
         """The metric by which a run stands above or below others of its kind: the first of which a goal is known."""

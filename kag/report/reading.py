@@ -70,7 +70,7 @@ def values_of_trials(source: RunSource, trials: Sequence[RunRecord]) -> dict[str
 
 
 def _reported(source: RunSource, siblings: Siblings, entry: Entry) -> ReportedRun:
-    parent = siblings.current_parent(entry)
+    parent = siblings.own_parent(entry)
     rows = source.history(entry.id)
     return ReportedRun(
         record=entry.record,
