@@ -23,7 +23,8 @@ Share = Literal["nothing", "contexts", "residues"]
 that, each residue is projected once, whatever contexts it is in."""
 
 EVALUATION: Share = "residues"
-"""Evaluation draws nothing at random, so that sharing is exact."""
+"""Evaluation draws nothing at random, so that sharing is exact: shared residues change no bit, shared contexts at most
+the last digit of a few logits."""
 
 
 def shared_in_training(data: DataSpec) -> Share:
