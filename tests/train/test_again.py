@@ -87,7 +87,7 @@ def test_other_data_in_the_place_of_the_runs_is_refused_unless_accepted(
     assert "--accept data" in str(refused.value)
     assert "data.file=FILE" in str(refused.value)
     assert [one.id for one in RunFolder.all(runs)] == [folder.id]
-    assert len([path for path in runs.iterdir() if path.is_dir()]) == 1, "a refused run leaves no folder"
+    assert len(list(runs.iterdir())) == 1, "a refused run leaves no folder"
     record = repeat(folder, accept=["data"])
     assert (changed(record), of(record).same, of(record).apart) == ({"data"}, False, 0)
 
