@@ -109,7 +109,7 @@ def fit(
         gathered(world),
     ):
         if resume is None:
-            job.rehearse(Passed(runs))
+            job.rehearse(Passed(runs) if outcome.record.sweep else None)
         outcome.begin_mirror(task)
         states, rests_on = None if resume else share, fork_inputs(task, start)
         with sharing(states, task.spec, outcome.folder, rests_on, loop.signals.raise_if_received) as forks:

@@ -1,4 +1,4 @@
-"""Which shapes have been rehearsed with this code: what depends on these two alone is not tried for every trial."""
+"""Which shapes the trials of sweeps have rehearsed with this code: what depends on these two alone is tried once."""
 
 from __future__ import annotations
 
