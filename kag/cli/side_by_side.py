@@ -25,14 +25,16 @@ def compare(
 
     The verdict says whether their numbers may be set side by side, which is higher and by how much, and what differs.
     Where both kept what they scored on each example (`kag eval RUN --store` adds it), the difference is tested by
-    protein, and only what can be told apart is called better.
+    protein, and only what can be told apart is called better. Runs that differ in the seed alone count as one, by the
+    mean over their seeds, where there are others to compare them with.
     Of runs of other programs it compares the metrics that count, as in the change log.
     """
     if len(run) < 2:
         raise typer.BadParameter("name two runs or more")
     from kag.compare.comparison import not_comparable
+    from kag.compare.judge import verdicts
     from kag.compare.paired import kept_by, read_once
-    from kag.compare.verdict import verdicts
+    from kag.compare.spreads import grouped_among
 
     place = opened(source, runs)
     if source:
@@ -44,7 +46,8 @@ def compare(
         # Other runs of the folder count only where they decide which metrics do.
         known = place.readable()[0] if any(record.is_foreign for record in records) else records
     values = values_of(place, records, known)
-    told_of_each = verdicts(records, metrics_of(known), values, read_once(kept_by(place)))
+    groups = grouped_among(known, records, values, newest=False).found
+    told_of_each = verdicts(records, groups, metrics_of(known), values, read_once(kept_by(place)))
     if as_json:
         told = {"verdicts": [one.as_json() for one in told_of_each], "not_comparable": not_comparable(records)}
         ids = [record.id for record in records]

@@ -1,4 +1,5 @@
-"""What is said of two runs in one sentence: whether they may be compared, which number is higher, and what differs.
+"""What is said of two runs, or of two groups of replicates, in one sentence: whether they may be compared, which number
+is higher, and what differs. Of a group the mean over its seeds counts.
 
 Where both kept their scores the difference is tested, example by example, and only what the test tells apart is called
 better. Without scores it rests on the interval of each run's own number. Runs that both intervals hold may still
@@ -7,14 +8,16 @@ differ, and the other way round: the difference itself is not tested, and the se
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from kag.compare.comparison import COMPARED, Comparison, compare, in_doubt, not_comparable
+from kag.compare.comparison import COMPARED, Comparison, in_doubt, not_comparable
+from kag.compare.groups import compare_groups, seeds_text
 from kag.compare.paired import DrawnOf, Unpaired, not_asked
-from kag.compare.wording import tested_text
+from kag.compare.replicates import Replicates
+from kag.compare.wording import group_text, tested_text
 from kag.names import Part, evaluation
 from kag.stats.interval import Interval
 from kag.text import commit, number
@@ -22,8 +25,8 @@ from kag.track.record import Change, RunRecord
 from kag.track.result import Result
 from kag.view.alike import data_of
 from kag.view.changes import phrase, seed_alone
-from kag.view.metrics import OWN, Metric
-from kag.view.results import headline, interval, measured_column
+from kag.view.metrics import Metric
+from kag.view.results import interval, measured_column
 
 if TYPE_CHECKING:
     from kag.stats.paired import Difference
@@ -39,29 +42,49 @@ Values = Mapping[str, Mapping[Metric, float | None]]
 
 @dataclass(frozen=True)
 class Verdict:
-    """Two runs, in the order in which they were named."""
+    """Two runs, or groups of replicates, in the order in which they were named."""
 
-    before: RunRecord
-    after: RunRecord
+    groups: tuple[Replicates, Replicates]
+    """A run alone is a group of one."""
     metric: Metric | None = None
     """The first of those that count which both have, one with a goal if there is one."""
     values: tuple[float, float] | None = None
     results: tuple[Result | None, Result | None] = (None, None)
-    """Where the values are from; None of another program's."""
+    """Where the values are from; None of another program's, and of a mean."""
     lacking: tuple[str, ...] = ()
-    """Ids of those that do not have it, where no metric that counts is of both."""
+    """Names of those that do not have it, where no metric that counts is of both."""
     drawn: DrawnOf = not_asked
     """Where the draws of both are."""
+
+    @property
+    def before(self) -> RunRecord:
+        """The run that was named first, or the first run of that group."""
+        return self.groups[0].runs[0]
+
+    @property
+    def after(self) -> RunRecord:
+        """The other one."""
+        return self.groups[1].runs[0]
+
+    @property
+    def runs(self) -> tuple[RunRecord, ...]:
+        """All runs of both."""
+        return tuple(record for group in self.groups for record in group.runs)
+
+    @property
+    def is_of_groups(self) -> bool:
+        """Whether one of them at least is of several runs."""
+        return len(self.runs) > len(self.groups)
 
     @cached_property
     def compared(self) -> Comparison:
         """The comparison that it puts into words."""
-        return compare(self.before, self.after, self.drawn)
+        return compare_groups(*self.groups, self.drawn)
 
     @cached_property
     def reasons(self) -> tuple[str, ...]:
         """Why their numbers must not be set side by side."""
-        return not_comparable((self.before, self.after))
+        return not_comparable(self.runs)
 
     @cached_property
     def changes(self) -> tuple[Change, ...]:
@@ -74,7 +97,9 @@ class Verdict:
 
     @property
     def higher(self) -> str | None:
-        """Id of the run with the higher value; None where they are equal, or must not be compared."""
+        """Id of the run with the higher value, or of the first of that group; None where they are equal, or must not be
+        compared.
+        """
         if self.reasons or self.values is None or self.values[0] == self.values[1]:
             return None
         return (self.before if self.values[0] > self.values[1] else self.after).id
@@ -119,8 +144,8 @@ class Verdict:
             return f"{self.before.id} is named twice"
         if self.reasons:
             return f"not comparable: {'; '.join(self.reasons)}"
-        doubt = in_doubt((self.before, self.after))
-        said = [*self._numbers(), *self._standing(), *([doubt] if doubt else []), self._differing()]
+        doubt = in_doubt(self.runs)
+        said = [*self._numbers(), *self._standing(), *([doubt] if doubt else []), self._differing(), *self._named()]
         return "; ".join(said)
 
     def as_json(self) -> dict[str, Any]:
@@ -129,6 +154,7 @@ class Verdict:
         values = self.values if not self.reasons else None
         return {
             "runs": [self.before.id, self.after.id],
+            "groups": [[record.id for record in group.runs] for group in self.groups],
             "comparable": comparable,
             "reasons": list(self.reasons),
             "metric": self.metric.name if self.metric else None,
@@ -150,14 +176,17 @@ class Verdict:
             lacking, title = " and ".join(self.lacking), self.metric.title if self.metric else "metric that counts"
             return [f"no verdict: {lacking} {'have' if len(self.lacking) > 1 else 'has'} no {title}"]
         told = measured_column(self.metric.name, self.values)
+        before, after = map(group_text, self.groups)
         if self.compared.same_weights:
-            return [f"{self.before.id} and {self.after.id} hand on the same weights: {self.metric.title} {told[0]}"]
+            return [f"{before} and {after} hand on the same weights: {self.metric.title} {told[0]}"]
         pairs = zip(told, self.results, strict=True)
         texts = [f"{text} {interval(one)}" if _interval(one) else text for text, one in pairs]
+        means = zip(texts, self.groups, strict=True)
+        texts = [f"mean {text}" if len(group.runs) > 1 else text for text, group in means]
         if self.values[0] == self.values[1]:
-            return [f"{self.before.id} and {self.after.id} have the same {self.metric.title}, {told[0]}"]
+            return [f"{before} and {after} have the same {self.metric.title}, {told[0]}"]
         ahead = (self.values[1] > self.values[0]) is (self.metric.goal != "min")
-        run, texts = (self.after, texts[::-1]) if ahead else (self.before, texts)
+        run, texts = (after, texts[::-1]) if ahead else (before, texts)
         how = "lower" if self.metric.goal == "min" else "higher"
         if not isinstance(self.tested, Unpaired):
             tested = self.tested if ahead else -self.tested
@@ -167,16 +196,18 @@ class Verdict:
                 agrees = (tested.value < 0.0) is (self.metric.goal == "min")
                 known = "is better:" if agrees else "is worse by the scores that both kept, and has"
             return [
-                f"{run.id} {known} {how} {self.metric.title}, {texts[0]} against {texts[1]}",
-                paired_text(self.metric.name, tested),
+                f"{run} {known} {how} {self.metric.title}, {texts[0]} against {texts[1]}",
+                paired_text(self.metric.name, tested) + seeds_text(self.compared),
             ]
         by = number(abs(self.values[1] - self.values[0]), digits=2)
-        first = f"{run.id} has the {how} {self.metric.title}: {texts[0]} against {texts[1]}, by {by}"
-        return [first, self._marginal(), *(self._others() or [f"unpaired, {self.tested.reason}: {_NOT_TESTED}"])]
+        first = f"{run} has the {how} {self.metric.title}: {texts[0]} against {texts[1]}, by {by}"
+        marginal = [] if self.is_of_groups else [self._marginal()]
+        return [first, *marginal, *(self._others() or [f"unpaired, {self.tested.reason}: {_NOT_TESTED}"])]
 
     def _others(self) -> list[str]:
         """What was tested in place of the metric: another program may score examples and count something else."""
-        return [f"{key} of {self.after.id}: {paired_text(key, one)}" for key, one in self.paired.items()]
+        after, over = group_text(self.groups[1]), seeds_text(self.compared)
+        return [f"{key} of {after}: {paired_text(key, one)}{over}" for key, one in self.paired.items()]
 
     def _marginal(self) -> str:
         """What the intervals of the numbers themselves say."""
@@ -188,7 +219,7 @@ class Verdict:
 
     def _standing(self) -> list[str]:
         """How a run stands that has not ended well: its number may change, or be of little worth."""
-        return [f"{one.id} is {one.status.value}" for one in (self.before, self.after) if not one.status.done]
+        return [f"{one.id} is {one.status.value}" for one in self.runs if not one.status.done]
 
     def _differing(self) -> str:
         if not self.changes:
@@ -197,62 +228,15 @@ class Verdict:
         alone = "nothing but the seed differs" if seed_alone(self.changes) else "they differ in"
         return f"{alone}: {phrase(self.changes, LISTED, whole=whole)}"
 
+    def _named(self) -> list[str]:
+        """Which runs the groups are of."""
+        own, other = (", ".join(record.id for record in group.runs) for group in self.groups)
+        return [f"compared are {own} with {other}"] if self.is_of_groups else []
+
 
 def paired_text(metric: str, tested: Difference) -> str:
     """`paired difference +0.050 [+0.030, +0.070], P(higher) 0.99`."""
     return f"paired difference {tested_text(metric, tested)}, P(higher) {tested.better:.2f}"
-
-
-def verdict(
-    before: RunRecord,
-    after: RunRecord,
-    metrics: Sequence[Metric] = OWN,
-    values: Values | None = None,
-    drawn: DrawnOf = not_asked,
-) -> Verdict:
-    """The verdict on two runs of one source as they stand.
-
-    Args:
-        before: the run that was named first.
-        after: the other one.
-        metrics: those that count in the source, in their order.
-        values: what stands for runs of other programs.
-        drawn: where the draws of both are.
-    """
-    ordered = sorted(metrics, key=lambda one: one.goal is None)
-    lacking: list[tuple[str, ...]] = []
-    for metric in ordered:
-        results = _result(before, metric), _result(after, metric)
-        pairs = zip((before, after), results, strict=True)
-        own, other = (one.value if one else (values or {}).get(run.id, {}).get(metric) for run, one in pairs)
-        if own is not None and other is not None:
-            return Verdict(before, after, metric, (own, other), results, drawn=drawn)
-        lacking.append(tuple(run.id for run, value in ((before, own), (after, other)) if value is None))
-    if not ordered:
-        return Verdict(before, after, lacking=(before.id, after.id), drawn=drawn)
-    return Verdict(before, after, ordered[0], lacking=lacking[0], drawn=drawn)
-
-
-def verdicts(
-    records: Sequence[RunRecord],
-    metrics: Sequence[Metric] = OWN,
-    values: Values | None = None,
-    drawn: DrawnOf = not_asked,
-) -> tuple[Verdict, ...]:
-    """A verdict on each run against the first one, none of one run alone; see `verdict`."""
-    pairs = ((records[0], other) for other in records[1:])
-    return tuple(verdict(first, other, metrics, values, drawn) for first, other in pairs)
-
-
-def sentences(found: Iterable[Verdict]) -> tuple[str, ...]:
-    """Those of runs that may be compared, for whoever says by itself which may not."""
-    return tuple(one.sentence for one in found if not one.reasons)
-
-
-def _result(record: RunRecord, metric: Metric) -> Result | None:
-    """What kag's own record says of it."""
-    split, _, name = metric.name.partition("/")
-    return headline(record, split, name) if metric.value == "delivered" else None
 
 
 def _as_json(tested: Difference) -> dict[str, Any]:

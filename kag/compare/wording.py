@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from kag.compare.replicates import Spread
+from kag.compare.replicates import Replicates, Spread
 from kag.text import MISSING
 from kag.view.metrics import Metric
 from kag.view.results import moved
@@ -41,6 +41,16 @@ def spread_text(metric: Metric, found: Spread) -> str:
 def n_text(found: Spread) -> str:
     """`5`, or `4 of 5` where not all seeds have a number."""
     return str(found.n) if found.n == found.of else f"{found.n} of {found.of}"
+
+
+def seeds_counted(group: Replicates) -> str:
+    """What stands behind the name of a group: ` (2 of 3 seeds)`; nothing behind that of a run alone."""
+    return f" ({n_text(group.spread(lambda _: 1.0))} seeds)" if len(group.runs) > 1 else ""
+
+
+def group_text(group: Replicates) -> str:
+    """`ID (2 of 3 seeds)`: a group by its first run; a run alone is its id."""
+    return group.runs[0].id + seeds_counted(group)
 
 
 def seeds_listed(seeds: Iterable[str | None]) -> str:

@@ -9,7 +9,7 @@ from kag.compare.comparison import against_parent
 from kag.compare.groups import compare_groups
 from kag.compare.paired import DrawnOf, ProfileOf, not_asked
 from kag.compare.replicates import Replicates
-from kag.compare.wording import n_text
+from kag.compare.wording import seeds_counted
 from kag.report.bands import Seeds, banded
 from kag.report.difference_figures import headline_pictures, pair_pictures
 from kag.report.figure import Chart
@@ -96,15 +96,7 @@ def standing(group: Replicates) -> tuple[RunRecord, ...]:
 def _called(groups: Sequence[Replicates], names: Mapping[str, str] | None = None) -> tuple[str, ...]:
     """What each is called beside the others."""
     own = _labels([group.runs[0] for group in groups], names)
-    return tuple(name + _seeds(group) for name, group in zip(own, groups, strict=True))
-
-
-def _seeds(group: Replicates) -> str:
-    """How many seeds of a group count."""
-    if len(group.runs) == 1:
-        return ""
-    found = group.spread(lambda _: 1.0)
-    return f" ({n_text(found)} seeds)"
+    return tuple(name + seeds_counted(group) for name, group in zip(own, groups, strict=True))
 
 
 def _labels(records: Sequence[RunRecord], names: Mapping[str, str] | None) -> tuple[str, ...]:

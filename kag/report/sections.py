@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from kag.compare.comparison import against_parent, in_doubt, not_comparable
+from kag.compare.judge import sentences, verdicts
 from kag.compare.paired import DrawnOf, ProfileOf, not_asked
 from kag.compare.selection import worth_told
 from kag.compare.spreads import Spreads, grouped_among, spreads_table
-from kag.compare.verdict import sentences, verdicts
 from kag.report.compare import compare_figures
 from kag.report.curves import curves, overlaid
 from kag.report.differences import NOT_SCORED, OVERLAID, Scored, differences_of, pictures_beside, seeds_overlaid
@@ -170,7 +170,7 @@ def comparison(
 ) -> Comparison:
     """A verdict on each run against the first, curves over one another, and the settings on which the runs differ.
 
-    Runs that differ in the seed alone are one row and one curve.
+    Runs that differ in the seed alone are one row and one curve, and have one verdict.
     """
     records = [run.record for run in runs]
     called, values = labels(records), {run.record.id: run.values for run in runs}
@@ -190,7 +190,7 @@ def comparison(
         ),
         settings=tables.settings_table(records, called),
         not_comparable=not_comparable(records),
-        verdicts=sentences(verdicts(records, metrics, values, scores.drawn)),
+        verdicts=sentences(verdicts(records, spreads.found, metrics, values, scores.drawn)),
         doubt=in_doubt(records),
         groups=spreads_table(spreads) if spreads.several else None,
         said=(*differing.said, *spreads.said()),

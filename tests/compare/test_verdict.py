@@ -6,11 +6,13 @@ from typing import Any
 
 import pytest
 
-from kag.compare.verdict import verdict
+from kag.compare.judge import verdict, verdicts
+from kag.compare.replicates import Replicates, replicates
 from kag.track.record import RunRecord
 from kag.view.metrics import Metric
 from tests.changelog.foreign_logs import foreign
 from tests.changelog.run_logs import run_record, run_result
+from tests.compare.test_groups import BASE, WIDE, drawn, seeds
 
 DATA = {"data_digest": "d" * 64}
 LOSS = Metric("loss", "min", "best", "by its name")
@@ -109,3 +111,51 @@ def test_equal_numbers_other_code_and_the_seed_alone() -> None:
     code = verdict(own(0, 0.3, git=git("a")), own(1, 0.4, git=git("b")))
     assert code.sentence.endswith("they differ in: commit aaaaaaaaaa -> bbbbbbbbbb")
     assert verdict(own(0, 0.3), own(1, 0.4)).sentence.endswith("nothing is known to differ between them")
+
+
+def test_groups_are_judged_by_their_means_once_and_their_runs_are_named() -> None:
+    base, wide = seeds(BASE), seeds((*WIDE, None), {"epochs": 9}, day=10)
+    groups = replicates([*base, *wide])
+    (found,) = verdicts([*base, *wide], groups, drawn=drawn)
+    assert found.values == pytest.approx((0.31, 0.41))
+    tested = found.as_json()["paired"]["val/auprc"]
+    low, high = tested["interval"]
+    assert found.sentence == (
+        f"{wide[0].id} (3 of 4 seeds) is better: higher val AUPRC, mean 0.410 against mean 0.310; "
+        f"paired difference +0.100 [{low:+.3f}, {high:+.3f}], P(higher) {tested['p_higher']:.2f}, over 3 and 3 seeds; "
+        f"{wide[3].id} is killed; they differ in: epochs {base[0].config['epochs']} -> 9; "
+        f"compared are {', '.join(one.id for one in base)} with {', '.join(one.id for one in wide)}"
+    )
+    assert found.as_json()["intervals"] == [None, None]
+    (untested,) = verdicts([*base, *wide], groups)
+    assert untested.apart is None
+    assert "by 0.100; unpaired, the scores of the runs are not at hand: the difference itself" in untested.sentence
+
+
+def test_a_run_against_replicates_and_replicates_alone() -> None:
+    base, (alone,) = seeds(BASE), seeds(WIDE[:1], {"epochs": 9}, day=10)
+    (found,) = verdicts([*base, alone], replicates([*base, alone]), drawn=drawn)
+    assert f"{alone.id} is better: higher val AUPRC, 0.400 against mean 0.310; " in found.sentence
+    assert ", over 3 and 1 seeds, so of these weights alone; " in found.sentence
+    each = verdicts(base, replicates(base), drawn=drawn)
+    assert [(one.before.id, one.after.id) for one in each] == [(base[0].id, base[1].id), (base[0].id, base[2].id)]
+    assert all("nothing but the seed differs: seed 0 -> " in one.sentence for one in each)
+
+
+def test_the_same_seed_once_more_is_judged_by_itself() -> None:
+    first, again, other = (
+        own(number, value, config={"seed": 1, "lr": lr})
+        for number, value, lr in ((0, 0.3, 1), (1, 0.4, 1), (2, 0.5, 2))
+    )
+    found = verdicts([first, other, again], [Replicates((first, again)), Replicates((other,))])
+    assert [(one.before.id, one.after.id) for one in found] == [(first.id, other.id), (first.id, again.id)]
+    assert not any("compared are" in one.sentence for one in found)
+
+
+def test_a_group_without_a_number_and_one_that_must_not_be_compared() -> None:
+    base, none = seeds(BASE), seeds((None, None), {"epochs": 9}, day=10)
+    (found,) = verdicts([*base, *none], replicates([*base, *none]))
+    assert found.sentence.startswith(f"no verdict: {none[0].id} (0 of 2 seeds) has no val AUPRC; ")
+    other = seeds(WIDE, {"epochs": 9}, day=10, data_digest="e" * 64)
+    (apart,) = verdicts([*base, *other], replicates([*base, *other]))
+    assert apart.sentence.startswith(f"not comparable: {base[0].id} and {other[0].id} are on different data")

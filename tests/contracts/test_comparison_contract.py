@@ -17,8 +17,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kag.compare.comparison import COMPARED, Comparison, compare
+from kag.compare.judge import verdict
 from kag.compare.paired import DrawnOf, Unpaired, kept_by, read_once
-from kag.compare.verdict import verdict
 from kag.errors import RecordError
 from kag.names import Part
 from kag.stats.bootstrap import Resampled

@@ -10,7 +10,8 @@ import hashlib
 import html
 import json
 import random
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -31,10 +32,12 @@ from kag.track.npz import packed_arrays
 from kag.track.record import Found, RunRecord
 from kag.track.result import Result
 from kag.track.scores_file import packed
+from kag.track.world import World
 from tests.changelog.run_logs import run_record
 from tests.page.conftest import Visitor
 
 KINDS = ("paired", "no scores", "other data", "seed", "same weights", "program", "program without scores")
+WORLD = World(processes=1, device="cpu", precision="32-true", threads=1)
 SPLITS: tuple[Part, ...] = ("val", "test")
 PROTEINS, POINTS = 24, 6
 GROUP = np.repeat(np.arange(PROTEINS), POINTS)
@@ -58,6 +61,10 @@ class Pair(NamedTuple):
     kind: str
     before: Made
     after: Made
+
+    @property
+    def runs(self) -> tuple[Made, Made]:
+        return self.before, self.after
 
 
 def digest(*words: object) -> str:
@@ -138,6 +145,18 @@ def program(number: int, place: int, kind: str, signal: float) -> Made:
     return Made(record, files, {"val/auroc": one.draws["auroc"].value})
 
 
+def group(place: int, make: Callable[..., Made], first: int) -> list[Made]:
+    """Three seeds of one setting."""
+    found = []
+    for seed in range(3):
+        one = make(first + seed, place, "", (1.0, 3.0)[place])
+        settings = {key: value for key, value in one.record.config.items() if key not in ("pair", "parent")}
+        fields = {"config": {**settings, "seed": seed}, "parent": f"n{first}a" if place else None}
+        told = {} if one.logged else {"world": WORLD, "found": Found(code_digest=digest("code"))}
+        found.append(one._replace(record=one.record.model_copy(update={**fields, **told})))
+    return found
+
+
 def track(site: Visitor, made: Made, project: str) -> None:
     """Write a run to the server as a client does."""
     record, name = made.record, str(made.record.wandb_id)
@@ -179,28 +198,28 @@ class Places(NamedTuple):
     log: dict[str, str]
     """Run id -> its row."""
 
-    def terminal(self, pair: Pair) -> str:
-        return kag("runs", "compare", *ids(pair), "--runs", self.runs).splitlines()[0]
+    def terminal(self, *runs: Made) -> str:
+        return kag("runs", "compare", *ids(runs), "--runs", self.runs).splitlines()[0]
 
-    def json(self, pair: Pair) -> dict[str, Any]:
-        (found,) = json.loads(kag("runs", "compare", *ids(pair), "--json", "--runs", self.runs))["verdicts"]
+    def json(self, *runs: Made) -> dict[str, Any]:
+        (found,) = json.loads(kag("runs", "compare", *ids(runs), "--json", "--runs", self.runs))["verdicts"]
         assert isinstance(found, dict)
         return found
 
-    def report(self, pair: Pair) -> str:
+    def report(self, *runs: Made) -> str:
         out = self.runs.parent / "report.html"
-        kag("report", *ids(pair), "--runs", self.runs, "--out", out, "--force")
+        kag("report", *ids(runs), "--runs", self.runs, "--out", out, "--force")
         return html.unescape(out.read_text(encoding="utf-8"))
 
-    def page(self, pair: Pair) -> str:
-        names = ",".join(str(one.record.wandb_id) for one in pair[1:])
-        answer = self.site.browse(f"/kag/pairs/compare?runs={names}")
+    def page(self, *runs: Made, more: str = "") -> str:
+        names = ",".join(str(one.record.wandb_id) for one in runs)
+        answer = self.site.browse(f"/kag/pairs/compare?runs={names}{more}")
         assert answer.status_code == 200, answer.text
         return html.unescape(answer.text)
 
 
-def ids(pair: Pair) -> tuple[str, str]:
-    return pair.before.record.id, pair.after.record.id
+def ids(runs: Sequence[Made]) -> list[str]:
+    return [one.record.id for one in runs]
 
 
 def kag(*words: object) -> str:
@@ -210,6 +229,8 @@ def kag(*words: object) -> str:
 
 
 PAIRS = list(drawn_pairs())
+GROUPS = {make.__name__: [*group(0, make, first), *group(1, make, first)] for make, first in ((own, 50), (program, 60))}
+"""Six runs, three seeds each of two settings."""
 
 
 @pytest.fixture(scope="module")
@@ -217,12 +238,16 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Places]:
     folder = tmp_path_factory.mktemp("alike")
     site = Visitor(folder)
     for pair in PAIRS:
-        for made in pair[1:]:
+        for made in pair.runs:
             track(site, made, "pairs")
             store(folder / "runs", made)
+    for made in (one for runs in GROUPS.values() for one in runs):
+        track(site, made, "pairs")
+        store(folder / "runs", made)
     assert site.log_in().status_code == 303
     rows = kag("changelog", "--source", folder / "runs").splitlines()
-    log = {made.record.id: row for pair in PAIRS for made in pair[1:] for row in rows if f"`{made.record.id}`" in row}
+    every = [one for runs in (*(pair.runs for pair in PAIRS), *GROUPS.values()) for one in ids(runs)]
+    log = {run: row for run in every for row in rows if f"`{run}`" in row}
     yield Places(site, folder / "runs", log)
     site.http.close()
     site.store.close()
@@ -231,7 +256,7 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Places]:
 def test_every_kind_was_drawn_and_some_are_told_apart_and_some_are_not(places: Places) -> None:
     assert {pair.kind for pair in PAIRS} == set(KINDS)
     assert len(PAIRS) == 20
-    tested = {pair.kind: places.json(pair)["paired"] for pair in PAIRS}
+    tested = {pair.kind: places.json(*pair.runs)["paired"] for pair in PAIRS}
     assert {kind for kind, paired in tested.items() if paired} == {"paired", "seed", "same weights", "program"}
     rows = [places.log[pair.after.record.id] for pair in PAIRS if pair.kind in ("paired", "seed", "program")]
     apart = ["not distinguishable" not in row for row in rows]
@@ -240,16 +265,45 @@ def test_every_kind_was_drawn_and_some_are_told_apart_and_some_are_not(places: P
 
 @pytest.mark.parametrize("pair", PAIRS, ids=lambda pair: f"{pair.after.record.name}-{pair.kind}")
 def test_each_place_says_the_same(places: Places, pair: Pair) -> None:
-    verdict, row = places.json(pair), places.log[pair.after.record.id]
+    verdict, row = places.json(*pair.runs), places.log[pair.after.record.id]
     said = verdict["sentence"]
-    assert places.terminal(pair) == said
-    for place in (places.report(pair), places.page(pair)):
+    assert places.terminal(*pair.runs) == said
+    for place in (places.report(*pair.runs), places.page(*pair.runs)):
         if verdict["reasons"]:
             assert all(reason in place for reason in verdict["reasons"])
             assert 'class="verdict"' not in place
         else:
             assert f'<p class="verdict">{said}.</p>' in place
     assert_row(pair, verdict, row)
+
+
+@pytest.mark.parametrize("runs", GROUPS.values(), ids=GROUPS.keys())
+def test_each_place_says_the_same_of_two_groups_and_says_it_once(places: Places, runs: list[Made]) -> None:
+    before, after = ids(runs[:3]), ids(runs[3:])
+    mixed = [runs[place] for place in (0, 3, 1, 4, 5, 2)]
+    verdict = places.json(*mixed)
+    said, counted = verdict["sentence"], "val/auroc" if runs[0].logged else "val/auprc"
+    assert (verdict["groups"], verdict["runs"], verdict["higher"]) == ([before, after], [before[0], after[0]], after[0])
+    title = {"val/auprc": "val AUPRC"}.get(counted, counted)
+    assert said.startswith(f"{after[0]} (3 seeds) is better: higher {title}, mean ")
+    tested = difference(verdict["paired"][counted])
+    assert f"; paired difference {wording.tested_text(counted, tested)}, " in said
+    assert ", over 3 and 3 seeds; they differ in: " in said
+    assert said.endswith(f"; compared are {', '.join(before)} with {', '.join(after)}")
+    assert places.terminal(*mixed) == said
+    for place in (places.report(*mixed), places.page(*mixed)):
+        assert re.findall(r'<p class="verdict">(.*?)\.</p>', place) == [said]
+    assert places.page(*mixed, more="&seeds=apart").count('<p class="verdict">') == 5
+    assert wording.tested_text(counted, tested) in places.log[after[0]]
+
+
+def test_seeds_of_one_group_are_compared_with_one_another(places: Places) -> None:
+    runs = GROUPS["own"][:2]
+    said = places.json(*runs)["sentence"]
+    assert "nothing but the seed differs: seed 0 -> 1" in said
+    assert "compared are" not in said
+    for place in (places.report(*runs), places.page(*runs)):
+        assert f'<p class="verdict">{said}.</p>' in place
 
 
 def assert_row(pair: Pair, verdict: dict[str, Any], row: str) -> None:

@@ -10,9 +10,9 @@ from starlette.responses import Response
 from kag.changelog.diagnose import values_of, values_side_by_side
 from kag.changelog.logged import Logged
 from kag.compare.comparison import in_doubt, not_comparable
+from kag.compare.judge import sentences, verdicts
 from kag.compare.replicates import Replicates
 from kag.compare.spreads import Spreads, chosen_of, spreads_table
-from kag.compare.verdict import sentences, verdicts
 from kag.report.compare import compare_figures
 from kag.report.curves import overlaid
 from kag.report.differences import differences_of, seeds_overlaid
@@ -68,7 +68,7 @@ def compare(site: Site, visit: Visit) -> Response:
         results=_typed(records, metrics) | values_side_by_side(logged),
         settings=dict(differing_settings(records)),
         not_comparable=not_comparable(records),
-        verdicts=sentences(verdicts(records, metrics, values, scored)),
+        verdicts=sentences(verdicts(records, spreads.found, metrics, values, scored)),
         doubt=in_doubt(records),
         groups=spreads_table(spreads) if spreads.several else None,
         apart=_apart(visit),
