@@ -57,8 +57,8 @@ def verdicts(
     grouped = {record.id: group for group in over_seeds for record in group.runs}
     found = (grouped.get(own.runs[0].id, own) for own in alone)
     sides = list({one.runs[0].id: one for one in found}.values())
-    first, *others = sides if over_seeds and len(sides) > 1 else alone
-    return tuple(_verdict((first, other), metrics, values, drawn) for other in others)
+    shown = sides if over_seeds and len(sides) > 1 else alone
+    return tuple(_verdict((shown[0], other), metrics, values, drawn) for other in shown[1:])
 
 
 def _verdict(

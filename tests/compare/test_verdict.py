@@ -150,6 +150,7 @@ def test_the_same_seed_once_more_is_judged_by_itself() -> None:
     found = verdicts([first, other, again], [Replicates((first, again)), Replicates((other,))])
     assert [(one.before.id, one.after.id) for one in found] == [(first.id, other.id), (first.id, again.id)]
     assert not any("compared are" in one.sentence for one in found)
+    assert verdicts([]) == verdicts([first]) == ()
 
 
 def test_a_group_without_a_number_and_one_that_must_not_be_compared() -> None:
