@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from kag.changelog.diagnose import diagnose, values_of
 from kag.changelog.entry import Entry
 from kag.changelog.logged import Logged
+from kag.changelog.one_of_seeds import OneOfSeeds, one_of_seeds
 from kag.changelog.siblings import Siblings
 from kag.finding import Finding
 from kag.report.series import Rows
@@ -32,6 +33,8 @@ class ReportedRun:
     """As it stands; what is said of both goes by how it stood when this run began."""
     against: str = ""
     """What the parent is, where the run does not name it itself."""
+    among: OneOfSeeds | None = None
+    """What its replicates come to; None where it has none."""
     values: Mapping[Metric, float | None] = field(default_factory=dict)
     """Of another program: what stands for the run, by the metrics that count."""
 
@@ -79,5 +82,6 @@ def _reported(source: RunSource, siblings: Siblings, entry: Entry) -> ReportedRu
         findings=tuple(diagnose(entry, siblings)),
         parent=parent.record if parent else None,
         against=siblings.against(entry),
+        among=one_of_seeds(entry, siblings),
         values=values_of(Logged(entry.record, rows, siblings.metrics)),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from kag.compare.comparison import against_parent, in_doubt, not_comparable
@@ -48,6 +48,8 @@ class RunSection:
     beside: Pictured
     """By how much they differ from those of the run that it is compared with."""
     beside_title: str
+    is_compared: bool = False
+    """Whether the report sets it beside others of its replicates."""
 
     @property
     def record(self) -> RunRecord:
@@ -213,18 +215,17 @@ def _sections(runs: Sequence[ReportedRun], known: Sequence[RunRecord], scores: S
     def link(run: str) -> str | None:
         return f"#{anchors[run]}" if run in anchors else None
 
-    return tuple(
-        _section(run, anchors[run.record.id], lineage_figure(known, run.record.id, link=link), scores) for run in runs
-    )
+    lineages = [lineage_figure(known, run.record.id, link=link) for run in runs]
+    return tuple(_section(run, anchors, lineage, scores) for run, lineage in zip(runs, lineages, strict=True))
 
 
-def _section(run: ReportedRun, anchor: str, lineage: Figure | None, scores: Scored) -> RunSection:
-    record = run.record
+def _section(run: ReportedRun, anchors: Mapping[str, str], lineage: Figure | None, scores: Scored) -> RunSection:
+    record, replicates = run.record, run.among.runs if run.among else ()
     told = {metric.name for metric in run.values}
     found = {split: headline(record, split) for split in ("val", "test") if f"{split}/auprc" not in told}
     title, changes = _changes(run)
     return RunSection(
-        anchor=anchor,
+        anchor=anchors[record.id],
         run=run,
         headlines={f"{split} AUPRC": result for split, result in found.items() if result is not None},
         figures=tuple(curves(run.rows)) if record.is_foreign else run_figures(record, run.rows),
@@ -234,6 +235,7 @@ def _section(run: ReportedRun, anchor: str, lineage: Figure | None, scores: Scor
         scored=run_pictures(record, scores.profiled),
         beside=pictures_beside(run.parent, record, scores) if run.parent else Pictured(),
         beside_title=f"Scores beside {_before(run, run.parent)}" if run.parent else "",
+        is_compared=any(one in anchors for one in replicates if one != record.id),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 from kag.compare.replicates import replicates
 from kag.server.context import Patience
 from kag.server.keys import new_key
-from kag.server.page import scores as scores_module
+from kag.server.page import saved_scores
 from kag.server.page.held import Project
 from kag.server.page.records import Ledger
 from kag.server.page.seeds import KeptSeeds
@@ -59,13 +60,29 @@ def test_a_run_has_its_scores_and_those_of_its_parent(scored: Any) -> None:
     assert killed["own"]["said"][0] == f"{scored_runs()[5].record.id} kept no scores of val."
 
 
+def test_a_run_says_what_its_seeds_come_to_beside_those_of_its_parent(scored: Any) -> None:
+    answers = [scored.fetch(f"/kag/scored/runs/{run}/findings.json").json()["findings"] for run in ("s4", "s5", "s0")]
+    wide, other, base = (re.search(r"This run is (.*?)\. <a href=\"(.*?)\">", one) for one in answers)
+    assert wide is not None
+    assert other is not None
+    assert base is not None
+    assert wide[0] == other[0], "a seed that failed is one of them"
+    parent = scored_runs()[0].record.id
+    assert wide[1].startswith("one of 3 seeds: val AUPRC mean 0.")
+    assert f", n = 2 of 3; against the 3 seeds of {parent}: mean 0." in wide[1]
+    assert re.search(r"; paired difference \+0\.\d+ \[.*\], P\(higher\) \d\.\d\d, over 3 and 2 seeds$", wide[1])
+    assert (wide[2], base[2]) == ("/kag/scored/compare?runs=s3,s4,s5", "/kag/scored/compare?runs=s0,s1,s2")
+    assert "against" not in base[1]
+    assert "(2 of 3 seeds)" in scored.browse(f"{base[2]},s3,s4,s5").text
+
+
 @contextmanager
 def read_files(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
     """The files of scores that are read while the block runs."""
     seen: list[Any] = []
-    real = scores_module.read_bytes
+    real = saved_scores.read_bytes
     with monkeypatch.context() as patch:
-        patch.setattr(scores_module, "read_bytes", lambda path: (seen.append(path), real(path))[1])
+        patch.setattr(saved_scores, "read_bytes", lambda path: (seen.append(path), real(path))[1])
         yield seen
 
 

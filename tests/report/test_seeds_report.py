@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,23 @@ def test_a_run_is_drawn_beside_its_parent(runs: Path) -> None:
     assert len(forest["rows"]) == 16
     ids = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
     assert len(ids) == len(set(ids))
+
+
+def test_a_run_says_what_its_seeds_come_to_beside_those_of_its_parent(runs: Path) -> None:
+    alone, _ = report(runs, "wide-0")
+    (said,) = re.findall(r"This run is (one of 3 seeds: .*?)\.\s", alone.text)
+    assert re.fullmatch(
+        r"one of 3 seeds: val AUPRC mean 0\.\d{3}, sd 0\.\d{3}, 0\.\d{3} to 0\.\d{3}, n = 2 of 3; "
+        r"against the 3 seeds of 2025-10-01_00-00-00_base-0: mean 0\.\d{3}, sd 0\.\d{3}, .* n = 3; "
+        r"paired difference \+0\.\d{3} \[.*\], P\(higher\) \d\.\d\d, over 3 and 2 seeds",
+        said,
+    )
+    assert "Compare its seeds" not in alone.text
+    both, _ = report(runs, "wide-0", "wide-1")
+    assert both.text.count(said) == 2
+    assert both.text.count("Compare its seeds") == 2
+    mixed, _ = report(runs, "wide-0", "base-0")
+    assert (mixed.text.count("This run is one of 3 seeds"), "Compare its seeds" in mixed.text) == (2, False)
 
 
 def test_a_run_without_scores_says_so_and_the_page_is_whole(runs: Path) -> None:

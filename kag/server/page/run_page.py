@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from kag.changelog.diagnose import diagnose, values_of
 from kag.changelog.logged import Logged
+from kag.changelog.one_of_seeds import one_of_seeds
 from kag.compare.comparison import against_parent
 from kag.report.curves import curves
 from kag.report.differences import pictures_beside
@@ -19,6 +20,7 @@ from kag.report.run_figures import run_figures
 from kag.report.score_figures import Pictured, run_pictures
 from kag.server.faults import Fault, NotFound
 from kag.server.files import run_files
+from kag.server.page.compare_page import MOST
 from kag.server.page.drawn import drawn, shown
 from kag.server.page.held import Held
 from kag.server.page.records import epochs_of, history
@@ -96,7 +98,7 @@ def course(site: Site, visit: Visit) -> Response:
 
 
 def findings(site: Site, visit: Visit) -> Response:
-    """What the rules say of the run among the others, and where its weights came from."""
+    """What the rules say of the run among the others, what its replicates come to, and where its weights came from."""
     with site.store.read() as connection:
         shelf = Shelf.of(site, connection, visit)
         found = shelf.run(visit.word)
@@ -104,11 +106,15 @@ def findings(site: Site, visit: Visit) -> Response:
         metrics = shelf.counted(ledger).metrics
         siblings = shelf.watched.diagnoses.siblings(connection, ledger, metrics, shelf.drawn(site, connection, ledger))
     record = ledger.record(found)
-    said = diagnose(siblings.by_id[record.id], siblings)
+    entry = siblings.by_id[record.id]
+    said, among = diagnose(entry, siblings), one_of_seeds(entry, siblings)
+    seeds = [ledger.runs[one].name for one in among.runs[:MOST]] if among else []
     graph = lineage_figure(ledger.records.values(), record.id, lambda one: shelf.address(ledger.runs[one]))
     return data(
         {
-            "findings": site.text("findings.html", findings=said, trouble=found.trouble),
+            "findings": site.text(
+                "findings.html", findings=said, trouble=found.trouble, among=among, seeds=seeds, path=shelf.path
+            ),
             "lineage": None if graph is None else as_json(graph),
         }
     )
