@@ -12,7 +12,7 @@ import pytest
 from kag.compare.replicates import replicates
 from kag.server.context import Patience
 from kag.server.keys import new_key
-from kag.server.page import scores as scores_module
+from kag.server.page import saved_scores
 from kag.server.page.held import Project
 from kag.server.page.records import Ledger
 from kag.server.page.seeds import KeptSeeds
@@ -63,9 +63,9 @@ def test_a_run_has_its_scores_and_those_of_its_parent(scored: Any) -> None:
 def read_files(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
     """The files of scores that are read while the block runs."""
     seen: list[Any] = []
-    real = scores_module.read_bytes
+    real = saved_scores.read_bytes
     with monkeypatch.context() as patch:
-        patch.setattr(scores_module, "read_bytes", lambda path: (seen.append(path), real(path))[1])
+        patch.setattr(saved_scores, "read_bytes", lambda path: (seen.append(path), real(path))[1])
         yield seen
 
 
