@@ -67,7 +67,7 @@ def open_sites(
 
     Args:
         purpose: as for `read_sites`.
-        clusters: csv file of which proteins belong together, in place of what the data file says of it; it is read anew.
+        clusters: csv file of which proteins belong together, in place of what the data file says of it.
         copies: as for `read_sites`; arrays of the cache are held once.
         say: told if another process prepares the data, and why they are read without the cache.
         cache: where; None takes the one that the environment names.

@@ -61,15 +61,13 @@ def read_sites(
         split_N = _split(file, protein_N, proteins, every=purpose is Purpose.TRAINING)
         labelled = file.has(names.LABELS) and purpose is not Purpose.PREDICTION
         label_N = _labels(file, split_N, checked=labelled)
-        numbers_N, numbers_R = file.whole(names.RESIDUE_NUMBERS), file.whole(names.TABLE_NUMBERS)
-        centres = find_centres(protein_N, numbers_N, table_protein_R, numbers_R)
+        centres = _centres(file, protein_N, table_protein_R)
         neighbour_NK, distance_NK = _neighbours(file, centres, proteins)
         tabular_NF = into.allocate("tabular_NF", (file.sizes["N"], file.sizes["F"]), np.float32)
         file.fill(names.TABULAR, tabular_NF, finite=True)
         residue_RD = into.allocate("residue_RD", (len(centres.number_R), file.sizes["D"]), np.float32)
         unchecked = _fill_table(file, centres, proteins, residue_RD, thorough=thorough)
-        features = _features(file)
-        embedding_stated = file.stated(names.EMBEDDING)
+        features, embedding_stated = _features(file), file.stated(names.EMBEDDING)
     compared = (tabular_NF, label_N, centres.row_N, neighbour_NK, distance_NK, protein_N, split_N, residue_RD)
     return Sites(
         tabular_NF=tabular_NF,
@@ -91,6 +89,11 @@ def read_sites(
         unchecked=unchecked,
         cluster_P=cluster_P,
     )
+
+
+def _centres(file: LayoutFile, protein_N: NDArray[np.int32], table_protein_R: NDArray[np.int32]) -> Centres:
+    numbers_N, numbers_R = file.whole(names.RESIDUE_NUMBERS), file.whole(names.TABLE_NUMBERS)
+    return find_centres(protein_N, numbers_N, table_protein_R, numbers_R)
 
 
 def _bytes(sizes: Mapping[str, int]) -> int:
