@@ -8,6 +8,8 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import wandb
@@ -17,6 +19,7 @@ from kag.cli.main import app
 from kag.server.embedded import embedded_server
 from kag.stats.scores import Scores
 from kag.track.record import RunRecord
+from kag.track.scores_of_run import read_scores
 from kag.track.source import RunSource, open_source
 from kag.view import metric_names
 from tests.e2e.test_programs import PROGRAMS
@@ -78,6 +81,22 @@ def test_the_scores_that_the_example_keeps_are_read_from_the_server_and_from_the
     weak, strong = (scores for _, scores in asked.values())
     assert weak.examples_digest == strong.examples_digest
     assert weak.draws["auprc"].value != strong.draws["auprc"].value, "each run keeps its own"
+
+
+def test_the_function_that_keeps_scores_writes_every_column(tmp_path: Path) -> None:
+    _, helper, *_ = (block.text for block in blocks(ANY_PROGRAM, "python"))
+    known: dict[str, Any] = {}
+    exec(helper, known)
+    saved: list[str] = []
+    run = SimpleNamespace(dir=str(tmp_path), save=lambda file, **_: saved.append(file))
+    score, label, group, cluster = [0.9, 0.2, 0.4, 0.7], [1, 0, 1, 0], [7, 7, 8, 9], ["a", "a", "b", "a"]
+    known["save_scores"](run, "val", score, label, group=group, cluster=cluster)
+    known["save_scores"](run, "test", score, label)
+    whole, plain = (read_scores(Path(file).read_bytes(), file, "val", where="run a") for file in saved)
+    assert (whole.groups, whole.group_N.tolist()) == (("7", "8", "9"), [0, 0, 1, 2])
+    assert whole.cluster_G is not None
+    assert whole.cluster_G.tolist() == [0, 1, 0]
+    assert (plain.cluster_G, plain.groups, len(plain.value_N)) == (None, None, 4)
 
 
 def scores_by_run(source: RunSource) -> dict[str, tuple[RunRecord, Scores]]:

@@ -26,7 +26,12 @@ from kag.track.source import PartedSource, RunSource
 from kag.view.metrics import Metric, chosen
 
 
-def collect(source: RunSource, repository: Repository | None = None, asked: Sequence[str] = ()) -> Siblings:
+def collect(
+    source: RunSource,
+    repository: Repository | None = None,
+    asked: Sequence[str] = (),
+    seed_keys: Sequence[str] = (),
+) -> Siblings:
     """Every run of a source, what is wrong with those that are left out, and the commits that mended what made a run
     abort.
 
@@ -34,6 +39,7 @@ def collect(source: RunSource, repository: Repository | None = None, asked: Sequ
         source: where the runs are.
         repository: where commits are looked up; nowhere if there is none.
         asked: the metrics that a person wants to count; see `chosen`.
+        seed_keys: settings that are seeds of other programs; empty finds them by their names.
 
     Raises:
         RecordError: the source itself cannot be read.
@@ -48,7 +54,8 @@ def collect(source: RunSource, repository: Repository | None = None, asked: Sequ
     found = [entry.record for entry in entries]
     between = _looked_up(found, repository) if repository else Between()
     fixes = {} if isinstance(between, NotKnown) else _fixes(found, between)
-    siblings = Siblings(entries, fixes, broken, between, metrics, read_once(kept), selected)
+    drawn, seeds = read_once(kept), tuple(seed_keys)
+    siblings = Siblings(entries, fixes, broken, between, metrics, drawn, selected, seed_keys=seeds)
     return with_touched(siblings, repository) if repository else siblings
 
 

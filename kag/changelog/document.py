@@ -70,11 +70,6 @@ class Region:
         """What stands there, with plain line ends and no blank line around it."""
         return text[self.start : self.end].replace("\r\n", "\n").strip("\n")
 
-    @property
-    def metrics(self) -> tuple[str, ...]:
-        """Of the table: those that its marker keeps, as a person wrote them."""
-        return self.begin.metrics
-
     def is_as_printed(self, text: str) -> bool:
         """Whether it is what the end marker says was printed."""
         return self.last.printed == digest(self.inside(text))
@@ -132,14 +127,21 @@ def replaced(text: str, found: Mapping[str, Region], contents: Mapping[str, Cont
     return "".join([*parts, text[position:]])
 
 
-def keeping(text: str, metrics: Sequence[str], *, where: str) -> str:
-    """The document with metrics in the marker of its table in place of those that were kept there.
+def keeping(text: str, metrics: Sequence[str] = (), seeds: Sequence[str] = (), *, where: str) -> str:
+    """The document with metrics, and seeds, in the marker of its table in place of those that were kept there.
+
+    Args:
+        text: the document.
+        metrics: as a person wrote them; without any, those that are kept stay.
+        seeds: settings of another program; without any, those that are kept stay.
+        where: the document's name.
 
     Raises:
         RecordError: as `regions`.
     """
-    start, end = regions(text, where=where)[TABLE].begin.span
-    return text[:start] + marker(TABLE, "begin", metrics) + text[end:]
+    begin = regions(text, where=where)[TABLE].begin
+    start, end = begin.span
+    return text[:start] + marker(TABLE, "begin", metrics or begin.metrics, seeds=seeds or begin.seeds) + text[end:]
 
 
 def unified_diff(before: str, after: str, name: str) -> str:

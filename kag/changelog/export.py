@@ -23,6 +23,7 @@ from kag.track.output import Kind, write_output
 from kag.track.reading import read_text
 from kag.track.record import ARCHIVED
 from kag.track.source import RunSource
+from kag.view.alike import require_seeds
 from kag.view.choice import Choice, require_known
 from kag.view.looks import looks_told
 
@@ -74,10 +75,12 @@ def update_export(source: RunSource, file: Path, form: Form, options: Options, *
 
     Raises:
         RecordError: the source cannot be read, or a filled table would become an empty one.
-        UserError: the choice of runs names what is not there, or the file cannot be written.
+        UserError: the choice of runs or of seeds names what is not there, or the file cannot be written.
     """
-    siblings = collect(source, options.repository, options.metrics)
-    require_known(options.choice, [entry.record for entry in siblings.entries])
+    siblings = collect(source, options.repository, options.metrics, options.seed_keys)
+    records = [entry.record for entry in siblings.entries]
+    require_known(options.choice, records)
+    require_seeds(options.seed_keys, records)
     rows = table(siblings, options.choice)
     found, wanted = read_text(file) if file.exists() else "", form.render(rows, siblings)
     before = form.rows(found) if found and form.kind.is_own(file) else {}
@@ -85,7 +88,7 @@ def update_export(source: RunSource, file: Path, form: Form, options: Options, *
         archived = form.rows(form.render(table(siblings, ARCHIVED_ALONE), siblings))
         left = before.keys() - archived.keys()
         require_filled(left, rows, where=str(file), call=f"{options.call} --drop-rows")
-    aborted = any(broken_file(entry.record) for entry in siblings.entries)
+    aborted = any(map(broken_file, records))
     unknown = str(siblings.between) if aborted and isinstance(siblings.between, NotKnown) else None
     version = Version(found, wanted, {}, siblings.broken, compared(before, form.rows(wanted)), (), unknown)
     if version.stale and not dry:

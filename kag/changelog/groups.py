@@ -58,7 +58,7 @@ class Group:
         return self.spread(metric).mean if self.is_several else self.first.measured(metric)
 
 
-def groups_of(entries: Sequence[Entry]) -> Iterator[Group]:
+def groups_of(entries: Sequence[Entry], seed_keys: Sequence[str] = ()) -> Iterator[Group]:
     """Every run once, in the order of the first run of each group.
 
     A trial of a sweep is no replicate of a run outside it: its row is that of the sweep. Nor does an archived run count
@@ -66,10 +66,11 @@ def groups_of(entries: Sequence[Entry]) -> Iterator[Group]:
 
     Args:
         entries: every run of the source, in the order of start.
+        seed_keys: settings that are seeds of other programs; empty finds them by their names.
     """
     by_id = {entry.id: entry for entry in entries}
     found: dict[str, Group] = {}
-    for like in replicates(entry.record for entry in entries):
+    for like in replicates((entry.record for entry in entries), seed_keys):
         for part in _parts(like):
             found[part.runs[0].id] = Group(tuple(by_id[record.id] for record in part.runs), part)
     yield from (found[entry.id] for entry in entries if entry.id in found)

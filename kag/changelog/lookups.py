@@ -17,17 +17,19 @@ Places = Mapping[str, tuple[Sequence[Entry], int]]
 """Run id -> the runs of its settings in order, archived ones left out, and its place in them."""
 
 
-def places_among_alike(entries: Sequence[Entry], *, but_seed: bool) -> Places:
+def places_among_alike(entries: Sequence[Entry], *, but_seed: bool, seed_keys: Sequence[str] = ()) -> Places:
     """Of runs of other programs that tell settings.
 
     Args:
         entries: every run.
         but_seed: another seed is the same.
+        seed_keys: settings that are seeds of other programs; empty finds them by their names.
     """
     places: dict[str, tuple[Sequence[Entry], int]] = {}
     groups: dict[object, list[Entry]] = {}
     for entry in (one for one in entries if one.record.is_foreign and one.record.config):
-        group = groups.setdefault(settings_of(entry.record, but=seeds_of(entry.record) if but_seed else ()), [])
+        aside = seeds_of(entry.record, seed_keys) if but_seed else ()
+        group = groups.setdefault(settings_of(entry.record, but=aside), [])
         places[entry.id] = group, len(group)
         if not entry.record.archived:
             group.append(entry)

@@ -1,9 +1,10 @@
 """The lines between which kag writes in a document, and what they carry.
 
-    <!-- kag:changelog:begin metric=val/accuracy:max metric=loss -->
+    <!-- kag:changelog:begin metric=val/accuracy:max metric=loss seed=init.rng -->
     <!-- kag:structure:end printed=0123456789ab -->
 
-The begin of the table keeps the metrics that a person asked for; without any, kag chooses. The end of a list holds the
+The begin of the table keeps the metrics that a person asked for, and the settings named as seeds of another program;
+without any, kag chooses. The end of a list holds the
 digest of the list as it was printed, which tells a list that a person has typed into. A marker is a line of its own;
 one inside a block of code, a list, a quote or back-ticks is text. What a comment or a marker could end at is written as
 in an address: `%20`, `%3A`.
@@ -31,13 +32,13 @@ BYTE_ORDER_MARK = "\ufeff"
 
 _ANY = re.compile(r"(?<!`)<!--\s*kag:.*?(?:-->|$)", re.MULTILINE)
 _EXACT = re.compile(
-    r"<!-- kag:(?P<section>[a-z]+):(?:begin(?P<metrics>(?: metric=[^\s<>]+)*)"
+    r"<!-- kag:(?P<section>[a-z]+):(?:begin(?P<metrics>(?: metric=[^\s<>]+)*)(?P<seeds>(?: seed=[^\s<>]+)*)"
     r"|(?P<end>end)(?: printed=(?P<printed>[0-9a-f]{12}))?) -->"
 )
 _PLAIN = "/._-@"
-"""What the name of a metric may hold as it is, beside letters and digits."""
+"""What the name of a metric or a setting may hold as it is, beside letters and digits."""
 _SUFFIXES = ("max", "min", "best", "last")
-_WORD = re.compile(r"[^\s=<>]+(?=\s|-->|$)")
+_WORD = re.compile(r"([^\s=<>]+)=([^\s=<>]+)(?=\s|-->|$)")
 _LONE_RETURN = re.compile(r"\r(?!\n)")
 
 
@@ -49,6 +50,8 @@ class Marker:
     is_end: bool
     metrics: tuple[str, ...]
     """Those that it keeps, as a person wrote them."""
+    seeds: tuple[str, ...]
+    """Settings that it keeps as seeds of another program."""
     printed: str | None
     """Digest of the list that was printed before it."""
     line: tuple[int, int]
@@ -57,9 +60,12 @@ class Marker:
     """Offsets of the marker itself, without blanks around it."""
 
 
-def marker(section: str, end: str, metrics: Sequence[str] = (), printed: str | None = None) -> str:
+def marker(
+    section: str, end: str, metrics: Sequence[str] = (), printed: str | None = None, *, seeds: Sequence[str] = ()
+) -> str:
     """The line that begins or ends a region."""
-    said = "".join(f" metric={_kept(word)}" for word in metrics) + (f" printed={printed}" if printed else "")
+    kept = [*(f" metric={_kept(word)}" for word in metrics), *(f" seed={_quoted(key)}" for key in seeds)]
+    said = "".join([*kept, *([f" printed={printed}"] if printed else [])])
     return f"<!-- kag:{section}:{end}{said} -->"
 
 
@@ -77,13 +83,13 @@ def markers(text: str, where: str) -> Iterator[Marker]:
         line_end = text.find("\n", found.end())
         after = len(text) if line_end < 0 else line_end + 1
         exact = _EXACT.fullmatch(found[0])
-        metrics = _asked(exact["metrics"] or "") if exact else None
-        if exact is None or metrics is None or not _belongs(exact["section"], metrics, exact["printed"]):
+        kept = _asked(exact["metrics"] or "", exact["seeds"] or "") if exact else None
+        if exact is None or kept is None or not _belongs(exact["section"], kept, exact["printed"]):
             raise broken(f"{found[0]!r} is no marker of kag", place(text, found.start(), where), _nearest(found[0]))
         if text[line_start:after].removeprefix(BYTE_ORDER_MARK).strip() != found[0]:
             raise broken(f"{found[0]} does not stand alone on its line", place(text, found.start(), where))
         is_end = exact["end"] is not None
-        yield Marker(exact["section"], is_end, metrics, exact["printed"], (line_start, after), found.span())
+        yield Marker(exact["section"], is_end, *kept, exact["printed"], (line_start, after), found.span())
 
 
 def place(text: str, offset: int, where: str) -> str:
@@ -97,27 +103,38 @@ def broken(what: str, where: str, nearest: str | None = None) -> RecordError:
     return RecordError(what, where=where, nearest=nearest, remedy=remedy)
 
 
-def _belongs(section: str, metrics: Sequence[str], printed: str | None) -> bool:
-    return section in SECTIONS and (not metrics or section == TABLE) and (printed is None or section in LISTS)
+def _belongs(section: str, kept: Sequence[Sequence[str]], printed: str | None) -> bool:
+    return section in SECTIONS and (not any(kept) or section == TABLE) and (printed is None or section in LISTS)
 
 
-def _asked(text: str) -> tuple[str, ...] | None:
-    """The metrics that are kept in a text; None where that is not what kag writes."""
-    words = [one.removeprefix("metric=") for one in text.split()]
-    asked = tuple(map(unquote, words))
-    return asked if [*map(_kept, asked)] == words else None
+def _asked(metrics: str, seeds: str) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
+    """The metrics and the seeds that are kept in two texts; None where that is not what kag writes."""
+    asked, named = (tuple(unquote(one.partition("=")[2]) for one in text.split()) for text in (metrics, seeds))
+    written = marker(TABLE, "begin", asked, seeds=named)
+    return (asked, named) if written == marker(TABLE, f"begin{metrics}{seeds}") else None
 
 
 def _kept(word: str) -> str:
     name, *rest = asked_word(word)
-    return ":".join([quote(name, safe=_PLAIN).replace("--", "-%2D"), *(one for one in rest if one)])
+    return ":".join([_quoted(name), *(one for one in rest if one)])
+
+
+def _quoted(name: str) -> str:
+    return quote(name, safe=_PLAIN).replace("--", "-%2D")
 
 
 def _nearest(written: str) -> str | None:
     """The marker that a misspelt one may mean."""
-    meant = [_mended(word) for word in _WORD.findall(written.partition("=")[2])]
-    known = [*(marker(section, end) for section in SECTIONS for end in ("begin", "end")), marker(TABLE, "begin", meant)]
+    words = [(_is_seed(what), name) for what, name in _WORD.findall(written)]
+    metrics, seeds = ([name for seed, name in words if seed is kind] for kind in (False, True))
+    meant = marker(TABLE, "begin", [*map(_mended, metrics)], seeds=[*map(unquote, seeds)])
+    known = [*(marker(section, end) for section in SECTIONS for end in ("begin", "end")), meant]
     return next(iter(difflib.get_close_matches(written, known, n=1)), None)
+
+
+def _is_seed(what: str) -> bool:
+    """Whether the word before a sign of equality means `seed` rather than `metric`."""
+    return difflib.get_close_matches(what, ("metric", "seed"), n=1, cutoff=0.0) == ["seed"]
 
 
 def _mended(word: str) -> str:

@@ -22,7 +22,6 @@ from kag.names import Part
 from kag.track.evaluations import Subject
 from kag.track.record import RunRecord
 from kag.track.result import ExternalEvaluation
-from kag.view.changes import seed_alone
 from kag.view.metrics import OWN, VAL, Metric
 from kag.view.words import NamedRuns
 
@@ -46,6 +45,8 @@ class Siblings:
     """What the best trial of a sweep is worth."""
     told_files: Mapping[str, str] = field(default_factory=dict)
     """Of other programs: run id -> what a document says of the files that were touched."""
+    seed_keys: tuple[str, ...] = ()
+    """Settings that are seeds of other programs; empty finds them by their names."""
 
     @cached_property
     def by_id(self) -> dict[str, Entry]:
@@ -66,7 +67,7 @@ class Siblings:
     @cached_property
     def groups(self) -> Sequence[Group]:
         """The runs, replicates together; see `groups_of`."""
-        return tuple(groups_of(self.entries))
+        return tuple(groups_of(self.entries, self.seed_keys))
 
     def group(self, entry: Entry) -> Group:
         """A run with its replicates."""
@@ -178,7 +179,8 @@ class Siblings:
         highest = self.value(before, metric)
         if highest is not None and not metric.better(value, highest):
             return False
-        return not (entry.record.is_foreign and seed_alone(compare(before.record, entry.record).settings))
+        compared = compare(before.record, entry.record, seed_keys=self.seed_keys)
+        return not (entry.record.is_foreign and compared.seed_alone)
 
     def against(self, entry: Entry) -> str:
         """Words for the run that this one is compared with, where it names no parent itself; else empty."""
@@ -238,7 +240,7 @@ class Siblings:
 
     @cached_property
     def _named(self) -> NamedRuns:
-        return NamedRuns(entry.record for entry in self.entries)
+        return NamedRuns((entry.record for entry in self.entries), self.seed_keys)
 
     @cached_property
     def _group_of(self) -> Mapping[str, Group]:
@@ -278,7 +280,7 @@ class Siblings:
     @cached_property
     def _alike(self) -> Mapping[bool, Places]:
         """By whether another seed is the same."""
-        return {but_seed: places_among_alike(self.entries, but_seed=but_seed) for but_seed in (False, True)}
+        return {one: places_among_alike(self.entries, but_seed=one, seed_keys=self.seed_keys) for one in (False, True)}
 
     @cached_property
     def _by_weights(self) -> Mapping[str, Entry]:

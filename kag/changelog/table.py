@@ -16,7 +16,7 @@ from kag.finding import Finding
 from kag.track.record import Change, RunRecord, Status
 from kag.track.result import Selection
 from kag.view.alike import data_of, seeds_of
-from kag.view.changes import but_seeds, settings_apart
+from kag.view.changes import settings_apart
 from kag.view.choice import Choice
 from kag.view.metrics import OWN, VAL, Metric
 
@@ -100,7 +100,7 @@ def _row(group: Group, siblings: Siblings, trials: tuple[Group, ...]) -> Row:
         entry=entry,
         group=group if group.is_several else None,
         findings=tuple(diagnose_group(group, siblings)),
-        changes=but_seeds(compared.settings) if compared else (),
+        changes=compared.but_seeds if compared else (),
         metrics=siblings.metrics,
         judged=siblings.judged_by(entry),
         highest_so_far=siblings.highest_so_far(entry),
@@ -110,18 +110,19 @@ def _row(group: Group, siblings: Siblings, trials: tuple[Group, ...]) -> Row:
         told_files=siblings.told_files.get(entry.id, ""),
         selection=_selection((group, *trials), siblings),
         trials=trials,
-        searched=_searched((group, *trials)) if trials else {},
+        searched=_searched((group, *trials), siblings.seed_keys) if trials else {},
     )
 
 
-def _searched(trials: Sequence[Group]) -> Mapping[str, str]:
+def _searched(trials: Sequence[Group], seed_keys: Sequence[str]) -> Mapping[str, str]:
     """What each trial has set otherwise than the others; a seed is no setting where some are replicates."""
     records = [trial.first.record for trial in trials]
-    return settings_apart(list(map(_but_seeds, records)) if any(trial.is_several for trial in trials) else records)
+    several = any(trial.is_several for trial in trials)
+    return settings_apart([_but_seeds(one, seed_keys) for one in records] if several else records)
 
 
-def _but_seeds(record: RunRecord) -> RunRecord:
-    seeds = seeds_of(record)
+def _but_seeds(record: RunRecord, seed_keys: Sequence[str]) -> RunRecord:
+    seeds = seeds_of(record, seed_keys)
     return record.model_copy(update={"config": {key: one for key, one in record.config.items() if key not in seeds}})
 
 

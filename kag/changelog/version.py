@@ -44,6 +44,8 @@ class Options:
     """The command that was given, as it can be given again."""
     metrics: tuple[str, ...] = ()
     """Those that a person asked for; where there are none, those that the document keeps."""
+    seed_keys: tuple[str, ...] = ()
+    """Settings that a person named as seeds of another program; where there are none, those that the document keeps."""
 
 
 @dataclass(frozen=True)
@@ -86,8 +88,7 @@ def next_version(file: Path, siblings: Siblings, options: Options) -> Version:
     where = str(file)
     found = read_text(file) if file.exists() else ""
     text = found or NEW
-    if options.metrics:
-        text = keeping(text, tuple(map(canonical, options.metrics)), where=where)
+    text = keeping(text, tuple(map(canonical, options.metrics)), options.seed_keys, where=where)
     parts = regions(text, where=where)
     table_before = text[parts[TABLE].start : parts[TABLE].end]
     before = rows_of(table_before, siblings)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -24,8 +24,7 @@ from kag.track.folders import FolderSource
 from kag.track.output import require_writable, write_output
 from kag.track.reading import read_text
 from kag.track.source import RunSource
-
-_REMEDY = "change the metrics in the marker of the table, or give others by --metric"
+from kag.view.alike import require_seeds
 
 
 @resting()
@@ -63,24 +62,32 @@ def update(source: RunSource, file: Path, options: Options, *, dry: bool = False
 
 
 def _collected(source: RunSource, file: Path, options: Options) -> Siblings:
-    """The runs, by the metrics that were asked for or that the document keeps.
+    """The runs, by the metrics and the seeds that were asked for or that the document keeps.
 
     Raises:
-        RecordError: as `collect`, or the document keeps a metric that no run has.
+        RecordError: as `collect`, or the document keeps a metric, or a seed, that no run has.
+        UserError: no run has what was asked for.
     """
-    asked = options.metrics or _kept(file)
-    try:
-        return collect(source, options.repository, asked)
-    except UserError as error:
-        if options.metrics or isinstance(error, RecordError):
-            raise
-        raise RecordError(error.what, where=str(file), nearest=error.nearest, remedy=_REMEDY) from error
-
-
-def _kept(file: Path) -> tuple[str, ...]:
-    """The metrics that a document keeps."""
     text = read_text(file) if file.exists() else ""
-    return regions(text, where=str(file))[TABLE].metrics if text else ()
+    kept = regions(text, where=str(file))[TABLE].begin if text else None
+    asked, seeds = options.metrics or (kept.metrics if kept else ()), options.seed_keys or (kept.seeds if kept else ())
+    with _said_of(file, "metrics", "--metric", given=options.metrics):
+        siblings = collect(source, options.repository, asked, seeds)
+    with _said_of(file, "seeds", "--seed-key", given=options.seed_keys):
+        require_seeds(seeds, [entry.record for entry in siblings.entries])
+    return siblings
+
+
+@contextmanager
+def _said_of(file: Path, what: str, option: str, *, given: Sequence[str]) -> Iterator[None]:
+    """Where nothing was given by an option, what no run has stands in the document."""
+    try:
+        yield
+    except UserError as error:
+        if given or isinstance(error, RecordError):
+            raise
+        remedy = f"change the {what} in the marker of the table, or give others by {option}"
+        raise RecordError(error.what, where=str(file), nearest=error.nearest, remedy=remedy) from error
 
 
 def require_replaceable(file: Path, found: str) -> None:
@@ -152,8 +159,8 @@ def add_note(folder: RunFolder, text: str) -> None:
 def _stamp(source: RunSource, options: Options) -> str | None:
     if not isinstance(source, FolderSource) or not source.runs.is_dir():
         return None
-    settings = f"{options.choice!r} {options.verbatim} {options.metrics!r} {options.repository.state()}"
-    return stamp(source.runs, options.specs, settings)
+    asked = f"{options.choice!r} {options.verbatim} {options.metrics!r} {options.seed_keys!r}"
+    return stamp(source.runs, options.specs, f"{asked} {options.repository.state()}")
 
 
 @contextmanager

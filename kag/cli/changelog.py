@@ -33,6 +33,10 @@ Metrics = Annotated[
         metavar="NAME[:max|:min][:best|:last]",
     ),
 ]
+SeedKeys = Annotated[
+    list[str] | None,
+    typer.Option(help="A setting that is a seed of another program, repeatable. The document keeps it.", metavar="KEY"),
+]
 Force = Annotated[bool, typer.Option("--force", help="With --format: replace a file that this command did not write.")]
 DropRows = Annotated[bool, typer.Option("--drop-rows", help="Rows with notes may go, and all rows at once.")]
 Since = Annotated[
@@ -81,6 +85,7 @@ def changelog(
     archived: Annotated[bool, typer.Option("--archived", help="Rows of archived runs, too.")] = False,
     drop_rows: DropRows = False,
     metric: Metrics = None,
+    seed_key: SeedKeys = None,
     force: Force = False,
     verbatim: Annotated[
         bool, typer.Option("--verbatim", help="Rows that were imported from a hand-kept log as they stood there.")
@@ -214,6 +219,7 @@ def _options(context: typer.Context, file: Path, choice: Choice) -> Options:
         drop_rows=given["drop_rows"] or given["show_diff"],
         call=command_line(context, write=str(file), check=False, show_diff=False),
         metrics=tuple(given["metric"] or ()),
+        seed_keys=tuple(given["seed_key"] or ()),
     )
 
 
@@ -269,13 +275,15 @@ def _table(runs: RunSource, options: Options, form: Format) -> str:
     from kag.changelog.export import FORMS
     from kag.changelog.markdown import render
     from kag.changelog.table import table
+    from kag.view.alike import require_seeds
     from kag.view.choice import archived_text, require_known
     from kag.view.looks import looks_told
 
-    siblings = collect(runs, options.repository, options.metrics)
+    siblings = collect(runs, options.repository, options.metrics, options.seed_keys)
     name_left_out(siblings.broken)
     records = [entry.record for entry in siblings.entries]
     require_known(options.choice, records)
+    require_seeds(options.seed_keys, records)
     rows, hidden = table(siblings, options.choice), sum(map(options.choice.hides, records))
     if form is Format.MARKDOWN:
         looks = looks_told(records, verbatim=options.verbatim)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,10 +13,9 @@ from kag.cli.fitted import fitted, plain_table, print_whole, terminal
 from kag.cli.tables import Values, status
 from kag.compare.replicates import Replicates
 from kag.compare.spreads import COLUMNS, Spreads, grouped_among
-from kag.errors import UserError
 from kag.text import MISSING
 from kag.track.record import RunRecord
-from kag.view.alike import seed_of
+from kag.view.alike import require_seeds, seed_of
 from kag.view.terminal import answer
 
 _COLUMNS = (*COLUMNS[:2], "status", *COLUMNS[2:])
@@ -84,15 +82,7 @@ def grouped(
     Raises:
         UserError: no run has such a setting.
     """
-    _require_known(seed_keys, records)
+    require_seeds(seed_keys, records)
     every = grouped_among(records, shown, values, seed_keys, newest=newest)
     kept = (every.found[-count:] if newest else every.found[:count]) if count else every.found
     return Groups(kept, every.metrics, values)
-
-
-def _require_known(seed_keys: Sequence[str], records: Sequence[RunRecord]) -> None:
-    known = list(dict.fromkeys(key for record in records for key in record.config))
-    for key in seed_keys:
-        if key not in known:
-            near = difflib.get_close_matches(key, known, n=3, cutoff=0.5)
-            raise UserError(f"no run has a setting {key!r}", nearest=", ".join(near) or None)

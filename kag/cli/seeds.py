@@ -118,7 +118,7 @@ def _tell(done: Sequence[SeedRun], console: RunConsole, *, as_json: bool) -> Non
     spreads = {split: found for split in COMPARED if (found := _spread(done, split)).n or split == "val"}
     if as_json:
         told = [{"run": one.record and one.record.id, **one._asdict()} for one in done]
-        answer({"seeds": told, "spread": {evaluation(split, "auprc"): one._asdict() for split, one in spreads.items()}})
+        answer({"seeds": told, "spread": {evaluation(split, "auprc"): one.as_json() for split, one in spreads.items()}})
     width = console.terminal.width
     print_whole(console.terminal, fitted(_table(done, spreads), width, _SPARED, lines=False).group(width))
     counted = f"n = {sum(one.trouble is None for one in done)} of {len(done)}"

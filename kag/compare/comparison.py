@@ -19,7 +19,7 @@ from kag.track.past import as_of
 from kag.track.record import Change, RunRecord
 from kag.track.result import Result
 from kag.view.alike import data_of
-from kag.view.changes import diff, seed_alone
+from kag.view.changes import but_seeds, diff, seed_alone
 from kag.view.results import delivered, finite
 
 if TYPE_CHECKING:
@@ -71,6 +71,8 @@ class Comparison:
     """Settings of the first run of which nobody knows how they stood; see `against_parent`."""
     drawn: DrawnOf = not_asked
     """Where the draws of both are."""
+    seed_keys: tuple[str, ...] = ()
+    """Settings of another program that a person has named as its seeds."""
 
     @cached_property
     def reason(self) -> str | None:
@@ -94,7 +96,12 @@ class Comparison:
     @property
     def seed_alone(self) -> bool:
         """Whether nothing is known to differ but the random numbers that they draw."""
-        return seed_alone(self._differing)
+        return seed_alone(self._differing, self.seed_keys)
+
+    @property
+    def but_seeds(self) -> tuple[Change, ...]:
+        """What is known to differ beside the random numbers that they draw."""
+        return but_seeds(self._differing, self.seed_keys)
 
     def difference(self, split: str, metric: str = "auprc") -> ResultPair | None:
         """A number that both have; None where one lacks it or they are not comparable."""
@@ -161,15 +168,19 @@ class Comparison:
         return any(f"{key}.".startswith(f"{one.key}.") or one.key.startswith(f"{key}.") for one in self.unsure)
 
 
-def compare(before: RunRecord, after: RunRecord, drawn: DrawnOf = not_asked) -> Comparison:
+def compare(
+    before: RunRecord, after: RunRecord, drawn: DrawnOf = not_asked, seed_keys: tuple[str, ...] = ()
+) -> Comparison:
     """The comparison of two runs as they stand; each part is worked out when it is asked for."""
-    return Comparison(before, after, drawn=drawn)
+    return Comparison(before, after, (), drawn, seed_keys)
 
 
-def against_parent(parent: RunRecord, run: RunRecord, drawn: DrawnOf = not_asked) -> Comparison:
+def against_parent(
+    parent: RunRecord, run: RunRecord, drawn: DrawnOf = not_asked, seed_keys: tuple[str, ...] = ()
+) -> Comparison:
     """A run beside its parent as that stood when the run began: what became of the parent later changes nothing."""
     past = as_of(parent, run.start)
-    return Comparison(past.record, run, past.unsure, drawn)
+    return Comparison(past.record, run, past.unsure, drawn, seed_keys)
 
 
 def number_on(split: Part, handed_on: Mapping[str, Result]) -> Result | None:

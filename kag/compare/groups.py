@@ -20,7 +20,6 @@ from kag.names import Part
 from kag.track.past import as_of
 from kag.track.record import Change, RunRecord
 from kag.track.result import Result
-from kag.view.changes import is_seed
 from kag.view.results import delivered, headline
 
 if TYPE_CHECKING:
@@ -41,8 +40,7 @@ class GroupComparison(Comparison):
     @cached_property
     def settings(self) -> tuple[Change, ...]:
         """What is known to differ between them; a seed does not."""
-        seeds = {key for group in self.groups for key in group.seed_keys}
-        return tuple(one for one in self._differing if one.key not in seeds and not is_seed(one.key))
+        return self.but_seeds
 
     @property
     def seeds(self) -> tuple[int, int]:
@@ -81,8 +79,8 @@ def compare_groups(before: Replicates, after: Replicates, drawn: DrawnOf = not_a
     """The comparison of two groups as they stand; of two runs alone it is theirs."""
     first, other = before.runs[0], after.runs[0]
     if _alone(before) and _alone(after):
-        return compare(first, other, drawn)
-    return GroupComparison(first, other, drawn=drawn, groups=(before, after))
+        return compare(first, other, drawn, after.seed_keys)
+    return GroupComparison(first, other, (), drawn, after.seed_keys, groups=(before, after))
 
 
 def group_against_parent(parent: Replicates, group: Replicates, drawn: DrawnOf = not_asked) -> Comparison:
@@ -92,10 +90,10 @@ def group_against_parent(parent: Replicates, group: Replicates, drawn: DrawnOf =
     """
     begun = group.runs[0].start
     if _alone(parent) and _alone(group):
-        return against_parent(parent.runs[0], group.runs[0], drawn)
+        return against_parent(parent.runs[0], group.runs[0], drawn, group.seed_keys)
     past = as_of(parent.runs[0], begun)
     stood = replace(parent, runs=tuple(_as_of(record, begun) for record in parent.runs))
-    return GroupComparison(past.record, group.runs[0], past.unsure, drawn, groups=(stood, group))
+    return GroupComparison(past.record, group.runs[0], past.unsure, drawn, group.seed_keys, groups=(stood, group))
 
 
 def seeds_text(compared: Comparison) -> str:

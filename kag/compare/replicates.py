@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from kag.track.record import RunRecord
-from kag.view.alike import CODE, DATA, PATCH, Likeness, likeness, seed_of
+from kag.view.alike import CODE, DATA, PATCH, Likeness, likeness, named_for, seed_of
 from kag.view.words import begun
 
 MAY_BE_UNTOLD = (DATA, CODE, PATCH)
@@ -92,8 +92,9 @@ def replicates(
         # The newest run decides where a group stands.
         found[group] = [*found.pop(group, []), record]
     return tuple(
-        Replicates(tuple(runs), tuple(sorted(group.untold)) if isinstance(group, Likeness) else (), tuple(seed_keys))
+        Replicates(tuple(runs), tuple(sorted(group.untold)) if isinstance(group, Likeness) else (), named)
         for group, runs in found.items()
+        for named in [named_for(runs[0], seed_keys)]
     )
 
 

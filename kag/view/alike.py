@@ -8,10 +8,12 @@ asks (`kag.compare.replicates`).
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Hashable, Mapping, Sequence
 from pathlib import PurePath
 from typing import NamedTuple
 
+from kag.errors import UserError
 from kag.spec.flat import Scalar
 from kag.track.record import Found, GitFacts, RunRecord
 from kag.view.changes import is_seed, settings_of
@@ -73,9 +75,26 @@ def seed_of(record: RunRecord, seed_keys: Sequence[str] = ()) -> str | None:
 
 def seeds_of(record: RunRecord, seed_keys: Sequence[str] = ()) -> tuple[str, ...]:
     """The settings that are its seeds. kag's own runs have one; a person names those of other programs."""
-    if seed_keys and record.found is None:
-        return tuple(key for key in seed_keys if key in record.config)
-    return tuple(key for key in record.config if is_seed(key))
+    named = named_for(record, seed_keys)
+    return tuple(key for key in named or record.config if key in record.config and is_seed(key, named))
+
+
+def named_for(record: RunRecord, seed_keys: Sequence[str]) -> tuple[str, ...]:
+    """Those of the settings named as seeds of other programs that count for a run: none for one of kag's own."""
+    return tuple(seed_keys) if record.found is None else ()
+
+
+def require_seeds(seed_keys: Sequence[str], records: Sequence[RunRecord]) -> None:
+    """That settings that are named as seeds exist.
+
+    Raises:
+        UserError: no run has such a setting; the nearest ones are named.
+    """
+    known = list(dict.fromkeys(key for record in records for key in record.config))
+    for key in seed_keys:
+        if key not in known:
+            near = difflib.get_close_matches(key, known, n=3, cutoff=0.5)
+            raise UserError(f"no run has a setting {key!r}", nearest=", ".join(near) or None)
 
 
 def data_of(record: RunRecord) -> str | None:

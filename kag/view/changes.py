@@ -67,19 +67,19 @@ def diff(before: RunRecord, after: RunRecord) -> tuple[Change, ...]:
     return changes
 
 
-def seed_alone(changes: Sequence[Change]) -> bool:
+def seed_alone(changes: Sequence[Change], named: Collection[str] = ()) -> bool:
     """Whether runs differ in nothing but the random numbers that they draw."""
-    return bool(changes) and all(is_seed(change.key) for change in changes)
+    return bool(changes) and all(is_seed(change.key, named) for change in changes)
 
 
-def is_seed(key: str) -> bool:
-    """Whether a setting is called as one that chooses random numbers alone."""
-    return _SEED.fullmatch(key) is not None
+def is_seed(key: str, named: Collection[str] = ()) -> bool:
+    """Whether a setting chooses random numbers alone: it is one of those named, or is called so where none are."""
+    return key in named if named else _SEED.fullmatch(key) is not None
 
 
-def but_seeds(changes: Iterable[Change]) -> tuple[Change, ...]:
+def but_seeds(changes: Iterable[Change], named: Collection[str] = ()) -> tuple[Change, ...]:
     """The changes that are more than another draw of random numbers."""
-    return tuple(change for change in changes if not is_seed(change.key))
+    return tuple(change for change in changes if not is_seed(change.key, named))
 
 
 def settings_of(

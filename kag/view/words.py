@@ -43,9 +43,11 @@ class NamedRuns:
 
     Args:
         records: the runs, in any order.
+        seed_keys: settings that are seeds of other programs; empty finds them by their names.
     """
 
-    def __init__(self, records: Iterable[RunRecord]) -> None:
+    def __init__(self, records: Iterable[RunRecord], seed_keys: Sequence[str] = ()) -> None:
+        self._seed_keys = seed_keys
         ordered = sorted(records, key=begun)
         self.by_id = {record.id: record for record in ordered}
         self._by_name: defaultdict[str, list[RunRecord]] = defaultdict(list)
@@ -84,7 +86,7 @@ class NamedRuns:
         found: dict[str, tuple[RunRecord, bool]] = {}
         # The newest of each group, and the newest that is none of its replicates.
         latest: defaultdict[str | None, list[RunRecord]] = defaultdict(list)
-        like = {record.id: likeness(record) for record in self.by_id.values() if record.is_foreign}
+        like = {record.id: likeness(record, self._seed_keys) for record in self.by_id.values() if record.is_foreign}
 
         def others(of: RunRecord, group: str | None) -> list[RunRecord]:
             return [one for one in latest[group] if like[one.id] is None or like[one.id] != like[of.id]]

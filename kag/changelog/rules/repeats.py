@@ -38,7 +38,7 @@ def seed_differs(entry: Entry, siblings: Siblings) -> Iterator[Finding]:
     parent, alike = siblings.against_parent(entry), siblings.alike(entry, but_seed=True, most=LOOKED_AT)
     known = siblings.group(entry).ids
     apart = (one for one in alike if one.record.config != entry.record.config and one.id not in known)
-    others = (compare(one.record, entry.record) for one in apart)
+    others = (compare(one.record, entry.record, seed_keys=siblings.seed_keys) for one in apart)
     for compared in (*([parent] if parent else ()), *others):
         if compared.seed_alone:
             other, changes = compared.before, compared.settings or diff(compared.before, entry.record)
