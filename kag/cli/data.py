@@ -36,6 +36,7 @@ def check(
     A file without some of the splits is for evaluation only, one without labels for prediction only: it is said.
     """
 
+    from kag.data.clusters import read_clusters
     from kag.data.read import read_sites
     from kag.data.soundness import soundness
     from kag.data.summary import summary
@@ -43,7 +44,8 @@ def check(
     from kag.view.progress import busy
 
     with busy(f"reading {file}"):
-        sites = read_sites(file, purpose=None, clusters=clusters, allow_virtual=allow_virtual, thorough=True)
+        sites = read_sites(file, purpose=None, allow_virtual=allow_virtual, thorough=True)
+        sites = sites.with_clusters(read_clusters(clusters, sites.proteins)) if clusters else sites
         found, odd = summary(sites), soundness(sites)
     if as_json:
         answer({**found.plain(), "findings": odd})

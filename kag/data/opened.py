@@ -67,14 +67,14 @@ def open_sites(
 
     Args:
         purpose: as for `read_sites`.
-        clusters: as for `read_sites`; they are read anew.
+        clusters: csv file of which proteins belong together, in place of what the data file says of it.
         copies: as for `read_sites`; arrays of the cache are held once.
         say: told if another process prepares the data, and why they are read without the cache.
         cache: where; None takes the one that the environment names.
         now: seconds since 1970.
 
     Raises:
-        DataError: as `read_sites`; or the file was changed while it was read.
+        DataError: as `read_sites`; or the file was changed while it was read, or the clusters are none of its proteins.
     """
     require_regular(path)
     sites = _opened(path, purpose, copies, say, cache or Cache.of(os.environ), now)

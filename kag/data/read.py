@@ -11,7 +11,6 @@ from numpy.typing import DTypeLike, NDArray
 
 from kag.data import layout as names
 from kag.data.centres import Centres, append_from_esm, find_centres, prove_table
-from kag.data.clusters import read_clusters
 from kag.data.hdf5 import LayoutFile, open_layout
 from kag.data.sites import Allocate, Purpose, Sites, content_digest, contexts
 from kag.errors import DataError
@@ -34,7 +33,6 @@ def read_sites(
     path: Path,
     purpose: Purpose | None = Purpose.TRAINING,
     *,
-    clusters: Path | None = None,
     allow_virtual: bool = False,
     copies: int = 1,
     into: Allocate | None = None,
@@ -46,35 +44,30 @@ def read_sites(
 
     Args:
         purpose: what the data must be good for; None takes whatever it is, see `Sites.purpose`.
-        clusters: csv file of which proteins belong together, in place of what the data file says of it.
         allow_virtual: take virtual datasets, whose numbers lie in other files.
         copies: processes of this host that each hold the arrays.
         into: makes the two large arrays, under their names in `Sites`, where they need not fit into memory.
         thorough: compare what the file holds twice even where that costs much.
 
     Raises:
-        DataError: anything is wrong with the file (names dataset and first row), or it is not for this purpose; or
-            the clusters are none of these proteins.
+        DataError: anything is wrong with the file (names dataset and first row), or it is not for this purpose.
     """
     with open_layout(path, allow_virtual=allow_virtual, copies=copies, held=into is None) as file:
         _require_purpose(file, purpose)
         into = into or _Memory()
         into.reserve(_bytes(file.sizes))
         protein_N, proteins, table_protein_R = _proteins(file)
-        cluster_P = read_clusters(clusters, proteins) if clusters else _clusters(file, protein_N, proteins)
+        cluster_P = _clusters(file, protein_N, proteins)
         split_N = _split(file, protein_N, proteins, every=purpose is Purpose.TRAINING)
         labelled = file.has(names.LABELS) and purpose is not Purpose.PREDICTION
         label_N = _labels(file, split_N, checked=labelled)
-        centres = find_centres(
-            protein_N, file.whole(names.RESIDUE_NUMBERS), table_protein_R, file.whole(names.TABLE_NUMBERS)
-        )
+        centres = _centres(file, protein_N, table_protein_R)
         neighbour_NK, distance_NK = _neighbours(file, centres, proteins)
         tabular_NF = into.allocate("tabular_NF", (file.sizes["N"], file.sizes["F"]), np.float32)
         file.fill(names.TABULAR, tabular_NF, finite=True)
         residue_RD = into.allocate("residue_RD", (len(centres.number_R), file.sizes["D"]), np.float32)
         unchecked = _fill_table(file, centres, proteins, residue_RD, thorough=thorough)
-        features = _features(file)
-        embedding_stated = file.stated(names.EMBEDDING)
+        features, embedding_stated = _features(file), file.stated(names.EMBEDDING)
     compared = (tabular_NF, label_N, centres.row_N, neighbour_NK, distance_NK, protein_N, split_N, residue_RD)
     return Sites(
         tabular_NF=tabular_NF,
@@ -96,6 +89,11 @@ def read_sites(
         unchecked=unchecked,
         cluster_P=cluster_P,
     )
+
+
+def _centres(file: LayoutFile, protein_N: NDArray[np.int32], table_protein_R: NDArray[np.int32]) -> Centres:
+    numbers_N, numbers_R = file.whole(names.RESIDUE_NUMBERS), file.whole(names.TABLE_NUMBERS)
+    return find_centres(protein_N, numbers_N, table_protein_R, numbers_R)
 
 
 def _bytes(sizes: Mapping[str, int]) -> int:

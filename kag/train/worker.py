@@ -6,7 +6,8 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
-from kag.data.read import read_sites
+from kag.data.clusters import read_clusters
+from kag.data.opened import open_sites
 from kag.data.sites import Sites
 from kag.data.soundness import soundness_for
 from kag.spec.run import RunSpec
@@ -58,7 +59,7 @@ class Held:
         if self._sites is not None and (str(self._sites.path), self._state) == (file, state):
             return
         self._sites = self._state = None
-        self._sites = read_sites(Path(file))
+        self._sites = open_sites(Path(file))
         # A file that is being written has another state by now, and is read again.
         self._state = state
 
@@ -67,4 +68,6 @@ class Held:
         sites = self._sites
         if sites is None or str(sites.path) != spec.data.file or self._state != FileState.of(spec.data.file):
             return None
+        if spec.data.clusters:
+            sites = sites.with_clusters(read_clusters(Path(spec.data.clusters), sites.proteins))
         return Inputs(spec, sites, soundness=tuple(soundness_for(sites, spec)))

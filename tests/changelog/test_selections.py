@@ -97,7 +97,9 @@ def test_the_row_of_a_sweep_over_seeds_is_that_of_the_best_mean() -> None:
     settings = [(0, 0.1), (1, 0.1), (0, 0.2), (1, 0.2)]
     trials = [trial_of(number, one, **seeded(*settings[number])) for number, one in enumerate(scores)]
     (row,) = table(collect(MemorySource(trials)))
-    assert [one.name for one in (row.entry.record, *(trial.record for trial in row.trials))] == ["t1", "t0", "t2", "t3"]
+    assert row.group is not None
+    names = [[entry.record.name for entry in group.entries] for group in (row.group, *row.trials)]
+    assert names == [["t0", "t1"], ["t2", "t3"]]
     assert max(trials, key=lambda one: one.results[0].value).name == "t2", "the luckiest of all"
     assert "the best of 2 settings by mean val AUPRC" in parts_of(row).worth
 

@@ -771,7 +771,8 @@ def test_weights_of_the_parent_are_said_where_test_was_left_alone() -> None:
 
 def test_another_seed_of_kags_own_is_said_beside_its_test() -> None:
     first = run(name="first", day=1, results=scored(0.30, 0.40, weights_digest=OTHER_WEIGHTS), config={"seed": 1})
-    last = run(results=scored(0.31, 0.43), config={"seed": 2}, parent=first.record.id)
+    code = {"found": Found(code_digest="c" * 64)}
+    last = run(results=scored(0.31, 0.43), config={"seed": 2}, parent=first.record.id, **code)
     known = {one.record.id: {name.split: name.value for name in one.record.results} for one in (first, last)}
     found = found_in(last, first, drawn=drawn_as(known, error=0.0005))
     assert found["told_apart"].startswith("val AUPRC +0.010")

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kag.data.clusters import read_clusters
+from kag.data.opened import open_sites
 from kag.data.read import read_sites
 from kag.data.sites import Purpose, Sites
 from kag.data.soundness import soundness
@@ -92,7 +93,7 @@ def test_a_dataset_of_the_data_file_does_the_same_and_changes_no_digest(
     assert (summary(found).clusters, summary(plain).clusters) == (2, None)
     file = tmp_path / "other.csv"
     file.write_text("protein,cluster\n" + "".join(f"{protein},all\n" for protein in found.proteins))
-    instead = read_sites(with_dataset, Purpose.EVALUATION, clusters=file).cluster_P
+    instead = open_sites(with_dataset, Purpose.EVALUATION, clusters=file).cluster_P
     assert instead is not None
     assert set(instead.tolist()) == {0}, "a file of its own stands above the dataset"
 

@@ -53,3 +53,24 @@ def test_records_of_another_folder_are_not_those_that_are_held(tmp_path: Path) -
     assert held.source(tmp_path / "other") is None
     held.hold_records(tmp_path / "other")
     assert held.source(tmp_path) is None
+
+
+def test_what_belongs_together_is_read_for_each_trial(
+    make_spec: MakeSpec, synthetic_file: Path, tmp_path: Path
+) -> None:
+    held, file = Held(), tmp_path / "clusters.csv"
+    held.hold_data(str(synthetic_file))
+    alone = held.inputs(make_spec())
+    assert alone is not None
+    assert alone.sites.cluster_P is None
+    pairs = "".join(f"{protein},{place // 2}\n" for place, protein in enumerate(alone.sites.proteins))
+    file.write_text(f"protein,cluster\n{pairs}")
+    spec = make_spec(**{"data.clusters": str(file)})
+    paired = held.inputs(spec)
+    fresh = read_inputs(spec, None, copies=1, console=RunConsole(quiet=True))
+    assert paired is not None
+    assert paired.sites.cluster_P is not None
+    assert fresh.sites.cluster_P is not None
+    assert paired.sites.cluster_P.tolist() == fresh.sites.cluster_P.tolist()
+    assert paired.soundness == fresh.soundness
+    assert held.inputs(make_spec()) == alone, "the trial after it has its own"
