@@ -111,7 +111,7 @@ def test_everything_goes_on_where_the_parent_ended(
     ("start", "error", "words"),
     [
         ({"run": "nobody"}, RecordError, "nobody"),
-        ({"run": "parent", "checkpoint": "epoch_9.ckpt"}, CheckpointError, "best.ckpt"),
+        ({"run": "parent", "checkpoint": "epoch_9.ckpt"}, CheckpointError, "nearest: best, delivered, last"),
         ({"run": "parent", "checkpoint": "../../elsewhere.ckpt"}, CheckpointError, "outside the run"),
         ({"run": "parent", "keep": "everything"}, CheckpointError, "start_from.checkpoint: last"),
     ],
