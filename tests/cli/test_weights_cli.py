@@ -26,8 +26,8 @@ from kag.train.fit import fit
 from kag.view.words import find_run
 from kag.weights import bench as bench_module
 from kag.weights import evaluate as evaluate_module
-from kag.weights.average import RunSums
 from kag.weights.checkpoint import read_checkpoint
+from kag.weights.epochs import EpochWeights
 from kag.weights.given import bench_for, given_weights
 from kag.weights.kinship import origins
 from tests.cli.conftest import Kag
@@ -296,7 +296,7 @@ def test_a_window_is_mapped_drawn_and_delivered(replayed: RunRecord, runs: Path,
     assert delivered(record, "val").selected_on == "val/auprc"
     given = given_weights(record.id, runs)
     assert given.weights.weights_digest == delivered(record, "test").weights_digest
-    average = RunSums(find_run(runs, replayed.id).sums).average(1, 2)
+    average = EpochWeights(find_run(runs, replayed.id)).mean(1, 2)
     if record.found.recomputed:
         average = bench_for(given).recomputed(average)
     assert all(torch.equal(average[name], value) for name, value in given.weights.network.items())
