@@ -302,6 +302,29 @@ def test_a_window_is_mapped_drawn_and_delivered(replayed: RunRecord, runs: Path,
     assert all(torch.equal(average[name], value) for name, value in given.weights.network.items())
 
 
+def test_a_kept_epoch_is_named_wherever_weights_are(replayed: RunRecord, runs: Path, kag: Kag, tmp_path: Path) -> None:
+    folder = find_run(runs, replayed.id)
+    word, kept = "replayed:epoch_1", read_checkpoint(folder.snapshot(1))
+    for row in kag_json("eval", word, "--split", "val", "--runs", runs):
+        assert (row["weights_digest"], row["epoch"]) == (kept.weights_digest, 1)
+        if row["metric"] == "auprc":
+            assert row["value"] == pytest.approx(folder.history()[1]["val/auprc"], abs=1e-6)
+    page = kag_json("blend", word, "replayed:epoch_2", "--weights", "0.5,0.5", "--name", "epochs", "--runs", runs)
+    blend = find_run(runs, page["run"]).read_record()
+    assert [(source.checkpoint, source.ratio) for source in blend.sources] == [
+        ("epoch_1.ckpt", 0.5),
+        ("epoch_2.ckpt", 0.5),
+    ]
+    out = tmp_path / "predictions.h5"
+    assert kag("predict", word, "--data", kept.spec.data.file, "--out", out, "--runs", runs).code == 0
+    for command in (["eval", "replayed:epoch_7"], ["mine", "replayed:epoch_7", "--out", tmp_path / "mined.json"]):
+        done = kag(*command, "--runs", runs)
+        assert done.code == 2
+        assert "nearest: averaged, averaged_recomputed, best, delivered, last, raw_recomputed, epoch_0 to epoch_3" in (
+            done.error
+        )
+
+
 def test_the_table_of_windows_marks_the_best(replayed: RunRecord, runs: Path, kag: Kag) -> None:
     done = kag("windows", replayed.id, "--verify", "0", "--runs", runs)
     assert done.code == 0
