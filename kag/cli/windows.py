@@ -14,10 +14,11 @@ from kag.view.terminal import Terminal, answer
 
 if TYPE_CHECKING:
     from kag.report.figure import Heatmap
+    from kag.track.folder import RunFolder
     from kag.track.output import Output
     from kag.track.record import RunRecord
-    from kag.weights.average import RunSums
     from kag.weights.bench import Bench
+    from kag.weights.epochs import EpochWeights
     from kag.weights.windows import WindowMap
 
 SHOWN = 12
@@ -59,19 +60,19 @@ def windows(
     console, start = Terminal(highlight=False, stderr=as_json), datetime.now(UTC)
     picture = _picture(png, force)
     folder = find_run(runs, run, ending=False)
-    sums, given = _stored_sums(folder.sums), given_weights(str(folder.best), runs)
+    epochs, given = _kept_epochs(folder), given_weights(str(folder.best), runs)
     wanted = parse_window(deliver) if deliver is not None else None
     if wanted:
         name = name or f"window-{wanted[0]}-{wanted[1]}"
         named_spec(given.weights.spec, name)
-        sums.average(*wanted)
+        epochs.require_covered(*wanted)
     bench = bench_for(given, data, say=console.say)
-    found = _mapped(sums, bench, verify or None, console)
+    found = _mapped(epochs, bench, verify or None, console)
     if picture is not None:
         picture.write(_drawn(folder.id, found), bench.sites.path)
     record = None
     if wanted and name:
-        record = deliver_window(runs, given, sums, wanted, found, bench, name=name, start=start)
+        record = deliver_window(runs, given, epochs, wanted, found, bench, name=name, start=start)
         record = mirrored(record, runs, given.weights.spec.track, console)
     if as_json:
         answer(_page(folder.id, found, record))
@@ -83,13 +84,13 @@ def windows(
         print_made(record, runs, console)
 
 
-def _stored_sums(folder: Path) -> RunSums:
-    from kag.weights.average import RunSums
+def _kept_epochs(folder: RunFolder) -> EpochWeights:
+    from kag.weights.epochs import EpochWeights
 
-    sums = RunSums(folder)
-    if sums.first == sums.last:
-        raise UserError("only one epoch is stored, there is nothing to average", where=str(folder))
-    return sums
+    epochs = EpochWeights(folder)
+    if epochs.first == epochs.last:
+        raise UserError("only one epoch is stored, there is nothing to average", where=str(folder.checkpoints))
+    return epochs
 
 
 def _picture(png: Path | None, force: bool) -> Output | None:
@@ -109,13 +110,13 @@ def _drawn(run: str, found: WindowMap) -> bytes:
     return png(window_figure(found, f"averaging windows of {run}"))
 
 
-def _mapped(sums: RunSums, bench: Bench, verify: int | None, console: Terminal) -> WindowMap:
+def _mapped(epochs: EpochWeights, bench: Bench, verify: int | None, console: Terminal) -> WindowMap:
     """The map of a run, with a bar for each step."""
     from kag.view.progress import reporting
     from kag.weights.windows import window_map
 
     with reporting(console) as report:
-        return window_map(sums, bench, verify=verify, progress=report)
+        return window_map(epochs, bench, verify=verify, progress=report)
 
 
 def parse_window(text: str) -> tuple[int, int]:

@@ -3,8 +3,8 @@
 A state is a folder, named by its key, that appears in one step and never changes:
 
     state.ckpt      Lightning's checkpoint       best.ckpt       best weights so far
-    history.jsonl   rows so far                  sums/           running sums, if they are kept
-    about.json      which runs trained which epochs
+    history.jsonl   rows so far                  epoch_9.ckpt    weights of each epoch, if they are kept
+    about.json      which runs trained which epochs                  (sums/, of epochs that an older kag trained)
 """
 
 from __future__ import annotations
@@ -74,6 +74,8 @@ class SharedStates:
                 temporary.mkdir()
                 _link(run.last, temporary / "state.ckpt")
                 _link(run.best, temporary / run.best.name)
+                for snapshot in run.snapshots().values():
+                    _link(snapshot, temporary / snapshot.name)
                 _link_all(run.sums, temporary / run.sums.name)
                 shutil.copyfile(run.history_file, temporary / "history.jsonl")
                 (temporary / "about.json").write_text(about.model_dump_json(), encoding="utf-8")
@@ -94,7 +96,8 @@ class SharedStates:
             _link_all(source / run.sums.name, run.sums)
         write_atomically(run.history_file, (source / "history.jsonl").read_bytes())
         # Last what a resume begins from, as in training: killed in between, the run is where it was.
-        for name, checkpoint in ((run.best.name, run.best), ("state.ckpt", run.last)):
+        snapshots = {path.name: run.checkpoints / path.name for path in source.glob("epoch_*.ckpt")}
+        for name, checkpoint in (snapshots | {run.best.name: run.best, "state.ckpt": run.last}).items():
             with atomic_path(checkpoint) as temporary:
                 _link(source / name, temporary)
         uses = source / "uses.json"

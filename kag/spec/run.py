@@ -133,7 +133,7 @@ class SwaSpec(Part):
     shape: Literal["linear", "cosine"] = "cosine"
     """How the learning rate gets there."""
     keep_sums: bool = False
-    """Store float64 running sums of the epoch weights, so that `kag windows` can average any window."""
+    """Keep the weights of each epoch, `RUN:epoch_9`, so that `kag windows` can average any window."""
 
     @property
     def end(self) -> int:
@@ -147,7 +147,7 @@ class StartFromSpec(Part):
     run: str
     """Run id, or a run folder."""
     checkpoint: str = "best"
-    """`best`, `last`, or a file of that run."""
+    """`best`, `last`, `epoch_9` where epochs are kept, or another file of that run."""
     keep: Literal["weights", "everything"] = "weights"
     """Weights only, or optimizer, schedules and counters too."""
 

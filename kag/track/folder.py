@@ -25,6 +25,7 @@ from kag.track.result import Look
 RUN_ID = re.compile(r"\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d_(?P<name>.+)")
 LONGEST_NAME = 64
 """Letters of the name of a run."""
+_SNAPSHOT = re.compile(r"epoch_(0|[1-9]\d*)\.ckpt")
 _NAME = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._-]{{0,{LONGEST_NAME - 1}}}")
 
 
@@ -106,7 +107,7 @@ class RunFolder:
     interrupted = _Inside("checkpoints/interrupted.ckpt")
     """State of training where a signal ended the run inside an epoch; absent if none did."""
     sums = _Inside("checkpoints/sums")
-    """Running sums of the epoch weights; absent unless they are kept."""
+    """Running sums of the epoch weights; runs of before kept them instead of snapshots."""
     wandb = _Inside("wandb")
     """Folder of W&B's files."""
 
@@ -167,6 +168,15 @@ class RunFolder:
     def id(self) -> str:
         """The run id, which is the folder's name."""
         return self.path.name
+
+    def snapshot(self, epoch: int) -> Path:
+        """Weights at the end of an epoch, counted from 0; absent unless they are kept."""
+        return self.checkpoints / f"epoch_{epoch}.ckpt"
+
+    def snapshots(self) -> dict[int, Path]:
+        """Snapshots that are there, by epoch, ascending."""
+        matches = ((_SNAPSHOT.fullmatch(path.name), path) for path in self.checkpoints.glob("epoch_*.ckpt"))
+        return dict(sorted((int(match[1]), path) for match, path in matches if match))
 
     def read_record(self) -> RunRecord:
         """The record, with the looks at test sets.

@@ -1,7 +1,8 @@
 """`EpochRecorder`: what is on the disk when an epoch has ended.
 
-The order makes `kill -9` harmless at every moment: history row, best weights, then the state to resume from. A resume
-begins after the last epoch whose state was written and drops rows of later epochs; they will come again, the same.
+The order makes `kill -9` harmless at every moment: history row, best weights, the epoch's own where they are kept, then
+the state to resume from. A resume begins after the last epoch whose state was written and drops rows and weights of
+later epochs; they will come again, the same.
 """
 
 from __future__ import annotations
@@ -21,7 +22,6 @@ from kag.track.result import AVERAGED_STATISTICS
 from kag.train.console import EpochProgress, RunConsole, epoch_line
 from kag.train.job import Job
 from kag.train.outcome import Outcome
-from kag.weights.average import add_to_sums
 from kag.weights.checkpoint import save_weights
 from kag.weights.storage import save_torch
 
@@ -91,10 +91,12 @@ class EpochRecorder(Checkpoint):
 
     def _write(self, folder: RunFolder, job: Job, row: dict[str, float], best: bool) -> None:
         folder.append_history(row)
-        if best:
-            save_weights(folder.best, job.weights())
-        if job.spec.swa is not None and job.spec.swa.keep_sums:
-            add_to_sums(folder.sums, job.network, epoch=job.current_epoch)
+        kept = job.spec.swa is not None and job.spec.swa.keep_sums
+        wanted = {folder.best: best, folder.snapshot(job.current_epoch): kept}
+        if best or kept:
+            weights = job.weights()
+            for file in (file for file, is_wanted in wanted.items() if is_wanted):
+                save_weights(file, weights)
 
     def _save_state(self, trainer: Trainer) -> None:
         """Every process takes part in collecting the state; the first one writes it and puts it in place at once."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 
 from kag import names
 from kag.errors import CheckpointError, RecordError
@@ -26,7 +27,8 @@ from kag.train.state import Position, position_of, require_future, resume_state
 from kag.train.task import Task
 from kag.view.changes import changed_settings, world_changes
 from kag.weights.checkpoint import parse_checkpoint, state_differences
-from kag.weights.storage import load_torch
+from kag.weights.epochs import drop_epochs
+from kag.weights.storage import load_torch, require_whole
 
 
 def resumed_run(job: Job, folder: RunFolder, accept: Sequence[str], start: Start | None) -> Opening:
@@ -50,7 +52,7 @@ def resumed_run(job: Job, folder: RunFolder, accept: Sequence[str], start: Start
     if record.status.done and not changes:
         raise RecordError(f"run {folder.id} has ended ({record.status}); there is nothing to resume")
     state = resume_state(folder) or (start.state if start else None)
-    position = _position(load_torch(state, mmap=True), str(state), job) if state else Position()
+    position = _position(state, job) if state else Position()
     if position.epoch < record.epochs_done:
         raise RecordError(
             f"run {folder.id} has trained {record.epochs_done} epochs, the state that is here {position.epoch}",
@@ -64,6 +66,7 @@ def resumed_run(job: Job, folder: RunFolder, accept: Sequence[str], start: Start
     write_atomically(folder.spec_file, spec_text(task.spec))
     folder.write_record(record)
     folder.truncate_history(position.epoch)
+    drop_epochs(folder, position.epoch)
     first = folder.path.parent / record.again.run if record.again else None
     return Opening(folder, record, rows, state, RunFolder(first) if first else None)
 
@@ -83,7 +86,9 @@ def _require_same_inputs(record: RunRecord, task: Task, changes: Sequence[Change
         )
 
 
-def _position(content: dict[str, object], where: str, job: Job) -> Position:
+def _position(state: Path, job: Job) -> Position:
+    require_whole(state)
+    content, where = load_torch(state, mmap=True), str(state)
     weights, position = parse_checkpoint(content, where=where), position_of(content)
     require_future(weights, position, job.spec)
     differing = state_differences(weights.network, job.network.state_dict())

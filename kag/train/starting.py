@@ -19,8 +19,8 @@ from kag.train.state import position_of, require_future
 from kag.train.task import Task
 from kag.view.words import find_run
 from kag.weights.checkpoint import StoredWeights, load_state, parse_checkpoint
-from kag.weights.given import require_recorded
-from kag.weights.storage import load_torch
+from kag.weights.given import named_checkpoint, require_recorded
+from kag.weights.storage import load_torch, require_whole
 
 
 @dataclass(frozen=True)
@@ -63,11 +63,13 @@ def find_start(task: Task, runs: Path) -> Start | None:
         return None
     folder = find_run(runs, spec.start_from.run, ending=False)
     path = checkpoint_file(folder, spec.start_from)
-    content = load_torch(path)
+    everything = spec.start_from.keep == "everything"
+    if everything:
+        require_whole(path)
+    content = load_torch(path, mmap=True)
     weights = parse_checkpoint(content, where=str(path))
     require_recorded(weights, path)
     _require_same_inputs(task, weights, path)
-    everything = spec.start_from.keep == "everything"
     if everything and "optimizer_states" not in content:
         raise CheckpointError(
             "holds weights alone, no state of the optimizer",
@@ -128,13 +130,9 @@ def checkpoint_file(folder: RunFolder, start: StartFromSpec) -> Path:
     """The file of the parent that is meant; it lies in the parent's folder.
 
     Raises:
-        CheckpointError: there is no such file, or it lies elsewhere.
+        CheckpointError: there is no such file (those that are there are named), or it lies elsewhere.
     """
-    named = {"best": folder.best, "last": folder.last}
-    path = named.get(start.checkpoint, folder.checkpoints / start.checkpoint).resolve()
+    path = (folder.checkpoints / start.checkpoint).resolve()
     if not path.is_relative_to(folder.path.resolve()):
         raise CheckpointError("lies outside the run that it is said to belong to", where=start.checkpoint)
-    if not path.is_file():
-        there = ", ".join(sorted(file.name for file in folder.checkpoints.glob("*.ckpt"))) or "none"
-        raise CheckpointError(f"run {folder.id} has no checkpoint {start.checkpoint!r}", nearest=there)
-    return path
+    return path if path.is_file() else named_checkpoint(folder, start.checkpoint)

@@ -1,14 +1,12 @@
-"""Averages of weights: running sums over the epochs of a run, any window as a difference of two of them, and means.
+"""Means of weights, and the normalisation statistics that fit them.
 
-Sums are float64: the difference of two large sums then still has more digits than the float32 weights that went in.
+A mean is added up in float64, in the order in which its parts are given, and rounded once: whoever takes the mean of
+the same weights gets the same digits, hence the same digest.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -19,142 +17,15 @@ from kag.data.rows import Share
 from kag.data.tables import SiteTables
 from kag.errors import CheckpointError
 from kag.model.network import Network
-from kag.track.atomic import storing
 from kag.weights.checkpoint import State, state_differences
 from kag.weights.evaluate import evaluating
-from kag.weights.storage import load_torch, save_torch
-
-FORMAT = "kag-sums"
-VERSION = 1
-
-_FILE = re.compile(r"epoch_(\d{4,})\.pt")
-
-
-@dataclass(frozen=True, eq=False)
-class Sums:
-    """What one file holds: the end of one epoch."""
-
-    first: int
-    """First epoch in the sums, counted from 0."""
-    epoch: int
-    """Last epoch in the sums."""
-    sums: State
-    """float64 sum of each parameter over the ends of epochs `first` ... `epoch`."""
-    buffers: State
-    """Everything else in the network (normalisation statistics, schedules, counters) at the end of `epoch`."""
-
-
-def add_to_sums(folder: Path, network: nn.Module, *, epoch: int) -> None:
-    """Add the network, as it is at the end of an epoch, to the running sums of its run.
-
-    One file an epoch; each is whole or absent. An epoch that is trained again after a crash replaces its file, and
-    files of later epochs, which belong to a future that will be trained again, are removed first.
-
-    Args:
-        folder: made if it is missing, inside one that is there.
-        network: parameters are summed, buffers are kept as they are.
-        epoch: counted from 0.
-
-    Raises:
-        CheckpointError: the file of the epoch before is missing (though earlier ones are there) or damaged.
-        StorageError: the sums cannot be written.
-    """
-    with storing(folder):
-        folder.mkdir(exist_ok=True)
-    known = stored_epochs(folder)
-    for later in (number for number in known if number > epoch):
-        _file(folder, later).unlink()
-    before = read_sums(folder, epoch - 1) if any(number < epoch for number in known) else None
-    parameters = {name: value.detach().cpu() for name, value in network.named_parameters()}
-    save_torch(
-        _file(folder, epoch),
-        {
-            "format": FORMAT,
-            "version": VERSION,
-            "first": before.first if before else epoch,
-            "epoch": epoch,
-            "sums": {
-                name: value.double() + before.sums[name] if before else value.double()
-                for name, value in parameters.items()
-            },
-            "buffers": {
-                name: value.detach().cpu() for name, value in network.state_dict().items() if name not in parameters
-            },
-        },
-    )
-
-
-def stored_epochs(folder: Path) -> list[int]:
-    """Epochs of which sums are stored, ascending; empty if there is no such folder."""
-    if not folder.is_dir():
-        return []
-    return sorted(int(match[1]) for path in folder.iterdir() if (match := _FILE.fullmatch(path.name)))
-
-
-def read_sums(folder: Path, epoch: int) -> Sums:
-    """The sums up to an epoch; the numbers stay on the disk until they are used.
-
-    Raises:
-        CheckpointError: the file is missing, damaged, or not one of sums.
-    """
-    path = _file(folder, epoch)
-    content = load_torch(path, mmap=True)
-    if (content.get("format"), content.get("version")) != (FORMAT, VERSION):
-        raise CheckpointError("not a file of running sums that this kag reads", where=str(path))
-    if content.get("epoch") != epoch or not {"first", "sums", "buffers"} <= content.keys():
-        raise CheckpointError(f"does not hold the sums up to epoch {epoch}", where=str(path))
-    return Sums(content["first"], epoch, content["sums"], content["buffers"])
-
-
-class RunSums:
-    """All stored sums of a run, opened once.
-
-    Args:
-        folder: where `add_to_sums` wrote.
-
-    Raises:
-        CheckpointError: nothing is stored, an epoch is missing, or as `read_sums`.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        epochs = stored_epochs(folder)
-        if not epochs:
-            raise CheckpointError(
-                "no running sums of epoch weights", where=str(folder), remedy="train with swa.keep_sums=true"
-            )
-        self.folder = folder
-        self.first, self.last = epochs[0], epochs[-1]
-        self._sums = {epoch: read_sums(folder, epoch) for epoch in range(self.first, self.last + 1)}
-        if any(each.first != self.first for each in self._sums.values()):
-            raise CheckpointError("these sums do not begin with the same epoch", where=str(folder))
-
-    def average(self, start: int, length: int) -> State:
-        """Mean of the weights at the ends of epochs `start` ... `start + length - 1`: a difference of two sums.
-
-        Parameters are the mean, float32; buffers are those of the window's last epoch.
-
-        Raises:
-            CheckpointError: the window is empty or not covered by the stored epochs.
-        """
-        end = start + length - 1
-        if not (length >= 1 and self.first <= start and end <= self.last):
-            raise CheckpointError(
-                f"window {start}:{length} is not covered by the stored epochs",
-                where=str(self.folder),
-                nearest=f"epochs {self.first} to {self.last} are stored",
-            )
-        after, before = self._sums[end], self._sums.get(start - 1)
-        mean = {
-            name: ((value - before.sums[name] if before else value) / length).float()
-            for name, value in after.sums.items()
-        }
-        return mean | {name: value.clone() for name, value in after.buffers.items()}
 
 
 def weighted_mean(states: Sequence[Mapping[str, Tensor]], ratios: Sequence[float]) -> State:
     """Sum of ratio x state, computed in float64; integers (counters) are those of the largest ratio.
 
-    A state whose ratio is 0 takes no part, and one whose ratio is 1 is returned bit for bit.
+    Equal ratios are summed and divided, as in the mean of a window. A state whose ratio is 0 takes no part, and one
+    whose ratio is 1 is returned bit for bit.
 
     Args:
         states: equal names, shapes and types.
@@ -180,10 +51,26 @@ def weighted_mean(states: Sequence[Mapping[str, Tensor]], ratios: Sequence[float
 
 
 def _mean(parts: Sequence[tuple[Tensor, float]]) -> Tensor:
+    ratios = {ratio for _, ratio in parts}
+    if len(ratios) == 1:
+        return plain_mean([value for value, _ in parts], len(parts)).to(parts[0][0].dtype)
     total = torch.zeros_like(parts[0][0], dtype=torch.float64)
     for value, ratio in parts:
         total.add_(value, alpha=ratio)
     return total.to(parts[0][0].dtype)
+
+
+def plain_mean(values: Sequence[Tensor], count: int) -> Tensor:
+    """Sum of the values, in their order, divided by how many weights are in it; float64.
+
+    Args:
+        values: of one shape; one of them may be the sum of several.
+        count: of the weights.
+    """
+    total = values[0].to(torch.float64, copy=True)
+    for value in values[1:]:
+        total.add_(value)
+    return total.div_(count)
 
 
 def normalised_by_batch(network: nn.Module) -> bool:
@@ -220,7 +107,3 @@ def recompute_normalisation(
             for module, momentum in momenta.items():
                 module.momentum = momentum
                 module.eval()
-
-
-def _file(folder: Path, epoch: int) -> Path:
-    return folder / f"epoch_{epoch:04d}.pt"

@@ -85,11 +85,14 @@ def save_weights(path: Path, weights: StoredWeights) -> None:
 def read_checkpoint(path: Path) -> StoredWeights:
     """Read the weights of a file and compare them with the digest that it states.
 
+    Of a state of training nothing else is read. The tensors lie in the file as it is now: one that replaces it later
+    changes nothing, as every file of weights is replaced in one step.
+
     Raises:
         CheckpointError: missing, not a torch file, damaged, not a kag checkpoint, from a newer kag, or its weights are
             not those that it names.
     """
-    return parse_checkpoint(load_torch(path), where=str(path))
+    return parse_checkpoint(load_torch(path, mmap=True), where=str(path))
 
 
 def parse_checkpoint(content: Mapping[str, Any], *, where: str) -> StoredWeights:
@@ -134,10 +137,15 @@ def build_network(weights: StoredWeights, device: torch.device | str = "cpu") ->
     Raises:
         CheckpointError: names or shapes are not those that the spec describes; all differences are listed.
     """
-    spec, data = weights.spec.model, weights.data
-    network = Network(spec, features=data.features, embedding=data.embedding, max_distance=data.max_distance)
+    network = _untrained(weights)
     load_state(network, weights.network)
     return network.to(device).eval()
+
+
+def parameter_names(weights: StoredWeights) -> frozenset[str]:
+    """Which of the tensors are trained; the others are buffers. Nothing is computed for it."""
+    with torch.device("meta"):
+        return frozenset(name for name, _ in _untrained(weights).named_parameters())
 
 
 def load_network(path: Path, device: torch.device | str = "cpu") -> tuple[Network, StoredWeights]:
@@ -171,6 +179,11 @@ def state_differences(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) ->
         elif (one[name].shape, one[name].dtype) != (other[name].shape, other[name].dtype):
             sentences.append(f"  {name}: {_form(one[name])} in the first, {_form(other[name])} in the second")
     return sentences
+
+
+def _untrained(weights: StoredWeights) -> Network:
+    spec, data = weights.spec.model, weights.data
+    return Network(spec, features=data.features, embedding=data.embedding, max_distance=data.max_distance)
 
 
 def _form(tensor: Tensor) -> str:

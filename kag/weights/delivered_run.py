@@ -19,11 +19,11 @@ from kag.track.looks import looks_of
 from kag.track.record import Found, RunRecord, Source, Status
 from kag.track.result import Candidate, Looker, Selection
 from kag.track.world import World
-from kag.weights.average import RunSums
 from kag.weights.bench import Bench, Tried
 from kag.weights.blend import Trial, best_trial, blended, trial_facts
 from kag.weights.checkpoint import StoredWeights
 from kag.weights.choose import choose
+from kag.weights.epochs import EpochWeights
 from kag.weights.given import GivenWeights
 from kag.weights.windows import Window, WindowMap, verified
 
@@ -93,7 +93,7 @@ def deliver_blend(
 def deliver_window(
     runs: Path,
     parent: GivenWeights,
-    sums: RunSums,
+    epochs: EpochWeights,
     wanted: tuple[int, int],
     found: WindowMap,
     bench: Bench,
@@ -109,25 +109,25 @@ def deliver_window(
         found: the map from which the window was picked.
 
     Raises:
-        CheckpointError: the window is not covered by the stored sums.
+        CheckpointError: as `EpochWeights.mean`.
         SpecError, CheckpointError, RunFailed: as `deliver_blend`.
     """
     known = (window for window in found.verified if (window.start, window.length) == wanted)
-    window = next(known, None) or verified(sums, bench, Window(*wanted))
+    window = next(known, None) or verified(epochs, bench, Window(*wanted))
     assert window.tried is not None
-    epochs = f"epochs {window.start} to {window.last}"
+    averaged = f"epochs {window.start} to {window.last}"
     return _deliver(
         runs,
-        bench.better(sums.average(*wanted), window.tried, epoch=window.last),
+        bench.better(epochs.mean(*wanted), window.tried, epoch=window.last),
         bench,
         window.tried,
         name=name,
         start=start,
         by="windows",
         kind="averaged_recomputed" if window.tried.recomputed_is_better else "averaged",
-        what=f"Mean of {epochs} of {parent.run}",
+        what=f"Mean of {averaged} of {parent.run}",
         candidates=found.candidates,
-        sources=(Source(run=parent.run, checkpoint=f"sums of {epochs}", ratio=1.0),),
+        sources=(Source(run=parent.run, checkpoint=f"weights of {averaged}", ratio=1.0),),
         found=Found(window=str(window), candidates_tried=found.candidates, selection=_worth(found, window)),
     )
 

@@ -45,7 +45,9 @@ class GivenWeights:
 
 
 def given_weights(word: str, runs: Path) -> GivenWeights:
-    """Read the weights that a word means: `RUN` (what it delivered), `RUN:CHECKPOINT` (such as `swa:best`) or a file.
+    """Read the weights that a word means: `RUN` (what it delivered), `RUN:CHECKPOINT` or a file.
+
+    A checkpoint is named as its file is: `swa:best`, `swa:averaged`, or `swa:epoch_9` where a run keeps its epochs.
 
     Raises:
         RecordError: no run fits, or more than one does.
@@ -68,14 +70,27 @@ def weights_file(word: str, runs: Path) -> Path:
         return Path(word)
     run, _, name = word.partition(":")
     folder = find_run(runs, run, ending=False)
-    there = {path.stem: path for path in sorted(folder.checkpoints.glob(f"*{SUFFIX}"))}
+    return named_checkpoint(folder, name)
+
+
+def named_checkpoint(folder: RunFolder, name: str = "") -> Path:
+    """A checkpoint of a run by its name, such as `best` or `epoch_9`; without one what the run delivered.
+
+    Raises:
+        CheckpointError: the run has no such checkpoint; those that it has are named, epochs as a range.
+    """
+    epochs = folder.snapshots()
+    named = sorted({*folder.checkpoints.glob(f"*{SUFFIX}")} - {*epochs.values()})
+    there = {path.stem: path for path in [*named, *epochs.values()]}
     for wanted in [name.removesuffix(SUFFIX)] if name else DELIVERED:
         if wanted in there:
             return there[wanted]
+    ends = dict.fromkeys(epochs[epoch].stem for epoch in (min(epochs), max(epochs))) if epochs else ()
+    listed = ", ".join([*(path.stem for path in named), *([" to ".join(ends)] if ends else [])])
     raise CheckpointError(
         f"run {folder.id} has no checkpoint {name!r}" if name else f"run {folder.id} has no weights yet",
         where=str(folder.checkpoints),
-        nearest=", ".join(there) or None,
+        nearest=listed or None,
     )
 
 

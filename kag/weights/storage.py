@@ -6,6 +6,8 @@ import pickle
 import struct
 import zipfile
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -34,20 +36,56 @@ def save_torch(path: Path, value: Any) -> None:
 def load_torch(path: Path, *, mmap: bool = False) -> dict[str, Any]:
     """Read a mapping written by `torch.save`, on the CPU, with `weights_only`.
 
-    Checksums of the archive are compared before anything is unpickled, so a damaged file is known as one. With `mmap`
-    the tensors stay on the disk until they are used.
+    Checksums are compared before anything is unpickled, so a damaged file is known as one. With `mmap` only what is
+    unpickled is read, some kB: tensors stay on the disk until they are used, and none is compared with its checksum.
+    Weights have a digest of their own; of other tensors `require_whole` says whether they are as they were written.
 
     Raises:
         CheckpointError: missing, not a torch file, damaged, or holding more than tensors and plain values.
     """
+    with _reading(path):
+        _compare_checksums(path, tensors=not mmap)
+        value = torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
+    if not isinstance(value, dict):
+        raise CheckpointError(f"holds a {type(value).__name__}, not a mapping", where=str(path))
+    return value
+
+
+def require_whole(path: Path) -> None:
+    """Read all of a file once, and refuse one that is not as it was written.
+
+    Raises:
+        CheckpointError: missing, not a torch file, or damaged.
+    """
+    with _reading(path):
+        _compare_checksums(path, tensors=True)
+
+
+def _compare_checksums(path: Path, *, tensors: bool) -> None:
+    """Compare the entries of an archive with their checksums; those of tensors, `NAME/data/0`, only if asked."""
+    with zipfile.ZipFile(path) as archive:
+        for name in archive.namelist():
+            if not tensors and name.split("/")[1:-1] == ["data"]:
+                continue
+            try:
+                with archive.open(name) as entry:
+                    while entry.read(2**20):
+                        pass
+            except zipfile.BadZipFile as error:
+                raise CheckpointError(f"damaged: the checksum of {name} is wrong", where=str(path)) from error
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Around what reads a file: what is wrong with it is said in a sentence.
+
+    Raises:
+        CheckpointError: the file is missing, or what is read inside is not as torch writes it.
+    """
     if not path.is_file():
         raise CheckpointError("no such file", where=str(path))
     try:
-        with zipfile.ZipFile(path) as archive:
-            damaged = archive.testzip()
-        if damaged is not None:
-            raise CheckpointError(f"damaged: the checksum of {damaged} is wrong", where=str(path))
-        value = torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
+        yield
     except (zipfile.BadZipFile, zlib.error, struct.error, EOFError, ValueError) as error:
         raise CheckpointError(f"not a torch file, or cut off ({error})", where=str(path)) from error
     except pickle.UnpicklingError as error:
@@ -60,6 +98,3 @@ def load_torch(path: Path, *, mmap: bool = False) -> dict[str, Any]:
     except (OSError, RuntimeError) as error:
         first = str(error).strip().splitlines()[0]
         raise CheckpointError(f"cannot be read: {first}", where=str(path)) from error
-    if not isinstance(value, dict):
-        raise CheckpointError(f"holds a {type(value).__name__}, not a mapping", where=str(path))
-    return value

@@ -1,6 +1,6 @@
 """The window map: what averaging the weights of epochs start ... start + length - 1 gives, for every window of a run.
 
-Forming a window is cheap (a difference of two stored sums), scoring it is not: exact scores of all 496 windows of a
+Forming a window is cheap (a mean of stored weights), scoring it is not: exact scores of all 496 windows of a
 31-epoch run cost a third of its training. So the work is shared. Each epoch is scored once; a window is then ranked by
 the AUPRC of the mean of its epochs' logits on all of val, which is what averaging weights gives to first order
 (measured over 40 windows of a run on 262 proteins: correlation 0.98 with averaged weights whose normalisation is
@@ -24,9 +24,9 @@ from kag.data.batches import evaluation_batches
 from kag.stats import metrics
 from kag.stats.metrics import Floats
 from kag.track.result import Selection
-from kag.weights.average import RunSums
 from kag.weights.bench import Bench, Tried
 from kag.weights.checkpoint import load_state
+from kag.weights.epochs import EpochWeights
 from kag.weights.evaluate import score
 
 VERIFIED = 4
@@ -97,7 +97,11 @@ class WindowMap:
 
 
 def window_map(
-    sums: RunSums, bench: Bench, *, verify: int | None = VERIFIED, progress: Progress = lambda step, done, total: None
+    epochs: EpochWeights,
+    bench: Bench,
+    *,
+    verify: int | None = VERIFIED,
+    progress: Progress = lambda step, done, total: None,
 ) -> WindowMap:
     """Rank every window of a run on val and score the most promising ones exactly.
 
@@ -105,27 +109,27 @@ def window_map(
         verify: how many windows of two epochs or more to score exactly; None for all of them.
 
     Raises:
-        CheckpointError: the sums are those of another network.
+        CheckpointError: an epoch cannot be read, or is of another network.
         Diverged: the weights of an epoch or a window have diverged.
     """
-    ranking = _Ranking.of(sums, bench, progress)
+    ranking = _Ranking.of(epochs, bench, progress)
     found = {(window.start, window.length): window for window in ranking.windows(progress)}
     chosen = promising([window for window in found.values() if window.length > 1], verify)
     for done, window in enumerate(chosen, start=1):
-        found[window.start, window.length] = verified(sums, bench, window)
+        found[window.start, window.length] = verified(epochs, bench, window)
         progress("verified", done, len(chosen))
     windows = WindowMap(tuple(found.values()))
     return replace(windows, selection=_worth(windows, ranking, progress)) if chosen else windows
 
 
-def verified(sums: RunSums, bench: Bench, window: Window) -> Window:
+def verified(epochs: EpochWeights, bench: Bench, window: Window) -> Window:
     """The window with its exact scores, plain and recomputed.
 
     Raises:
-        CheckpointError: the window is not covered by the stored sums, or they are those of another network.
+        CheckpointError: as `EpochWeights.mean`, or the weights are those of another network.
         Diverged: its weights have diverged.
     """
-    return replace(window, tried=bench.tried(sums.average(window.start, window.length)))
+    return replace(window, tried=bench.tried(epochs.mean(window.start, window.length)))
 
 
 def promising(windows: Sequence[Window], count: int | None) -> list[Window]:
@@ -153,16 +157,16 @@ class _Ranking:
     running_EN: Sequence[Floats]
 
     @classmethod
-    def of(cls, sums: RunSums, bench: Bench, progress: Progress) -> _Ranking:
+    def of(cls, epochs: EpochWeights, bench: Bench, progress: Progress) -> _Ranking:
         """Score every epoch once."""
-        epochs = range(sums.first, sums.last + 1)
+        numbers = range(epochs.first, epochs.last + 1)
         batches = evaluation_batches(bench.sites, "val")
         running_EN: list[Floats] = [np.zeros(len(bench.sites.index("val")))]
-        for done, epoch in enumerate(epochs, start=1):
-            load_state(bench.network, sums.average(epoch, 1))
+        for done, epoch in enumerate(numbers, start=1):
+            load_state(bench.network, epochs.mean(epoch, 1))
             running_EN.append(running_EN[-1] + score(bench.network, bench.tables, batches).logit_N)
-            progress("epochs", done, len(epochs))
-        return cls(bench, sums.first, running_EN)
+            progress("epochs", done, len(numbers))
+        return cls(bench, epochs.first, running_EN)
 
     def logits(self, window: Window) -> NDArray[np.float32]:
         """Mean of the logits of its epochs on val."""

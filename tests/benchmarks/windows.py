@@ -13,11 +13,12 @@ from pathlib import Path
 from kag.data.read import read_sites
 from kag.data.synth import synthesise
 from kag.spec import load_spec
+from kag.track.folder import RunFolder
 from kag.train.console import RunConsole
 from kag.train.fit import fit
-from kag.weights.average import RunSums
 from kag.weights.bench import Bench
 from kag.weights.checkpoint import read_checkpoint
+from kag.weights.epochs import EpochWeights
 from kag.weights.windows import window_map
 from tests.weights.evaluated import evaluated
 
@@ -51,18 +52,18 @@ def main() -> None:
         record = fit(spec, runs=folder / "runs", console=RunConsole(quiet=True))
         training = watch.read()
         print(f"{epochs} epochs: {training[0]:.1f} s of processor time, {training[1]:.1f} s of wall time", flush=True)
-        checkpoints = folder / "runs" / record.id / "checkpoints"
+        run = RunFolder(folder / "runs" / record.id)
         watch = Stopwatch()
-        bench = Bench.of(read_checkpoint(checkpoints / "best.ckpt"), read_sites(data))
-        sums = RunSums(checkpoints / "sums")
+        bench = Bench.of(read_checkpoint(run.best), read_sites(data))
+        kept = EpochWeights(run)
         ended: dict[str, float] = {}
-        found = window_map(sums, bench, progress=lambda step, done, total: ended.update({step: watch.read()[0]}))
+        found = window_map(kept, bench, progress=lambda step, done, total: ended.update({step: watch.read()[0]}))
         _print(f"map of {len(found.windows)} windows, {len(found.verified)} of them exact", watch.read(), training)
         corrected = ended["resampled"] - ended["verified"]
         print(f"of these, choosing anew in every bag took {corrected:.1f} s, {corrected / ended['verified']:.3f} more")
         watch = Stopwatch()
         for each in found.windows:
-            evaluated(bench, sums.average(each.start, each.length))
+            evaluated(bench, kept.mean(each.start, each.length))
         _print("every window exact, plain weights alone", watch.read(), training)
 
 

@@ -26,8 +26,8 @@ from kag.train.fit import fit
 from kag.view.words import find_run
 from kag.weights import bench as bench_module
 from kag.weights import evaluate as evaluate_module
-from kag.weights.average import RunSums
 from kag.weights.checkpoint import read_checkpoint
+from kag.weights.epochs import EpochWeights
 from kag.weights.given import bench_for, given_weights
 from kag.weights.kinship import origins
 from tests.cli.conftest import Kag
@@ -296,10 +296,33 @@ def test_a_window_is_mapped_drawn_and_delivered(replayed: RunRecord, runs: Path,
     assert delivered(record, "val").selected_on == "val/auprc"
     given = given_weights(record.id, runs)
     assert given.weights.weights_digest == delivered(record, "test").weights_digest
-    average = RunSums(find_run(runs, replayed.id).sums).average(1, 2)
+    average = EpochWeights(find_run(runs, replayed.id)).mean(1, 2)
     if record.found.recomputed:
         average = bench_for(given).recomputed(average)
     assert all(torch.equal(average[name], value) for name, value in given.weights.network.items())
+
+
+def test_a_kept_epoch_is_named_wherever_weights_are(replayed: RunRecord, runs: Path, kag: Kag, tmp_path: Path) -> None:
+    folder = find_run(runs, replayed.id)
+    word, kept = "replayed:epoch_1", read_checkpoint(folder.snapshot(1))
+    for row in kag_json("eval", word, "--split", "val", "--runs", runs):
+        assert (row["weights_digest"], row["epoch"]) == (kept.weights_digest, 1)
+        if row["metric"] == "auprc":
+            assert row["value"] == pytest.approx(folder.history()[1]["val/auprc"], abs=1e-6)
+    page = kag_json("blend", word, "replayed:epoch_2", "--weights", "0.5,0.5", "--name", "epochs", "--runs", runs)
+    blend = find_run(runs, page["run"]).read_record()
+    assert [(source.checkpoint, source.ratio) for source in blend.sources] == [
+        ("epoch_1.ckpt", 0.5),
+        ("epoch_2.ckpt", 0.5),
+    ]
+    out = tmp_path / "predictions.h5"
+    assert kag("predict", word, "--data", kept.spec.data.file, "--out", out, "--runs", runs).code == 0
+    for command in (["eval", "replayed:epoch_7"], ["mine", "replayed:epoch_7", "--out", tmp_path / "mined.json"]):
+        done = kag(*command, "--runs", runs)
+        assert done.code == 2
+        assert "nearest: averaged, averaged_recomputed, best, delivered, last, raw_recomputed, epoch_0 to epoch_3" in (
+            done.error
+        )
 
 
 def test_the_table_of_windows_marks_the_best(replayed: RunRecord, runs: Path, kag: Kag) -> None:

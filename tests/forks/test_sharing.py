@@ -20,6 +20,8 @@ from kag.track.code import code_digest
 from kag.track.folder import RunFolder
 from kag.track.record import RunRecord
 from kag.train.job import Job
+from kag.weights.digest import weights_digest
+from kag.weights.epochs import EpochWeights
 from tests.train.conftest import TINY, MakeSpec, Train
 
 
@@ -71,6 +73,24 @@ def test_a_sweep_of_windows_trains_each_epoch_once(
         same(tmp_path / "alone", one, tmp_path / "forked", other)
     assert separate == 3 + 4 + 4 + 5
     assert trained_epochs == [0, 1, 2, 3, 2, 3, 4], "to 3, one more, from 2 to 4 without and with averaging, one more"
+
+
+def test_what_is_kept_of_common_epochs_is_stored_once_and_gives_every_window(
+    make_spec: MakeSpec, train: Train, tmp_path: Path
+) -> None:
+    first, second = (
+        make_spec(**{"swa.start": 2, "swa.window": window, "swa.anneal_epochs": 1, "swa.keep_sums": True})
+        for window in (1, 2)
+    )
+    alone = RunFolder(tmp_path / "alone" / train(second, runs=tmp_path / "alone").id)
+    share = ShareOptions(tmp_path / "share", part_at=(2,))
+    maker = RunFolder(tmp_path / "runs" / train(first, share=share).id)
+    taker = RunFolder(tmp_path / "runs" / train(second, share=share).id)
+    for epoch in range(3):
+        assert maker.snapshot(epoch).samefile(taker.snapshot(epoch))
+    for start, length in ((0, 4), (1, 3), (3, 1)):
+        one, other = (weights_digest(EpochWeights(folder).mean(start, length)) for folder in (alone, taker))
+        assert one == other
 
 
 def test_runs_over_residues_share_their_epochs(

@@ -39,6 +39,7 @@ from kag.train.console import RunConsole
 from kag.train.job import Job
 from kag.train.recorder import EpochRecorder
 from kag.view.words import find_run
+from kag.weights.checkpoint import read_checkpoint
 
 PHASES = {
     "opening": 8, "resuming": 8, "rehearsing": 5, "training": 10, "validating": 3, "recording": 40, "delivering": 12,
@@ -189,6 +190,7 @@ def whole_run(spec: RunSpec, runs: Path) -> dict[str, Any]:
         "history": [{k: v for k, v in row.items() if k != names.SAMPLES_PER_SECOND} for row in folder.history()],
         "results": [result.model_dump(mode="json") for result in record.results],
         "checkpoints": {name: one.model_dump(mode="json") for name, one in record.checkpoints.items()},
+        "epochs": [read_checkpoint(path).weights_digest for path in folder.snapshots().values()],
         "files": sorted(str(path.relative_to(folder.path)) for path in folder.path.rglob("*") if path.is_file()),
         "ended": [
             record.status,

@@ -22,8 +22,8 @@ from kag.train.fit import fork_inputs
 from kag.train.task import Task
 from kag.view.changes import diff
 from kag.view.words import find_run
-from kag.weights.average import RunSums
 from kag.weights.checkpoint import read_checkpoint
+from kag.weights.epochs import EpochWeights
 from kag.weights.evaluate_file import evaluate_file
 from kag.weights.storage import load_torch
 from tests.delivered import delivered
@@ -151,7 +151,7 @@ def test_the_average_is_the_mean_of_its_epochs(folder: RunFolder) -> None:
     record = folder.read_record()
     assert record.found.averaged_epochs == (2, 3)
     averaged = read_checkpoint(folder.checkpoints / "averaged.ckpt").network
-    expected = RunSums(folder.sums).average(2, 2)
+    expected = EpochWeights(folder).mean(2, 2)
     last = read_checkpoint(folder.last).network
     trained = [name for name in averaged if name.endswith(("weight", "bias"))]
     assert len(trained) > 20

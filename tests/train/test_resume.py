@@ -18,7 +18,10 @@ from kag.track.folder import RunFolder
 from kag.track.record import RunRecord, Status
 from kag.train.recorder import EpochRecorder
 from kag.view.words import find_run
+from kag.weights.checkpoint import build_network, read_checkpoint
+from kag.weights.epochs import EpochWeights
 from tests.train.conftest import MakeSpec, Train
+from tests.weights.former_sums import add_to_sums
 
 
 class Kill(BaseException):
@@ -31,6 +34,10 @@ def rows(folder: RunFolder) -> list[dict[str, float]]:
 
 def numbers(record: RunRecord) -> Any:
     return record.results, record.checkpoints, record.best_epoch, record.epochs_trained, record.status
+
+
+def epochs_of(folder: RunFolder) -> dict[int, str]:
+    return {epoch: read_checkpoint(path).weights_digest for epoch, path in folder.snapshots().items()}
 
 
 @pytest.fixture
@@ -93,9 +100,30 @@ def test_resume_around_and_inside_the_averaging_window(
     spec = make_spec(**{"swa.start": 2, "swa.window": 2, "swa.keep_sums": True})
     whole = train(spec, runs=tmp_path / "whole")
     folder = killed(spec, epoch=epoch)
+    folder.snapshot(9).write_bytes(b"of a longer future")
     resumed = train(spec, resume=folder)
     assert rows(folder) == rows(RunFolder(tmp_path / "whole" / whole.id))
     assert numbers(resumed) == numbers(whole)
+    assert epochs_of(folder) == epochs_of(RunFolder(tmp_path / "whole" / whole.id))
+    assert list(epochs_of(folder)) == [0, 1, 2, 3]
+
+
+def test_a_run_that_kept_sums_goes_on_with_snapshots_and_gives_every_window(
+    make_spec: MakeSpec, train: Train, tmp_path: Path, killed: Any
+) -> None:
+    spec = make_spec(**{"swa.start": 2, "swa.window": 2, "swa.keep_sums": True})
+    whole = RunFolder(tmp_path / "whole" / train(spec, runs=tmp_path / "whole").id)
+    folder = killed(spec, epoch=2)
+    for epoch, path in folder.snapshots().items():
+        add_to_sums(folder.sums, build_network(read_checkpoint(path)), epoch=epoch)
+        path.unlink()
+    resumed = train(spec, resume=folder)
+    assert resumed.epochs_trained == 4
+    assert list(folder.snapshots()) == [2, 3]
+    assert [path.name for path in sorted(folder.sums.iterdir())] == ["epoch_0000.pt", "epoch_0001.pt"]
+    for start, length in [(0, 1), (0, 4), (1, 2), (1, 3), (2, 2)]:
+        mixed, plain = (EpochWeights(one).mean(start, length) for one in (folder, whole))
+        torch.testing.assert_close(mixed, plain, rtol=1e-6, atol=1e-7)
 
 
 def test_a_stopped_run_that_died_does_not_train_on(

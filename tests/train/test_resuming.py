@@ -19,6 +19,7 @@ from kag.train.console import RunConsole
 from kag.train.job import Job
 from kag.train.state import position_in, resume_state
 from kag.view.words import find_run
+from kag.weights.storage import load_torch
 from tests.train.conftest import MakeSpec, Train
 from tests.train.test_resume import Kill, numbers, rows
 
@@ -118,6 +119,25 @@ def test_a_run_whose_state_is_gone_does_not_begin_anew(make_spec: MakeSpec, trai
     with pytest.raises(RecordError, match="has trained 4 epochs, the state that is here 0"):
         train(make_spec(epochs=6), resume=ended, accept=["epochs", "swa"])
     assert content(ended) == before
+
+
+def test_a_state_whose_optimizer_is_damaged_is_refused_before_anything_is_written(
+    make_spec: MakeSpec, train: Train, ended: RunFolder
+) -> None:
+    state = load_torch(ended.last)
+    moment = state["optimizer_states"][0]["state"][0]["exp_avg"].numpy().tobytes()
+    whole = bytearray(ended.last.read_bytes())
+    whole[whole.index(moment) + len(moment) // 2] ^= 1
+    ended.last.write_bytes(whole)
+    before = content(ended)
+    with pytest.raises(CheckpointError, match=r"last\.ckpt: damaged: the checksum of .* is wrong"):
+        train(make_spec(epochs=6), resume=ended, accept=["epochs", "swa"])
+    assert content(ended) == before
+    start = {"run": ended.id, "checkpoint": "last", "keep": "everything"}
+    with pytest.raises(CheckpointError, match="damaged"):
+        train(make_spec(name="child", epochs=6, start_from=start))
+    record = train(make_spec(name="child", epochs=1, start_from=start | {"keep": "weights"}))
+    assert record.status is Status.FINISHED, "the weights are whole"
 
 
 def test_a_resume_beside_a_live_run_changes_nothing(make_spec: MakeSpec, train: Train, ended: RunFolder) -> None:

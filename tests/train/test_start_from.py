@@ -79,6 +79,17 @@ def test_lineage_and_differences_are_told_and_stored(
     assert "seed" not in keys
 
 
+def test_any_epoch_that_is_kept_can_be_begun_with(make_spec: MakeSpec, train: Train, runs: Path) -> None:
+    kept = train(make_spec(name="kept", **{"swa.start": 1, "swa.window": 1, "swa.keep_sums": True}))
+    first = read_checkpoint(RunFolder(runs / kept.id).snapshot(0))
+    child = train(make_spec(name="child", epochs=1, start_from={"run": "kept", "checkpoint": "epoch_0"}))
+    told = [(source.run, source.checkpoint, source.weights_digest) for source in child.sources]
+    assert told == [(kept.id, "epoch_0.ckpt", first.weights_digest)]
+    start = {"run": "kept", "checkpoint": "epoch_0", "keep": "everything"}
+    with pytest.raises(CheckpointError, match="weights alone"):
+        train(make_spec(name="child", epochs=3, start_from=start))
+
+
 def test_differences_are_printed_before_training(
     make_spec: MakeSpec, train: Train, parent: RunRecord, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -111,7 +122,7 @@ def test_everything_goes_on_where_the_parent_ended(
     ("start", "error", "words"),
     [
         ({"run": "nobody"}, RecordError, "nobody"),
-        ({"run": "parent", "checkpoint": "epoch_9.ckpt"}, CheckpointError, "best.ckpt"),
+        ({"run": "parent", "checkpoint": "epoch_9.ckpt"}, CheckpointError, "nearest: best, delivered, last"),
         ({"run": "parent", "checkpoint": "../../elsewhere.ckpt"}, CheckpointError, "outside the run"),
         ({"run": "parent", "keep": "everything"}, CheckpointError, "start_from.checkpoint: last"),
     ],

@@ -18,14 +18,17 @@ from kag.report.png import png
 from kag.spec import RunSpec
 from kag.stats import metrics
 from kag.stats.selection import bbc_cv
+from kag.track.folder import RunFolder
 from kag.weights import bench as bench_module
 from kag.weights import windows as windows_module
-from kag.weights.average import RunSums, add_to_sums, weighted_mean
+from kag.weights.average import weighted_mean
 from kag.weights.bench import Bench
-from kag.weights.checkpoint import StoredWeights, build_network, load_state, snapshot, stored
+from kag.weights.checkpoint import StoredWeights, build_network, load_state, save_weights, snapshot, stored
+from kag.weights.epochs import EpochWeights
 from kag.weights.evaluate import evaluate, score
 from kag.weights.windows import Window, WindowMap, promising, verified, window_map
 from tests.weights.evaluated import evaluated
+from tests.weights.former_sums import add_to_sums
 
 EPOCHS = 6
 FIRST = 2
@@ -37,9 +40,10 @@ def run(
     module_spec: RunSpec,
     module_network: Callable[[RunSpec, int], Network],
     sites: Sites,
-) -> tuple[Path, list[StoredWeights]]:
-    """Sums and weights of the epochs of a run, each a step away from the last."""
-    folder = tmp_path_factory.mktemp("sums")
+) -> tuple[RunFolder, list[StoredWeights]]:
+    """A run that keeps its epochs, and their weights, each a step away from the last."""
+    folder = RunFolder(tmp_path_factory.mktemp("run"))
+    folder.checkpoints.mkdir()
     facts = DataFacts.of(sites, module_spec.data.max_distance)
     network = module_network(module_spec, 0)
     generator = torch.Generator().manual_seed(1)
@@ -48,29 +52,29 @@ def run(
         with torch.no_grad():
             for value in network.parameters():
                 value.add_(0.3 * torch.randn(value.shape, generator=generator))
-        add_to_sums(folder, network, epoch=epoch)
         states.append(stored(module_spec, snapshot(network.state_dict()), facts, epoch=epoch))
+        save_weights(folder.snapshot(epoch), states[-1])
     return folder, states
 
 
 @pytest.fixture
-def bench(run: tuple[Path, list[StoredWeights]], sites: Sites) -> Bench:
+def bench(run: tuple[RunFolder, list[StoredWeights]], sites: Sites) -> Bench:
     return Bench.of(run[1][0], sites)
 
 
 @pytest.fixture
-def sums(run: tuple[Path, list[StoredWeights]]) -> RunSums:
-    return RunSums(run[0])
+def epochs(run: tuple[RunFolder, list[StoredWeights]]) -> EpochWeights:
+    return EpochWeights(run[0])
 
 
 def test_every_window_is_ranked_by_the_mean_of_its_logits(
-    run: tuple[Path, list[StoredWeights]], sums: RunSums, bench: Bench, sites: Sites
+    run: tuple[RunFolder, list[StoredWeights]], epochs: EpochWeights, bench: Bench, sites: Sites
 ) -> None:
     logit_EN = np.array(
         [score(build_network(weights), bench.tables, evaluation_batches(sites, "val")).logit_N for weights in run[1]]
     )
     label_N = sites.label_N[sites.index("val")]
-    found = window_map(sums, bench, verify=2)
+    found = window_map(epochs, bench, verify=2)
     assert [(w.start, w.length) for w in found.windows] == [
         (FIRST + begin, length) for begin in range(EPOCHS) for length in range(1, EPOCHS - begin + 1)
     ]
@@ -82,9 +86,9 @@ def test_every_window_is_ranked_by_the_mean_of_its_logits(
 
 
 def test_verified_windows_score_what_the_direct_mean_scores(
-    run: tuple[Path, list[StoredWeights]], sums: RunSums, bench: Bench, sites: Sites
+    run: tuple[RunFolder, list[StoredWeights]], epochs: EpochWeights, bench: Bench, sites: Sites
 ) -> None:
-    found = window_map(sums, bench, verify=None)
+    found = window_map(epochs, bench, verify=None)
     assert len(found.verified) == EPOCHS * (EPOCHS - 1) // 2
     assert [w.auprc for w in found.verified] == sorted((w.auprc for w in found.verified), reverse=True)
     assert found.best == found.verified[0]
@@ -100,9 +104,9 @@ def test_verified_windows_score_what_the_direct_mean_scores(
         assert plain.auprc == pytest.approx(direct.auprc, abs=1e-3)
 
 
-def test_the_number_of_candidates_counts_everything_that_was_looked_at(sums: RunSums, bench: Bench) -> None:
+def test_the_number_of_candidates_counts_everything_that_was_looked_at(epochs: EpochWeights, bench: Bench) -> None:
     seen: dict[str, tuple[int, int]] = {}
-    found = window_map(sums, bench, verify=3, progress=lambda step, done, total: seen.update({step: (done, total)}))
+    found = window_map(epochs, bench, verify=3, progress=lambda step, done, total: seen.update({step: (done, total)}))
     assert len(found.verified) == 3
     assert found.candidates == EPOCHS * (EPOCHS + 1) // 2 + 3 * 2
     assert seen == {"epochs": (6, 6), "windows": (21, 21), "verified": (3, 3), "resampled": (24, 24)}
@@ -111,12 +115,12 @@ def test_the_number_of_candidates_counts_everything_that_was_looked_at(sums: Run
 
 
 def test_what_the_best_window_is_worth_takes_no_evaluation_more(
-    sums: RunSums, bench: Bench, monkeypatch: pytest.MonkeyPatch
+    epochs: EpochWeights, bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scored: list[int] = []
     for module in (bench_module, windows_module):
         monkeypatch.setattr(module, "score", lambda *args: scored.append(1) or score(*args))
-    found = window_map(sums, bench, verify=3).selection
+    found = window_map(epochs, bench, verify=3).selection
     assert len(scored) == EPOCHS + 3 * 2, "every epoch, and both variants of what is verified"
     assert found is not None
     assert (found.kind, found.foremost) == ("candidates", found.candidates - 3), "an exact score replaces a rank"
@@ -126,11 +130,11 @@ def test_what_the_best_window_is_worth_takes_no_evaluation_more(
     assert found.expected[-1] >= found.value
 
 
-def test_where_every_window_is_scored_no_rank_stands_in(sums: RunSums, bench: Bench, sites: Sites) -> None:
-    found = window_map(sums, bench, verify=None)
+def test_where_every_window_is_scored_no_rank_stands_in(epochs: EpochWeights, bench: Bench, sites: Sites) -> None:
+    found = window_map(epochs, bench, verify=None)
     exact = [bench.bagged(one.logit_N) for one in bench.foremost]
     for epoch in range(FIRST, FIRST + EPOCHS):
-        load_state(bench.network, sums.average(epoch, 1))
+        load_state(bench.network, epochs.mean(epoch, 1))
         exact.append(bench.bagged(score(bench.network, bench.tables, evaluation_batches(sites, "val")).logit_N))
     chosen = bbc_cv(exact)
     assert found.selection is not None
@@ -138,28 +142,29 @@ def test_where_every_window_is_scored_no_rank_stands_in(sums: RunSums, bench: Be
 
 
 def test_the_delivered_weights_are_those_that_were_scored(
-    run: tuple[Path, list[StoredWeights]], sums: RunSums, bench: Bench, sites: Sites
+    run: tuple[RunFolder, list[StoredWeights]], epochs: EpochWeights, bench: Bench, sites: Sites
 ) -> None:
     for start, length in ((FIRST, 2), (FIRST + 1, 4)):
-        window = verified(sums, bench, Window(start, length))
+        window = verified(epochs, bench, Window(start, length))
         assert window.tried is not None
-        weights = bench.better(sums.average(start, length), window.tried, epoch=window.last)
+        weights = bench.better(epochs.mean(start, length), window.tried, epoch=window.last)
         assert weights.weights_digest == window.tried.best.weights_digest
         assert weights.epoch == start + length - 1
         assert evaluate(build_network(weights), sites, bench.tables, "val", samples=0) == window.tried.best.evaluation
 
 
-def test_a_window_outside_the_run_is_refused(sums: RunSums, bench: Bench) -> None:
+def test_a_window_outside_the_run_is_refused(epochs: EpochWeights, bench: Bench) -> None:
     with pytest.raises(CheckpointError, match="epochs 2 to 7 are stored"):
-        verified(sums, bench, Window(0, 3))
+        verified(epochs, bench, Window(0, 3))
 
 
 def test_sums_of_another_network_are_refused(
     tmp_path: Path, specs: Callable[..., RunSpec], module_network: Callable[[RunSpec, int], Network], bench: Bench
 ) -> None:
-    add_to_sums(tmp_path, module_network(specs(hidden=[8, 4]), 0), epoch=0)
+    folder = RunFolder(tmp_path)
+    add_to_sums(folder.sums, module_network(specs(hidden=[8, 4]), 0), epoch=0)
     with pytest.raises(CheckpointError, match="do not fit"):
-        window_map(RunSums(tmp_path), bench)
+        window_map(EpochWeights(folder), bench)
 
 
 def test_promising_windows_are_not_nearly_the_same() -> None:
@@ -172,8 +177,8 @@ def test_promising_windows_are_not_nearly_the_same() -> None:
     assert promising(alike, 0) == []
 
 
-def test_the_map_is_a_figure(sums: RunSums, bench: Bench) -> None:
-    found = window_map(sums, bench, verify=2)
+def test_the_map_is_a_figure(epochs: EpochWeights, bench: Bench) -> None:
+    found = window_map(epochs, bench, verify=2)
     figure = window_figure(found, "run")
     assert set(figure.framed) == {(w.length - 1, w.start - FIRST) for w in found.verified}
     assert figure.marked == (found.best.length - 1, found.best.start - FIRST)
