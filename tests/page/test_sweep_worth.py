@@ -43,9 +43,10 @@ def searched(reader: Any, records: list[RunRecord], scores: list[Scores]) -> str
     reader.as_client()
     name = start(reader.ask, "searched")
     search(reader.ask, lambda run, body: reader.stream(body, run, "searched"), "searched", name, len(records))
-    for number, (record, own) in enumerate(zip(records, scores, strict=True)):
-        take_over(reader, f"{name}-{number:04}", record.model_copy(update={"sweep": name, "found": record.found or Found()}))
-        keep(reader, f"{name}-{number:04}", own)
+    for number, (record, kept) in enumerate(zip(records, scores, strict=True)):
+        own = {"sweep": name, "found": record.found or Found()}
+        take_over(reader, f"{name}-{number:04}", record.model_copy(update=own))
+        keep(reader, f"{name}-{number:04}", kept)
     return f"/kag/searched/sweeps/{name}"
 
 
