@@ -41,8 +41,14 @@ def selected_in(source: RunSource) -> SelectionOf:
 def selected_by(scores_of: ScoresOf) -> SelectionOf:
     """By the scores of trials, which are read anew."""
 
+    def kept(run: str) -> bool:
+        try:
+            return scores_of(run, "val") is not None
+        except RecordError:
+            return True
+
     def found(trials: Sequence[RunRecord]) -> Selection | None:
-        return selection(trials, scores_of) if _best_kept_scores(trials, scores_of) else None
+        return selection(trials, scores_of) if is_told(trials, kept) else None
 
     return found
 
@@ -98,12 +104,12 @@ class _Content(BaseModel):
     found: dict[str, Selection | None]
 
 
-def _best_kept_scores(trials: Sequence[RunRecord], scores_of: ScoresOf) -> bool:
-    """Whether there is more to say than that nothing can be corrected."""
+def is_told(trials: Sequence[RunRecord], kept: Callable[[str], bool]) -> bool:
+    """Whether there is more to say than that nothing can be corrected.
+
+    Args:
+        trials: of a sweep.
+        kept: whether a run kept its scores on val.
+    """
     best_first, by_seed = chosen_among(trials)
-    if by_seed or not best_first:
-        return by_seed
-    try:
-        return scores_of(best_first[0].runs[0].id, "val") is not None
-    except RecordError:
-        return True
+    return by_seed or (bool(best_first) and kept(best_first[0].runs[0].id))

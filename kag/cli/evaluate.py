@@ -123,7 +123,7 @@ def delivered_splits(folder: RunFolder) -> list[Part]:
 
 
 def keep_scores(folder: RunFolder | None, found: Evaluated, console: Terminal) -> None:
-    """Keep the scores with the run, and in its mirror.
+    """Keep the scores with the run and the intervals of its numbers that were drawn in clusters, and in its mirror.
 
     Raises:
         RecordError: the run is under way, has delivered other weights, or has other scores.
@@ -134,11 +134,15 @@ def keep_scores(folder: RunFolder | None, found: Evaluated, console: Terminal) -
     from kag.track.wandb_run import mirror_record
 
     assert folder is not None
-    stored = store_scores(folder, found.scores)
-    if not stored:
+    stored = store_scores(folder, found.scores, found.results)
+    if stored.scores:
+        console.say(f"run {folder.id} keeps its scores of {' and '.join(stored.scores)}")
+    else:
         console.say(f"run {folder.id} has these scores already")
+    if stored.intervals:
+        console.say(f"the intervals of {' and '.join(stored.intervals)} in its record are of these clusters now")
+    if not any(stored):
         return
-    console.say(f"run {folder.id} keeps its scores of {' and '.join(stored)}")
     record = folder.read_record()
     if record.wandb_id is not None:
         mirror_record(folder, record, load_spec(folder.spec_file).track, warner(console))

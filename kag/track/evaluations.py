@@ -42,6 +42,20 @@ def with_test(record: RunRecord, results: Iterable[Result]) -> RunRecord:
     return record.model_copy(update={"results": (*record.results, *tested)}) if tested else record
 
 
+def with_intervals(record: RunRecord, results: Iterable[Result]) -> RunRecord:
+    """The record with the intervals of numbers that were measured anew, on the same data by the same weights.
+
+    The numbers themselves stay. Where they are in the record with these intervals already, it is the same one.
+    """
+    found = {_number(one): {"ci_low": one.ci_low, "ci_high": one.ci_high} for one in results}
+    kept = tuple(one.model_copy(update=found.get(_number(one), {})) for one in record.results)
+    return record if kept == record.results else record.model_copy(update={"results": kept})
+
+
+def _number(result: Result) -> tuple[str | None, ...]:
+    return result.split, result.metric, result.weights_digest, result.data_digest
+
+
 def keep_evaluations(
     folder: RunFolder, found: Iterable[ExternalEvaluation], results: Iterable[Result] = ()
 ) -> RunRecord:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from kag.errors import RecordError
 from kag.names import ALL, SPLITS, Part
 from kag.stats.scores import Drawn, Scores
 from kag.text import digest
 from kag.track.atomic import storing, write_atomically
+from kag.track.evaluations import with_intervals
 from kag.track.folder import RunFolder
 from kag.track.hold import locked, may_be_trained
 from kag.track.npz import arrays_of
 from kag.track.reading import read_bytes
 from kag.track.record import RunRecord
+from kag.track.result import Result
 from kag.track.scores_columns import scores_from
 from kag.track.scores_file import ABOUT, DRAWN, drawn, packed, require_split, unpacked
 from kag.track.scores_table import READERS
@@ -131,8 +134,24 @@ def write_scores(folder: RunFolder, scores: Iterable[Scores]) -> None:
         write_atomically(folder.path / names_of(one.split)[0], packed(one))
 
 
-def store_scores(folder: RunFolder, scores: Sequence[Scores]) -> tuple[Part, ...]:
-    """Give a run that nobody trains the scores that it has not, or has in other clusters; the splits of these.
+class Stored(NamedTuple):
+    """What a run was given."""
+
+    scores: tuple[Part, ...]
+    """Splits of which it had no scores, or had them in other clusters."""
+    intervals: tuple[Part, ...]
+    """Splits whose intervals in its record are those of the clusters now, and were not before."""
+
+
+def store_scores(folder: RunFolder, scores: Sequence[Scores], results: Sequence[Result] = ()) -> Stored:
+    """Give a run that nobody trains the scores that it has not, or has in other clusters.
+
+    Where they are kept in clusters, the intervals in its record become those that were drawn in these clusters.
+
+    Args:
+        folder: of the run.
+        scores: of what it has delivered.
+        results: the numbers of these scores, with their intervals.
 
     Raises:
         RecordError: the run is under way, its record is of other weights or data, or it has other scores already.
@@ -147,7 +166,13 @@ def store_scores(folder: RunFolder, scores: Sequence[Scores]) -> tuple[Part, ...
         fresh = [one for one in scores if not _has(folder, one)]
         if fresh:
             write_scores(folder, fresh)
-    return tuple(one.split for one in fresh)
+        # What was kept in clusters by a call that was killed, or by an older kag, has its intervals by the next one.
+        in_clusters = [one.split for one in scores if one.clusters_digest is not None]
+        kept = with_intervals(record, [one for one in results if one.split in in_clusters])
+        if kept is not record:
+            folder.write_record(kept)
+    changed = {new.split for old, new in zip(record.results, kept.results, strict=True) if old != new}
+    return Stored(tuple(one.split for one in fresh), tuple(split for split in in_clusters if split in changed))
 
 
 def require_delivered(record: RunRecord, scores: Scores) -> None:

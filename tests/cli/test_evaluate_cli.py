@@ -136,6 +136,7 @@ def test_scores_are_drawn_anew_in_clusters(kag: Any, own: RunFolder) -> None:
     """As when somebody finds out later which proteins are homologues."""
     sites = read_sites(Path(str(own.read_record().config["data.file"])))
     Path("all.csv").write_text("protein,cluster\n" + "".join(f"{protein},one\n" for protein in sites.proteins))
+    before = own.read_record()
     plain = scores_in(own.path, "val")
     done = kag("eval", "small", "--store", "--clusters", "all.csv")
     assert f"run {own.id} keeps its scores of val and test" in done.out
@@ -146,8 +147,24 @@ def test_scores_are_drawn_anew_in_clusters(kag: Any, own: RunFolder) -> None:
     assert (plain.clusters_digest, len(found.draws["auprc"].left_out_U)) == (None, 1)
     assert np.array_equal(found.value_N, plain.value_N)
     assert found.draws["auprc"].value == plain.draws["auprc"].value
+    assert "the intervals of val and test in its record are of these clusters now" in done.out
+    after = own.read_record()
+    assert [result.value for result in after.results] == [result.value for result in before.results]
+    assert before.model_copy(update={"results": after.results, "looks": after.looks}) == after
+    measured = json.loads(kag("eval", "small", "--split", "val", "--clusters", "all.csv", "--json").out)
+    intervals = {one["metric"]: (one["ci_low"], one["ci_high"]) for one in measured}
+    delivered = [one for one in after.results if one.delivered and one.split == "val"]
+    assert {one.metric: (one.ci_low, one.ci_high) for one in delivered} == intervals
+    assert intervals["auprc"] not in {(one.ci_low, one.ci_high) for one in before.results if one.metric == "auprc"}
     for words in (["--clusters", "all.csv"], []):
-        assert "has these scores already" in kag("eval", "small", "--store", *words).out
+        again = kag("eval", "small", "--store", *words).out
+        assert "has these scores already" in again
+        assert "intervals" not in again
+        assert own.read_record().results == after.results
+    own.write_record(before)
+    again = kag("eval", "small", "--store", "--clusters", "all.csv").out
+    assert "the intervals of val and test in its record are of these clusters now" in again
+    assert own.read_record().results == after.results, "as after a call that was killed between the two"
     refused = kag("eval", "small", "--clusters", "gone.csv")
     assert (refused.code, "gone.csv: there is no such file" in refused.error) == (2, True)
 

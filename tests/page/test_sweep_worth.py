@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from kag.server.page import sweep_worth
 from kag.server.page.scores import Busy, KeptSelections
 from kag.server.tables import runs
 from kag.stats.scores import Scores
-from kag.track.record import RunRecord
+from kag.track.record import Found, RunRecord
 from kag.track.result import Selection
 from kag.track.scores_file import packed
 from tests.compare.scored_trials import scored, seeded, trial_of
@@ -42,9 +43,10 @@ def searched(reader: Any, records: list[RunRecord], scores: list[Scores]) -> str
     reader.as_client()
     name = start(reader.ask, "searched")
     search(reader.ask, lambda run, body: reader.stream(body, run, "searched"), "searched", name, len(records))
-    for number, (record, own) in enumerate(zip(records, scores, strict=True)):
-        take_over(reader, f"{name}-{number:04}", record)
-        keep(reader, f"{name}-{number:04}", own)
+    for number, (record, kept) in enumerate(zip(records, scores, strict=True)):
+        own = {"sweep": name, "found": record.found or Found()}
+        take_over(reader, f"{name}-{number:04}", record.model_copy(update=own))
+        keep(reader, f"{name}-{number:04}", kept)
     return f"/kag/searched/sweeps/{name}"
 
 
@@ -87,6 +89,38 @@ def test_a_sweep_page_says_what_its_best_is_worth_and_works_it_out_once(reader: 
     other = reader.fetch(f"{path}/worth.json").json()["worth"]
     assert "not corrected: they scored other examples" in other, "another upload is another answer"
     assert counted == [TRIALS, TRIALS]
+
+
+def test_the_change_log_says_what_is_held_and_else_where_it_stands(reader: Any, counted: list[int]) -> None:
+    scores = trials(*[1.0] * TRIALS)
+    path = searched(reader, [trial_of(number, one) for number, one in enumerate(scores)], scores)
+
+    def log() -> str:
+        return html.unescape(reader.browse("/kag/searched/changelog").text)
+
+    link = f'<a href="{path}">What the best is worth</a>'
+    assert link in log()
+    assert counted == [], "the page of the log waits for nothing"
+    told = "; ".join(reader.fetch(f"{path}/worth.json").json()["worth"])
+    assert f'<p class="finding">{told}</p>' in log()
+    assert link not in log()
+    reader.as_client()
+    keep(reader, f"{path.rpartition('/')[2]}-0001", scored(1, examples=9))
+    assert link in log(), "what was held is of other scores"
+    assert "cannot be told from the best" not in log()
+    assert counted == [TRIALS]
+
+
+def test_the_change_log_says_nothing_of_a_sweep_whose_best_trial_kept_no_scores(reader: Any) -> None:
+    reader.as_client()
+    name = start(reader.ask, "searched")
+    search(reader.ask, lambda run, body: reader.stream(body, run, "searched"), "searched", name, 2)
+    for asked in range(2):
+        page = reader.browse("/kag/searched/changelog").text
+        assert f'best of 2 trials of <a href="/kag/searched/sweeps/{name}"' in page
+        assert "What the best is worth" not in page
+        assert "not corrected" not in page
+        assert asked or reader.fetch(f"/kag/searched/sweeps/{name}/worth.json").json()["worth"]
 
 
 def test_the_best_of_a_sweep_over_seeds_is_of_the_best_mean(reader: Any) -> None:

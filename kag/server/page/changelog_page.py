@@ -16,6 +16,7 @@ from kag.errors import UserError
 from kag.server.faults import Fault
 from kag.server.page.responses import moved
 from kag.server.page.site import Shelf, Site
+from kag.server.page.sweep_worth import HeldWorth
 from kag.server.page.templates import path_of
 from kag.server.page.visit import Visit
 from kag.server.rights import Act, Thing, ask, refusal
@@ -44,12 +45,13 @@ def changelog(site: Site, visit: Visit) -> Response:
         shelf = Shelf.of(site, connection, visit)
         ledger = shelf.ledger()
         counted = shelf.counted(ledger)
+        worth = HeldWorth(shelf.watched.selections, ledger, shelf.saved(site, connection, ledger))
         siblings = shelf.watched.diagnoses.siblings(
-            connection, ledger, counted.metrics, shelf.drawn(site, connection, ledger)
+            connection, ledger, counted.metrics, shelf.drawn(site, connection, ledger), worth
         )
     words, found = ledger.words(), table(siblings, choice)
     first = 0 if visit.query.get("all") else max(0, len(found) - SHOWN)
-    rows = [_shown(row, shelf, words) for row in reversed(found[first:])]
+    rows = [_shown(row, shelf, words, worth) for row in reversed(found[first:])]
     return site.page(
         "changelog.html",
         visit,
@@ -113,7 +115,9 @@ def _day(text: str | None) -> date | None:
         raise Fault(f"{text!r} is no day; write 2025-10-17") from error
 
 
-def _shown(row: Row, shelf: Shelf, words: dict[str, str]) -> dict[str, Any]:
+def _shown(row: Row, shelf: Shelf, words: dict[str, str], worth: HeldWorth) -> dict[str, Any]:
+    # The page of a sweep says it of all its trials together.
+    whole = bool(row.trials) and not row.data and not row.entry.record.is_foreign
     parts = parts_of(row, files=FILES_SHOWN)
     return {
         "row": row,
@@ -121,6 +125,7 @@ def _shown(row: Row, shelf: Shelf, words: dict[str, str]) -> dict[str, Any]:
         "parts": parts,
         "searched": row.searched.get(row.entry.id, ""),
         "best_of": best_of(row),
+        "is_open": whole and worth.is_open([entry.record for entry in row.runs]),
         "replicates": seeds_listed(row.group.alike.by_seed) if row.group else "",
         "links": {one.id: shelf.root + path_of(*shelf.names, "runs", words[one.id]) for one in row.runs},
     }

@@ -15,6 +15,7 @@ from kag import names
 from kag.changelog.diagnose import entry_of
 from kag.changelog.entry import Entry
 from kag.changelog.logged import Logged
+from kag.changelog.selections import SelectionOf, not_known
 from kag.changelog.siblings import Siblings
 from kag.compare.paired import DrawnOf, not_asked
 from kag.errors import UserError
@@ -111,9 +112,22 @@ class Diagnoses:
     """Row of the table of runs -> what it came to, and of what state of the run."""
 
     def siblings(
-        self, connection: Connection, ledger: Ledger, metrics: Sequence[Metric], drawn: DrawnOf = not_asked
+        self,
+        connection: Connection,
+        ledger: Ledger,
+        metrics: Sequence[Metric],
+        drawn: DrawnOf = not_asked,
+        selected: SelectionOf = not_known,
     ) -> Siblings:
-        """The entries of the change log, by the metrics that count; `drawn` tells what the runs scored."""
+        """The entries of the change log.
+
+        Args:
+            connection: to the database.
+            ledger: the runs of the project.
+            metrics: those that count.
+            drawn: what the runs scored.
+            selected: what the best trials of sweeps are worth.
+        """
         found = {
             run.number: self._entry(connection, ledger.records[identity], run, metrics)
             for identity, run in ledger.runs.items()
@@ -122,7 +136,7 @@ class Diagnoses:
             run.number: (_made_of(run, ledger.records[identity], metrics), found[run.number])
             for identity, run in ledger.runs.items()
         }
-        return Siblings(tuple(found.values()), metrics=metrics, drawn=drawn)
+        return Siblings(tuple(found.values()), metrics=metrics, drawn=drawn, selected=selected)
 
     def _entry(self, connection: Connection, record: RunRecord, run: Held, metrics: Sequence[Metric]) -> Entry:
         made_of, entry = self.entries.get(run.number, (None, None))

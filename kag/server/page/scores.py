@@ -42,7 +42,7 @@ def profiles_in(saved: SavedScores, held: HeldReadings[Profile], reading: Abstra
 
 
 class Busy:
-    """Somebody else is working it out."""
+    """It is not worked out yet."""
 
 
 @dataclass
@@ -52,9 +52,13 @@ class KeptSelections:
     held: OrderedDict[MadeOf, Selection | None] = field(default_factory=OrderedDict)
     lock: Lock = field(default_factory=Lock)
 
+    def known(self, made_of: MadeOf) -> Selection | Busy | None:
+        """What was worked out before; `Busy` where nobody has done so yet."""
+        return self.held.get(made_of, Busy())
+
     def of(self, made_of: MadeOf, make: Callable[[], Selection | None]) -> Selection | Busy | None:
         """What was worked out before, or is now: by one thread at a time, and no other one waits for it."""
-        found = self.held.get(made_of, Busy())
+        found = self.known(made_of)
         if not isinstance(found, Busy) or not self.lock.acquire(blocking=False):
             return found
         try:

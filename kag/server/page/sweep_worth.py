@@ -6,16 +6,50 @@ one thread of the server is at it for a project.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 from starlette.responses import Response
 
+from kag.changelog.selections import is_told
 from kag.compare.selection import selection, worth_told
 from kag.names import OBJECTIVE
+from kag.server.page.records import Ledger
 from kag.server.page.responses import data
-from kag.server.page.scores import Busy
+from kag.server.page.saved_scores import SavedScores
+from kag.server.page.scores import Busy, KeptSelections, MadeOf
 from kag.server.page.site import Shelf, Site
 from kag.server.page.sweep_pages import sweep_row
 from kag.server.page.visit import Visit
 from kag.server.sweeps import sweep_of, trials_of
+from kag.track.record import RunRecord
+from kag.track.result import Selection
+
+
+@dataclass(frozen=True)
+class HeldWorth:
+    """What the best trials of sweeps are worth, as far as somebody has asked before: nothing is worked out here."""
+
+    kept: KeptSelections
+    ledger: Ledger
+    saved: SavedScores
+
+    def __call__(self, trials: Sequence[RunRecord]) -> Selection | None:
+        """What the best of them is worth; None too where nobody has asked."""
+        found = self._known(trials) if self._is_told(trials) else None
+        return None if isinstance(found, Busy) else found
+
+    def is_open(self, trials: Sequence[RunRecord]) -> bool:
+        """Whether the page of their sweep has something to say that nobody has asked for."""
+        objective = self.ledger.runs[trials[0].id].objective
+        asked = objective is not None and (objective.metric, objective.goal) == (OBJECTIVE, "max")
+        return asked and self._is_told(trials) and isinstance(self._known(trials), Busy)
+
+    def _is_told(self, trials: Sequence[RunRecord]) -> bool:
+        return is_told(trials, lambda run: bool(self.saved.contents(run, "val")))
+
+    def _known(self, trials: Sequence[RunRecord]) -> Selection | Busy | None:
+        return self.kept.known(_made_of(_counted(trials), self.ledger, self.saved))
 
 
 def worth(site: Site, visit: Visit) -> Response:
@@ -31,8 +65,17 @@ def worth(site: Site, visit: Visit) -> Response:
         return data({"worth": []})
     judged = {trial.run for trial in tried if trial.result is not None}
     runs = [(run, ledger.record(run)) for run in shelf.runs if run.name in judged]
-    trials = {record.id: run for run, record in runs if record.results and not record.archived}
-    made_of = tuple((run.number, run.changed, *saved.contents(one, "val")) for one, run in trials.items())
-    judged_records = [ledger.records[one] for one in trials]
-    found = shelf.watched.selections.of(made_of, lambda: selection(judged_records, saved.scores))
+    trials = _counted([record for _, record in runs])
+    made_of = _made_of(trials, ledger, saved)
+    found = shelf.watched.selections.of(made_of, lambda: selection(trials, saved.scores))
     return data({"worth": None if isinstance(found, Busy) else list(worth_told(found)) if found else []})
+
+
+def _counted(trials: Sequence[RunRecord]) -> list[RunRecord]:
+    """Those that have results and are not archived."""
+    return [record for record in trials if record.results and not record.archived]
+
+
+def _made_of(trials: Sequence[RunRecord], ledger: Ledger, saved: SavedScores) -> MadeOf:
+    runs = sorted((ledger.runs[record.id].number, record.id) for record in trials)
+    return tuple((number, ledger.runs[run].changed, *saved.contents(run, "val")) for number, run in runs)
