@@ -173,10 +173,13 @@ def test_a_snapshot_is_a_checkpoint_like_any_other(folder: RunFolder, network: N
     with pytest.raises(CheckpointError, match="no checkpoint 'epoch_11'") as caught:
         named_checkpoint(folder, "epoch_11")
     assert caught.value.nearest == "best, epoch_0 to epoch_10"
-    drop_epochs(folder, 1)
-    with pytest.raises(CheckpointError) as caught:
-        named_checkpoint(folder, "epoch_1")
-    assert caught.value.nearest == "best, epoch_0"
+    assert caught.value.remedy is None
+    for first, nearest in ((1, "best, epoch_0"), (0, "best")):
+        drop_epochs(folder, first)
+        with pytest.raises(CheckpointError) as caught:
+            named_checkpoint(folder, "epoch_1")
+        assert caught.value.nearest == nearest
+    assert "swa.keep_sums=true" in str(caught.value.remedy)
 
 
 @pytest.mark.parametrize("since", [3, 6], ids=["snapshots", "sums"])
