@@ -182,8 +182,10 @@ class Job(LightningModule):
         return row
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Put what `kag.weights` reads next to Lightning's own state."""
-        checkpoint.update(entries(self.weights()))
+        """Put what `kag.weights` reads next to Lightning's own state, of the same tensors: a file has them once."""
+        weights = self.weights()
+        checkpoint.update(entries(weights))
+        checkpoint["state_dict"] |= {f"network.{name}": value for name, value in weights.network.items()}
         if self._batches_done:
             cuda = torch.cuda.get_rng_state(self.device) if self.device.type == "cuda" else None
             random = {"cpu": torch.get_rng_state(), "cuda": cuda}

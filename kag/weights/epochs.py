@@ -17,6 +17,9 @@ from kag.weights.average import plain_mean
 from kag.weights.checkpoint import State, parameter_names, read_checkpoint, state_differences
 from kag.weights.sums import RunSums, files_of_sums
 
+KEEP = "train with swa.keep_sums=true, which keeps the weights of every epoch"
+"""What to do where they are missing."""
+
 
 def drop_epochs(folder: RunFolder, first: int) -> None:
     """Remove what is kept of the ends of epochs from `first` on: a future that is about to be trained again.
@@ -48,7 +51,7 @@ class EpochWeights:
             raise CheckpointError(
                 "no weights of single epochs are kept",
                 where=str(folder.checkpoints),
-                remedy="train with swa.keep_sums=true",
+                remedy=KEEP,
             )
         self.first, self.last = min(epochs), max(epochs)
         if gap := [epoch for epoch in range(self.first, self.last) if epoch not in epochs]:

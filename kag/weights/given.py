@@ -17,6 +17,7 @@ from kag.track.record import Source, Status
 from kag.view.words import find_run
 from kag.weights.bench import Bench
 from kag.weights.checkpoint import StoredWeights, read_checkpoint
+from kag.weights.epochs import KEEP
 
 SUFFIX = ".ckpt"
 DELIVERED = ("delivered", "best")
@@ -85,12 +86,13 @@ def named_checkpoint(folder: RunFolder, name: str = "") -> Path:
     for wanted in [name.removesuffix(SUFFIX)] if name else DELIVERED:
         if wanted in there:
             return there[wanted]
-    ends = dict.fromkeys(epochs[epoch].stem for epoch in (min(epochs), max(epochs))) if epochs else ()
-    listed = ", ".join([*(path.stem for path in named), *([" to ".join(ends)] if ends else [])])
+    kept = [path.stem for path in epochs.values()]
+    ends = " to ".join(dict.fromkeys([*kept[:1], *kept[-1:]]))
     raise CheckpointError(
         f"run {folder.id} has no checkpoint {name!r}" if name else f"run {folder.id} has no weights yet",
         where=str(folder.checkpoints),
-        nearest=listed or None,
+        nearest=", ".join(filter(None, [*(path.stem for path in named), ends])) or None,
+        remedy=KEEP if name.startswith("epoch_") and not kept else None,
     )
 
 

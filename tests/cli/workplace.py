@@ -33,7 +33,7 @@ HEAVY = (
 
 
 def make_workplace(place: Path, data: Path) -> None:
-    """Data, a spec, a run with sums of its weights, two plain ones, a log, a sweep, a database and its backup."""
+    """Data, a spec, a run that keeps its epochs, two plain ones, a log, a sweep, a database and its backup."""
     shutil.copy(data, place / "sites.h5")
     settings = {"data.file": "sites.h5", "epochs": 2, "swa.start": 0, "swa.window": 2, "swa.keep_sums": True}
     (place / "spec.yaml").write_text(spec_text(build_spec(TINY, settings)))

@@ -16,6 +16,8 @@ from kag.spec import RunSpec
 from kag.spec.load import read_spec
 from kag.track.folder import RunFolder
 from kag.track.record import RunRecord, Status
+from kag.train.console import RunConsole
+from kag.train.fit import fit
 from kag.train.recorder import EpochRecorder
 from kag.view.words import find_run
 from kag.weights.checkpoint import build_network, read_checkpoint
@@ -93,26 +95,31 @@ def test_a_run_folder_with_keys_that_do_nothing_any_more_is_resumed(
     assert folder.spec_file.read_text() == text, "the folder's copy has lost them"
 
 
+@pytest.fixture(scope="module")
+def windowed(make_spec: MakeSpec, tmp_path_factory: pytest.TempPathFactory) -> tuple[RunSpec, RunFolder]:
+    """A run with an averaging window that keeps its epochs and was never interrupted."""
+    spec, runs = make_spec(**{"swa.start": 2, "swa.window": 2, "swa.keep_sums": True}), tmp_path_factory.mktemp("whole")
+    return spec, RunFolder(runs / fit(spec, runs=runs, console=RunConsole(quiet=True)).id)
+
+
 @pytest.mark.parametrize("epoch", [1, 2])
 def test_resume_around_and_inside_the_averaging_window(
-    make_spec: MakeSpec, train: Train, tmp_path: Path, killed: Any, epoch: int
+    windowed: tuple[RunSpec, RunFolder], train: Train, killed: Any, epoch: int
 ) -> None:
-    spec = make_spec(**{"swa.start": 2, "swa.window": 2, "swa.keep_sums": True})
-    whole = train(spec, runs=tmp_path / "whole")
+    spec, whole = windowed
     folder = killed(spec, epoch=epoch)
     folder.snapshot(9).write_bytes(b"of a longer future")
     resumed = train(spec, resume=folder)
-    assert rows(folder) == rows(RunFolder(tmp_path / "whole" / whole.id))
-    assert numbers(resumed) == numbers(whole)
-    assert epochs_of(folder) == epochs_of(RunFolder(tmp_path / "whole" / whole.id))
+    assert rows(folder) == rows(whole)
+    assert numbers(resumed) == numbers(whole.read_record())
+    assert epochs_of(folder) == epochs_of(whole)
     assert list(epochs_of(folder)) == [0, 1, 2, 3]
 
 
 def test_a_run_that_kept_sums_goes_on_with_snapshots_and_gives_every_window(
-    make_spec: MakeSpec, train: Train, tmp_path: Path, killed: Any
+    windowed: tuple[RunSpec, RunFolder], train: Train, killed: Any
 ) -> None:
-    spec = make_spec(**{"swa.start": 2, "swa.window": 2, "swa.keep_sums": True})
-    whole = RunFolder(tmp_path / "whole" / train(spec, runs=tmp_path / "whole").id)
+    spec, whole = windowed
     folder = killed(spec, epoch=2)
     for epoch, path in folder.snapshots().items():
         add_to_sums(folder.sums, build_network(read_checkpoint(path)), epoch=epoch)
