@@ -19,6 +19,8 @@ from typing import Any
 
 from sqlalchemy import create_engine, text
 
+from tests import warm
+
 SERVE = "from kag.cli.serve import app; app()"
 ROOT = Path(__file__).parents[2]
 PATIENCE = {"WANDB__SERVICE_WAIT": "300", "WANDB_INIT_TIMEOUT": "300"}
@@ -49,15 +51,24 @@ def last_json(printed: str) -> Any:
     return json.loads(lines[-1]) if lines else None
 
 
-class Logged(subprocess.Popen[str]):
-    """A command whose output goes to a file. It leads a session of its own."""
+class Logged:
+    """A command whose output goes to a file. It leads a session of its own; one of Python is a copy (`tests.warm`)."""
 
     def __init__(self, words: Sequence[str], log: Path, folder: Path, env: Mapping[str, str]) -> None:
         self.log = log
         with log.open("w") as output:
-            super().__init__(
-                words, cwd=folder, env=env, stdout=output, stderr=output, text=True, start_new_session=True
-            )
+            self._process = warm.start(words, cwd=folder, env=env, output=output)
+        self.pid = self._process.pid
+        self.poll, self.wait, self.send_signal = (
+            self._process.poll,
+            self._process.wait,
+            self._process.send_signal,
+        )
+
+    @property
+    def returncode(self) -> int | None:
+        """Its exit code, as far as that has been asked for."""
+        return self._process.returncode
 
     def ends(self, *, seconds: float = 600.0, code: int | None = 0) -> str:
         """Wait until it ends with an exit code (None: any); what it printed. One that hangs is made to say where."""
@@ -107,7 +118,7 @@ class TrackingServer:
         self.url = f"{'http' if authority is None else 'https'}://127.0.0.1:{self.port}"
         self.log = folder / f"server-{self.port}.log"
         self.key = key or self.command("key", "new", "tester")
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: warm.Program | None = None
 
     def beside(self) -> TrackingServer:
         """Another server of the same database and the same files, at another port."""
@@ -116,16 +127,15 @@ class TrackingServer:
     def command(self, *words: str) -> str:
         """Run `kag serve` with the given words; what it printed."""
         words = (*words, "--db", self.database)
-        done = subprocess.run(
-            [sys.executable, "-c", SERVE, *words], capture_output=True, text=True, cwd=ROOT, check=True
-        )
+        done = warm.run([sys.executable, "-c", SERVE, *words], cwd=ROOT, env=os.environ)
+        assert done.returncode == 0, done.stderr
         return done.stdout.strip()
 
     def start(self) -> None:
         """Start it and wait until it answers."""
         words = ("--port", str(self.port), "--db", self.database, "--files", str(self.folder / "files"), *self.options)
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen([sys.executable, "-c", SERVE, *words], stdout=log, stderr=log, cwd=ROOT)
+            self.process = warm.start([sys.executable, "-c", SERVE, *words], cwd=ROOT, env=os.environ, output=log)
         until(self.ready, what="the server")
 
     def ready(self) -> bool:
@@ -218,7 +228,7 @@ class Client:
         return self.started[-1]
 
     @staticmethod
-    def kill_agent(agent: subprocess.Popen[str], *, with_child: bool) -> None:
+    def kill_agent(agent: Logged, *, with_child: bool) -> None:
         """Kill -9 an agent, with what it runs or leaving that an orphan."""
         for number in family(agent.pid) if with_child else [agent.pid]:
             with contextlib.suppress(ProcessLookupError):
@@ -236,20 +246,14 @@ class Client:
     def run(self, *words: str, code: int = 0, seconds: float = 300.0, **env: str) -> str:
         """Run a command to its end; its output."""
         full = {**self.env, **env}
-        done = subprocess.run(words, cwd=self.folder, env=full, capture_output=True, text=True, timeout=seconds)
+        done = warm.run(words, cwd=self.folder, env=full, timeout=seconds)
         assert done.returncode == code, done.stdout + done.stderr + self.server.log.read_text()
         return done.stdout + done.stderr
 
     def python(self, text: str, *words: str, **env: str) -> Any:
         """Run a script that may print one line of JSON as its last; the value."""
-        done = subprocess.run(
-            [sys.executable, str(self.script(text)), *words],
-            cwd=self.folder,
-            env={**self.env, **env},
-            capture_output=True,
-            text=True,
-            timeout=300,
-        )
+        called = [sys.executable, str(self.script(text)), *words]
+        done = warm.run(called, cwd=self.folder, env={**self.env, **env}, timeout=300)
         assert done.returncode == 0, done.stdout + done.stderr + self.server.log.read_text()
         return last_json(done.stdout)
 

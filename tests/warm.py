@@ -1,0 +1,317 @@
+"""Python programs as copies of a process that has loaded everything and computed nothing.
+
+Most of the time of a small program goes into loading torch, Lightning and W&B. A copy is a process of its own in all
+else: its folder, environment, streams, signals, main module, exit code, and the end of its threads and exit functions.
+What only a start from nothing proves (which modules a command loads, what torch reads when it is loaded) is no work
+for a copy.
+"""
+
+from __future__ import annotations
+
+import array
+import atexit
+import faulthandler
+import gc
+import json
+import os
+import random
+import runpy
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import IO, Any, NoReturn
+
+ROOT = Path(__file__).parents[1]
+MAXIMUM = 1 << 20
+"""Bytes of a request."""
+SERVE = "import sys; from tests.warm import serve; serve(int(sys.argv[1]))"
+OTHER_PYTHON = ("PYTHONHOME", "PYTHONOPTIMIZE", "PYTHONWARNINGS")
+"""Variables that Python reads when it starts: who sets one wants a start from nothing."""
+
+
+class Copy:
+    """A program that has begun; the same words as of `subprocess.Popen`."""
+
+    def __init__(self, words: Sequence[str], report: int) -> None:
+        self.args = words
+        self.returncode: int | None = None
+        self._report = os.fdopen(report)
+        self.pid = int(self._report.readline())
+
+    def poll(self) -> int | None:
+        """Its exit code, negative for the signal that has ended it; None while it goes on."""
+        if self.returncode is None and select.select([self._report], [], [], 0)[0]:
+            self._take()
+        return self.returncode
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Its exit code, when it has ended.
+
+        Raises:
+            subprocess.TimeoutExpired: it has not ended in so many seconds.
+        """
+        if self.returncode is None:
+            if not select.select([self._report], [], [], timeout)[0]:
+                raise subprocess.TimeoutExpired(list(self.args), timeout or 0.0)
+            self._take()
+        assert self.returncode is not None
+        return self.returncode
+
+    def send_signal(self, number: int) -> None:
+        """Send it a signal, if it goes on."""
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def _take(self) -> None:
+        self.returncode = int(self._report.readline())
+        self._report.close()
+
+
+Program = Copy | subprocess.Popen[str]
+"""A program that has begun, as a copy or by itself."""
+
+
+def start(words: Sequence[str | Path], *, cwd: str | Path, env: Mapping[str, str], output: IO[Any]) -> Program:
+    """Start any program in a session of its own, a copy if this Python is to run it.
+
+    Args:
+        cwd: its folder.
+        env: its environment; a Python that is called by its name is what is found there.
+        output: takes what it prints.
+    """
+    if is_ours(words[0], env):
+        streams = (output.fileno(), output.fileno())
+        return _begin(words, cwd=cwd, env=env, streams=streams)
+    return subprocess.Popen(
+        words,
+        cwd=cwd,
+        env=env,
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=output,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def is_ours(program: str | Path, env: Mapping[str, str]) -> bool:
+    """Whether a program is the Python of the tests, with the packages of the tests."""
+    found, packages = shutil.which(program, path=env.get("PATH")), env.get("PYTHONPATH", "")
+    is_plain = not any(name in env for name in OTHER_PYTHON)
+    return found == sys.executable and is_plain and packages in ("", str(ROOT), os.environ.get("PYTHONPATH"))
+
+
+def _begin(words: Sequence[str | Path], *, cwd: str | Path, env: Mapping[str, str], streams: tuple[int, int]) -> Copy:
+    called = [str(word) for word in words]
+    ours, theirs = os.pipe()
+    request = {"words": called[1:], "cwd": str(cwd), "env": dict(env)}
+    handed = array.array("i", [*streams, theirs])
+    rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, handed)]
+    sent = json.dumps(request).encode()
+    assert len(sent) < MAXIMUM
+    _template().sendmsg([sent], rights)
+    os.close(theirs)
+    return Copy(called, ours)
+
+
+def run(
+    words: Sequence[str | Path], *, cwd: str | Path, env: Mapping[str, str], timeout: float = 600.0
+) -> subprocess.CompletedProcess[str]:
+    """Run any program to its end, a copy if this Python is to run it; what it printed, as `subprocess.run` has it.
+
+    Raises:
+        subprocess.TimeoutExpired: it has not ended in so many seconds; it is killed.
+    """
+    if not is_ours(words[0], env):
+        return subprocess.run(words, cwd=cwd, env=env, capture_output=True, text=True, timeout=timeout, check=False)
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as error:
+        program = _begin(words, cwd=cwd, env=env, streams=(out.fileno(), error.fileno()))
+        try:
+            code = program.wait(timeout)
+        except subprocess.TimeoutExpired:
+            os.killpg(program.pid, signal.SIGKILL)
+            program.wait()
+            raise
+        return subprocess.CompletedProcess(program.args, code, _all(out), _all(error))
+
+
+def _all(stream: IO[bytes]) -> str:
+    stream.seek(0)
+    return stream.read().decode(errors="backslashreplace")
+
+
+@cache
+def _template() -> socket.socket:
+    """The way to the process that is copied; it ends when nobody is left who could ask it."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, MAXIMUM)
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("WANDB_", "PYTEST_"))}
+    fixed = {"PYTHONPATH": str(ROOT), "WANDB_ERROR_REPORTING": "false", "OMP_NUM_THREADS": "1"}
+    words = [sys.executable, "-c", SERVE, str(theirs.fileno())]
+    with theirs:
+        process = subprocess.Popen(
+            words,
+            env=kept | fixed,
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            pass_fds=[theirs.fileno()],
+            start_new_session=True,
+        )
+
+    def close() -> None:
+        ours.close()
+        process.wait()
+
+    atexit.register(close)
+    return ours
+
+
+def serve(number: int) -> None:
+    """Load what programs need, then make a copy for each request, until nobody is left who asks.
+
+    Args:
+        number: descriptor of the socket.
+    """
+    _load()
+    # A copy has a parent that waits for its end, so nobody waits here: the system forgets the parents.
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    with socket.socket(fileno=number) as control:
+        while True:
+            sent, handed = _received(control)
+            if not sent:
+                return
+            child = os.fork()
+            if child == 0:
+                control.close()
+                _reported(json.loads(sent), handed)
+            for descriptor in handed:
+                os.close(descriptor)
+
+
+def _load() -> None:
+    from kag.cli.main import PATIENT_THREADS
+
+    for name, value in PATIENT_THREADS.items():
+        os.environ.setdefault(name, value)
+    import wandb.apis.public
+    import wandb.sdk.launch  # noqa: F401
+
+    import kag.cli.results
+    import kag.server.app
+    import kag.train.fit  # noqa: F401
+
+    gc.collect()
+    gc.freeze()  # a collection in a copy would else write to every page
+
+
+def _received(control: socket.socket) -> tuple[bytes, list[int]]:
+    handed = array.array("i")
+    sent, rights, _, _ = control.recvmsg(MAXIMUM, socket.CMSG_SPACE(3 * handed.itemsize))
+    for _, _, data in rights:
+        handed.frombytes(data)
+    return sent, list(handed)
+
+
+def _reported(request: dict[str, Any], handed: list[int]) -> NoReturn:
+    """Make the copy; tell its process id, then its exit code."""
+    *streams, report = handed
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    child = os.fork()
+    if child == 0:
+        os.close(report)
+        _become(request, streams)
+    for stream in streams:
+        os.close(stream)
+    os.write(report, f"{child}\n".encode())
+    _, status = os.waitpid(child, 0)
+    os.write(report, f"{os.waitstatus_to_exitcode(status)}\n".encode())
+    os._exit(0)
+
+
+def _become(request: dict[str, Any], streams: Sequence[int]) -> NoReturn:
+    """Be the program to the end of this process."""
+    code = 1
+    try:
+        _settle(request, streams)
+        code = _code_of(request["words"])
+    finally:
+        _end(code)
+
+
+def _settle(request: dict[str, Any], streams: Sequence[int]) -> None:
+    """The folder, environment and streams of the program, and numbers of chance of its own."""
+    import numpy as np
+    import torch
+
+    os.setsid()
+    for number, stream in enumerate(streams, 1):
+        os.dup2(stream, number)
+        os.close(stream)
+    for printed in (sys.stdout, sys.stderr):
+        printed.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+    os.chdir(request["cwd"])
+    os.environ.clear()
+    os.environ.update(request["env"])
+    if "PYTHONFAULTHANDLER" in os.environ:
+        faulthandler.enable()
+    random.seed()
+    np.random.seed()  # as the state is that libraries draw from
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS") or len(os.sched_getaffinity(0))))
+
+
+def _code_of(words: Sequence[str]) -> int:
+    """Do as `python` does with these words; the exit code."""
+    try:
+        _execute(*words)
+    except SystemExit as left:
+        if isinstance(left.code, int | None):
+            return left.code or 0
+        print(left.code, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt as error:
+        sys.excepthook(type(error), error, error.__traceback__)
+        return -signal.SIGINT
+    except BaseException as error:
+        sys.excepthook(type(error), error, error.__traceback__)
+        raise
+    return 0
+
+
+def _end(code: int) -> NoReturn:
+    """What Python does at the end, and what a child of `os.fork` leaves out."""
+    try:
+        threading._shutdown()
+        atexit._run_exitfuncs()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        if code == -signal.SIGINT:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+            signal.raise_signal(signal.SIGINT)
+    finally:
+        os._exit(code)
+
+
+def _execute(first: str, *rest: str) -> None:
+    if first == "-m":
+        sys.argv[:] = [rest[0], *rest[1:]]
+        sys.path[0] = os.getcwd()
+        runpy.run_module(rest[0], run_name="__main__", alter_sys=True)
+        return
+    main = ModuleType("__main__")
+    sys.modules["__main__"] = main
+    if first == "-c":
+        text, sys.argv[:], sys.path[0] = rest[0], ["-c", *rest[1:]], ""
+        exec(compile(text, "<string>", "exec"), vars(main))
+        return
+    main.__file__ = first
+    sys.argv[:], sys.path[0] = [first, *rest], str(Path(first).resolve().parent)
+    exec(compile(Path(first).read_bytes(), first, "exec"), vars(main))
