@@ -91,11 +91,12 @@ class EpochRecorder(Checkpoint):
 
     def _write(self, folder: RunFolder, job: Job, row: dict[str, float], best: bool) -> None:
         folder.append_history(row)
-        kept = job.spec.swa is not None and job.spec.swa.keep_sums
-        wanted = {folder.best: best, folder.snapshot(job.current_epoch): kept}
-        if best or kept:
+        files = [folder.best] if best else []
+        if job.spec.swa is not None and job.spec.swa.keep_sums:
+            files.append(folder.snapshot(job.current_epoch))
+        if files:
             weights = job.weights()
-            for file in (file for file, is_wanted in wanted.items() if is_wanted):
+            for file in files:
                 save_weights(file, weights)
 
     def _save_state(self, trainer: Trainer) -> None:
