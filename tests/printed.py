@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
-import multiprocessing
 import os
 import re
 import shlex
@@ -16,7 +14,7 @@ from pathlib import Path
 
 import httpx
 
-from kag.cli.main import main
+from tests import warm
 from tests.e2e.tracking import Logged, family, until
 from tests.pages import Block
 
@@ -80,17 +78,12 @@ class Shell:
         return done.returncode, done.stdout
 
     def _kag(self, line: str) -> tuple[int, str]:
-        """The same in a child of a process that has loaded everything and computed nothing: most of the time of a small
-        run goes into loading.
-        """
-        context, log = multiprocessing.get_context("forkserver"), self.folder / ".git" / "log"
-        context.set_forkserver_preload(["kag.cli.main", "kag.train.fit", "wandb", "lightning", "matplotlib.pyplot"])
-        words = shlex.split(line, comments=True)
-        child = context.Process(target=_forked, args=(words, self.where, dict(self.env), log))
-        child.start()
-        child.join()
-        assert child.exitcode is not None
-        return child.exitcode, log.read_text()
+        """The same without a second to start."""
+        log = self.folder / ".git" / "log"
+        words = [sys.executable, "-c", "from kag.cli.main import main; main()", *shlex.split(line, comments=True)[1:]]
+        with log.open("w") as output:
+            code = warm.start(words, cwd=self.where, env=self.env, output=output).wait()
+        return code, log.read_text()
 
     def _visit(self, line: str) -> None:
         """Start a command that stays, wait for its first words, follow a link to the page, and press Ctrl-C."""
@@ -110,21 +103,6 @@ class Shell:
 _FIRST = r"^(page: |serving on )"
 _MAKE = 'make() { command make -o .venv/.installed "$@"; }\n'
 """The environment is there already."""
-
-
-def _forked(words: list[str], folder: Path, env: dict[str, str], log: Path) -> None:
-    """`kag` as a process of its own has it: its folder, its environment, its output, its end."""
-    os.chdir(folder)
-    os.environ.clear()
-    os.environ.update(env)
-    with log.open("w", buffering=1) as output:
-        os.dup2(output.fileno(), 1)
-        os.dup2(output.fileno(), 2)
-        sys.argv, sys.stdout, sys.stderr = words, output, output
-        try:
-            main()
-        finally:
-            atexit._run_exitfuncs()  # a child of multiprocessing leaves without them, and W&B's client needs them
 
 
 def commands(block: Block) -> list[str]:

@@ -80,16 +80,24 @@ Program = Copy | subprocess.Popen[str]
 """A program that has begun, as a copy or by itself."""
 
 
-def start(words: Sequence[str | Path], *, cwd: str | Path, env: Mapping[str, str], output: IO[Any]) -> Program:
+def start(
+    words: Sequence[str | Path],
+    *,
+    cwd: str | Path,
+    env: Mapping[str, str],
+    output: IO[Any],
+    errors: IO[Any] | None = None,
+) -> Program:
     """Start any program in a session of its own, a copy if this Python is to run it.
 
     Args:
         cwd: its folder.
         env: its environment; a Python that is called by its name is what is found there.
         output: takes what it prints.
+        errors: takes what it prints as errors, if that is to go elsewhere.
     """
     if is_ours(words[0], env):
-        streams = (output.fileno(), output.fileno())
+        streams = (output.fileno(), (errors or output).fileno())
         return _begin(words, cwd=cwd, env=env, streams=streams)
     return subprocess.Popen(
         words,
@@ -97,7 +105,7 @@ def start(words: Sequence[str | Path], *, cwd: str | Path, env: Mapping[str, str
         env=env,
         stdin=subprocess.DEVNULL,
         stdout=output,
-        stderr=output,
+        stderr=errors or output,
         text=True,
         start_new_session=True,
     )
@@ -261,6 +269,7 @@ def _settle(request: dict[str, Any], streams: Sequence[int]) -> None:
     os.chdir(request["cwd"])
     os.environ.clear()
     os.environ.update(request["env"])
+    tempfile.tempdir = None  # it was looked up in the environment of the template
     if "PYTHONFAULTHANDLER" in os.environ:
         faulthandler.enable()
     random.seed()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import subprocess
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from malformed_files import MALFORMED, write_small
 from malformed_specs import EXECUTED, MALFORMED_SPECS, Malformed
+
+from tests import warm
 
 LONGEST = 1500
 """Characters; a message is read, not searched."""
@@ -84,6 +86,6 @@ def test_the_same_from_a_shell(tmp_path: Path, words: list[str]) -> None:
     (tmp_path / "spec.yaml").write_text("name: x\nname: y\n")
     (tmp_path / "good.yaml").write_text("name: x\ndata: {file: a.h5}\n")
     command = [sys.executable, "-c", "from kag.cli.main import main; main()", "train", *words]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = warm.run(command, cwd=Path.cwd(), env=os.environ)
     require_clear(done.returncode, done.stderr, (str(tmp_path / "spec.yaml"),) if len(words) == 2 else ("spec.yaml:2",))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["good.yaml", "spec.yaml"]

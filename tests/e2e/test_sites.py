@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import pytest
 
 from kag.track.record import Status
 from kag.view.words import find_run
+from tests import warm
 from tests.delivered import delivered
 
 ROOT = Path(__file__).parents[2]
@@ -30,7 +30,7 @@ SHORT = (
 def kag(folder: Path, *words: str | Path) -> str:
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-c", KAG, *map(str, words)]
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    done = warm.run(command, cwd=folder, env=environment)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

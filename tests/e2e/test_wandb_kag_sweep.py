@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 import pytest
 
 from kag.spec import load_spec
+from tests import warm
 from tests.e2e.tracking import family, until
 
 ROOT = Path(__file__).parents[2]
@@ -74,14 +74,7 @@ def environment(folder: Path) -> dict[str, str]:
 
 
 def call(folder: Path, *words: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-c", KAG, *words],
-        cwd=folder,
-        env=environment(folder),
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
+    done = warm.run([sys.executable, "-c", KAG, *words], cwd=folder, env=environment(folder), timeout=300)
     logs = "".join(path.read_text() for path in (folder / "wandb").glob("agent-*.log"))
     assert done.returncode == 0, done.stdout + done.stderr + logs
     return done.stdout
@@ -120,14 +113,8 @@ def test_ctrl_c_leaves_nothing_behind_and_failed_points_are_tried_again_by_the_n
     for name in ("slow", "broken"):
         (tmp_path / name).touch()
     with (tmp_path / "first.log").open("w") as log:
-        first = subprocess.Popen(
-            [sys.executable, "-c", KAG, "sweep", "sweep.yaml"],
-            cwd=tmp_path,
-            env=environment(tmp_path),
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
+        words = [sys.executable, "-c", KAG, "sweep", "sweep.yaml"]
+        first = warm.start(words, cwd=tmp_path, env=environment(tmp_path), output=log)
     until((tmp_path / "begun-3").exists, what="the third point")
     started = family(first.pid)
     assert len(started) > 3, "itself, its server, an agent, a trial"

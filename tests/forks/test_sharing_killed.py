@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import pytest
 from kag.track.folders import FolderSource
 from kag.track.record import RunRecord
 from kag.weights.checkpoint import read_checkpoint
+from tests import warm
 from tests.conftest import ROOT
 
 MOMENTS = range(1, 11) if "KAG_ALL_KILLS" in os.environ else (1, 4, 7, 10)
@@ -29,7 +29,7 @@ def test_killing_one_of_two_changes_nothing(synthetic_file: Path, tmp_path: Path
     driver = [sys.executable, "-m", "tests.forks.sharing_driver"]
     command = [*driver, str(synthetic_file), str(tmp_path), *map(str, MOMENTS)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    done = warm.run(command, cwd=ROOT, env=environment)
     assert done.returncode == 0, done.stderr[-2000:]
     rounds = json.loads(done.stdout.splitlines()[-1])
     alone = by_window(tmp_path / "alone")

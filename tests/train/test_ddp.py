@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 from pathlib import Path
 
@@ -26,7 +25,9 @@ from kag.weights.checkpoint import read_checkpoint
 from kag.weights.epochs import EpochWeights
 from kag.weights.evaluate_file import evaluate_file
 from kag.weights.storage import load_torch
+from tests import warm
 from tests.delivered import delivered
+from tests.e2e.tracking import until
 from tests.epoch_lines import ends_epoch
 from tests.jobs import no_job
 from tests.train.conftest import MakeSpec, Train
@@ -45,7 +46,7 @@ def folder(make_spec: MakeSpec, tmp_path_factory: pytest.TempPathFactory) -> Run
     (place / "spec.yaml").write_text(spec_text(spec))
     command = [sys.executable, SCRIPT, "train", "spec.yaml", "trainer.devices=2"]
     environment = no_job() | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, cwd=place, env=environment, capture_output=True, text=True, check=False)
+    done = warm.run(command, cwd=place, env=environment)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "results of" in done.stdout
     return find_run(place / "runs", "tiny")
@@ -113,7 +114,7 @@ def test_too_few_processes_are_refused(make_spec: MakeSpec, tmp_path: Path) -> N
     slurm = {"SLURM_NTASKS": "1", "SLURM_PROCID": "0", "SLURM_LOCALID": "0", "SLURM_NODEID": "0", "SLURM_JOB_ID": "7"}
     environment = no_job() | slurm | {"SLURM_JOB_NAME": "train", "SLURM_NNODES": "1", "PYTHONPATH": str(ROOT)}
     command = [sys.executable, SCRIPT, "train", "spec.yaml", "trainer.devices=2"]
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    done = warm.run(command, cwd=tmp_path, env=environment)
     assert done.returncode == 1
     assert "trainer.devices asks for 2 processes, 1 run" in done.stderr
     assert find_run(tmp_path / "runs", "tiny").read_record().status is Status.ABORTED
@@ -123,21 +124,14 @@ def test_too_few_processes_are_refused(make_spec: MakeSpec, tmp_path: Path) -> N
 def test_a_signal_to_all_processes_ends_them_behind_the_same_batch(make_spec: MakeSpec, tmp_path: Path) -> None:
     """One gets it a batch before the other; whoever left alone would leave the other with a broken connection."""
     (tmp_path / "spec.yaml").write_text(spec_text(make_spec(**{"epochs": 200, "data.batch_size": 8})))
-    process = subprocess.Popen(
-        [sys.executable, SCRIPT, "train", "spec.yaml", "trainer.devices=2"],
-        cwd=tmp_path,
-        env=no_job() | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    with process:
-        assert process.stdout is not None
-        assert process.stderr is not None
-        next(filter(ends_epoch, process.stdout))
-        os.killpg(process.pid, signal.SIGUSR1)
-        error = process.communicate()[1]
+    words = [sys.executable, SCRIPT, "train", "spec.yaml", "trainer.devices=2"]
+    env = no_job() | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    with open(tmp_path / "out", "w") as out, open(tmp_path / "error", "w") as told:
+        process = warm.start(words, cwd=tmp_path, env=env, output=out, errors=told)
+    until(lambda: any(map(ends_epoch, (tmp_path / "out").read_text().splitlines(True))), what="the first epoch")
+    os.killpg(process.pid, signal.SIGUSR1)
+    process.wait()
+    error = (tmp_path / "error").read_text()
     assert process.returncode == 128 + signal.SIGUSR1, error
     assert error.splitlines() == ["error: SIGUSR1 received"]
     folder = find_run(tmp_path / "runs", "tiny")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -28,6 +27,7 @@ from kag.train.console import RunConsole
 from kag.train.fit import fit
 from kag.train.job import Job
 from kag.train.seeds import SeedRun, left_to_do, train_seeds, trouble_of
+from tests import warm
 from tests.train.conftest import TINY, MakeSpec
 
 ROOT = Path(__file__).parents[2]
@@ -265,7 +265,7 @@ def test_killed_at_drawn_moments_it_ends_as_if_nothing_had_happened(spec: RunSpe
     (tmp_path / "spec.yaml").write_text(spec_text(spec))
     driver = [sys.executable, str(Path(__file__).with_name("seeds_driver.py")), str(tmp_path / "spec.yaml"), "3,4"]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(driver, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    done = warm.run(driver, cwd=tmp_path, env=environment)
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
     assert len(told["hits"]) >= 4

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,8 @@ from kag.track.folder import RunFolder
 from kag.track.record import Status
 from kag.train.job import Job
 from kag.view.words import find_run
+from tests import warm
+from tests.e2e.tracking import until
 from tests.epoch_lines import ends_epoch
 from tests.train.conftest import MakeSpec, Train
 
@@ -51,20 +52,18 @@ def test_a_signal_from_outside(
     spec: RunSpec, train: Train, runs: Path, tmp_path: Path, whole: RunFolder, number: signal.Signals, code: int
 ) -> None:
     (tmp_path / "spec.yaml").write_text(spec_text(spec))
-    process = subprocess.Popen(
-        [sys.executable, SCRIPT, "train", "spec.yaml", "--runs", runs],
-        cwd=tmp_path,
-        env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    with process:
-        assert process.stdout is not None
-        assert process.stderr is not None
-        first = next(filter(ends_epoch, process.stdout))
-        process.send_signal(number)
-        rest, error = process.stdout.read(), process.stderr.read()
+    words = [sys.executable, SCRIPT, "train", "spec.yaml", "--runs", runs]
+    env = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    with open(tmp_path / "out", "w") as out, open(tmp_path / "error", "w") as told:
+        process = warm.start(words, cwd=tmp_path, env=env, output=out, errors=told)
+
+    def ended() -> list[str]:
+        return [line for line in (tmp_path / "out").read_text().splitlines(True) if ends_epoch(line)]
+
+    first = until(ended, what="the first epoch")[0]
+    process.send_signal(number)
+    process.wait()
+    rest, error = (tmp_path / "out").read_text(), (tmp_path / "error").read_text()
     assert process.returncode == code, error
     assert first.startswith("epoch   0")
     assert f"{number.name} received" in error
