@@ -18,6 +18,9 @@ from kag.train.task import Task
 FILE = ".rehearsed.json"
 """Beside the run folders."""
 
+FORMAT = "kag-rehearsed"
+"""By this mark a file of kag's is told from code (`kag.track.generated`)."""
+
 MOST = 500
 """Digests that are kept, the newest."""
 
@@ -57,7 +60,7 @@ class Passed:
         """A shape has passed."""
         kept = [known for known in self._digests() if known != digest]
         try:
-            write_atomically(self._file, json.dumps([*kept, digest][-MOST:]))
+            write_atomically(self._file, json.dumps({"format": FORMAT, "passed": [*kept, digest][-MOST:]}))
         except StorageError:
             return
 
@@ -66,4 +69,5 @@ class Passed:
             found = json.loads(self._file.read_bytes())
         except (OSError, ValueError):
             return []
-        return [one for one in found if isinstance(one, str)] if isinstance(found, list) else []
+        passed = found.get("passed") if isinstance(found, dict) else None
+        return [one for one in passed if isinstance(one, str)] if isinstance(passed, list) else []

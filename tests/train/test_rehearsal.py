@@ -18,6 +18,7 @@ from kag.model.branches import SideMasks
 from kag.model.losses import Objective
 from kag.model.network import Network
 from kag.spec import RunSpec
+from kag.track.generated import is_generated
 from kag.track.record import Status
 from kag.train.build import build_network, build_objective
 from kag.train.rehearsal import rehearse
@@ -343,6 +344,7 @@ def test_so_many_shapes_are_kept_and_a_place_that_takes_none_is_no_hindrance(
     for number in range(5):
         passed.add(str(number))
     assert [passed.knows(str(number)) for number in range(5)] == [False, False, True, True, True]
+    assert is_generated(tmp_path / FILE), "a tree in which it is new has not changed"
     nowhere = Passed(tmp_path / FILE)
     nowhere.add("a")
     assert not nowhere.knows("a")
