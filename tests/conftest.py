@@ -21,7 +21,7 @@ hypothesis.settings.load_profile("kag")
 ROOT = Path(__file__).parents[1]
 MEMORY = Path("/dev/shm")
 ROOM = 6 * 2**30
-"""Bytes that a file system in memory must have free: all tests together write about one GiB."""
+"""Bytes that a file system in memory must have free before tests write there."""
 GUESS = 15.0
 """Seconds of a long test that does not say how many it takes."""
 

@@ -80,7 +80,7 @@ class Shell:
     def _kag(self, line: str) -> tuple[int, str]:
         """The same without a second to start."""
         log = self.folder / ".git" / "log"
-        words = [sys.executable, "-c", "from kag.cli.main import main; main()", *shlex.split(line, comments=True)[1:]]
+        words = [sys.executable, "-c", _CALL, *shlex.split(line, comments=True)[1:]]
         with log.open("w") as output:
             code = warm.start(words, cwd=self.where, env=self.env, output=output).wait()
         return code, log.read_text()
@@ -101,6 +101,7 @@ class Shell:
 
 
 _FIRST = r"^(page: |serving on )"
+_CALL = "import sys; sys.argv[0] = 'kag'; from kag.cli.main import main; main()"
 _MAKE = 'make() { command make -o .venv/.installed "$@"; }\n'
 """The environment is there already."""
 

@@ -230,16 +230,17 @@ def _received(control: socket.socket) -> tuple[bytes, list[int]]:
 
 
 def _reported(request: dict[str, Any], handed: list[int]) -> NoReturn:
-    """Make the copy; tell its process id, then its exit code."""
+    """Make the copy, which tells its process id; tell its exit code."""
     *streams, report = handed
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     child = os.fork()
     if child == 0:
+        os.setsid()
+        os.write(report, f"{os.getpid()}\n".encode())  # now its whole session can be sent a signal
         os.close(report)
         _become(request, streams)
     for stream in streams:
         os.close(stream)
-    os.write(report, f"{child}\n".encode())
     _, status = os.waitpid(child, 0)
     os.write(report, f"{os.waitstatus_to_exitcode(status)}\n".encode())
     os._exit(0)
@@ -260,7 +261,6 @@ def _settle(request: dict[str, Any], streams: Sequence[int]) -> None:
     import numpy as np
     import torch
 
-    os.setsid()
     for number, stream in enumerate(streams, 1):
         os.dup2(stream, number)
         os.close(stream)
@@ -321,6 +321,6 @@ def _execute(first: str, *rest: str) -> None:
         text, sys.argv[:], sys.path[0] = rest[0], ["-c", *rest[1:]], ""
         exec(compile(text, "<string>", "exec"), vars(main))
         return
-    main.__file__ = first
+    main.__file__ = str(Path(first).absolute())
     sys.argv[:], sys.path[0] = [first, *rest], str(Path(first).resolve().parent)
     exec(compile(Path(first).read_bytes(), first, "exec"), vars(main))
