@@ -42,7 +42,7 @@ class Cost(NamedTuple):
     memory: float
     """MiB: the most that it held, beside what it held before; pages of files count for each process."""
     shared: float
-    """MiB: what it holds at the end, pages that several processes map divided among them."""
+    """MiB: what it holds at its first batch, pages that several processes map divided among them."""
 
 
 class SampleDataset:
@@ -68,15 +68,16 @@ class SampleDataset:
         return tabular_F, centre_D, self.residue_RD[self.neighbour_NK[row]], self.distance_NK[row], self.label_N[row]
 
 
-def plain(path: Path) -> None:
+def plain(path: Path) -> object:
     """The first batch of the reference."""
     data = SampleDataset(path)
     rows = np.random.default_rng(0).permutation(np.flatnonzero(data.split_N == 0))[:BATCH]
     for column in zip(*map(data.__getitem__, rows.tolist()), strict=True):
         np.stack(column)
+    return data
 
 
-def prepared(path: Path) -> None:
+def prepared(path: Path) -> object:
     """The first batch of kag, with everything that a run looks at before it."""
     from kag.data.facts import DataFacts
     from kag.data.opened import open_sites
@@ -90,24 +91,29 @@ def prepared(path: Path) -> None:
     import torch
 
     rows = np.random.default_rng(0).permutation(sites.index("train"))[:BATCH]
-    SiteTables.from_sites(sites, 30.0).gather(torch.from_numpy(rows), share=False)
+    tables = SiteTables.from_sites(sites, 30.0)
+    tables.gather(torch.from_numpy(rows), share="nothing")
+    return tables, sites
 
 
-WAYS: dict[str, Callable[[Path], None]] = {"plain": plain, "kag": prepared}
+WAYS: dict[str, Callable[[Path], object]] = {"plain": plain, "kag": prepared}
 
 
 def measure(way: str, path: Path) -> None:
-    """Print the cost of this process as JSON."""
+    """Print the cost of this process as JSON; it holds its data until all that run at once have been measured."""
     import kag.data.opened
     import kag.data.soundness
     import kag.data.tables  # noqa: F401  imports are not counted
 
     Path("/proc/self/clear_refs").write_text("5")  # forget the peak of the imports
     before, began = _kib("status", "VmRSS"), time.process_time()
-    WAYS[way](path)
-    cpu = time.process_time() - began
-    held = (_kib("status", "VmHWM") - before, _kib("smaps_rollup", "Pss"))
-    print(json.dumps(Cost(cpu, held[0] / 1024, held[1] / 1024)))
+    data = WAYS[way](path)
+    cpu, most = time.process_time() - began, _kib("status", "VmHWM") - before
+    print("ready", flush=True)
+    sys.stdin.readline()
+    print(json.dumps(Cost(cpu, most / 1024, _kib("smaps_rollup", "Pss") / 1024)), flush=True)
+    sys.stdin.readline()
+    del data
 
 
 def _kib(file: str, name: str) -> int:
@@ -119,12 +125,25 @@ def start(way: str, path: Path, cache: Path) -> subprocess.Popen[str]:
     """A process that measures itself."""
     words = [sys.executable, "-m", "tests.benchmarks.data", "--measure", way, str(path)]
     environment = {**os.environ, "KAG_CACHE": str(cache), "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(words, stdout=subprocess.PIPE, env=environment, text=True)
+    return subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, text=True)
 
 
 def costs(*processes: subprocess.Popen[str]) -> list[Cost]:
-    """What processes that run at once cost."""
-    return [Cost(*json.loads(process.communicate()[0])) for process in processes]
+    """What processes that run at once cost, each measured when all of them have their data."""
+    said = [_asked(process) for process in processes]
+    assert said == ["ready\n"] * len(processes)
+    found = [Cost(*json.loads(_asked(process, "measure\n"))) for process in processes]
+    for process in processes:
+        process.communicate("end\n")
+    return found
+
+
+def _asked(process: subprocess.Popen[str], words: str = "") -> str:
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write(words)
+    process.stdin.flush()
+    return process.stdout.readline()
 
 
 def layouts(folder: Path) -> Iterator[tuple[str, Path]]:
