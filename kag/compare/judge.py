@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 
 from kag.compare.paired import DrawnOf, not_asked
 from kag.compare.replicates import Replicates
@@ -78,6 +79,12 @@ def _verdict(
     return Verdict(groups, ordered[0], lacking=lacking[0], drawn=drawn)
 
 
+def value_of_run(metric: Metric, values: Values, record: RunRecord) -> float | None:
+    """What stands for a run: what its record says, or of another program what was worked out of its history."""
+    result = _result(record, metric)
+    return result.value if result else values.get(record.id, {}).get(metric)
+
+
 def sentences(found: Iterable[Verdict]) -> tuple[str, ...]:
     """Those of runs that may be compared, for whoever says by itself which may not."""
     return tuple(one.sentence for one in found if not one.reasons)
@@ -85,11 +92,7 @@ def sentences(found: Iterable[Verdict]) -> tuple[str, ...]:
 
 def _value(group: Replicates, metric: Metric, values: Values) -> float | None:
     """What stands for a run, or the mean over the seeds of a group."""
-
-    def of_run(record: RunRecord) -> float | None:
-        result = _result(record, metric)
-        return result.value if result else values.get(record.id, {}).get(metric)
-
+    of_run = partial(value_of_run, metric, values)
     return of_run(group.runs[0]) if len(group.runs) == 1 else group.spread(of_run).mean
 
 

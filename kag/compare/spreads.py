@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import NamedTuple
 
+from kag.compare.judge import value_of_run
 from kag.compare.replicates import Replicates, Spread, replicates
 from kag.compare.verdict import Values
 from kag.compare.wording import n_text, seeds_listed, without_text
@@ -14,7 +15,6 @@ from kag.text import MISSING
 from kag.track.record import RunRecord
 from kag.view.metrics import Metric
 from kag.view.metrics import chosen as metrics_of
-from kag.view.results import headline
 from kag.view.tables import Cell, Table
 
 COLUMNS = ("run", "seeds", "n", "metric", "mean", "sd", "min", "max")
@@ -73,11 +73,7 @@ class Spreads:
 
     def value(self, metric: Metric, record: RunRecord) -> float | None:
         """What stands for a run."""
-        if record.is_foreign:
-            return self.values.get(record.id, {}).get(metric)
-        split, _, name = metric.name.partition("/")
-        found = headline(record, split, name) if metric.value == "delivered" else None
-        return found.value if found else None
+        return value_of_run(metric, self.values, record)
 
     def lacking(self, group: Replicates) -> tuple[str, ...]:
         """Seeds without a value: no run of them ended well, or none has it."""

@@ -53,7 +53,10 @@ def pair_pictures(compared: Comparison, profiled: ProfileOf, called: Sequence[st
     for split in COMPARED:
         if not isinstance(tests[split], Unpaired):
             found = _proteins(compared, split, profiled, (before, after))
-            (said if isinstance(found, str) else figures).append(found)  # type: ignore[arg-type]
+            if isinstance(found, str):
+                said.append(found)
+            else:
+                figures.append(found)
     return Pictured(tuple(figures), tuple(said))
 
 

@@ -210,12 +210,14 @@ def looked_over(inputs: Inputs, world: World, earlier: Sequence[RunRecord], reti
 
 
 def require_sound(inputs: Inputs, findings: Sequence[Finding], console: RunConsole) -> Sequence[Finding]:
-    """Print what the rules about spec and data have to say, and go on only without errors.
+    """Print what was not compared, and what the rules about spec and data say, and go on only without errors.
 
     Raises:
         SpecError: lists the errors.
     """
     require_no_error(findings, inputs.spec.name)
+    for sentence in () if inputs.told else inputs.sites.unchecked:
+        console.say(sentence)
     told = inputs.soundness if inputs.told else ()
     for finding in findings:
         if finding.severity is Severity.WARNING and finding not in told:

@@ -56,8 +56,6 @@ def read_inputs(spec: RunSpec, known: RunFolder | None, *, copies: int, console:
         clusters = moved_clusters(spec.data.clusters, places)
         read = partial(open_sites, clusters=clusters, copies=copies, say=console.say)
         found = _inputs(spec, known, places, read, console.say)
-        for sentence in found.sites.unchecked:
-            console.say(sentence)
         return found._replace(soundness=tuple(soundness_for(found.sites, found.spec)))
 
 

@@ -2,32 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
-from typing import NamedTuple
 
+from kag.data.cache import FileKey
 from kag.data.clusters import read_clusters
 from kag.data.opened import open_sites
 from kag.data.sites import Sites
 from kag.data.soundness import soundness_for
+from kag.data.storage import require_regular
 from kag.spec.run import RunSpec
 from kag.track.folders import FolderSource
 from kag.train.inputs import Inputs
-
-
-class FileState(NamedTuple):
-    """Which file a path is, and whether it has been written since."""
-
-    device: int
-    inode: int
-    size: int
-    changed: int
-
-    @classmethod
-    def of(cls, path: str) -> FileState:
-        """As it stands now."""
-        found = os.stat(path)
-        return cls(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
 
 
 class Held:
@@ -35,7 +20,7 @@ class Held:
 
     def __init__(self) -> None:
         self._sites: Sites | None = None
-        self._state: FileState | None = None
+        self._key: FileKey | None = None
         self._source: FolderSource | None = None
 
     def hold_records(self, runs: Path) -> None:
@@ -55,18 +40,20 @@ class Held:
             DataError: it is at fault; nothing is held then.
             OSError: it is not there.
         """
-        state = FileState.of(file)
-        if self._sites is not None and (str(self._sites.path), self._state) == (file, state):
+        path = Path(file)
+        require_regular(path)
+        key = FileKey.of(path)
+        if self._sites is not None and (str(self._sites.path), self._key) == (file, key):
             return
-        self._sites = self._state = None
-        self._sites = open_sites(Path(file))
-        # A file that is being written has another state by now, and is read again.
-        self._state = state
+        self._sites = self._key = None
+        self._sites = open_sites(path)
+        # A file that is being written has another key by now, and is read again.
+        self._key = key
 
     def inputs(self, spec: RunSpec) -> Inputs | None:
         """What a run is trained on, if that is what is held; None if it has to be read."""
         sites = self._sites
-        if sites is None or str(sites.path) != spec.data.file or self._state != FileState.of(spec.data.file):
+        if sites is None or str(sites.path) != spec.data.file or self._key != FileKey.of(sites.path):
             return None
         if spec.data.clusters:
             sites = sites.with_clusters(read_clusters(Path(spec.data.clusters), sites.proteins))
