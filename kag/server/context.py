@@ -14,6 +14,7 @@ from sqlalchemy import Connection, RowMapping
 from kag.server.base import Base
 from kag.server.batches import Batches
 from kag.server.faults import Fault
+from kag.server.held_lists import HeldLists
 from kag.server.links import Links
 from kag.server.rights import Act, Key, Thing, ask
 from kag.sweep import Limits
@@ -88,6 +89,8 @@ class Context:
     """Gives the next point of a search."""
     writer: str = ""
     """Which of the clients that share a run this is; "" outside of W&B's shared mode."""
+    lists: HeldLists = field(default_factory=HeldLists)
+    """Lists of runs that stay between their pages."""
 
     @property
     def user(self) -> str:

@@ -58,6 +58,11 @@ def reads(expression: Any, order: Any) -> set[str]:
     return {column for column in map(_column, keys) if column is not None}
 
 
+def asks_state(expression: Any, order: Any) -> bool:
+    """Whether a filter or an order looks at the state, which changes when a run falls silent."""
+    return "state" in [*_keys(expression), *(key for key, _ in words(order))]
+
+
 def _keys(expression: Any) -> Iterator[str]:
     for key, wanted in expression.items() if isinstance(expression, Mapping) else ():
         if not key.startswith("$"):
@@ -240,5 +245,10 @@ def place(view: RunView, order: Any) -> Place:
     Raises:
         Fault: the order is malformed.
     """
-    ranks = [rank(view.get(key)[1], falling=falling) for key, falling in words(order)]
+    ranks = [rank(view.get(key)[1], falling=falling, is_text=_is_text(key)) for key, falling in words(order)]
     return [*ranks, view.row["created_at"], view.row["id"]]
+
+
+def _is_text(key: str) -> bool:
+    """Whether a key names a column of texts."""
+    return key == "state" or COLUMNS.get(snake(key), "created_at") not in _TIMES

@@ -15,7 +15,6 @@ from kag.number import number
 from kag.server.context import SILENT, Patience
 from kag.server.filters import COLUMNS, MAX_DEPTH, snake, times
 from kag.server.keyset import Key
-from kag.server.order import words
 from kag.server.tables import runs, sweeps
 
 ROOM = 3_000
@@ -64,12 +63,6 @@ class Sayer:
             return runs.c.heartbeat_at - runs.c.created_at
         name = COLUMNS.get(snake(key))
         return None if name is None else sweeps.c.name if name == "sweep_name" else runs.c[name]
-
-    def order(self, order: Any) -> list[Key] | None:
-        """The keys of an order; None if one of them is no column."""
-        keys = [(self.column(name), falling) for name, falling in words(order)]
-        found = [Key(column, falling) for column, falling in keys if column is not None]
-        return [*found, Key(runs.c.created_at), Key(runs.c.id)] if len(found) == len(keys) else None
 
     def split(self, expression: Any, depth: int = 0) -> Split:
         """A filter in the part that the database can say and the rest; what is no filter is all rest."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from graphql import (
     GraphQLField,
@@ -44,6 +44,27 @@ class Node:
     """Whose resolvers answer. The client sees the type of the schema, where that is not for the object to say."""
     value: Any = None
     """What resolvers get. Of a plain object, what costs a query is a function, which is called if somebody asks."""
+
+
+class Asked(NamedTuple, Generic[C]):
+    """One field, as it is asked of every object of a type."""
+
+    name: str
+    node: ast.FieldNode
+    definition: GraphQLField | None
+    resolver: Resolver[C] | None
+    is_plain: bool
+    """Whether it is an item of the object's value."""
+    selections: list[ast.SelectionSetNode]
+
+
+def _asked(
+    nodes: list[ast.FieldNode], kind: GraphQLObjectType, resolvers: Mapping[str, Resolver[C]] | None
+) -> Asked[C]:
+    name = nodes[0].name.value
+    selections = [one.selection_set for one in nodes if one.selection_set is not None]
+    resolver = None if resolvers is None else resolvers.get(name)
+    return Asked(name, nodes[0], kind.fields.get(name), resolver, resolvers is None, selections)
 
 
 def operation_of(document: ast.DocumentNode, name: str | None) -> ast.OperationDefinitionNode:
@@ -132,38 +153,48 @@ class _Execution(Generic[C]):
     """Fields and members of lists so far."""
     taken: dict[int, dict[str, Any]] = field(default_factory=dict)
     """Arguments by the id of their field's node: a list asks the same of each of its members."""
+    asked: dict[tuple[str, str, tuple[int, ...]], dict[str, Asked[C]]] = field(default_factory=dict)
+    """What is asked by the object's type, the client's, and the ids of the selections, for the same reason."""
 
     def object(
         self, node: Node, kind: GraphQLObjectType, selections: Sequence[ast.SelectionSetNode], path: tuple[str, ...]
     ) -> dict[str, Any]:
         self.seen(self.context, node)
-        fields: dict[str, list[ast.FieldNode]] = {}
+        which = (node.type, kind.name, tuple(map(id, selections)))
+        if which not in self.asked:
+            self.asked[which] = self.collected(node.type, kind, selections)
+        return {key: self.field(node, kind, asked, path) for key, asked in self.asked[which].items()}
+
+    def collected(
+        self, type_name: str, kind: GraphQLObjectType, selections: Sequence[ast.SelectionSetNode]
+    ) -> dict[str, Asked[C]]:
+        """What is asked of an object, by the names of the answers."""
+        nodes: dict[str, list[ast.FieldNode]] = {}
         for count, one in enumerate(self.fields(kind, selections, ())):
             if count >= MAX_FIELDS:
                 raise Fault("malformed GraphQL: too many fields")
-            key = one.alias.value if one.alias else one.name.value
-            fields.setdefault(key, []).append(one)
-        return {key: self.field(node, kind, same, path) for key, same in fields.items()}
+            nodes.setdefault(one.alias.value if one.alias else one.name.value, []).append(one)
+        resolvers = self.registry.get(type_name)
+        return {key: _asked(same, kind, resolvers) for key, same in nodes.items()}
 
-    def field(self, node: Node, kind: GraphQLObjectType, nodes: list[ast.FieldNode], path: tuple[str, ...]) -> Any:
-        name = nodes[0].name.value
+    def field(self, node: Node, kind: GraphQLObjectType, asked: Asked[C], path: tuple[str, ...]) -> Any:
+        name, definition = asked.name, asked.definition
         self.count(1)
         if name == "__typename":
             return kind.name
         if name in ("__schema", "__type") and kind is self.schema.query_type:
-            return self.introspected(nodes[0])
-        here = (*path, name)
-        definition, resolvers = kind.fields.get(name), self.registry.get(node.type)
-        if definition is not None and resolvers is not None and name in resolvers:
-            value = resolvers[name](self.context, node.value, self.arguments(nodes[0], definition))
-        elif definition is not None and resolvers is None and name in node.value:
+            return self.introspected(asked.node)
+        if definition is not None and asked.resolver is not None:
+            value = asked.resolver(self.context, node.value, self.arguments(asked.node, definition))
+        elif definition is not None and asked.is_plain and name in node.value:
             held = node.value[name]
             value = held() if callable(held) else held
         else:
-            self.unknown.append(".".join((node.type, *here)))
+            self.unknown.append(".".join((node.type, *path, name)))
             return None
-        selections = [one.selection_set for one in nodes if one.selection_set is not None]
-        return self.complete(value, definition, selections, here)
+        if isinstance(value, (Node, list, tuple)):
+            return self.complete(value, definition, asked.selections, (*path, name))
+        return value
 
     def count(self, answers: int) -> None:
         """Lists may be longer than anybody said beforehand."""

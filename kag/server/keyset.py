@@ -43,6 +43,11 @@ class Key(NamedTuple):
         text = func.substr(self.column, 1, LONGEST, type_=String)
         return Key(text.collate("C") if connection.dialect.name == "postgresql" else text, self.falling)
 
+    @property
+    def is_optional(self) -> bool:
+        """Whether a row may have no value. What is worked out from columns is taken to."""
+        return bool(getattr(self.column, "nullable", True))
+
     def takes(self, value: Any) -> bool:
         """Whether this can be a value of a place."""
         numbers = isinstance(value, (int, float)) and not isinstance(value, bool)
@@ -56,7 +61,15 @@ class Key(NamedTuple):
         """Whether a row stands behind a value."""
         if value is None:
             return false()
-        return or_(self.column < value if self.falling else self.column > value, self.column.is_(None))
+        further: ColumnElement[bool] = self.column < value if self.falling else self.column > value
+        return or_(further, self.column.is_(None)) if self.is_optional else further
+
+    def not_before(self, value: Any) -> ColumnElement[bool]:
+        """Whether a row stands at a value or behind it: of a column with an index, a range of that."""
+        if self.is_optional:
+            return or_(self.equals(value), self.behind(value))
+        edge: ColumnElement[bool] = self.column <= value if self.falling else self.column >= value
+        return edge
 
 
 @dataclass(frozen=True)
@@ -91,7 +104,8 @@ def read_page(
         query = query.where(_further(keys, seen))
     for number, key in enumerate(keys):
         query = query.add_columns(key.column.label(f"place_{number}"))
-        query = query.order_by(key.column.is_(None), key.column.desc() if key.falling else key.column)
+        missing = [key.column.is_(None)] if key.is_optional else []
+        query = query.order_by(*missing, key.column.desc() if key.falling else key.column)
     size = MAX_PAGE if first is None else first
     found = all_rows(connection, query.limit(size + 1))
     rows = found[:size]
@@ -101,12 +115,11 @@ def read_page(
 
 def _further(keys: Sequence[Key], seen: Place) -> ColumnElement[bool]:
     pairs = list(zip(keys, seen, strict=True))
-    return or_(
-        *(
-            and_(*(before.equals(value) for before, value in pairs[:number]), key.behind(value))
-            for number, (key, value) in enumerate(pairs)
-        )
+    further = (
+        and_(*(before.equals(value) for before, value in pairs[:number]), key.behind(value))
+        for number, (key, value) in enumerate(pairs)
     )
+    return and_(keys[0].not_before(seen[0]), or_(*further))
 
 
 def behind(places: Sequence[Place], seen: Place) -> int:

@@ -16,9 +16,15 @@ from kag.server.faults import Fault
 from kag.server.keyset import LONGEST, Key, Place
 
 
-def rank(value: Any, *, falling: bool = False) -> Place:
-    """Where a value stands: numbers come before texts (behind them where the order falls), what is missing last."""
-    found = float(value) if isinstance(value, bool) else number(value)
+def rank(value: Any, *, falling: bool = False, is_text: bool = False) -> Place:
+    """Where a value stands: numbers come before texts (behind them where the order falls), what is missing last.
+
+    Args:
+        value: of JSON, or of a column.
+        falling: whether the order is turned round.
+        is_text: whether a text that says a number is a text all the same: of a column of texts each is.
+    """
+    found = None if is_text else float(value) if isinstance(value, bool) else number(value)
     if value is None or (found is not None and math.isnan(found)):
         return [2, 0.0, []]
     sign = -1 if falling else 1

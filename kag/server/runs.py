@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, func, select
 
 from kag.server.arguments import items, kept_object
+from kag.server.batches import Read
 from kag.server.faults import Fault, needed
 from kag.server.store import find, highest, updated, upsert
 from kag.server.tables import EVENTS, HISTORY, OUTPUT, lines, projects, runs, sweeps
@@ -118,9 +119,17 @@ def of_stream(run_id: int | ColumnElement[int], stream: int) -> ColumnElement[bo
     return (lines.c.run_id == run_id) & (lines.c.stream == stream)
 
 
-def line_offset(connection: Connection, run: RowMapping, stream: int) -> int:
-    """The line from which a client should go on: 0 if it starts the run over."""
-    return 0 if run["restarted"] >> stream & 1 else next_line(connection, run["id"], stream)
+def line_offsets(stream: int) -> Read[int]:
+    """Reads the line from which a client should go on with a stream, of many runs: 0 of one that it starts over."""
+    written = select(func.max(lines.c.line)).where(of_stream(runs.c.id, stream), lines.c.writer == "")
+    last = func.coalesce(written.scalar_subquery(), -1)
+
+    def read(connection: Connection, numbers: Sequence[int]) -> dict[int, int]:
+        query = select(runs.c.id, runs.c.restarted, last).where(runs.c.id.in_(numbers))
+        found = connection.execute(query)
+        return {number: 0 if restarted >> stream & 1 else line + 1 for number, restarted, line in found}
+
+    return read
 
 
 def next_line(connection: Connection, run_id: int, stream: int, writer: str = "") -> int:

@@ -75,7 +75,6 @@ secrets = _table("secrets", sa.Column("name", sa.String(64), primary_key=True), 
 
 tickets = _table("tickets", sa.Column("digest", sa.String(64), primary_key=True), *_words(user=128), *_times("until"))
 """Log-ins to the page that somebody may take up once."""
-
 ended_sessions = _table("ended_sessions", sa.Column("id", sa.String(32), primary_key=True), *_times("until"))
 """Log-ins to the page that somebody has ended before their time."""
 
@@ -130,6 +129,7 @@ runs = _numbered(
     *_times("created_at", "heartbeat_at"),
     *_changed("runs"),
     sa.UniqueConstraint("project_id", "name"),
+    sa.Index("runs_by_age", "project_id", "created_at", "id"),
 )
 
 deleted_runs = _table(

@@ -12,6 +12,7 @@ from graphql import OperationType
 from sqlalchemy import event, true
 
 from kag.server.filters_sql import Split
+from kag.server.held_lists import HeldLists, Judged
 from tests.server.documents.record import recorded
 from tests.server.test_schema import operation_of, refusal, variables_of
 from tests.server.test_sweeps_server import agent, beat, make
@@ -36,9 +37,10 @@ def add(site: Any, log: Any, number: int) -> None:
     """One more of everything that is listed."""
     sweep = make(site)
     run = beat(site, agent(site, sweep))[0]["run_id"]
-    site.run(run, sweep=sweep["name"], tags=["a"])
+    made = site.run(run, sweep=sweep["name"], tags=["a"])
     site.log(0, [{"_step": 0, "score": number}], run)
     site.stream({"files": {"wandb-events.jsonl": {"offset": 0, "content": ['{"system.cpu": 1}']}}}, run)
+    site.run(run, id=made["bucket"]["id"])  # of one that goes on, the lines are counted
     words = {
         "runName": run,
         "tags": [{"tagName": "t"}],
@@ -224,3 +226,93 @@ def test_of_a_project_no_more_than_a_page_is_read_in_full(many: Any) -> None:
         assert len(full) == 1
         assert "LIMIT" in full[0] or full[0].count("?") == 2, full
         assert all("runs.summary" not in statement for statement in seen if statement is not full[0])
+
+
+def pages_of(site: Any, order: str | None, wanted: Any, size: int) -> list[int]:
+    """How many statements each page of a walk takes, the two of the key left out."""
+    found, cursor, more = [], None, True
+    while more:
+        with statements(site) as seen:
+            project = site.ask(PAGE, f=json.dumps(wanted), o=order, n=size, c=cursor)["project"]
+        page = project["runs"]
+        cursor, more = page["pageInfo"]["endCursor"], page["pageInfo"]["hasNextPage"]
+        found.append(len(seen))
+    return found
+
+
+LISTED = [
+    (None, {}),
+    ("-created_at", {}),
+    ("-heartbeat_at", {}),
+    ("+config.n", {}),
+    (None, {"state": "crashed"}),
+    (None, {"config.n": {"$gte": 0}}),
+]
+"""Orders and filters that people list runs with."""
+
+
+def add_runs(site: Any, numbers: range) -> None:
+    for number in numbers:
+        site.run(f"more{number}", config=json.dumps({"n": {"value": number}}))
+
+
+@pytest.mark.parametrize(("order", "wanted"), LISTED)
+def test_a_page_costs_as_many_queries_in_a_long_list(site: Any, order: str | None, wanted: Any) -> None:
+    """And a later page reads no run that is not on it: what is held is judged once."""
+    add_runs(site, range(6))
+    site.now += 1_000
+    few = pages_of(site, order, wanted, 2)
+    add_runs(site, range(6, 24))
+    site.now += 1_000
+    many = pages_of(site, order, wanted, 2)
+    assert len(few) == 3
+    assert len(many) == 12
+    assert max(many) <= max(few)
+    with statements(site) as seen:
+        found = walk(site, wanted, order, 24)
+    assert len(found) == 24
+    judging = [one for one in seen if "AS fits" in one]
+    assert all("runs.changed > ?" in one for one in judging), "of what is held, only what has changed is read again"
+
+
+def test_what_is_held_of_a_list_follows_every_change(site: Any) -> None:
+    add_runs(site, range(4))
+    late = {"config.n": {"$gte": 2}}
+    running = {"state": "running", "config.n": {"$gte": 0}}
+    assert walk(site, late, "-config.n", 3) == ["more3", "more2"]
+    assert sorted(walk(site, running, None, 3)) == [f"more{number}" for number in range(4)]
+    site.run("more0", config=json.dumps({"n": {"value": 9}}))
+    assert walk(site, late, "-config.n", 3) == ["more0", "more3", "more2"]
+    site.run("more3", config=json.dumps({"n": {"value": 1}}))
+    assert walk(site, late, "-config.n", 3) == ["more0", "more2"]
+    number = site.ask('{project(name: "p") {run(name: "more2") {id}}}')["project"]["run"]["id"]
+    site.ask("mutation($i: ID!) {deleteRun(input: {id: $i}) {success}}", i=number)
+    assert walk(site, late, "-config.n", 3) == ["more0"]
+    site.now += 200
+    site.log(0, [{"_step": 0}], "more1")
+    site.now += 200
+    assert walk(site, running, None, 3) == ["more1"], "who fell silent is not running, though nothing has changed"
+    site.now += 200
+    assert walk(site, running, None, 3) == []
+    site.log(1, [{"_step": 1}], "more1")
+    assert walk(site, running, None, 3) == ["more1"]
+
+
+def test_lists_beyond_the_room_are_worked_out_anew(site: Any) -> None:
+    add_runs(site, range(6))
+    lists, judged = HeldLists(room=7), list[str]()
+
+    def places(words: str, length: int) -> int:
+        def judge(among: Any) -> Iterator[Judged]:
+            judged.append(words)
+            yield from (Judged(number, [number], passes=False) for number in range(length))
+
+        with site.store.read() as connection:
+            return len(lists.places(connection, 1, words, judge))
+
+    assert [places("short", 3), places("other", 4), places("short", 3), places("other", 4)] == [3, 4, 3, 4]
+    assert judged == ["short", "other"]
+    assert [places("long", 8), places("long", 8), places("short", 3)] == [8, 8, 3]
+    assert judged == ["short", "other", "long", "long"], "a list that is too long takes the place of none"
+    assert [places("third", 1), places("other", 4), places("short", 3)] == [1, 4, 3]
+    assert judged[4:] == ["third", "other", "short"]

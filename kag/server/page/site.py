@@ -22,6 +22,7 @@ from kag.server.base import Base, base_of
 from kag.server.batches import Batches
 from kag.server.context import Context, Patience, Settings
 from kag.server.faults import needed
+from kag.server.held_lists import HeldLists
 from kag.server.keys import key_of
 from kag.server.links import Links
 from kag.server.page.assets import Assets
@@ -87,6 +88,7 @@ class Site:
         self.patience = Patience(self.since, settings.crashed_after)
         self.sessions = Sessions(secret)
         self.news = News(store, time.monotonic)
+        self.lists = HeldLists()
         self.assets = Assets.installed()
         self.templates = environment(self.assets, self.root)
         self._watched = lru_cache(maxsize=PROJECTS)(self._watch)
@@ -144,7 +146,7 @@ class Site:
         """A request as the resolvers of the protocol see it; `reads` if it changes nothing."""
         links = Links(self.secret, key.name, str(self.base(request)))
         batches = Batches(connection, keep=reads)
-        return Context(connection, batches, self.settings, links, key, now, self.since, foresight, writer)
+        return Context(connection, batches, self.settings, links, key, now, self.since, foresight, writer, self.lists)
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,11 @@ from kag.number import sound_json
 from kag.server.arguments import Arguments
 from kag.server.context import Context
 from kag.server.faults import Fault
-from kag.server.graphql import Node, Registry
+from kag.server.graphql import Node, Registry, Resolver
 from kag.server.history import MAX_SAMPLES, is_page, page, sample, sampled_keys
 from kag.server.resolvers.fields import columns, constant, constants
 from kag.server.resolvers.pages import cursor_of
-from kag.server.runs import line_offset, of_stream, tail
+from kag.server.runs import line_offsets, of_stream, tail
 from kag.server.store import all_rows, count
 from kag.server.tables import EVENTS, HISTORY, OUTPUT, lines
 
@@ -58,6 +58,11 @@ def _tail(stream: int) -> Any:
     return lambda context, row, arguments: json.dumps(tail(context.connection, row["id"], stream))
 
 
+def _line_count(stream: int) -> Resolver[Context]:
+    offsets = line_offsets(stream)
+    return lambda context, row, arguments: context.batches.get("run", row["id"], offsets)
+
+
 def _log_lines(context: Context, row: RowMapping, arguments: Arguments) -> Node:
     query = select(lines.c.line, lines.c.body).where(of_stream(row["id"], OUTPUT))
     last, start = _whole(arguments, "last", None), 0
@@ -84,8 +89,8 @@ TYPES: Registry[Context] = {
         "sampledHistory": _sampled,
         "parquetHistory": constant(Node("ParquetHistory", {"parquetUrls": [], "liveData": []})),
         "historyKeys": _keys,
-        "historyLineCount": lambda context, row, arguments: line_offset(context.connection, row, HISTORY),
-        "eventsLineCount": lambda context, row, arguments: line_offset(context.connection, row, EVENTS),
+        "historyLineCount": _line_count(HISTORY),
+        "eventsLineCount": _line_count(EVENTS),
         "logLineCount": lambda context, row, arguments: count(context.connection, lines, of_stream(row["id"], OUTPUT)),
         "historyTail": _tail(HISTORY),
         "eventsTail": _tail(EVENTS),
