@@ -153,3 +153,12 @@ def two_cores() -> Iterator[None]:
         patch.setattr("kag.track.processes.os.sched_getaffinity", lambda _: {0, 1})
         yield
     server._stop()
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[Any]:
+    """A local S3 server that all tests of a worker share."""
+    from tests.bucket import s3_server
+
+    with s3_server() as made:
+        yield made

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,7 +12,7 @@ if TYPE_CHECKING:  # SQLAlchemy is for commands that run, not for `kag --help`
     from kag.server.store import Store
 
 DEFAULT_DB = "sqlite:///kag-server/tracking.db"
-DEFAULT_FILES = Path("kag-server/files")
+DEFAULT_FILES = "kag-server/files"
 Database = Annotated[
     str,
     typer.Option(
@@ -22,7 +21,15 @@ Database = Annotated[
         help="SQLAlchemy URL: sqlite:///FILE or postgresql+psycopg://... (one with a password belongs in KAG_DB).",
     ),
 ]
-Files = Annotated[Path, typer.Option("--files", help="Folder of uploaded files.", file_okay=False)]
+Files = Annotated[
+    str,
+    typer.Option(
+        "--files",
+        envvar="KAG_FILES",
+        help="Folder of uploaded files, or s3://BUCKET/PREFIX (kag[s3]; credentials are those of the environment).",
+        metavar="PLACE",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 

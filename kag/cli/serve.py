@@ -75,18 +75,20 @@ def serve(
     from kag.server.access_log import STANDARD_OUTPUT, lines_to
     from kag.server.app import make_app
     from kag.server.base import parse_base
+    from kag.server.blobs import blobs_at
     from kag.server.context import Settings
-    from kag.server.presence import present
+    from kag.server.presence import present_beside
     from kag.server.trouble import shown
     from kag.sweep import Limits
 
     serving.check_ways_in(host, certificate=tls_cert, key=tls_key, insecure=insecure, proxies=forwarded_allow_ips)
+    place = blobs_at(files)
     settings = Settings(
-        files=files,
+        files=place,
         entity=entity,
         strict=strict,
         base=parse_base(base_url) if base_url else None,
-        hosts=Settings(files=files).hosts | {host.lower()} | {name.lower() for name in allow_host or ()},
+        hosts=Settings(files=place).hosts | {host.lower()} | {name.lower() for name in allow_host or ()},
         limits=Limits(lease=lease, failures=failures),
     )
     # Standard output is the log's alone if it goes there: another program reads its JSON.
@@ -95,15 +97,15 @@ def serve(
         closing(serving.listening(host, port)) as taken,
         lines_to(access_log) as log,
         opened(db, make=True, tell=say) as store,
-        present(files, now=time.time()) as since,
+        present_beside(store, place, now=time.time()) as since,
     ):
         served = make_app(store, settings, since=since, access_log=log)
         here = f"{'https' if tls_cert else 'http'}://{host}:{taken.getsockname()[1]}"
-        say(_told(str(settings.base or here), shown(db), files))
+        say(_told(str(settings.base or here), shown(db), str(place)))
         serving.serve(served, taken, proxies=forwarded_allow_ips, certificate=tls_cert, key=tls_key)
 
 
-def _told(address: str, database: str, files: Path) -> str:
+def _told(address: str, database: str, files: str) -> str:
     """Where the server is, and how it is used."""
     key = command("serve", "key", "new", "NAME", db=database)
     return (

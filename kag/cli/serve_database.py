@@ -32,16 +32,18 @@ def backup(
     """Copy the database and all files while the server works; every row that came before is in the copy.
 
     Rows of PostgreSQL are kept as SQLite, too, so no other program is needed, and either kind restores from it.
+    Files in a bucket stay there.
 
     Example:
 
       kag serve backup /backups/kag-2026-11-29
     """
     from kag.server.backup import back_up
+    from kag.server.blobs import blobs_at
     from kag.server.trouble import in_words, shown
 
     with opened(db) as store, in_words(str(to)):
-        taken = back_up(store, files, to)
+        taken = back_up(store, blobs_at(files), to)
     _say_taken(taken._asdict(), f"{to} holds", command("serve", "check", db=shown(db), files=files), as_json)
 
 
@@ -58,10 +60,11 @@ def restore(
       kag serve restore /backups/kag-2026-11-29 --db sqlite:///again/tracking.db --files again/files
     """
     from kag.server.backup import restore as restore_backup
+    from kag.server.blobs import blobs_at
     from kag.server.trouble import in_words, shown
 
     with in_words(shown(db)):
-        taken = restore_backup(source, db, files)
+        taken = restore_backup(source, db, blobs_at(files))
     check = command("serve", "check", db=shown(db), files=files)
     _say_taken(taken._asdict(), f"{shown(db)} and {files} hold", check, as_json)
 
@@ -71,6 +74,8 @@ def _say_taken(taken: dict[str, object], what: str, check: str, as_json: bool) -
         answer(taken)
         return
     echo(f"{what} runs: {taken['runs']}, files: {taken['files']}")
+    if taken["elsewhere"]:
+        echo(f"files have stayed in {taken['elsewhere']}: it is the versions of the bucket that keep what is removed")
     if taken["missing"]:
         echo(f"{taken['missing']} more were missing already: `{check}` lists them", err=True)
 
@@ -82,11 +87,12 @@ def check(db: Database = DEFAULT_DB, files: Files = DEFAULT_FILES, as_json: Json
 
       kag serve check
     """
+    from kag.server.blobs import blobs_at
     from kag.server.check import check as look
     from kag.server.trouble import shown
 
     with opened(db) as store:
-        found = look(store, files, now=time.time())
+        found = look(store, blobs_at(files), now=time.time())
     if as_json:
         answer(found._asdict())
     else:
@@ -117,10 +123,12 @@ def prune(
 
       kag serve prune --keep-days 365 --dry-run
     """
+    from kag.server.blobs import blobs_at
     from kag.server.prune import prune as remove_all
 
+    place = blobs_at(files)
     with opened(db) as store:
-        gone = remove_all(store, files, now=time.time(), keep_days=keep_days, project=project, dry_run=dry_run)
+        gone = remove_all(store, place, now=time.time(), keep_days=keep_days, project=project, dry_run=dry_run)
     if as_json:
         answer({**gone._asdict(), "dry_run": dry_run})
         return
@@ -163,10 +171,11 @@ def project_delete(
 
       kag serve project delete kag/playground
     """
+    from kag.server.blobs import blobs_at
     from kag.server.prune import drop_project
 
     with opened(db) as store:
-        runs = drop_project(store, files, project, now=time.time(), dry_run=dry_run)
+        runs = drop_project(store, blobs_at(files), project, now=time.time(), dry_run=dry_run)
     if as_json:
         answer({"project": project, "runs": runs, "dry_run": dry_run})
         return

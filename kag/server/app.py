@@ -32,7 +32,6 @@ from kag.server.pace import Pace, Paced
 from kag.server.page.routes import routes as page_routes
 from kag.server.page.site import Site
 from kag.server.page.visit import check_origin
-from kag.server.private import private_folder
 from kag.server.resolvers import registry, seen
 from kag.server.resolvers.sweeps import FORESEEN
 from kag.server.rights import Act, Key, ask
@@ -180,7 +179,7 @@ def make_app(
     with store.write() as connection:
         secret = signing_secret(connection)
     end_expired(store, clock())
-    private_folder(settings.files)
+    settings.files.prepare()
     drop_unnamed(store, settings.files)
     site = Site(store, settings, secret, clock, since)
     metrics = Metrics(store, settings.files)

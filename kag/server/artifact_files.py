@@ -8,7 +8,7 @@ from sqlalchemy import Connection, RowMapping, func, select
 
 from kag.server.context import Context
 from kag.server.faults import Refused
-from kag.server.files import blob_path, checked_path
+from kag.server.files import checked_path
 from kag.server.store import all_rows, upsert
 from kag.server.tables import artifact_files, blobs
 
@@ -75,11 +75,12 @@ def complete(context: Context, artifact_id: int, digests: Mapping[str, str]) -> 
 
 def _stored(context: Context, digests: Sequence[str]) -> dict[str, int]:
     """The blobs with these digests that artifacts name and that lie on disk; they stay until the transaction ends."""
-    folder, found = context.settings.files, dict[str, int]()
+    place, found = context.settings.files, dict[str, int]()
     shared = artifact_files.c.blob_id == blobs.c.id
     for start in range(0, len(digests), _AT_ONCE):
         wanted = select(blobs).where(blobs.c.md5.in_(digests[start : start + _AT_ONCE]))
         named = wanted.where(select(artifact_files.c.id).where(shared).exists())
         rows = all_rows(context.connection, named.with_for_update(read=True, key_share=True))
-        found |= {row["md5"]: row["id"] for row in rows if blob_path(folder, row["path"]).is_file()}
+        there = place.there([row["path"] for row in rows])
+        found |= {row["md5"]: row["id"] for row in rows if row["path"] in there}
     return found

@@ -2,12 +2,14 @@
 
 A backup is a folder: `tracking.db`, an SQLite database with every row of one moment, whatever database they came from;
 `files`, every file that those rows name; `backup.json`, what it is. A file arrives before its row does, and while a
-backup is taken none is removed: so every row that was acknowledged before it began is in it with its file.
+backup is taken none is removed: so every row that was acknowledged before it began is in it with its file. Files in a
+bucket stay there: a backup says where, and is restored to a server of the same bucket.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
 import sqlite3
@@ -21,10 +23,10 @@ from sqlalchemy import select
 from kag import __version__
 from kag.errors import UserError
 from kag.server import layout
+from kag.server.blob_folder import BlobFolder
+from kag.server.blobs import Blobs, key_of
 from kag.server.copy import copy_sqlite
-from kag.server.files import LOCK, blob_path
-from kag.server.locks import alone
-from kag.server.private import opener, private_file, private_folder
+from kag.server.private import private_file, private_folder
 from kag.server.store import Store
 from kag.server.tables import metadata
 from kag.server.transfer import copy_rows
@@ -40,10 +42,12 @@ class Taken(NamedTuple):
     runs: int
     files: int
     missing: int
-    """Files that rows name and that were not on the disk of the server."""
+    """Files that rows name and that were not there."""
+    elsewhere: str | None = None
+    """The bucket in which its files have stayed."""
 
 
-def back_up(store: Store, files: Path, target: Path) -> Taken:
+def back_up(store: Store, files: Blobs, target: Path) -> Taken:
     """Take a backup; the folder is there in full or not at all.
 
     Raises:
@@ -54,13 +58,12 @@ def back_up(store: Store, files: Path, target: Path) -> Taken:
         raise UserError("there is something here already", where=str(target), remedy="name a folder that is not there")
     require_place(target.parent)
     part = target.with_name(f"{target.name}.part")
-    private_folder(files)
-    with alone(files / LOCK):
+    with files.backing_up():
         shutil.rmtree(part, ignore_errors=True)
         private_folder(part)
         try:
             _save_rows(store, part / DATABASE)
-            taken = _save_files(part / DATABASE, files, part / FILES)
+            taken = _save_files(part / DATABASE, files, BlobFolder(part / FILES))
             (part / ABOUT).write_text(json.dumps({"kag": __version__, **taken._asdict()}, indent=2), encoding="utf-8")
             os.sync()
             part.rename(target)
@@ -78,45 +81,45 @@ def _save_rows(store: Store, target: Path) -> None:
         copy_rows(old, new, metadata)
 
 
-def _save_files(database: Path, files: Path, target: Path) -> Taken:
+def _save_files(database: Path, source: Blobs, target: Blobs) -> Taken:
     """Copy every file that the database of a backup names, which is one file from now on."""
     with closing(sqlite3.connect(database)) as connection:
         connection.execute("PRAGMA journal_mode=DELETE")
         held = connection.execute("SELECT count(*) FROM runs").fetchone()[0]
         paths = [path for (path,) in connection.execute("SELECT path FROM blobs")]
-    private_folder(target)
-    copied = sum(_copied(files, target, path) for path in paths)
-    return Taken(layout.newest(), held, copied, len(paths) - copied)
+    if source.folder is None:
+        missing = set(paths) - {one.path for one in source.lying(before=math.inf)}
+        return Taken(layout.newest(), held, 0, len(missing), str(source))
+    target.prepare()
+    places = [(path, source.folder / key_of(path)) for path in paths]
+    there = [(path, place) for path, place in places if place.is_file()]
+    for path, place in there:
+        target.take(path, place)
+    return Taken(layout.newest(), held, len(there), len(paths) - len(there))
 
 
-def _copied(source: Path, target: Path, path: str) -> bool:
-    """Copy one file to the same place under another folder; whether it was there."""
-    old, new = blob_path(source, path), blob_path(target, path)
-    if not old.is_file():
-        return False
-    private_folder(new.parent)
-    part = new.with_suffix(".part")
-    with old.open("rb") as reading, open(part, "wb", opener=opener) as writing:
-        shutil.copyfileobj(reading, writing, 1 << 20)
-    part.rename(new)
-    return True
-
-
-def restore(source: Path, url: str, files: Path) -> Taken:
-    """Make a database and a folder of files from a backup: files first, so that who sees a row finds its file.
+def restore(source: Path, url: str, files: Blobs) -> Taken:
+    """Make a database and a place of files from a backup: files first, so that who sees a row finds its file.
 
     Raises:
-        UserError: this is no backup that was finished, or of a newer kag, or the database holds something already.
+        UserError: this is no backup that was finished, or of a newer kag, or the database holds something already, or
+            its files have stayed in another bucket.
     """
     if not (source / ABOUT).is_file():
         raise UserError("this is no backup that `kag serve backup` has finished", where=str(source))
-    require_place(files)
-    private_folder(files)
-    with closing(Store(url)) as store, TemporaryDirectory(dir=files) as folder:
+    elsewhere = json.loads((source / ABOUT).read_text(encoding="utf-8")).get("elsewhere")
+    if elsewhere not in (None, str(files)):
+        remedy = f"name that bucket: --files {elsewhere}"
+        raise UserError(f"the files of this backup have stayed in {elsewhere}", where=str(files), remedy=remedy)
+    if files.folder is not None:
+        require_place(files.folder)
+    files.prepare()
+    kept = files if elsewhere else BlobFolder(source / FILES)
+    with closing(Store(url)) as store, TemporaryDirectory(dir=files.folder) as folder:
         _refuse_rows(store)
         copy = Path(folder) / DATABASE
         copy_sqlite(source / DATABASE, copy)
-        taken = _save_files(copy, source / FILES, files)
+        taken = _save_files(copy, kept, files)
         opened = Store(f"sqlite:///{copy}", make=False, tell=_nobody)
         with closing(opened) as saved, saved.read() as old, store.write() as connection:
             copy_rows(old, connection, metadata)

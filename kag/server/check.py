@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import math
 from typing import NamedTuple
 
 from sqlalchemy import Connection, inspect, select
 
-from kag.server.files import blob_path
+from kag.server.blobs import Blobs, key_of
 from kag.server.layout import layout_of
 from kag.server.prune import strays
 from kag.server.store import Store, all_rows
@@ -24,7 +24,7 @@ class Checked(NamedTuple):
     """Files that nothing names: they cost room alone, and `kag serve prune` removes them."""
 
 
-def check(store: Store, files: Path, *, now: float) -> Checked:
+def check(store: Store, files: Blobs, *, now: float) -> Checked:
     """Look at everything, and change nothing."""
     with store.snapshot() as connection:
         found, broken = layout_of(connection), [f"there is no {one}" for one in lacking(connection)]
@@ -60,12 +60,12 @@ def _damage(connection: Connection) -> list[str]:
     return damage + [f"a row of {row[0]} refers to a row of {row[2]} that is not there" for row in astray]
 
 
-def _missing(connection: Connection, files: Path) -> list[str]:
-    found = []
+def _missing(connection: Connection, files: Blobs) -> list[str]:
+    found, there = [], {one.path: one.size for one in files.lying(before=math.inf)}
     for row in all_rows(connection, select(blobs.c.path, blobs.c.size).order_by(blobs.c.id)):
-        path = blob_path(files, row["path"])
-        if not path.is_file():
-            found.append(f"{path} is missing")
-        elif path.stat().st_size != row["size"]:
-            found.append(f"{path} has {path.stat().st_size} bytes, not {row['size']}")
+        size, where = there.get(row["path"]), f"{files}/{key_of(row['path'])}"
+        if size is None:
+            found.append(f"{where} is missing")
+        elif size != row["size"]:
+            found.append(f"{where} has {size} bytes, not {row['size']}")
     return found

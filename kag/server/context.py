@@ -6,13 +6,13 @@ import base64
 import binascii
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import MappingProxyType
 
 from sqlalchemy import Connection, RowMapping
 
 from kag.server.base import Base
 from kag.server.batches import Batches
+from kag.server.blobs import Blobs
 from kag.server.faults import Fault
 from kag.server.held_lists import HeldLists
 from kag.server.links import Links
@@ -26,8 +26,8 @@ from kag.sweep.suggest import suggest
 class Settings:
     """How a server behaves; nothing here changes while it runs."""
 
-    files: Path
-    """Folder of uploaded files."""
+    files: Blobs
+    """Where uploaded files lie."""
     entity: str = "kag"
     """Team that a client belongs to when it names none."""
     strict: bool = False

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from kag.errors import UserError
 from kag.server.app import make_app
+from kag.server.blob_folder import BlobFolder
 from kag.server.context import Settings
 from kag.server.embedded_folder import ServerFolder
 from kag.server.locks import at_once
@@ -26,7 +27,7 @@ def main(path: Path) -> None:
         sys.exit("another process serves this folder")
     taken = _listening(folder.forget())
     # It serves until its last client has gone: nobody had anything to report while it was down.
-    app = make_app(folder.store(tell=print), Settings(files=folder.files), since=0.0)
+    app = make_app(folder.store(tell=print), Settings(files=BlobFolder(folder.files)), since=0.0)
     folder.announce(taken.getsockname()[1])
     serve_until(app, taken, lambda: _unused(folder.users))
 

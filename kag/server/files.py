@@ -1,32 +1,20 @@
-"""Files on disk. A file lies under a random name; what it is called is a column, so no name can leave the folder."""
+"""Files of runs and artifacts: rows that name a blob (see blobs.py), which goes when no row names it any more."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import mimetypes
-import os
 import posixpath
-import re
-import secrets
 import unicodedata
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any, BinaryIO
+from collections.abc import Sequence
+from typing import Any
 
 from sqlalchemy import Connection, RowMapping, select, union_all
 
+from kag.server.blobs import Blobs
 from kag.server.claims import KINDS, Claim, row_of
 from kag.server.faults import Fault
-from kag.server.locks import at_once
-from kag.server.private import opener, private_folder
 from kag.server.store import Store, all_rows, count, find, inserted_id, upsert
 from kag.server.tables import COMMITTED, artifact_files, artifacts, blobs, files, manifests
-
-LOCK = "backup.lock"
-"""File in the folder of blobs that a backup holds while it copies them."""
-_BLOB = re.compile("[0-9a-f]{32}")
 
 
 def checked_path(name: Any) -> str:
@@ -43,59 +31,6 @@ def checked_path(name: Any) -> str:
     if clean in (".", "..") or clean.startswith(("/", "../")):
         raise Fault(f"the file name {name!r} leads out of its run")
     return clean
-
-
-async def receive(folder: Path, body: AsyncIterator[bytes], *, limit: int) -> dict[str, Any]:
-    """Write an upload to disk; a row of `blobs` comes back.
-
-    Raises:
-        Fault: it is larger than the limit. Nothing stays on disk then.
-    """
-    digest, size = hashlib.md5(usedforsecurity=False), 0
-    with _arriving(folder) as (path, file):
-        async for chunk in body:
-            size += len(chunk)
-            if size > limit:
-                raise Fault(f"a file may have {limit} bytes at most", status=413)
-            digest.update(chunk)
-            file.write(chunk)
-    return {"path": path, "size": size, "md5": base64.b64encode(digest.digest()).decode()}
-
-
-def keep(folder: Path, content: bytes) -> dict[str, Any]:
-    """Write to disk what this server makes itself; a row of `blobs` comes back."""
-    digest = hashlib.md5(content, usedforsecurity=False).digest()
-    with _arriving(folder) as (path, file):
-        file.write(content)
-    return {"path": path, "size": len(content), "md5": base64.b64encode(digest).decode()}
-
-
-@contextmanager
-def _arriving(folder: Path) -> Iterator[tuple[str, BinaryIO]]:
-    """A new blob, by its random name, that is there in full or not at all."""
-    path = secrets.token_hex(16)
-    target = blob_path(folder, path)
-    private_folder(target.parent)
-    part = target.with_suffix(".part")
-    try:
-        with open(part, "wb", opener=opener) as file:
-            yield path, file
-            file.flush()
-            os.fsync(file.fileno())
-        part.rename(target)
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def blob_path(folder: Path, path: str) -> Path:
-    """Where a blob lies.
-
-    Raises:
-        Fault: no blob is called so. Whoever has come by the signing secret can make any link; none leads out.
-    """
-    if not _BLOB.fullmatch(path):
-        raise Fault("no file of this server is called so", status=403)
-    return folder / path[:2] / path
 
 
 def attach(connection: Connection, claim: Claim, blob: dict[str, Any], *, now: float) -> str | None:
@@ -123,20 +58,6 @@ def _drop(connection: Connection, blob_id: int | None) -> str | None:
     return str(row["path"])
 
 
-def remove(folder: Path, paths: Iterable[Path]) -> None:
-    """Take away files whose rows are gone. While a backup copies the folder they stay, for a sweep to find later.
-
-    A backup that begins after the look at its lock does not know these rows any more, and needs none of the files.
-    """
-    if (folder / LOCK).exists():
-        free = at_once(folder / LOCK, shared=True)
-        if free is None:
-            return
-        os.close(free)
-    for path in paths:
-        path.unlink(missing_ok=True)
-
-
 def unnamed(connection: Connection, *, without: Sequence[int] = (), lock: bool = False) -> Sequence[RowMapping]:
     """Blobs that no run and no artifact names any more: deleted runs leave them.
 
@@ -151,7 +72,7 @@ def unnamed(connection: Connection, *, without: Sequence[int] = (), lock: bool =
     return all_rows(connection, query.with_for_update(skip_locked=True) if lock else query)
 
 
-def drop_unnamed(store: Store, folder: Path) -> int:
+def drop_unnamed(store: Store, place: Blobs) -> int:
     """Remove blobs that nothing names any more; how many there were.
 
     One that is about to be named again, by a version with the same content, is held meanwhile, and stays.
@@ -161,7 +82,7 @@ def drop_unnamed(store: Store, folder: Path) -> int:
         gone = [row for row in unnamed(connection) if row["id"] in ours]
         for row in gone:
             connection.execute(blobs.delete().filter_by(id=row["id"]))
-    remove(folder, [blob_path(folder, row["path"]) for row in gone])
+    place.remove(row["path"] for row in gone)
     return len(gone)
 
 

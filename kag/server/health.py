@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import math
-import tempfile
 import time
 from functools import partial
-from pathlib import Path
 from threading import Lock
 
 import anyio
 from anyio import CapacityLimiter, to_thread
 from sqlalchemy import Executable, select
 
+from kag.server.blobs import Blobs
 from kag.server.store import Store
 from kag.server.tables import metadata
 from kag.server.trouble import FAILURES, trouble_of
-
-_PROBE = bytes(64 * 1024)
 
 
 class Health:
@@ -27,11 +24,11 @@ class Health:
 
     Args:
         store: the database.
-        files: a folder on the disk.
+        files: where files lie.
         within: seconds in which they answer.
     """
 
-    def __init__(self, store: Store, files: Path, *, within: float) -> None:
+    def __init__(self, store: Store, files: Blobs, *, within: float) -> None:
         self.store = store
         self.files = files
         self.within = within
@@ -62,8 +59,7 @@ class Health:
         try:
             with self.store.read() as connection:
                 connection.execute(self.everything)
-            with tempfile.TemporaryFile(dir=self.files) as file:
-                file.write(_PROBE)
+            self.files.probe()
         except FAILURES as error:
             trouble = trouble_of(error)
             if trouble is None:

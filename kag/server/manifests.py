@@ -17,7 +17,6 @@ from kag.server.arguments import json_object, text
 from kag.server.artifact_files import complete
 from kag.server.context import Context
 from kag.server.faults import Fault, NotFound, needed
-from kag.server.files import blob_path, keep
 from kag.server.store import all_rows, inserted, inserted_id
 from kag.server.tables import blobs, manifests
 
@@ -69,12 +68,12 @@ def entries_of(context: Context, manifest: RowMapping) -> Entries:
 
 
 def _document(context: Context, manifest: RowMapping) -> dict[str, Any]:
-    path = blob_path(context.settings.files, manifest["path"])
-    if not path.is_file():
+    size = context.settings.files.size(manifest["path"])
+    if size is None:
         raise NotFound("the file of this manifest is gone")
-    if path.stat().st_size > MAX_BYTES:
+    if size > MAX_BYTES:
         raise Fault(f"a manifest may have {MAX_BYTES} bytes at most")
-    found = json_object("the manifest", path.read_bytes())
+    found = json_object("the manifest", context.settings.files.read(manifest["path"]))
     entries = found.get("contents")
     if not isinstance(entries, dict) or not all(isinstance(one, dict) for one in entries.values()):
         raise Fault("the manifest has no contents")
@@ -104,7 +103,7 @@ def settle(context: Context, artifact_id: int) -> str | None:
     _complete(context, artifact_id, entries)
     digest = digest_of(entries)
     content = json.dumps({**parts[-1], "contents": entries}).encode()
-    blob = inserted_id(context.connection, blobs, keep(context.settings.files, content))
+    blob = inserted_id(context.connection, blobs, context.settings.files.keep(content))
     row = {"artifact_id": artifact_id, "type": FULL, "name": "wandb_manifest.json", "digest": digest, "blob_id": blob}
     inserted(context.connection, manifests, row)
     return digest

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, PlatformCollector, ProcessCollector
@@ -16,6 +14,7 @@ from sqlalchemy import Column, Connection, func, select
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from kag.server.blobs import Blobs
 from kag.server.connections import ENDLESS
 from kag.server.layout import newest
 from kag.server.store import Store, count, total
@@ -34,7 +33,7 @@ def kind_of(path: str) -> str:
 class Contents(Collector):
     """What is in the database and on the disk at the moment of the question."""
 
-    def __init__(self, store: Store, files: Path) -> None:
+    def __init__(self, store: Store, files: Blobs) -> None:
         self.store = store
         self.files = files
 
@@ -51,8 +50,9 @@ class Contents(Collector):
                 yield _by_state(connection, name, column)
             yield GaugeMetricFamily("kag_blob_bytes", "Bytes of all files.", value=total(connection, blobs.c.size))
         yield GaugeMetricFamily("kag_layout", "Layout of the database.", value=int(newest()))
-        free = shutil.disk_usage(self.files).free
-        yield GaugeMetricFamily("kag_files_free_bytes", "Room on the disk of the files.", value=free)
+        free = self.files.free()
+        if free is not None:
+            yield GaugeMetricFamily("kag_files_free_bytes", "Room on the disk of the files.", value=free)
 
 
 def _by_state(connection: Connection, name: str, state: Column[str]) -> Metric:
@@ -65,7 +65,7 @@ def _by_state(connection: Connection, name: str, state: Column[str]) -> Metric:
 class Metrics:
     """The numbers of one server."""
 
-    def __init__(self, store: Store, files: Path) -> None:
+    def __init__(self, store: Store, files: Blobs) -> None:
         self.registry = CollectorRegistry()
         self.registry.register(Contents(store, files))
         ProcessCollector(registry=self.registry)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 from sqlalchemy import Connection, RowMapping, func, select
 
 from kag.errors import UserError
 from kag.server.begin import ENDED, delete
+from kag.server.blobs import Blobs, Lying
 from kag.server.collections import remove_versions
 from kag.server.context import SILENT, Settings
-from kag.server.files import drop_unnamed, remove, unnamed
+from kag.server.files import drop_unnamed, unnamed
 from kag.server.runs import find_project
 from kag.server.store import Store, all_rows, count
 from kag.server.tables import artifacts, blobs, collections, projects, runs, sweeps
@@ -24,12 +24,12 @@ DAY = 86400.0
 OVER = (SweepState.FINISHED.value, SweepState.CANCELED.value)
 
 
-def strays(store: Store, files: Path, *, before: float) -> list[Path]:
-    """Files on disk that no row has and that nobody has written to since: of uploads that broke off, of kills."""
-    found = [path for path in files.glob("*/*") if path.is_file() and path.stat().st_mtime < before]
+def strays(store: Store, files: Blobs, *, before: float) -> list[Lying]:
+    """Blobs that no row has and that nobody has written to since: of uploads that broke off, of kills."""
+    found = files.lying(before=before)
     with store.read() as connection:
         kept = set(connection.execute(select(blobs.c.path)).scalars())
-    return [path for path in found if path.name not in kept]
+    return [one for one in found if one.path not in kept]
 
 
 def old_runs(connection: Connection, *, before: float, project_id: int | None = None) -> Sequence[RowMapping]:
@@ -53,7 +53,7 @@ class Gone(NamedTuple):
 
 
 def prune(
-    store: Store, files: Path, *, now: float, keep_days: float | None, project: str | None, dry_run: bool
+    store: Store, files: Blobs, *, now: float, keep_days: float | None, project: str | None, dry_run: bool
 ) -> Gone:
     """Remove files that nothing names, and runs that are older than so many days; artifacts stay.
 
@@ -69,10 +69,10 @@ def prune(
                 delete(connection, row["id"], now=now)
         leaving = unnamed(connection, without=[row["id"] for row in old])
     stray = strays(store, files, before=now - UNDERWAY)
-    room = sum(row["size"] for row in leaving) + sum(path.stat().st_size for path in stray)
+    room = sum(row["size"] for row in leaving) + sum(one.size for one in stray)
     if not dry_run:
         drop_unnamed(store, files)
-        remove(files, stray)
+        files.remove(one.path for one in stray)
     names = [f"{row['entity']}/{row['project']}/{row['name']}" for row in old]
     return Gone(names, len(leaving) + len(stray), room)
 
@@ -83,7 +83,7 @@ def projects_with_runs(connection: Connection) -> dict[str, int]:
     return {f"{entity}/{name}": number for entity, name, number in connection.execute(query.order_by(projects.c.id))}
 
 
-def drop_project(store: Store, files: Path, path: str, *, now: float, dry_run: bool) -> int:
+def drop_project(store: Store, files: Blobs, path: str, *, now: float, dry_run: bool) -> int:
     """Delete a project with its files; how many runs it had.
 
     Raises:

@@ -8,15 +8,15 @@ from typing import Any
 from sqlalchemy import Connection
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import FileResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
 from kag.server.access_log import entry_of
 from kag.server.artifacts import end_expired
 from kag.server.body import chunks
 from kag.server.claims import Claim, path_of
-from kag.server.faults import Fault, Forbidden, NotFound
-from kag.server.files import attach, blob_path, media_type, receive, remove
+from kag.server.faults import Fault, Forbidden
+from kag.server.files import attach, media_type
 from kag.server.keys import key_named
 from kag.server.links import claim_of
 from kag.server.page.site import Site
@@ -51,7 +51,7 @@ class Storage:
         claim = self._claim(request, "put")
         await run_in_threadpool(self._ask_to_put, claim)
         limit = self.site.settings.max_upload
-        blob = await receive(self.site.settings.files, chunks(request, limit=limit), limit=limit)
+        blob = await self.site.settings.files.receive(chunks(request, limit=limit), limit=limit)
         await run_in_threadpool(self._attach, claim, blob)
         return Response(status_code=200)
 
@@ -68,12 +68,12 @@ class Storage:
 
     def _attach(self, claim: Claim, blob: dict[str, Any]) -> None:
         with ExitStack() as undo:
-            undo.callback(blob_path(self.site.settings.files, blob["path"]).unlink, missing_ok=True)
+            undo.callback(self.site.settings.files.remove, [blob["path"]])
             with self.site.store.write() as connection:
                 replaced = attach(connection, claim, blob, now=self.site.clock())
             undo.pop_all()
         if replaced is not None:
-            remove(self.site.settings.files, [blob_path(self.site.settings.files, replaced)])
+            self.site.settings.files.remove([replaced])
 
     def download(self, request: Request) -> Response:
         """A file, by a signed link."""
@@ -81,10 +81,9 @@ class Storage:
         end_expired(self.site.store, self.site.clock())
         with self.site.store.read() as connection:
             self._ask(connection, Act.READ, claim)
-            path = blob_path(self.site.settings.files, path_of(connection, claim))
-        if not path.is_file():
-            raise NotFound("this file is gone")
-        return FileResponse(path, media_type=media_type(str(claim["name"])), headers=DOWNLOAD)
+            path = path_of(connection, claim)
+        kind = media_type(str(claim["name"]))
+        return self.site.settings.files.answer(path, request.headers, media_type=kind, headers=DOWNLOAD)
 
     def _claim(self, request: Request, what: str) -> Claim:
         claim = claim_of(self.site.secret, request.path_params["token"], now=self.site.clock())

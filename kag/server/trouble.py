@@ -32,6 +32,19 @@ LACKING = Trouble("the database lacks a table or a column that this server needs
 UNREADABLE = Trouble("the disk of the server cannot be read or written; it may be full")
 GONE = Trouble("the place where the server keeps its data is gone")
 
+BUCKET_UNREACHED = Trouble("the bucket of files does not answer; come again", passes=True)
+BUCKET_CLOSED = Trouble("the bucket of files is closed to the credentials of the server, or it has none")
+BUCKET_GONE = Trouble("there is no such bucket of files")
+
+
+class BucketFailed(OSError):
+    """A bucket failed; what it said itself may hold credentials, and is left out."""
+
+    def __init__(self, trouble: Trouble) -> None:
+        super().__init__(trouble.what)
+        self.trouble = trouble
+
+
 _SQLITE = {
     sqlite3.SQLITE_BUSY: BUSY,
     sqlite3.SQLITE_LOCKED: BUSY,
@@ -83,6 +96,8 @@ def trouble_of(error: BaseException) -> Trouble | None:
         return UNREACHED if error.connection_invalidated else trouble_of(error.orig) if error.orig else None
     if isinstance(error, sqlite3.Error):
         return _of_sqlite(error)
+    if isinstance(error, BucketFailed):
+        return error.trouble
     if isinstance(error, OSError):
         return _SYSTEM.get(error.errno or 0, UNREADABLE)
     state = getattr(error, "sqlstate", "")

@@ -52,6 +52,7 @@ def make_workplace(place: Path, data: Path) -> None:
 def _serve(place: Path) -> None:
     from kag.server.audit import note
     from kag.server.backup import back_up
+    from kag.server.blob_folder import BlobFolder
     from kag.server.keys import new_key
     from kag.server.rights import Role, Thing
     from kag.server.store import Store, inserted
@@ -64,7 +65,7 @@ def _serve(place: Path) -> None:
             new_key(connection, "laptop", now=0.0, role=Role.ADMIN)
             inserted(connection, projects, {"entity": "kag", "name": "gone", "created_at": 0.0})
             note(connection, "laptop", "deleteRun", Thing("the run 1", ("kag", "gone")), now=0.0)
-        back_up(store, files, place / "backup")
+        back_up(store, BlobFolder(files), place / "backup")
 
 
 def load_all() -> None:

@@ -69,15 +69,15 @@ for name in {left_out!r}:
 """
 SERVER = """
 import psycopg
-from pathlib import Path
 from starlette.testclient import TestClient
 from kag.cli.main import app
 from kag.server.app import make_app
+from kag.server.blobs import blobs_at
 from kag.server.context import Settings
 from kag.server.store import Store
 
 store = Store("sqlite:///tracking.db")
-browser = TestClient(make_app(store, Settings(files=Path("files"))), base_url="http://127.0.0.1")
+browser = TestClient(make_app(store, Settings(files=blobs_at("files"))), base_url="http://127.0.0.1")
 assert browser.get("/healthz").json() == {"ok": True}
 assert "<form" in browser.get("/login").text
 store.close()

@@ -6,13 +6,13 @@ import json
 import math
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection
 
 from kag import names
-from kag.server.files import attach, keep
+from kag.server.blobs import Blobs
+from kag.server.files import attach
 from kag.server.filestream import with_keys
 from kag.server.runs import ensure_project
 from kag.server.store import Store, inserted_id
@@ -58,12 +58,12 @@ def add_record(store: Store, record: RunRecord, *, project: str) -> None:
         connection.execute(run_table.insert(), _run(owner, 0, record, record.config, [{}]) | {"name": record.name})
 
 
-def add_scored(store: Store, folder: Path, *, project: str) -> dict[str, str]:
+def add_scored(store: Store, folder: Blobs, *, project: str) -> dict[str, str]:
     """The runs of `tests.scored_runs` with their histories and files; name -> W&B's id.
 
     Args:
         store: the database.
-        folder: of its files.
+        folder: where its files lie.
         project: where they go.
     """
     words = {}
@@ -79,9 +79,9 @@ def add_scored(store: Store, folder: Path, *, project: str) -> dict[str, str]:
     return words
 
 
-def add_file(connection: Connection, folder: Path, run: int, name: str, content: bytes) -> None:
+def add_file(connection: Connection, folder: Blobs, run: int, name: str, content: bytes) -> None:
     """A file of a run, by its row."""
-    attach(connection, {"to": "run", "id": run, "name": name}, keep(folder, content), now=BEGIN)
+    attach(connection, {"to": "run", "id": run, "name": name}, folder.keep(content), now=BEGIN)
 
 
 def add_script_run(store: Store, rows: int, *, name: str = "script", title: str = "a script", **more: Any) -> None:

@@ -12,11 +12,19 @@ import httpx
 import pytest
 
 from kag.server.app import make_app
+from kag.server.blob_folder import BlobFolder
+from kag.server.blobs import Blobs, blobs_at
 from kag.server.context import Settings
 from kag.server.keys import new_key
 from kag.server.store import Store
 from kag.sweep import Limits
 from tests.server.artifact_log import Log
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Tests of files hold wherever those lie."""
+    if "file_place" in metafunc.fixturenames and metafunc.definition.get_closest_marker("everywhere"):
+        metafunc.parametrize("file_place", ["folder", "s3"], indirect=True)
 
 
 class Http:
@@ -75,7 +83,7 @@ class Site:
                 self.key = new_key(connection, "tester", now=self.now)
         words = {"strict": True, "limits": Limits(lease=60), "healthy_within": 600.0}
         words |= {"max_body": 200_000, "max_upload": 300_000}
-        self.settings = Settings(**{"files": folder / "files", **words, **settings})
+        self.settings = Settings(**{"files": BlobFolder(folder / "files"), **words, **settings})
         self.restart()
 
     def restart(self) -> None:
@@ -129,9 +137,20 @@ class Site:
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
+def file_place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Blobs:
+    """Where files lie: in a folder, and for tests that are marked `everywhere`, in a bucket as well."""
+    if getattr(request, "param", "folder") == "folder":
+        return BlobFolder(tmp_path / "files")
+    s3 = request.getfixturevalue("s3")
+    for name, value in s3.environment.items():
+        monkeypatch.setenv(name, value)
+    return blobs_at(s3.place())
+
+
+@pytest.fixture
+def site(tmp_path: Path, file_place: Blobs) -> Iterator[Site]:
     """A fresh application."""
-    made = Site(tmp_path)
+    made = Site(tmp_path, files=file_place)
     yield made
     made.http.close()
     made.store.close()

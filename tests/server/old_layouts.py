@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import MetaData, create_engine
 
 from kag.server.app import make_app
+from kag.server.blob_folder import BlobFolder
 from kag.server.context import Settings
 from kag.server.store import Store
 from kag.server.transfer import copy_rows
@@ -92,7 +93,7 @@ class Served:
         for path, content in made.files.items():
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
             (folder / path).write_text(content, encoding="utf-8")
-        app = make_app(store, Settings(files=folder, strict=True), clock=lambda: self.now)
+        app = make_app(store, Settings(files=BlobFolder(folder), strict=True), clock=lambda: self.now)
         self.http = Http(app, {"Authorization": f"Bearer {made.key}"})
 
     def __enter__(self) -> Served:

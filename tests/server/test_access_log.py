@@ -216,7 +216,7 @@ def test_health_and_unknown_fields_are_said_with_the_id(
     object.__setattr__(logging_site.settings, "strict", False)
     asked = logging_site.post("{viewer{id shoeSize}}").headers["x-request-id"]
     assert caplog.messages == [f"request {asked}: unknown GraphQL field User.viewer.shoeSize"]
-    logging_site.settings.files.rmdir()
+    logging_site.settings.files.folder.rmdir()
     sick = logging_site.http.get("/healthz")
     assert sick.status_code == 503
     assert caplog.messages[1].startswith(f"request {sick.headers['x-request-id']}: /healthz: ")

@@ -15,8 +15,9 @@ from sqlalchemy import select
 
 from kag.errors import UserError
 from kag.server.backup import back_up, restore
+from kag.server.blob_folder import LOCK, BlobFolder
 from kag.server.check import check
-from kag.server.files import LOCK, attach, blob_path, keep, remove
+from kag.server.files import attach
 from kag.server.filestream import ingest
 from kag.server.locks import alone
 from kag.server.prune import prune
@@ -70,13 +71,13 @@ class Writer(threading.Thread):
             with store.write() as connection:
                 run = run_by_path(connection, "kag", "p", self.run_name, lock=True)
                 ingest(connection, run, body, now=self.site.now)
-            blob = keep(folder, row.encode())
+            blob = folder.keep(row.encode())
             claim = {"do": "put", "to": "run", "id": run["id"], "name": "newest.json"}
             with store.write() as connection:
                 replaced = attach(connection, claim, blob, now=self.site.now)
             self.acknowledged += 1
             if replaced is not None:
-                remove(folder, [blob_path(folder, replaced)])
+                folder.remove([replaced])
             if self.acknowledged == 2:
                 self.begun.wait()
 
@@ -100,9 +101,9 @@ def test_a_backup_under_writers_holds_every_row_that_came_before_it(
     assert taken.missing == 0
     assert taken.runs == WRITERS
     target = url_of(request, kind, tmp_path, "again")
-    restore(tmp_path / "backup", target, tmp_path / "again")
+    restore(tmp_path / "backup", target, BlobFolder(tmp_path / "again"))
     with closing(Store(target, make=False)) as store:
-        assert check(store, tmp_path / "again", now=0).broken == []
+        assert check(store, BlobFolder(tmp_path / "again"), now=0).broken == []
         with store.read() as connection:
             logged = {row["name"]: row["id"] for row in all_rows(connection, select(runs))}
             for name, acknowledged in before.items():
@@ -111,7 +112,7 @@ def test_a_backup_under_writers_holds_every_row_that_came_before_it(
                 assert len(steps) >= acknowledged
             named = select(blobs.c.path).join(files, files.c.blob_id == blobs.c.id)
             for path in connection.execute(named).scalars():
-                assert json.loads(blob_path(tmp_path / "again", path).read_text())["x"] == 1
+                assert json.loads(BlobFolder(tmp_path / "again").read(path))["x"] == 1
     site.http.close()
     site.store.close()
 
@@ -129,8 +130,8 @@ def test_either_kind_restores_from_the_other(
     site.ask("mutation($i: ID!){deleteRun(input:{id:$i}){success}}", i=number)
     back_up(site.store, site.settings.files, tmp_path / "backup")
     target = url_of(request, kinds[1], tmp_path, "again")
-    restore(tmp_path / "backup", target, tmp_path / "again")
-    other = Site(tmp_path, url=target, key=site.key, files=tmp_path / "again")
+    restore(tmp_path / "backup", target, BlobFolder(tmp_path / "again"))
+    other = Site(tmp_path, url=target, key=site.key, files=BlobFolder(tmp_path / "again"))
     assert rows_of(other.store) == rows_of(site.store)
     for one in (site, other):
         one.run("next")
@@ -148,9 +149,9 @@ def test_a_backup_is_for_its_owner_alone_and_there_in_full_or_not_at_all(site: S
     with pytest.raises(UserError, match="something here already"):
         back_up(site.store, site.settings.files, target)
     with pytest.raises(UserError, match="no backup that `kag serve backup` has finished"):
-        restore(tmp_path, f"sqlite:///{tmp_path / 'x.db'}", tmp_path / "x")
+        restore(tmp_path, f"sqlite:///{tmp_path / 'x.db'}", BlobFolder(tmp_path / "x"))
     with pytest.raises(UserError, match="holds something already"):
-        restore(target, f"sqlite:///{tmp_path / 'tracking.db'}", tmp_path / "files")
+        restore(target, f"sqlite:///{tmp_path / 'tracking.db'}", BlobFolder(tmp_path / "files"))
 
 
 def test_while_a_backup_runs_no_file_is_removed(site: Site) -> None:
@@ -158,9 +159,9 @@ def test_while_a_backup_runs_no_file_is_removed(site: Site) -> None:
     log = Log(site)
     log.site.run()
     upload(site, "first", "a.txt", b"one")
-    with alone(site.settings.files / LOCK):
+    with alone(site.settings.files.folder / LOCK):
         upload(site, "first", "a.txt", b"two")
-    old = [path for path in site.settings.files.glob("*/*") if path.read_bytes() == b"one"]
+    old = [path for path in site.settings.files.folder.glob("*/*") if path.read_bytes() == b"one"]
     assert len(old) == 1
     os.utime(old[0], (0, 0))
     gone = prune(site.store, site.settings.files, now=site.now, keep_days=None, project=None, dry_run=False)
@@ -179,7 +180,7 @@ def test_check_names_what_is_missing_and_what_is_cut_short(site: Site) -> None:
     Log(site)({"w.txt": b"weights", "x.txt": b"others"})
     folder = site.settings.files
     assert check(site.store, folder, now=site.now).broken == []
-    by_content = {path.read_bytes(): path for path in folder.glob("*/*")}
+    by_content = {path.read_bytes(): path for path in folder.folder.glob("*/*")}
     by_content[b"weights"].unlink()
     by_content[b"others"].write_bytes(b"o")
     told = check(site.store, folder, now=site.now).broken
@@ -225,14 +226,14 @@ def test_old_runs_go_with_their_files_and_runs_of_open_sweeps_stay(site: Site) -
     with site.store.read() as connection:
         names = set(connection.execute(select(runs.c.name)).scalars())
     assert names == {"logging", "young", "trial"}
-    assert sorted(path.read_bytes() for path in site.settings.files.glob("*/*")) == [b"logging", b"young"]
+    assert sorted(path.read_bytes() for path in site.settings.files.folder.glob("*/*")) == [b"logging", b"young"]
 
 
 def test_an_upload_on_its_way_is_no_stray(site: Site) -> None:
     folder = site.settings.files
-    keep(folder, b"about to get a row")
+    folder.keep(b"about to get a row")
     words: dict[str, Any] = {"keep_days": None, "project": None, "dry_run": False}
-    newest = max(path.stat().st_mtime for path in folder.glob("*/*"))
+    newest = max(path.stat().st_mtime for path in folder.folder.glob("*/*"))
     assert prune(site.store, folder, now=newest + 60, **words).files == 0
     assert prune(site.store, folder, now=newest + 7200, **words).files == 1
-    assert list(folder.glob("*/*")) == []
+    assert list(folder.folder.glob("*/*")) == []

@@ -13,7 +13,6 @@ import pytest
 from kag.server.app import make_app
 from kag.server.embedded_folder import ServerFolder
 from kag.server.faults import Fault
-from kag.server.files import blob_path
 from kag.server.keys import signing_secret
 from kag.server.links import token_of
 from kag.server.private import private_folder
@@ -36,14 +35,14 @@ def rights(path: Path) -> int:
 
 def test_every_file_of_a_server_is_closed_to_others(site: Site) -> None:
     assert site.http.put(upload_link(site, "a.txt"), content=b"secret").status_code == 200
-    paths = [*site.folder.glob("tracking.db*"), site.settings.files, *site.settings.files.rglob("*")]
+    paths = [*site.folder.glob("tracking.db*"), site.settings.files.folder, *site.settings.files.folder.rglob("*")]
     assert len(paths) == 6, "database, log and index; the folder of files, one inside, and one file"
     assert {path.name: rights(path) & 0o077 for path in paths} == {path.name: 0 for path in paths}
 
 
 def test_what_stood_open_is_closed_when_a_server_opens_it(site: Site, tmp_path: Path) -> None:
     site.run()
-    paths = [*tmp_path.glob("tracking.db*"), site.settings.files]
+    paths = [*tmp_path.glob("tracking.db*"), site.settings.files.folder]
     for path in paths:
         path.chmod(0o777)
     with closing(Store(f"sqlite:///{tmp_path / 'tracking.db'}")) as store:
@@ -90,4 +89,4 @@ def test_a_forged_link_leads_nowhere_even_with_the_secret(site: Site, blob: str)
         token = token_of(secret, {"do": "get", **claim, "name": "x", "by": "tester"}, until=site.now + 100)
         assert site.http.get(f"/storage/{token}/x").status_code in (403, 404)
     with pytest.raises(Fault, match="no file of this server"):
-        blob_path(site.settings.files, blob)
+        site.settings.files.place(blob)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import math
 import string
 from collections.abc import Sequence
 from itertools import pairwise
@@ -43,8 +44,7 @@ def contents(site: Any) -> dict[str, list[Any]]:
     """Everything in the database and on disk."""
     with site.store.read() as connection:
         found = {table.name: connection.execute(table.select()).all() for table in metadata.sorted_tables}
-    files = site.settings.files
-    return {**found, "disk": sorted(str(path) for path in files.rglob("*") if path.is_file())}
+    return {**found, "disk": sorted(one.path for one in site.settings.files.lying(before=math.inf))}
 
 
 def alive(site: Any) -> bool:
@@ -177,7 +177,8 @@ def upload_link(site: Any, name: str) -> str:
     return str(site.ask(query, f=[name])["createRunFiles"]["files"][0]["uploadUrl"])
 
 
-def test_an_odd_name_stays_a_name(site: Any, tmp_path: Path) -> None:
+@pytest.mark.everywhere
+def test_an_odd_name_stays_a_name(site: Any) -> None:
     name = "a b/%2e%2e/'; DROP TABLE runs; --.txt"
     link = upload_link(site, name)
     assert site.http.put(link, content=b"data").status_code == 200
@@ -185,11 +186,11 @@ def test_an_odd_name_stays_a_name(site: Any, tmp_path: Path) -> None:
     node = site.ask(query)["project"]["run"]["files"]["edges"][0]["node"]
     assert (node["name"], node["sizeBytes"], node["md5"]) == (name, "4", "jXd/OF09/siBXSD3SWAm3A==")
     assert site.http.get(node["directUrl"]).content == b"data"
-    stored = [path for path in (tmp_path / "files").rglob("*") if path.is_file()]
-    assert len(stored) == 1
-    assert set(stored[0].name) <= set(string.hexdigits)
+    (stored,) = site.settings.files.lying(before=math.inf)
+    assert set(stored.path) <= set(string.hexdigits)
 
 
+@pytest.mark.everywhere
 def test_a_link_does_one_thing_until_it_expires(site: Any) -> None:
     link = upload_link(site, "a.txt")
     base, token, name = link.rsplit("/", 2)
@@ -203,6 +204,7 @@ def test_a_link_does_one_thing_until_it_expires(site: Any) -> None:
     assert contents(site)["files"] == contents(site)["disk"] == []
 
 
+@pytest.mark.everywhere
 def test_a_file_beyond_the_limit_leaves_nothing(site: Any) -> None:
     link = upload_link(site, "a.bin")
     assert site.http.put(link, content=b"x" * 300_001).status_code == 413
@@ -211,6 +213,7 @@ def test_a_file_beyond_the_limit_leaves_nothing(site: Any) -> None:
     assert site.http.put(link, content=b"x" * 300_000).status_code == 200
 
 
+@pytest.mark.everywhere
 def test_a_file_for_a_run_that_is_gone_leaves_nothing(site: Any) -> None:
     link = upload_link(site, "a.bin")
     site.ask("mutation($id: ID!){deleteRun(input:{id:$id}){clientMutationId}}", id=site.run()["bucket"]["id"])
@@ -218,6 +221,7 @@ def test_a_file_for_a_run_that_is_gone_leaves_nothing(site: Any) -> None:
     assert contents(site)["disk"] == contents(site)["blobs"] == []
 
 
+@pytest.mark.everywhere
 def test_a_replaced_file_leaves_one_blob(site: Any) -> None:
     link = upload_link(site, "a.bin")
     for content in (b"one", b"two"):
@@ -229,6 +233,7 @@ DELETE_FILES = """mutation($f: [ID!]!){ deleteFiles(input: {files: $f}) { succes
 DELETE_RUN = "mutation($id: ID!){deleteRun(input:{id:$id}){clientMutationId}}"
 
 
+@pytest.mark.everywhere
 @pytest.mark.parametrize("gone", ["file", "run", "key"])
 def test_a_download_ends_with_what_it_belongs_to(site: Any, gone: str) -> None:
     query = '{project(name:"p"){run(name:"first"){files{edges{node{id directUrl url}}}}}}'
@@ -249,6 +254,7 @@ def test_a_download_ends_with_what_it_belongs_to(site: Any, gone: str) -> None:
     assert (answer.status_code, said in answer.text) == (403 if gone == "key" else 404, True)
 
 
+@pytest.mark.everywhere
 def test_files_of_a_deleted_run_are_gone_after_the_next_start(site: Any) -> None:
     link = upload_link(site, "a.bin")
     assert site.http.put(link, content=b"one").status_code == 200

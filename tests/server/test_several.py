@@ -127,7 +127,7 @@ def test_what_a_server_is_receiving_another_one_leaves_alone_when_it_starts_and_
         yield b"one"
         make_app(second.store, second.settings, clock=lambda: second.now)
         prune(second.store, folder, now=first.now, keep_days=None, project=None, dry_run=False)
-        assert len(list(folder.glob("*/*.part"))) == 1
+        assert len(list(folder.folder.glob("*/*.part"))) == 1
         yield b"two"
 
     assert first.http.put(link, content=pieces()).status_code == 200
@@ -174,7 +174,7 @@ def test_a_file_of_a_run_that_is_deleted_at_another_server_meanwhile_is_refused(
         until(lambda: somebody_waits(first), what="that the file waits")
     sending.join()
     assert codes == [404]
-    assert list(first.settings.files.glob("*/*")) == []
+    assert list(first.settings.files.folder.glob("*/*")) == []
 
 
 @pytest.mark.slow(5)
@@ -207,4 +207,4 @@ def test_content_that_is_named_again_is_not_dropped_meanwhile(two: Any, postgres
         assert drop_unnamed(second.store, second.settings.files) == 1, "the manifest alone"
     with second.store.read() as connection:
         path = connection.execute(select(blobs.c.path).filter_by(id=taken["w.txt"]["blob_id"])).scalar_one()
-    assert (first.settings.files / path[:2] / path).read_bytes() == b"weights"
+    assert first.settings.files.read(path) == b"weights"

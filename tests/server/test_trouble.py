@@ -125,9 +125,9 @@ def test_a_file_that_is_damaged_while_the_server_runs_is_named(site: Any) -> Non
 
 def test_the_disk_is_asked_too(site: Any) -> None:
     assert site.http.get("/healthz").json() == {"ok": True}
-    for path in site.settings.files.iterdir():
+    for path in site.settings.files.folder.iterdir():
         path.unlink()
-    site.settings.files.rmdir()
+    site.settings.files.folder.rmdir()
     told = site.http.get("/healthz")
     assert (told.status_code, told.json()["error"]) == (503, "the place where the server keeps its data is gone")
 

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from sqlalchemy import Connection, RowMapping, select
 
 from kag.compare.comparison import COMPARED
 from kag.errors import RecordError
 from kag.names import Part
-from kag.server.files import blob_path
+from kag.server.blobs import Blobs
 from kag.server.page.held import Held
 from kag.server.store import all_rows
 from kag.server.tables import blobs, files, runs
 from kag.stats.scores import Drawn, Scores
-from kag.track.reading import read_bytes
 from kag.track.scores_of_run import names_of, only_one, read_drawn, read_scores, require_size
 
 
@@ -24,17 +22,17 @@ from kag.track.scores_of_run import names_of, only_one, read_drawn, read_scores,
 class SavedScores:
     """The files of scores of the runs of a project, as the database had them."""
 
-    folder: Path
-    """Of the blobs."""
+    blobs: Blobs
+    """Where they lie."""
     known: Mapping[str, Held]
     """Run id -> run."""
     files: Mapping[int, Mapping[str, RowMapping]]
     """Row of the table of runs -> name -> file."""
 
     @classmethod
-    def of(cls, connection: Connection, project: int, folder: Path, known: Mapping[str, Held]) -> SavedScores:
+    def of(cls, connection: Connection, project: int, place: Blobs, known: Mapping[str, Held]) -> SavedScores:
         """Ask the database once; `project` is the row of the table of projects."""
-        return cls(folder, known, _saved(connection, project))
+        return cls(place, known, _saved(connection, project))
 
     def contents(self, run_id: str, split: Part) -> tuple[str, ...]:
         """What stands for the content of the files of a run on a split; another content is another one."""
@@ -65,10 +63,12 @@ class SavedScores:
 
     def _content(self, row: RowMapping) -> bytes:
         require_size(row["size"], where=row["name"])
-        path = blob_path(self.folder, row["path"])
-        if not path.is_file():
-            raise RecordError("is not there any more", where=row["name"])
-        return read_bytes(path)
+        try:
+            return self.blobs.read(row["path"])
+        except FileNotFoundError as error:
+            raise RecordError("is not there any more", where=row["name"]) from error
+        except OSError as error:
+            raise RecordError(f"cannot be read: {error.strerror or error}", where=row["name"]) from error
 
 
 def _saved(connection: Connection, project: int) -> Mapping[int, Mapping[str, RowMapping]]:
