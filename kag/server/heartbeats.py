@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, RowMapping
+from sqlalchemy import Connection, RowMapping, bindparam
 
 from kag.server.arguments import json_object
 from kag.server.bands import fill_bands, hopeless, keep_bands
@@ -69,10 +69,10 @@ def _running(given: Mapping[str, Any]) -> frozenset[str]:
     return frozenset(run for run, alive in reported_runs.items() if alive)
 
 
-def _arrived(context: Context, given: Mapping[str, Any], *, lock: bool) -> _Beat:
+def _arrived(context: Context, given: Mapping[str, Any]) -> _Beat:
     connection, running = context.connection, _running(given)
     agent = needed(find(connection, agents, id=decode_id("Agent", given.get("id"))), "no such agent")
-    row = by_id(connection, agent["sweep_id"], lock=lock)
+    row = by_id(connection, agent["sweep_id"], lock=True)
     sweep = sweep_of(row["config"])
     state = SweepState.RUNNING if row["state"] == SweepState.PENDING else SweepState(row["state"])
     if not row["absorbed"]:
@@ -89,16 +89,7 @@ def _arrived(context: Context, given: Mapping[str, Any], *, lock: bool) -> _Beat
     return _Beat(context, agent, row, sweep, state, running, news, before, kept)
 
 
-def foresee(context: Context, given: Mapping[str, Any]) -> None:
-    """Let a point that takes long to draw be drawn where nobody waits for it; it is known then when it is written."""
-    if _running(given):
-        return
-    beat = _arrived(context, given, lock=False)
-    if beat.sweep.method != "bayes" or beat.state is not SweepState.RUNNING:
-        return
-    now = {trial.id: trial for trial in beat.kept}
-    every = [now.get(trial.id, trial) for trial in trials_of(context.connection, beat.row["id"])]
-    context.foresight(beat.sweep, every, beat.row["seed"])
+_SEEN = agents.update().where(agents.c.id == bindparam("number")).values(heartbeat_at=bindparam("now"))
 
 
 def heartbeat(context: Context, given: Mapping[str, Any]) -> tuple[RowMapping, list[dict[str, Any]]]:
@@ -107,9 +98,9 @@ def heartbeat(context: Context, given: Mapping[str, Any]) -> tuple[RowMapping, l
     Raises:
         NotFound: the agent or its sweep is gone; the client then ends.
     """
-    beat = _arrived(context, given, lock=True)
+    beat = _arrived(context, given)
     connection, row = context.connection, beat.row
-    connection.execute(agents.update().filter_by(id=beat.agent["id"]).values(heartbeat_at=context.now))
+    connection.execute(_SEEN, {"number": beat.agent["id"], "now": context.now})
     kept = _kept(beat)
     told = _Told(stops(kept, beat.running)) if beat.running else _idle(beat, kept)
     _end_silent(connection, row, beat.before, [*kept, *told.given])

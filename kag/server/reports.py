@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, func, select
+from sqlalchemy import Connection, RowMapping, bindparam, func, select
 
 from kag.errors import ENDING, exit_code_of
 from kag.number import number, sound_json
@@ -24,6 +24,8 @@ BY_SIGNAL = tuple(map(exit_code_of, ENDING))
 
 _SAID = select(*(runs.c[name] for name in ("id", "name", "state", "exit_code", "heartbeat_at", "summary", "changed")))
 _SAID = _SAID.add_columns(runs.c.should_stop)
+
+_NEWS = _SAID.where(runs.c.sweep_id == bindparam("sweep"), runs.c.changed > bindparam("absorbed"))
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ def news_of(connection: Connection, row: RowMapping, names: Sequence[str | None]
         last = connection.scalar(select(func.max(runs.c.changed)).where(its_own)) or 1
         known = all_rows(connection, _SAID.where(its_own, runs.c.name.in_(names)))
         return News({run["name"]: run for run in known}, last)
-    known = all_rows(connection, _SAID.where(its_own, runs.c.changed > row["absorbed"]))
+    known = connection.execute(_NEWS, {"sweep": row["id"], "absorbed": row["absorbed"]}).mappings().all()
     return News({run["name"]: run for run in known}, max((run["changed"] for run in known), default=row["absorbed"]))
 
 

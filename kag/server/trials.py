@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, RowMapping, Select, func, select, union
+from sqlalchemy import Connection, Row, RowMapping, Select, bindparam, func, select, union
 
 from kag.server.store import upsert
 from kag.server.tables import attempts, runs, sweeps, trials
@@ -41,18 +41,21 @@ def trials_touched(
         changed: runs of which there is news.
         now: seconds since the epoch; leases may have run out.
     """
-    its_own = trials.c.sweep_id == sweep_id
-    known = select(trials.c.number).where(its_own)
-    parts = [
-        known.where(trials.c.lease_until <= now),
-        known.where(trials.c.holder == agent),
-        known.where(trials.c.run.in_({*running, *changed})),
-    ]
-    return _read(connection, _READ.where(its_own, trials.c.number.in_(union(*parts))))
+    named = sorted({*running, *changed})
+    return _read(connection, _TOUCHED, {"sweep": sweep_id, "now": now, "agent": agent, "named": named})
 
 
-def _read(connection: Connection, query: Select[Any]) -> list[Trial]:
-    return [trial_of(row) for row in connection.execute(query)]
+_OWN = trials.c.sweep_id == bindparam("sweep")
+_WHY = (
+    trials.c.lease_until <= bindparam("now"),
+    trials.c.holder == bindparam("agent"),
+    trials.c.run.in_(bindparam("named", expanding=True)),
+)
+_TOUCHED = _READ.where(_OWN, trials.c.number.in_(union(*(select(trials.c.number).where(_OWN, why) for why in _WHY))))
+
+
+def _read(connection: Connection, query: Select[Any], values: Mapping[str, Any] | None = None) -> list[Trial]:
+    return [trial_of(row) for row in connection.execute(query, values)]
 
 
 def trial_of(row: Row[str, float | None]) -> Trial:
@@ -102,10 +105,12 @@ def save_trials(connection: Connection, sweep_id: int, before: Iterable[Trial], 
     changed = [trial for trial in after if old.get(trial.id) != trial]
     renewed = [trial for trial in changed if _is_renewed(old.get(trial.id), trial)]
     for trial in renewed:
-        where = trials.update().filter_by(sweep_id=sweep_id, number=trial.id)
-        connection.execute(where.values(lease_until=trial.lease_until))
+        connection.execute(_RENEWS, {"sweep": sweep_id, "trial": trial.id, "until": trial.lease_until})
     if len(renewed) < len(changed):
         _write(connection, sweep_id, [trial for trial in changed if trial not in renewed])
+
+
+_RENEWS = trials.update().where(_OWN, trials.c.number == bindparam("trial")).values(lease_until=bindparam("until"))
 
 
 def _is_renewed(old: Trial | None, new: Trial) -> bool:

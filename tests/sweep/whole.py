@@ -1,4 +1,4 @@
-"""One heartbeat over all trials of a sweep in memory: the reference of what the server does with those it has to read."""
+"""One heartbeat over all trials of a sweep in memory: the reference for the server, which reads few of them."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def step(
 
 
 def _waiting(sweep: Sweep, trials: Sequence[Trial]) -> Waiting:
-        free = [trial for trial in trials if trial.state is TrialState.FREE]
+    free = [trial for trial in trials if trial.state is TrialState.FREE]
     first = min(free, key=lambda trial: (puts_off(sweep) and trial.failures, trial.id), default=None)
     return Waiting(first, len(trials), all(trial.state.over for trial in trials))
 

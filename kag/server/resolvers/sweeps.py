@@ -12,7 +12,7 @@ from kag.server.batches import counts_of
 from kag.server.context import Context, decode_id
 from kag.server.faults import needed
 from kag.server.graphql import Node, Registry
-from kag.server.heartbeats import foresee, heartbeat
+from kag.server.heartbeats import heartbeat
 from kag.server.keyset import Key
 from kag.server.prior_runs import adopt
 from kag.server.resolvers.fields import columns, constants, identifier, moments, optional
@@ -46,14 +46,6 @@ def _create_agent(context: Context, _: Any, arguments: Arguments) -> Node:
 def _heartbeat(context: Context, _: Any, arguments: Arguments) -> Node:
     agent, commands = heartbeat(context, input_of(arguments))
     return Node("AgentHeartbeatPayload", {"agent": Node("Agent", agent), "commands": json.dumps(commands)})
-
-
-def _foresee(context: Context, _: Any, arguments: Arguments) -> None:
-    foresee(context, input_of(arguments))
-
-
-FORESEEN: Registry[Context] = {"Mutation": {"agentHeartbeat": _foresee}}
-"""What changes nothing and is asked before a mutation, so that this is short."""
 
 
 def _delete(context: Context, _: Any, arguments: Arguments) -> Node:
