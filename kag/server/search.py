@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Connection, RowMapping, select
 
 from kag.server.store import count
-from kag.server.tables import trials
+from kag.server.tables import FROM_BEFORE, trials
 from kag.server.trials import trials_of
 from kag.sweep import Params, Sweep, Trial
 from kag.sweep.suggest import Suggest, capped, next_of_grid, random_point
@@ -32,7 +32,7 @@ def next_point(connection: Connection, row: RowMapping, sweep: Sweep, size: int,
 
 def _prior(connection: Connection, sweep_id: int) -> int:
     """Trials whose runs were there before the sweep: all others had an attempt."""
-    return count(connection, trials, sweep_id=sweep_id, attempt=0)
+    return count(connection, trials, FROM_BEFORE, sweep_id=sweep_id)
 
 
 def _target_reached(connection: Connection, sweep_id: int, sweep: Sweep) -> bool:

@@ -149,6 +149,9 @@ agents = _numbered(
     *_times("created_at", "heartbeat_at"),
 )
 
+FROM_BEFORE = sa.text("attempt = 0")
+"""A trial whose run was there before its sweep."""
+
 trials = _table(
     "trials",
     _key("sweeps", "sweep_id"),
@@ -163,7 +166,7 @@ trials = _table(
     sa.Index("trials_by_lease", "sweep_id", "lease_until"),
     sa.Index("trials_by_state", "sweep_id", "state", "failures"),
     sa.Index("trials_by_digest", "sweep_id", "digest"),
-    sa.Index("trials_by_attempt", "sweep_id", "attempt"),
+    sa.Index("trials_from_before", "sweep_id", sqlite_where=FROM_BEFORE, postgresql_where=FROM_BEFORE),
 )
 """What is asked of many trials at once has a column: the `holder` of one that is leased; until when, which `body` does
 not know; its `result`, where that is a finite number."""

@@ -46,12 +46,13 @@ def trials_touched(
 
 
 _OWN = trials.c.sweep_id == bindparam("sweep")
+# What names an agent or a run has an index of its own, which is better than that of all trials of the sweep.
 _WHY = (
-    trials.c.lease_until <= bindparam("now"),
+    _OWN & (trials.c.lease_until <= bindparam("now")),
     trials.c.holder == bindparam("agent"),
     trials.c.run.in_(bindparam("named", expanding=True)),
 )
-_TOUCHED = _READ.where(_OWN, trials.c.number.in_(union(*(select(trials.c.number).where(_OWN, why) for why in _WHY))))
+_TOUCHED = _READ.where(_OWN, trials.c.number.in_(union(*(select(trials.c.number).where(why) for why in _WHY))))
 
 
 def _read(connection: Connection, query: Select[Any], values: Mapping[str, Any] | None = None) -> list[Trial]:
@@ -67,13 +68,15 @@ def trial_of(row: Row[str, float | None]) -> Trial:
 def waiting(connection: Connection, row: RowMapping, sweep: Sweep) -> Waiting:
     """What there is for an agent among the trials of a sweep, of which one row is read at most."""
     its_own = trials.c.sweep_id == row["id"]
-    free = _READ.where(its_own, trials.c.state == TrialState.FREE)
-    if puts_off(sweep):
-        free = free.order_by(None).order_by(trials.c.failures, trials.c.number)
+    free = _READ.where(its_own, trials.c.state == TrialState.FREE).order_by(None)
+    # A sum has no index that could tempt a database to go through all trials in order instead of those that wait.
+    free = free.order_by(trials.c.failures, trials.c.number) if puts_off(sweep) else free.order_by(trials.c.number + 0)
     found = connection.execute(free.limit(1)).first()
-    size = int(connection.scalar(select(func.coalesce(func.max(trials.c.number) + 1, 0)).where(its_own)) or 0)
+    last = connection.scalar(select(trials.c.number).where(its_own).order_by(trials.c.number.desc()).limit(1))
     leased = connection.scalar(select(trials.c.number).where(its_own, trials.c.state == TrialState.LEASED).limit(1))
-    return Waiting(None if found is None else trial_of(found), size, found is None and leased is None)
+    return Waiting(
+        None if found is None else trial_of(found), 0 if last is None else last + 1, found is None and leased is None
+    )
 
 
 def results_of(connection: Connection, sweep_ids: Sequence[int]) -> dict[int, tuple[float, float]]:

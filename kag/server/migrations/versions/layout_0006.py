@@ -28,15 +28,17 @@ def upgrade() -> None:
     op.create_index("trials_by_lease", "trials", ["sweep_id", "lease_until"])
     op.create_index("trials_by_state", "trials", ["sweep_id", "state", "failures"])
     op.create_index("trials_by_digest", "trials", ["sweep_id", "digest"])
-    op.create_index("trials_by_attempt", "trials", ["sweep_id", "attempt"])
+    before = sa.text("attempt = 0")
+    op.create_index("trials_from_before", "trials", ["sweep_id"], sqlite_where=before, postgresql_where=before)
     op.create_table(
         "bands",
         sa.Column("sweep_id", sa.Integer, sa.ForeignKey("sweeps.id", ondelete="CASCADE"), primary_key=True),
         sa.Column("band", sa.Integer, primary_key=True),
         sa.Column("number", sa.Integer, primary_key=True),
         sa.Column("loss", sa.Float, nullable=False),
+        if_not_exists=True,
     )
-    op.create_index("bands_by_loss", "bands", ["sweep_id", "band", "loss"])
+    op.create_index("bands_by_loss", "bands", ["sweep_id", "band", "loss"], if_not_exists=True)
 
 
 def _fill(connection: sa.Connection) -> None:
