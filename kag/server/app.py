@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 from anyio import CapacityLimiter, to_thread
+from graphql.language import ast
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -24,7 +25,7 @@ from kag.server.context import Settings
 from kag.server.faults import Fault, NotFound
 from kag.server.files import drop_unnamed
 from kag.server.filestream import ingest
-from kag.server.foresight import Foresight
+from kag.server.foresight import Foresight, Unforeseen
 from kag.server.health import Health
 from kag.server.keys import key_of_header, signing_secret
 from kag.server.metrics import Measured, Metrics
@@ -33,13 +34,13 @@ from kag.server.page.routes import routes as page_routes
 from kag.server.page.site import Site
 from kag.server.page.visit import check_origin
 from kag.server.resolvers import registry, seen
-from kag.server.resolvers.sweeps import FORESEEN
 from kag.server.rights import Act, Key, ask
 from kag.server.runs import run_by_path
 from kag.server.schema import Documents, served
 from kag.server.storage import routes as storage_routes
 from kag.server.store import Store
 from kag.server.things import run_thing
+from kag.sweep.suggest import Suggest
 
 log = logging.getLogger("kag.server")
 
@@ -56,6 +57,8 @@ QUESTIONS = 4
 """GraphQL requests that are worked on at once: however many are sent, threads are left for everything else."""
 WAY_TO_ARTIFACTS = "rtifact"
 """Every field that leads to a version of an artifact has this in its name."""
+WITHOUT_ARTIFACTS = frozenset({"createAgent", "agentHeartbeat"})
+"""Mutations that look for no version, whatever they are asked; agents send them all the time."""
 
 
 class Server:
@@ -112,18 +115,15 @@ class Server:
         entry = entry_of(request.scope)
         entry.operation = operation.name.value if operation.name else None
         writes = graphql.writes(operation)
-        if writes or WAY_TO_ARTIFACTS in query:
+        if WAY_TO_ARTIFACTS in query or (writes and not graphql.asks_only(WITHOUT_ARTIFACTS, operation)):
             end_expired(self.site.store, self.site.clock())
-        foresight = Foresight()
-        if writes and graphql.asks_any(FORESEEN, operation):
-            with self.site.store.read() as connection:
-                context = self.site.asked(connection, request, key, self.site.clock(), foresight=foresight)
-                graphql.execute(FORESEEN, self.documents.schema, document, operation, variables, context)
-        with self.site.store.write() if writes else self.site.store.read() as connection:
-            now, writer = self.site.clock(), sharing_writer(request)
-            context = self.site.asked(connection, request, key, now, writer, reads=not writes, foresight=foresight)
-            schema = self.documents.schema
-            data, unknown = graphql.execute(self.registry, schema, document, operation, variables, context, seen)
+        foresight, answer = Foresight(), None
+        while answer is None:
+            try:
+                answer = self._answer(request, key, document, operation, variables, foresight)
+            except Unforeseen as wanted:
+                foresight.draw(wanted)
+        data, unknown = answer
         for path in dict.fromkeys(unknown):
             if path not in self.reported:
                 log.warning("request %s: unknown GraphQL field %s", entry.id, path)
@@ -132,6 +132,23 @@ class Server:
             errors = [{"message": f"unknown field {path}", "path": path.split(".")} for path in unknown]
             return JSONResponse({"data": None, "errors": errors})
         return JSONResponse({"data": data})
+
+    def _answer(
+        self,
+        request: Request,
+        key: Key,
+        document: ast.DocumentNode,
+        operation: ast.OperationDefinitionNode,
+        variables: dict[str, Any],
+        foresight: Suggest,
+    ) -> tuple[dict[str, Any], list[str]]:
+        """Data and unknown fields of an operation, from one transaction."""
+        writes = graphql.writes(operation)
+        with self.site.store.write() if writes else self.site.store.read() as connection:
+            now, writer = self.site.clock(), sharing_writer(request)
+            context = self.site.asked(connection, request, key, now, writer, reads=not writes, foresight=foresight)
+            schema = self.documents.schema
+            return graphql.execute(self.registry, schema, document, operation, variables, context, seen)
 
     async def file_stream(self, request: Request) -> Response:
         """What a run logs."""

@@ -18,8 +18,7 @@ from kag.server.held_lists import HeldLists
 from kag.server.links import Links
 from kag.server.rights import Act, Key, Thing, ask
 from kag.sweep import Limits
-from kag.sweep.step import Draw
-from kag.sweep.suggest import suggest
+from kag.sweep.suggest import Suggest, suggest
 
 
 @dataclass(frozen=True)
@@ -85,7 +84,7 @@ class Context:
     """Seconds since the epoch."""
     since: float
     """When clients could begin to report to a server: their silence counts from then."""
-    foresight: Draw = suggest
+    foresight: Suggest = suggest
     """Gives the next point of a search."""
     writer: str = ""
     """Which of the clients that share a run this is; "" outside of W&B's shared mode."""

@@ -1,31 +1,51 @@
-"""The next point of a search, drawn before the transaction that writes it.
+"""The next point of a search, drawn outside of the transaction that writes it.
 
-To draw one by Bayes takes up to seconds, in which nobody could write. What was drawn is what would be drawn again, as
-long as the trials are the same: it is taken then, and drawn anew otherwise.
+To draw one by Bayes takes up to seconds, in which nobody could write. So a transaction that needs one is given up and
+begun again when the point is drawn: it takes it then, unless the trials are others by now.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from kag.sweep import Sweep, Trial
 from kag.sweep.config import Params
 from kag.sweep.suggest import suggest
 
+PATIENCE = 3
+"""Points that are drawn in vain; after them nobody else may write until one is drawn."""
+
 
 class Foresight:
-    """`suggest`, which remembers what it was asked."""
+    """`suggest`, which asks for the time that it takes."""
 
     def __init__(self) -> None:
-        self._drawn: list[tuple[Any, Params | None]] = []
+        self._asked: object = None
+        self._drawn: Params | None = None
+        self._vain = 0
 
     def __call__(self, sweep: Sweep, trials: Sequence[Trial], seed: int) -> Params | None:
-        """The point after these trials, or None if the search is at its end."""
+        """The point after these trials, or None if the search is at its end.
+
+        Raises:
+            Unforeseen: it is not drawn yet.
+        """
         asked = (sweep, seed, [(one.id, one.params, one.state, one.result, one.prior) for one in trials])
-        known = next((pair for pair in self._drawn if pair[0] == asked), None)
-        if known is not None:
-            return known[1]
-        params = suggest(sweep, trials, seed)
-        self._drawn.append((asked, params))
-        return params
+        if asked == self._asked:
+            return self._drawn
+        if self._vain >= PATIENCE:
+            return suggest(sweep, trials, seed)
+        raise Unforeseen(asked, sweep, trials, seed)
+
+    def draw(self, wanted: Unforeseen) -> None:
+        """Draw a point that was asked for; no transaction is open now."""
+        self._vain += 1
+        self._asked, self._drawn = wanted.asked, suggest(wanted.sweep, wanted.trials, wanted.seed)
+
+
+class Unforeseen(Exception):
+    """A transaction needs a point that is still to be drawn."""
+
+    def __init__(self, asked: object, sweep: Sweep, trials: Sequence[Trial], seed: int) -> None:
+        super().__init__("a point is to be drawn before")
+        self.asked, self.sweep, self.trials, self.seed = asked, sweep, trials, seed

@@ -7,7 +7,7 @@ to see what a new client asks for. Types, arguments and introspection are the sc
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -88,10 +88,10 @@ def writes(operation: ast.OperationDefinitionNode) -> bool:
     return operation.operation.value == "mutation"
 
 
-def asks_any(registry: Registry[C], operation: ast.OperationDefinitionNode) -> bool:
-    """Whether one of a registry's mutations stands in an operation, not counting those in fragments."""
+def asks_only(names: Collection[str], operation: ast.OperationDefinitionNode) -> bool:
+    """Whether an operation selects these fields at its top and no other, nor any fragment."""
     selected = operation.selection_set.selections
-    return any(isinstance(one, ast.FieldNode) and one.name.value in registry["Mutation"] for one in selected)
+    return all(isinstance(one, ast.FieldNode) and one.name.value in names for one in selected)
 
 
 def execute(

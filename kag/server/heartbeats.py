@@ -1,70 +1,95 @@
-"""Heartbeats of agents: what the runs of a sweep report is taken in, and the agent is told what to do."""
+"""Heartbeats of agents: what the runs of a sweep report is taken in, and the agent is told what to do.
+
+A heartbeat looks at the trials to which it may do something, and at no others: those that the agent was given or says
+that it runs, those whose runs have changed since the last heartbeat, and those whose leases have run out. All others
+are as the last heartbeat left them. Where that cannot be said, as after a change by a person, it looks at all.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, RowMapping, select
+from sqlalchemy import Connection, RowMapping, bindparam
 
-from kag.errors import ENDING, exit_code_of
-from kag.number import number, sound_json
 from kag.server.arguments import json_object
+from kag.server.bands import fill_bands, hopeless, keep_bands
 from kag.server.context import SILENT, Context, decode_id
 from kag.server.faults import needed
-from kag.server.history import metric_values, reach
-from kag.server.store import all_rows, find
-from kag.server.sweeps import by_id, save_trials, sweep_of, trials_of
+from kag.server.reports import News, news_of, taken_in, tell_again
+from kag.server.search import next_point
+from kag.server.store import find
+from kag.server.sweeps import by_id, sweep_of
 from kag.server.tables import agents, runs, sweeps
-from kag.sweep import Command, Sweep, SweepState, Trial, TrialState, step
-from kag.sweep.step import Outcome, Step, absorb
-
-PREEMPTED = ("preempting", "preempted")
-"""States of a run whose machine is taken away."""
-BY_SIGNAL = tuple(map(exit_code_of, ENDING))
-"""Exit codes of a run that somebody interrupted."""
+from kag.server.trials import live_trials, save_trials, trials_of, trials_touched, waiting
+from kag.sweep import Command, Sweep, SweepState, Trial, TrialState
+from kag.sweep.step import chosen, reported, run_of, stops, unheard
+from kag.sweep.stop import stop
+from kag.sweep.trial import take
 
 
 class _Beat(NamedTuple):
-    """One heartbeat, worked out and not yet written."""
+    """One heartbeat: what it found, and what becomes of the trials that it looked at."""
 
+    context: Context
     agent: RowMapping
     row: RowMapping
     sweep: Sweep
     state: SweepState
+    running: frozenset[str]
+    news: News
     before: list[Trial]
-    result: Step
+    kept: list[Trial]
+
+    @property
+    def whole(self) -> bool:
+        """Whether it looked at every trial to which something may happen."""
+        return int(self.row["absorbed"]) == 0
+
+    def save(self, before: Sequence[Trial], after: Sequence[Trial]) -> set[int]:
+        """Keep trials; the bands whose thresholds may have changed."""
+        save_trials(self.context.connection, self.row["id"], before, after)
+        return keep_bands(self.context.connection, self.row["id"], self.sweep, before, after)
 
 
-def _beat(context: Context, given: Mapping[str, Any], *, lock: bool) -> _Beat:
-    connection = context.connection
+class _Told(NamedTuple):
+    """What an agent is told, and what comes with it."""
+
+    commands: list[Command]
+    over: bool = False
+    """Whether the search is over."""
+    given: tuple[Trial, ...] = ()
+    """The point that it was given."""
+    anew: bool = False
+    """Whether the next heartbeat must look at all trials."""
+
+
+def _running(given: Mapping[str, Any]) -> frozenset[str]:
+    reported_runs = json_object("runState", given.get("runState") or "{}")
+    return frozenset(run for run, alive in reported_runs.items() if alive)
+
+
+def _arrived(context: Context, given: Mapping[str, Any]) -> _Beat:
+    connection, running = context.connection, _running(given)
     agent = needed(find(connection, agents, id=decode_id("Agent", given.get("id"))), "no such agent")
-    row = by_id(connection, agent["sweep_id"], lock=lock)
+    row = by_id(connection, agent["sweep_id"], lock=True)
     sweep = sweep_of(row["config"])
     state = SweepState.RUNNING if row["state"] == SweepState.PENDING else SweepState(row["state"])
-    reported = json_object("runState", given.get("runState") or "{}")
-    running = frozenset(run for run, alive in reported.items() if alive)
-    # An agent that is busy gets no point: of the trials that are over, only a rule that stops runs wants to know.
-    live = running if running and sweep.early_terminate is None else None
-    before = trials_of(connection, row["id"], live=live)
-    result = step(
-        sweep,
-        state,
-        _with_facts(context, row, sweep, before),
-        sweep_id=row["name"],
-        agent=agent["name"],
-        running=running,
-        now=context.now,
-        seed=row["seed"],
-        limits=context.settings.limits,
-        draw=context.foresight,
-    )
-    return _Beat(agent, row, sweep, state, before, result)
+    if not row["absorbed"]:
+        every = sweep.early_terminate is not None
+        before = trials_of(connection, row["id"]) if every else live_trials(connection, row["id"], running)
+        news = news_of(connection, row, [trial.run for trial in before if not trial.state.over])
+    else:
+        news = news_of(connection, row)
+        words = {"agent": agent["name"], "running": running, "changed": news.runs, "now": context.now}
+        before = trials_touched(connection, row["id"], **words)
+    known = taken_in(context, sweep, before, news)
+    limits = context.settings.limits
+    kept = reported(known, state, agent=agent["name"], running=running, now=context.now, limits=limits)
+    return _Beat(context, agent, row, sweep, state, running, news, before, kept)
 
 
-def foresee(context: Context, given: Mapping[str, Any]) -> None:
-    """Work out a heartbeat where nobody waits for it, so that its point is drawn when it is written."""
-    _beat(context, given, lock=False)
+_SEEN = agents.update().where(agents.c.id == bindparam("number")).values(heartbeat_at=bindparam("now"))
 
 
 def heartbeat(context: Context, given: Mapping[str, Any]) -> tuple[RowMapping, list[dict[str, Any]]]:
@@ -73,16 +98,68 @@ def heartbeat(context: Context, given: Mapping[str, Any]) -> tuple[RowMapping, l
     Raises:
         NotFound: the agent or its sweep is gone; the client then ends.
     """
-    connection, now = context.connection, context.now
-    agent, row, sweep, state, before, result = _beat(context, given, lock=True)
-    connection.execute(agents.update().filter_by(id=agent["id"]).values(heartbeat_at=now))
-    save_trials(connection, row, before, result.trials)
-    _end_silent(connection, row, before, result.trials)
-    if result.over and state is SweepState.RUNNING:
-        state = SweepState.FINISHED
+    beat = _arrived(context, given)
+    connection, row = context.connection, beat.row
+    connection.execute(_SEEN, {"number": beat.agent["id"], "now": context.now})
+    kept = _kept(beat)
+    told = _Told(stops(kept, beat.running)) if beat.running else _idle(beat, kept)
+    _end_silent(connection, row, beat.before, [*kept, *told.given])
+    tell_again(connection, row, beat.before, kept)
+    absorbed = 0 if told.anew else beat.news.absorbed
+    changes: dict[str, Any] = {} if absorbed == row["absorbed"] else {"absorbed": absorbed, "changed": sweeps.c.changed}
+    state = SweepState.FINISHED if told.over and beat.state is SweepState.RUNNING else beat.state
     if state.value != row["state"]:
-        connection.execute(sweeps.update().filter_by(id=row["id"]).values(state=state.value, updated_at=now))
-    return agent, [_command(sweep, command) for command in result.commands]
+        changes |= {"state": state.value, "updated_at": context.now, "changed": 0}
+    if changes:
+        connection.execute(sweeps.update().filter_by(id=row["id"]).values(**changes))
+    return beat.agent, [_command(beat.sweep, command) for command in told.commands]
+
+
+def _kept(beat: _Beat) -> list[Trial]:
+    """The trials of a heartbeat as they are kept, after those are told to stop that early termination ends."""
+    connection, row, sweep = beat.context.connection, beat.row, beat.sweep
+    changed = beat.save(beat.before, beat.kept)
+    if sweep.early_terminate is None:
+        return beat.kept
+    if beat.whole:
+        fill_bands(connection, row["id"], sweep, beat.kept)
+    if beat.state not in (SweepState.RUNNING, SweepState.PAUSED):
+        return beat.kept
+    if beat.whole:
+        numbers = stop(sweep, beat.kept)
+        doomed = [trial for trial in beat.kept if trial.id in numbers]
+    else:
+        old = {trial.id: (trial.state, trial.history) for trial in beat.before}
+        leased = [trial for trial in beat.kept if trial.state is TrialState.LEASED]
+        anew = [trial for trial in leased if old[trial.id] != (trial.state, trial.history)]
+        doomed = hopeless(connection, row["id"], sweep, anew, changed)
+    told = [trial.model_copy(update={"stopping": True}) for trial in doomed]
+    save_trials(connection, row["id"], doomed, told)
+    now = {trial.id: trial for trial in told}
+    return [now.get(trial.id, trial) for trial in beat.kept]
+
+
+def _idle(beat: _Beat, kept: Sequence[Trial]) -> _Told:
+    """The agent runs nothing: give it a point, let it wait, or send it home."""
+    context, row, sweep, agent = beat.context, beat.row, beat.sweep, beat.agent["name"]
+    now, limits = context.now, context.settings.limits
+    if beat.state in (SweepState.FINISHED, SweepState.CANCELED):
+        return _Told([Command("exit")], over=True)
+    silent = unheard(kept, agent=agent, now=now, limits=limits)
+    if silent is not None:
+        beat.save([trial for trial in kept if trial.id == silent.id], [silent])
+        if silent.state is TrialState.LEASED:
+            return _Told([Command("run", silent.run, silent.params)])
+    if beat.state is SweepState.PAUSED:
+        return _Told([])
+    there = waiting(context.connection, row, sweep)
+    free = chosen(sweep, there, lambda: next_point(context.connection, row, sweep, there.size, context.foresight))
+    if free is None:
+        return _Told([Command("exit")] if there.over else [], over=there.over)
+    run = run_of(row["name"], free.id, free.attempt + 1)
+    taken = take(free, agent=agent, run=run, now=now, limits=limits)
+    changed = beat.save([free] if free.id < there.size else [], [taken])
+    return _Told([Command("run", run, taken.params)], given=(taken,), anew=bool(changed))
 
 
 def _end_silent(connection: Connection, row: RowMapping, before: Sequence[Trial], after: Sequence[Trial]) -> None:
@@ -93,6 +170,8 @@ def _end_silent(connection: Connection, row: RowMapping, before: Sequence[Trial]
     now = {trial.id: trial for trial in after}
     live = [trial for trial in before if trial.state is TrialState.LEASED and not trial.ended]
     gone = [trial.run for trial in live if now[trial.id].ended or now[trial.id].run != trial.run]
+    if not gone:
+        return
     its_own = (runs.c.sweep_id == row["id"], runs.c.name.in_(gone))
     for living, ended in SILENT.items():
         silent = runs.update().where(*its_own, runs.c.state == living)
@@ -105,39 +184,3 @@ def _command(sweep: Sweep, command: Command) -> dict[str, Any]:
         return {"type": command.type} if command.run is None else {"type": command.type, "run_id": command.run}
     arguments = {key: {"value": value} for key, value in sweep.arguments(command.params or {}).items()}
     return {"type": "run", "run_id": command.run, "args": arguments, "program": sweep.program}
-
-
-def _with_facts(context: Context, row: RowMapping, sweep: Sweep, known: Sequence[Trial]) -> list[Trial]:
-    """The trials with what their runs have reported. After a time without a server every lease begins anew."""
-    live = [trial.run for trial in known if trial.run is not None and not trial.state.over]
-    query = select(runs).where(runs.c.sweep_id == row["id"], runs.c.name.in_(live))
-    reported = {run["name"]: run for run in all_rows(context.connection, query)}
-    earliest = context.since + context.settings.limits.lease
-    measured = []
-    for trial in known:
-        run = reported.get(trial.run or "")
-        facts = _measured(context.connection, sweep, trial, run)
-        if trial.state is TrialState.LEASED and run is not None:
-            facts["preempting"] = run["state"] in PREEMPTED
-        if trial.state is TrialState.LEASED:
-            facts["lease_until"] = max(trial.lease_until, earliest)
-            facts["stopping"] = trial.stopping or (run is not None and bool(run["should_stop"]))
-        measured.append(trial.model_copy(update=facts) if facts else trial)
-    outcomes = {name: _outcome(run) for name, run in reported.items()}
-    seen = {name: float(run["heartbeat_at"]) for name, run in reported.items()}
-    return absorb(measured, outcomes, seen, now=context.now, limits=context.settings.limits)
-
-
-def _outcome(run: RowMapping) -> Outcome:
-    otherwise = Outcome.INTERRUPTED if run["exit_code"] in BY_SIGNAL else Outcome.FAILED
-    known = {"finished": Outcome.FINISHED, **dict.fromkeys(("running", "preempting"), Outcome.RUNNING)}
-    return known.get(run["state"], otherwise)
-
-
-def _measured(connection: Connection, sweep: Sweep, trial: Trial, run: RowMapping | None) -> dict[str, Any]:
-    """What changes of a trial by the metric that its run has logged."""
-    if run is None or sweep.metric is None:
-        return {}
-    value = number(reach(sound_json(run["summary"])[0], sweep.metric.name)[1])
-    values = metric_values(connection, run["id"], sweep.metric.name) if sweep.early_terminate else trial.history
-    return {"history": values, "value": value}

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, select
 
 from kag.errors import exit_code_of
 from kag.server.tables import runs, trials
+from kag.server.trials import kept_columns
 from kag.sweep import Limits, Trial, TrialState
 from kag.sweep.trial import lose
 
@@ -20,6 +21,6 @@ def interrupt(connection: Connection, names: Collection[str], *, now: float, lim
         known = Trial.model_validate_json(row["body"])
         lost = lose(known.model_copy(update={"ended": True}), limits)
         changed = trials.update().filter_by(sweep_id=row["sweep_id"], number=row["number"])
-        connection.execute(changed.values(state=lost.state.value, body=lost.model_dump_json()))
+        connection.execute(changed.values(**kept_columns(lost)))
     silent = runs.update().where(runs.c.name.in_(names), runs.c.sweep_id.is_not(None), runs.c.state == "running")
     connection.execute(silent.values(state="preempted", exit_code=exit_code_of(SIGTERM), heartbeat_at=now))

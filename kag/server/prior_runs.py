@@ -14,9 +14,10 @@ from kag.server.faults import NotFound, Refused
 from kag.server.filters import RunView
 from kag.server.rights import Act
 from kag.server.run_list import RunList
-from kag.server.sweeps import save_trials, sweep_of, trials_of
+from kag.server.sweeps import look_anew, sweep_of
 from kag.server.tables import runs
 from kag.server.things import run_thing
+from kag.server.trials import save_trials, trials_of
 from kag.sweep import Sweep, Trial, TrialState
 from kag.sweep.distribution import Constant, Distribution, Listed
 
@@ -51,7 +52,8 @@ def adopt(context: Context, row: RowMapping, filters: Any) -> None:
     known = trials_of(context.connection, row["id"])
     told = [(view, point) for view in found if (point := _point(sweep, view)) is not None]
     trials = [_trial(sweep, place, view, point) for place, (view, point) in enumerate(told, len(known))]
-    save_trials(context.connection, row, known, [*known, *trials])
+    save_trials(context.connection, row["id"], known, [*known, *trials])
+    look_anew(context.connection, row["id"])
 
 
 def _point(sweep: Sweep, view: RunView) -> dict[str, Any] | None:

@@ -18,6 +18,7 @@ from sqlalchemy import (
     RowMapping,
     Select,
     Table,
+    TextClause,
     create_engine,
     event,
     func,
@@ -222,7 +223,7 @@ def find(connection: Connection, table: Table, *, lock: bool = False, **values: 
     return first(connection, query.with_for_update() if lock else query)
 
 
-def count(connection: Connection, table: Table, *where: ColumnElement[bool], **values: Any) -> int:
+def count(connection: Connection, table: Table, *where: ColumnElement[bool] | TextClause, **values: Any) -> int:
     """Number of rows that fit and have these values."""
     query = select(func.count()).select_from(table).where(*where).filter_by(**values)
     return int(connection.execute(query).scalar_one())

@@ -1,10 +1,11 @@
-"""Sweeps, agents and leases in the database. What to do is decided by `kag.sweep`; here it is read and written."""
+"""Sweeps and agents in the database. What to do is decided by `kag.sweep`; here it is read and written."""
 
 from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import yaml
@@ -17,12 +18,15 @@ from kag.server.context import Context
 from kag.server.faults import Fault, Refused, needed
 from kag.server.rights import Act, Thing
 from kag.server.runs import ensure_project
-from kag.server.store import all_rows, count, find, inserted, updated, upsert
-from kag.server.tables import agents, attempts, runs, sweeps, trials
-from kag.sweep import Sweep, SweepState, Trial, TrialState, parse_sweep
-from kag.sweep.trial import forget, point_digest, reopen
+from kag.server.store import all_rows, count, find, inserted, updated
+from kag.server.tables import agents, runs, sweeps, trials
+from kag.server.trials import save_trials, trials_of
+from kag.sweep import Sweep, SweepState, parse_sweep
+from kag.sweep.trial import forget, reopen
 
 MAX_CONFIG = 2**20
+PARSED = 32
+"""Configs whose sweeps are held: each heartbeat of an agent needs one, and to read YAML takes longer than all else."""
 TEXTS = {"displayName": "display_name", "description": "description", "controller": "controller"}
 """Fields of an upsertSweep input that may change -> columns."""
 FIXED = ("method", "parameters", "program", "command")
@@ -45,6 +49,7 @@ def _tree(source: Any) -> dict[str, Any]:
     return tree
 
 
+@lru_cache(maxsize=PARSED)
 def sweep_of(source: str) -> Sweep:
     """The sweep of a config text.
 
@@ -90,16 +95,16 @@ def edit(context: Context, number: int, given: Mapping[str, Any]) -> RowMapping:
         state = _state(given["state"])
         if row["state"] == SweepState.CANCELED and state is not SweepState.CANCELED:
             raise Refused("a canceled sweep cannot change its state")
-        changes["state"] = state.value
+        changes |= {"state": state.value, "absorbed": 0}
         if row["state"] == SweepState.FINISHED and state is SweepState.RUNNING:
             known = trials_of(context.connection, number)
-            save_trials(context.connection, row, known, [reopen(trial) for trial in known])
+            save_trials(context.connection, number, known, [reopen(trial) for trial in known])
     if given.get("config"):
         old, new = sweep_of(row["config"]), sweep_of(given["config"])
         begun = count(context.connection, trials, sweep_id=number) > 0
         if begun and any(getattr(old, part) != getattr(new, part) for part in FIXED):
             raise Refused(f"{', '.join(FIXED)} of a sweep are fixed once it has a trial; make a new sweep")
-        changes["config"] = given["config"]
+        changes |= {"config": given["config"], "absorbed": 0}
     changes |= {column: text(given, name) for name, column in TEXTS.items() if given.get(name) is not None}
     return updated(context.connection, sweeps, number, changes)
 
@@ -127,24 +132,6 @@ def sweeps_of(connection: Connection, project_id: int) -> Sequence[RowMapping]:
     return all_rows(connection, query.order_by(sweeps.c.id.desc()))
 
 
-def trials_of(connection: Connection, sweep_id: int, *, live: Collection[str] | None = None) -> list[Trial]:
-    """The trials of a sweep, in order; with `live` only those that are not over, and those of these runs."""
-    if live is None:
-        return trials_by_sweep(connection, [sweep_id])[sweep_id]
-    going = trials.c.state.in_([state.value for state in TrialState if not state.over])
-    query = select(trials.c.body).where(trials.c.sweep_id == sweep_id, going | trials.c.run.in_(list(live)))
-    return [Trial.model_validate_json(body) for body in connection.execute(query.order_by(trials.c.number)).scalars()]
-
-
-def trials_by_sweep(connection: Connection, sweep_ids: Sequence[int]) -> dict[int, list[Trial]]:
-    """The trials of some sweeps, in order."""
-    query = select(trials.c.sweep_id, trials.c.body).where(trials.c.sweep_id.in_(sweep_ids)).order_by(trials.c.number)
-    found: dict[int, list[Trial]] = {sweep_id: [] for sweep_id in sweep_ids}
-    for sweep_id, body in connection.execute(query):
-        found[sweep_id].append(Trial.model_validate_json(body))
-    return found
-
-
 def forget_run(connection: Connection, run: RowMapping) -> None:
     """A run of a sweep is about to be deleted: its point is open again."""
     if run["sweep_id"] is None:
@@ -152,7 +139,13 @@ def forget_run(connection: Connection, run: RowMapping) -> None:
     row = by_id(connection, run["sweep_id"], lock=True)
     known = trials_of(connection, row["id"])
     after = [forget(trial) if trial.run == run["name"] and not trial.prior else trial for trial in known]
-    save_trials(connection, row, known, after)
+    save_trials(connection, row["id"], known, after)
+    look_anew(connection, row["id"])
+
+
+def look_anew(connection: Connection, number: int) -> None:
+    """Let the next heartbeat look at all trials of a sweep: something other than a heartbeat has changed them."""
+    connection.execute(sweeps.update().filter_by(id=number).values(absorbed=0))
 
 
 def delete(connection: Connection, number: int) -> None:
@@ -169,30 +162,3 @@ def create_agent(context: Context, sweep: RowMapping, host: Any) -> RowMapping:
     row = {"sweep_id": sweep["id"], "name": secrets.token_hex(4), "host": str(host)[:256], "user": context.user}
     times = dict.fromkeys(("created_at", "heartbeat_at"), context.now)
     return inserted(context.connection, agents, row | times)
-
-
-def save_trials(connection: Connection, row: RowMapping, before: Sequence[Trial], after: Sequence[Trial]) -> None:
-    """Keep the trials of a sweep that have changed, and tell runs to stop that must."""
-    old = {trial.id: trial for trial in before}
-    changed = [trial for trial in after if old.get(trial.id) != trial]
-    bodies = [
-        {
-            "sweep_id": row["id"],
-            "number": trial.id,
-            "digest": point_digest(trial.params),
-            "state": trial.state.value,
-            "run": trial.run,
-            "body": trial.model_dump_json(),
-        }
-        for trial in changed
-    ]
-    upsert(connection, trials, bodies, key=["sweep_id", "number"], update=["state", "run", "body"])
-    begun = [trial for trial in changed if trial.run is not None and trial.agent is not None]
-    tries = [{"sweep_id": row["id"], "run": t.run, "number": t.id, "agent": t.agent} for t in begun]
-    upsert(connection, attempts, tries, key=["sweep_id", "run"], update=["agent"])
-    if changed:
-        connection.execute(sweeps.update().filter_by(id=row["id"]).values(changed=0))
-    stopped = [trial.run for trial in changed if trial.stopping and trial.run is not None]
-    if stopped:
-        where = (runs.c.sweep_id == row["id"], runs.c.name.in_(stopped))
-        connection.execute(runs.update().where(*where).values(should_stop=True))

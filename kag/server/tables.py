@@ -2,62 +2,20 @@
 
 from __future__ import annotations
 
-from functools import partial
-from typing import Any
-
 import sqlalchemy as sa
 
-metadata = sa.MetaData()
-
-
-def _table(name: str, *parts: sa.schema.SchemaItem, **options: Any) -> sa.Table:
-    return sa.Table(name, metadata, *parts, **options)
-
-
-def _numbered(name: str, *parts: sa.schema.SchemaItem) -> sa.Table:
-    """A table whose rows have a number, which no later row gets again."""
-    number = sa.Column("id", sa.Integer, primary_key=True, autoincrement=True)
-    return _table(name, number, *parts, sqlite_autoincrement=True)
-
-
-def _part_of(table: str, name: str, **options: Any) -> sa.Column[int]:
-    """The row that a row belongs to, and goes with."""
-    return sa.Column(name, sa.Integer, sa.ForeignKey(f"{table}.id", ondelete="CASCADE"), nullable=False, **options)
-
-
-_owner = partial(_part_of, index=True)
-_key = partial(_part_of, primary_key=True)
-_needed = partial(sa.Column, nullable=False)
-
-
-def _texts(*names: str, nullable: bool = True) -> list[sa.Column[str]]:
-    """Texts of any length."""
-    return [sa.Column(name, sa.Text, nullable=nullable) for name in names]
-
-
-def _words(**lengths: int) -> list[sa.Column[str]]:
-    """Texts that every row has, by the letters that they may have at most."""
-    return [_needed(name, sa.String(length)) for name, length in lengths.items()]
-
-
-def _times(*names: str) -> list[sa.Column[float]]:
-    return [_needed(name, sa.Float) for name in names]
-
-
-def _changed(table: str) -> list[sa.schema.SchemaItem]:
-    """Number of the change that a row is as it was left by, among those of its project; 0 until that has one."""
-    unnumbered = sa.text("changed = 0")
-    return [
-        _needed("changed", sa.BigInteger, default=0, onupdate=0, server_default="0"),
-        sa.Index(f"{table}_by_change", "project_id", "changed"),
-        sa.Index(f"{table}_unnumbered", "project_id", sqlite_where=unnumbered, postgresql_where=unnumbered),
-    ]
-
-
-def _maker() -> sa.Column[str]:
-    """Name of the key that made a row; "" for those of before keys had roles, when nobody asked."""
-    return _needed("user", sa.String(128), server_default="")
-
+from kag.server.columns import changed as _changed
+from kag.server.columns import key as _key
+from kag.server.columns import maker as _maker
+from kag.server.columns import metadata as metadata
+from kag.server.columns import needed as _needed
+from kag.server.columns import numbered as _numbered
+from kag.server.columns import owner as _owner
+from kag.server.columns import part_of as _part_of
+from kag.server.columns import table as _table
+from kag.server.columns import texts as _texts
+from kag.server.columns import times as _times
+from kag.server.columns import words as _words
 
 api_keys = _numbered(
     "api_keys",
@@ -113,7 +71,10 @@ sweeps = _numbered(
     _maker(),
     *_times("created_at", "updated_at"),
     *_changed("sweeps"),
+    _needed("absorbed", sa.BigInteger, server_default="0"),
 )
+"""`absorbed` is the number of the last change of its runs that its trials have taken in; 0 if they are to be looked at
+anew, one and all."""
 
 runs = _numbered(
     "runs",
@@ -128,6 +89,7 @@ runs = _numbered(
     _needed("restarted", sa.SmallInteger),
     *_times("created_at", "heartbeat_at"),
     *_changed("runs"),
+    sa.Index("runs_of_sweep_by_change", "sweep_id", "changed"),
     sa.UniqueConstraint("project_id", "name"),
     sa.Index("runs_by_age", "project_id", "created_at", "id"),
 )
@@ -187,6 +149,9 @@ agents = _numbered(
     *_times("created_at", "heartbeat_at"),
 )
 
+FROM_BEFORE = sa.text("attempt = 0")
+"""A trial whose run was there before its sweep."""
+
 trials = _table(
     "trials",
     _key("sweeps", "sweep_id"),
@@ -194,7 +159,27 @@ trials = _table(
     *_words(digest=64, state=16),
     sa.Column("run", sa.String(128), index=True),
     _needed("body", sa.Text),
+    sa.Column("holder", sa.String(64), index=True),
+    sa.Column("lease_until", sa.Float),
+    *(_needed(name, sa.Integer, server_default="0") for name in ("attempt", "failures")),
+    sa.Column("result", sa.Float),
+    sa.Index("trials_by_lease", "sweep_id", "lease_until"),
+    sa.Index("trials_by_state", "sweep_id", "state", "failures"),
+    sa.Index("trials_by_digest", "sweep_id", "digest"),
+    sa.Index("trials_from_before", "sweep_id", sqlite_where=FROM_BEFORE, postgresql_where=FROM_BEFORE),
 )
+"""What is asked of many trials at once has a column: the `holder` of one that is leased; until when, which `body` does
+not know; its `result`, where that is a finite number."""
+
+bands = _table(
+    "bands",
+    _key("sweeps", "sweep_id"),
+    sa.Column("band", sa.Integer, primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True),
+    *_times("loss"),
+    sa.Index("bands_by_loss", "sweep_id", "band", "loss"),
+)
+"""What trials had reached at the bands of hyperband; see `kag.sweep.stop`."""
 
 attempts = _table(
     "attempts",

@@ -6,7 +6,7 @@ Everything here is a function of values: no network, no clock, no torch.
 from kag.sweep.check import violations
 from kag.sweep.config import Metric, Params, Sweep
 from kag.sweep.load import parse_sweep, read_sweep
-from kag.sweep.step import Command, SweepState, step
+from kag.sweep.step import Command, SweepState
 from kag.sweep.stop import stop
 from kag.sweep.suggest import suggest
 from kag.sweep.trial import Limits, Trial, TrialId, TrialState
@@ -23,7 +23,6 @@ __all__ = [
     "TrialState",
     "parse_sweep",
     "read_sweep",
-    "step",
     "stop",
     "suggest",
     "violations",

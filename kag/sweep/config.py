@@ -176,11 +176,24 @@ class Sweep(Section):
             return None
         return math.prod(len(leaf.levels() or ()) for leaf in self.leaves().values())
 
-    def grid(self) -> Iterator[Params]:
-        """The points of a grid, in the order in which they are given out."""
+    def grid(self, start: int = 0) -> Iterator[Params]:
+        """The points of a grid, in the order in which they are given out, from one of them on."""
         leaves = self.leaves()
-        for values in itertools.product(*(leaf.levels() or () for leaf in leaves.values())):
+        points = itertools.product(*(leaf.levels() or () for leaf in leaves.values()))
+        for values in itertools.islice(points, start, None):
             yield dict(zip(leaves, values, strict=True))
+
+    def place(self, params: Params) -> int:
+        """The first place in the grid that this point can have; 0 if it has none."""
+        place = 0
+        for key, leaf in self.leaves().items():
+            levels, value = leaf.levels() or (), params.get(key)
+            found = (at for at, level in enumerate(levels) if type(level) is type(value) and level == value)
+            at = next(found, None)
+            if at is None:
+                return 0
+            place = place * len(levels) + at
+        return place
 
     def trial_count(self) -> int | None:
         """Number of trials, or None for a search without end."""

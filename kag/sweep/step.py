@@ -1,15 +1,17 @@
-"""One heartbeat of an agent, as a pure function: what becomes of the trials, and what the agent is told to do."""
+"""One heartbeat of an agent, in pure functions: what becomes of the trials, and what the agent is told to do.
+
+None of them needs all trials of a sweep: `absorb` and `reported` look at each one by itself, and an agent that runs
+nothing is told by what `Waiting` says of the others.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from kag.sweep.config import Params, Sweep
-from kag.sweep.stop import stop
-from kag.sweep.suggest import suggest
-from kag.sweep.trial import Limits, Trial, TrialState, fail, finish, lapse, lose, renew, take
+from kag.sweep.trial import Limits, Trial, TrialState, fail, finish, lapse, lose, renew
 
 
 class SweepState(StrEnum):
@@ -34,8 +36,8 @@ class Outcome(StrEnum):
     """A signal ended it, which says nothing against the point."""
 
 
-Draw = Callable[[Sweep, Sequence[Trial], int], Params | None]
-"""The next point of a search, from its trials so far and a seed; None if it is at its end."""
+Draw = Callable[[], Params | None]
+"""Gives the next point of a search; None if it is at its end."""
 
 
 class Command(NamedTuple):
@@ -44,14 +46,6 @@ class Command(NamedTuple):
     type: Literal["run", "stop", "exit"]
     run: str | None = None
     params: Params | None = None
-
-
-class Step(NamedTuple):
-    """The trials after a heartbeat (new ones at the end), the commands, and whether the search is over."""
-
-    trials: list[Trial]
-    commands: list[Command]
-    over: bool
 
 
 def run_of(sweep_id: str, trial: int, attempt: int) -> str:
@@ -93,44 +87,28 @@ def _over(trial: Trial) -> Trial:
     return trial.model_copy(update={"ended": True})
 
 
-def step(
-    sweep: Sweep,
-    state: SweepState,
+def reported(
     trials: Sequence[Trial],
+    state: SweepState,
     *,
-    sweep_id: str,
     agent: str,
     running: frozenset[str],
     now: float,
-    seed: int,
     limits: Limits,
-    draw: Draw = suggest,
-) -> Step:
-    """One heartbeat.
+) -> list[Trial]:
+    """Trials after what an agent says of them by the list of what it runs.
 
     Args:
-        trials: of the sweep, after `absorb`.
-        sweep_id: part of the names of its runs.
+        trials: after `absorb`.
+        state: of their sweep; one that was canceled gives no point any more.
         running: runs that the agent says it runs.
         now: seconds since the epoch.
-        draw: gives the next point of the search as `suggest` does.
     """
     kept = [_reported(trial, agent, running, now=now, limits=limits) for trial in trials]
-    doomed = stop(sweep, kept) if state in (SweepState.RUNNING, SweepState.PAUSED) else set()
-    if state is SweepState.CANCELED:
-        doomed = {trial.id for trial in kept if trial.state is TrialState.LEASED}
-        kept = [t.model_copy(update={"state": TrialState.CANCELED}) if t.state is TrialState.FREE else t for t in kept]
-    kept = [t.model_copy(update={"stopping": True}) if t.id in doomed else t for t in kept]
-    if running:
-        current = {trial.run: trial for trial in kept}
-        stops = [Command("stop", name) for name in sorted(running) if _unwanted(current.get(name))]
-        return Step(kept, stops, over=False)
-    return _idle(sweep, state, kept, sweep_id=sweep_id, agent=agent, now=now, seed=seed, limits=limits, draw=draw)
-
-
-def _unwanted(trial: Trial | None) -> bool:
-    """Whether a run must end: another attempt has replaced it, or its trial was stopped. One that is done just ends."""
-    return trial is None or (trial.state is TrialState.LEASED and trial.stopping)
+    if state is not SweepState.CANCELED:
+        return kept
+    ended: Mapping[str, Mapping[str, Any]] = {"free": {"state": TrialState.CANCELED}, "leased": {"stopping": True}}
+    return [trial.model_copy(update=ended.get(trial.state, {})) for trial in kept]
 
 
 def _reported(trial: Trial, agent: str, running: frozenset[str], *, now: float, limits: Limits) -> Trial:
@@ -144,54 +122,56 @@ def _reported(trial: Trial, agent: str, running: frozenset[str], *, now: float, 
     return trial
 
 
-def _idle(
-    sweep: Sweep,
-    state: SweepState,
-    trials: list[Trial],
-    *,
-    sweep_id: str,
-    agent: str,
-    now: float,
-    seed: int,
-    limits: Limits,
-    draw: Draw,
-) -> Step:
-    """The agent runs nothing: give it a point, let it wait, or send it home."""
-    if state in (SweepState.FINISHED, SweepState.CANCELED):
-        return Step(trials, [Command("exit")], over=True)
-    unheard = next((t for t in trials if t.state is TrialState.LEASED and t.agent == agent), None)
-    if unheard is not None and not unheard.resent:
-        # The answer was lost, or its run died at once. The same run is sent once more, so a lost answer runs nothing
-        # twice; if that one is not heard of either, the attempt counts as failed.
-        again = unheard.model_copy(update={"resent": True, "lease_until": now + limits.lease})
-        after = [again if trial.id == again.id else trial for trial in trials]
-        return Step(after, [Command("run", again.run, again.params)], over=False)
-    if unheard is not None:
-        trials = [fail(trial, limits) if trial.id == unheard.id else trial for trial in trials]
-    if state is SweepState.PAUSED:
-        return Step(trials, [], over=False)
-    chosen = _chosen(sweep, trials, seed, draw)
-    if chosen is None:
-        over = all(trial.state.over for trial in trials)
-        return Step(trials, [Command("exit")] if over else [], over=over)
-    run = run_of(sweep_id, chosen.id, chosen.attempt + 1)
-    taken = take(chosen, agent=agent, run=run, now=now, limits=limits)
-    after = [*trials[: taken.id], taken, *trials[taken.id + 1 :]]
-    return Step(after, [Command("run", run, taken.params)], over=False)
+def stops(trials: Sequence[Trial], running: frozenset[str]) -> list[Command]:
+    """What a busy agent is told: the runs that must end.
 
-
-def _chosen(sweep: Sweep, trials: list[Trial], seed: int, draw: Draw) -> Trial | None:
-    """A point that lost its agent, else a new one, else one that has failed.
-
-    What made a point fail may be gone by then: a file that was being edited, a full disk. A search without end has no
-    end to put it off to.
+    Args:
+        trials: at least those of these runs.
+        running: runs that the agent says it runs.
     """
-    free = [trial for trial in trials if trial.state is TrialState.FREE]
-    endless = sweep.trial_count() is None
-    first = next((trial for trial in free if endless or not trial.failures), None)
-    if first is not None:
-        return first
-    params = draw(sweep, trials, seed)
-    if params is not None:
-        return Trial(id=len(trials), params=params)
-    return min(free, key=lambda trial: trial.failures, default=None)
+    current = {trial.run: trial for trial in trials}
+    return [Command("stop", name) for name in sorted(running) if _unwanted(current.get(name))]
+
+
+def _unwanted(trial: Trial | None) -> bool:
+    """Whether a run must end: another attempt has replaced it, or its trial was stopped. One that is done just ends."""
+    return trial is None or (trial.state is TrialState.LEASED and trial.stopping)
+
+
+def unheard(trials: Sequence[Trial], *, agent: str, now: float, limits: Limits) -> Trial | None:
+    """What becomes of the point that an agent was given, if it runs nothing and nobody has heard of the run.
+
+    The answer was lost, or its run died at once. The same run is sent once more, so a lost answer runs nothing twice;
+    if that one is not heard of either, the attempt counts as failed.
+    """
+    silent = next((t for t in trials if t.state is TrialState.LEASED and t.agent == agent), None)
+    if silent is None or silent.resent:
+        return None if silent is None else fail(silent, limits)
+    return silent.model_copy(update={"resent": True, "lease_until": now + limits.lease})
+
+
+class Waiting(NamedTuple):
+    """What a sweep has for an agent that runs nothing."""
+
+    free: Trial | None
+    """The next of the points that wait: of a search with an end one that has failed least often."""
+    size: int
+    """Trials so far."""
+    over: bool
+    """Whether nothing more will happen to any of them."""
+
+
+def puts_off(sweep: Sweep) -> bool:
+    """Whether a point that has failed comes again after all others: a search without end has no end to put it off to.
+
+    What made a point fail may be gone by then: a file that was being edited, a full disk.
+    """
+    return sweep.trial_count() is not None
+
+
+def chosen(sweep: Sweep, there: Waiting, draw: Draw) -> Trial | None:
+    """A point that lost its agent, else a new one, else one that has failed; None if there is none."""
+    if there.free is not None and not (puts_off(sweep) and there.free.failures):
+        return there.free
+    params = draw()
+    return there.free if params is None else Trial(id=there.size, params=params)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from kag.sweep.config import Hyperband, Sweep
+from kag.sweep.config import Hyperband, Metric, Sweep
 from kag.sweep.trial import Trial, TrialId, TrialState
 
 
@@ -18,19 +18,42 @@ def stop(sweep: Sweep, trials: Sequence[Trial]) -> set[TrialId]:
     rule, metric = sweep.early_terminate, sweep.metric
     if rule is None or metric is None:
         return set()
-    losses = {trial.id: [metric.loss(value) for value in trial.history if math.isfinite(value)] for trial in trials}
+    losses = {trial.id: _losses(metric, trial) for trial in trials}
     bands = rule.bands(max((len(loss) for loss in losses.values()), default=0))
-    thresholds = {band: _threshold(list(losses.values()), band, rule.eta) for band in bands}
+    thresholds = {band: _threshold(list(losses.values()), band, sweep) for band in bands}
     running = [trial.id for trial in trials if trial.state is TrialState.LEASED]
     return {number for number in running if _hopeless(losses[number], thresholds, rule)}
 
 
-def _threshold(losses: list[list[float]], band: int, eta: float) -> float:
+def passed(sweep: Sweep, trial: Trial) -> dict[int, float]:
+    """Band -> the loss of a trial there, for the bands that it has passed; all that it adds to what others face."""
+    if sweep.early_terminate is None or sweep.metric is None or not trial.history:
+        return {}
+    loss = _losses(sweep.metric, trial)
+    return {band: loss[band] for band in sweep.early_terminate.bands(len(loss))}
+
+
+def place(sweep: Sweep, size: int) -> int:
+    """Where the threshold stands among the losses of so many trials at a band, the smallest first."""
+    return int(size / sweep.early_terminate.eta) if sweep.early_terminate else 0
+
+
+def is_hopeless(sweep: Sweep, trial: Trial, thresholds: Mapping[int, float]) -> bool:
+    """Whether a running trial is behind the threshold of the last of these bands that it has passed."""
+    rule, metric = sweep.early_terminate, sweep.metric
+    return rule is not None and metric is not None and _hopeless(_losses(metric, trial), thresholds, rule)
+
+
+def _losses(metric: Metric, trial: Trial) -> list[float]:
+    return [metric.loss(value) for value in trial.history if math.isfinite(value)]
+
+
+def _threshold(losses: list[list[float]], band: int, sweep: Sweep) -> float:
     values = sorted(loss[band] for loss in losses if len(loss) > band)
-    return values[int(len(values) / eta)]
+    return values[place(sweep, len(values))]
 
 
-def _hopeless(loss: list[float], thresholds: dict[int, float], rule: Hyperband) -> bool:
+def _hopeless(loss: list[float], thresholds: Mapping[int, float], rule: Hyperband) -> bool:
     passed = [band for band in thresholds if band < len(loss)]
     if not passed:
         return False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from kag.sweep.config import Params, Sweep
@@ -13,6 +13,9 @@ from kag.sweep.trial import Trial, TrialState, point_digest
 
 if TYPE_CHECKING:
     import optuna
+
+Suggest = Callable[[Sweep, Sequence[Trial], int], Params | None]
+"""Gives the next point of a search as `suggest` does."""
 
 STARTUP = 8
 """Trials that bayes draws at random before it models anything."""
@@ -25,13 +28,18 @@ def suggest(sweep: Sweep, trials: Sequence[Trial], seed: int) -> Params | None:
         trials: every trial so far, running ones included.
         seed: with the same trials it gives the same point.
     """
-    capped = sweep.run_cap is not None and sum(not trial.prior for trial in trials) >= sweep.run_cap
-    if capped or target_reached(sweep, trials):
+    if capped(sweep, sum(not trial.prior for trial in trials)) or target_reached(sweep, trials):
         return None
     if sweep.method == "grid":
-        done = {point_digest(trial.params) for trial in trials}
-        return next((point for point in sweep.grid() if point_digest(point) not in done), None)
-    return _sampled(sweep, trials, seed)
+        return next_of_grid(sweep, {point_digest(trial.params) for trial in trials}.__contains__)
+    if sweep.method == "random":
+        return random_point(sweep, len(trials), seed)
+    return modelled_point(sweep, trials, seed)
+
+
+def capped(sweep: Sweep, own: int) -> bool:
+    """Whether a sweep with so many trials, not counting runs from before it, may have no more."""
+    return sweep.run_cap is not None and own >= sweep.run_cap
 
 
 def target_reached(sweep: Sweep, trials: Sequence[Trial]) -> bool:
@@ -46,18 +54,41 @@ def target_reached(sweep: Sweep, trials: Sequence[Trial]) -> bool:
     )
 
 
-def _sampled(sweep: Sweep, trials: Sequence[Trial], seed: int) -> Params:
-    """Draw from an Optuna study that holds the trials so far on the unit cube."""
+def next_of_grid(sweep: Sweep, taken: Callable[[str], bool], last: Params | None = None) -> Params | None:
+    """The first point of a grid that is not taken.
+
+    Args:
+        taken: whether a trial has the point of a digest.
+        last: the point that was given out last: all points before it are taken.
+    """
+    points = sweep.grid(0 if last is None else sweep.place(last))
+    return next((point for point in points if not taken(point_digest(point))), None)
+
+
+def random_point(sweep: Sweep, size: int, seed: int) -> Params:
+    """A point from the distributions alone; the same one for a sweep with so many trials."""
     import optuna
 
+    return _drawn(sweep, (), optuna.samplers.RandomSampler(seed=_draw_seed(seed, size)))
+
+
+def modelled_point(sweep: Sweep, trials: Sequence[Trial], seed: int) -> Params:
+    """A point by a model of the trials so far: a tree-structured Parzen estimator (NeurIPS 2011, Bergstra et al.)."""
+    import optuna
+
+    draw_seed = _draw_seed(seed, len(trials))
+    sampler = optuna.samplers.TPESampler(seed=draw_seed, n_startup_trials=STARTUP, constant_liar=True)
+    return _drawn(sweep, trials, sampler)
+
+
+def _draw_seed(seed: int, size: int) -> int:
+    return int.from_bytes(hashlib.sha256(f"{seed}:{size}".encode()).digest()[:4])
+
+
+def _drawn(sweep: Sweep, trials: Sequence[Trial], sampler: optuna.samplers.BaseSampler) -> Params:
+    """Draw from an Optuna study that holds these trials on the unit cube."""
     leaves = sweep.varied()
-    draw_seed = int.from_bytes(hashlib.sha256(f"{seed}:{len(trials)}".encode()).digest()[:4])
-    if sweep.method == "bayes":
-        sampler = optuna.samplers.TPESampler(seed=draw_seed, n_startup_trials=STARTUP, constant_liar=True)
-        study = observed_study(sweep, trials, sampler)
-    else:
-        study = observed_study(sweep, (), optuna.samplers.RandomSampler(seed=draw_seed))
-    drawn = study.ask(_space(leaves)).params
+    drawn = observed_study(sweep, trials, sampler).ask(_space(leaves)).params
     return {key: _value(leaf, drawn.get(key, 0.5)) for key, leaf in sweep.leaves().items()}
 
 

@@ -6,10 +6,13 @@ import json
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import event, select
 
+from kag.server.context import decode_id
+from kag.server.foresight import PATIENCE
 from kag.server.tables import trials
-from kag.sweep import Trial
+from kag.server.trials import save_trials
+from kag.sweep import Trial, TrialState
 from kag.sweep.suggest import suggest
 from tests.server.conftest import Http
 from tests.server.test_queries import statements
@@ -46,38 +49,98 @@ def test_a_busy_agent_reads_live_trials_only(site: Any, monkeypatch: pytest.Monk
     assert beat(site, busy, "unknown") == [{"type": "stop", "run_id": "unknown"}]
 
 
-def test_a_point_is_drawn_once_and_before_the_transaction_that_writes(
-    site: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_point_is_drawn_once_and_while_no_transaction_is_open(site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     sweep = make(site, BAYES)
     idle = agent(site, sweep)
-    with statements(site) as seen:
+    open_ones: list[int] = []
 
-        def drawn(*words: Any) -> Any:
-            seen.append("drawn")
-            return suggest(*words)
+    def drawn(*words: Any) -> Any:
+        open_ones.append(site.store.engine.pool.checkedout())
+        return suggest(*words)
 
-        monkeypatch.setattr("kag.server.foresight.suggest", drawn)
-        told = beat(site, idle)
-    assert seen.count("drawn") == 1
-    assert seen.index("drawn") < seen.index("BEGIN IMMEDIATE")
+    monkeypatch.setattr("kag.server.foresight.suggest", drawn)
+    told = beat(site, idle)
+    assert open_ones == [0]
     with site.store.read() as connection:
         assert connection.execute(select(trials.c.run)).scalars().all() == [told[0]["run_id"]]
 
 
-def test_a_point_that_another_agent_took_meanwhile_is_drawn_anew(site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    sweep = make(site)
-    first, second = agent(site, sweep), agent(site, sweep)
+@pytest.mark.parametrize("others", [1, PATIENCE, PATIENCE + 2])
+def test_a_point_that_another_agent_took_meanwhile_is_drawn_anew(
+    site: Any, monkeypatch: pytest.MonkeyPatch, others: int
+) -> None:
+    """However often that happens: at last nobody else may write meanwhile."""
+    sweep = make(site, BAYES)
+    first, rest = agent(site, sweep), [agent(site, sweep) for _ in range(others)]
     other = Http(site.app, dict(site.http.headers))
-    given: list[Any] = []
+    given: list[str] = []
 
     def meanwhile(*words: Any) -> Any:
-        monkeypatch.setattr("kag.server.foresight.suggest", suggest)
-        question = {"query": "mutation($i: ID!){agentHeartbeat(input:{id:$i}){commands}}", "variables": {"i": second}}
-        given.append(other.post("/graphql", json=question).json()["data"]["agentHeartbeat"]["commands"])
+        if not site.store.engine.pool.checkedout() and rest:
+            monkeypatch.setattr("kag.server.foresight.suggest", suggest)
+            question = "mutation($i: ID!){agentHeartbeat(input:{id:$i}){commands}}"
+            answer = other.post("/graphql", json={"query": question, "variables": {"i": rest.pop()}}).json()
+            given.append(json.loads(answer["data"]["agentHeartbeat"]["commands"])[0]["run_id"])
+            monkeypatch.setattr("kag.server.foresight.suggest", meanwhile)
         return suggest(*words)
 
     monkeypatch.setattr("kag.server.foresight.suggest", meanwhile)
-    assert beat(site, first)[0]["args"]["x"]["value"] == 2.0
-    assert json.loads(given[0])[0]["args"]["x"]["value"] == 1
+    told = beat(site, first)[0]["run_id"]
+    taken = min(others, PATIENCE)
+    assert [*given, told] == [f"{sweep['name']}-{number:04d}" for number in range(taken + 1)]
     other.close()
+
+
+@pytest.fixture
+def grown(site: Any) -> Any:
+    """Makes a sweep with so many finished trials beside the one that an agent runs; a heartbeat of that one."""
+
+    def grow(config: str, size: int) -> Any:
+        sweep = make(site, config)
+        busy = agent(site, sweep)
+        run = beat(site, busy)[0]["run_id"]
+        with site.store.write() as connection:
+            number = decode_id("Sweep", sweep["id"])
+            rows = [
+                Trial(id=at, params={"x": at / 7}, state=TrialState.FINISHED, value=1.0, run=f"o{at}", attempt=1)
+                for at in range(1, size)
+            ]
+            save_trials(connection, number, [], rows)
+        site.run(run, sweep=sweep["name"])
+        assert beat(site, busy, run) == []
+        site.now += 5
+        return lambda: beat(site, busy, run)
+
+    return grow
+
+
+def rows_changed(site: Any, what: Any) -> int:
+    """Rows that a connection says it has changed while something is done."""
+    found: list[int] = []
+
+    def note(connection: Any, cursor: Any, statement: str, *rest: Any) -> None:
+        if statement.split()[0] in ("UPDATE", "INSERT", "DELETE"):
+            found.append(max(cursor.rowcount, 0))
+
+    event.listen(site.store.engine, "after_cursor_execute", note)
+    what()
+    event.remove(site.store.engine, "after_cursor_execute", note)
+    return sum(found)
+
+
+@pytest.mark.parametrize("hyperband", ["", "early_terminate: {type: hyperband, min_iter: 2}\n"])
+@pytest.mark.parametrize("size", [2, 300])
+def test_a_busy_heartbeat_reads_and_changes_the_same_however_many_trials_there_are(
+    site: Any, grown: Any, hyperband: str, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    goes_on = grown(CONFIG + hyperband, size)
+    read: list[str] = []
+    parse = Trial.model_validate_json
+    monkeypatch.setattr(Trial, "model_validate_json", lambda body: read.append(body) or parse(body))
+    monkeypatch.setattr("kag.server.sweeps.parse_sweep", None)  # it is parsed once a change
+    with statements(site) as seen:
+        goes_on()
+    assert len(read) == 1
+    assert len([one for one in seen if not one.startswith("BEGIN")]) == 9
+    site.now += 5
+    assert rows_changed(site, goes_on) == 2, "its agent and its trial"

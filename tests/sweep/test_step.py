@@ -10,9 +10,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from kag.sweep import Command, Limits, SweepState, Trial, TrialState, parse_sweep, step
+from kag.sweep import Command, Limits, SweepState, Trial, TrialState, parse_sweep
 from kag.sweep.step import Outcome, absorb
 from kag.sweep.trial import reopen
+from tests.sweep.whole import step
 
 LIMITS = Limits(lease=100.0, failures=3, losses=50)
 GRID = parse_sweep({"method": "grid", "parameters": {"x": {"values": [0, 1, 2, 3]}}})

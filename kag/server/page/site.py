@@ -40,8 +40,7 @@ from kag.server.rights import Key
 from kag.server.store import Store
 from kag.stats.profile import Profile
 from kag.stats.scores import Drawn
-from kag.sweep.step import Draw
-from kag.sweep.suggest import suggest
+from kag.sweep.suggest import Suggest, suggest
 
 PROJECTS = 8
 """Projects that are held: those that were looked at last."""
@@ -141,7 +140,7 @@ class Site:
         writer: str = "",
         *,
         reads: bool = False,
-        foresight: Draw = suggest,
+        foresight: Suggest = suggest,
     ) -> Context:
         """A request as the resolvers of the protocol see it; `reads` if it changes nothing."""
         links = Links(self.secret, key.name, str(self.base(request)))

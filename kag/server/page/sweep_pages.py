@@ -22,9 +22,10 @@ from kag.server.page.site import Shelf, Site
 from kag.server.page.visit import Visit
 from kag.server.rights import Act, ask
 from kag.server.store import all_rows
-from kag.server.sweeps import by_name, edit, sweep_of, sweeps_of, trials_of
+from kag.server.sweeps import by_name, edit, sweep_of, sweeps_of
 from kag.server.tables import agents
 from kag.server.things import sweep_thing
+from kag.server.trials import trials_of
 from kag.sweep import Sweep, SweepState, Trial
 from kag.text import MISSING, column
 from kag.view.results import measured_column

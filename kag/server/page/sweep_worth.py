@@ -21,7 +21,8 @@ from kag.server.page.scores import Busy, KeptSelections, MadeOf
 from kag.server.page.site import Shelf, Site
 from kag.server.page.sweep_pages import sweep_row
 from kag.server.page.visit import Visit
-from kag.server.sweeps import sweep_of, trials_of
+from kag.server.sweeps import sweep_of
+from kag.server.trials import trials_of
 from kag.track.record import RunRecord
 from kag.track.result import Selection
 

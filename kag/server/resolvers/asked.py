@@ -18,8 +18,8 @@ from kag.server.graphql import Resolver
 from kag.server.rights import Act, Place, Thing
 from kag.server.runs import find_project, find_run_by_path
 from kag.server.store import all_rows, find
-from kag.server.tables import agents, files, manifests, runs, sweeps
 from kag.server.tables import artifacts as artifact_table
+from kag.server.tables import files, manifests, runs, sweeps
 from kag.server.things import agent_thing, artifact_thing, collection_thing, run_thing, sweep_thing
 
 Asked = Iterable[tuple[Act, Thing]]
@@ -72,9 +72,9 @@ def _sweep(context: Context, given: Arguments) -> Asked:
 
 
 def _agent(context: Context, given: Arguments) -> Asked:
-    row = find(context.connection, agents, id=decode_id("Agent", given.get("id")))
-    if row is not None:
-        yield Act.CHANGE, agent_thing(context.connection, row)
+    thing = agent_thing(context.connection, decode_id("Agent", given.get("id")))
+    if thing is not None:
+        yield Act.CHANGE, thing
 
 
 def _files(context: Context, given: Arguments) -> Asked:

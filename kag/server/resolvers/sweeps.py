@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from typing import Any
 
 from sqlalchemy import RowMapping, Select, Text, cast, false, select
@@ -13,7 +12,7 @@ from kag.server.batches import counts_of
 from kag.server.context import Context, decode_id
 from kag.server.faults import needed
 from kag.server.graphql import Node, Registry
-from kag.server.heartbeats import foresee, heartbeat
+from kag.server.heartbeats import heartbeat
 from kag.server.keyset import Key
 from kag.server.prior_runs import adopt
 from kag.server.resolvers.fields import columns, constants, identifier, moments, optional
@@ -21,10 +20,11 @@ from kag.server.resolvers.pages import listed, queried
 from kag.server.resolvers.projects import project_of
 from kag.server.runs import find_project
 from kag.server.store import count, find
-from kag.server.sweeps import by_name, create, create_agent, delete, edit, sweep_of, trials_by_sweep
+from kag.server.sweeps import by_name, create, create_agent, delete, edit, sweep_of
 from kag.server.tables import agents, attempts
 from kag.server.tables import runs as run_table
 from kag.server.tables import sweeps as sweep_table
+from kag.server.trials import results_of
 
 
 def _upsert(context: Context, _: Any, arguments: Arguments) -> Node:
@@ -46,14 +46,6 @@ def _create_agent(context: Context, _: Any, arguments: Arguments) -> Node:
 def _heartbeat(context: Context, _: Any, arguments: Arguments) -> Node:
     agent, commands = heartbeat(context, input_of(arguments))
     return Node("AgentHeartbeatPayload", {"agent": Node("Agent", agent), "commands": json.dumps(commands)})
-
-
-def _foresee(context: Context, _: Any, arguments: Arguments) -> None:
-    foresee(context, input_of(arguments))
-
-
-FORESEEN: Registry[Context] = {"Mutation": {"agentHeartbeat": _foresee}}
-"""What changes nothing and is asked before a mutation, so that this is short."""
 
 
 def _delete(context: Context, _: Any, arguments: Arguments) -> Node:
@@ -86,10 +78,11 @@ def _best_loss(context: Context, row: RowMapping, arguments: Arguments) -> float
     sweep = sweep_of(row["config"])
     if sweep.metric is None:
         return None
-    sign = -1.0 if sweep.metric.goal == "maximize" else 1.0
-    tried = context.batches.get("sweep", row["id"], trials_by_sweep) or []
-    results = [trial.result for trial in tried if trial.result is not None]
-    return min((sign * result for result in results if math.isfinite(result)), default=None)
+    found = context.batches.get("sweep", row["id"], results_of)
+    if found is None:
+        return None
+    low, high = found
+    return sweep.metric.loss(low if sweep.metric.goal == "minimize" else high)
 
 
 def _agents(sweep: RowMapping) -> Select[Any]:
