@@ -31,6 +31,7 @@ __all__ = [
     "asked",
     "base_url",
     "is_not_found",
+    "load_all",
     "sweep_words",
     "write_parameters",
 ]
@@ -40,6 +41,11 @@ LOST: tuple[type[Exception], ...] = (Error, OSError, ValueError, MailboxClosedEr
 
 REFUSED: tuple[type[Exception], ...] = (Error, ValueError, WandbApiFailedError)
 """What a question to a server raises when the server or the client refuses it."""
+
+
+def load_all() -> None:
+    """Load what the client else loads when a run begins; behind torch and Lightning that takes three times as long."""
+    import wandb.sdk.launch.inputs.internal  # noqa: F401
 
 
 def base_url() -> str:

@@ -39,6 +39,7 @@ from kag.track.folders import FolderSource
 from kag.track.heartbeat import beating
 from kag.track.hold import locked
 from kag.track.record import RunRecord
+from kag.track.wandb_run import start_client
 from kag.track.world import World, copies, resolve_world
 from kag.train.again import Repeat
 from kag.train.console import RunConsole
@@ -96,6 +97,8 @@ def fit(
     inputs = inputs or read_inputs(spec, resume or again, copies=copies_held(world, first), console=console)
     earlier = earlier_runs(source or FolderSource(runs), console)
     findings = require_sound(inputs, looked_over(inputs, world, earlier, retired), console)
+    if first:
+        start_client(spec.track)
     task = Task.of(inputs.spec, inputs.sites, world)
     start = begins_with(task, runs, resume)
     loop = Loop(task, start, SignalWatch(first=first), console)
