@@ -110,7 +110,6 @@ def _open(held: Held, words: Sequence[str]) -> None:
 
     try:
         context = get_command(app).commands["train"].make_context("train", list(words[1:]))  # type: ignore[attr-defined]
-        held.hold_records(context.params["runs"])
         file, overrides = split_words(context.params["words"] or [])
         if file is not None:
             spec, _ = read_spec(file, overrides, trial=True)

@@ -103,14 +103,14 @@ def train(
     if seeds is not None:
         train_each(spec, seeds_meant(seeds, spec.seed), as_json=as_json, runs=runs, new=new, **options)
         return
-    former = {"again" if again else "resume": known, "accept": accept or ()} if known else _held(context, spec, runs)
+    former = {"again" if again else "resume": known, "accept": accept or ()} if known else _held(context, spec)
     _train(spec, as_json=as_json, runs=runs, **former, **options)
 
 
-def _held(context: typer.Context, spec: RunSpec, runs: Path) -> dict[str, Any]:
+def _held(context: typer.Context, spec: RunSpec) -> dict[str, Any]:
     """What this process has read already for a new run; nothing in one that was started for it."""
     held: Held | None = context.obj
-    return {} if held is None else {"inputs": held.inputs(spec), "source": held.source(runs)}
+    return {} if held is None else {"inputs": held.inputs(spec)}
 
 
 def _refuse_combinations(

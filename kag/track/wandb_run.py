@@ -96,7 +96,7 @@ def goes_online(mode: str) -> bool:
 
 
 def start_client(track: TrackSpec) -> None:
-    """Have the client's own process start meanwhile, for which `begin` would wait; what fails here, fails there again."""
+    """Have the client's own process start meanwhile, for which `begin` would wait. What fails here fails there, too."""
     if not _is_disabled(track):
         Thread(target=_start_client, name="W&B's client").start()
 
