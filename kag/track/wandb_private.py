@@ -44,7 +44,7 @@ REFUSED: tuple[type[Exception], ...] = (Error, ValueError, WandbApiFailedError)
 
 
 def load_all() -> None:
-    """Load what the client else loads when a run begins; behind torch and Lightning that takes three times as long."""
+    """Load what the client else loads when a run begins."""
     import wandb.sdk.launch.inputs.internal  # noqa: F401
 
 

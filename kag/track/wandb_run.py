@@ -95,6 +95,14 @@ def goes_online(mode: str) -> bool:
     return is_online(mode, os.environ, base_url(), hosts_with_key(netrc_file))
 
 
+def load_client(track: TrackSpec) -> None:
+    """Load all of the client that a run needs. Behind torch and Lightning that takes three times as long."""
+    if not _is_disabled(track):
+        from kag.track.wandb_private import load_all
+
+        load_all()
+
+
 def start_client(track: TrackSpec) -> None:
     """Have the client's own process start meanwhile, for which `begin` would wait. What fails here fails there, too."""
     if not _is_disabled(track):
