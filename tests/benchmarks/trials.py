@@ -47,7 +47,7 @@ SWEEP = {
     "method": "grid",
     "metric": {"name": "val/auprc", "goal": "maximize"},
     "parameters": {"seed": {"values": [*range(1, 2 * (MORE + 2))]}},
-    "command": ["${env}", "kag", "train", "demo.yaml", "track.mode=auto", "${args_no_hyphens}"],
+    "command": ["${env}", "kag", "train", "demo.yaml", "epochs=1", "track.mode=auto", "${args_no_hyphens}"],
 }
 
 
@@ -138,7 +138,7 @@ def training() -> float:
     found = []
     for seed in (1, 2):
         before = time.process_time()
-        spec = load_spec(Path("demo.yaml"), [f"seed={seed}", "track.mode=disabled", "evaluate.test=never"])
+        spec = load_spec(Path("demo.yaml"), [f"seed={seed}", "epochs=1", "track.mode=disabled", "evaluate.test=never"])
         fit(spec, runs=Path("alone"), console=RunConsole(quiet=True))
         found.append(time.process_time() - before)
     return found[-1]

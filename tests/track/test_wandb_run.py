@@ -22,7 +22,7 @@ from kag.track.offline import OfflineSource
 from kag.track.record import RunRecord, Source, Status
 from kag.track.result import ExternalEvaluation, Result
 from kag.track.scores_of_run import write_scores
-from kag.track.wandb_run import end, final_row, mirror_finished, mirror_record, start_client
+from kag.track.wandb_run import begin, end, final_row, mirror_finished, mirror_record, start_client
 from tests.track.made_scores import made_scores, same_scores
 
 START = datetime(2025, 10, 21, tzinfo=UTC)
@@ -203,3 +203,29 @@ def test_the_client_starts_meanwhile_and_the_run_begins_with_that_process(
     assert mirror_finished(folder, record, OFFLINE, told.append).wandb_id
     assert os.environ["WANDB_SERVICE"] == service
     assert told == []
+
+
+HOLDING = """
+import sys, wandb
+run = wandb.init(id="held", mode="offline", dir=sys.argv[1], settings=wandb.Settings(console="off", silent=True))
+print("begun", flush=True)
+sys.stdin.read()
+run.finish()
+"""
+
+
+def test_a_run_whose_id_the_client_holds_is_told_and_stays_in_its_folder(
+    folder: RunFolder, record: RunRecord, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As for a trial that its server refuses: the client holds on to its id, and the run cannot begin offline."""
+    monkeypatch.delenv("WANDB_MODE", raising=False)
+    wandb.setup()
+    told: list[str] = []
+    words = [sys.executable, "-c", HOLDING, str(tmp_path)]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "begun\n"
+        assert begin(folder, record, OFFLINE, told.append, wandb_id="held") is None
+        other.communicate()
+    assert len(told) == 1
+    assert "run ID held is in use" in told[0]
