@@ -26,6 +26,7 @@ from kag.cli.words import split_words
 from kag.errors import ENDING, KagError
 
 if TYPE_CHECKING:
+    from kag.cli.departure import Departure
     from kag.train.worker import Held
 
 
@@ -39,12 +40,13 @@ class Request(NamedTuple):
     """What it is called by."""
 
 
-def serve(number: int) -> None:
+def serve(number: int, departure: Departure) -> None:
     """Begin trials one after another, as they are asked for at a socket, until nobody is left who asks.
 
     Args:
         number: descriptor of the socket. A line of JSON comes for a trial, its process id goes back, later its exit
             code as `os.waitstatus_to_exitcode` has it.
+        departure: of this process and of the copies, registered before anything else.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal tells it to all; the agent decides what becomes of it
     for name, value in PATIENT_THREADS.items():
@@ -54,14 +56,19 @@ def serve(number: int) -> None:
         request = _until_asked(control, held)
     if request is not None:
         _become(request)
-        main(held)
+        try:
+            main(held)
+        except SystemExit as ended:
+            departure.code = ended.code if isinstance(ended.code, int) else None
+            raise
 
 
 def _load() -> Held:
     # The availability of a GPU is asked in a way that does not initialise it.
     os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")
-    import wandb  # noqa: F401
+    from kag.track.wandb_private import load_all
 
+    load_all()
     import kag.cli.results
     import kag.train.fit  # noqa: F401
     from kag.track.code import TRAINING, code_digest
@@ -103,7 +110,6 @@ def _open(held: Held, words: Sequence[str]) -> None:
 
     try:
         context = get_command(app).commands["train"].make_context("train", list(words[1:]))  # type: ignore[attr-defined]
-        held.hold_records(context.params["runs"])
         file, overrides = split_words(context.params["words"] or [])
         if file is not None:
             spec, _ = read_spec(file, overrides, trial=True)

@@ -95,6 +95,7 @@ def train(
     renamed = [f"name={_name_again(known)}"] if again and known else []
     spec, retired = _spec(spec_file or (known.spec_file if known else Path()), [*renamed, *overrides])
 
+    _load_client(spec)
     from kag.forks.sharing import ShareOptions
     from kag.train.trainer import quieten
 
@@ -103,14 +104,23 @@ def train(
     if seeds is not None:
         train_each(spec, seeds_meant(seeds, spec.seed), as_json=as_json, runs=runs, new=new, **options)
         return
-    former = {"again" if again else "resume": known, "accept": accept or ()} if known else _held(context, spec, runs)
+    former = {"again" if again else "resume": known, "accept": accept or ()} if known else _held(context, spec)
     _train(spec, as_json=as_json, runs=runs, **former, **options)
 
 
-def _held(context: typer.Context, spec: RunSpec, runs: Path) -> dict[str, Any]:
+def _load_client(spec: RunSpec) -> None:
+    """Load W&B's client before torch, where this process will need it."""
+    from kag.track.wandb_run import load_client
+    from kag.track.world import may_be_first
+
+    if may_be_first(os.environ):
+        load_client(spec.track)
+
+
+def _held(context: typer.Context, spec: RunSpec) -> dict[str, Any]:
     """What this process has read already for a new run; nothing in one that was started for it."""
     held: Held | None = context.obj
-    return {} if held is None else {"inputs": held.inputs(spec), "source": held.source(runs)}
+    return {} if held is None else {"inputs": held.inputs(spec)}
 
 
 def _refuse_combinations(

@@ -18,7 +18,13 @@ from typing import Protocol
 import kag
 from kag.sweep.program import plain_call
 
-_SERVE = "import sys; from kag.cli.template import serve; serve(int(sys.argv[1]))"
+_SERVE = """
+from kag.cli.departure import Departure
+departure = Departure()  # before anything is loaded that registers what it does at the end
+import sys
+from kag.cli.template import serve
+serve(int(sys.argv[1]), departure)
+"""
 
 
 class Trial(Protocol):

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from kag.data.header import Header, read_header
 from kag.data.layout import Layout
 from kag.data.storage import damaged, guarded, require_regular
+from kag.data.text_lengths import stored_lengths
 from kag.errors import DataError
 from kag.text import printable
 
@@ -27,6 +28,8 @@ LONGEST_TEXT = 1024
 TEXT_BYTES = 2**30
 """Most that a block of texts can take where each is as long as the file; no fewer than `TEXT_ROWS` rows, though."""
 TEXT_ROWS = 256
+BESIDE = 16
+"""Times that a text of known length is counted: blocks that are larger still are read no faster."""
 TEXT_BLOCKS = 64
 """Times that a chunk larger than the cache may be decompressed again."""
 
@@ -151,16 +154,23 @@ class LayoutFile:
         if h5py.check_string_dtype(self._datasets[layout].dtype).length is not None:
             return np.concatenate([np.asarray(self._block(layout, rows), np.bytes_) for rows in self.blocks(layout)])
         # The header tells no length, and many rows may share one long text: the file is small, its rows are not.
-        step = max(TEXT_BYTES // self._path.stat().st_size, TEXT_ROWS, self.chunk_rows(layout) // TEXT_BLOCKS)
+        length_N = stored_lengths(self._datasets[layout])
+        if length_N is not None:
+            self._refuse_long(length_N, layout)
+            step = TEXT_BYTES // (BESIDE * LONGEST_TEXT)
+        else:
+            step = max(TEXT_BYTES // self._path.stat().st_size, TEXT_ROWS, self.chunk_rows(layout) // TEXT_BLOCKS)
         starts = range(0, self.sizes[layout.shape[0]], step)
         return np.concatenate([self._variable_text(layout, slice(start, start + step)) for start in starts])
 
     def _variable_text(self, layout: Layout, rows: slice) -> NDArray[np.bytes_]:
         block = self._block(layout, rows)
-        length_N = np.fromiter(map(len, block), np.int64, len(block))
+        self._refuse_long(np.fromiter(map(len, block), np.int64, len(block)), layout, rows)
+        return block.astype(np.bytes_)
+
+    def _refuse_long(self, length_N: NDArray[np.int64], layout: Layout, rows: slice = ALL) -> None:
         what = f"the text has {length_N.max():,} bytes, more than {LONGEST_TEXT:,}"
         self.refuse_rows(length_N > LONGEST_TEXT, layout, what, rows=rows)
-        return block.astype(np.bytes_)
 
     def decode(self, layout: Layout, names: NDArray[np.bytes_]) -> tuple[str, ...]:
         """Strings of bytes.

@@ -18,6 +18,7 @@ from wandb.proto.wandb_internal_pb2 import Record  # type: ignore[attr-defined]
 from wandb.sdk import wandb_setup
 from wandb.sdk.lib.service.service_connection import WandbApiFailedError
 from wandb.sdk.mailbox import HandleAbandonedError, MailboxClosedError
+from wandb.sdk.mailbox.mailbox_handle import ServerResponseError
 
 if TYPE_CHECKING:  # a third of the time that the client takes to load
     from wandb import Api
@@ -31,15 +32,24 @@ __all__ = [
     "asked",
     "base_url",
     "is_not_found",
+    "load_all",
     "sweep_words",
     "write_parameters",
 ]
 
-LOST: tuple[type[Exception], ...] = (Error, OSError, ValueError, MailboxClosedError, HandleAbandonedError)
+LOST: tuple[type[Exception], ...] = (
+    *(Error, OSError, ValueError),
+    *(MailboxClosedError, HandleAbandonedError, ServerResponseError),
+)
 """What a run of the client raises when its server, its own process or its settings are at fault."""
 
 REFUSED: tuple[type[Exception], ...] = (Error, ValueError, WandbApiFailedError)
 """What a question to a server raises when the server or the client refuses it."""
+
+
+def load_all() -> None:
+    """Load what the client else loads when a run begins."""
+    import wandb.sdk.launch.inputs.internal  # noqa: F401
 
 
 def base_url() -> str:

@@ -11,8 +11,10 @@ import os
 import secrets
 import shutil
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from signal import SIGTERM
+from threading import Thread
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -93,6 +95,31 @@ def goes_online(mode: str) -> bool:
     return is_online(mode, os.environ, base_url(), hosts_with_key(netrc_file))
 
 
+def load_client(track: TrackSpec) -> None:
+    """Load all of the client that a run needs. Behind torch and Lightning that takes three times as long."""
+    if not _is_disabled(track):
+        from kag.track.wandb_private import load_all
+
+        load_all()
+
+
+def start_client(track: TrackSpec) -> None:
+    """Have the client's own process start meanwhile, for which `begin` would wait. What fails here fails there, too."""
+    if not _is_disabled(track):
+        Thread(target=_start_client, name="W&B's client").start()
+
+
+def _start_client() -> None:
+    import wandb
+
+    with suppress(*lost()):
+        wandb.setup()
+
+
+def _is_disabled(track: TrackSpec) -> bool:
+    return track.mode == "disabled" or (track.mode == "auto" and os.environ.get("WANDB_MODE") == "disabled")
+
+
 def begin(
     folder: RunFolder, record: RunRecord, track: TrackSpec, warn: Callable[[str], None], *, wandb_id: str | None
 ) -> Run | None:
@@ -108,7 +135,7 @@ def begin(
     Returns:
         W&B's run, or None if nothing is mirrored.
     """
-    if track.mode == "disabled" or (track.mode == "auto" and os.environ.get("WANDB_MODE") == "disabled"):
+    if _is_disabled(track):
         return None
     if goes_online(track.mode):
         before = set(_files(folder))

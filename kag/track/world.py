@@ -157,6 +157,11 @@ def rank_of(world: World, environment: Mapping[str, str]) -> int:
     return _number(environment, _RANK.get(world.launcher or "none"))
 
 
+def may_be_first(environment: Mapping[str, str]) -> bool:
+    """Whether a process may be the first of its run, as far as its launcher tells it and no spec."""
+    return rank_of(World(launcher=_launcher(environment)), environment) == 0
+
+
 def started(world: World, environment: Mapping[str, str]) -> tuple[int, int]:
     """How many processes the launcher has started, and on how many machines; all on this one where it is Lightning."""
     if world.launcher == "torchrun":

@@ -35,10 +35,10 @@ from kag.spec import Facts, RunSpec, preflight
 from kag.spec.preflight import require_no_error
 from kag.track.code import TRAINING, code_digest
 from kag.track.folder import RunFolder
-from kag.track.folders import FolderSource
 from kag.track.heartbeat import beating
 from kag.track.hold import locked
 from kag.track.record import RunRecord
+from kag.track.wandb_run import start_client
 from kag.track.world import World, copies, resolve_world
 from kag.train.again import Repeat
 from kag.train.console import RunConsole
@@ -46,7 +46,7 @@ from kag.train.delivery import deliver
 from kag.train.inputs import Inputs, read_inputs
 from kag.train.job import Job
 from kag.train.loop import Loop
-from kag.train.opening import Opening, best_epochs, follow_run, new_run
+from kag.train.opening import Opening, follow_run, new_run
 from kag.train.outcome import Outcome
 from kag.train.processes import gathered
 from kag.train.rehearsed import Passed
@@ -56,6 +56,7 @@ from kag.train.starting import Start, find_start
 from kag.train.state import resume_state
 from kag.train.task import Task, process_rank, this_machine
 from kag.train.threads import with_threads
+from kag.view.earlier import Earlier, best_epochs, earlier_runs
 from kag.view.findings import finding_line
 
 
@@ -70,7 +71,6 @@ def fit(
     retired: tuple[str, ...] = (),
     console: RunConsole | None = None,
     inputs: Inputs | None = None,
-    source: FolderSource | None = None,
 ) -> RunRecord:
     """Train, evaluate and record one run.
 
@@ -83,7 +83,7 @@ def fit(
         share: folder of states that runs with a common beginning share.
         retired: keys that were said and do nothing any more; preflight says so.
         console: where to print.
-        inputs, source: what it is trained on, and the records of `runs`, where they have been read.
+        inputs: what it is trained on, where that has been read.
 
     Raises:
         SpecError, DataError, RecordError, CheckpointError: the input is at fault; nothing was written.
@@ -94,8 +94,10 @@ def fit(
     console = (console if first else None) or RunConsole(quiet=not first)
     warn_of_copies(world, console)
     inputs = inputs or read_inputs(spec, resume or again, copies=copies_held(world, first), console=console)
-    earlier = earlier_runs(source or FolderSource(runs), console)
+    earlier = earlier_of(runs, console)
     findings = require_sound(inputs, looked_over(inputs, world, earlier, retired), console)
+    if first:
+        start_client(spec.track)
     task = Task.of(inputs.spec, inputs.sites, world)
     start = begins_with(task, runs, resume)
     loop = Loop(task, start, SignalWatch(first=first), console)
@@ -139,7 +141,7 @@ def opened(
     job: Job,
     runs: Path,
     known: Known,
-    earlier: Sequence[RunRecord],
+    earlier: Sequence[Earlier],
     start: Start | None,
     findings: Sequence[Finding],
 ) -> Iterator[Opening]:
@@ -191,7 +193,7 @@ def world_of(spec: RunSpec, share: ShareOptions | None) -> World:
     return world
 
 
-def looked_over(inputs: Inputs, world: World, earlier: Sequence[RunRecord], retired: tuple[str, ...]) -> list[Finding]:
+def looked_over(inputs: Inputs, world: World, earlier: Sequence[Earlier], retired: tuple[str, ...]) -> list[Finding]:
     """What the rules about a spec and its data find.
 
     Args:
@@ -239,11 +241,9 @@ def fork_inputs(task: Task, start: Start | None) -> list[object]:
     return [task.sites.digest, task.mined_digest, first, code, torch.__version__, world]
 
 
-def earlier_runs(source: FolderSource, console: RunConsole) -> list[RunRecord]:
-    """Records of a folder of runs; one that cannot be read is named and left out."""
-    if not source.runs.is_dir():
-        return []
-    records, broken = source.readable()
+def earlier_of(runs: Path, console: RunConsole) -> list[Earlier]:
+    """The runs of a folder; one that cannot be read is named and left out."""
+    found, broken = earlier_runs(runs)
     for error in broken:
         console.warn(f"left out: {error}")
-    return records
+    return found

@@ -6,7 +6,7 @@ Nothing is written before the spec, the data and the weights to start from are k
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,7 +23,7 @@ from kag.train.starting import Start
 from kag.train.state import resume_state
 from kag.train.task import Task
 from kag.view.alike import likeness
-from kag.view.words import begun
+from kag.view.earlier import Earlier, alike, default_parent
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def new_run(
     task: Task,
     runs: Path,
     *,
-    earlier: Sequence[RunRecord] = (),
+    earlier: Sequence[Earlier] = (),
     start: Start | None = None,
     findings: Sequence[Finding] = (),
     repeat: Repeat | None = None,
@@ -60,7 +60,7 @@ def new_run(
     """Make the folder of a new run with its spec and first record.
 
     Args:
-        earlier: records among which the parent is looked for.
+        earlier: runs among which the parent is looked for.
         start: weights that the run begins with.
         findings: of preflight.
         repeat: the run that this one is again, which is its parent then.
@@ -69,7 +69,7 @@ def new_run(
         SpecError, RecordError: it would not be that run again; see `again`.
     """
     spec = task.spec
-    parent = spec.parent or (start.source.run if start else default_parent(earlier, planned(task, start)))
+    parent = spec.parent or (start.source.run if start else _parent(earlier, planned(task, start)))
     if repeat is not None:
         parent = repeat.first.id
     found = Found(
@@ -111,29 +111,8 @@ def planned(task: Task, start: Start | None) -> RunRecord:
     )
 
 
-def default_parent(records: Iterable[RunRecord], run: RunRecord) -> str | None:
-    """The newest run that ended well and has the same name, else the newest on the same data, else None.
-
-    Trials are left aside: which one came last, or runs beside this one, is an accident of the sweep. So are replicates,
-    which differ in nothing but the seed.
-
-    Args:
-        records: earlier runs.
-        run: as it is planned.
-    """
-    ended = (record for record in records if record.status.done and record.sweep is None)
-    own = likeness(run)
-    done = sorted((record for record in ended if likeness(record) != own), key=begun)
-    same_name = [record.id for record in done if record.name == run.name]
-    same_data = [record.id for record in done if record.data_digest == run.data_digest]
-    return next(iter([*same_name[-1:], *same_data[-1:]]), None)
-
-
-def best_epochs(records: Iterable[RunRecord], data_digest: str) -> tuple[int, ...]:
-    """Best epochs of earlier runs on the same data, for preflight."""
-    return tuple(
-        record.best_epoch for record in records if record.data_digest == data_digest and record.best_epoch is not None
-    )
+def _parent(earlier: Sequence[Earlier], run: RunRecord) -> str | None:
+    return default_parent(earlier, run.name, run.data_digest, alike(likeness(run)))
 
 
 def best_of(rows: Sequence[dict[str, float]]) -> int | None:

@@ -26,7 +26,7 @@ from kag.track.hold import was_never_held
 from kag.track.record import RunRecord, Status
 from kag.track.world import resolve_world
 from kag.train.console import RunConsole
-from kag.train.fit import earlier_runs, fit, looked_over, require_sound
+from kag.train.fit import earlier_of, fit, looked_over, require_sound
 from kag.train.inputs import LIST, Inputs, read_inputs
 from kag.train.opening import planned
 from kag.train.starting import find_start
@@ -136,13 +136,12 @@ def prepared(
             remedy="use one device, or begin each by a call of its own: kag train SPEC seed=1",
         )
     inputs = read_inputs(spec, None, copies=1, console=console)
-    source = FolderSource(runs)
-    require_no_error(looked_over(inputs, world, earlier_runs(source, console), retired), spec.name)
+    require_no_error(looked_over(inputs, world, earlier_of(runs, console), retired), spec.name)
     require_sound(inputs, inputs.soundness, console)
     task = Task.of(inputs.spec, inputs.sites, world)
     like = likeness(planned(task, find_start(task, runs)))
     assert like is not None
-    return Ground(inputs._replace(told=True), like, source, share, retired)
+    return Ground(inputs._replace(told=True), like, FolderSource(runs), share, retired)
 
 
 def counting(records: Iterable[RunRecord], like: Likeness, seed: int) -> RunRecord | None:
@@ -243,7 +242,6 @@ def _fit(ground: Ground, seed: int, folder: RunFolder | None, console: RunConsol
         retired=ground.retired,
         console=console,
         inputs=ground.inputs._replace(spec=spec),
-        source=ground.source,
     )
 
 

@@ -1,4 +1,4 @@
-"""What is held between the trials of a warm worker: the data of the last one, and the records of earlier runs."""
+"""What is held between the trials of a warm worker: the data of the last one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from kag.data.sites import Sites
 from kag.data.soundness import soundness_for
 from kag.data.storage import require_regular
 from kag.spec.run import RunSpec
-from kag.track.folders import FolderSource
 from kag.train.inputs import Inputs
 
 
@@ -21,17 +20,6 @@ class Held:
     def __init__(self) -> None:
         self._sites: Sites | None = None
         self._key: FileKey | None = None
-        self._source: FolderSource | None = None
-
-    def hold_records(self, runs: Path) -> None:
-        """Read the records of a folder of runs that have come or changed since the last call."""
-        self._source = self.source(runs) or FolderSource(runs)
-        if runs.is_dir():
-            self._source.readable()
-
-    def source(self, runs: Path) -> FolderSource | None:
-        """The runs of a folder, if that is the one whose records are held; it reads again what has changed."""
-        return self._source if self._source is not None and self._source.runs == runs else None
 
     def hold_data(self, file: str) -> None:
         """Read a file, unless it is the one that is held and has not changed.

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
+import subprocess
+import sys
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,7 +22,7 @@ from kag.track.offline import OfflineSource
 from kag.track.record import RunRecord, Source, Status
 from kag.track.result import ExternalEvaluation, Result
 from kag.track.scores_of_run import write_scores
-from kag.track.wandb_run import end, final_row, mirror_finished, mirror_record
+from kag.track.wandb_run import begin, end, final_row, mirror_finished, mirror_record, start_client
 from tests.track.made_scores import made_scores, same_scores
 
 START = datetime(2025, 10, 21, tzinfo=UTC)
@@ -155,3 +159,73 @@ def test_the_exit_code_tells_a_sweep_whether_the_point_failed_or_was_interrupted
     run: Any = Ending()
     end(run, folder, record.model_copy(update={"status": status}))
     assert run.code == code
+
+
+LOADED = """
+import sys
+from kag.spec.run import TrackSpec
+from kag.track.wandb_run import load_client
+load_client(TrackSpec(mode="disabled"))
+print("wandb" in sys.modules)
+load_client(TrackSpec(mode="offline"))
+import wandb
+before = set(sys.modules)
+run = wandb.init(mode="offline", dir=sys.argv[1], settings=wandb.Settings(console="off", silent=True))
+late = [name for name in sys.modules if name.startswith("wandb.sdk.launch") and name not in before]
+print("torch" in sys.modules, late)
+run.finish()
+"""
+
+
+def test_what_a_run_needs_of_the_client_is_loaded_before_it_begins_and_nothing_where_none_is_mirrored(
+    tmp_path: Path,
+) -> None:
+    done = subprocess.run([sys.executable, "-c", LOADED, str(tmp_path)], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["False", "False []"]
+
+
+def test_the_client_starts_meanwhile_and_the_run_begins_with_that_process(
+    folder: RunFolder, record: RunRecord, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("WANDB_MODE", raising=False)
+
+    def starting() -> list[threading.Thread]:
+        return [thread for thread in threading.enumerate() if thread.name == "W&B's client"]
+
+    start_client(TrackSpec(mode="disabled"))
+    assert starting() == []
+    assert "WANDB_SERVICE" not in os.environ
+    start_client(OFFLINE)
+    for thread in starting():
+        thread.join()
+    service = os.environ["WANDB_SERVICE"]
+    told: list[str] = []
+    assert mirror_finished(folder, record, OFFLINE, told.append).wandb_id
+    assert os.environ["WANDB_SERVICE"] == service
+    assert told == []
+
+
+HOLDING = """
+import sys, wandb
+run = wandb.init(id="held", mode="offline", dir=sys.argv[1], settings=wandb.Settings(console="off", silent=True))
+print("begun", flush=True)
+sys.stdin.read()
+run.finish()
+"""
+
+
+def test_a_run_whose_id_the_client_holds_is_told_and_stays_in_its_folder(
+    folder: RunFolder, record: RunRecord, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As for a trial that its server refuses: the client holds on to its id, and the run cannot begin offline."""
+    monkeypatch.delenv("WANDB_MODE", raising=False)
+    wandb.setup()
+    told: list[str] = []
+    words = [sys.executable, "-c", HOLDING, str(tmp_path)]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "begun\n"
+        assert begin(folder, record, OFFLINE, told.append, wandb_id="held") is None
+        other.communicate()
+    assert len(told) == 1
+    assert "run ID held is in use" in told[0]

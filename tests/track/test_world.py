@@ -11,7 +11,17 @@ from hypothesis import strategies as st
 
 from kag.errors import SpecError
 from kag.spec import build_spec
-from kag.track.world import Machine, World, copies, processors_each, rank_of, resolve_world, started, threads_for
+from kag.track.world import (
+    Machine,
+    World,
+    copies,
+    may_be_first,
+    processors_each,
+    rank_of,
+    resolve_world,
+    started,
+    threads_for,
+)
 
 SLURM = {"SLURM_NTASKS": "2", "SLURM_PROCID": "1", "SLURM_JOB_ID": "77", "SLURM_JOB_NAME": "train"}
 TORCHRUN = {"TORCHELASTIC_RUN_ID": "r", "RANK": "1", "LOCAL_RANK": "1", "WORLD_SIZE": "2"}
@@ -60,6 +70,7 @@ def test_the_rank_comes_from_the_launcher_whose_variables_are_complete(
 ) -> None:
     world = resolved(around, **{"trainer.devices": 2})
     assert (world.launcher, rank_of(world, around)) == (launcher, rank)
+    assert may_be_first(around) is (rank == 0)
     assert rank_of(resolved(around), around) == 0, "one process is the first"
     assert started(world, around) == (2, 1)
 

@@ -46,15 +46,6 @@ def test_data_are_held_until_their_file_is_another_one(
     assert held.inputs(spec) is None, "nothing is held of a file that is at fault"
 
 
-def test_records_of_another_folder_are_not_those_that_are_held(tmp_path: Path) -> None:
-    held = Held()
-    held.hold_records(tmp_path)
-    assert held.source(tmp_path) is not None
-    assert held.source(tmp_path / "other") is None
-    held.hold_records(tmp_path / "other")
-    assert held.source(tmp_path) is None
-
-
 def test_what_belongs_together_is_read_for_each_trial(
     make_spec: MakeSpec, synthetic_file: Path, tmp_path: Path
 ) -> None:
