@@ -18,6 +18,8 @@ from datetime import UTC, datetime, timedelta
 from enum import Enum
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from kag.track.value import Value
 
 EVERY = 30.0
@@ -122,14 +124,22 @@ def parse_owner(text: str, otherwise: Owner) -> Owner:
 
     Args:
         text: the file.
-        otherwise: what is known of it where it is no whole owner file.
+        otherwise: what is known of it where it is no owner file, and its sign where there is no whole one.
     """
     first, _, second = text.partition("\n")
     try:
-        claim, sign = _Claim.model_validate_json(first), datetime.fromisoformat(second.strip())
-    except ValueError:  # pydantic's is one, too
+        claim = _Claim.model_validate_json(first)
+    except ValidationError:
         return otherwise
-    return Owner(claim.process, claim.token, sign.astimezone(UTC))
+    return Owner(claim.process, claim.token, _parse_sign(second) or otherwise.sign)
+
+
+def _parse_sign(text: str) -> datetime | None:
+    try:
+        sign = datetime.fromisoformat(text.strip())
+    except ValueError:
+        return None
+    return sign.astimezone(UTC) if sign_text(sign) == text else None
 
 
 def this_process() -> Process:
