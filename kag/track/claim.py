@@ -13,6 +13,7 @@ from __future__ import annotations
 import errno
 import os
 import secrets
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -35,6 +36,8 @@ from kag.track.owner import (
 
 _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS)
 """What file systems answer that have no links."""
+POLL = 0.05
+"""Seconds between two tries to hold what is held."""
 _LONGEST = 4096
 """Bytes of an owner file."""
 
@@ -132,13 +135,17 @@ def claim(place: Path) -> Claim:
 
 
 @contextmanager
-def claimed(place: Path) -> Iterator[Claim]:
+def claimed(place: Path, *, wait: bool = False) -> Iterator[Claim]:
     """Hold a place to the end of the block, with signs of life; a process that is killed leaves its last one.
+
+    Args:
+        place: of the owner file.
+        wait: wait until it is free.
 
     Raises:
         Taken, StorageError: as `claim`.
     """
-    own, ended = claim(place), Event()
+    own, ended = _awaited(place) if wait else claim(place), Event()
 
     def beat_on() -> None:
         while not ended.wait(EVERY):
@@ -152,6 +159,13 @@ def claimed(place: Path) -> Iterator[Claim]:
         ended.set()
         thread.join()
         own.release()
+
+
+def _awaited(place: Path) -> Claim:
+    while True:
+        with suppress(Taken):
+            return claim(place)
+        time.sleep(POLL)
 
 
 def look(place: Path) -> Owner | None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import fcntl
 import os
 import socket
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
@@ -26,8 +25,6 @@ from kag.track.record import RunRecord, Status
 
 PATIENCE = 0.5
 """Seconds to wait for the lock: longer than anybody needs who only looks whether it is held."""
-POLL = 0.05
-"""Seconds between two tries to become the owner."""
 
 
 @contextmanager
@@ -67,15 +64,7 @@ def alone(lock_file: Path, owner_file: Path, *, patience: float | None) -> Itera
         except Timeout as error:
             raise Taken(look(owner_file)) from error
     try:
-        with ExitStack() as held:
-            while True:
-                try:
-                    own = held.enter_context(claimed(owner_file))
-                    break
-                except Taken:
-                    if patience is not None:
-                        raise
-                time.sleep(POLL)
+        with claimed(owner_file, wait=patience is None) as own:
             yield own
     finally:
         lock.release()
