@@ -280,7 +280,7 @@ def _inherited(own: Path, place: Path, former: Owner) -> bool:
     there = look(place)
     won = there is not None and there.token == former.token
     if won:
-        os.replace(own, place)
+        os.replace(seats[-1], place)
     for seat in seats if won else seats[-1:]:
         seat.unlink(missing_ok=True)
     return won

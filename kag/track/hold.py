@@ -62,7 +62,9 @@ def alone(lock_file: Path, owner_file: Path, *, patience: float | None) -> Itera
         try:
             lock.acquire(timeout=-1 if patience is None else patience)
         except Timeout as error:
-            raise Taken(look(owner_file)) from error
+            # Who has just got the lock may not have put its name there yet.
+            owner = look(owner_file)
+            raise Taken(None if owner is None or standing(owner, owner_file).gone else owner) from error
     try:
         with claimed(owner_file, wait=patience is None) as own:
             yield own
