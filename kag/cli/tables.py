@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from string import ascii_uppercase
 
-from rich.console import Group, RenderableType
+from rich.console import RenderableType
 from rich.markup import escape
 from rich.table import Table
 
@@ -63,8 +63,7 @@ def run_list(records: Sequence[RunRecord], values: Values, width: int, order: Or
     counted = [one for one in found.columns if one not in LISTED]
     spared = [*_SPARED[:-1], *reversed(counted), *_SPARED[-1:]]
     by = [one for one in spared if order and one.startswith(order.column)]
-    listed = fitted(table, width, [*(one for one in spared if one not in by), *by]).group(width)
-    return Group(listed, *map(escape, silences(records)))
+    return fitted(table, width, [*(one for one in spared if one not in by), *by]).group(width, silences(records))
 
 
 def comparison(

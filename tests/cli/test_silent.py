@@ -34,8 +34,8 @@ def test_every_command_says_since_when_and_where(folder: RunFolder, kag: Kag) ->
     assert f"{folder.id}: {SAID}" in kag("runs", "list", "--runs", runs).out
     assert "2025-10-08 01:02:03 UTC on gpu7" in kag("runs", "show", "far", "--runs", runs).out
     assert f"killed, {SAID}" in kag("doctor", "far", "--runs", runs).out
-    assert f"killed after 0 epochs, {SAID}" in kag("changelog", "--runs", runs).out
-    (record,) = json.loads(kag("runs", "list", "--json", "--runs", runs).out)["runs"]
+    assert f"killed after 0 epochs, {SAID}" in kag("changelog", "--source", runs).out
+    (record,) = json.loads(kag("runs", "list", "--json", "--runs", runs).out)
     assert (record["status"], record["heartbeat"]) == ("killed", "2025-10-08T01:02:03Z")
     assert kag("runs", "archive", "far", "--runs", runs).code == 0, "nobody trains it"
     assert f"{SAID}" in kag("runs", "list", "--archived", "--runs", runs).out, "its last sign is known still"
