@@ -69,7 +69,7 @@ def append(path: Path, looks: Sequence[Look]) -> None:
     if not looks:
         return
     lines = "".join(f"{look.model_dump_json()}\n" for look in looks)
-    with claimed(path.with_name(".owner.looks"), wait=True), storing(path), open(path, "ab+") as file:
+    with storing(path), claimed(path.with_name(".owner.looks"), wait=True), open(path, "ab+") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         file.seek(0)
         file.truncate(file.read().rfind(b"\n") + 1)

@@ -74,7 +74,8 @@ class Outcome:
 
     def _ended_by(self, error: BaseException) -> None:
         """Record why the run ended. What the disk does not take is told: the error that ended the run is not hidden."""
-        status = Status.KILLED if isinstance(error, (Interrupted, KeyboardInterrupt)) else Status.ABORTED
+        stopped = isinstance(error, (Interrupted, KeyboardInterrupt, TakenOver))
+        status = Status.KILLED if stopped else Status.ABORTED
         try:
             self.update(status=status, end=datetime.now(UTC), failure=failure_of(error))
         except (StorageError, TakenOver) as refused:
