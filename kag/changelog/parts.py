@@ -15,6 +15,7 @@ from kag.finding import Finding
 from kag.text import MISSING, commit, printable
 from kag.track.record import RunRecord, Status
 from kag.view.changes import phrase
+from kag.view.life import silence
 from kag.view.metrics import TEST, Metric
 from kag.view.results import absent
 
@@ -273,8 +274,8 @@ def _status_word(entry: Entry) -> str:
     if record.status is not Status.KILLED:
         return ""
     unknown = record.is_foreign and record.epochs_trained is None
-    silent = f", no sign of life since {record.heartbeat:%Y-%m-%d %H:%M} UTC" if record.heartbeat else ""
-    return f"killed{'' if unknown else f' after {record.epochs_done} epochs'}{silent}"
+    killed = f"killed{'' if unknown else f' after {record.epochs_done} epochs'}"
+    return ", ".join(filter(None, [killed, silence(record)]))
 
 
 def _unpaired(record: RunRecord) -> str:

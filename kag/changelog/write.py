@@ -18,6 +18,7 @@ from kag.changelog.version import Options, Version, next_version
 from kag.errors import RecordError, StorageError, UserError
 from kag.text import joined
 from kag.track.atomic import atomic_path, keep_rights, storing
+from kag.track.claim import claimed
 from kag.track.collector import resting
 from kag.track.folder import RunFolder
 from kag.track.folders import FolderSource
@@ -25,6 +26,9 @@ from kag.track.output import require_writable, write_output
 from kag.track.reading import read_text
 from kag.track.source import RunSource
 from kag.view.alike import require_seeds
+
+_OWNER = ".owner.notes"
+"""Says who writes the notes of a run, where `flock` says nothing."""
 
 
 @resting()
@@ -126,7 +130,7 @@ def store_notes(source: RunSource, notes: Mapping[str, str], siblings: Siblings)
         )
     for run, note in notes.items():
         folder = RunFolder(source.runs / run)
-        with writing(folder.notes_file):
+        with writing(folder.notes_file), claimed(folder.path / _OWNER, wait=True):
             if folder.notes() != siblings.by_id[run].notes:
                 raise RecordError("the note was changed while it was read", where=folder.id, remedy="write again")
             write_note(folder, note)
@@ -151,7 +155,7 @@ def add_note(folder: RunFolder, text: str) -> None:
         raise RecordError("the note holds what is not UTF-8", where=folder.id) from error
     if not body(text):
         raise RecordError("the note is empty", where=folder.id)
-    with writing(folder.notes_file):
+    with writing(folder.notes_file), claimed(folder.path / _OWNER, wait=True):
         before = body(folder.notes())
         write_note(folder, f"{before}\n\n{body(text)}" if before else body(text))
 

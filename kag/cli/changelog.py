@@ -159,6 +159,7 @@ def doctor(
     from kag.text import fact
     from kag.track.folders import FolderSource
     from kag.view.findings import finding_line
+    from kag.view.life import silence
     from kag.view.words import find_run
 
     folder = find_run(runs, run)
@@ -172,6 +173,8 @@ def doctor(
         answer({"run": folder.id, "record": siblings.by_id[folder.id].record, "findings": findings})
         return
     console = Terminal(highlight=False, soft_wrap=True)
+    if silent := silence(siblings.by_id[folder.id].record):
+        console.say(f"killed, {silent}")
     for finding in findings:
         console.print(finding_line(finding))
         for name, value in finding.evidence.items():

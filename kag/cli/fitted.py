@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from rich.cells import cell_len
@@ -32,10 +32,11 @@ class Fitted(NamedTuple):
             return ""
         return f"not in {width} columns: {', '.join(self.left_out)}; a wider terminal, a pipe or --json has them"
 
-    def group(self, width: int) -> RenderableType:
-        """The table, and below it what it leaves out."""
+    def group(self, width: int, below: Iterable[str] = ()) -> RenderableType:
+        """The table, and below it what it leaves out, and other lines."""
         told = self.told(width)
-        return Group(self.table, Text(told, style="dim")) if told else self.table
+        lines = [*map(Text, below), *([Text(told, style="dim")] if told else [])]
+        return Group(self.table, *lines) if lines else self.table
 
 
 def terminal(*, stderr: bool = False) -> Terminal:

@@ -59,14 +59,13 @@ def open_sweep(sweep: Sweep, file: Path, tracking: Tracking, runs: Path, *, new:
 
     Two calls at once get the same one.
     """
-    from filelock import FileLock
-
     from kag.track.git import keep_out_of_git
+    from kag.track.hold import alone
 
     place = _place(runs)
     place.parent.mkdir(parents=True, exist_ok=True)
     keep_out_of_git(place.parent)
-    with FileLock(place.with_suffix(".lock")):
+    with alone(place.with_suffix(".lock"), place.with_suffix(".owner"), patience=None):
         return _opened(sweep, file, tracking, runs, new=new)
 
 

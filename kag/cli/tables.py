@@ -19,6 +19,7 @@ from kag.track.record import RunRecord, Scalar, Status
 from kag.track.result import Result
 from kag.view import tables as view
 from kag.view.changes import beside_defaults, varied
+from kag.view.life import silences
 from kag.view.metrics import Metric
 from kag.view.results import absent, measured, measured_column, side_by_side
 from kag.view.tables import Cell, result_cell
@@ -62,7 +63,7 @@ def run_list(records: Sequence[RunRecord], values: Values, width: int, order: Or
     counted = [one for one in found.columns if one not in LISTED]
     spared = [*_SPARED[:-1], *reversed(counted), *_SPARED[-1:]]
     by = [one for one in spared if order and one.startswith(order.column)]
-    return fitted(table, width, [*(one for one in spared if one not in by), *by]).group(width)
+    return fitted(table, width, [*(one for one in spared if one not in by), *by]).group(width, silences(records))
 
 
 def comparison(

@@ -1,9 +1,10 @@
 """One run's part in the forks of a folder: what it takes over, what it makes for the others, what it waits for.
 
 A run looks for the deepest stored state that its own spec would have reached, continues from it, and stores its state
-at its part points. While it trains towards a part point it holds the file lock of that state; where another run holds
-it, it waits for the state instead of training the same epochs again. The system lets go of the lock of a process that
-dies. `fork_inputs` lists what beside the spec must be equal for the result to be the same bit for bit.
+at its part points. While it trains towards a part point it holds that state; where another run holds it, it waits for
+the state instead of training the same epochs again. Who dies lets go of it: on one machine at once, elsewhere when it
+has given no sign of life for some time (`kag.track.owner`). `fork_inputs` lists what beside the spec must be equal for
+the result to be the same bit for bit.
 """
 
 from __future__ import annotations
@@ -12,18 +13,18 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-
-from filelock import FileLock, Timeout
 
 from kag.forks.states import About, Segment, SharedStates, extended
 from kag.spec.prefix import part_points, prefix_digest
 from kag.spec.run import RunSpec
 from kag.track.atomic import storing
+from kag.track.claim import Taken
 from kag.track.folder import RunFolder
 from kag.track.git import keep_out_of_git
+from kag.track.hold import alone
 from kag.track.record import Source
 from kag.weights.storage import load_torch
 
@@ -81,7 +82,7 @@ class Sharing:
         self._keys = {epoch: fork_key(spec, epoch, inputs) for epoch in range(1, spec.last_epoch + 2)}
         self.segments: tuple[Segment, ...] = ()
         self._epochs = 0
-        self._making: FileLock | None = None
+        self._making = ExitStack()
 
     def continue_from(self, state: Path | None) -> Path | None:
         """Take over the deepest stored state and begin to make the next one; wait while another run makes it.
@@ -123,14 +124,12 @@ class Sharing:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Keep all other processes from changing anything in the folder; held for milliseconds."""
-        with storing(self._folder), FileLock(self._folder / ".lock"):
+        with storing(self._folder), alone(self._folder / ".lock", self._folder / ".owner", patience=None):
             yield
 
     def close(self) -> None:
         """Let others make what this run has not finished."""
-        if self._making is not None:
-            self._making.release()
-            self._making = None
+        self._making.close()
 
     def sweep_up(self) -> None:
         """Remove what processes left that died while they stored a state."""
@@ -155,12 +154,11 @@ class Sharing:
         ahead = next((point for point in self.points if point > self._epochs), None)
         if ahead is None:
             return True
-        lock = FileLock(self._folder / f"{self._keys[ahead]}.lock")
+        lock_file, owner_file = (self._folder / f"{self._keys[ahead]}.{what}" for what in ("lock", "owner"))
         try:
-            lock.acquire(timeout=0)
-        except Timeout:
+            self._making.enter_context(alone(lock_file, owner_file, patience=0))
+        except Taken:
             return False
-        self._making = lock
         return True
 
 

@@ -92,8 +92,10 @@ class RunFolder:
     """What the run printed."""
     lock_file = _Inside(".lock")
     """Held by the process that trains the run."""
+    owner_file = _Inside(".owner")
+    """Which process that is, and its last sign of life; see `kag.track.owner`."""
     heartbeat_file = _Inside(".heartbeat")
-    """Last sign of life of that process; see `kag.track.heartbeat`."""
+    """Last sign of life of a process of an older kag; see `kag.track.heartbeat`."""
     patch_file = _Inside("uncommitted.patch")
     """Uncommitted changes of the code that ran; absent if there were none."""
     scores = _Inside("scores")

@@ -1,53 +1,16 @@
-"""Signs of life of the process that trains a run, for machines where its lock tells nothing.
+"""Signs of life of runs that an older kag trains, which wrote no owner file: a time by the clock of its process.
 
-They lie in a file of their own beside the record, so that no writer of the record is disturbed. The file holds the time
-by the clock of the process: what a file system says of a file, a copy of the folder and a cache of NFS make younger.
+What a file system says of a file, a copy of the folder and a cache of NFS make younger: the time is in the file.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
-from threading import Event, Thread
 
-from kag.errors import StorageError
-from kag.track.atomic import storing, write_atomically
 from kag.track.folder import RunFolder
-
-EVERY = 60.0
-"""Seconds between two signs."""
 
 SILENT = timedelta(minutes=15)
 """Without a sign for so long a run counts as killed: many signs, and more than clocks are apart."""
-
-
-@contextmanager
-def beating(folder: RunFolder) -> Iterator[None]:
-    """Give signs of life to the end of the block, by whoever holds the run; a killed process leaves its last one.
-
-    Where the disk takes none the run goes on: what it must write will say so.
-    """
-    ended = Event()
-
-    def beat() -> None:
-        with suppress(StorageError):
-            write_atomically(folder.heartbeat_file, f"{datetime.now(UTC).isoformat(timespec='seconds')}\n")
-
-    def beat_on() -> None:
-        while not ended.wait(EVERY):
-            beat()
-
-    beat()
-    thread = Thread(target=beat_on, name="kag-heartbeat", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        thread.join()
-        with suppress(StorageError), storing(folder.heartbeat_file):
-            folder.heartbeat_file.unlink(missing_ok=True)
 
 
 def last_beat(folder: RunFolder) -> datetime | None:

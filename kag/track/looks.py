@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from kag.errors import RecordError
 from kag.names import ALL
 from kag.track.atomic import storing, sync_folder
+from kag.track.claim import claimed
 from kag.track.reading import faults_of, read_bytes
 from kag.track.result import Look, Looker, Result
 
@@ -68,7 +69,7 @@ def append(path: Path, looks: Sequence[Look]) -> None:
     if not looks:
         return
     lines = "".join(f"{look.model_dump_json()}\n" for look in looks)
-    with storing(path), open(path, "ab+") as file:
+    with storing(path), claimed(path.with_name(".owner.looks"), wait=True), open(path, "ab+") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         file.seek(0)
         file.truncate(file.read().rfind(b"\n") + 1)

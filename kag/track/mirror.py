@@ -21,7 +21,7 @@ from kag.track.lineage import Pair, linked
 from kag.track.mirrored import END_KEY, INTERNAL, START_KEY, Mirrored, where_of
 from kag.track.processes import Mapped
 from kag.track.reading import faults_of, parse_record
-from kag.track.record import ARCHIVED, RunRecord
+from kag.track.record import ARCHIVED, RunRecord, Status
 from kag.track.rows import history_of
 from kag.track.source import Found, Known
 
@@ -41,7 +41,9 @@ def record_of(run: Mirrored) -> RunRecord:
         return _with_spec(parse_record(run.summary[END_KEY], where=f"{where}, summary {END_KEY}"), run)
     if START_KEY in run.config:
         begun = _with_spec(parse_record(run.config[START_KEY], where=f"{where}, config {START_KEY}"), run)
-        return begun.model_copy(update={"status": run.status, "epochs_trained": epochs_trained(run)})
+        heard = run.heard if run.status is Status.KILLED else None
+        told = {"status": run.status, "heartbeat": heard, "epochs_trained": epochs_trained(run)}
+        return begun.model_copy(update=told)
     try:
         return foreign_record(run)
     except ValidationError as error:

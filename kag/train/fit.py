@@ -22,6 +22,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -35,7 +36,6 @@ from kag.spec import Facts, RunSpec, preflight
 from kag.spec.preflight import require_no_error
 from kag.track.code import TRAINING, code_digest
 from kag.track.folder import RunFolder
-from kag.track.heartbeat import beating
 from kag.track.hold import locked
 from kag.track.record import RunRecord
 from kag.track.wandb_run import start_client
@@ -151,16 +151,14 @@ def opened(
         RecordError: another process trains it, and as `resumed_run`, which rehearses before it writes, and `new_run`.
     """
     if (resume := known.resume) is not None:
-        with locked(resume):
-            opening = resumed_run(job, resume, (*known.accept, *known.moved), start)
-            with beating(resume):
-                yield opening
+        with locked(resume) as own:
+            yield resumed_run(job, resume, own, (*known.accept, *known.moved), start)
     else:
         repeat = Repeat(known.again, tuple(known.accept), known.moved) if known.again else None
         opening = new_run(job.task, runs, earlier=earlier, start=start, findings=findings, repeat=repeat)
         assert opening.folder is not None
-        with locked(opening.folder), beating(opening.folder):
-            yield opening
+        with locked(opening.folder) as own:
+            yield replace(opening, own=own)
 
 
 def warn_of_copies(world: World, console: RunConsole) -> None:

@@ -15,6 +15,7 @@ from kag import names
 from kag.finding import Finding
 from kag.spec.flat import flat
 from kag.track.begin import begin
+from kag.track.claim import Claim
 from kag.track.code import TRAINING, code_digest
 from kag.track.folder import RunFolder
 from kag.track.record import Found, RunRecord, Status
@@ -39,6 +40,8 @@ class Opening:
     """Lightning checkpoint to continue from."""
     first: RunFolder | None = None
     """The run that this one repeats."""
+    own: Claim | None = None
+    """That this process alone may write into the folder."""
 
 
 def follow_run(task: Task, resume: RunFolder | None, start: Start | None) -> Opening:

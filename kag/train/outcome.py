@@ -20,6 +20,7 @@ from kag.errors import Interrupted, KagError, StorageError
 from kag.forks.sharing import inherited
 from kag.forks.states import Segment
 from kag.text import command
+from kag.track.claim import TakenOver
 from kag.track.folder import RunFolder
 from kag.track.record import Failure, Found, Status
 from kag.track.wandb_run import begin
@@ -44,6 +45,7 @@ class Outcome:
         self._tracker = Tracker(None, console.warn)
         self._console = console
         self._first = opening.first
+        self._own = opening.own
         if opening.folder:
             console.log_to(opening.folder.console_file)
             console.print(f"run [bold]{escape(str(opening.folder.path))}[/bold]")
@@ -64,16 +66,19 @@ class Outcome:
 
     def _remedy(self, error: BaseException) -> str:
         """How to go on, where that can end otherwise."""
-        if not self.folder or not self.folder.spec_file.is_file() or (isinstance(error, KagError) and error.repeats):
+        if isinstance(error, TakenOver) or (isinstance(error, KagError) and error.repeats):
+            return ""
+        if not self.folder or not self.folder.spec_file.is_file():
             return ""
         return f"; `{command('train', resume=self.record.id, runs=self.folder.path.parent)}` continues it"
 
     def _ended_by(self, error: BaseException) -> None:
         """Record why the run ended. What the disk does not take is told: the error that ended the run is not hidden."""
-        status = Status.KILLED if isinstance(error, (Interrupted, KeyboardInterrupt)) else Status.ABORTED
+        stopped = isinstance(error, (Interrupted, KeyboardInterrupt, TakenOver))
+        status = Status.KILLED if stopped else Status.ABORTED
         try:
             self.update(status=status, end=datetime.now(UTC), failure=failure_of(error))
-        except StorageError as refused:
+        except (StorageError, TakenOver) as refused:
             self._console.warn(f"how the run ended is not in its record: {refused}")
         self._console.print(escape(f"run {self.record.id} {status}{self._remedy(error)}"))
 
@@ -81,7 +86,17 @@ class Outcome:
         """Replace fields of the record, on the disk too."""
         self.record = self.record.model_copy(update=changes)
         if self.folder:
+            self.require_own()
             self.folder.write_record(self.record)
+
+    def require_own(self) -> None:
+        """That this process may write into the folder still, if it ever may.
+
+        Raises:
+            TakenOver: it was silent for so long that another process went on with the run.
+        """
+        if self._own is not None:
+            self._own.require()
 
     def begin_mirror(self, task: Task) -> None:
         """Begin the run in W&B, as far as that can be reached."""
@@ -134,6 +149,7 @@ class Outcome:
         """
         if self.folder is None:
             raise SystemExit(0)
+        self.require_own()
         tested = "not on test, which is sealed" if self.record.sealed else "those that val chooses on test"
         with self._console.busy(f"evaluating the weights on val, {tested}"):
             delivery = deliver(self.folder, self.record.sealed)

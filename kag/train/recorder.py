@@ -90,6 +90,7 @@ class EpochRecorder(Checkpoint):
             told(int(row[names.EPOCH]) + 1)
 
     def _write(self, folder: RunFolder, job: Job, row: dict[str, float], best: bool) -> None:
+        self._outcome.require_own()
         folder.append_history(row)
         files = [folder.best] if best else []
         if job.spec.swa is not None and job.spec.swa.keep_sums:
@@ -109,6 +110,7 @@ class EpochRecorder(Checkpoint):
     def save_inside_epoch(self, trainer: Trainer) -> None:
         """Write the state between two batches of one process. (Several would have to stop at the same batch.)"""
         if trainer.world_size == 1:
+            self._outcome.require_own()
             self._save_as(trainer, "interrupted")
 
     def _save_as(self, trainer: Trainer, name: str) -> None:

@@ -16,8 +16,9 @@ from kag.spec.flat import digest, flat
 from kag.spec.load import load_spec, spec_text
 from kag.text import digest as short
 from kag.track.atomic import write_atomically
+from kag.track.claim import Claim
 from kag.track.folder import RunFolder
-from kag.track.heartbeat import last_beat
+from kag.track.hold import last_sign
 from kag.track.past import former
 from kag.track.record import Change, Found, Resume, RunRecord, Status
 from kag.train.job import Job
@@ -31,10 +32,11 @@ from kag.weights.epochs import drop_epochs
 from kag.weights.storage import load_torch, require_whole
 
 
-def resumed_run(job: Job, folder: RunFolder, accept: Sequence[str], start: Start | None) -> Opening:
-    """Continue a run, whose lock is held, from the last state that was written.
+def resumed_run(job: Job, folder: RunFolder, own: Claim, accept: Sequence[str], start: Start | None) -> Opening:
+    """Continue a run, which is held, from the last state that was written.
 
     Args:
+        own: by which it is held.
         accept: keys in which the spec may differ from the stored one.
         start: weights that the run begins with, if it has no state yet.
 
@@ -61,14 +63,17 @@ def resumed_run(job: Job, folder: RunFolder, accept: Sequence[str], start: Start
         )
     job.rehearse()
     rows = tuple(row for row in folder.history() if row[names.EPOCH] < position.epoch)
-    record = _going_on(record.model_copy(update={"heartbeat": last_beat(folder)}), task, changes, rows, position)
+    record = record.model_copy(update={"heartbeat": last_sign(folder, own)})
+    record = _going_on(record, task, changes, rows, position)
     folder.sweep_up()
     write_atomically(folder.spec_file, spec_text(task.spec))
     folder.write_record(record)
+    own.settle()
+    folder.heartbeat_file.unlink(missing_ok=True)
     folder.truncate_history(position.epoch)
     drop_epochs(folder, position.epoch)
     first = folder.path.parent / record.again.run if record.again else None
-    return Opening(folder, record, rows, state, RunFolder(first) if first else None)
+    return Opening(folder, record, rows, state, RunFolder(first) if first else None, own)
 
 
 def _require_same_inputs(record: RunRecord, task: Task, changes: Sequence[Change]) -> None:

@@ -11,6 +11,7 @@ from kag.track.record import Change, RunRecord, Source, told
 from kag.track.result import Result
 from kag.view.again import again_text
 from kag.view.changes import change_texts, differing_settings
+from kag.view.life import last_sign, silence
 from kag.view.metrics import Metric
 from kag.view.results import absent, by_file, by_weights, headline, interval, measured, metrics_of, seal
 
@@ -35,7 +36,7 @@ class Table:
 
 _OF_RUN: dict[str, Callable[[RunRecord], Cell]] = {
     "run": lambda record: Cell(record.id),
-    "status": lambda record: Cell(record.status.value),
+    "status": lambda record: Cell(record.status.value, under=silence(record)),
     "epochs": lambda record: Cell(fact(record.epochs_trained)),
     "best epoch": lambda record: Cell(fact(record.best_epoch)),
     "val AUPRC": lambda record: headline_cell(record, "val"),
@@ -154,7 +155,7 @@ def facts(record: RunRecord) -> dict[str, str]:
         "kind": "" if record.kind == "train" else record.kind,
         "start": f"{record.start:%Y-%m-%d %H:%M:%S} UTC",
         "duration": "" if spent is None else duration(spent.total_seconds()),
-        "last sign of life": f"{record.heartbeat:%Y-%m-%d %H:%M:%S} UTC" if record.heartbeat and not record.end else "",
+        "last sign of life": last_sign(record),
         "epochs": "" if record.epochs_trained is None else str(record.epochs_trained),
         "best epoch": "" if record.best_epoch is None else str(record.best_epoch),
         "parent": record.parent,

@@ -143,7 +143,7 @@ ROWS = {
         f"0.450; the test number belongs to other weights: those of `{FIRST.id}`",
     ],
     "killed": ["-", "-", "-; killed after 3 epochs"],
-    "silent": ["-", "-", "-; killed after 3 epochs, no sign of life since 2025-10-08 01:00 UTC"],
+    "silent": ["-", "-", "-; killed after 3 epochs, no sign of life since 2025-10-08 01:00 UTC on elsewhere"],
     "toy": [f"`data {REAL[:12]} -> {TOY[:12]}`", "**0.900**", "0.910"],
     "real": [
         f"`data {TOY[:12]} -> {REAL[:12]}`",

@@ -9,7 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
@@ -22,15 +22,16 @@ from kag.changelog.marker import TABLE, marker
 from kag.changelog.table import Choice
 from kag.changelog.write import add_note, update
 from kag.errors import RecordError
+from kag.track.claim import look
 from kag.track.folder import RunFolder
 from kag.track.folders import FolderSource
-from kag.track.heartbeat import beating
 from kag.track.hold import locked
 from kag.track.record import Status
 from kag.track.scores_of_run import write_scores
 from tests.changelog.log_writers import two_choices
 from tests.changelog.run_logs import epochs, make_folder, options, run_record, run_result
 from tests.track.made_scores import made_scores
+from tests.track.owners import own_elsewhere
 
 
 @pytest.fixture
@@ -161,13 +162,13 @@ def test_a_run_that_dies_makes_the_log_stale_without_a_change_of_its_files(
     own = {"environment": {"hostname": socket.gethostname() if where == "here" else "another machine"}}
     living = run_record(7, "living", status=Status.RUNNING, epochs_trained=3, config=config, **own)
     folder = make_folder(runs, living, history=[{**row, "swa/averaged_epochs": 0.0} for row in epochs(0.1, 0.2, 0.3)])
-    with locked(folder), beating(folder):
+    with locked(folder):
         assert update(FolderSource(runs), file, chosen).stale
         assert "-; running" in file.read_text(encoding="utf-8")
         assert not update(FolderSource(runs), file, chosen, dry=True).stale
-        last = folder.heartbeat_file.read_text(encoding="ascii")
+        last = look(folder.owner_file)
     if where == "elsewhere":
-        folder.heartbeat_file.write_text("2025-10-08T02:00:00+00:00", encoding="ascii")
+        own_elsewhere(folder.owner_file, sign=datetime(2025, 10, 8, 2, tzinfo=UTC))
     assert update(FolderSource(runs), file, chosen, dry=True).stale
     assert update(FolderSource(runs), file, chosen).stale
     text = file.read_text(encoding="utf-8")
@@ -175,7 +176,8 @@ def test_a_run_that_dies_makes_the_log_stale_without_a_change_of_its_files(
     assert "averaging never started" in text, "its own rules see it as it stands, not as they saw it before"
     assert not update(FolderSource(runs), file, chosen).stale
     if where == "elsewhere":
-        folder.heartbeat_file.write_text(last, encoding="ascii")
+        assert last is not None
+        own_elsewhere(folder.owner_file, sign=last.sign)
         assert update(FolderSource(runs), file, chosen, dry=True).stale, "it was only silent"
 
 

@@ -1,33 +1,18 @@
-"""Signs of life, and what another machine makes of them."""
+"""Signs of life that an older kag gave, and what is made of them."""
 
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from kag.track import heartbeat
-from kag.track.atomic import unfinished
 from kag.track.folder import RunFolder
 from kag.track.folders import FolderSource
-from kag.track.heartbeat import SILENT, beating, last_beat
-from kag.track.hold import locked
+from kag.track.heartbeat import SILENT
 from kag.track.record import RunRecord, Status
 from tests.track.test_hold import record_of
-
-BEAT = """
-import sys, time
-from pathlib import Path
-from kag.track.folder import RunFolder
-from kag.track.heartbeat import beating
-with beating(RunFolder(Path(sys.argv[1]))):
-    print("alive", flush=True)
-    sys.stdin.read()
-"""
 
 
 @pytest.fixture
@@ -76,32 +61,3 @@ def test_how_a_run_ended_needs_no_sign(folder: RunFolder) -> None:
     ended = record_of(folder, hostname="another machine", status=Status.FINISHED)
     folder.write_record(ended)
     assert listed(folder) == ended
-
-
-def test_a_living_process_gives_signs_and_takes_them_away_at_its_end(
-    folder: RunFolder, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(heartbeat, "EVERY", 0.001)
-    with beating(folder):
-        first = folder.heartbeat_file.stat().st_ino
-        while folder.heartbeat_file.stat().st_ino == first:
-            pass
-        assert last_beat(folder) is not None
-        assert listed(folder).status is Status.RUNNING
-    assert not folder.heartbeat_file.exists()
-    assert not list(unfinished(folder.path))
-
-
-def test_a_killed_process_leaves_its_last_sign(folder: RunFolder) -> None:
-    words = [sys.executable, "-c", BEAT, str(folder.path)]
-    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "alive\n"
-        process.kill()
-    assert last_beat(folder) is not None
-
-
-def test_a_disk_that_takes_no_sign_ends_no_run(folder: RunFolder) -> None:
-    folder.heartbeat_file.mkdir()
-    with locked(folder), beating(folder):
-        assert last_beat(folder) is None

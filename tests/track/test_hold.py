@@ -11,10 +11,12 @@ from pathlib import Path
 import pytest
 
 from kag.errors import RecordError
+from kag.track.claim import clock_of
 from kag.track.folder import RunFolder
 from kag.track.folders import FolderSource
 from kag.track.hold import as_it_stands, locked
 from kag.track.record import RunRecord, Status
+from tests.track.owners import own_elsewhere
 
 HOLD = """
 import sys
@@ -79,7 +81,11 @@ def test_a_run_is_killed_when_its_process_is(folder: RunFolder, trainer: subproc
 def test_nothing_is_said_of_another_machine(folder: RunFolder, trainer: subprocess.Popen[str]) -> None:
     trainer.kill()
     trainer.wait()
+    own_elsewhere(folder.owner_file, sign=clock_of(folder.path))
     assert as_it_stands(folder, record_of(folder, hostname="elsewhere")).status is Status.RUNNING
+    folder.owner_file.unlink()
+    older = record_of(folder, hostname="elsewhere")
+    assert as_it_stands(folder, older).status is Status.RUNNING, "of an older kag's run only the lock is there"
 
 
 def test_a_run_that_was_never_held_may_be_about_to_begin(folder: RunFolder) -> None:

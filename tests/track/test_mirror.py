@@ -76,8 +76,10 @@ def begun(**changes: Any) -> RunRecord:
 
 def test_a_run_that_never_ended_takes_its_state_from_wandb() -> None:
     config = {START_KEY: begun().model_dump_json(exclude={"config"}), "epochs": 80}
-    record = record_of(replace(RUN, config=config, summary={"epoch": 4, "val/auprc": 0.2}))
-    assert record == begun(status="killed", epochs_trained=5, config={"epochs": 80}, wandb_id="w1")
+    run = replace(RUN, config=config, summary={"epoch": 4, "val/auprc": 0.2}, heard=START)
+    told = begun(epochs_trained=5, config={"epochs": 80}, wandb_id="w1")
+    assert record_of(run) == told.model_copy(update={"status": Status.KILLED, "heartbeat": START})
+    assert record_of(replace(run, status=Status.RUNNING)) == told, "it may give a sign any time"
 
 
 def test_the_record_at_the_end_is_the_record() -> None:

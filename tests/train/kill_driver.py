@@ -261,8 +261,9 @@ def _said(log: Path, ended: Ended) -> str:
 
 
 def contents(folder: RunFolder) -> dict[str, bytes]:
-    """Every file of a run."""
-    return {str(path): path.read_bytes() for path in sorted(folder.path.rglob("*")) if path.is_file()}
+    """Every file of a run, but that of its signs of life."""
+    files = (path for path in sorted(folder.path.rglob("*")) if path.is_file() and path != folder.owner_file)
+    return {str(path): path.read_bytes() for path in files}
 
 
 def full(spec: RunSpec, disk: Path, number: int, draw: random.Random, reference: dict[str, Any]) -> Iterator[Any]:
