@@ -170,6 +170,8 @@ class TrainerSpec(Part):
     """Largest gradient norm; 0 does not clip."""
     accumulate: Count = 1
     """Batches per optimizer step, which takes their mean; the last step of an epoch takes what is left."""
+    checkpoint_every: Count = 1
+    """Epochs from one stored state, from which a killed run goes on, to the next; the last is stored in any case."""
     compile: bool = False
     """torch.compile; pays on GPUs, not on CPUs."""
     threads: AutoOrCount = "auto"

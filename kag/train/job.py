@@ -29,7 +29,10 @@ from kag.train.rehearsed import Passed
 from kag.train.scoreboard import Scoreboard
 from kag.train.state import position_of
 from kag.train.task import Task
-from kag.weights.checkpoint import StoredWeights, entries, stored
+from kag.weights.checkpoint import StoredWeights, stored
+
+NETWORK = "network."
+"""Beginning of the names that the network's weights have in Lightning's state."""
 
 
 class Job(LightningModule):
@@ -182,10 +185,7 @@ class Job(LightningModule):
         return row
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Put what `kag.weights` reads next to Lightning's own state, of the same tensors: a file has them once."""
-        weights = self.weights()
-        checkpoint.update(entries(weights))
-        checkpoint["state_dict"] |= {f"network.{name}": value for name, value in weights.network.items()}
+        """Where an epoch is cut in two, put down how far it is."""
         if self._batches_done:
             cuda = torch.cuda.get_rng_state(self.device) if self.device.type == "cuda" else None
             random = {"cpu": torch.get_rng_state(), "cuda": cuda}
@@ -217,10 +217,6 @@ class Job(LightningModule):
         if self._resumed["random"]["cuda"] is not None:
             torch.cuda.set_rng_state(self._resumed["random"]["cuda"], self.device)
         self._resumed = None
-
-    def weights(self) -> StoredWeights:
-        """The network's weights as they are, with their digest; tensors are shared where they lie on the CPU."""
-        return stored(self.spec, self.network.state_dict(), self.task.facts, epoch=self.current_epoch)
 
     def averaged_weights(self) -> StoredWeights | None:
         """The averaged weights, of the last epoch in the average, or None while nothing has been averaged."""
