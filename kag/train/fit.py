@@ -27,11 +27,11 @@ from typing import NamedTuple
 
 import torch
 
-from kag.data.batches import points_of_epoch, rounds_of
 from kag.errors import SpecError
 from kag.finding import Finding, Severity
 from kag.forks.sharing import ShareOptions, sharing
-from kag.spec import Facts, RunSpec, preflight
+from kag.model.precision import matrix_products
+from kag.spec import RunSpec, preflight
 from kag.spec.preflight import require_no_error
 from kag.track.code import TRAINING, code_digest
 from kag.track.folder import RunFolder
@@ -41,6 +41,7 @@ from kag.track.hold import locked
 from kag.track.record import RunRecord
 from kag.track.world import World, copies, resolve_world
 from kag.train.again import Repeat
+from kag.train.circumstances import circumstances
 from kag.train.console import RunConsole
 from kag.train.delivery import deliver
 from kag.train.inputs import Inputs, read_inputs
@@ -103,6 +104,7 @@ def fit(
     recorded = opened(job, runs, Known(resume, again, accept, inputs.moved), earlier, start, findings)
     with (
         with_threads(task.world),
+        matrix_products(task.precision),
         loop.signals.installed(),
         recorded if first else nullcontext(follow_run(task, resume, start)) as opening,
         Outcome(opening, console) as outcome,
@@ -200,12 +202,8 @@ def looked_over(inputs: Inputs, world: World, earlier: Sequence[RunRecord], reti
         earlier: other runs, whose best epochs tell how long such a run takes.
         retired: as for `fit`.
     """
-    data = inputs.spec.data
-    facts = Facts(
-        sibling_best_epochs=best_epochs(earlier, inputs.sites.digest),
-        batches_per_epoch=rounds_of(points_of_epoch(inputs.sites, data), data.batch_size, world.processes or 1),
-        retired=retired,
-    )
+    told = {"sibling_best_epochs": best_epochs(earlier, inputs.sites.digest), "retired": retired}
+    facts = circumstances(inputs.spec, inputs.sites, world).model_copy(update=told)
     return [*preflight(inputs.spec, facts), *inputs.soundness]
 
 

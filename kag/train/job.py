@@ -20,7 +20,6 @@ from kag import names
 from kag.model.batch import Batch
 from kag.model.losses import Losses, Objective
 from kag.model.network import Network
-from kag.model.precision import full_precision
 from kag.spec.schedule import learning_rate
 from kag.train.build import build_network, build_objective
 from kag.train.clock import Clock
@@ -138,16 +137,12 @@ class Job(LightningModule):
                 self.average.update_parameters(self.network)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Score a batch with the raw and, inside the window, with the averaged weights.
-
-        In 32 bits, as the results are measured, whatever precision training has.
-        """
+        """Score a batch with the raw and, inside the window, with the averaged weights, in training's precision."""
         if len(batch.label_B) == 0:
             return
-        with full_precision(batch.tabular_BF):
-            self._raw.add(batch, self.network(batch, telemetry=True))
-            if self.averaging and self.average is not None:
-                self._averaged.add(batch, self.average(batch, telemetry=True))
+        self._raw.add(batch, self.network(batch, telemetry=True))
+        if self.averaging and self.average is not None:
+            self._averaged.add(batch, self.average(batch, telemetry=True))
 
     def on_validation_epoch_end(self) -> None:
         """Metrics of the whole split, the same on every process; early stopping is told those of what it watches."""

@@ -92,6 +92,7 @@ class EpochRecorder(Checkpoint):
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Have the trainer hand its states over."""
+        assert isinstance(pl_module, Job)
         trainer.strategy.checkpoint_io = HandedOver(partial(self._take, pl_module))
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
