@@ -18,6 +18,7 @@ from kag.text import digest, size
 from kag.track.world import resolve_world
 from kag.train.build import build_network, build_objective
 from kag.train.circumstances import circumstances
+from kag.train.device_rehearsal import device_of, rehearse_on_device
 from kag.train.memory import LIBRARIES, require_memory
 from kag.train.rehearsal import rehearse
 from kag.train.task import Task, this_machine
@@ -59,7 +60,10 @@ def estimate(spec: RunSpec) -> Iterator[str | Finding]:
     most = "" if task.share == "nothing" else "at most "
     parts = f"{size(memory.tables)} of it data, {size(memory.step)} training, {size(LIBRARIES)} libraries"
     yield f"expected memory    {most}{size(memory.total)}: {parts}"
-    for sentence in rehearse(task, network, build_objective(task), *task.first_batches()):
+    objective, (train, evaluation) = build_objective(task), task.first_batches()
+    if (device := device_of(task)) is not None:
+        yield f"rehearsal          {rehearse_on_device(task, network, objective, train, evaluation, device)}"
+    for sentence in rehearse(task, network, objective, train, evaluation):
         yield f"rehearsal          {sentence}"
 
 

@@ -2,14 +2,16 @@
 
 task.py       spec, data and world, and what follows from them;  build.py  network and objective
 inputs.py     the files that it reads
+circumstances.py  what preflight is told of data and devices
 opening.py    the run folder;  starting.py  the weights of another run;  again.py  another run trained once more
 seeds.py      a spec under several seeds, one run after another
 resuming.py   going on with a run;  state.py  how far its state of training is, and what that can still become
-rehearsal.py  one batch through everything before time is spent;  rehearsed.py  what need not be tried again
+rehearsal.py  one batch through everything before time is spent;  rehearsed.py  what need not be tried again;
+              device_rehearsal.py  what only the GPU itself can pass
 processes.py  the processes of a run, where it has several;  threads.py  the threads of each
 loop.py       Lightning's loop;  trainer.py  without what it does unasked;  signals.py  what ends it
 job.py        the LightningModule;  batches.py  its batches;  scoreboard.py  validation
-recorder.py   what is on the disk when an epoch ends
+recorder.py   what is on the disk when an epoch ends;  writer.py  how it comes there while the next one trains
 delivery.py   which weights the run hands on, and what they are worth
 tracker.py    the mirror in W&B;  outcome.py  how the run ended, whatever ended it
 
@@ -101,6 +103,7 @@ def fit(
     start = begins_with(task, runs, resume)
     loop = Loop(task, start, SignalWatch(first=first), console)
     job = loop.fresh_job()
+    job.rehearse_on_device()
     recorded = opened(job, runs, Known(resume, again, accept, inputs.moved), earlier, start, findings)
     with (
         with_threads(task.world),

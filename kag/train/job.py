@@ -21,8 +21,9 @@ from kag.model.batch import Batch
 from kag.model.losses import Losses, Objective
 from kag.model.network import Network
 from kag.spec.schedule import learning_rate
-from kag.train.build import build_network, build_objective
+from kag.train.build import build_network, build_objective, build_optimizer
 from kag.train.clock import Clock
+from kag.train.device_rehearsal import device_of, rehearse_on_device
 from kag.train.rehearsal import rehearse
 from kag.train.rehearsed import Passed
 from kag.train.scoreboard import Scoreboard
@@ -65,6 +66,15 @@ class Job(LightningModule):
         """
         rehearse(self.task, self.network, self.objective, *self.task.first_batches(), passed)
 
+    def rehearse_on_device(self) -> None:
+        """Take steps on the GPU that is to train; nothing on the CPU, where `rehearse` is on the device itself.
+
+        Raises:
+            RehearsalFailed, SpecError: as `kag.train.device_rehearsal`.
+        """
+        if (device := device_of(self.task)) is not None:
+            rehearse_on_device(self.task, self.network, self.objective, *self.task.first_batches(), device)
+
     def set_epoch(self, epoch: int) -> None:
         """Bring everything that depends on the epoch's number to that epoch."""
         self.network.set_epoch(epoch)
@@ -77,11 +87,8 @@ class Job(LightningModule):
         return swa is not None and swa.start <= self.current_epoch < swa.end
 
     def configure_optimizers(self) -> AdamW:
-        """AdamW, in one kernel a step (7 times faster than a loop over 79 M parameters)."""
-        optimizer = self.spec.optimizer
-        parameters = [p for part in (self.network, self.objective) for p in part.parameters()]
-        fused = self.spec.trainer.precision != "16-mixed"
-        return AdamW(parameters, lr=optimizer.lr, weight_decay=optimizer.weight_decay, fused=fused)
+        """That of the spec."""
+        return build_optimizer(self.spec, self.network, self.objective)
 
     def configure_gradient_clipping(
         self, optimizer: Optimizer, gradient_clip_val: float | None = None, gradient_clip_algorithm: str | None = None
