@@ -168,7 +168,7 @@ class TrainerSpec(Part):
     devices: AutoOrCount = 1
     """Processes, one a device; `auto` takes every device of the machine."""
     precision: Precision = "32-true"
-    """Number format of training and measuring; gate and heads keep 32 bits. `tf32`: products of 32 bits, on GPUs."""
+    """Number format of training and measuring; where it is mixed, gate and heads keep 32 bits. `tf32` is for GPUs."""
     gradient_clip: NotNegative = 0.5
     """Largest gradient norm; 0 does not clip."""
     accumulate: Count = 1
