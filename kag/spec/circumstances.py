@@ -8,7 +8,6 @@ from kag.finding import Finding, error, warning
 from kag.spec.facts import Facts, Rule
 from kag.spec.run import RunSpec
 
-
 EMULATED = 3.2
 """CPU time of a training step in bf16 on a CPU without units for it, with the same in 32 bits as 1.
 
@@ -46,7 +45,8 @@ def precision_has_units(spec: RunSpec, facts: Facts) -> Iterator[Finding]:
         sentence = f"trainer.precision = tf32 changes nothing on this device ({on}): it computes in 32 bits"
         yield warning("tf32_without_units", f"{sentence}; TF32 takes {needs}", device=on)
     if wanted == "bf16-mixed" and "bf16" not in formats:
-        cpu = f"lists neither avx512_bf16 nor amx_bf16; without them a step takes {EMULATED:g} times as long as in 32 bits"
+        price = f"without them a step takes {EMULATED:g} times as long as in 32 bits"
+        cpu = f"lists neither avx512_bf16 nor amx_bf16; {price}"
         lacks = cpu if on == "cpu" else "is of an earlier compute capability and converts each number instead"
         what = f"trainer.precision = bf16-mixed has no units here: this device ({on}) {lacks}"
         sentence = f"{what}; take trainer.precision = 32-true, or {needs}"

@@ -197,7 +197,7 @@ CASES: dict[str, Case] = {
                 WARNING,
                 {"trainer.precision": "bf16-mixed"},
                 {"device": "cpu"},
-                "nor amx_bf16; without them a step takes 3.2 times as long as in 32 bits; take trainer.precision = 32-true",
+                "without them a step takes 3.2 times as long as in 32 bits; take trainer.precision = 32-true",
                 OLD_CPU,
             ),
             Fires(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ import torch
 
 import kag.weights.bench as bench_module
 from kag import names
+from kag.cli.evaluate import show
 from kag.data.sites import Sites
 from kag.data.tables import SiteTables
 from kag.errors import RunFailed
@@ -26,7 +28,9 @@ from kag.train.fit import fit
 from kag.train.job import Job
 from kag.train.scoreboard import Scoreboard
 from kag.train.task import Task
-from kag.view.results import in_32_bits
+from kag.view.results import by_weights, in_32_bits
+from kag.view.tables import results_table
+from kag.view.terminal import Terminal
 from kag.view.words import find_run
 from kag.weights.checkpoint import load_network
 from kag.weights.evaluate import evaluate
@@ -163,6 +167,9 @@ def test_every_auprc_of_a_run_in_bf16_has_its_value_in_32_bits_beside_it(
     assert {result.weights for result in record.results} >= {"raw", "averaged", "averaged_recomputed"}
     assert all((result.in_32_bits is not None) == (result.metric == "auprc") for result in record.results)
     assert folder.read_record() == record
+    shown = next(row for row in results_table(record.results).rows if row[0].text == "auprc in 32 bits")
+    assert len(shown) == 1 + len(by_weights(record.results))
+    assert all(cell.text.startswith("0.") for cell in shown[1:])
     told = in_32_bits(record.results)
     assert len(told) == 2, "of the delivered weights, on val and on test"
     assert told[0].startswith("val AUPRC of the delivered weights in 32 bits: 0.")
@@ -174,8 +181,10 @@ def test_the_same_weights_score_the_same_again_by_file_and_on_a_bench(
     folder, record = in_bf16
     path = folder.checkpoints / "delivered.ckpt"
     wanted = {(one.metric, one.value, one.in_32_bits) for one in record.results if one.delivered and one.split == "val"}
-    again = evaluate_file(path, ["val"]).results
-    assert {(one.metric, one.value, one.in_32_bits) for one in again} == wanted
+    again = evaluate_file(path, ["val"])
+    assert {(one.metric, one.value, one.in_32_bits) for one in again.results} == wanted
+    show(again, "tiny", Terminal(file=(printed := io.StringIO()), width=120), as_json=False)
+    assert in_32_bits(again.results)[0] in printed.getvalue()
     given = given_weights(str(path), folder.path.parent)
     tried = bench_for(given).tried(given.weights.network)
     assert tried.plain.evaluation.auprc == delivered(record, "val", "auprc").value
