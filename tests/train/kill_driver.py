@@ -44,14 +44,14 @@ from kag.view.words import find_run
 from kag.weights.checkpoint import read_checkpoint
 
 PHASES = {
-    "opening": 8, "writing": 40, "resuming": 8, "rehearsing": 5, "training": 10, "validating": 3, "recording": 8,
+    "opening": 8, "writing": 24, "resuming": 8, "rehearsing": 5, "training": 10, "validating": 2, "recording": 4,
     "delivering": 12,
 }  # fmt: skip
 """Phases of a run, and among how many moments of each one is drawn. States are written beside training."""
 
 CHAIN = (
-    "opening", "rehearsing", "writing", "training", "resuming", "validating", "recording", "writing", "resuming",
-    "training", "writing", "recording", "rehearsing", "validating", "delivering", "resuming", "delivering",
+    "opening", "rehearsing", "writing", "training", "resuming", "validating", "writing", "recording", "delivering",
+    "resuming", "delivering",
 )  # fmt: skip
 """Where a run, and its resumes, are killed one after another."""
 FILLER = "filler"
@@ -66,10 +66,10 @@ At = tuple[str, int]
 
 
 class Ended(NamedTuple):
-    """How a child ended: its exit code, negative after a signal, and the moments that it met."""
+    """How a child ended: its exit code, negative after a signal, and the moment at which its fate was met."""
 
     code: int
-    moments: list[tuple[str, int, str]]
+    fated: tuple[str, int, str] | None
 
 
 class Watch:
@@ -150,7 +150,9 @@ def run_child(
     os.close(writer)
     with os.fdopen(reader) as lines:
         moments = [(phase, int(epoch), what) for phase, epoch, what in (line.rstrip("\n").split(",") for line in lines)]
-    return Ended(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), moments)
+    phase, number = at or ("", 0)
+    fated = [one for one in moments if one[0] == phase][number : number + 1]
+    return Ended(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), next(iter(fated), None))
 
 
 def _lived(work: Callable[[], Any], log: Path, writer: int, at: At | None, fate: Callable[[], None] | None) -> int:
@@ -262,7 +264,7 @@ def kill(spec: RunSpec, folder: Path, number: int, draw: random.Random, referenc
             if ended.code not in (0, -signal.SIGKILL):
                 raise SystemExit(f"a child failed:\n{(folder / 'child.log').read_text()}")
             if ended.code:
-                hits.append(ended.moments[-1])
+                hits.append(ended.fated)
                 kills += 1
         to_its_end(spec, runs, folder / "child.log")
         yield {"hits": hits, "differing": differing(spec, runs, reference)}
@@ -284,9 +286,10 @@ def refuse(spec: RunSpec, folder: Path, number: int, draw: random.Random, refere
     os.read(asks, 1)
     live, other = find_run(runs, spec.name), spec.model_copy(update={"epochs": 9})
     before, found = contents(live), []
-    for _ in range(number):
-        ended = run_child(partial(begin, other, runs, live, ("epochs",)), log, moment("opening", draw), die)
-        found.append({"hits": [("refused", *ended.moments[-1][1:])], "code": ended.code, "said": _said(log, ended)})
+    for refused in range(number):
+        at = moment("opening", draw) if refused % 2 else ("opening", 0)
+        ended = run_child(partial(begin, other, runs, live, ("epochs",)), log, at, die)
+        found.append({"hits": [("refused", *at)], "code": ended.code, "said": _said(log, ended)})
         found[-1]["differing"] = [] if contents(live) == before else ["the live run"]
     os.write(lets, b".")
     if os.waitpid(child, 0)[1]:
@@ -320,7 +323,7 @@ def full(spec: RunSpec, disk: Path, number: int, draw: random.Random, reference:
         status = folder.read_record().status if folder else None
         to_its_end(spec, runs, log)
         if ended.code:
-            case = {"hits": [ended.moments[-1]], "code": ended.code, "said": said, "left": left}
+            case = {"hits": [ended.fated], "code": ended.code, "said": said, "left": left}
             yield {**case, "status": status, "differing": differing(spec, runs, reference)}
             cases += 1
         shutil.rmtree(runs)
