@@ -15,7 +15,7 @@ from kag.model.network import Network
 from kag.train.build import build_network, build_objective
 from kag.train.device_rehearsal import device_of, rehearse_on_device
 from kag.train.job import Job
-from kag.train.task import Task
+from kag.train.task import Task, this_machine, units_of_cpu
 from tests.train.conftest import MakeSpec, Train
 
 CPU = torch.device("cpu")
@@ -93,3 +93,34 @@ def test_on_the_cpu_it_costs_nothing(make_spec: MakeSpec, sites: Sites, monkeypa
     assert device_of(task) is None
     monkeypatch.setattr("kag.train.job.rehearse_on_device", None)
     Job(task).rehearse_on_device()
+
+
+@pytest.mark.parametrize(
+    ("described", "formats"),
+    [
+        ("processor\t: 0\nflags\t\t: fpu avx512f avx512_bf16 sse\n", {"bf16"}),
+        ("flags\t\t: fpu amx_bf16 amx_tile\n", {"bf16"}),
+        ("flags\t\t: fpu avx512f avx512_vnni\n", set()),
+        ("Features\t: fp asimd bf16 i8mm\n", {"bf16"}),
+        ("Features\t: fp asimd\n", set()),
+        ("processor\t: 0\n", None),
+    ],
+)
+def test_the_units_of_a_processor_are_read_off_its_abilities(
+    tmp_path: Path, described: str, formats: set[str] | None
+) -> None:
+    file = tmp_path / "cpuinfo"
+    file.write_text(described)
+    assert units_of_cpu(file) == formats
+    assert units_of_cpu(tmp_path / "elsewhere") is None
+
+
+def test_what_this_machine_can_is_known_without_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert this_machine().formats == units_of_cpu()
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "get_device_name", "GPU {}".format)
+    for oldest, formats in (((7, 0), set()), ((8, 0), {"bf16", "tf32"})):
+        monkeypatch.setattr(torch.cuda, "get_device_capability", lambda number, low=oldest: ((9, 0), low)[number])
+        assert this_machine().formats == formats
