@@ -80,6 +80,7 @@ def evaluate(
 
 def show(found: Evaluated, weights: str, console: Terminal, as_json: bool) -> None:
     """Print the results, as JSON or as a table, and what is to be known of them."""
+    from kag.cli.made import say_in_32_bits
     from kag.cli.results import results_page, results_table
     from kag.cli.scoring import say_unchecked
     from kag.text import digest, number
@@ -89,6 +90,7 @@ def show(found: Evaluated, weights: str, console: Terminal, as_json: bool) -> No
     else:
         where = f" on {found.data.name} (data {digest(found.data_digest)})" if found.external else ""
         console.print(results_table(f"results of {weights}{where}", found.results))
+        say_in_32_bits(found.results, console)
     say_unchecked(console, found.unchecked)
     if found.external:
         console.say(f"at the threshold {number(found.threshold)} (logit), which the run's own val chose")

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from kag.spec.run import TrackSpec
     from kag.track.record import RunRecord
-    from kag.track.result import Selection
+    from kag.track.result import Result, Selection
     from kag.view.terminal import Terminal
     from kag.weights.bench import Tried
 
@@ -48,11 +48,20 @@ def say_worth(found: Selection | None, console: Terminal) -> None:
         console.say("; ".join([f"best val AUPRC {measured(OBJECTIVE, found.value)}", *worth_told(found)]))
 
 
+def say_in_32_bits(results: Sequence[Result], console: Terminal) -> None:
+    """What was measured in another number format is worth in 32 bits, too."""
+    from kag.view.results import in_32_bits
+
+    for sentence in in_32_bits(results):
+        console.say(sentence)
+
+
 def print_made(record: RunRecord, runs: Path, console: Terminal) -> None:
     """Its results, and where it lies."""
     from kag.cli.results import results_table, unsealing
 
     console.print(results_table(f"results of {record.id}", record.results))
+    say_in_32_bits(record.results, console)
     if look := unsealing(record, runs):
         console.say(f"test is sealed; {look} looks at it")
     console.say(f"run folder {runs / record.id}")

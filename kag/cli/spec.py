@@ -102,7 +102,7 @@ def check(
 
 def _told(spec: RunSpec, retired: tuple[str, ...], rehearsal: bool) -> Iterator[str | Finding]:
     """What there is to say of a spec; of its data only where the spec itself is right."""
-    from kag.spec.preflight import Facts, preflight
+    from kag.spec import Facts, preflight
 
     findings = preflight(spec, Facts(retired=retired))
     yield from findings

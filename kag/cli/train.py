@@ -178,6 +178,7 @@ def _train(spec: RunSpec, *, as_json: bool, runs: Path, **options: Any) -> None:
     from kag.text import command
     from kag.train.console import RunConsole
     from kag.train.fit import fit
+    from kag.view.results import in_32_bits
 
     console = RunConsole(stderr=as_json)
     record = fit(spec, runs=runs, console=console, **options)
@@ -185,6 +186,8 @@ def _train(spec: RunSpec, *, as_json: bool, runs: Path, **options: Any) -> None:
         answer(record)
         return
     console.terminal.print(results_table(f"results of {record.id}", record.results))
+    for sentence in in_32_bits(record.results):
+        console.say(sentence)
     if unsealed := unsealing(record, runs):
         console.say(f"test is sealed; {unsealed} looks at it")
     look = command("runs", "show", record.id, runs=runs)

@@ -72,6 +72,12 @@ def points_of_epoch(sites: Sites, data: DataSpec) -> int:
     return int(np.minimum(np.bincount(sites.centre_N[index_N]), data.points_per_residue).sum())
 
 
+def most_of_residue(sites: Sites, data: DataSpec) -> int:
+    """Most points of a residue that an epoch without replay shows."""
+    most = int(np.bincount(sites.centre_N[sites.index("train")], minlength=1).max())
+    return most if data.points_per_residue is None else min(most, data.points_per_residue)
+
+
 def rounds_of(points: int, batch_size: int, world: int = 1) -> int:
     """Batches of each process in an epoch over so many points."""
     return -(-points // (batch_size * world))

@@ -51,6 +51,7 @@ class NoSharing:
     """A run on its own."""
 
     segments: tuple[Segment, ...] = ()
+    points: tuple[int, ...] = ()
 
     def continue_from(self, state: Path | None) -> Path | None:
         """The run's own state."""
@@ -78,7 +79,7 @@ class Sharing:
         self._states = SharedStates(options.folder, options.largest)
         self._run = run
         self._check = check
-        self.points = part_points(spec, options.part_at)
+        self.points = tuple(part_points(spec, options.part_at))
         self._keys = {epoch: fork_key(spec, epoch, inputs) for epoch in range(1, spec.last_epoch + 2)}
         self.segments: tuple[Segment, ...] = ()
         self._epochs = 0

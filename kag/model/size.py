@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Literal, NamedTuple, TypedDict, Unpack
+from typing import NamedTuple, TypedDict, Unpack
 
 import torch
 from torch import Tensor, nn
@@ -12,8 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from kag.model.batch import Batch
 from kag.model.network import Network
 from kag.spec.model import ModelSpec
-
-Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
+from kag.spec.run import Precision
 
 PROBE_POINTS = 4
 """Points of the batch of shapes; what is counted is linear in it."""
@@ -92,7 +91,7 @@ def training_memory(
     buffers = sum(_bytes(tensor) for tensor in network.buffers())
     kept = _kept_for_backward(network, batch) * batch_size // PROBE_POINTS
     inputs = sum(_bytes(tensor) for tensor in batch if tensor is not None) * batch_size // PROBE_POINTS
-    if precision != "32-true":
+    if precision.endswith("-mixed"):
         kept = kept // 2 + weights // 2
     return Memory(weights + buffers, weights, 2 * weights, kept, inputs)
 

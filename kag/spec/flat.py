@@ -18,7 +18,7 @@ CLUSTERS = "data.clusters"
 """Key of a file that says which proteins are drawn as one: it changes intervals, no number that they are of."""
 
 DESCRIPTIVE = (
-    *("name", "change", "parent", "data.file", CLUSTERS, "trainer.threads", EVALUATE_TEST),
+    *("name", "change", "parent", "data.file", CLUSTERS, "trainer.threads", "trainer.checkpoint_every", EVALUATE_TEST),
     *("track.project", "track.entity", "track.mode", "track.tags"),
 )
 """Keys that describe a run and cannot change a number in it; the data is known by its own digest, and how many threads

@@ -7,33 +7,17 @@ past the end, a learning rate at its peak when averaging started, settings witho
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-
-from pydantic import BaseModel, ConfigDict
+from collections.abc import Iterator, Sequence
 
 from kag.errors import SpecError
 from kag.finding import Evidence, Finding, Severity, error, gravest_first, note, warning
+from kag.spec.circumstances import OF_DATA_AND_DEVICE
+from kag.spec.facts import Facts, Rule
 from kag.spec.flat import flat
 from kag.spec.ramp import ramps
 from kag.spec.retired import retired_sentence
 from kag.spec.run import RunSpec, default_spec
 from kag.spec.schedule import learning_rate, peak_epoch
-
-
-class Facts(BaseModel):
-    """What preflight knows beside the spec; all of it optional."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    sibling_best_epochs: tuple[int, ...] = ()
-    """Best epochs of earlier runs on the same data."""
-    batches_per_epoch: int | None = None
-    """Training batches of a process in an epoch that replays nothing; None before the data is read."""
-    retired: tuple[str, ...] = ()
-    """Retired keys that the files and words say from which the spec was read."""
-
-
-Rule = Callable[[RunSpec, Facts], Iterator[Finding]]
 
 
 def preflight(spec: RunSpec, facts: Facts | None = None) -> list[Finding]:
@@ -169,15 +153,6 @@ def stopping_before_peak(spec: RunSpec, _: Facts) -> Iterator[Finding]:
         yield note("patience_before_lr_peak", sentence, patience=patience, peak_epoch=peak)
 
 
-def accumulation_fits(spec: RunSpec, facts: Facts) -> Iterator[Finding]:
-    """An optimizer step takes no more batches than an epoch has: gradients do not outlast the epoch."""
-    wanted, there = spec.trainer.accumulate, facts.batches_per_epoch
-    if there and wanted > there:
-        batches = f"{there} batch{'es' if there > 1 else ''}"
-        sentence = f"trainer.accumulate = {wanted} is more than an epoch has: it makes one optimizer step of {batches}"
-        yield warning("accumulate_past_epoch", sentence, accumulate=wanted, batches=there)
-
-
 def norm_fits_grouping(spec: RunSpec, _: Facts) -> Iterator[Finding]:
     """Statistics over a batch are those of all data only where the batch is a random part of them."""
     if spec.data.grouping == "protein" and spec.model.norm == "batch":
@@ -254,10 +229,10 @@ RULES: tuple[Rule, ...] = (
     swa_reachable,
     swa_learning_rate,
     stopping_before_peak,
-    accumulation_fits,
     norm_fits_grouping,
     gate_can_move,
     replay_fits,
     settings_without_effect,
+    *OF_DATA_AND_DEVICE,
 )
 """Every rule; the contract test asks each for a spec on which it fires and one on which it does not."""

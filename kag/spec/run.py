@@ -159,17 +159,24 @@ class EvaluateSpec(Part):
     """`final` scores the delivered weights on test, once; `never`, and any trial of a sweep, leaves test alone."""
 
 
+Precision = Literal["32-true", "tf32", "bf16-mixed", "16-mixed"]
+
+
 class TrainerSpec(Part):
     """How Lightning runs it."""
 
     devices: AutoOrCount = 1
     """Processes, one a device; `auto` takes every device of the machine."""
-    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
-    """Number format of training; gate and heads stay in 32 bits under mixed precision, and so does all measuring."""
+    precision: Precision = "32-true"
+    """Number format of training and measuring; where it is mixed, gate and heads keep 32 bits. `tf32` is for GPUs."""
     gradient_clip: NotNegative = 0.5
     """Largest gradient norm; 0 does not clip."""
     accumulate: Count = 1
     """Batches per optimizer step, which takes their mean; the last step of an epoch takes what is left."""
+    sync_batchnorm: bool = False
+    """Normalise over the batches of all processes, not over each by itself; on GPUs."""
+    checkpoint_every: Count = 1
+    """Epochs from one stored state, from which a killed run goes on, to the next; the last is stored in any case."""
     compile: bool = False
     """torch.compile; pays on GPUs, not on CPUs."""
     threads: AutoOrCount = "auto"

@@ -24,6 +24,8 @@ class Result(Value):
     metric: str
     """A name of `kag.names.METRICS`."""
     value: Number
+    in_32_bits: float | None = Field(default=None, exclude_if=lambda value: value is None)
+    """The same of the same weights in 32 bits; None where the value is that, or nobody has looked."""
     ci_low: float | None = None
     ci_high: float | None = None
     weights: Kind | None

@@ -23,7 +23,9 @@ def record_schema() -> dict[str, Any]:
 
 
 class _Written(GenerateJsonSchema):
-    """A value as it is written: all of its fields are there, and a later kag may add some."""
+    """A value as it is written: its fields are there, but one that is only written where it says something, and a
+    later kag may add some.
+    """
 
     def model_schema(self, schema: core_schema.ModelSchema) -> dict[str, Any]:
         made = super().model_schema(schema)
@@ -31,4 +33,4 @@ class _Written(GenerateJsonSchema):
         return made
 
     def field_is_required(self, field: Any, total: bool) -> bool:
-        return True
+        return "serialization_exclude_if" not in field

@@ -51,7 +51,9 @@ class World(BaseModel):
     """Kind of a device: `cpu`, or the name of the GPU."""
     precision: str | None = None
     validation: str | None = None
-    """Number format in which val is measured after each epoch; the results of a run are always in 32 bits."""
+    """Number format in which val is measured after each epoch, and with it the results; those of an older kag are in
+    32 bits whatever stands here.
+    """
     threads: int | None = None
     """Of a process, in torch's operators."""
     accumulate: int | None = None
@@ -89,6 +91,8 @@ class Machine(NamedTuple):
     """Threads of torch's operators as they are set now."""
     host: str
     environment: Mapping[str, str]
+    formats: frozenset[str] | None = None
+    """Of `bf16` and `tf32` those for which its processors or GPUs have units; None where nobody knows."""
 
 
 def resolve_world(spec: RunSpec, machine: Machine) -> World:
@@ -109,14 +113,17 @@ def resolve_world(spec: RunSpec, machine: Machine) -> World:
             remedy="ask the scheduler for GPUs of the node, not of each task, or for fewer devices",
         )
     launcher = _launcher(machine.environment) if processes > 1 else "none"
+    # Where the device has no TF32, its products of 32 bits are exact.
+    exact = trainer.precision == "tf32" and "tf32" not in (machine.formats or ())
+    precision = "32-true" if exact else trainer.precision
     return World(
         launcher=launcher,
         processes=processes,
         nodes=1,
         hosts=(machine.host,),
         device=machine.gpus[0] if machine.gpus else "cpu",
-        precision=trainer.precision,
-        validation="32-true",
+        precision=precision,
+        validation=precision,
         threads=_threads_said(trainer.threads, machine),
         accumulate=trainer.accumulate,
         effective_batch=spec.data.batch_size * processes * trainer.accumulate,

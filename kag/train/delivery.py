@@ -30,7 +30,7 @@ def deliver(task: Task, folder: RunFolder, averaged: StoredWeights | None, *, se
     # An inherited file names spec and data of the run that trained it; here it stands for this run.
     raw = replace(read_checkpoint(folder.best), spec=task.spec, data=task.facts)
     candidates: dict[Kind, StoredWeights] = {"raw": raw}
-    bench = Bench.of(raw, task.sites, fastest_device(), task.tables)
+    bench = Bench.of(raw, task.sites, fastest_device(), task.tables, precision=task.precision)
     if averaged is not None:
         candidates["averaged"] = averaged
         if normalised_by_batch(bench.network):

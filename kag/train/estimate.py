@@ -11,11 +11,14 @@ from kag.data.sites import Sites
 from kag.data.soundness import soundness_for
 from kag.finding import Finding
 from kag.model.size import flops_per_sample, forward_flops, parameters
-from kag.spec.preflight import Facts, accumulation_fits, require_no_error
+from kag.spec.circumstances import OF_DATA_AND_DEVICE
+from kag.spec.preflight import require_no_error
 from kag.spec.run import RunSpec
 from kag.text import digest, size
 from kag.track.world import resolve_world
 from kag.train.build import build_network, build_objective
+from kag.train.circumstances import circumstances
+from kag.train.device_rehearsal import device_of, rehearse_on_device
 from kag.train.memory import LIBRARIES, require_memory
 from kag.train.rehearsal import rehearse
 from kag.train.task import Task, this_machine
@@ -39,7 +42,8 @@ def estimate(spec: RunSpec) -> Iterator[str | Finding]:
     yield from (f"data               {sentence}" for sentence in (*said, *sites.unchecked))
     task = Task.of(spec, sites, world)
     yield _data_line(sites)
-    findings = soundness_for(sites, spec)
+    facts = circumstances(spec, sites, world)
+    findings = [*(found for rule in OF_DATA_AND_DEVICE for found in rule(spec, facts)), *soundness_for(sites, spec)]
     yield from findings
     require_no_error(findings, spec.name)
     memory = require_memory(task)
@@ -50,14 +54,16 @@ def estimate(spec: RunSpec) -> Iterator[str | Finding]:
     yield f"parameters         {parameters(network):,}"
     yield f"FLOPs per sample   {flops:,} forward, about {BACKWARD * flops:,} in training"
     yield f"batches per epoch  {batches[0]:,} of at most {spec.data.batch_size} points, {steps:,} optimizer steps"
-    yield from accumulation_fits(spec, Facts(batches_per_epoch=min(batches)))
     teraflop = epochs * epoch_flops(task) / 1e12
     yield f"run                {epochs} epochs, {sum(batches):,} batches, about {teraflop:,.1f} TFLOP"
     yield f"world              {task.world}"
     most = "" if task.share == "nothing" else "at most "
     parts = f"{size(memory.tables)} of it data, {size(memory.step)} training, {size(LIBRARIES)} libraries"
     yield f"expected memory    {most}{size(memory.total)}: {parts}"
-    for sentence in rehearse(task, network, build_objective(task), *task.first_batches()):
+    objective, (train, evaluation) = build_objective(task), task.first_batches()
+    if (device := device_of(task)) is not None:
+        yield f"rehearsal          {rehearse_on_device(task, network, objective, train, evaluation, device)}"
+    for sentence in rehearse(task, network, objective, train, evaluation):
         yield f"rehearsal          {sentence}"
 
 

@@ -2,14 +2,16 @@
 
 task.py       spec, data and world, and what follows from them;  build.py  network and objective
 inputs.py     the files that it reads
+circumstances.py  what preflight is told of data and devices
 opening.py    the run folder;  starting.py  the weights of another run;  again.py  another run trained once more
 seeds.py      a spec under several seeds, one run after another
 resuming.py   going on with a run;  state.py  how far its state of training is, and what that can still become
-rehearsal.py  one batch through everything before time is spent;  rehearsed.py  what need not be tried again
+rehearsal.py  one batch through everything before time is spent;  rehearsed.py  what need not be tried again;
+              device_rehearsal.py  what only the GPU itself can pass
 processes.py  the processes of a run, where it has several;  threads.py  the threads of each
 loop.py       Lightning's loop;  trainer.py  without what it does unasked;  signals.py  what ends it
 job.py        the LightningModule;  batches.py  its batches;  scoreboard.py  validation
-recorder.py   what is on the disk when an epoch ends
+recorder.py   what is on the disk when an epoch ends;  writer.py  how it comes there while the next one trains
 delivery.py   which weights the run hands on, and what they are worth
 tracker.py    the mirror in W&B;  outcome.py  how the run ended, whatever ended it
 
@@ -28,11 +30,11 @@ from typing import NamedTuple
 
 import torch
 
-from kag.data.batches import points_of_epoch, rounds_of
 from kag.errors import SpecError
 from kag.finding import Finding, Severity
 from kag.forks.sharing import ShareOptions, sharing
-from kag.spec import Facts, RunSpec, preflight
+from kag.model.precision import matrix_products
+from kag.spec import RunSpec, preflight
 from kag.spec.preflight import require_no_error
 from kag.track.code import TRAINING, code_digest
 from kag.track.folder import RunFolder
@@ -41,6 +43,7 @@ from kag.track.record import RunRecord
 from kag.track.wandb_run import start_client
 from kag.track.world import World, copies, resolve_world
 from kag.train.again import Repeat
+from kag.train.circumstances import circumstances
 from kag.train.console import RunConsole
 from kag.train.delivery import deliver
 from kag.train.inputs import Inputs, read_inputs
@@ -102,9 +105,11 @@ def fit(
     start = begins_with(task, runs, resume)
     loop = Loop(task, start, SignalWatch(first=first), console)
     job = loop.fresh_job()
+    job.rehearse_on_device()
     recorded = opened(job, runs, Known(resume, again, accept, inputs.moved), earlier, start, findings)
     with (
         with_threads(task.world),
+        matrix_products(task.precision),
         loop.signals.installed(),
         recorded if first else nullcontext(follow_run(task, resume, start)) as opening,
         Outcome(opening, console) as outcome,
@@ -200,12 +205,8 @@ def looked_over(inputs: Inputs, world: World, earlier: Sequence[Earlier], retire
         earlier: other runs, whose best epochs tell how long such a run takes.
         retired: as for `fit`.
     """
-    data = inputs.spec.data
-    facts = Facts(
-        sibling_best_epochs=best_epochs(earlier, inputs.sites.digest),
-        batches_per_epoch=rounds_of(points_of_epoch(inputs.sites, data), data.batch_size, world.processes or 1),
-        retired=retired,
-    )
+    told = {"sibling_best_epochs": best_epochs(earlier, inputs.sites.digest), "retired": retired}
+    facts = circumstances(inputs.spec, inputs.sites, world).model_copy(update=told)
     return [*preflight(inputs.spec, facts), *inputs.soundness]
 
 

@@ -20,16 +20,19 @@ from kag import names
 from kag.model.batch import Batch
 from kag.model.losses import Losses, Objective
 from kag.model.network import Network
-from kag.model.precision import full_precision
 from kag.spec.schedule import learning_rate
-from kag.train.build import build_network, build_objective
+from kag.train.build import build_network, build_objective, build_optimizer
 from kag.train.clock import Clock
+from kag.train.device_rehearsal import device_of, rehearse_on_device
 from kag.train.rehearsal import rehearse
 from kag.train.rehearsed import Passed
 from kag.train.scoreboard import Scoreboard
 from kag.train.state import position_of
 from kag.train.task import Task
-from kag.weights.checkpoint import StoredWeights, entries, stored
+from kag.weights.checkpoint import StoredWeights, stored
+
+NETWORK = "network."
+"""Beginning of the names that the network's weights have in Lightning's state."""
 
 
 class Job(LightningModule):
@@ -63,6 +66,15 @@ class Job(LightningModule):
         """
         rehearse(self.task, self.network, self.objective, *self.task.first_batches(), passed)
 
+    def rehearse_on_device(self) -> None:
+        """Take steps on the GPU that is to train; nothing on the CPU, where `rehearse` is on the device itself.
+
+        Raises:
+            RehearsalFailed, SpecError: as `kag.train.device_rehearsal`.
+        """
+        if (device := device_of(self.task)) is not None:
+            rehearse_on_device(self.task, self.network, self.objective, *self.task.first_batches(), device)
+
     def set_epoch(self, epoch: int) -> None:
         """Bring everything that depends on the epoch's number to that epoch."""
         self.network.set_epoch(epoch)
@@ -75,11 +87,8 @@ class Job(LightningModule):
         return swa is not None and swa.start <= self.current_epoch < swa.end
 
     def configure_optimizers(self) -> AdamW:
-        """AdamW, in one kernel a step (7 times faster than a loop over 79 M parameters)."""
-        optimizer = self.spec.optimizer
-        parameters = [p for part in (self.network, self.objective) for p in part.parameters()]
-        fused = self.spec.trainer.precision != "16-mixed"
-        return AdamW(parameters, lr=optimizer.lr, weight_decay=optimizer.weight_decay, fused=fused)
+        """That of the spec."""
+        return build_optimizer(self.spec, self.network, self.objective)
 
     def configure_gradient_clipping(
         self, optimizer: Optimizer, gradient_clip_val: float | None = None, gradient_clip_algorithm: str | None = None
@@ -135,16 +144,12 @@ class Job(LightningModule):
                 self.average.update_parameters(self.network)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Score a batch with the raw and, inside the window, with the averaged weights.
-
-        In 32 bits, as the results are measured, whatever precision training has.
-        """
+        """Score a batch with the raw and, inside the window, with the averaged weights, in training's precision."""
         if len(batch.label_B) == 0:
             return
-        with full_precision(batch.tabular_BF):
-            self._raw.add(batch, self.network(batch, telemetry=True))
-            if self.averaging and self.average is not None:
-                self._averaged.add(batch, self.average(batch, telemetry=True))
+        self._raw.add(batch, self.network(batch, telemetry=True))
+        if self.averaging and self.average is not None:
+            self._averaged.add(batch, self.average(batch, telemetry=True))
 
     def on_validation_epoch_end(self) -> None:
         """Metrics of the whole split, the same on every process; early stopping is told those of what it watches."""
@@ -182,10 +187,7 @@ class Job(LightningModule):
         return row
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Put what `kag.weights` reads next to Lightning's own state, of the same tensors: a file has them once."""
-        weights = self.weights()
-        checkpoint.update(entries(weights))
-        checkpoint["state_dict"] |= {f"network.{name}": value for name, value in weights.network.items()}
+        """Where an epoch is cut in two, put down how far it is."""
         if self._batches_done:
             cuda = torch.cuda.get_rng_state(self.device) if self.device.type == "cuda" else None
             random = {"cpu": torch.get_rng_state(), "cuda": cuda}
@@ -217,10 +219,6 @@ class Job(LightningModule):
         if self._resumed["random"]["cuda"] is not None:
             torch.cuda.set_rng_state(self._resumed["random"]["cuda"], self.device)
         self._resumed = None
-
-    def weights(self) -> StoredWeights:
-        """The network's weights as they are, with their digest; tensors are shared where they lie on the CPU."""
-        return stored(self.spec, self.network.state_dict(), self.task.facts, epoch=self.current_epoch)
 
     def averaged_weights(self) -> StoredWeights | None:
         """The averaged weights, of the last epoch in the average, or None while nothing has been averaged."""

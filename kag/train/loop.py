@@ -24,6 +24,7 @@ from kag.train.state import position_in
 from kag.train.stopping import SpecEarlyStopping
 from kag.train.task import Task
 from kag.train.trainer import build_trainer
+from kag.train.writer import StateWriter
 from kag.weights.checkpoint import StoredWeights
 
 
@@ -72,12 +73,15 @@ class Loop:
             mirrored = len(rows)
             outcome.inherited(forks.segments)
             bar = EpochProgress(self.console, len(rows))
-            recorder = EpochRecorder(outcome, self.console, bar, rows=rows, after=(forks.reached, self.signals.reached))
-            self.signals.save_by(recorder.save_inside_epoch)
             window_start = spec.swa.start if spec.swa else None
             stopping = SpecEarlyStopping(spec.early_stopping, window_start) if spec.early_stopping else None
             try:
-                self._enter(job, [*([stopping] if stopping else []), recorder, bar, self.signals], state)
+                with StateWriter(self.console.warn) as writer:
+                    recorder = EpochRecorder(
+                        outcome, self.console, bar, rows=rows, forks=forks, signals=self.signals, writer=writer
+                    )
+                    self.signals.save_by(recorder.save_inside_epoch)
+                    self._enter(job, [*([stopping] if stopping else []), recorder, bar, self.signals], state)
             except StateTaken:
                 mirrored, job = len(outcome.history()), self.fresh_job()
                 continue

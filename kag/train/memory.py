@@ -24,7 +24,9 @@ class Expected(NamedTuple):
     """Bytes of one training process."""
 
     certain: int
-    """Weights, their average, gradients and moments; with `grouping: point` activations and the batch as well."""
+    """Weights, their average, gradients and moments, and on the CPU a copy of all but the gradients, which is written
+    while training goes on; with `grouping: point` activations and the batch as well.
+    """
     step: int
     """A training step in which no two points share a context: the most that a batch can need."""
     tables: int
@@ -47,7 +49,9 @@ def expected_memory(task: Task) -> Expected:
     )
     # How many contexts the points of a batch share depends on the batch, so only the weights are certain then.
     shared = memory.activations + memory.batch if task.share != "nothing" else 0
-    step = memory.total + (memory.parameters if spec.swa else 0)
+    average = memory.parameters if spec.swa else 0
+    written = 0 if torch.cuda.is_available() else memory.parameters + memory.moments + average
+    step = memory.total + average + written
     return Expected(step - shared, step, task.sites.bytes)
 
 
@@ -70,7 +74,9 @@ def require_memory_for_weights(task: Task) -> None:
     """
     network = shape_network(task.spec.model, **task.facts.sizes)
     weights = sum(p.numel() * p.element_size() for p in network.parameters())
-    _refuse(task, (4 + bool(task.spec.swa)) * weights)
+    averaged = bool(task.spec.swa)
+    written = 0 if torch.cuda.is_available() else 3 + averaged
+    _refuse(task, (4 + averaged + written) * weights)
 
 
 def _refuse(task: Task, step: int) -> None:

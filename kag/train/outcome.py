@@ -6,6 +6,7 @@ All processes have one; those that are not the first have no folder and write no
 from __future__ import annotations
 
 import os
+import threading
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -46,6 +47,7 @@ class Outcome:
         self._console = console
         self._first = opening.first
         self._own = opening.own
+        self._changing = threading.RLock()
         if opening.folder:
             console.log_to(opening.folder.console_file)
             console.print(f"run [bold]{escape(str(opening.folder.path))}[/bold]")
@@ -83,11 +85,12 @@ class Outcome:
         self._console.print(escape(f"run {self.record.id} {status}{self._remedy(error)}"))
 
     def update(self, **changes: Any) -> None:
-        """Replace fields of the record, on the disk too."""
-        self.record = self.record.model_copy(update=changes)
-        if self.folder:
-            self.require_own()
-            self.folder.write_record(self.record)
+        """Replace fields of the record, on the disk too; whoever writes states beside training does so as well."""
+        with self._changing:
+            self.record = self.record.model_copy(update=changes)
+            if self.folder:
+                self.require_own()
+                self.folder.write_record(self.record)
 
     def require_own(self) -> None:
         """That this process may write into the folder still, if it ever may.
@@ -114,12 +117,17 @@ class Outcome:
         """Tell W&B of an epoch."""
         self._tracker.log(row)
 
-    def trained(self, epochs: int, best_epoch: int) -> None:
-        """An epoch has ended; where it is the best one, its weights are in the place of those of a former end."""
-        checkpoints = dict(self.record.checkpoints)
-        if best_epoch == epochs - 1:
-            checkpoints.pop("best", None)
-        self.update(epochs_trained=epochs, best_epoch=best_epoch, checkpoints=checkpoints)
+    def trained(self, epochs: int, best_epoch: int, *, replaced: bool) -> None:
+        """The state after so many epochs is on the disk.
+
+        Args:
+            replaced: whether the weights of the best one are in the place of those of a former end.
+        """
+        with self._changing:
+            checkpoints = dict(self.record.checkpoints)
+            if replaced:
+                checkpoints.pop("best", None)
+            self.update(epochs_trained=epochs, best_epoch=best_epoch, checkpoints=checkpoints)
 
     def inherited(self, segments: Sequence[Segment]) -> None:
         """Say which epochs other runs have trained for this one."""

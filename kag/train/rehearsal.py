@@ -63,6 +63,8 @@ def rehearse(
     """
     spec, network, objective = task.spec, copy.deepcopy(network), copy.deepcopy(objective)
     few, few_evaluated = _part(train), _part(evaluation)
+    # A GPU has taken steps with the whole batch (`kag.train.device_rehearsal`): here a part of it is enough.
+    train = train if task.world.device == "cpu" else few
     shape = None if passed is None else shape_digest(task)
     state = torch.get_rng_state()
     try:

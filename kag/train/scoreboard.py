@@ -2,7 +2,7 @@
 
 Each row of the split has a place. A process fills the places of the proteins that it scores and leaves zeros elsewhere;
 adding the boards of all processes then gives every score once, whatever was sharded how. Nothing is padded, so nothing
-can be counted twice (torch #25162).
+can be counted twice (torch #25162). The board lies where the batches are, and comes over once, when it is closed.
 """
 
 from __future__ import annotations
@@ -50,27 +50,32 @@ class Scoreboard:
 
     def clear(self) -> None:
         """Forget everything."""
-        self._logit_V = torch.zeros(len(self._rows_V), dtype=torch.float32)
-        self._alpha_V = torch.zeros(len(self._rows_V), dtype=torch.float32)
-        self._seen_V = torch.zeros(len(self._rows_V), dtype=torch.float32)
-        self._entropy_LH = torch.zeros(self._layers, self._heads, dtype=torch.float64)
-        self._sums = torch.zeros(5, dtype=torch.float64)
+        self._logit_V = self._zeros(len(self._rows_V))
+        self._alpha_V = self._zeros(len(self._rows_V))
+        self._seen_V = self._zeros(len(self._rows_V))
+        self._entropy_LH = self._zeros(self._layers, self._heads, dtype=torch.float64)
+        self._sums = self._zeros(5, dtype=torch.float64)
+
+    def _zeros(self, *sizes: int, dtype: torch.dtype = torch.float32) -> Tensor:
+        return torch.zeros(sizes, dtype=dtype, device=self._rows_V.device)
 
     def add(self, batch: Batch, scores: Scores) -> None:
         """Take the scores of a batch, with their telemetry."""
         if scores.entropy_LH is None or scores.context_norm is None or scores.centre_norm is None:
             raise AssertionError("scores without telemetry")
-        place_B = torch.searchsorted(self._rows_V, batch.index_B.cpu())
-        self._logit_V[place_B] = scores.logit_B.float().cpu()
-        self._alpha_V[place_B] = scores.alpha_B.float().cpu()
+        if self._rows_V.device != batch.index_B.device:
+            self._rows_V = self._rows_V.to(batch.index_B.device)
+            self.clear()
+        place_B = torch.searchsorted(self._rows_V, batch.index_B)
+        self._logit_V[place_B] = scores.logit_B.float()
+        self._alpha_V[place_B] = scores.alpha_B.float()
         self._seen_V[place_B] = 1.0
-        points = len(place_B)
-        attending = batch.valid_CK.any(1)[batch.context_B].sum().item()
-        self._entropy_LH += scores.entropy_LH.double().cpu() * attending
+        points = self._sums.new_full((), len(place_B))
+        attending = batch.valid_CK.any(1)[batch.context_B].sum().double()
         valid = batch.valid_CK.float().mean(1)[batch.context_B].sum()
-        context_norm, centre_norm = scores.context_norm.item() * points, scores.centre_norm.item() * points
-        sums = [context_norm, centre_norm, valid.item(), attending, points]
-        self._sums += torch.tensor(sums, dtype=torch.float64)
+        self._entropy_LH += scores.entropy_LH.double() * attending
+        context_norm, centre_norm = scores.context_norm.double() * points, scores.centre_norm.double() * points
+        self._sums += torch.stack([context_norm, centre_norm, valid.double(), attending, points])
 
     def close(self, reduce: Reduce, main_loss: MainLoss) -> dict[str, float]:
         """Metrics and telemetry over all processes, then forget everything.
@@ -95,7 +100,7 @@ class Scoreboard:
         return row
 
     def _metrics(self, logit_V: NDArray[np.float32], main_loss: MainLoss) -> dict[str, float]:
-        rows_V = self._rows_V.numpy()
+        rows_V = self._rows_V.cpu().numpy()
         label_V, protein_V = self._sites.label_N[rows_V], self._sites.protein_N[rows_V]
         found = measure(self._split, logit_V, label_V, protein_V, samples=0).values
         row = {names.evaluation(self._split, metric): value for metric, value in found.items() if value is not None}

@@ -46,14 +46,22 @@ class SignalWatch(Callback):
             for number, handler in former.items():
                 signal.signal(number, handler)
 
+    @property
+    def asks(self) -> bool:
+        """Whether a signal asks to leave, as far as all processes know of it."""
+        return self._known is not None
+
+    @property
+    def _known(self) -> int | None:
+        return self._received if self._alone else self._agreed
+
     def raise_if_received(self) -> None:
         """Leave if a signal has come.
 
         Raises:
             Interrupted: with the signal's exit code.
         """
-        received = self._received if self._alone else self._agreed
-        if received is not None:
+        if (received := self._known) is not None:
             self._leave(f"{signal.Signals(received).name} received", received)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:

@@ -18,8 +18,9 @@ from kag.data.rows import EVALUATION, Share, shared_in_training
 from kag.data.sites import Sites
 from kag.data.tables import SiteTables
 from kag.model.batch import Batch
+from kag.model.precision import FULL
 from kag.model.size import parameters, shape_network
-from kag.spec.run import RunSpec
+from kag.spec.run import Precision, RunSpec
 from kag.track.world import Machine, World, processors_each, rank_of, resolve_world, threads_for
 
 
@@ -66,6 +67,11 @@ class Task:
     def share(self) -> Share:
         """What points of a training batch share."""
         return shared_in_training(self.spec.data)
+
+    @property
+    def precision(self) -> Precision:
+        """Number format in which it is computed: that of the spec, but 32 bits on a device without TF32."""
+        return FULL if self.world.precision == FULL else self.spec.trainer.precision
 
     @property
     def averaged_statistics(self) -> Literal["raw"] | None:
@@ -123,7 +129,26 @@ def this_machine() -> Machine:
         threads=torch.get_num_threads(),
         host=socket.gethostname(),
         environment=os.environ,
+        formats=units_of_gpu() if gpus else units_of_cpu(),
     )
+
+
+def units_of_gpu() -> frozenset[str]:
+    """Formats for which all GPUs have units: those of compute capability 8.0 on (NVIDIA A100, 2020)."""
+    oldest = min(map(torch.cuda.get_device_capability, range(torch.cuda.device_count())))
+    return frozenset(("bf16", "tf32") if oldest >= (8, 0) else ())
+
+
+def units_of_cpu(described: Path = Path("/proc/cpuinfo")) -> frozenset[str] | None:
+    """Formats for which the processor has units, as Linux lists its abilities; None where nobody says."""
+    try:
+        with described.open() as lines:
+            listed = next((line for line in lines if line.startswith(("flags", "Features"))), None)
+    except OSError:
+        return None
+    if listed is None:
+        return None
+    return frozenset(["bf16"] if {"avx512_bf16", "amx_bf16", "bf16"} & set(listed.split()) else [])
 
 
 def process_rank(world: World) -> int:

@@ -12,7 +12,6 @@ import logging
 from pathlib import Path
 from typing import Any
 
-import torch
 from lightning.fabric.utilities.rank_zero import rank_zero_only
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.trainer.connectors.signal_connector import _SignalConnector
@@ -53,14 +52,14 @@ def _arguments(task: Task) -> dict[str, Any]:
     return {
         "accelerator": "cpu" if task.world.device == "cpu" else "cuda",
         "devices": task.world.processes or 1,
-        "precision": trainer.precision,
+        "precision": "32-true" if trainer.precision == "tf32" else trainer.precision,
         "max_epochs": task.spec.last_epoch + 1,
         "gradient_clip_val": trainer.gradient_clip or None,
         "accumulate_grad_batches": trainer.accumulate,
         "reload_dataloaders_every_n_epochs": 1 if task.spec.data.replay else 0,
         "use_distributed_sampler": False,
         "num_sanity_val_steps": 0,
-        "sync_batchnorm": torch.cuda.is_available(),
+        "sync_batchnorm": trainer.sync_batchnorm,
         "logger": False,
         "enable_progress_bar": False,
         "enable_model_summary": False,

@@ -108,6 +108,17 @@ def moved(key: str, change: float) -> str:
     return f"{'-' if change < 0 else '+'}{measured(key, abs(change))}"
 
 
+def in_32_bits(results: Sequence[Result]) -> list[str]:
+    """A sentence for each split on which delivered weights, or whatever was measured, have another number format."""
+    known = [one for one in results if one.in_32_bits is not None]
+    chosen = [one for one in known if one.delivered]
+    return [
+        f"{one.split} AUPRC of {'the delivered' if one.delivered else 'these'} weights in 32 bits: "
+        f"{measured(one.metric, one.in_32_bits)}, in the precision of training {measured(one.metric, one.value)}"
+        for one in chosen or known
+    ]
+
+
 def interval(result: Result | None) -> str:
     """The 95 % interval, `[0.278, 0.318]`, or `-`."""
     if result is None or result.ci_low is None or result.ci_high is None:

@@ -99,6 +99,9 @@ def results_table(results: Sequence[Result]) -> Table:
         "chosen by": [Cell(r.selected_on or MISSING) for r in owners],
     }
     body = {name: [result_cell(group.numbers.get(name)) for group in groups] for name in metrics_of(groups)}
+    exact = [group.numbers["auprc"].in_32_bits if "auprc" in group.numbers else None for group in groups]
+    if any(value is not None for value in exact):
+        body["auprc in 32 bits"] = [Cell(measured("auprc", value)) for value in exact]
     rows = ((Cell(name), *cells) for name, cells in {**head, **body}.items() if owners)
     return Table(("", *(r.split for r in owners)), tuple(rows), words=1)
 

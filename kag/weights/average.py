@@ -17,6 +17,8 @@ from kag.data.rows import Share
 from kag.data.tables import SiteTables
 from kag.errors import CheckpointError
 from kag.model.network import Network
+from kag.model.precision import FULL, computing_in
+from kag.spec.run import Precision
 from kag.weights.checkpoint import State, state_differences
 from kag.weights.evaluate import evaluating
 
@@ -79,7 +81,12 @@ def normalised_by_batch(network: nn.Module) -> bool:
 
 
 def recompute_normalisation(
-    network: Network, tables: SiteTables, batches: Iterable[IndexVector], *, share: Share = "nothing"
+    network: Network,
+    tables: SiteTables,
+    batches: Iterable[IndexVector],
+    *,
+    share: Share = "nothing",
+    precision: Precision = FULL,
 ) -> None:
     """Replace BatchNorm's running statistics by those of these weights on training data.
 
@@ -91,11 +98,12 @@ def recompute_normalisation(
         network: on the device of the tables; its mode is restored.
         batches: rows of the train split.
         share: what points of a batch shared in training.
+        precision: number format of the computation.
     """
     momenta = {module: module.momentum for module in network.modules() if isinstance(module, _BatchNorm)}
     if not momenta:
         return
-    with evaluating(network):
+    with evaluating(network), computing_in(precision, tables.residue_RD.device):
         for module in momenta:
             module.reset_running_stats()
             module.momentum = None  # a cumulative mean

@@ -17,7 +17,9 @@ from kag.data.sites import Sites
 from kag.data.tables import SiteTables
 from kag.errors import CheckpointError
 from kag.model.network import Network
+from kag.model.precision import FULL
 from kag.names import Split
+from kag.spec.run import Precision
 from kag.stats.measure import Evaluation
 from kag.stats.scores import Scores
 from kag.stats.selection import Bagged, bagged
@@ -25,7 +27,7 @@ from kag.text import digest
 from kag.weights.average import normalised_by_batch, recompute_normalisation
 from kag.weights.checkpoint import State, StoredWeights, build_network, load_state, snapshot, stored
 from kag.weights.digest import weights_digest
-from kag.weights.evaluate import measured, score, scores_of
+from kag.weights.evaluate import Predictions, measured, score, scores_of
 from kag.weights.foremost import Foremost
 
 
@@ -71,6 +73,8 @@ class Scored(NamedTuple):
 
     evaluation: Evaluation
     scores: Scores
+    in_32_bits: float | None
+    """AUPRC in 32 bits; None where the evaluation is that."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,17 +88,26 @@ class Bench:
     sites: Sites
     tables: SiteTables
     """On the device of the network."""
+    precision: Precision = FULL
+    """Number format in which all is scored: the one in which the runs that made the weights have measured val."""
     foremost: Foremost = field(default_factory=Foremost)
     """The best of the variants that were tried, of which one is chosen."""
 
     @classmethod
     def of(
-        cls, weights: StoredWeights, sites: Sites, device: torch.device | str = "cpu", tables: SiteTables | None = None
+        cls,
+        weights: StoredWeights,
+        sites: Sites,
+        device: torch.device | str = "cpu",
+        tables: SiteTables | None = None,
+        *,
+        precision: Precision = FULL,
     ) -> Bench:
         """A bench for states like these weights.
 
         Args:
             tables: the data on any device, where they are made already.
+            precision: number format in which to score.
 
         Raises:
             CheckpointError: the weights were trained on other data, so val may hold what they have seen.
@@ -107,7 +120,7 @@ class Bench:
                 remedy="give the data file that the run was trained on",
             )
         tables = tables or SiteTables.from_sites(sites, weights.data.max_distance)
-        return cls(weights, build_network(weights, device), sites, tables.to(device))
+        return cls(weights, build_network(weights, device), sites, tables.to(device), precision)
 
     def recomputed(self, state: Mapping[str, Tensor]) -> State:
         """The state with normalisation statistics that fit its weights; equal to it without BatchNorm.
@@ -118,7 +131,8 @@ class Bench:
         load_state(self.network, state)
         spec = self.weights.spec
         batches = training_batches(self.sites, spec.data, seed=spec.seed, epoch=0)
-        recompute_normalisation(self.network, self.tables, batches, share=shared_in_training(spec.data))
+        share = shared_in_training(spec.data)
+        recompute_normalisation(self.network, self.tables, batches, share=share, precision=self.precision)
         return snapshot(self.network.state_dict())
 
     def scored(self, weights: StoredWeights, split: Split, *, threshold: float | None = None) -> Scored:
@@ -129,9 +143,18 @@ class Bench:
             Diverged: they score no finite number.
         """
         load_state(self.network, weights.network)
-        predictions = score(self.network, self.tables, evaluation_batches(self.sites, split))
+        predictions = self.score(split)
         evaluation = measured(predictions, self.sites, split, threshold=threshold)
-        return Scored(evaluation, scores_of(predictions, self.sites, evaluation, weights.weights_digest))
+        scores = scores_of(predictions, self.sites, evaluation, weights.weights_digest)
+        if self.precision == FULL:
+            return Scored(evaluation, scores, None)
+        exact = measured(self.score(split, FULL), self.sites, split, samples=0)
+        return Scored(evaluation, scores, exact.values["auprc"])
+
+    def score(self, split: Split, precision: Precision | None = None) -> Predictions:
+        """Logits of the state that the network holds; None takes the bench's own number format."""
+        batches = evaluation_batches(self.sites, split)
+        return score(self.network, self.tables, batches, precision=precision or self.precision)
 
     def tried(self, state: Mapping[str, Tensor]) -> Tried:
         """What a state scores on val, plain and recomputed.
@@ -155,7 +178,7 @@ class Bench:
 
     def _variant(self, state: Mapping[str, Tensor]) -> Variant:
         load_state(self.network, state)
-        predictions = score(self.network, self.tables, evaluation_batches(self.sites, "val"))
+        predictions = self.score("val")
         evaluation = measured(predictions, self.sites, "val", samples=0)
         self.foremost.add(evaluation.auprc, predictions.logit_N)
         return Variant(evaluation, weights_digest(state))

@@ -80,6 +80,7 @@ def choose(
             epoch=candidates[kind].epoch,
             selected_on=selected_on,
             delivered=kind == chosen,
+            in_32_bits=scored.in_32_bits,
         )
     )
     first, *others = candidates

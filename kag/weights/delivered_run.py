@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from kag import names
+from kag.model.precision import FULL
 from kag.names import Kind
 from kag.spec import Finding, RunSpec, build_spec
 from kag.track.begin import begin
@@ -175,7 +176,10 @@ def _deliver(
         now=start,
         parent=parent,
         data_digest=weights.data.data_digest,
-        world=World(device=str(bench.tables.residue_RD.device)),
+        world=World(
+            device=str(bench.tables.residue_RD.device),
+            validation=None if spec.trainer.precision == FULL else bench.precision,
+        ),
         epochs_trained=None,
         kind="blend",
         status=Status.FINISHED,

@@ -17,7 +17,9 @@ from kag.data.sites import Sites
 from kag.data.tables import SiteTables
 from kag.errors import DataError
 from kag.model.network import Network
+from kag.model.precision import FULL, computing_in
 from kag.names import Kind, Part, Split
+from kag.spec.run import Precision
 from kag.stats import bootstrap
 from kag.stats.measure import Evaluation, measure
 from kag.stats.scores import Scores, grouped
@@ -65,6 +67,7 @@ def score(
     tables: SiteTables,
     batches: Sequence[IndexVector],
     *,
+    precision: Precision = FULL,
     progress: Progress = lambda done, total: None,
 ) -> Predictions:
     """Logits of the points of some batches.
@@ -72,11 +75,12 @@ def score(
     Args:
         network: on the device of the tables; its mode is restored.
         batches: rows of the file, as `evaluation_batches` gives them.
+        precision: number format of the computation.
     """
     rows: list[Tensor] = []
     logits: list[Tensor] = []
     done, total = 0, sum(map(len, batches))
-    with evaluating(network):
+    with evaluating(network), computing_in(precision, tables.residue_RD.device):
         for index_B in batches:
             batch = tables.gather(torch.from_numpy(index_B), share=EVALUATION)
             rows.append(batch.index_B)
@@ -142,6 +146,7 @@ def evaluate(
     tables: SiteTables,
     split: Split,
     *,
+    precision: Precision = FULL,
     threshold: float | None = None,
     samples: int = bootstrap.SAMPLES,
 ) -> Evaluation:
@@ -149,13 +154,14 @@ def evaluate(
 
     Args:
         network: on the device of the tables.
+        precision: number format of the computation.
         threshold: the logit chosen on val; None chooses it on this split, which is only honest on val.
         samples: resamples of the bootstrap; 0 leaves the intervals out.
 
     Raises:
         Diverged: a logit is NaN or infinite.
     """
-    predictions = score(network, tables, evaluation_batches(sites, split))
+    predictions = score(network, tables, evaluation_batches(sites, split), precision=precision)
     return measured(predictions, sites, split, threshold=threshold, samples=samples)
 
 
@@ -168,13 +174,19 @@ def results(
     weights: Kind | None = None,
     selected_on: str | None = None,
     delivered: bool = False,
+    in_32_bits: float | None = None,
 ) -> tuple[Result, ...]:
-    """The evaluation as rows of a run record; undefined metrics have no row."""
+    """The evaluation as rows of a run record; undefined metrics have no row.
+
+    Args:
+        in_32_bits: AUPRC of the same weights in 32 bits, where the evaluation has another number format.
+    """
     return tuple(
         Result(
             split=evaluation.split,
             metric=name,
             value=value,
+            in_32_bits=in_32_bits if name == "auprc" else None,
             ci_low=evaluation.intervals[name].low if name in evaluation.intervals else None,
             ci_high=evaluation.intervals[name].high if name in evaluation.intervals else None,
             weights=weights,

@@ -15,6 +15,7 @@ import numpy as np
 
 from kag.data.sites import Purpose, Sites
 from kag.data.whereabouts import Say
+from kag.model.precision import FULL
 from kag.names import ALL, SPLITS, Part
 from kag.stats.metrics import check_scores
 from kag.stats.scores import Scores
@@ -129,6 +130,7 @@ def evaluate_file(
         write_predictions(out.path, sites, within, weights_digest=weights.weights_digest, threshold=threshold)
     known = max(scorer.recorded, key=lambda result: result.delivered, default=None)
     evaluations = [measured(predictions, sites, split, threshold=threshold) for split in wanted]
+    exact = {} if scorer.precision == FULL else _auprc_in_32_bits(scorer, wanted)
     rows = (
         row
         for evaluation in evaluations
@@ -140,12 +142,18 @@ def evaluate_file(
             weights=known.weights if known else None,
             selected_on=known.selected_on if known else None,
             delivered=known is not None and known.delivered and scorer.own,
+            in_32_bits=exact.get(evaluation.split),
         )
     )
     scores = tuple(scores_of(predictions, sites, one, weights.weights_digest) for one in evaluations)
     return Evaluated(
         tuple(rows), scores, sites.path, sites.digest, not scorer.own, threshold, scorer.unchecked, datetime.now(UTC)
     )
+
+
+def _auprc_in_32_bits(scorer: Scorer, splits: Sequence[Part]) -> dict[Part, float | None]:
+    predictions = scorer.score(splits, precision=FULL)
+    return {split: measured(predictions, scorer.sites, split, samples=0).values["auprc"] for split in splits}
 
 
 def predict_file(

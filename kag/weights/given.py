@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import get_args
 
 import torch
 
 from kag.data.opened import open_sites
 from kag.data.whereabouts import KnownData, Say, moved_clusters, places_near
 from kag.errors import CheckpointError
+from kag.model.precision import FULL
+from kag.spec.run import Precision
 from kag.text import digest
 from kag.track.folder import RunFolder
 from kag.track.record import Source, Status
@@ -156,7 +159,19 @@ def bench_for(given: GivenWeights, data: Path | None = None, *, say: Say = lambd
     """
     read = partial(open_sites, clusters=own_clusters(given.weights, given.file), say=say)
     sites = read(data) if data else own_data(given.weights, given.file).find(read=read, say=say)
-    return Bench.of(given.weights, sites, fastest_device())
+    return Bench.of(given.weights, sites, fastest_device(), precision=measured_in(given.weights, given.file))
+
+
+def measured_in(weights: StoredWeights, path: Path) -> Precision:
+    """Number format in which the run of these weights has measured val, so that the same weights score the same again.
+
+    That of the spec where no record says; and 32 bits on a device without TF32.
+    """
+    folder = folder_of(path)
+    world = folder.read_record().world if folder else None
+    said = (world.validation if world else None) or weights.spec.trainer.precision
+    known = next((one for one in get_args(Precision) if one == said), FULL)
+    return FULL if known == "tf32" and fastest_device().type != "cuda" else known
 
 
 def fastest_device() -> torch.device:

@@ -68,10 +68,11 @@ def mine(
         Diverged: a logit is NaN or infinite.
     """
     network, sites, tables = bench.network, bench.sites, bench.tables
-    threshold = evaluate(network, sites, tables, "val", samples=0).threshold
+    threshold = evaluate(network, sites, tables, "val", precision=bench.precision, samples=0).threshold
     if threshold is None:
         raise DataError("val has no positive, so there is no threshold to miss", where=str(sites.path))
-    predictions = score(network, tables, evaluation_batches(sites, split), progress=progress)
+    batches = evaluation_batches(sites, split)
+    predictions = score(network, tables, batches, precision=bench.precision, progress=progress)
     missed_M = false_negatives(predictions, sites, threshold)
     if len(missed_M) == 0:
         raise DataError(

@@ -16,13 +16,14 @@ from kag.data.whereabouts import FOLDER_OF_DATA, KnownData, Say
 from kag.errors import CheckpointError, DataError
 from kag.model.network import Network
 from kag.names import ALL, SPLITS, Part
+from kag.spec.run import Precision
 from kag.text import digest
 from kag.track.folder import RunFolder
 from kag.track.output import Output
 from kag.track.result import Result
 from kag.weights.checkpoint import StoredWeights, load_network
 from kag.weights.evaluate import Predictions, Progress, evaluate, score
-from kag.weights.given import fastest_device, folder_of, own_clusters, own_data, require_recorded
+from kag.weights.given import fastest_device, folder_of, measured_in, own_clusters, own_data, require_recorded
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +39,8 @@ class Scorer:
     unchecked: tuple[str, ...]
     known: KnownData
     """The data that the weights were trained on."""
+    precision: Precision
+    """Number format in which the run has measured val, and so all of this."""
     say: Say
 
     @classmethod
@@ -75,7 +78,8 @@ class Scorer:
         if out is not None:
             out.require_free(found.path)
         sites, unchecked = as_trained(found, weights.data)
-        return cls(weights, network, sites, _recorded(folder_of(path), weights), unchecked, own, say)
+        recorded, precision = _recorded(folder_of(path), weights), measured_in(weights, path)
+        return cls(weights, network, sites, recorded, unchecked, own, precision, say)
 
     @property
     def own(self) -> bool:
@@ -98,11 +102,13 @@ class Scorer:
                 )
         return wanted
 
-    def score(self, splits: Iterable[Part], progress: Progress) -> Predictions:
-        """Logits of the points of some splits, each once."""
+    def score(
+        self, splits: Iterable[Part], progress: Progress = lambda done, total: None, precision: Precision | None = None
+    ) -> Predictions:
+        """Logits of the points of some splits, each once; None takes the run's own number format."""
         tables = SiteTables.from_sites(self.sites, self.weights.data.max_distance).to(fastest_device())
         batches = [batch for split in dict.fromkeys(splits) for batch in evaluation_batches(self.sites, split)]
-        return score(self.network, tables, batches, progress=progress)
+        return score(self.network, tables, batches, precision=precision or self.precision, progress=progress)
 
     def val_threshold(self) -> float | None:
         """The logit that the run's own val chose: as recorded, else chosen anew on the run's data, else None."""
@@ -113,7 +119,7 @@ class Scorer:
         if own is None:
             return None
         tables = SiteTables.from_sites(own, self.weights.data.max_distance).to(fastest_device())
-        return evaluate(self.network, own, tables, "val", samples=0).threshold
+        return evaluate(self.network, own, tables, "val", precision=self.precision, samples=0).threshold
 
     def required_threshold(self) -> float:
         """The same.

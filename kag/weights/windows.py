@@ -20,14 +20,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kag.compare.selection import LOOKED_AT, of_weights
-from kag.data.batches import evaluation_batches
 from kag.stats import metrics
 from kag.stats.metrics import Floats
 from kag.track.result import Selection
 from kag.weights.bench import Bench, Tried
 from kag.weights.checkpoint import load_state
 from kag.weights.epochs import EpochWeights
-from kag.weights.evaluate import score
 
 VERIFIED = 4
 """Windows that are scored exactly unless the caller says otherwise: together under a tenth of the training time."""
@@ -160,11 +158,10 @@ class _Ranking:
     def of(cls, epochs: EpochWeights, bench: Bench, progress: Progress) -> _Ranking:
         """Score every epoch once."""
         numbers = range(epochs.first, epochs.last + 1)
-        batches = evaluation_batches(bench.sites, "val")
         running_EN: list[Floats] = [np.zeros(len(bench.sites.index("val")))]
         for done, epoch in enumerate(numbers, start=1):
             load_state(bench.network, epochs.mean(epoch, 1))
-            running_EN.append(running_EN[-1] + score(bench.network, bench.tables, batches).logit_N)
+            running_EN.append(running_EN[-1] + bench.score("val").logit_N)
             progress("epochs", done, len(numbers))
         return cls(bench, epochs.first, running_EN)
 

@@ -34,6 +34,7 @@ class Fires(NamedTuple):
 
 
 ONE_BATCH = Facts(batches_per_epoch=1)
+OLD_CPU = Facts(device="cpu", formats=frozenset(), processes=1)
 
 
 class Case(NamedTuple):
@@ -167,6 +168,61 @@ CASES: dict[str, Case] = {
             ),
         ),
         ({}, {"data.grouping": "residue"}, {"data.grouping": "protein", "model.norm": "layer"}),
+    ),
+    "residues_mix_in_batches": Case(
+        (
+            Fires(
+                "batch_norm_by_residue",
+                WARNING,
+                {"data.grouping": "residue", "data.batch_size": 18},
+                {"points": 18, "batch_size": 18},
+                "one has 18 points, data.batch_size is 18",
+                Facts(points_of_residue=18),
+            ),
+        ),
+        ({"data.grouping": "residue", "data.batch_size": 2},),
+    ),
+    "precision_has_units": Case(
+        (
+            Fires(
+                "tf32_without_units",
+                WARNING,
+                {"trainer.precision": "tf32"},
+                {"device": "cpu"},
+                "changes nothing on this device (cpu): it computes in 32 bits",
+                OLD_CPU,
+            ),
+            Fires(
+                "bf16_without_units",
+                WARNING,
+                {"trainer.precision": "bf16-mixed"},
+                {"device": "cpu"},
+                "without them a step takes 3.2 times as long as in 32 bits; take trainer.precision = 32-true",
+                OLD_CPU,
+            ),
+            Fires(
+                "bf16_without_units",
+                WARNING,
+                {"trainer.precision": "bf16-mixed"},
+                {"device": "Tesla V100"},
+                "is of an earlier compute capability",
+                Facts(device="Tesla V100", formats=frozenset(), processes=1),
+            ),
+        ),
+        ({"trainer.precision": "tf32"}, {"trainer.precision": "bf16-mixed"}),
+    ),
+    "batch_norm_over_processes": Case(
+        (
+            Fires(
+                "sync_batchnorm_on_cpu",
+                ERROR,
+                {"trainer.sync_batchnorm": True},
+                {"device": "cpu"},
+                "torch has no such normalisation for the CPU",
+                Facts(device="cpu", processes=2),
+            ),
+        ),
+        ({}, {"trainer.sync_batchnorm": True}),
     ),
     "gate_can_move": Case(
         (
@@ -325,3 +381,31 @@ def test_there_are_shipped_specs() -> None:
 def test_accumulation_that_fits_an_epoch_is_silent(accumulate: int, batches: int | None) -> None:
     facts = Facts(batches_per_epoch=batches)
     assert found(NAMES["accumulation_fits"], {"trainer.accumulate": accumulate}, facts) == []
+
+
+@pytest.mark.parametrize(
+    ("overrides", "facts"),
+    [
+        ({"trainer.precision": "tf32"}, Facts(device="A100", formats=frozenset(["bf16", "tf32"]))),
+        ({"trainer.precision": "bf16-mixed"}, Facts(device="cpu", formats=frozenset(["bf16"]))),
+        ({"trainer.precision": "bf16-mixed"}, Facts(device="cpu", formats=None)),
+        ({"trainer.precision": "16-mixed"}, OLD_CPU),
+        ({}, OLD_CPU),
+    ],
+)
+def test_a_format_with_units_or_of_an_unknown_device_is_silent(overrides: Overrides, facts: Facts) -> None:
+    assert found(NAMES["precision_has_units"], overrides, facts) == []
+
+
+def test_synchronised_normalisation_of_one_process_or_of_layers_has_no_effect() -> None:
+    rule, wanted = NAMES["batch_norm_over_processes"], {"trainer.sync_batchnorm": True}
+    [alone] = found(rule, wanted, Facts(device="A100", processes=1))
+    [layers] = found(rule, {**wanted, "model.norm": "layer"}, Facts(device="cpu", processes=2))
+    assert (alone.code, layers.code, alone.severity) == ("no_effect", "no_effect", WARNING)
+    assert found(rule, wanted, Facts(device="A100", processes=2)) == []
+
+
+@pytest.mark.parametrize(("most", "norm"), [(17, "batch"), (18, "layer"), (None, "batch")])
+def test_batches_of_several_residues_are_silent(most: int | None, norm: str) -> None:
+    overrides = {"data.grouping": "residue", "data.batch_size": 18, "model.norm": norm}
+    assert found(NAMES["residues_mix_in_batches"], overrides, Facts(points_of_residue=most)) == []

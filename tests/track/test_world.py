@@ -150,3 +150,26 @@ def test_its_keys_leave_out_what_cannot_change_a_number() -> None:
     flat = resolved(SLURM, **{"trainer.devices": 2}).flat()
     assert flat["world.processes"] == 2
     assert not {"world.hosts", "world.job", "world.launcher", "world.optimizer_steps"} & flat.keys()
+
+
+@pytest.mark.parametrize(
+    ("gpus", "formats", "computed"),
+    [
+        ((), frozenset(["bf16"]), "32-true"),
+        ((), None, "32-true"),
+        (("A100",), frozenset(["bf16", "tf32"]), "tf32"),
+        (("V100",), frozenset(), "32-true"),
+    ],
+)
+def test_tf32_is_what_the_world_says_only_where_there_is_such_a_thing(
+    gpus: tuple[str, ...], formats: frozenset[str] | None, computed: str
+) -> None:
+    spec = build_spec({"name": "a", "data": {"file": "a.h5"}, "trainer": {"precision": "tf32"}})
+    world = resolve_world(spec, Machine(gpus, cpus=8, threads=8, host="lab", environment={}, formats=formats))
+    assert (world.precision, world.validation) == (computed, computed)
+
+
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed", "16-mixed"])
+def test_val_is_measured_as_training_computes(precision: str) -> None:
+    world = resolved(**{"trainer.precision": precision})
+    assert world.precision == world.validation == precision

@@ -19,6 +19,7 @@ import random
 import shutil
 import signal
 import sys
+import threading
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -38,20 +39,24 @@ from kag.track.record import RunRecord
 from kag.train.console import RunConsole
 from kag.train.job import Job
 from kag.train.recorder import EpochRecorder
+from kag.train.writer import StateWriter
 from kag.view.words import find_run
 from kag.weights.checkpoint import read_checkpoint
 
 PHASES = {
-    "opening": 8, "resuming": 8, "rehearsing": 5, "training": 10, "validating": 3, "recording": 40, "delivering": 12,
+    "opening": 8, "writing": 24, "resuming": 8, "rehearsing": 5, "training": 10, "validating": 2, "recording": 4,
+    "delivering": 12,
 }  # fmt: skip
-"""Phases of a run, and among how many moments of each one is drawn."""
+"""Phases of a run, and among how many moments of each one is drawn. States are written beside training."""
 
 CHAIN = (
-    "opening", "rehearsing", "training", "resuming", "validating", "recording", "resuming", "training", "recording",
-    "rehearsing", "validating", "delivering", "resuming", "delivering",
+    "opening", "rehearsing", "writing", "training", "resuming", "validating", "writing", "recording", "delivering",
+    "resuming", "delivering",
 )  # fmt: skip
 """Where a run, and its resumes, are killed one after another."""
 FILLER = "filler"
+IDLE = threading.Event()
+"""Set while no state is being written."""
 UNEXPECTED = 99
 """Exit code of a child that an error ended which kag does not know."""
 
@@ -61,18 +66,30 @@ At = tuple[str, int]
 
 
 class Ended(NamedTuple):
-    """How a child ended: its exit code, negative after a signal, and the moments that it met."""
+    """How a child ended: its exit code, negative after a signal, and the moment at which its fate was met."""
 
     code: int
-    moments: list[tuple[str, int, str]]
+    fated: tuple[str, int, str] | None
 
 
 class Watch:
-    """Counts a child's moments: the phase, its epoch, and what is about to happen."""
+    """Counts a child's moments: the phase, its epoch, and what is about to happen.
+
+    Training and the writing of states are each in a phase of their own; no other thread has one.
+    """
 
     def __init__(self, meet: Meet) -> None:
         self._meet = meet
-        self._phase, self._epoch = "opening", -1
+        self._now = threading.local()
+        self._enter("opening", -1)
+        IDLE.set()
+
+    def _enter(self, phase: str, epoch: int) -> None:
+        self._now.phase, self._now.epoch = phase, epoch
+
+    def _moment(self, what: str) -> None:
+        if hasattr(self._now, "phase"):
+            self._meet(self._now.phase, self._now.epoch, what)
 
     def install(self) -> None:
         """Let phases, and what reaches the disk, say that they begin."""
@@ -85,17 +102,38 @@ class Watch:
         self._wrap(fit_module, "deliver", "delivering", lambda task, *_: task.spec.last_epoch + 1)
         for name in ("replace", "fsync", "mkdir"):
             self._wrap(os, name, None)
+        self._wrap_writer()
+
+    def _wrap_writer(self) -> None:
+        start = StateWriter.start
+
+        def started(writer: StateWriter, write: Callable[[], None]) -> None:
+            epoch = self._now.epoch
+
+            def work() -> None:
+                self._enter("writing", epoch)
+                try:
+                    self._moment("before writing")
+                    write()
+                finally:
+                    IDLE.set()
+
+            writer.wait()
+            IDLE.clear()
+            start(writer, work)
+
+        StateWriter.start = started  # type: ignore[method-assign]
 
     def _wrap(self, owner: Any, name: str, phase: str | None, epoch: Callable[..., int] | None = None) -> None:
         inner = getattr(owner, name)
 
         def outer(*args: Any, **options: Any) -> Any:
             if epoch is not None:
-                self._phase, self._epoch = phase or "", epoch(*args)
-            self._meet(self._phase, self._epoch, f"before {name}")
+                self._enter(phase or "", epoch(*args))
+            self._moment(f"before {name}")
             done = inner(*args, **options)
             if epoch is None:
-                self._meet(self._phase, self._epoch, f"after {name}")
+                self._moment(f"after {name}")
             return done
 
         setattr(owner, name, outer)
@@ -112,7 +150,9 @@ def run_child(
     os.close(writer)
     with os.fdopen(reader) as lines:
         moments = [(phase, int(epoch), what) for phase, epoch, what in (line.rstrip("\n").split(",") for line in lines)]
-    return Ended(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), moments)
+    phase, number = at or ("", 0)
+    fated = [one for one in moments if one[0] == phase][number : number + 1]
+    return Ended(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), next(iter(fated), None))
 
 
 def _lived(work: Callable[[], Any], log: Path, writer: int, at: At | None, fate: Callable[[], None] | None) -> int:
@@ -224,7 +264,7 @@ def kill(spec: RunSpec, folder: Path, number: int, draw: random.Random, referenc
             if ended.code not in (0, -signal.SIGKILL):
                 raise SystemExit(f"a child failed:\n{(folder / 'child.log').read_text()}")
             if ended.code:
-                hits.append(ended.moments[-1])
+                hits.append(ended.fated)
                 kills += 1
         to_its_end(spec, runs, folder / "child.log")
         yield {"hits": hits, "differing": differing(spec, runs, reference)}
@@ -235,6 +275,7 @@ def refuse(spec: RunSpec, folder: Path, number: int, draw: random.Random, refere
     runs, log, (asks, told), (waits, lets) = folder / "live", folder / "child.log", os.pipe(), os.pipe()
 
     def pause() -> None:
+        IDLE.wait()
         os.write(told, b".")
         os.read(waits, 1)
 
@@ -245,9 +286,10 @@ def refuse(spec: RunSpec, folder: Path, number: int, draw: random.Random, refere
     os.read(asks, 1)
     live, other = find_run(runs, spec.name), spec.model_copy(update={"epochs": 9})
     before, found = contents(live), []
-    for _ in range(number):
-        ended = run_child(partial(begin, other, runs, live, ("epochs",)), log, moment("opening", draw), die)
-        found.append({"hits": [("refused", *ended.moments[-1][1:])], "code": ended.code, "said": _said(log, ended)})
+    for refused in range(number):
+        at = moment("opening", draw) if refused % 2 else ("opening", 0)
+        ended = run_child(partial(begin, other, runs, live, ("epochs",)), log, at, die)
+        found.append({"hits": [("refused", *at)], "code": ended.code, "said": _said(log, ended)})
         found[-1]["differing"] = [] if contents(live) == before else ["the live run"]
     os.write(lets, b".")
     if os.waitpid(child, 0)[1]:
@@ -282,7 +324,7 @@ def full(spec: RunSpec, disk: Path, number: int, draw: random.Random, reference:
         status = folder.read_record().status if folder else None
         to_its_end(spec, runs, log)
         if ended.code:
-            case = {"hits": [ended.moments[-1]], "code": ended.code, "said": said, "left": left}
+            case = {"hits": [ended.fated], "code": ended.code, "said": said, "left": left}
             yield {**case, "status": status, "differing": differing(spec, runs, reference)}
             cases += 1
         shutil.rmtree(runs)

@@ -9,7 +9,6 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-import torch
 
 from kag import names
 from kag.data.sites import Sites
@@ -194,20 +193,6 @@ def test_the_classifier_begins_at_the_prior_that_pos_weight_implies(make_spec: M
     auto = build_network(Task.of(make_spec(), sites))
     assert auto.classifier.logit.bias.item() == pytest.approx(0.0, abs=1e-6)
     assert np.isclose(prevalence, sites.label_N[sites.index("train")].mean())
-
-
-def test_a_state_holds_the_weights_once_on_whatever_device_they_are(make_spec: MakeSpec, sites: Sites) -> None:
-    from kag.train.job import Job
-    from kag.train.task import Task
-
-    job = Job(Task.of(make_spec(**{"swa.start": 1, "swa.window": 1}), sites))
-    elsewhere = {name: value.clone() for name, value in job.state_dict().items()}
-    checkpoint = {"state_dict": dict(elsewhere)}
-    job.on_save_checkpoint(checkpoint)
-    state = checkpoint["state_dict"]
-    assert state.keys() == elsewhere.keys()
-    assert all(torch.equal(state[name], value) for name, value in elsewhere.items())
-    assert all(state[f"network.{name}"] is value for name, value in checkpoint["network"].items())
 
 
 def test_a_run_without_a_valid_neighbour_is_refused_before_its_folder(

@@ -20,6 +20,7 @@ from kag.data.mined import Mined, write_mined
 from kag.data.read import read_sites
 from kag.data.sites import Sites
 from kag.data.synth import synthesise
+from kag.errors import SpecError
 from kag.forks.sharing import NoSharing
 from kag.spec import RunSpec, build_spec, flat
 from kag.spec.flat import DESCRIPTIVE
@@ -101,7 +102,7 @@ THROUGH_A_RUN = {
 }
 """Fields whose effect shows in a run only, with settings that make the run show it."""
 
-IN_THE_TRAINER = {"trainer.devices", "trainer.compile"}
+IN_THE_TRAINER = {"trainer.devices", "trainer.compile", "trainer.sync_batchnorm"}
 """Fields that say where the work is done: they must reach Lightning (or torch)."""
 
 SHAPES = ("linear", "cosine", "step")
@@ -281,6 +282,38 @@ def test_several_devices_train_as_plain_ddp(data: Path, sites: Sites) -> None:
     assert trainer.num_devices == 2
     assert type(trainer.strategy).__name__ == "DDPStrategy"
     assert build_trainer(Task.of(_full(data), sites), []).num_devices == 1
+
+
+@pytest.mark.parametrize("wanted", [False, True])
+def test_normalisation_over_all_processes_is_asked_for(data: Path, sites: Sites, wanted: bool) -> None:
+    spec = _full(data, **{"trainer.devices": 2, "trainer.sync_batchnorm": wanted})
+    trainer = build_trainer(Task.of(spec, sites), [])
+    network = trainer._accelerator_connector.strategy._layer_sync
+    job = Job(Task.of(spec, sites))
+    layers = network.apply(job.network) if network is not None else job.network
+    norms = [module for module in layers.modules() if isinstance(module, torch.nn.modules.batchnorm._BatchNorm)]
+    assert {isinstance(module, torch.nn.SyncBatchNorm) for module in norms} == {wanted}
+
+
+def test_normalisation_over_processes_of_the_cpu_is_refused_before_anything_begins(
+    data: Path, train: Train, tmp_path: Path
+) -> None:
+    spec = _full(data, **{"trainer.devices": 2, "trainer.sync_batchnorm": True, "start_from": None})
+    with pytest.raises(SpecError, match="sync_batchnorm needs GPUs"):
+        train(spec, runs=tmp_path / "none")
+    assert not (tmp_path / "none").exists()
+
+
+def test_torch_still_has_no_such_normalisation_for_the_cpu() -> None:
+    """What the refusal rests on."""
+    import torch.distributed as dist
+
+    dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    try:
+        with pytest.raises(ValueError, match="SyncBatchNorm expected input tensor to be on"):
+            torch.nn.SyncBatchNorm(2)(torch.randn(4, 2))
+    finally:
+        dist.destroy_process_group()
 
 
 def test_compile_reaches_torch(data: Path, sites: Sites, monkeypatch: pytest.MonkeyPatch) -> None:

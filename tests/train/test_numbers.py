@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,15 +12,30 @@ import numpy as np
 import pytest
 import torch
 
+import kag.weights.bench as bench_module
 from kag import names
+from kag.cli.evaluate import show
 from kag.data.sites import Sites
+from kag.data.tables import SiteTables
 from kag.errors import RunFailed
+from kag.model.precision import computing_in
+from kag.track.folder import RunFolder
+from kag.track.record import RunRecord
 from kag.train import clock
 from kag.train.build import build_network
+from kag.train.console import RunConsole
+from kag.train.fit import fit
 from kag.train.job import Job
 from kag.train.scoreboard import Scoreboard
 from kag.train.task import Task
+from kag.view.results import by_weights, in_32_bits
+from kag.view.tables import results_table
+from kag.view.terminal import Terminal
 from kag.view.words import find_run
+from kag.weights.checkpoint import load_network
+from kag.weights.evaluate import evaluate
+from kag.weights.evaluate_file import evaluate_file
+from kag.weights.given import bench_for, given_weights
 from tests.delivered import delivered
 from tests.train.conftest import MakeSpec, Train
 
@@ -112,15 +129,145 @@ def test_speed_after_a_resume_counts_what_was_trained_since(monkeypatch: pytest.
     assert watch.rate(1000.0) == 100.0
 
 
-@pytest.mark.parametrize("precision", ["bf16-mixed", "32-true"])
-def test_history_and_results_are_measured_in_the_same_precision(
-    make_spec: MakeSpec, train: Train, runs: Path, precision: str
+@pytest.fixture(scope="module")
+def in_bf16(make_spec: MakeSpec, tmp_path_factory: pytest.TempPathFactory) -> tuple[RunFolder, RunRecord]:
+    """A run under mixed precision, with an average."""
+    runs = tmp_path_factory.mktemp("bf16")
+    spec = make_spec(epochs=2, **{"trainer.precision": "bf16-mixed", "swa.start": 1, "swa.window": 1})
+    record = fit(spec, runs=runs, console=RunConsole(quiet=True))
+    return RunFolder(runs / record.id), record
+
+
+def test_history_and_results_are_measured_in_the_precision_of_training(
+    in_bf16: tuple[RunFolder, RunRecord], sites: Sites
 ) -> None:
-    record = train(make_spec(epochs=1, **{"trainer.precision": precision}))
+    folder, record = in_bf16
+    assert record.world is not None
+    assert (record.world.precision, record.world.validation) == ("bf16-mixed", "bf16-mixed")
+    rows = {int(row[names.EPOCH]): row for row in folder.history()}
+    raw = [result for result in record.results if (result.split, result.weights) == ("val", "raw")]
+    for result in raw:
+        if result.metric in ("auprc", "bce", "threshold"):
+            assert rows[int(result.epoch or 0)][names.evaluation("val", result.metric)] == result.value, result.metric
+    network, weights = load_network(folder.best)
+    tables = SiteTables.from_sites(sites, weights.data.max_distance)
+    exact = evaluate(network, sites, tables, "val", samples=0)
+    beside = {result.metric: result.in_32_bits for result in raw}
+    assert beside["auprc"] == exact.auprc
+    assert {metric for metric, value in beside.items() if value is not None} == {"auprc"}
+    [bce] = [result.value for result in raw if result.metric == "bce"]
+    assert bce != exact.values["bce"]
+    assert bce == pytest.approx(exact.values["bce"], rel=0.02), "bf16 rounds, no more"
+
+
+def test_every_auprc_of_a_run_in_bf16_has_its_value_in_32_bits_beside_it(
+    in_bf16: tuple[RunFolder, RunRecord],
+) -> None:
+    folder, record = in_bf16
+    assert {result.weights for result in record.results} >= {"raw", "averaged", "averaged_recomputed"}
+    assert all((result.in_32_bits is not None) == (result.metric == "auprc") for result in record.results)
+    assert folder.read_record() == record
+    shown = next(row for row in results_table(record.results).rows if row[0].text == "auprc in 32 bits")
+    assert len(shown) == 1 + len(by_weights(record.results))
+    assert all(cell.text.startswith("0.") for cell in shown[1:])
+    told = in_32_bits(record.results)
+    assert len(told) == 2, "of the delivered weights, on val and on test"
+    assert told[0].startswith("val AUPRC of the delivered weights in 32 bits: 0.")
+
+
+def test_the_same_weights_score_the_same_again_by_file_and_on_a_bench(
+    in_bf16: tuple[RunFolder, RunRecord],
+) -> None:
+    folder, record = in_bf16
+    path = folder.checkpoints / "delivered.ckpt"
+    wanted = {(one.metric, one.value, one.in_32_bits) for one in record.results if one.delivered and one.split == "val"}
+    again = evaluate_file(path, ["val"])
+    assert {(one.metric, one.value, one.in_32_bits) for one in again.results} == wanted
+    show(again, "tiny", Terminal(file=(printed := io.StringIO()), width=120), as_json=False)
+    assert in_32_bits(again.results)[0] in printed.getvalue()
+    given = given_weights(str(path), folder.path.parent)
+    tried = bench_for(given).tried(given.weights.network)
+    assert tried.plain.evaluation.auprc == delivered(record, "val", "auprc").value
+
+
+def test_a_run_whose_val_was_measured_in_32_bits_is_evaluated_so(
+    in_bf16: tuple[RunFolder, RunRecord], tmp_path: Path
+) -> None:
+    """As runs of mixed precision were before: their numbers come again."""
+    folder, record = in_bf16
+    former = RunFolder(tmp_path / record.id)
+    shutil.copytree(folder.path, former.path)
+    assert record.world is not None
+    former.write_record(record.model_copy(update={"world": record.world.model_copy(update={"validation": "32-true"})}))
+    [auprc] = [one for one in evaluate_file(former.best, ["val"]).results if one.metric == "auprc"]
+    [raw] = [one for one in record.results if (one.split, one.metric, one.weights) == ("val", "auprc", "raw")]
+    assert (auprc.value, auprc.in_32_bits) == (raw.in_32_bits, None)
+
+
+def test_in_32_bits_nothing_is_measured_twice_and_nothing_more_is_written(
+    make_spec: MakeSpec, train: Train, runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    passes: list[str] = []
+    score = bench_module.score
+    monkeypatch.setattr(bench_module, "score", lambda *a, **k: passes.append(k["precision"]) or score(*a, **k))
+    record = train(make_spec(epochs=1))
+    assert passes == ["32-true", "32-true"], "val and test"
+    assert record.world is not None
+    assert (record.world.precision, record.world.validation) == ("32-true", "32-true")
+    assert "in_32_bits" not in find_run(runs, "tiny").record_file.read_text()
     row = find_run(runs, "tiny").history()[-1]
     for metric in ("auprc", "bce", "threshold"):
         assert row[names.evaluation("val", metric)] == delivered(record, "val", metric).value, metric
-    assert (record.world.precision, record.world.validation) == (precision, "32-true")
+
+
+def test_tf32_is_set_while_a_run_computes_and_set_back() -> None:
+    assert torch.get_float32_matmul_precision() == "highest"
+    seen = []
+
+    def look() -> None:
+        seen.append(torch.get_float32_matmul_precision())
+
+    def failing() -> None:
+        look()
+        with computing_in("32-true", torch.device("cpu")):
+            look()
+        look()
+        raise RunFailed("a step has failed")
+
+    with pytest.raises(RunFailed), computing_in("tf32", torch.device("cpu")):
+        failing()
+    assert seen == ["high", "highest", "high"]
+    assert torch.get_float32_matmul_precision() == "highest"
+
+
+def test_tf32_on_the_cpu_is_32_bits_and_says_so(
+    make_spec: MakeSpec, train: Train, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str] = []
+    step = Job.training_step
+    monkeypatch.setattr(Job, "training_step", lambda *a: seen.append(torch.get_float32_matmul_precision()) or step(*a))
+    record = train(make_spec(epochs=1, **{"trainer.precision": "tf32"}))
+    assert record.world is not None
+    assert (record.world.precision, record.world.validation) == ("32-true", "32-true")
+    assert [finding.code for finding in record.preflight if "tf32" in finding.code] == ["tf32_without_units"]
+    assert set(seen) == {"highest"}
+
+
+def test_the_board_reads_nothing_of_a_batch(make_spec: MakeSpec, sites: Sites) -> None:
+    """Tensors without storage: whoever reads one, fails."""
+    spec = make_spec()
+    task = Task.of(spec, sites)
+    network = build_network(task).eval()
+    whole = task.tables.gather(torch.from_numpy(sites.index("val")), share="residues")
+    with torch.no_grad():
+        scores = network(whole, telemetry=True)
+    board = Scoreboard(sites, "val", spec.model)
+
+    def without_storage(values: Any) -> Any:
+        return type(values)(*(None if value is None else value.to("meta") for value in values))
+
+    board.add(without_storage(whole), without_storage(scores))
+    assert board._sums.device.type == "meta"
 
 
 def test_contexts_without_a_neighbour_have_no_part_in_the_entropy(make_spec: MakeSpec, sites: Sites) -> None:

@@ -121,7 +121,9 @@ def test_the_best_blend_is_corrected_by_the_logits_that_were_tried(
 ) -> None:
     """Six candidates, each evaluated once; chosen anew in every bag as if their logits were computed again."""
     scored: list[int] = []
-    monkeypatch.setattr(bench_module, "score", lambda *args: scored.append(1) or evaluate_module.score(*args))
+    monkeypatch.setattr(
+        bench_module, "score", lambda *args, **options: scored.append(1) or evaluate_module.score(*args, **options)
+    )
     trials = list(try_ratios(parents[:2], HALVES, bench))
     seen: list[tuple[int, int]] = []
     found = worth(trials, bench, lambda done, total: seen.append((done, total)))
