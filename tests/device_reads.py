@@ -15,11 +15,9 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
-READ_BY_OPERATOR = frozenset(
-    ("_local_scalar_dense", "is_nonzero", "equal", "nonzero", "nonzero_static", "argwhere", "masked_select")
-    + ("_unique", "_unique2", "unique_dim", "unique_consecutive", "unique_dim_consecutive", "bincount")
-    + ("repeat_interleave",)
-)
+_SIZED = ("nonzero", "nonzero_static", "argwhere", "masked_select", "bincount", "repeat_interleave")
+_UNIQUE = ("_unique", "_unique2", "unique_dim", "unique_consecutive", "unique_dim_consecutive")
+READ_BY_OPERATOR = frozenset(("_local_scalar_dense", "is_nonzero", "equal", *_SIZED, *_UNIQUE))
 """Operators of aten whose answer, or the size of it, only the device knows."""
 INDEXED = frozenset(("index", "index_put", "index_put_", "_index_put_impl_", "_unsafe_index"))
 """With an index of bool they look for what is true first."""
