@@ -5,8 +5,14 @@ Encoders and attention products lose nothing that can be measured in bf16; gate,
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 import torch
 from torch import Tensor
+
+FACTORS: Mapping[str, torch.dtype] = MappingProxyType({"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16})
+"""Number format of what autocast multiplies, by `trainer.precision`; rounded to it before, a factor stays the same."""
 
 FEWEST_ROWS = 16
 """Rows from which on a matrix product on the CPU gives each row the same bits, however many others there are.

@@ -171,7 +171,7 @@ class TrainerSpec(Part):
     accumulate: Count = 1
     """Batches per optimizer step, which takes their mean; the last step of an epoch takes what is left."""
     compile: bool = False
-    """torch.compile; pays on GPUs, not on CPUs."""
+    """torch.compile of training, for a few shapes that batches are padded to; pays on GPUs, not on CPUs."""
     threads: AutoOrCount = "auto"
     """Threads of a process on the CPU; `auto`: what `OMP_NUM_THREADS` says, else what the shape of a batch is worth."""
 

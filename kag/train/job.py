@@ -142,7 +142,8 @@ class Job(LightningModule):
         if len(batch.label_B) == 0:
             return
         with full_precision(batch.tabular_BF):
-            self._raw.add(batch, self.network(batch, telemetry=True))
+            # Of what is called, a compiled run would compile each batch: whole proteins have any size.
+            self._raw.add(batch, self.network.forward(batch, telemetry=True))
             if self.averaging and self.average is not None:
                 self._averaged.add(batch, self.average(batch, telemetry=True))
 
