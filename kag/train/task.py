@@ -86,8 +86,12 @@ class Task:
         return shard(batches, rank, world, even=True)
 
     def rows(self, index_B: IndexVector) -> BatchRows:
-        """Rows of a training batch; one for a compiled network has a shape that comes again."""
-        return self.tables.lookup.rows(index_B, self.share, padded=self.spec.trainer.compile)
+        """Rows of a training batch; one for a compiled network has a shape that comes again.
+
+        Statistics of a batch that lies on several processes know of no padding.
+        """
+        padded = self.spec.trainer.compile and (self.spec.model.norm == "layer" or self.world.processes == 1)
+        return self.tables.lookup.rows(index_B, self.share, padded=padded)
 
     def batches_per_epoch(self) -> list[int]:
         """Batches of one process, for every epoch; only an epoch that replays differs from the others."""

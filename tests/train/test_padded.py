@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from kag.model.precision import FEWEST_ROWS
 from kag.train.build import build_network, build_objective
 from kag.train.compiled import compiled
 from kag.train.task import Task
+from tests.devices import on_gpus
 from tests.train.conftest import MakeSpec
 
 GROUPINGS = ("point", "protein", "residue")
@@ -126,18 +128,68 @@ def test_an_epoch_has_few_shapes(grouping: str, task_of: Any) -> None:
     assert grouping == "point" or len(shapes) < len(plain) / 2
 
 
-def test_a_shape_is_compiled_once_and_as_a_whole(task_of: Any) -> None:
+@pytest.mark.parametrize(("device", "backend"), [("cpu", "eager"), on_gpus("inductor")])
+def test_a_shape_is_compiled_once_and_as_a_whole(device: str, backend: str, task_of: Any) -> None:
     """And gives what the network gives that is not compiled."""
     task = task_of("residue", "batch", **{"data.batch_size": 32, "model.periodic": None, "model.modality_dropout": 0.0})
     some = sorted(rows_of(task, padded=True), key=shape_of)[:6]
-    network = build_network(task).train()
+    network, tables = build_network(task).to(device).train(), task.tables.to(device)
     torch._dynamo.reset()
     counters.clear()
-    with compiled(network, backend="eager"):
+    with compiled(network, backend):
         for rows in some:
-            batch = task.tables.collect(rows)
-            assert torch.equal(network(batch).logit_B, network.forward(batch).logit_B)
+            batch = tables.collect(rows)
+            torch.testing.assert_close(network(batch).logit_B, network.forward(batch).logit_B)
     assert counters["stats"]["unique_graphs"] == len(set(map(shape_of, some))) < len(some)
+
+
+def recorded(step: Callable[[], None], device: str) -> Callable[[], None]:
+    """A step that can be repeated: on a GPU one CUDA graph, which reads and writes where it did when it was captured.
+
+    Source of the order: https://docs.pytorch.org/docs/stable/notes/cuda.html#whole-network-capture
+    """
+    if device == "cpu":
+        return step
+    beside = torch.cuda.Stream()
+    beside.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(beside):
+        for _ in range(3):
+            step()
+    torch.cuda.current_stream().wait_stream(beside)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        step()
+    return graph.replay
+
+
+@pytest.mark.parametrize("device", ["cpu", on_gpus()])
+def test_a_recorded_step_serves_every_batch_of_its_shape(device: str, task_of: Any) -> None:
+    """Its gradients are those of a step of its own: nothing in it depends on how many contexts count."""
+    task = task_of("residue", "batch", **{"data.batch_size": 32, "model.modality_dropout": 0.0})
+    network, objective = build_network(task).to(device).train(), build_objective(task).to(device)
+    by_shape = groupby(sorted(rows_of(task, padded=True), key=shape_of), key=shape_of)
+    first, *others = max((list(rows) for _, rows in by_shape), key=len)
+    assert len({int(rows.counted_C.sum()) for rows in others if rows.counted_C is not None}) > 1
+    tables = task.tables.to(device)
+    batch = tables.collect(first)
+
+    def step() -> None:
+        network.zero_grad(set_to_none=True)
+        objective(network(batch), batch).total.backward()
+
+    replay = recorded(step, device)
+    for rows in others[:4]:
+        for part, new in zip(batch, tables.collect(rows), strict=True):
+            if part is not None and new is not None:
+                part.copy_(new)
+        replay()
+        found = [parameter.grad.clone() for parameter in network.parameters() if parameter.grad is not None]
+        apart = build_network(task).to(device).train()
+        objective(apart(batch), batch).total.backward()
+        wanted = [parameter.grad for parameter in apart.parameters() if parameter.grad is not None]
+        assert len(found) == len(wanted) > 0
+        for one, other in zip(found, wanted, strict=True):
+            torch.testing.assert_close(one, other)
 
 
 def test_batches_of_a_run_are_padded_where_it_is_compiled(task_of: Any) -> None:
