@@ -14,6 +14,7 @@ from kag.forks.sharing import NoSharing, Sharing, StateTaken
 from kag.train.batches import SiteBatches
 from kag.train.compiled import compiled
 from kag.train.console import EpochProgress, RunConsole
+from kag.train.heap import kept_heap
 from kag.train.job import Job
 from kag.train.memory import require_memory_for_weights
 from kag.train.outcome import Outcome
@@ -88,7 +89,8 @@ class Loop:
     def _enter(self, job: Job, callbacks: list[Callback], state: Path | None) -> None:
         batches = SiteBatches(self.task, position_in(state))
         compiling = compiled(job.network) if self.task.spec.trainer.compile else nullcontext()
-        with warnings.catch_warnings(), compiling:
+        heap = kept_heap() if self.task.world.device == "cpu" else nullcontext()
+        with warnings.catch_warnings(), compiling, heap:
             # It does know where to go on: `SiteBatches` is told.
             warnings.filterwarnings("ignore", message=".*your dataloader is not resumable")
             # Lightning 2.6 asks torch's tree specs in a way that torch 2.13 deprecates.
