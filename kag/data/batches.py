@@ -13,8 +13,8 @@ from kag.spec.run import DataSpec
 
 IndexVector = NDArray[np.int64]
 
-EVALUATION_POINTS = 2048
-"""Points that are scored together: enough to share contexts, few enough for the caches."""
+EVALUATION_POINTS = 4096
+"""Points that are scored together: enough for matrix products to be fast, few enough for the caches."""
 
 
 def training_batches(

@@ -1,8 +1,11 @@
-"""`EpochBatches`: batches of row numbers epoch by epoch, as Lightning's loop asks for them."""
+"""`EpochBatches`: batches of row numbers epoch by epoch, as Lightning's loop asks for them, each found a step ahead."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from torch import Tensor
 
 from kag.data.batches import IndexVector
 from kag.data.rows import BatchRows
@@ -16,8 +19,9 @@ class EpochBatches:
 
     Args:
         batches: points of each batch of an epoch, a pure function of its number.
-        rows: which rows of the tables a batch needs, asked for when it is its turn.
+        rows: which rows of the tables a batch needs, asked in a thread while the batch before it is trained on.
         start: epoch to begin with, and how many of its batches were done before; its length counts them all the same.
+        pinned: put the rows where a GPU can fetch them by itself.
     """
 
     batch_sampler = None
@@ -28,9 +32,12 @@ class EpochBatches:
         batches: Callable[[int], Sequence[IndexVector]],
         rows: Callable[[IndexVector], BatchRows],
         start: tuple[int, int] = (0, 0),
+        *,
+        pinned: bool = False,
     ) -> None:
         self._batches = batches
         self._rows = rows
+        self._pinned = pinned
         self._start = start
         self.set_epoch(start[0])
 
@@ -46,7 +53,22 @@ class EpochBatches:
 
     def __iter__(self) -> Iterator[BatchRows]:
         first, done = self._start
-        return map(self._rows, self._of_epoch[done if self._epoch == first else 0 :])
+        return self._a_step_ahead(self._of_epoch[done if self._epoch == first else 0 :])
+
+    def _a_step_ahead(self, batches: Sequence[IndexVector]) -> Generator[BatchRows]:
+        """In order; the thread ends with the iteration, however that ends."""
+        with ThreadPoolExecutor(1, thread_name_prefix="batches") as thread:
+            following: Future[BatchRows] | None = None
+            for batch in batches:
+                ready, following = following, thread.submit(self._found, batch)
+                if ready is not None:
+                    yield ready.result()
+            if following is not None:
+                yield following.result()
+
+    def _found(self, batch: IndexVector) -> BatchRows:
+        rows = self._rows(batch)
+        return rows.each(Tensor.pin_memory) if self._pinned else rows
 
     def __len__(self) -> int:
         return len(self._of_epoch)

@@ -6,6 +6,7 @@ N points of the file, M its contexts.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -50,6 +51,12 @@ class BatchRows(NamedTuple):
     """Rows of the residue table. Where residues are shared a few may be there twice, to make up `FEWEST_ROWS`."""
     token_CT: Tensor | None
     """Row of the U axis of each token; None: one after another, U = C x T."""
+    counted_C: Tensor | None = None
+    """bool: contexts that points have; the others make up a size that comes again. None: all have points."""
+
+    def each(self, change: Callable[[Tensor], Tensor]) -> BatchRows:
+        """The same rows, each tensor changed in one way, as by a move to a device."""
+        return BatchRows._make(None if tensor is None else change(tensor) for tensor in self)
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,13 +80,22 @@ class RowLookup:
         arrays = (sites.centre_N, sites.neighbour_NK, sites.distance_NK, sites.context_N)
         return cls(*arrays, representative_M, max_distance)
 
-    def rows(self, index_B: NDArray[np.int64], share: Share) -> BatchRows:
-        """Rows of a batch."""
+    def rows(self, index_B: NDArray[np.int64], share: Share, *, padded: bool = False) -> BatchRows:
+        """Rows of a batch.
+
+        Args:
+            padded: make up contexts and residues to sizes that come again, so that what is compiled for a shape serves
+                many batches. What is added is there twice, and no point has it.
+        """
         if share == "nothing":
             point_C, context_B = index_B, np.arange(len(index_B))
         else:
             distinct_C, context_B = np.unique(self.context_N[index_B], return_inverse=True)
             point_C = self.representative_M[distinct_C]
+        counted_C = None
+        if padded and share != "nothing":
+            counted_C = torch.arange(recurring(len(point_C))) < len(point_C)
+            point_C = np.resize(point_C, len(counted_C))
         centre_C1, neighbour_CK = self.centre_N[point_C, None], self.neighbour_NK[point_C]
         if share == "residues":
             # Nothing reads the token of a masked neighbour: the centre's row stands there and costs nothing.
@@ -90,11 +106,23 @@ class RowLookup:
         if share == "residues":
             residue_U, place_U = np.unique(residue_CT, return_inverse=True)
             token_CT = torch.from_numpy(place_U.reshape(residue_CT.shape))
-            residue_U = np.resize(residue_U, max(len(residue_U), min(FEWEST_ROWS, residue_CT.size)))
+            fewest = max(len(residue_U), min(FEWEST_ROWS, residue_CT.size))
+            residue_U = np.resize(residue_U, recurring(fewest) if padded else fewest)
         return BatchRows(
             index_B=torch.from_numpy(index_B),
             context_B=torch.from_numpy(context_B.reshape(-1)),
             point_C=torch.from_numpy(point_C),
             residue_U=torch.from_numpy(residue_U),
             token_CT=token_CT,
+            counted_C=counted_C,
         )
+
+
+def recurring(rows: int) -> int:
+    """The next size to which rows are padded: four of them between a power of two and the next.
+
+    So at most a quarter of the rows is added (below 64, up to a multiple of `FEWEST_ROWS`), and batches of one kind
+    have one or two sizes.
+    """
+    step = max(FEWEST_ROWS, 1 << max((rows - 1).bit_length() - 3, 0))
+    return -(-rows // step) * step

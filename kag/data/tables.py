@@ -23,6 +23,7 @@ class SiteTables(NamedTuple):
     neighbour_NK: Tensor
     distance_NK: Tensor
     residue_RD: Tensor
+    """May stay on the host, in another number format than on the device."""
     lookup: RowLookup
     """On the host, wherever the tensors are: which rows a batch needs is found before it is on the device."""
     max_distance: float
@@ -41,9 +42,14 @@ class SiteTables(NamedTuple):
             max_distance=max_distance,
         )
 
-    def to(self, device: torch.device | str) -> SiteTables:
-        """The same tables on a device."""
-        return SiteTables._make(item.to(device) if isinstance(item, Tensor) else item for item in self)
+    def to(self, device: torch.device | str, residues: torch.dtype | None = None) -> SiteTables:
+        """The same tables on a device.
+
+        Args:
+            residues: number format of the embeddings there; None: as they are.
+        """
+        rounded = self if residues is None else self._replace(residue_RD=self.residue_RD.to(residues))
+        return SiteTables._make(item.to(device) if isinstance(item, Tensor) else item for item in rounded)
 
     def gather(self, index_B: Tensor, *, share: Share) -> Batch:
         """Everything that the network needs for some points, on the device of the tables.
@@ -55,13 +61,14 @@ class SiteTables(NamedTuple):
         return self.collect(self.lookup.rows(index_B.numpy(), share))
 
     def collect(self, rows: BatchRows) -> Batch:
-        """The same where the rows are known; the host waits for no value of the device."""
-        device = self.residue_RD.device
-        index_B, context_B, point_C, residue_U = (tensor.to(device) for tensor in rows[:4])
-        token_CT = rows.token_CT if rows.token_CT is None else rows.token_CT.to(device)
+        """The same where the rows are known, on the host; it waits for no value of the device."""
+        device = self.label_N.device
+        here = rows.each(lambda tensor: tensor.to(device, non_blocking=True))
+        index_B, context_B, point_C, residue_U, token_CT, counted_C = here
         distance_CK = self.distance_NK[point_C]
         valid_CK = (self.neighbour_NK[point_C] >= 0) & (distance_CK <= self.max_distance)
-        residue_UD = self.residue_RD[residue_U]
+        lies_here = self.residue_RD.device == device
+        residue_UD = self.residue_RD[residue_U if lies_here else rows.residue_U].to(device, non_blocking=True)
         if token_CT is None:
             seen_CT = torch.nn.functional.pad(valid_CK, (1, 0), value=True)
             residue_UD.masked_fill_(~seen_CT.reshape(-1, 1), 0.0)
@@ -74,6 +81,7 @@ class SiteTables(NamedTuple):
             distance_CK=distance_CK.masked_fill_(~valid_CK, self.max_distance),
             valid_CK=valid_CK,
             index_B=index_B,
+            counted_C=counted_C,
         )
 
 

@@ -29,7 +29,7 @@ class Batch(NamedTuple):
     context_B: Tensor
     """int64, row of the C axis that belongs to each point."""
     residue_UD: Tensor
-    """Embeddings of centres and neighbours."""
+    """Embeddings of centres and neighbours; float32, or under mixed precision what autocast would make of that."""
     token_CT: Tensor | None
     """int64, row of the U axis that belongs to each token; None where each token has a row of its own, U = C x T, one
     context after another. What stands for an invalid neighbour means nothing; nothing may depend on it."""
@@ -39,6 +39,9 @@ class Batch(NamedTuple):
     """bool: the neighbour exists and is not farther than `data.max_distance`."""
     index_B: Tensor
     """int64, row of each point in the file."""
+    counted_C: Tensor | None = None
+    """bool: contexts that count in what is taken over all of them, as the statistics of a batch are; None: all do. No
+    point has another one."""
 
     @property
     def centre_CD(self) -> Tensor:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from kag.model.attention import NeighbourAttention
 from kag.model.batch import Batch, Scores
 from kag.model.branches import DRAWN, Branches, side_masks
-from kag.model.encoder import Encoder, normalisation
+from kag.model.encoder import Encoder
 from kag.model.gate import Gate
 from kag.model.precision import full_precision, widened
 from kag.model.tabular import TabularInput
@@ -25,15 +25,13 @@ class Head(nn.Module):
     def __init__(self, inputs: int, spec: ModelSpec) -> None:
         super().__init__()
         width = spec.hidden[-1]
-        self.hidden = nn.Sequential(
-            nn.Linear(inputs, width), normalisation(spec.norm, width), nn.ReLU(), nn.Dropout(spec.dropout)
-        )
+        self.hidden = Encoder(inputs, (width,), norm=spec.norm, dropout=spec.dropout)
         self.logit = nn.Linear(width, 1)
 
-    def forward(self, input: Tensor) -> Tensor:
-        """(rows, inputs) to (rows,)."""
+    def forward(self, input: Tensor, counted_X: Tensor | None = None) -> Tensor:
+        """(rows, inputs) to (rows,); `counted_X` as for `Encoder`."""
         with full_precision(input):
-            logit: Tensor = self.logit(self.hidden(widened(input)))
+            logit: Tensor = self.logit(self.hidden(widened(input), counted_X))
             return logit.squeeze(-1)
 
 
@@ -98,14 +96,14 @@ class Network(nn.Module):
             telemetry: tell entropy and norms too, which cost a little.
         """
         tabular_BW = self.tabular_encoder(self.tabular_input(batch.tabular_BF))
-        centre_CW = self.centre_encoder(batch.centre_CD)
+        centre_CW = self.centre_encoder(batch.centre_CD, batch.counted_C)
         attended_CW, entropy_CLH = self.attention(batch, telemetry=telemetry)
-        context_CW = self.context_norm(self.context_encoder(attended_CW))
+        context_CW = self.context_norm(self.context_encoder(attended_CW, batch.counted_C))
         live_alpha_B = self.gate.live(centre_CW, context_CW)[batch.context_B]
         alpha_B = self.gate.used(live_alpha_B, forced.gate_dropout)
         centre_BW, scaled_BW = centre_CW[batch.context_B], (self.context_scale * context_CW)[batch.context_B]
         logit_B = self._classify(tabular_BW, centre_BW, scaled_BW, alpha_B, forced)
-        auxiliary_C = self.auxiliary(context_CW) if self.auxiliary is not None else None
+        auxiliary_C = self.auxiliary(context_CW, batch.counted_C) if self.auxiliary is not None else None
         return Scores(
             logit_B=logit_B,
             auxiliary_B=None if auxiliary_C is None else auxiliary_C[batch.context_B],

@@ -5,8 +5,9 @@ Encoders and attention products lose nothing that can be measured in bf16; gate,
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from types import MappingProxyType
 
 import torch
 from torch import Tensor
@@ -15,6 +16,8 @@ from kag.spec.run import Precision
 
 FULL: Precision = "32-true"
 """The format that every device has."""
+FACTORS: Mapping[str, torch.dtype] = MappingProxyType({"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16})
+"""Number format of what autocast multiplies, by `trainer.precision`; rounded to it before, a factor stays the same."""
 
 FEWEST_ROWS = 16
 """Rows from which on a matrix product on the CPU gives each row the same bits, however many others there are.

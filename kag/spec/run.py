@@ -178,7 +178,7 @@ class TrainerSpec(Part):
     checkpoint_every: Count = 1
     """Epochs from one stored state, from which a killed run goes on, to the next; the last is stored in any case."""
     compile: bool = False
-    """torch.compile; pays on GPUs, not on CPUs."""
+    """torch.compile of training, for a few shapes that batches are padded to; pays on GPUs, not on CPUs."""
     threads: AutoOrCount = "auto"
     """Threads of a process on the CPU; `auto`: what `OMP_NUM_THREADS` says, else what the shape of a batch is worth."""
 

@@ -76,9 +76,7 @@ def _data_line(sites: Sites) -> str:
 def epoch_flops(task: Task) -> int:
     """Floating-point operations of training in an epoch without replay; what points of a batch share counts once."""
     processes = range(task.world.processes or 1)
-    batches = [
-        task.tables.lookup.rows(index_B, task.share) for rank in processes for index_B in task.training_batches(0, rank)
-    ]
+    batches = [task.rows(index_B) for rank in processes for index_B in task.training_batches(0, rank)]
     return BACKWARD * forward_flops(
         task.spec.model,
         points=sum(len(rows.index_B) for rows in batches),

@@ -10,6 +10,7 @@ rehearsal.py  one batch through everything before time is spent;  rehearsed.py  
               device_rehearsal.py  what only the GPU itself can pass
 processes.py  the processes of a run, where it has several;  threads.py  the threads of each
 loop.py       Lightning's loop;  trainer.py  without what it does unasked;  signals.py  what ends it
+compiled.py   the network of a step, compiled for a few shapes;  heap.py  memory that steps hand on
 job.py        the LightningModule;  batches.py  its batches;  scoreboard.py  validation
 recorder.py   what is on the disk when an epoch ends;  writer.py  how it comes there while the next one trains
 delivery.py   which weights the run hands on, and what they are worth

@@ -147,7 +147,8 @@ class Job(LightningModule):
         """Score a batch with the raw and, inside the window, with the averaged weights, in training's precision."""
         if len(batch.label_B) == 0:
             return
-        self._raw.add(batch, self.network(batch, telemetry=True))
+        # Of what is called, a compiled run would compile each batch: whole proteins have any size.
+        self._raw.add(batch, self.network.forward(batch, telemetry=True))
         if self.averaging and self.average is not None:
             self._averaged.add(batch, self.average(batch, telemetry=True))
 

@@ -12,7 +12,9 @@ from rich.markup import escape
 
 from kag.forks.sharing import NoSharing, Sharing, StateTaken
 from kag.train.batches import SiteBatches
+from kag.train.compiled import compiled
 from kag.train.console import EpochProgress, RunConsole
+from kag.train.heap import kept_heap
 from kag.train.job import Job
 from kag.train.memory import require_memory_for_weights
 from kag.train.outcome import Outcome
@@ -89,10 +91,10 @@ class Loop:
             return Trained(job.averaged_weights(), stopped and outcome.record.epochs_done <= spec.last_epoch)
 
     def _enter(self, job: Job, callbacks: list[Callback], state: Path | None) -> None:
-        if self.task.spec.trainer.compile:
-            job.network.compile()
         batches = SiteBatches(self.task, position_in(state))
-        with warnings.catch_warnings():
+        compiling = compiled(job.network) if self.task.spec.trainer.compile else nullcontext()
+        heap = kept_heap() if self.task.world.device == "cpu" else nullcontext()
+        with warnings.catch_warnings(), compiling, heap:
             # It does know where to go on: `SiteBatches` is told.
             warnings.filterwarnings("ignore", message=".*your dataloader is not resumable")
             # Lightning 2.6 asks torch's tree specs in a way that torch 2.13 deprecates.

@@ -91,7 +91,8 @@ def _part(batch: Batch) -> Batch:
     kept_B = batch.context_B < contexts
     by_point = {name: getattr(batch, name)[kept_B] for name in ("tabular_BF", "label_B", "context_B", "index_B")}
     by_context = {name: getattr(batch, name)[:contexts] for name in ("distance_CK", "valid_CK")}
-    part = batch._replace(**by_point, **by_context)
+    counted_C = None if batch.counted_C is None else batch.counted_C[:contexts]
+    part = batch._replace(**by_point, **by_context, counted_C=counted_C)
     if batch.token_CT is not None:
         return part._replace(token_CT=batch.token_CT[:contexts])
     return part.with_residues(batch.centre_CD[:contexts], batch.neighbour_CKD[:contexts])

@@ -14,7 +14,7 @@ import torch
 from kag.data.batches import IndexVector, evaluation_batches, shard, training_batches
 from kag.data.facts import DataFacts
 from kag.data.mined import mined_digest, read_mined
-from kag.data.rows import EVALUATION, Share, shared_in_training
+from kag.data.rows import EVALUATION, BatchRows, Share, shared_in_training
 from kag.data.sites import Sites
 from kag.data.tables import SiteTables
 from kag.model.batch import Batch
@@ -91,6 +91,14 @@ class Task:
         )
         return shard(batches, rank, world, even=True)
 
+    def rows(self, index_B: IndexVector) -> BatchRows:
+        """Rows of a training batch; one for a compiled network has a shape that comes again.
+
+        Statistics of a batch that lies on several processes know of no padding.
+        """
+        padded = self.spec.trainer.compile and (self.spec.model.norm == "layer" or self.world.processes == 1)
+        return self.tables.lookup.rows(index_B, self.share, padded=padded)
+
     def batches_per_epoch(self) -> list[int]:
         """Batches of one process, for every epoch; only an epoch that replays differs from the others."""
         plain = len(self.training_batches(0)) if self.replay_M is None else 0
@@ -115,9 +123,9 @@ class Task:
 
     def first_batches(self) -> tuple[Batch, Batch]:
         """A training batch and an evaluation batch for the rehearsal, as they will come."""
-        train_B = torch.from_numpy(self.training_batches(0)[0])
+        train = self.tables.collect(self.rows(self.training_batches(0)[0]))
         val_B = torch.from_numpy(evaluation_batches(self.sites, "val")[0])
-        return self.tables.gather(train_B, share=self.share), self.tables.gather(val_B, share=EVALUATION)
+        return train, self.tables.gather(val_B, share=EVALUATION)
 
 
 def this_machine() -> Machine:

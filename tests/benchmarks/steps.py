@@ -29,6 +29,7 @@ from kag.data.synth import synthesise
 from kag.model.batch import Batch
 from kag.spec import RunSpec, build_spec
 from kag.train.build import build_network, build_objective
+from kag.train.heap import kept_heap
 from kag.train.task import Task
 from kag.weights.evaluate import score
 
@@ -93,12 +94,13 @@ def steps(task: Task) -> Iterator[int]:
     """The same of a grouping."""
     network, objective = build_network(task).train(), build_objective(task)
     optimizer = torch.optim.AdamW(network.parameters(), lr=1e-4, fused=True)
-    for index_B in task.training_batches(0):
-        batch = task.tables.gather(torch.from_numpy(index_B), share=task.share)
-        optimizer.zero_grad()
-        objective(network(batch), batch).total.backward()
-        optimizer.step()
-        yield len(batch.label_B)
+    with kept_heap():
+        for index_B in task.training_batches(0):
+            batch = task.tables.collect(task.rows(index_B))
+            optimizer.zero_grad()
+            objective(network(batch), batch).total.backward()
+            optimizer.step()
+            yield len(batch.label_B)
 
 
 def reference_scores(task: Task) -> Iterator[int]:

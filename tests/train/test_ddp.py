@@ -27,6 +27,7 @@ from kag.weights.evaluate_file import evaluate_file
 from kag.weights.storage import load_torch
 from tests import warm
 from tests.delivered import delivered
+from tests.devices import on_gpus, use
 from tests.e2e.tracking import until
 from tests.epoch_lines import ends_epoch
 from tests.jobs import no_job
@@ -40,7 +41,12 @@ WINDOW = {"start": 2, "window": 2, "keep_sums": True}
 @pytest.fixture(scope="module")
 def folder(make_spec: MakeSpec, tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     """A run of two processes with auxiliary head, modality dropout and averaging, over residues of all proteins."""
-    place = tmp_path_factory.mktemp("ddp")
+    with pytest.MonkeyPatch.context() as patch:
+        return trained("cpu", make_spec, tmp_path_factory.mktemp("ddp"), patch)
+
+
+def trained(device: str, make_spec: MakeSpec, place: Path, patch: pytest.MonkeyPatch) -> RunFolder:
+    use(device, patch)
     changes = {"data.batch_size": 32, "data.grouping": "residue", "model.modality_dropout": 0.3}
     spec = make_spec(**{"swa": WINDOW, **changes})
     (place / "spec.yaml").write_text(spec_text(spec))
@@ -54,6 +60,22 @@ def folder(make_spec: MakeSpec, tmp_path_factory: pytest.TempPathFactory) -> Run
 
 @pytest.mark.slow
 def test_the_run_is_finished_and_written_once(folder: RunFolder) -> None:
+    is_finished_and_written_once(folder)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("device", [on_gpus(count=2)])
+def test_a_run_on_two_gpus_is_finished_and_written_once(
+    device: str, make_spec: MakeSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = trained(device, make_spec, tmp_path, monkeypatch)
+    is_finished_and_written_once(folder)
+    world = folder.read_record().world
+    assert world is not None
+    assert world.device == torch.cuda.get_device_name(0)
+
+
+def is_finished_and_written_once(folder: RunFolder) -> None:
     record = folder.read_record()
     assert record.status is Status.FINISHED
     assert [path.name for path in folder.path.parent.iterdir() if path.is_dir()] == [folder.id]

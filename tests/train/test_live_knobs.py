@@ -323,7 +323,7 @@ def test_compile_reaches_torch(data: Path, sites: Sites, monkeypatch: pytest.Mon
     class Stop(Exception):
         pass
 
-    def compiled(self: torch.nn.Module) -> None:
+    def compiled(self: torch.nn.Module, **how: object) -> None:
         raise Stop
 
     monkeypatch.setattr("kag.model.network.Network.compile", compiled)

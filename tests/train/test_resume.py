@@ -22,6 +22,7 @@ from kag.train.recorder import EpochRecorder
 from kag.view.words import find_run
 from kag.weights.checkpoint import build_network, read_checkpoint
 from kag.weights.epochs import EpochWeights
+from tests.devices import on_gpus, use
 from tests.train.conftest import MakeSpec, Train
 from tests.weights.former_sums import add_to_sums
 
@@ -66,11 +67,21 @@ def killed(train: Train, runs: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     return run
 
 
-@pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize("epoch", [0, 2, 3])
+@pytest.mark.parametrize(
+    ("device", "epoch", "when"),
+    [*(("cpu", epoch, when) for epoch in (0, 2, 3) for when in ("before", "after")), on_gpus(2, "before")],
+)
 def test_a_resumed_run_equals_the_uninterrupted_one(
-    make_spec: MakeSpec, train: Train, tmp_path: Path, killed: Any, epoch: int, when: str
+    make_spec: MakeSpec,
+    train: Train,
+    tmp_path: Path,
+    killed: Any,
+    device: str,
+    epoch: int,
+    when: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    use(device, monkeypatch)
     spec = make_spec()
     whole = train(spec, runs=tmp_path / "whole")
     folder = killed(spec, epoch=epoch, when=when)

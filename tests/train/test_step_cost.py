@@ -1,28 +1,40 @@
 """What a training step costs at full size: FLOPs counted on the meta device, where nothing has a value.
 
 That it runs there is a proof of its own: a step that asked the device for a value (`item`, `cpu`, `unique`) would fail.
+What Lightning and the optimizer do around it is counted on the CPU, over whole epochs.
 """
 
 from __future__ import annotations
 
+import warnings
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 import torch
+from lightning.pytorch import Callback
+from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from kag.data.batches import training_batches
-from kag.data.rows import shared_in_training
+from kag.data.read import read_sites
+from kag.data.rows import EVALUATION, shared_in_training
 from kag.data.sites import Sites, contexts
 from kag.data.tables import SiteTables
 from kag.model.losses import Objective
 from kag.model.size import flops_per_sample, forward_flops, shape_network
 from kag.spec.model import ModelSpec
 from kag.spec.run import DataSpec, LossSpec
+from kag.train.batches import SiteBatches
+from kag.train.build import build_network
 from kag.train.estimate import BACKWARD, epoch_flops
+from kag.train.job import Job
 from kag.train.task import Task
+from kag.train.trainer import build_trainer
+from tests.device_reads import device_reads
 from tests.train.conftest import MakeSpec
 
 SHARING = 18
@@ -82,6 +94,11 @@ def step(sites: Sites, grouping: str) -> Cost:
 
 
 @pytest.fixture(scope="module")
+def own_sites(synthetic_file: Path) -> Sites:
+    return read_sites(synthetic_file)
+
+
+@pytest.fixture(scope="module")
 def costs(sites: Sites) -> dict[str, Cost]:
     return {grouping: step(sites, grouping) for grouping in ("point", "protein", "residue")}
 
@@ -114,3 +131,80 @@ def test_what_an_epoch_costs_counts_shared_parts_once(sites: Sites, make_spec: M
     each = flops_per_sample(ModelSpec(), **tasks[0].facts.sizes)
     assert by_point == pytest.approx(BACKWARD * each * len(sites.index("train")), rel=1e-6)
     assert by_residue < by_point / 10
+
+
+class Epochs(Callback):
+    """Device reads of each epoch of training: drawing, gathering, step, optimizer, and what Lightning does between."""
+
+    def __init__(self) -> None:
+        self.reads: list[Counter[str]] = []
+
+    def on_train_epoch_start(self, *_: Any) -> None:
+        self._inside = device_reads()
+        self.reads.append(self._inside.__enter__())
+
+    def on_validation_start(self, *_: Any) -> None:
+        self._inside.__exit__(None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("grouping", "precision"),
+    [("point", "32-true"), ("protein", "32-true"), ("residue", "32-true"), ("residue", "bf16-mixed")],
+)
+def test_an_epoch_of_training_reads_nothing_from_the_device(
+    grouping: str, precision: str, make_spec: MakeSpec, own_sites: Sites
+) -> None:
+    """Penalty, ramps, warm-up, auxiliary loss, accumulation and average are on."""
+    techniques = {"swa": {"start": 1, "window": 1}, "trainer.accumulate": 2, "loss.warmup": {"epochs": 1}}
+    spec = make_spec(epochs=2, **{"data.grouping": grouping, "trainer.precision": precision, **techniques})
+    task, epochs = Task.of(spec, own_sites), Epochs()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*LeafSpec.*", category=FutureWarning)
+        build_trainer(task, [epochs]).fit(Job(task), datamodule=SiteBatches(task))
+    assert epochs.reads == [Counter(), Counter()]
+
+
+def test_the_model_reads_nothing_from_the_device_when_it_evaluates(make_spec: MakeSpec, own_sites: Sites) -> None:
+    task = Task.of(make_spec(), own_sites)
+    network, rows = build_network(task).eval(), task.tables.lookup.rows(own_sites.index("val"), EVALUATION)
+    with torch.inference_mode(), device_reads() as reads:
+        network(task.tables.collect(rows), telemetry=True)
+    assert not reads
+
+
+READS: dict[str, Callable[[Tensor], object]] = {
+    "item": lambda x: x[0].item(),
+    "float": lambda x: float(x[0]),
+    "truth": lambda x: bool((x > 0).any()),
+    "branch": lambda x: 1 if x.sum() > 0 else 0,
+    "list": lambda x: x.tolist(),
+    "cpu": lambda x: x.cpu(),
+    "to": lambda x: x.to("cpu"),
+    "array": lambda x: np.asarray(x),
+    "unique": lambda x: torch.unique(x),
+    "nonzero": lambda x: x.nonzero(),
+    "where": lambda x: torch.where(x > 0),
+    "index": lambda x: x[x > 0],
+    "assignment": lambda x: x.clone().index_put_((x > 0,), torch.tensor(0.0)),
+    "backward": lambda x: _scaled_by_its_gradient(x),
+}
+
+
+def _scaled_by_its_gradient(value: Tensor) -> None:
+    leaf = value.clone().requires_grad_()
+    leaf.register_hook(lambda gradient: gradient * gradient[0].item())
+    leaf.sum().backward()
+
+
+@pytest.mark.parametrize("kind", READS)
+def test_every_kind_of_device_read_is_seen(kind: str) -> None:
+    values = torch.tensor([1.0, -1.0, 2.0])
+    with device_reads() as reads:
+        READS[kind](values)
+    assert reads
+
+
+def test_moving_to_the_device_is_no_read() -> None:
+    with device_reads() as reads:
+        torch.ones(3).to(torch.device("cpu")).masked_fill(torch.tensor([True, False, True]), 0.0).sum().double()
+    assert not reads
