@@ -6,7 +6,8 @@ every run that may fit, but of each only what it looks at is read; of runs in fu
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
+from contextlib import closing
 from functools import cached_property
 from operator import itemgetter
 from typing import Any, NamedTuple
@@ -73,20 +74,19 @@ class RunList:
     @cached_property
     def _fitting(self) -> list[_Found]:
         """All of them, by their places."""
-        found = []
-        for view in self._views():
-            if matches(view, self.rest):
-                found.append(_Found(place(view, self.order), view.row["id"]))
+        with closing(self._views()) as views:  # a filter that is refused at a run leaves the others unread
+            found = [_Found(place(view, self.order), view.row["id"]) for view in views if matches(view, self.rest)]
         return sorted(found, key=itemgetter(0))
 
-    def _views(self) -> Iterator[RunView]:
+    def _views(self) -> Generator[RunView, None, None]:
         names = sorted({*_ALWAYS, *reads(self.rest, self.order)})
         columns: list[ColumnElement[Any]] = [
             sweeps.c.name.label("sweep_name") if name == "sweep_name" else runs.c[name] for name in names
         ]
         query: Select[Any] = self.query.with_only_columns(*columns, maintain_column_froms=True)
-        for row in self.context.connection.execute(query.execution_options(yield_per=CHUNK)).mappings():
-            yield RunView(row, self.context.shown_state(row))
+        with self.context.connection.execute(query.execution_options(yield_per=CHUNK)) as rows:
+            for row in rows.mappings():
+                yield RunView(row, self.context.shown_state(row))
 
     def _rows(self, numbers: list[int]) -> dict[int, RowMapping]:
         chunks = [numbers[start : start + CHUNK] for start in range(0, len(numbers), CHUNK)]

@@ -11,8 +11,11 @@ from typing import Any
 
 import pytest
 
+from tests.e2e.tracking import BOTH
+
 POINTS, KILLS = (30, 15) if "KAG_ALL_KILLS" in os.environ else (12, 5)
-"""`make kills` takes the larger ones."""
+KINDS = BOTH if "KAG_ALL_KILLS" in os.environ else BOTH[:1]
+"""`make kills` takes the larger ones, and both databases: killed servers of PostgreSQL are in test_two_servers, too."""
 STEPS = 12
 
 TRIAL = """
@@ -25,8 +28,9 @@ with wandb.init() as run:
 
 
 @pytest.mark.slow(60)
-def test_a_grid_survives_kills(make_client: Any, database: str) -> None:
-    client = make_client(database, "--strict", "--lease", "15")
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_grid_survives_kills(make_client: Any, kind: str) -> None:
+    client = make_client(kind, "--strict", "--lease", "8")
     server, seed = client.server, int(os.environ.get("KAG_CHAOS_SEED", "1"))
     dice = random.Random(seed)
     client.script(TRIAL, "trial.py")

@@ -1,4 +1,8 @@
-"""The basic flows with the oldest and the newest client, unmodified and side by side, against `kag serve --strict`."""
+"""The basic flows with the oldest and the newest client, unmodified and side by side, against `kag serve --strict`.
+
+They are on PostgreSQL: on SQLite each flow of the newest client has tests of its own, and what the server answers to
+the documents of every client is the same on both (tests/server/test_databases.py).
+"""
 
 from __future__ import annotations
 
@@ -38,8 +42,9 @@ def rows(count: int) -> list[list[float]]:
 
 @pytest.mark.slow(65)
 def test_the_basic_flows_of_the_oldest_and_the_newest_client(
-    client: Any, project: str, pythons: dict[str, Path]
+    make_client: Any, project: str, pythons: dict[str, Path]
 ) -> None:
+    client = make_client("postgresql", "--strict", "--lease", "15")
     clients = {version: started(client, python, version, project) for version, python in pythons.items()}
     for version, process in clients.items():
         assert_flows(last_json(process.ends()), version)

@@ -8,13 +8,15 @@ import pytest
 
 from tests.benchmarks.ingest import ingest
 from tests.benchmarks.scan import client_seconds, fill
+from tests.e2e.tracking import BOTH
 
 CLIENTS, STEPS, ROWS = 6, 500, 5_000
 
 
 @pytest.mark.slow
-def test_clients_at_full_speed_lose_nothing(make_client: Any, database: str) -> None:
-    found = ingest(make_client(database, "--strict"), CLIENTS, STEPS)
+@pytest.mark.parametrize("kind", BOTH)
+def test_clients_at_full_speed_lose_nothing(make_client: Any, kind: str) -> None:
+    found = ingest(make_client(kind, "--strict"), CLIENTS, STEPS)
     assert (found.counted, found.stored) == (CLIENTS * STEPS,) * 2, found.text()
 
 

@@ -63,12 +63,19 @@ class Site:
     """An application, a key for it, and shorthands for requests."""
 
     def __init__(
-        self, folder: Path, *, url: str = "", key: str = "", since: float | None = None, **settings: Any
+        self,
+        folder: Path,
+        *,
+        url: str = "",
+        store: Store | None = None,
+        key: str = "",
+        since: float | None = None,
+        **settings: Any,
     ) -> None:
         self.folder = folder
         self.since = since
         self.now = 1_000_000.0
-        self.store = Store(url or f"sqlite:///{folder / 'tracking.db'}")
+        self.store = store or Store(url or f"sqlite:///{folder / 'tracking.db'}")
         self.key = key
         if not key:
             with self.store.write() as connection:

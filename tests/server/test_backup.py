@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import threading
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,6 @@ from kag.server.prune import prune
 from kag.server.runs import run_by_path
 from kag.server.store import Store, all_rows
 from kag.server.tables import blobs, files, lines, metadata, runs
-from tests.e2e.postgresql import NotInstalled, cluster, new_database
 from tests.server.artifact_log import Log
 from tests.server.conftest import Site
 
@@ -31,20 +29,10 @@ KINDS = ["sqlite", pytest.param("postgresql", marks=pytest.mark.slow(5))]
 WRITERS = 16
 
 
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[str]:
-    """The URL of a cluster, with a place for the name of a database."""
-    try:
-        with cluster() as url:
-            yield url
-    except NotInstalled as reason:
-        pytest.skip(str(reason))
-
-
 def url_of(request: pytest.FixtureRequest, kind: str, folder: Path, name: str) -> str:
     if kind == "sqlite":
         return f"sqlite:///{folder / name}.db"
-    return new_database(request.getfixturevalue("postgres"), f"{folder.name[-20:]}{name}".lower())
+    return str(request.getfixturevalue("new_postgres")())
 
 
 def rows_of(store: Store) -> dict[str, list[Any]]:
