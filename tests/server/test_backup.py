@@ -128,9 +128,9 @@ def test_either_kind_restores_from_the_other(
         one.store.close()
 
 
-def test_a_backup_is_for_its_owner_alone_and_there_in_full_or_not_at_all(site: Site, tmp_path: Path) -> None:
+def test_a_backup_is_for_its_owner_alone_and_there_in_full_or_not_at_all(own_site: Site, tmp_path: Path) -> None:
+    site, target = own_site, tmp_path / "backup"
     Log(site)({"w.txt": b"weights"})
-    target = tmp_path / "backup"
     back_up(site.store, site.settings.files, target)
     assert all(path.stat().st_mode & 0o077 == 0 for path in [target, *target.rglob("*")] if path.name != "backup.json")
     with pytest.raises(UserError, match="something here already"):
