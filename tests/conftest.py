@@ -30,12 +30,13 @@ GUESS = 15.0
 def pytest_configure() -> None:
     """A suite that is started in the background inherits that SIGINT is ignored, and would hand this on.
 
-    What tests write is worth no disk: to wait for one takes a quarter of the time of a server's tests. Where Python may
-    keep no bytecode, as in many containers, every worker and every program that a test starts would compile all anew.
+    What tests write is worth no disk: to wait for one takes a quarter of the time of a server's tests.
     """
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    sys.dont_write_bytecode = False
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that wait leave the cores to other tests
+    # Programs that are started from nothing would else compile all of kag.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    sys.dont_write_bytecode = False
     if has_room(MEMORY):
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 

@@ -13,7 +13,7 @@ from tests.e2e.wandb_versions import NotFetched, newest, python_with
 FLOWS = Path(__file__).parent / "artifact_flows.py"
 
 
-@pytest.mark.slow(40)
+@pytest.mark.slow(20, "the client that syncs in Python and asks for the schema can log, link and delete artifacts")
 @pytest.mark.parametrize("version", ["0.22.3", newest()])
 def test_artifacts_go_on_are_made_together_linked_and_deleted(client: Any, project: str, version: str) -> None:
     try:

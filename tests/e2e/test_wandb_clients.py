@@ -40,7 +40,7 @@ def rows(count: int) -> list[list[float]]:
     return [[step, 1 / (step + 1), step] for step in range(count)]
 
 
-@pytest.mark.slow(65)
+@pytest.mark.slow(65, "unmodified clients, the oldest too, do all that is basic, at their own pace, on PostgreSQL")
 def test_the_basic_flows_of_the_oldest_and_the_newest_client(
     make_client: Any, project: str, pythons: dict[str, Path]
 ) -> None:

@@ -58,7 +58,7 @@ def plain(page: str) -> str:
     return re.sub(r'[0-9a-f]{64}|"seen":"[0-9a-f]{8}-', "-", page)
 
 
-@pytest.mark.slow
+@pytest.mark.slow(10, "every page says on PostgreSQL what it says on SQLite")
 def test_both_databases_give_the_same_pages(visitors: list[Any]) -> None:
     lite, post = visitors
     for path in PATHS:
@@ -70,7 +70,7 @@ def test_both_databases_give_the_same_pages(visitors: list[Any]) -> None:
         assert plain(post.fetch(path).text) == plain(lite.fetch(path).text), path
 
 
-@pytest.mark.slow
+@pytest.mark.slow(10, "what forms write arrives on PostgreSQL")
 def test_notes_and_sweeps_are_written_on_postgresql(visitors: list[Any]) -> None:
     _, post = visitors
     path = "/kag/many/runs/00000002"

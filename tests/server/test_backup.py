@@ -25,7 +25,7 @@ from kag.server.tables import blobs, files, lines, metadata, runs
 from tests.server.artifact_log import Log
 from tests.server.conftest import Site
 
-KINDS = ["sqlite", pytest.param("postgresql", marks=pytest.mark.slow(5))]
+KINDS = ["sqlite", "postgresql"]
 WRITERS = 16
 
 
@@ -104,7 +104,6 @@ def test_a_backup_under_writers_holds_every_row_that_came_before_it(
     site.store.close()
 
 
-@pytest.mark.slow(5)
 @pytest.mark.parametrize("kinds", [("sqlite", "postgresql"), ("postgresql", "sqlite")])
 def test_either_kind_restores_from_the_other(
     request: pytest.FixtureRequest, tmp_path: Path, kinds: tuple[str, str]

@@ -82,7 +82,7 @@ def test_what_a_run_logs_is_numbered_and_only_that_run(site: Any) -> None:
     assert (after[key]["name"], after[key]["changed"]) == ("first", seq)
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow(5))])
+@pytest.fixture(params=["sqlite", "postgresql"])
 def url(request: pytest.FixtureRequest, tmp_path: Any) -> str:
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'tracking.db'}"

@@ -21,10 +21,10 @@ from kag.server.store import Store, find
 from kag.server.tables import artifacts, collections, metadata
 from tests.server.old_layouts import NAMES, OLD, Made, Served
 
-KINDS = ["sqlite", pytest.param("postgresql", marks=pytest.mark.slow(5))]
+KINDS = ["sqlite", "postgresql"]
 EVERY = [
     *(pytest.param("sqlite", name) for name in NAMES),
-    pytest.param("postgresql", OLD[0], marks=pytest.mark.slow(5)),
+    pytest.param("postgresql", OLD[0]),
 ]
 Database = Callable[[str, str], str]
 
@@ -216,7 +216,7 @@ def test_a_step_that_fails_leaves_the_database_and_no_copy(tmp_path: Path, monke
     assert [path.name for path in tmp_path.glob("tracking.db.*")] == []
 
 
-@pytest.mark.slow(10)
+@pytest.mark.slow(10, "a migration that is killed at any of twenty moments leaves the old database or the new one")
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
 def test_killed_twenty_times_it_is_either_version(request: pytest.FixtureRequest, tmp_path: Path, kind: str) -> None:
     url = "" if kind == "sqlite" else request.getfixturevalue("new_postgres")()
@@ -241,7 +241,6 @@ print("open")
 """
 
 
-@pytest.mark.slow(15)
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
 def test_of_two_processes_one_migrates_and_the_other_waits(
     request: pytest.FixtureRequest, tmp_path: Path, kind: str

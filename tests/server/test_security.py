@@ -414,7 +414,6 @@ def test_no_stream_breaks_the_server(site: Any, body: Any, files: dict[str, Any]
         assert "the server failed" not in answer.text
 
 
-@pytest.mark.slow(10)
 @FUZZ_LONG
 @given(mutation=mutations, of_run=of_runs, of_project=of_projects)
 def test_no_request_of_many_breaks_the_server(site: Any, mutation: Any, of_run: Any, of_project: Any) -> None:

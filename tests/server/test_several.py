@@ -134,7 +134,6 @@ def somebody_waits(site: Site) -> bool:
         return bool(connection.execute(text("SELECT count(*) FROM pg_locks WHERE NOT granted")).scalar())
 
 
-@pytest.mark.slow(5)
 def test_of_two_that_begin_one_run_at_two_servers_one_makes_it(two: Any, new_postgres: Any) -> None:
     first, second = two(url=new_postgres())
     second.run("another")
@@ -149,7 +148,6 @@ def test_of_two_that_begin_one_run_at_two_servers_one_makes_it(two: Any, new_pos
     assert made == [False]
 
 
-@pytest.mark.slow(5)
 def test_a_file_of_a_run_that_is_deleted_at_another_server_meanwhile_is_refused(two: Any, new_postgres: Any) -> None:
     first, second = two(url=new_postgres())
     number = second.run()["bucket"]["id"]
@@ -165,7 +163,6 @@ def test_a_file_of_a_run_that_is_deleted_at_another_server_meanwhile_is_refused(
     assert list(first.settings.files.glob("*/*")) == []
 
 
-@pytest.mark.slow(5)
 def test_many_wrong_keys_at_once_count_every_one(two: Any, new_postgres: Any) -> None:
     servers = two(Visitor, url=new_postgres())
     codes: list[int] = []
@@ -181,7 +178,6 @@ def test_many_wrong_keys_at_once_count_every_one(two: Any, new_postgres: Any) ->
     assert (codes.count(403), codes.count(429)) == (ATTEMPTS, ATTEMPTS * (len(servers) - 1))
 
 
-@pytest.mark.slow(5)
 def test_content_that_is_named_again_is_not_dropped_meanwhile(two: Any, new_postgres: Any) -> None:
     """A version takes the content of another one, which is deleted, while a second server starts."""
     first, second = two(url=new_postgres())
