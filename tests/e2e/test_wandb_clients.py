@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.tracking import Logged, last_json
-from tests.e2e.wandb_versions import OLDEST, NotFetched, newest, python_with
+from tests.e2e.wandb_versions import OLDEST, NotFetched, newest, python_of
 
 FLOWS = Path(__file__).parent / "client_flows.py"
 
@@ -21,7 +21,7 @@ FLOWS = Path(__file__).parent / "client_flows.py"
 def pythons() -> dict[str, Path]:
     """Version of a client -> the interpreter that has it."""
     try:
-        return {version: python_with(version) for version in (OLDEST, newest())}
+        return {version: python_of(version) for version in (OLDEST, newest())}
     except NotFetched as reason:
         pytest.skip(str(reason))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,6 @@ import pytest
 from kag.server.keys import new_key
 from kag.server.page.responses import POLICY
 from kag.server.store import Store
-from tests.e2e.postgresql import NotInstalled, cluster, new_database
 from tests.page.conftest import Visitor, token_of
 from tests.page.searching import search, start
 from tests.page.synthetic import add_runs, add_script_run
@@ -23,18 +22,14 @@ VALUES = ("/kag/many/runs.json", "/kag/many/runs/00000002/course.json", "/kag/ma
 
 
 @pytest.fixture
-def visitors(tmp_path: Path) -> Iterator[list[Any]]:
+def visitors(tmp_path: Path, new_postgres: Callable[[], str]) -> Iterator[list[Any]]:
     """The same runs in both kinds of database."""
-    try:
-        with cluster() as url:
-            stores = [Store(f"sqlite:///{tmp_path / 'same.db'}"), Store(new_database(url, "page"))]
-            visitors = [opened(tmp_path / str(i), store) for i, store in enumerate(stores)]
-            yield visitors
-            for visitor in visitors:
-                visitor.http.close()
-                visitor.store.close()
-    except NotInstalled as reason:
-        pytest.skip(str(reason))
+    stores = [Store(f"sqlite:///{tmp_path / 'same.db'}"), Store(new_postgres())]
+    visitors = [opened(tmp_path / str(i), store) for i, store in enumerate(stores)]
+    yield visitors
+    for visitor in visitors:
+        visitor.http.close()
+        visitor.store.close()
 
 
 def opened(folder: Path, store: Store) -> Any:
