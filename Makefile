@@ -45,6 +45,7 @@ clients: $(INSTALLED) ## Every feature with every supported client of W&B (about
 	$(BIN)/python -m tests.e2e.clients
 
 server: $(INSTALLED) ## What the server promises, at full size: killed migrations, two servers, backups, hostile requests
+	KAG_FULL_SIZE=1 $(BIN)/python -m pytest -q tests/server/test_security.py
 	$(BIN)/python -m tests.server.killed_migration
 	$(BIN)/python -m tests.e2e.two_servers
 	$(BIN)/python -m tests.benchmarks backup hostile scan

@@ -6,7 +6,8 @@ import itertools
 import os
 import shutil
 import signal
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,10 @@ def pytest_configure() -> None:
     What tests write is worth no disk: to wait for one takes a quarter of the time of a server's tests.
     """
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that wait leave the cores to other tests
+    # Programs that are started from nothing would else compile all of kag.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    sys.dont_write_bytecode = False
     if has_room(MEMORY):
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 
@@ -120,6 +125,27 @@ def chain(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from tests.changelog.real_chain import make_chain
 
     return make_chain(tmp_path_factory.mktemp("chain"))
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """The URL of a fresh PostgreSQL cluster, with a place for the name of the database."""
+    from tests.e2e.postgresql import NotInstalled, cluster
+
+    try:
+        with cluster() as url:
+            yield url
+    except NotInstalled as reason:
+        pytest.skip(str(reason))
+
+
+@pytest.fixture(scope="session")
+def new_postgres(postgres: str) -> Callable[[], str]:
+    """Makes an empty database of PostgreSQL; its URL."""
+    from tests.e2e.postgresql import new_database
+
+    numbers = itertools.count()
+    return lambda: new_database(postgres, f"kag{next(numbers)}")
 
 
 @pytest.fixture(scope="session")

@@ -32,7 +32,7 @@ _HIDDEN = re.compile(r" <!--.*?-->|\d{4}-\d\d-\d\d – |\d{4}-\d\d-\d\d_\d\d-\d\
 """Marks, and the times at which somebody ran it."""
 
 
-@pytest.mark.slow(15)
+@pytest.mark.slow(15, "the script of the documentation has the log that is shown beside it")
 def test_the_script_has_the_log_that_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     script = next(block.text for block in blocks(ANY_PROGRAM, "python"))
     (tmp_path / "lines.py").write_text(script)
@@ -49,7 +49,7 @@ def test_the_script_has_the_log_that_is_shown(tmp_path: Path, monkeypatch: pytes
     assert _HIDDEN.sub("", written) in ANY_PROGRAM.read_text()
 
 
-@pytest.mark.slow(10)
+@pytest.mark.slow(10, "scores that a script keeps come back from the server and from the disk")
 def test_the_scores_that_the_example_keeps_are_read_from_the_server_and_from_the_disk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

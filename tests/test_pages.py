@@ -108,7 +108,7 @@ def test_the_pages_stay_short() -> None:
     assert all(f"({page.relative_to(ROOT)})" in README.read_text(encoding="utf-8") for page in PAGES[1:])
 
 
-@pytest.mark.slow
+@pytest.mark.slow(15, "the patches of the extending page pass the contracts of a real tree")
 def test_the_patches_of_the_extending_page_fulfil_the_contracts(tmp_path: Path) -> None:
     """A loss, a source and a rule are added to a copy of the code, as the page says; the contracts run there."""
     subprocess.run(["git", "init", "--quiet", str(tmp_path)], check=True)

@@ -94,11 +94,13 @@ class RunList:
         query: Select[Any] = self.query.where(among).with_only_columns(
             *columns, self.said.label("fits"), maintain_column_froms=True
         )
-        for row in self.context.connection.execute(query.execution_options(yield_per=CHUNK)).mappings():
-            view = RunView(row, self.context.shown_state(row))
-            fits = row["fits"] and matches(view, self.rest)
-            at = [self.mark, *place(view, self.order)] if fits else None
-            yield Judged(row["id"], at, self.asks_state and row["state"] in SILENT)
+        # A filter that is refused at a run leaves the others unread.
+        with self.context.connection.execute(query.execution_options(yield_per=CHUNK)) as rows:
+            for row in rows.mappings():
+                view = RunView(row, self.context.shown_state(row))
+                fits = row["fits"] and matches(view, self.rest)
+                at = [self.mark, *place(view, self.order)] if fits else None
+                yield Judged(row["id"], at, self.asks_state and row["state"] in SILENT)
 
     def _rows(self, numbers: list[int]) -> dict[int, RowMapping]:
         chunks = [numbers[start : start + CHUNK] for start in range(0, len(numbers), CHUNK)]

@@ -107,7 +107,7 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tracking
     made.kill()
 
 
-@pytest.mark.slow(15)
+@pytest.mark.slow(15, "the server and its sweeps need no torch")
 def test_the_server_and_its_sweeps_work_without_it(server: tracking.TrackingServer, bare: Bare, tmp_path: Path) -> None:
     with urllib.request.urlopen(f"{server.url}/login", timeout=60) as page:
         assert b"<form" in page.read()

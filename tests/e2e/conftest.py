@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import signal
 import time
@@ -15,37 +14,18 @@ import pytest
 
 from kag.server.embedded import embedded_server
 from tests.e2e.five_runs import PROGRAMS, FiveRuns, make_five_runs
-from tests.e2e.postgresql import NotInstalled, cluster, new_database
 from tests.e2e.tracking import Client, TrackingServer
 from tests.e2e.wandb_versions import NotFetched, packages_of
 
 
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[str]:
-    """The URL of a fresh PostgreSQL cluster, with a place for the name of the database."""
-    try:
-        with cluster() as url:
-            yield url
-    except NotInstalled as reason:
-        pytest.skip(str(reason))
-
-
-@pytest.fixture(scope="session", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
-def database(request: pytest.FixtureRequest) -> str:
-    """Kind of database: every test of a server runs on both."""
-    kind: str = request.param
-    return kind
-
-
-@pytest.fixture(scope="session")
 def database_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str]:
     """Make an empty database of a kind; its URL."""
-    numbers = itertools.count()
 
     def make(kind: str) -> str:
         if kind == "sqlite":
             return f"sqlite:///{tmp_path_factory.mktemp('database') / 'tracking.db'}"
-        return new_database(request.getfixturevalue("postgres"), f"kag{os.getpid()}_{next(numbers)}")
+        return str(request.getfixturevalue("new_postgres")())
 
     return make
 
@@ -70,9 +50,9 @@ def make_server(
 
 
 @pytest.fixture(scope="session")
-def server(database: str, make_server: Callable[..., TrackingServer]) -> TrackingServer:
+def server(make_server: Callable[..., TrackingServer]) -> TrackingServer:
     """The server that tests share: strict, so an unknown field fails them; each test has a project of its own."""
-    return make_server(database, "--strict", "--lease", "15")
+    return make_server("sqlite", "--strict", "--lease", "15")
 
 
 @pytest.fixture

@@ -121,7 +121,7 @@ def folder(server: Embedded) -> Folder:
     return Folder(path, server)
 
 
-@pytest.mark.slow(15)
+@pytest.mark.slow(15, "`kag track` needs no account, leaves no key, and hands on the exit code")
 def test_a_program_is_tracked_and_its_exit_code_comes_back(folder: Folder) -> None:
     printed = folder.start("track", "--", "python", "t.py", "fail").ends(code=5)
     (address,) = re.findall(r"^  (http\S+)  failed$", printed, re.MULTILINE)
@@ -136,7 +136,7 @@ def test_a_program_is_tracked_and_its_exit_code_comes_back(folder: Folder) -> No
     assert not (home / ".config" / "wandb" / "settings").exists()
 
 
-@pytest.mark.slow(45)
+@pytest.mark.slow(45, "a grid of any program survives a killed agent and Ctrl-C without W&B's agent")
 def test_a_killed_agent_ctrl_c_and_a_second_call_finish_each_point_once(folder: Folder) -> None:
     """A grid without a metric has no best trial, and says so."""
     (folder.path / "slow").touch()
@@ -158,7 +158,7 @@ def test_a_killed_agent_ctrl_c_and_a_second_call_finish_each_point_once(folder: 
     assert "has been run to its end" in folder.kag("sweep", "grid.yaml")
 
 
-@pytest.mark.slow(25)
+@pytest.mark.slow(25, "every macro of a sweep's command reaches a real program")
 def test_every_macro_of_a_command_reaches_the_program(folder: Folder) -> None:
     result = folder.sweep(MACROS)
     words, mark = json.loads((folder.path / "words-7.json").read_text())
@@ -175,7 +175,7 @@ def test_every_macro_of_a_command_reaches_the_program(folder: Folder) -> None:
     assert (best["value"], best["spec"], result["epochs"]) == (pytest.approx(5 + 1 / 3), None, None)
 
 
-@pytest.mark.slow(30)
+@pytest.mark.slow(30, "bayes and hyperband judge a metric that lies in another one")
 def test_bayes_with_hyperband_runs_to_its_end(folder: Folder) -> None:
     result = folder.sweep(BANDS)
     assert sum(result["trials"].values()) == 2
@@ -183,7 +183,7 @@ def test_bayes_with_hyperband_runs_to_its_end(folder: Folder) -> None:
     assert 10.0 <= result["best"]["params"]["lr"] <= 20.0
 
 
-@pytest.mark.slow(10)
+@pytest.mark.slow(10, "the printed link opens the page once, in any client")
 def test_the_page_opens_without_a_key(folder: Folder) -> None:
     page = folder.start("page")
     said = until(lambda: re.search(r"page: (\S+)", page.log.read_text()), what="the link")

@@ -56,7 +56,7 @@ def text(value: Any) -> Any:
     return json.dumps(value, sort_keys=True)
 
 
-@pytest.mark.slow(90)
+@pytest.mark.slow(90, "what programs of five kinds log is one record by the page, the Api and the files")
 def test_one_record_and_one_history_wherever_a_run_is_read(program: FiveRuns, monkeypatch: pytest.MonkeyPatch) -> None:
     page = program.page()
     assert [record.name for record, _ in page] == ORDER[program.project.removeprefix("five-").replace("-", "_")]

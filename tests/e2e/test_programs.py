@@ -101,7 +101,7 @@ def column(run: dict[str, Any], key: str) -> list[Any]:
     return [row[key] for row in run["rows"] if row.get(key) is not None]
 
 
-@pytest.mark.slow(70)
+@pytest.mark.slow(70, "programs as the documentation of other libraries has them are read back")
 def test_all_have_finished_and_every_page_opens(tracked: Tracked) -> None:
     names = {"lightning", "transformers", "xgboost", "lightgbm", "sklearn"}
     assert {name: run["state"] for name, run in tracked.read.items()} == dict.fromkeys(names, "finished")

@@ -99,7 +99,7 @@ def test_the_script_is_sound() -> None:
     assert int(patience[1]) < warning
 
 
-@pytest.mark.slow(45)
+@pytest.mark.slow(45, "the shipped batch script trains on two processes, hears SIGTERM, and the next task goes on")
 def test_a_task_that_is_cut_off_saves_and_its_point_is_given_out_again(cluster: Client, project: str) -> None:
     """A trial of two processes, which Lightning starts although SLURM's variables say that there is one task."""
     path = new_sweep(cluster, project)

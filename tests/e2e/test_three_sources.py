@@ -50,7 +50,7 @@ def changelog(client: Any, source: str, form: str) -> str:
     return file.read_text(encoding="utf-8")
 
 
-@pytest.mark.slow
+@pytest.mark.slow(15, "one change log from folders, offline files and the Api, of real runs")
 def test_three_sources_give_one_table(client: Any, sources: Mapping[str, str]) -> None:
     tables = {kind: parsed(changelog(client, source, "markdown")).tables[0] for kind, source in sources.items()}
     plain = {kind: json.loads(changelog(client, source, "json")) for kind, source in sources.items()}
@@ -66,7 +66,7 @@ def test_three_sources_give_one_table(client: Any, sources: Mapping[str, str]) -
     assert scores["folders"] == scores["offline"] == scores["api"], "nor what was scored on each point"
 
 
-@pytest.mark.slow
+@pytest.mark.slow(10, "what `kag windows` delivers is in the mirror as in the folder")
 def test_a_delivered_window_is_mirrored_as_its_run_is(chain: Path, tmp_path: Path) -> None:
     (parent,) = chain.glob("*_swa")
     shutil.copytree(parent, tmp_path / parent.name, ignore=shutil.ignore_patterns("wandb"))

@@ -12,7 +12,7 @@ from tests.e2e.two_servers import Pair, by_rows, exercise, search, spoken
 CLIENTS, AGENTS, POINTS, KILLS = 4, 3, 9, 2
 
 
-@pytest.mark.slow(25)
+@pytest.mark.slow(25, "two real servers of one PostgreSQL lose no row and no point when one of them is killed")
 def test_no_row_is_lost_and_each_point_is_finished_once(database_url: Callable[[str], str], tmp_path: Path) -> None:
     pair = Pair(tmp_path, database_url("postgresql"))
     try:

@@ -103,8 +103,8 @@ def test_a_user_reads_why_something_is_not_served_and_what_to_use_instead(client
     assert "kag does not serve W&B reports; `kag report` writes one" in found[0]
 
 
-def test_what_the_server_does_not_know_is_null_and_named_in_its_log(make_client: Any, database: str) -> None:
+def test_what_the_server_does_not_know_is_null_and_named_in_its_log(make_client: Any) -> None:
     """Without `--strict`, which the other tests serve with."""
-    server = make_client(database).server
+    server = make_client("sqlite").server
     assert server.graphql("{viewer{username shoeSize}}")["viewer"] == {"username": "tester", "shoeSize": None}
     assert server.log.read_text().count("unknown GraphQL field User.viewer.shoeSize") == 1

@@ -1,4 +1,8 @@
-"""The basic flows with the oldest and the newest client, unmodified and side by side, against `kag serve --strict`."""
+"""The basic flows with the oldest and the newest client, unmodified and side by side, against `kag serve --strict`.
+
+They are on PostgreSQL: on SQLite each flow of the newest client has tests of its own, and what the server answers to
+the documents of every client is the same on both (tests/server/test_databases.py).
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.tracking import Logged, last_json
-from tests.e2e.wandb_versions import OLDEST, NotFetched, newest, python_with
+from tests.e2e.wandb_versions import OLDEST, NotFetched, newest, python_of
 
 FLOWS = Path(__file__).parent / "client_flows.py"
 
@@ -17,7 +21,7 @@ FLOWS = Path(__file__).parent / "client_flows.py"
 def pythons() -> dict[str, Path]:
     """Version of a client -> the interpreter that has it."""
     try:
-        return {version: python_with(version) for version in (OLDEST, newest())}
+        return {version: python_of(version) for version in (OLDEST, newest())}
     except NotFetched as reason:
         pytest.skip(str(reason))
 
@@ -36,10 +40,11 @@ def rows(count: int) -> list[list[float]]:
     return [[step, 1 / (step + 1), step] for step in range(count)]
 
 
-@pytest.mark.slow(65)
+@pytest.mark.slow(65, "unmodified clients, the oldest too, do all that is basic, at their own pace, on PostgreSQL")
 def test_the_basic_flows_of_the_oldest_and_the_newest_client(
-    client: Any, project: str, pythons: dict[str, Path]
+    make_client: Any, project: str, pythons: dict[str, Path]
 ) -> None:
+    client = make_client("postgresql", "--strict", "--lease", "15")
     clients = {version: started(client, python, version, project) for version, python in pythons.items()}
     for version, process in clients.items():
         assert_flows(last_json(process.ends()), version)

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from typing import Any
 
+from tests.e2e.tracking import WANDB
+
 
 def test_files_go_up_and_down(client: Any, project: str) -> None:
     found = client.python(
@@ -81,7 +83,7 @@ def test_wandb_verify(client: Any) -> None:
 
     Started from nothing: in a process that has loaded torch it says that media cannot be logged.
     """
-    words = [sys.executable, "-m", "wandb", "verify", "--host", client.server.url]
+    words = [sys.executable, "-c", WANDB, "verify", "--host", client.server.url]
     env = {**client.env, "WANDB_SILENT": "false"}
     done = subprocess.run(words, cwd=client.folder, env=env, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr + client.server.log.read_text()

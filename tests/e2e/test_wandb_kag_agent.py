@@ -21,8 +21,6 @@ from kag.train.fit import fit
 from tests.e2e.tracking import Client, Logged, family, until
 from tests.train.conftest import TINY
 
-pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
-
 KAG = (sys.executable, "-c", "from kag.cli.main import main; main()")
 
 SWEEP = """

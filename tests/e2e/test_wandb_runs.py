@@ -5,6 +5,10 @@ from __future__ import annotations
 import signal
 from typing import Any
 
+import pytest
+
+from tests.e2e.tracking import BOTH
+
 LOG = """
 import json, sys, wandb
 project, count = sys.argv[1], int(sys.argv[2])
@@ -127,9 +131,14 @@ def test_several_writers_share_one_run(client: Any, project: str) -> None:
 
 
 def test_api_stop_interrupts_a_running_run(client: Any, project: str) -> None:
-    """How the client then ends is its own affair: 0.31.0 sometimes hangs on its way out."""
+    """How the client then ends is its own affair: 0.31.0 sometimes hangs on its way out.
+
+    By itself it asks every 15 s; as it is, it does so in the flows of test_wandb_clients.
+    """
     text = """
     import pathlib, sys, time, wandb
+    from wandb.sdk.lib.run_stopping import RunStopChecker
+    RunStopChecker.__init__.__kwdefaults__["poll_interval"] = 0.5
     run = wandb.init(project=sys.argv[1], id="first")
     step = 0
     try:
@@ -153,8 +162,9 @@ def test_api_stop_interrupts_a_running_run(client: Any, project: str) -> None:
     assert data["project"]["run"] == {"shouldStop": True}
 
 
-def test_a_server_that_is_killed_in_mid_run_loses_nothing(make_client: Any, database: str, tmp_path: Any) -> None:
-    client = make_client(database, "--strict")
+@pytest.mark.parametrize("kind", BOTH)
+def test_a_server_that_is_killed_in_mid_run_loses_nothing(make_client: Any, kind: str, tmp_path: Any) -> None:
+    client = make_client(kind, "--strict")
     server = client.server
     text = """
     import sys, time, pathlib, wandb

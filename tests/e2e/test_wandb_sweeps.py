@@ -105,7 +105,7 @@ def test_a_function_agent(client: Any, project: str) -> None:
     done = client.python(
         """
         import json, sys, wandb
-        wandb.agents.pyagent.Agent.HEARTBEAT_SLEEP_SECONDS = 1
+        wandb.agents.pyagent.Agent.HEARTBEAT_SLEEP_SECONDS = 0.5
         seen = []
         def trial():
             with wandb.init() as run:
@@ -228,7 +228,8 @@ def test_a_failing_point_is_retried_and_then_given_up(client: Any, project: str)
     assert sorted(ends) == [(1, "failed"), (1, "finished"), (2, "failed"), (2, "failed"), (2, "failed")]
 
 
-def test_an_agent_that_is_killed_gives_its_point_back(client: Any, project: str) -> None:
+def test_an_agent_that_is_killed_gives_its_point_back(make_client: Any, project: str) -> None:
+    client = make_client("sqlite", "--strict", "--lease", "6")
     text = """
     import os, pathlib, time, wandb
     run = wandb.init()

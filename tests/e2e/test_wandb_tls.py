@@ -25,9 +25,9 @@ def authority(tmp_path: Path) -> dict[str, Path]:
     return files
 
 
-def test_a_run_and_its_files_go_over_tls(make_client: Any, database: str, authority: dict[str, Path]) -> None:
+def test_a_run_and_its_files_go_over_tls(make_client: Any, authority: dict[str, Path]) -> None:
     words = ["--tls-cert", str(authority["certificate"]), "--tls-key", str(authority["key"])]
-    client = make_client(database, "--strict", *words, authority=authority["authority"])
+    client = make_client("sqlite", "--strict", *words, authority=authority["authority"])
     found = client.python(
         """
         import json, pathlib, wandb

@@ -23,6 +23,17 @@ from tests import warm
 
 SERVE = "from kag.cli.serve import app; app()"
 ROOT = Path(__file__).parents[2]
+WANDB = """
+from wandb.agents import pyagent
+from wandb.cli.cli import cli
+from wandb.wandb_agent import Agent
+
+Agent.POLL_INTERVAL = pyagent.Agent.HEARTBEAT_SLEEP_SECONDS = 0.5
+cli(prog_name="wandb")
+"""
+"""The command of the client, whose agents ask ten times as often as they else do: tests wait for little else."""
+BOTH = ("sqlite", "postgresql")
+"""Kinds of database, for the few tests that run on both: what single operations do is shown by tests/server."""
 PATIENCE = {"WANDB__SERVICE_WAIT": "300", "WANDB_INIT_TIMEOUT": "300"}
 """A client gives up after half a minute in which its own service did not start: on a busy machine that is soon."""
 
@@ -271,7 +282,7 @@ class Client:
         return word.rsplit("/", 1)[-1]
 
     def agent(self, sweep: str, project: str, *words: str, **env: str) -> Logged:
-        """Start `wandb agent`."""
+        """Start `wandb agent`, in a hurry."""
         path = f"kag/{project}/{sweep}"
         env = {"WANDB_SILENT": "false", "WANDB_AGENT_DISABLE_FLAPPING": "true", **env}
-        return self.start(sys.executable, "-m", "wandb", "agent", *words, path, **env)
+        return self.start(sys.executable, "-c", WANDB, "agent", *words, path, **env)

@@ -10,6 +10,7 @@ import sys
 import venv
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import metadata
 from pathlib import Path
 
 from filelock import FileLock
@@ -58,6 +59,15 @@ def python_with(version: str) -> Path:
             venv.create(folder, with_pip=False, clear=True)
             _pip(f"wandb {version}", "--python", str(python), "install", f"wandb=={version}")
     return python
+
+
+def python_of(version: str) -> Path:
+    """The interpreter of a client: this one, if it has just that client.
+
+    Raises:
+        NotFetched: pip could not get it.
+    """
+    return Path(sys.executable) if metadata.version("wandb") == version else python_with(version)
 
 
 def packages_of(requirements: Path) -> Path:

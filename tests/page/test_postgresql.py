@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,6 @@ import pytest
 from kag.server.keys import new_key
 from kag.server.page.responses import POLICY
 from kag.server.store import Store
-from tests.e2e.postgresql import NotInstalled, cluster, new_database
 from tests.page.conftest import Visitor, token_of
 from tests.page.searching import search, start
 from tests.page.synthetic import add_runs, add_script_run
@@ -23,18 +22,14 @@ VALUES = ("/kag/many/runs.json", "/kag/many/runs/00000002/course.json", "/kag/ma
 
 
 @pytest.fixture
-def visitors(tmp_path: Path) -> Iterator[list[Any]]:
+def visitors(tmp_path: Path, new_postgres: Callable[[], str]) -> Iterator[list[Any]]:
     """The same runs in both kinds of database."""
-    try:
-        with cluster() as url:
-            stores = [Store(f"sqlite:///{tmp_path / 'same.db'}"), Store(new_database(url, "page"))]
-            visitors = [opened(tmp_path / str(i), store) for i, store in enumerate(stores)]
-            yield visitors
-            for visitor in visitors:
-                visitor.http.close()
-                visitor.store.close()
-    except NotInstalled as reason:
-        pytest.skip(str(reason))
+    stores = [Store(f"sqlite:///{tmp_path / 'same.db'}"), Store(new_postgres())]
+    visitors = [opened(tmp_path / str(i), store) for i, store in enumerate(stores)]
+    yield visitors
+    for visitor in visitors:
+        visitor.http.close()
+        visitor.store.close()
 
 
 def opened(folder: Path, store: Store) -> Any:
@@ -58,7 +53,7 @@ def plain(page: str) -> str:
     return re.sub(r'[0-9a-f]{64}|"seen":"[0-9a-f]{8}-', "-", page)
 
 
-@pytest.mark.slow
+@pytest.mark.slow(10, "every page says on PostgreSQL what it says on SQLite")
 def test_both_databases_give_the_same_pages(visitors: list[Any]) -> None:
     lite, post = visitors
     for path in PATHS:
@@ -70,7 +65,7 @@ def test_both_databases_give_the_same_pages(visitors: list[Any]) -> None:
         assert plain(post.fetch(path).text) == plain(lite.fetch(path).text), path
 
 
-@pytest.mark.slow
+@pytest.mark.slow(10, "what forms write arrives on PostgreSQL")
 def test_notes_and_sweeps_are_written_on_postgresql(visitors: list[Any]) -> None:
     _, post = visitors
     path = "/kag/many/runs/00000002"

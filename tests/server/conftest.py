@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -71,12 +72,19 @@ class Site:
     """An application, a key for it, and shorthands for requests."""
 
     def __init__(
-        self, folder: Path, *, url: str = "", key: str = "", since: float | None = None, **settings: Any
+        self,
+        folder: Path,
+        *,
+        url: str = "",
+        store: Store | None = None,
+        key: str = "",
+        since: float | None = None,
+        **settings: Any,
     ) -> None:
         self.folder = folder
         self.since = since
         self.now = 1_000_000.0
-        self.store = Store(url or f"sqlite:///{folder / 'tracking.db'}")
+        self.store = store or Store(url or f"sqlite:///{folder / 'tracking.db'}")
         self.key = key
         if not key:
             with self.store.write() as connection:
@@ -136,6 +144,35 @@ class Site:
         return str(self.ask(query, n=name)["project"]["run"]["state"])
 
 
+class Kept:
+    """One store for many tests, each of which finds an empty database: what its statements mean is worked out once.
+
+    Args:
+        folder: where its file lies.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.store = Store(f"sqlite:///{folder / 'tracking.db'}")
+        self.store.close()
+        self.file = folder / "tracking.db"
+        self.empty = shutil.copy(self.file, folder / "empty.db")
+
+    def fresh(self) -> Store:
+        """The store, on a file that nobody has written to."""
+        self.store.close()
+        for path in self.file.parent.glob("tracking.db*"):
+            path.unlink()
+        shutil.copy(self.empty, self.file)
+        return self.store
+
+
+@pytest.fixture(scope="session")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Kept:
+    """The store of the tests of a worker."""
+    return Kept(tmp_path_factory.mktemp("kept"))
+
+
+@pytest.fixture
 @pytest.fixture
 def file_place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Blobs:
     """Where files lie: in a folder, and for tests that are marked `everywhere`, in a bucket as well."""
@@ -148,9 +185,18 @@ def file_place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pyte
 
 
 @pytest.fixture
-def site(tmp_path: Path, file_place: Blobs) -> Iterator[Site]:
-    """A fresh application."""
+def own_site(tmp_path: Path, file_place: Blobs) -> Iterator[Site]:
+    """A fresh application whose database is a file of its own beside its files."""
     made = Site(tmp_path, files=file_place)
+    yield made
+    made.http.close()
+    made.store.close()
+
+
+@pytest.fixture
+def site(tmp_path: Path, kept: Kept, file_place: Blobs) -> Iterator[Site]:
+    """A fresh application."""
+    made = Site(tmp_path, store=kept.fresh(), files=file_place)
     yield made
     made.http.close()
     made.store.close()

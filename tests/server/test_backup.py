@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import threading
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -24,28 +23,17 @@ from kag.server.prune import prune
 from kag.server.runs import run_by_path
 from kag.server.store import Store, all_rows
 from kag.server.tables import blobs, files, lines, metadata, runs
-from tests.e2e.postgresql import NotInstalled, cluster, new_database
 from tests.server.artifact_log import Log
 from tests.server.conftest import Site
 
-KINDS = ["sqlite", pytest.param("postgresql", marks=pytest.mark.slow(5))]
+KINDS = ["sqlite", "postgresql"]
 WRITERS = 16
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[str]:
-    """The URL of a cluster, with a place for the name of a database."""
-    try:
-        with cluster() as url:
-            yield url
-    except NotInstalled as reason:
-        pytest.skip(str(reason))
 
 
 def url_of(request: pytest.FixtureRequest, kind: str, folder: Path, name: str) -> str:
     if kind == "sqlite":
         return f"sqlite:///{folder / name}.db"
-    return new_database(request.getfixturevalue("postgres"), f"{folder.name[-20:]}{name}".lower())
+    return str(request.getfixturevalue("new_postgres")())
 
 
 def rows_of(store: Store) -> dict[str, list[Any]]:
@@ -117,7 +105,6 @@ def test_a_backup_under_writers_holds_every_row_that_came_before_it(
     site.store.close()
 
 
-@pytest.mark.slow(5)
 @pytest.mark.parametrize("kinds", [("sqlite", "postgresql"), ("postgresql", "sqlite")])
 def test_either_kind_restores_from_the_other(
     request: pytest.FixtureRequest, tmp_path: Path, kinds: tuple[str, str]
@@ -141,9 +128,9 @@ def test_either_kind_restores_from_the_other(
         one.store.close()
 
 
-def test_a_backup_is_for_its_owner_alone_and_there_in_full_or_not_at_all(site: Site, tmp_path: Path) -> None:
+def test_a_backup_is_for_its_owner_alone_and_there_in_full_or_not_at_all(own_site: Site, tmp_path: Path) -> None:
+    site, target = own_site, tmp_path / "backup"
     Log(site)({"w.txt": b"weights"})
-    target = tmp_path / "backup"
     back_up(site.store, site.settings.files, target)
     assert all(path.stat().st_mode & 0o077 == 0 for path in [target, *target.rglob("*")] if path.name != "backup.json")
     with pytest.raises(UserError, match="something here already"):

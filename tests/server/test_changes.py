@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from typing import Any
 
 import pytest
@@ -23,7 +23,6 @@ from kag.server.rights import Key
 from kag.server.runs import ensure_project
 from kag.server.store import Store, all_rows, inserted
 from kag.server.tables import projects, runs
-from tests.e2e.postgresql import NotInstalled, cluster, new_database
 from tests.page.conftest import reader as reader
 from tests.page.conftest import visitor as visitor
 from tests.page.synthetic import add_runs
@@ -83,16 +82,11 @@ def test_what_a_run_logs_is_numbered_and_only_that_run(site: Any) -> None:
     assert (after[key]["name"], after[key]["changed"]) == ("first", seq)
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow(5))])
-def url(request: pytest.FixtureRequest, tmp_path: Any) -> Iterator[str]:
-    with ExitStack() as stack:
-        if request.param == "sqlite":
-            yield f"sqlite:///{tmp_path / 'tracking.db'}"
-            return
-        try:
-            yield new_database(stack.enter_context(cluster()), "numbered")
-        except NotInstalled as reason:
-            pytest.skip(str(reason))
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Any) -> str:
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'tracking.db'}"
+    return str(request.getfixturevalue("new_postgres")())
 
 
 @contextmanager

@@ -97,7 +97,7 @@ def state(url: str, key: str) -> str:
     return str(answer.json()["data"]["project"]["run"]["state"])
 
 
-@pytest.mark.slow(20)
+@pytest.mark.slow(15, "a server without an owner lives as long as its users, whatever of them is killed")
 def test_users_share_one_server_which_outlives_its_starter_and_ends_with_the_last(
     user: Callable[[], User], tmp_path: Path
 ) -> None:

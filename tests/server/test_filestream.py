@@ -236,7 +236,7 @@ def test_what_was_silent_while_a_server_that_ends_with_its_users_was_down_is_sil
     site.now += 3600
     site.restart()
     assert site.state() == "running"
-    again = Site(tmp_path, key=site.key, since=0.0)
+    again = Site(tmp_path, url=f"sqlite:///{site.store.file}", key=site.key, since=0.0)
     again.now = site.now
     again.restart()
     assert again.state() == "crashed"

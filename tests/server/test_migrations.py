@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,26 +19,14 @@ from kag.errors import StorageError, UserError
 from kag.server import layout, migrate
 from kag.server.store import Store, find
 from kag.server.tables import artifacts, collections, metadata
-from tests.e2e.postgresql import NotInstalled, cluster, new_database
 from tests.server.old_layouts import NAMES, OLD, Made, Served
 
-KINDS = ["sqlite", pytest.param("postgresql", marks=pytest.mark.slow(5))]
+KINDS = ["sqlite", "postgresql"]
 EVERY = [
     *(pytest.param("sqlite", name) for name in NAMES),
-    pytest.param("postgresql", OLD[0], marks=pytest.mark.slow(5)),
+    pytest.param("postgresql", OLD[0]),
 ]
 Database = Callable[[str, str], str]
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[Callable[[], str]]:
-    """Makes an empty database of a cluster; its URL."""
-    numbers = itertools.count()
-    try:
-        with cluster() as url:
-            yield lambda: new_database(url, f"migrated{next(numbers)}")
-    except NotInstalled as reason:
-        pytest.skip(str(reason))
 
 
 @pytest.fixture
@@ -49,7 +36,7 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Database:
     def make(kind: str, name: str = OLD[0]) -> str:
         if kind == "sqlite":
             return Made(name).sqlite(tmp_path / "tracking.db")
-        return Made(name).postgresql(tmp_path, request.getfixturevalue("postgres")())
+        return Made(name).postgresql(tmp_path, request.getfixturevalue("new_postgres")())
 
     return make
 
@@ -229,10 +216,10 @@ def test_a_step_that_fails_leaves_the_database_and_no_copy(tmp_path: Path, monke
     assert [path.name for path in tmp_path.glob("tracking.db.*")] == []
 
 
-@pytest.mark.slow(10)
+@pytest.mark.slow(10, "a migration that is killed at any of twenty moments leaves the old database or the new one")
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
 def test_killed_twenty_times_it_is_either_version(request: pytest.FixtureRequest, tmp_path: Path, kind: str) -> None:
-    url = "" if kind == "sqlite" else request.getfixturevalue("postgres")()
+    url = "" if kind == "sqlite" else request.getfixturevalue("new_postgres")()
     words = [sys.executable, "-m", "tests.server.killed_migration", str(tmp_path), url]
     done = subprocess.run(words, cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
@@ -254,7 +241,6 @@ print("open")
 """
 
 
-@pytest.mark.slow(15)
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
 def test_of_two_processes_one_migrates_and_the_other_waits(
     request: pytest.FixtureRequest, tmp_path: Path, kind: str
@@ -263,7 +249,7 @@ def test_of_two_processes_one_migrates_and_the_other_waits(
     if kind == "sqlite":
         url = made.sqlite(tmp_path / "tracking.db")
     else:
-        url = made.postgresql(tmp_path, request.getfixturevalue("postgres")())
+        url = made.postgresql(tmp_path, request.getfixturevalue("new_postgres")())
     code = (
         "import sys; from kag.server.store import Store; input(); Store(sys.argv[1], tell=print).close(); print('open')"
     )

@@ -29,6 +29,12 @@ def _open_umask() -> Any:
     os.umask(before)
 
 
+@pytest.fixture
+def site(own_site: Site) -> Site:
+    """With a database that it has made itself."""
+    return own_site
+
+
 def rights(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 

@@ -84,7 +84,13 @@ def test_a_longer_list_costs_no_more_queries(counted: list[dict[str, int]]) -> N
 
 @pytest.fixture
 def many(site: Any) -> Any:
-    """Runs that differ in everything that a filter can say."""
+    """A server with such runs."""
+    fill(site)
+    return site
+
+
+def fill(site: Any) -> None:
+    """Make runs that differ in everything that a filter can say."""
     make(site)
     for number, name in enumerate(("b", "a", "ä", "B", "aa", "NaN", "\U0001f600", "c")):
         words = {
@@ -99,7 +105,6 @@ def many(site: Any) -> Any:
         if number % 2:
             site.stream({"complete": True, "exitcode": number % 3}, f"r{number}")
     site.now += 200
-    return site
 
 
 SAID = [

@@ -24,7 +24,6 @@ from kag.server.prune import prune
 from kag.server.rights import Key, Role
 from kag.server.runs import ensure_project
 from kag.server.tables import artifact_files, artifacts, blobs
-from tests.e2e.postgresql import NotInstalled, cluster, new_database
 from tests.e2e.tracking import until
 from tests.page.conftest import Visitor, token_of
 from tests.server.artifact_log import Log
@@ -48,17 +47,6 @@ def two(tmp_path: Path) -> Iterator[Callable[..., tuple[Any, Any]]]:
     for one in made:
         one.http.close()
         one.store.close()
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[Callable[[], str]]:
-    """Makes an empty database of PostgreSQL; its URL."""
-    numbers = itertools.count()
-    try:
-        with cluster() as url:
-            yield lambda: new_database(url, f"several{next(numbers)}")
-    except NotInstalled as reason:
-        pytest.skip(str(reason))
 
 
 def test_several_servers_are_not_more_patient_with_wrong_keys_than_one(two: Any) -> None:
@@ -146,9 +134,8 @@ def somebody_waits(site: Site) -> bool:
         return bool(connection.execute(text("SELECT count(*) FROM pg_locks WHERE NOT granted")).scalar())
 
 
-@pytest.mark.slow(5)
-def test_of_two_that_begin_one_run_at_two_servers_one_makes_it(two: Any, postgres: Any) -> None:
-    first, second = two(url=postgres())
+def test_of_two_that_begin_one_run_at_two_servers_one_makes_it(two: Any, new_postgres: Any) -> None:
+    first, second = two(url=new_postgres())
     second.run("another")
     made: list[Any] = []
     other = threading.Thread(target=lambda: made.append(second.run()["inserted"]))
@@ -161,9 +148,8 @@ def test_of_two_that_begin_one_run_at_two_servers_one_makes_it(two: Any, postgre
     assert made == [False]
 
 
-@pytest.mark.slow(5)
-def test_a_file_of_a_run_that_is_deleted_at_another_server_meanwhile_is_refused(two: Any, postgres: Any) -> None:
-    first, second = two(url=postgres())
+def test_a_file_of_a_run_that_is_deleted_at_another_server_meanwhile_is_refused(two: Any, new_postgres: Any) -> None:
+    first, second = two(url=new_postgres())
     number = second.run()["bucket"]["id"]
     link = upload_link(second, "a.bin")
     codes: list[int] = []
@@ -177,9 +163,8 @@ def test_a_file_of_a_run_that_is_deleted_at_another_server_meanwhile_is_refused(
     assert list(first.settings.files.folder.glob("*/*")) == []
 
 
-@pytest.mark.slow(5)
-def test_many_wrong_keys_at_once_count_every_one(two: Any, postgres: Any) -> None:
-    servers = two(Visitor, url=postgres())
+def test_many_wrong_keys_at_once_count_every_one(two: Any, new_postgres: Any) -> None:
+    servers = two(Visitor, url=new_postgres())
     codes: list[int] = []
 
     def guess(server: Visitor) -> None:
@@ -193,10 +178,9 @@ def test_many_wrong_keys_at_once_count_every_one(two: Any, postgres: Any) -> Non
     assert (codes.count(403), codes.count(429)) == (ATTEMPTS, ATTEMPTS * (len(servers) - 1))
 
 
-@pytest.mark.slow(5)
-def test_content_that_is_named_again_is_not_dropped_meanwhile(two: Any, postgres: Any) -> None:
+def test_content_that_is_named_again_is_not_dropped_meanwhile(two: Any, new_postgres: Any) -> None:
     """A version takes the content of another one, which is deleted, while a second server starts."""
-    first, second = two(url=postgres())
+    first, second = two(url=new_postgres())
     old = Log(first)({"w.txt": b"weights"}, "old")
     new = Log(first)({"x.txt": b"others"}, "new", commit=False)
     with first.store.write() as connection:

@@ -63,8 +63,9 @@ def test_errors_are_told_apart(error: Exception, trouble: Trouble | None) -> Non
     assert trouble_of(error) == trouble
 
 
-def test_a_busy_database_says_when_to_come_again(site: Any) -> None:
+def test_a_busy_database_says_when_to_come_again(own_site: Any) -> None:
     """Another process holds the file: a stream and a question are repeated by the client."""
+    site = own_site
     site.run()
     blocking = sqlite3.connect(site.store.file, isolation_level=None)
     blocking.execute("BEGIN IMMEDIATE")

@@ -64,7 +64,7 @@ def test_the_installed_client_has_what_kag_needs() -> None:
     assert broken_contract(sys.executable) == ""
 
 
-@pytest.mark.slow(40)
+@pytest.mark.slow(15, "the lowest client that is allowed has what kag needs of it unasked")
 def test_the_lowest_client_that_is_allowed_has_it() -> None:
     try:
         python = python_with(lowest())

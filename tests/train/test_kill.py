@@ -53,7 +53,7 @@ def hits(cases: list[Found]) -> list[tuple[str, int, str]]:
     return [tuple(hit) for case in cases for hit in case["hits"]]
 
 
-@pytest.mark.slow(60)
+@pytest.mark.slow(60, "a run that is killed at any moment ends, bit for bit, as if it had not been")
 def test_killed_runs_end_as_if_nothing_had_happened(found: Found) -> None:
     assert found["reference"] == ["finished", 4, found["reference"][2], [2, 3]]
     killed = hits(found["kill"])
@@ -66,14 +66,14 @@ def test_killed_runs_end_as_if_nothing_had_happened(found: Found) -> None:
     assert {what for _, _, what in killed} >= {"before replace", "after replace", "before fsync", "after fsync"}
 
 
-@pytest.mark.slow
+@pytest.mark.slow(15, "a second process leaves a live run alone")
 def test_a_refused_resume_beside_a_live_run_changes_nothing(found: Found) -> None:
     assert len(hits(found["refuse"])) == REFUSED
     assert {case["code"] for case in found["refuse"]} == {2, -9}, "some are refused, some are killed on the way"
     assert all("another process" in case["said"] for case in found["refuse"] if case["code"] == 2)
 
 
-@pytest.mark.slow
+@pytest.mark.slow(15, "a full disk costs a run nothing but time")
 def test_a_full_disk_is_one_sentence_and_the_run_goes_on_when_there_is_room(found: Found) -> None:
     assert len(hits(found["full"])) == FULL
     assert {phase for phase, _, _ in hits(found["full"])} >= {"opening", "writing"}

@@ -260,7 +260,7 @@ def test_what_is_left_to_do(apart: Path) -> None:
     assert trouble_of(done) is None
 
 
-@pytest.mark.slow(30)
+@pytest.mark.slow(30, "a run of several seeds that is killed anywhere ends as one that was not")
 def test_killed_at_drawn_moments_it_ends_as_if_nothing_had_happened(spec: RunSpec, apart: Path, tmp_path: Path) -> None:
     (tmp_path / "spec.yaml").write_text(spec_text(spec))
     driver = [sys.executable, str(Path(__file__).with_name("seeds_driver.py")), str(tmp_path / "spec.yaml"), "3,4"]
