@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from tests import warm
 
 ROOT = Path(__file__).parents[2]
 LIMIT = 8 * 2**30
@@ -38,7 +39,7 @@ def measured(folder: Path, *words: str | Path) -> tuple[str, int]:
     """Run a command; what it printed and its peak memory in bytes."""
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), "COLUMNS": "200"}
     command = [sys.executable, "-c", MEASURED, *map(str, words)]
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    done = warm.run(command, cwd=folder, env=environment)
     assert done.returncode == 0, done.stderr
     printed, _, peak = done.stdout.rpartition("peak ")
     return printed, int(peak) * 1024
