@@ -45,7 +45,7 @@ def measured(folder: Path, *words: str | Path) -> tuple[str, int]:
     return printed, int(peak) * 1024
 
 
-@pytest.mark.slow(40)
+@pytest.mark.slow(12)
 def test_it_passes_the_check_with_rehearsal(wide_file: Path, tmp_path: Path) -> None:
     printed, peak = measured(tmp_path, "check", SPEC, f"data.file={wide_file}")
     lines = printed.splitlines()
@@ -55,7 +55,7 @@ def test_it_passes_the_check_with_rehearsal(wide_file: Path, tmp_path: Path) -> 
     assert peak < LIMIT
 
 
-@pytest.mark.slow(50)
+@pytest.mark.slow(25)
 def test_it_trains_in_under_8_gib(wide_file: Path, tmp_path: Path) -> None:
     words = ("epochs=1", "data.batch_size=640", "track.mode=disabled")
     printed, peak = measured(tmp_path, "train", SPEC, f"data.file={wide_file}", *words)
