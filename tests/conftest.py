@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import os
 import shutil
@@ -10,10 +11,13 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from multiprocessing import forkserver
 from pathlib import Path
+from types import CodeType
 from typing import Any
 
 import hypothesis
 import pytest
+from jinja2 import BytecodeCache, Environment
+from jinja2.bccache import Bucket
 
 # How long an example takes depends on the machine, so no test depends on it.
 hypothesis.settings.register_profile("kag", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
@@ -97,6 +101,34 @@ def seconds_of(item: pytest.Item) -> float:
 def total_seconds(items: Sequence[pytest.Item]) -> float:
     """How long tests take one after another."""
     return sum(map(seconds_of, items))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _built_once() -> Iterator[None]:
+    """A process of kag builds its commands and templates once; tests call hundreds of commands and applications."""
+    import typer.testing
+
+    built = functools.cache(typer.main.get_command)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("typer.main.get_command", built)
+        patch.setattr("typer.testing._get_command", built)
+        patch.setattr("kag.report.markup.Environment", functools.partial(Environment, bytecode_cache=Compiled()))
+        yield
+
+
+class Compiled(BytecodeCache):
+    """Compiled templates, for all environments of this process."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, str], CodeType | None] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        """Give a template its code, if it was compiled before."""
+        bucket.code = self._known.get((bucket.key, bucket.checksum))
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        """Keep the code of a template."""
+        self._known[bucket.key, bucket.checksum] = bucket.code
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -54,10 +56,16 @@ def log(tmp_path: Path) -> Log:
     return Log(tmp_path, "first", "", "third")
 
 
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the folders of examples lie: in memory, if there is room."""
+    return tmp_path_factory.mktemp("examples")
+
+
 @given(st.tuples(notes, notes, notes))
 @settings(max_examples=60)
-def test_no_note_breaks_the_table_or_changes_when_it_is_printed(texts: tuple[str, str, str]) -> None:
-    with_folder(texts, lambda log: check_round(log, texts))
+def test_no_note_breaks_the_table_or_changes_when_it_is_printed(place: Path, texts: tuple[str, str, str]) -> None:
+    with_folder(place, texts, lambda log: check_round(log, texts))
 
 
 def check_round(log: Log, texts: tuple[str, str, str]) -> None:
@@ -72,8 +80,8 @@ def check_round(log: Log, texts: tuple[str, str, str]) -> None:
 
 @given(notes, typed)
 @settings(max_examples=60)
-def test_a_note_survives_regenerate_edit_regenerate(before: str, edit: str) -> None:
-    with_folder((before, "untouched", ""), lambda log: check_edit(log, edit))
+def test_a_note_survives_regenerate_edit_regenerate(place: Path, before: str, edit: str) -> None:
+    with_folder(place, (before, "untouched", ""), lambda log: check_edit(log, edit))
 
 
 def check_edit(log: Log, edit: str) -> None:
@@ -95,11 +103,9 @@ def cell_line(text: str, log: Log) -> int:
     return next(n for n, line in enumerate(text.split("\n")) if log.folders[0].id in line)
 
 
-def with_folder(texts: tuple[str, str, str], check: object) -> None:
-    import tempfile
-
-    with tempfile.TemporaryDirectory() as folder:
-        check(Log(Path(folder), *texts))  # type: ignore[operator]
+def with_folder(place: Path, texts: tuple[str, str, str], check: Callable[[Log], None]) -> None:
+    with tempfile.TemporaryDirectory(dir=place) as folder:
+        check(Log(Path(folder), *texts))
 
 
 def test_a_typed_note_goes_to_its_run(log: Log) -> None:

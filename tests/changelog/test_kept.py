@@ -156,12 +156,18 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("kag.track.atomic.os.fsync", lambda _: None)
 
 
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the folders of examples lie: in memory, if there is room."""
+    return tmp_path_factory.mktemp("examples")
+
+
 @given(documents, steps)
 @settings(max_examples=150)
 def test_whatever_is_typed_stays_or_the_write_is_refused(
-    document: str, taken: list[tuple[str, object, object]]
+    place: Path, document: str, taken: list[tuple[str, object, object]]
 ) -> None:
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=place) as folder:
         desk = Desk(Path(folder))
         desk.file.write_bytes(document.encode())
         for number in range(2):

@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 
+from kag.forks import sharing
 from kag.forks.sharing import ShareOptions
 from kag.forks.states import SharedStates
 from kag.spec import RunSpec, build_spec
@@ -86,6 +87,7 @@ def main() -> None:
     """Train every spec alone, then all rounds."""
     data, folder, moments = sys.argv[1], Path(sys.argv[2]), map(int, sys.argv[3:])
     torch.set_num_threads(1)
+    sharing.POLL = 0.02  # who waits for an epoch of this size does not wait long
     for spec in specs(data):
         fit(spec, runs=folder / "alone", console=RunConsole(quiet=True))
     print(json.dumps([round_of(data, folder / str(number), steps) for number, steps in enumerate(moments)]))

@@ -228,7 +228,7 @@ def test_who_dies_while_making_a_state_lets_go_of_it_at_once(tmp_path: Path, mon
         if len(looks) == 2:
             raise Waited
 
-    context = multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("fork")
     ready, stay = context.Event(), context.Event()
     other = context.Process(target=_hold, args=(str(tmp_path), ready, stay), daemon=True)
     other.start()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -67,10 +68,10 @@ def browser(client: Client) -> Iterator[Browser]:
 
 @pytest.mark.slow(70, "a browser that watches a sweep sees trials, curves and its end while it trains")
 def test_a_sweep_is_watched_while_it_trains(client: Client, browser: Browser) -> None:
-    printed = client.run("wandb", "sweep", "sweep.yaml", WANDB_SILENT="false")
+    printed = client.wandb("sweep", "sweep.yaml", WANDB_SILENT="false")
     path = re.search(r"wandb agent (\S+)", printed)
     assert path
-    agent = client.start("wandb", "agent", path[1])
+    agent = client.start(sys.executable, "-m", "wandb", "agent", path[1])
     entity, project, sweep = path[1].split("/")
     address = f"{client.server.url}/{entity}/{project}/sweeps/{sweep}"
 

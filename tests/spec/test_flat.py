@@ -74,11 +74,11 @@ def test_the_full_spec_has_every_known_key() -> None:
     assert set(LEAVES) == set(known_keys()) - sections
 
 
-@pytest.mark.parametrize("key", LEAVES)
-def test_the_digest_knows_every_key_but_those_that_only_describe(key: str) -> None:
-    spec = changed(key)
-    assert set(differences(LEAVES, flat(spec))) == {key}
-    assert (digest(spec) == digest(SPEC)) == (key in DESCRIPTIVE)
+def test_the_digest_knows_every_key_but_those_that_only_describe() -> None:
+    for key in LEAVES:
+        spec = changed(key)
+        assert set(differences(LEAVES, flat(spec))) == {key}
+        assert (digest(spec) == digest(SPEC)) == (key in DESCRIPTIVE), key
 
 
 def test_what_describes_is_a_key() -> None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from kag.data.read import read_sites
 from kag.data.sites import Sites
 from kag.spec import RunSpec, build_spec
+from kag.track.folder import RunFolder
 from kag.track.record import RunRecord
 from kag.train.console import RunConsole
 from kag.train.fit import fit
@@ -38,6 +41,7 @@ TINY: dict[str, Any] = {
 
 Train = Callable[..., RunRecord]
 MakeSpec = Callable[..., RunSpec]
+Trained = Callable[[RunSpec], RunFolder]
 
 
 @pytest.fixture(scope="session")
@@ -63,6 +67,30 @@ def train(tmp_path: Path) -> Train:
         return fit(spec, **{"runs": tmp_path / "runs", "console": RunConsole(quiet=True), **options})
 
     return run
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    """The run of a spec that nothing has disturbed, to be read, or copied with `placed`; each spec is trained once.
+
+    It is trained when it is first asked for: that has to be before a test changes how runs are trained, but for the
+    kind of device.
+    """
+    folder, known = tmp_path_factory.mktemp("trained"), dict[tuple[str, bool], RunFolder]()
+
+    def find(spec: RunSpec) -> RunFolder:
+        key = (spec.model_dump_json(), torch.cuda.is_available())
+        if key not in known:
+            runs = folder / str(len(known))
+            known[key] = RunFolder(runs / fit(spec, runs=runs, console=RunConsole(quiet=True)).id)
+        return known[key]
+
+    return find
+
+
+def placed(folder: RunFolder, runs: Path) -> RunFolder:
+    """A copy of a run in another folder of runs, to go on with."""
+    return RunFolder(shutil.copytree(folder.path, runs / folder.id))
 
 
 @pytest.fixture

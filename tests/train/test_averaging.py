@@ -22,7 +22,7 @@ from kag.train.scoreboard import Scoreboard
 from kag.view.words import find_run
 from kag.weights.bench import Bench
 from kag.weights.checkpoint import read_checkpoint, snapshot
-from tests.train.conftest import MakeSpec, Train
+from tests.train.conftest import MakeSpec, Train, Trained
 
 State = dict[str, torch.Tensor]
 
@@ -75,22 +75,26 @@ def test_the_average_is_the_mean_of_its_epochs(
     assert [row[names.SWA_AVERAGED_EPOCHS] for row in history] == [0, 0, 0, 0, 1, 2]
 
 
-def test_both_weights_are_validated_inside_the_window(make_spec: MakeSpec, train: Train, runs: Path) -> None:
-    record = train(make_spec(**{"swa.start": 2, "swa.window": 2}))
-    key = names.averaged(names.OBJECTIVE)
-    history = find_run(runs, "tiny").history()
+@pytest.fixture
+def plain(make_spec: MakeSpec, trained: Trained) -> RunFolder:
+    """A run that has averaged its last two epochs of four."""
+    return trained(make_spec(**{"swa.start": 2, "swa.window": 2}))
+
+
+def test_both_weights_are_validated_inside_the_window(plain: RunFolder) -> None:
+    record, history, key = plain.read_record(), plain.history(), names.averaged(names.OBJECTIVE)
     assert [key in row for row in history] == [False, False, True, True]
     assert history[2][key] == pytest.approx(history[2][names.OBJECTIVE]), "one epoch is its own average"
     averaged = [r for r in record.results if (r.weights, r.split, r.metric) == ("averaged", "val", "auprc")]
     assert averaged[0].value == pytest.approx(history[3][key], abs=1e-6)
     assert record.found is not None
     assert record.found.averaged_statistics == "raw"
-    console = find_run(runs, "tiny").console_file.read_text()
+    console = plain.console_file.read_text()
     assert console.count(f"the average is measured with {AVERAGED_STATISTICS}") == 1
 
 
-def test_the_best_of_the_candidates_on_val_is_delivered(make_spec: MakeSpec, train: Train) -> None:
-    record = train(make_spec(**{"swa.start": 2, "swa.window": 2}))
+def test_the_best_of_the_candidates_on_val_is_delivered(plain: RunFolder) -> None:
+    record = plain.read_record()
     on_val = {r.weights: r for r in record.results if (r.split, r.metric) == ("val", "auprc")}
     delivered = [r for r in on_val.values() if r.delivered]
     assert len(delivered) == 1
@@ -172,21 +176,16 @@ def test_the_learning_rate_anneals_inside_the_window(make_spec: MakeSpec, train:
     assert learning_rate(spec, 2.0) == pytest.approx(learning_rate(make_spec(), 2.0))
 
 
-def test_normalisation_is_recomputed_for_one_of_the_candidates(make_spec: MakeSpec, train: Train, runs: Path) -> None:
-    train(make_spec(**{"swa.start": 2, "swa.window": 2}))
-    folder = find_run(runs, "tiny").checkpoints
-    plain = read_checkpoint(folder / "averaged.ckpt").network
-    recomputed = read_checkpoint(folder / "averaged_recomputed.ckpt").network
-    statistics = [name for name in plain if "running_" in name]
-    assert any(not torch.equal(plain[name], recomputed[name]) for name in statistics)
-    assert all(torch.equal(plain[name], recomputed[name]) for name in plain if not _is_buffer(name))
+def test_normalisation_is_recomputed_for_one_of_the_candidates(plain: RunFolder) -> None:
+    averaged = read_checkpoint(plain.checkpoints / "averaged.ckpt").network
+    recomputed = read_checkpoint(plain.checkpoints / "averaged_recomputed.ckpt").network
+    statistics = [name for name in averaged if "running_" in name]
+    assert any(not torch.equal(averaged[name], recomputed[name]) for name in statistics)
+    assert all(torch.equal(averaged[name], recomputed[name]) for name in averaged if not _is_buffer(name))
 
 
-def test_the_best_epoch_is_tried_with_recomputed_statistics_too(
-    make_spec: MakeSpec, train: Train, runs: Path, sites: Sites
-) -> None:
-    record = train(make_spec(**{"swa.start": 2, "swa.window": 2}))
-    folder = find_run(runs, "tiny").checkpoints
+def test_the_best_epoch_is_tried_with_recomputed_statistics_too(plain: RunFolder, sites: Sites) -> None:
+    record, folder = plain.read_record(), plain.checkpoints
     raw, control = read_checkpoint(folder / "best.ckpt"), read_checkpoint(folder / "raw_recomputed.ckpt")
     expected = Bench.of(raw, sites).recomputed(raw.network)
     assert control.epoch == raw.epoch == record.best_epoch

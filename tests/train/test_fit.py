@@ -23,7 +23,7 @@ from kag.weights.evaluate_file import evaluate_file
 from tests.delivered import delivered
 from tests.test_names import constants as keys_written_once
 from tests.track.made_scores import same_scores
-from tests.train.conftest import MakeSpec, Train
+from tests.train.conftest import MakeSpec, Train, Trained, placed
 
 
 def test_a_run_leaves_a_complete_folder(make_spec: MakeSpec, train: Train, runs: Path) -> None:
@@ -58,9 +58,9 @@ def test_train_loss_is_the_sum_of_its_terms(make_spec: MakeSpec, train: Train, r
         assert all(row[term] > 0 for term in terms)
 
 
-def test_results_are_those_of_the_weights_they_name(make_spec: MakeSpec, train: Train, runs: Path) -> None:
-    record = train(make_spec())
-    folder = find_run(runs, "tiny")
+def test_results_are_those_of_the_weights_they_name(make_spec: MakeSpec, trained: Trained) -> None:
+    folder = trained(make_spec())
+    record = folder.read_record()
     kept = record.checkpoints["delivered"]
     evaluated = evaluate_file(folder.path / kept.path, ["val", "test"])
     again = evaluated.results
@@ -78,8 +78,8 @@ def test_results_are_those_of_the_weights_they_name(make_spec: MakeSpec, train: 
     assert delivered(record, "val").value == pytest.approx(best[names.OBJECTIVE], abs=1e-6)
 
 
-def test_test_is_evaluated_once_for_the_delivered_weights(make_spec: MakeSpec, train: Train) -> None:
-    record = train(make_spec(**{"swa.start": 2, "swa.window": 2}))
+def test_test_is_evaluated_once_for_the_delivered_weights(make_spec: MakeSpec, trained: Trained) -> None:
+    record = trained(make_spec(**{"swa.start": 2, "swa.window": 2})).read_record()
     on_test = {result.weights_digest for result in record.results if result.split == "test"}
     assert on_test == {record.checkpoints["delivered"].weights_digest}
     assert all(result.delivered for result in record.results if result.split == "test")
@@ -100,19 +100,22 @@ def test_best_weights_keep_the_schedule_of_their_epoch(make_spec: MakeSpec, trai
     assert float(network.context_scale) == pytest.approx(expected)
 
 
-def test_equal_specs_give_equal_runs(make_spec: MakeSpec, train: Train, runs: Path) -> None:
-    first, second = train(make_spec()), train(make_spec())
+def test_equal_specs_give_equal_runs(make_spec: MakeSpec, train: Train, trained: Trained, runs: Path) -> None:
+    one, second = trained(make_spec()), train(make_spec())
+    first = one.read_record()
     assert first.results == second.results
     assert first.checkpoints == second.checkpoints
-    rows = [RunFolder(runs / record.id).history() for record in (first, second)]
+    rows = [folder.history() for folder in (one, RunFolder(runs / second.id))]
     for one, other in zip(*rows, strict=True):
         assert {k: v for k, v in one.items() if k != names.SAMPLES_PER_SECOND} == {
             k: v for k, v in other.items() if k != names.SAMPLES_PER_SECOND
         }
 
 
-def test_the_next_run_is_compared_with_the_newest_good_one(make_spec: MakeSpec, train: Train) -> None:
-    first = train(make_spec(epochs=1))
+def test_the_next_run_is_compared_with_the_newest_good_one(
+    make_spec: MakeSpec, train: Train, trained: Trained, runs: Path
+) -> None:
+    first = placed(trained(make_spec(epochs=1)), runs).read_record()
     second = train(make_spec(epochs=1, name="other", **{"optimizer.lr": 2e-3}))
     third = train(make_spec(epochs=1, **{"optimizer.lr": 3e-3}))
     assert first.parent is None
@@ -121,9 +124,9 @@ def test_the_next_run_is_compared_with_the_newest_good_one(make_spec: MakeSpec, 
 
 
 def test_a_trial_is_compared_with_what_was_before_the_sweep_and_nothing_with_a_trial(
-    make_spec: MakeSpec, train: Train, monkeypatch: pytest.MonkeyPatch
+    make_spec: MakeSpec, train: Train, trained: Trained, runs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = train(make_spec(epochs=1))
+    before = placed(trained(make_spec(epochs=1)), runs).read_record()
     monkeypatch.setenv("WANDB_SWEEP_ID", "5wee9")
     trials = [train(make_spec(epochs=1, **{"optimizer.lr": lr})) for lr in (2e-3, 3e-3)]
     monkeypatch.delenv("WANDB_SWEEP_ID")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from tests import warm
 
 ROOT = Path(__file__).parents[2]
 LIMIT = 8 * 2**30
@@ -38,13 +39,13 @@ def measured(folder: Path, *words: str | Path) -> tuple[str, int]:
     """Run a command; what it printed and its peak memory in bytes."""
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), "COLUMNS": "200"}
     command = [sys.executable, "-c", MEASURED, *map(str, words)]
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    done = warm.run(command, cwd=folder, env=environment)
     assert done.returncode == 0, done.stderr
     printed, _, peak = done.stdout.rpartition("peak ")
     return printed, int(peak) * 1024
 
 
-@pytest.mark.slow(40, "the check holds a file of full width against the memory there is")
+@pytest.mark.slow(12, "the check holds a file of full width against the memory there is")
 def test_it_passes_the_check_with_rehearsal(wide_file: Path, tmp_path: Path) -> None:
     printed, peak = measured(tmp_path, "check", SPEC, f"data.file={wide_file}")
     lines = printed.splitlines()
@@ -54,7 +55,7 @@ def test_it_passes_the_check_with_rehearsal(wide_file: Path, tmp_path: Path) -> 
     assert peak < LIMIT
 
 
-@pytest.mark.slow(50, "a file of full width is trained on in 8 GiB")
+@pytest.mark.slow(25, "a file of full width is trained on in 8 GiB")
 def test_it_trains_in_under_8_gib(wide_file: Path, tmp_path: Path) -> None:
     words = ("epochs=1", "data.batch_size=640", "track.mode=disabled")
     printed, peak = measured(tmp_path, "train", SPEC, f"data.file={wide_file}", *words)

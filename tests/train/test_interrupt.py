@@ -9,12 +9,11 @@ from typing import Any
 import pytest
 
 from kag.errors import Interrupted
-from kag.track.folder import RunFolder
 from kag.track.record import Status
 from kag.train.job import Job
 from kag.train.signals import SignalWatch
 from kag.view.words import find_run
-from tests.train.conftest import MakeSpec, Train
+from tests.train.conftest import MakeSpec, Train, Trained
 from tests.train.test_resume import numbers, rows
 
 
@@ -30,10 +29,10 @@ from tests.train.test_resume import numbers, rows
     ],
 )
 def test_interrupted_inside_an_epoch(
-    make_spec: MakeSpec, train: Train, tmp_path: Path, epoch: int, batch: int, settings: dict[str, Any]
+    make_spec: MakeSpec, train: Train, trained: Trained, runs: Path, epoch: int, batch: int, settings: dict[str, Any]
 ) -> None:
     spec = make_spec(**{"data.batch_size": 64, **settings})
-    whole = train(spec, runs=tmp_path / "whole")
+    whole = trained(spec)
     step, seen = Job.training_step, []
 
     def signalled(self: Job, batch_: Any, batch_idx: int) -> Any:
@@ -47,7 +46,7 @@ def test_interrupted_inside_an_epoch(
         with pytest.raises(Interrupted) as left:
             train(spec)
     assert left.value.exit_code == 128 + signal.SIGTERM
-    folder = find_run(tmp_path / "runs", "tiny")
+    folder = find_run(runs, "tiny")
     assert folder.read_record().status is Status.KILLED
     assert seen[-1] == (epoch, batch), "it leaves at the end of the batch"
     seen.clear()
@@ -57,8 +56,8 @@ def test_interrupted_inside_an_epoch(
         )
         resumed = train(spec, resume=folder)
     assert seen[0] == (epoch, batch + 1), "no batch is trained twice"
-    assert rows(folder) == rows(RunFolder(tmp_path / "whole" / whole.id))
-    assert numbers(resumed) == numbers(whole)
+    assert rows(folder) == rows(whole)
+    assert numbers(resumed) == numbers(whole.read_record())
     assert not (folder.interrupted).exists()
 
 

@@ -8,7 +8,7 @@ is listed by `kag.spec.flat.DESCRIPTIVE`.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,7 @@ from kag.train.opening import follow_run
 from kag.train.outcome import Outcome
 from kag.train.task import Task
 from kag.train.trainer import build_trainer
-from tests.train.conftest import TINY, Train
+from tests.train.conftest import TINY
 
 FULL: dict[str, Any] = {
     "data.replay": {"indices": "mined.json", "repeat": 2, "period": 2, "length": 1, "until": 3},
@@ -168,15 +168,31 @@ def test_every_field_has_a_test() -> None:
 
 
 @pytest.mark.parametrize(("key", "value"), _cases(), ids=lambda item: str(item))
-def test_changing_a_field_changes_the_training(key: str, value: Any, data: Path, sites: Sites) -> None:
+def test_changing_a_field_changes_the_training(
+    key: str, value: Any, data: Path, sites: Sites, before: Callable[[dict[str, Any]], list[Any]]
+) -> None:
     context = CONTEXT.get(key, {})
     if key == "data.replay.indices":
         value = str(data.with_name("other.json"))
     if isinstance(value, str) and value.startswith("["):
         value = json.loads(value)
-    before = fingerprint(_full(data, **context), sites)
-    assert before == fingerprint(_full(data, **context), sites), "the fingerprint itself must be stable"
-    assert before != fingerprint(_full(data, **context | {key: value}), sites), f"{key} = {value} changes nothing"
+    after = fingerprint(_full(data, **context | {key: value}), sites)
+    assert before(context) != after, f"{key} = {value} changes nothing"
+
+
+@pytest.fixture(scope="module")
+def before(data: Path, sites: Sites) -> Callable[[dict[str, Any]], list[Any]]:
+    """The fingerprint of the full spec with a context, taken twice when it is first asked for."""
+    known: dict[str, list[Any]] = {}
+
+    def find(context: dict[str, Any]) -> list[Any]:
+        key = json.dumps(context)
+        if key not in known:
+            known[key] = fingerprint(_full(data, **context), sites)
+            assert known[key] == fingerprint(_full(data, **context), sites), "the fingerprint itself must be stable"
+        return known[key]
+
+    return find
 
 
 def fingerprint(spec: RunSpec, sites: Sites) -> list[Any]:
@@ -234,6 +250,23 @@ def parents(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def outcome_of(parents: Path) -> Callable[[RunSpec], list[Any]]:
+    """What comes of the run of a spec, which is trained beside the parents, once."""
+    from kag.train.console import RunConsole
+    from kag.train.fit import fit
+
+    known: dict[str, list[Any]] = {}
+
+    def find(spec: RunSpec) -> list[Any]:
+        key = spec.model_dump_json()
+        if key not in known:
+            known[key] = _outcome(parents, fit(spec, runs=parents, console=RunConsole(quiet=True)))
+        return known[key]
+
+    return find
+
+
 def _outcome(folder: Path, record: Any) -> list[Any]:
     rows = RunFolder(folder / record.id).history()
     return [
@@ -258,17 +291,13 @@ RUN_CHANGES: Mapping[str, Any] = {
 
 
 @pytest.mark.parametrize("key", THROUGH_A_RUN)
-def test_changing_a_field_changes_the_run(key: str, data: Path, parents: Path, train: Train) -> None:
+def test_changing_a_field_changes_the_run(key: str, data: Path, outcome_of: Callable[[RunSpec], list[Any]]) -> None:
     context = {"data.replay": None, **THROUGH_A_RUN[key]}
     if key == "start_from.keep":
         context |= {"start_from.checkpoint": "last", "epochs": 8, "swa.start": 7}
     elif not key.startswith("start_from"):
         context |= {"start_from": None}
-    outcomes = []
-    for changes in ({}, {key: RUN_CHANGES[key]}):
-        spec = _spec(data, {**context, **changes})
-        record = train(spec, runs=parents)
-        outcomes.append(_outcome(parents, record))
+    outcomes = [outcome_of(_spec(data, {**context, **changes})) for changes in ({}, {key: RUN_CHANGES[key]})]
     assert outcomes[0] != outcomes[1], f"{key} changes nothing"
 
 

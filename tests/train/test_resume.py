@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from kag.view.words import find_run
 from kag.weights.checkpoint import build_network, read_checkpoint
 from kag.weights.epochs import EpochWeights
 from tests.devices import on_gpus, use
-from tests.train.conftest import MakeSpec, Train
+from tests.train.conftest import MakeSpec, Train, Trained, placed
 from tests.weights.former_sums import add_to_sums
 
 
@@ -43,12 +44,13 @@ def epochs_of(folder: RunFolder) -> dict[int, str]:
     return {epoch: read_checkpoint(path).weights_digest for epoch, path in folder.snapshots().items()}
 
 
-@pytest.fixture
-def killed(train: Train, runs: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Train a spec and die at the end of an epoch, before or after its state is written."""
+@pytest.fixture(scope="module")
+def dead(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., RunFolder]:
+    """The run of a spec that dies at the end of an epoch, before or after its state is written; each dies once."""
+    folder, known = tmp_path_factory.mktemp("dead"), dict[tuple[str, int, str], RunFolder]()
 
-    def run(spec: RunSpec, *, epoch: int, when: str = "before") -> RunFolder:
-        write = EpochRecorder._save_state
+    def run(spec: RunSpec, epoch: int, when: str) -> RunFolder:
+        write, key = EpochRecorder._save_state, (spec.model_dump_json(), epoch, when)
 
         def dying(self: EpochRecorder, trainer: Any) -> None:
             if when == "after":
@@ -58,11 +60,24 @@ def killed(train: Train, runs: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
             if when == "before":
                 write(self, trainer)
 
-        with monkeypatch.context() as patch:
-            patch.setattr(EpochRecorder, "_save_state", dying)
-            with pytest.raises(Kill):
-                train(spec)
-        return find_run(runs, spec.name)
+        if key not in known:
+            runs = folder / str(len(known))
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(EpochRecorder, "_save_state", dying)
+                with pytest.raises(Kill):
+                    fit(spec, runs=runs, console=RunConsole(quiet=True))
+            known[key] = find_run(runs, spec.name)
+        return known[key]
+
+    return run
+
+
+@pytest.fixture
+def killed(dead: Callable[..., RunFolder], runs: Path) -> Any:
+    """What is left of such a run, to go on with."""
+
+    def run(spec: RunSpec, *, epoch: int, when: str = "before") -> RunFolder:
+        return placed(dead(spec, epoch, when), runs)
 
     return run
 
@@ -74,7 +89,7 @@ def killed(train: Train, runs: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 def test_a_resumed_run_equals_the_uninterrupted_one(
     make_spec: MakeSpec,
     train: Train,
-    tmp_path: Path,
+    trained: Trained,
     killed: Any,
     device: str,
     epoch: int,
@@ -83,11 +98,11 @@ def test_a_resumed_run_equals_the_uninterrupted_one(
 ) -> None:
     use(device, monkeypatch)
     spec = make_spec()
-    whole = train(spec, runs=tmp_path / "whole")
+    whole = trained(spec)
     folder = killed(spec, epoch=epoch, when=when)
     resumed = train(spec, resume=folder)
-    assert rows(folder) == rows(RunFolder(tmp_path / "whole" / whole.id))
-    assert numbers(resumed) == numbers(whole)
+    assert rows(folder) == rows(whole)
+    assert numbers(resumed) == numbers(whole.read_record())
     assert [resume.changes for resume in resumed.resumes] == [()]
 
 
@@ -106,11 +121,11 @@ def test_a_run_folder_with_keys_that_do_nothing_any_more_is_resumed(
     assert folder.spec_file.read_text() == text, "the folder's copy has lost them"
 
 
-@pytest.fixture(scope="module")
-def windowed(make_spec: MakeSpec, tmp_path_factory: pytest.TempPathFactory) -> tuple[RunSpec, RunFolder]:
+@pytest.fixture
+def windowed(make_spec: MakeSpec, trained: Trained) -> tuple[RunSpec, RunFolder]:
     """A run with an averaging window that keeps its epochs and was never interrupted."""
-    spec, runs = make_spec(**{"swa.start": 2, "swa.window": 2, "swa.keep_sums": True}), tmp_path_factory.mktemp("whole")
-    return spec, RunFolder(runs / fit(spec, runs=runs, console=RunConsole(quiet=True)).id)
+    spec = make_spec(**{"swa.start": 2, "swa.window": 2, "swa.keep_sums": True})
+    return spec, trained(spec)
 
 
 @pytest.mark.parametrize("epoch", [1, 2])
@@ -145,10 +160,10 @@ def test_a_run_that_kept_sums_goes_on_with_snapshots_and_gives_every_window(
 
 
 def test_a_stopped_run_that_died_does_not_train_on(
-    make_spec: MakeSpec, train: Train, tmp_path: Path, killed: Any
+    make_spec: MakeSpec, train: Train, trained: Trained, killed: Any
 ) -> None:
     spec = make_spec(epochs=8, **{"early_stopping.patience": 2, "early_stopping.min_delta": 1.0})
-    whole = train(spec, runs=tmp_path / "whole")
+    whole = trained(spec).read_record()
     folder = killed(spec, epoch=2, when="after")
     resumed = train(spec, resume=folder)
     assert numbers(resumed) == numbers(whole)
@@ -157,11 +172,11 @@ def test_a_stopped_run_that_died_does_not_train_on(
 
 @pytest.mark.parametrize(("epoch", "when"), [(1, "after"), (2, "after"), (3, "before"), (4, "after")])
 def test_what_early_stopping_counts_of_the_average_survives(
-    make_spec: MakeSpec, train: Train, tmp_path: Path, killed: Any, epoch: int, when: str
+    make_spec: MakeSpec, train: Train, trained: Trained, killed: Any, epoch: int, when: str
 ) -> None:
     stopping = {"early_stopping.patience": 2, "early_stopping.min_delta": 1.0}
     spec = make_spec(epochs=8, **{"swa.start": 2, "swa.window": 5, **stopping})
-    whole = train(spec, runs=tmp_path / "whole")
+    whole = trained(spec).read_record()
     assert (whole.status, whole.epochs_trained) == (Status.EARLY_STOPPED, 5)
     resumed = train(spec, resume=killed(spec, epoch=epoch, when=when))
     assert numbers(resumed) == numbers(whole)
@@ -192,7 +207,7 @@ def test_accepted_changes_are_recorded_and_hold(make_spec: MakeSpec, train: Trai
 
 
 def test_a_resume_in_another_world_says_so(make_spec: MakeSpec, train: Train, killed: Any) -> None:
-    folder = killed(make_spec(), epoch=1)
+    folder = killed(make_spec(), epoch=3, when="after")
     before = folder.read_record().world
     other, now = (before.threads or 0) + 1, torch.get_num_threads()
     record = train(make_spec(**{"trainer.threads": other}), resume=folder)

@@ -20,7 +20,7 @@ from kag.train.job import Job
 from kag.train.state import position_in, resume_state
 from kag.view.words import find_run
 from kag.weights.storage import load_torch
-from tests.train.conftest import MakeSpec, Train
+from tests.train.conftest import MakeSpec, Train, Trained, placed
 from tests.train.test_resume import Kill, numbers, rows
 
 WINDOW = {"swa.start": 2, "swa.window": 2}
@@ -33,22 +33,16 @@ def content(folder: RunFolder) -> dict[str, bytes]:
     return {name: data for name, data in kept.items() if name not in ("console.log", ".lock")}
 
 
-@pytest.fixture(scope="module")
-def finished(make_spec: MakeSpec, tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+@pytest.fixture
+def finished(make_spec: MakeSpec, trained: Trained) -> RunFolder:
     """A run of four epochs that has delivered the average of its last two."""
-    from kag.train.fit import fit
-
-    runs = tmp_path_factory.mktemp("finished") / "runs"
-    return RunFolder(runs / fit(make_spec(**WINDOW), runs=runs, console=RunConsole(quiet=True)).id)
+    return trained(make_spec(**WINDOW))
 
 
 @pytest.fixture
 def ended(finished: RunFolder, runs: Path) -> RunFolder:
     """A copy of it that a test may change."""
-    import shutil
-
-    shutil.copytree(finished.path, runs / finished.id)
-    return RunFolder(runs / finished.id)
+    return placed(finished, runs)
 
 
 @pytest.mark.parametrize(

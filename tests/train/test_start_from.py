@@ -16,12 +16,12 @@ from kag.track.record import RunRecord
 from kag.train.job import Job
 from kag.weights.checkpoint import read_checkpoint
 from kag.weights.digest import weights_digest
-from tests.train.conftest import MakeSpec, Train
+from tests.train.conftest import MakeSpec, Train, Trained, placed
 
 
 @pytest.fixture
-def parent(make_spec: MakeSpec, train: Train) -> RunRecord:
-    return train(make_spec(name="parent"))
+def parent(make_spec: MakeSpec, trained: Trained, runs: Path) -> RunRecord:
+    return placed(trained(make_spec(name="parent")), runs).read_record()
 
 
 def first_state(monkeypatch: pytest.MonkeyPatch) -> dict[str, torch.Tensor]:
