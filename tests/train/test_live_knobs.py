@@ -33,7 +33,7 @@ from kag.train.opening import follow_run
 from kag.train.outcome import Outcome
 from kag.train.task import Task
 from kag.train.trainer import build_trainer
-from tests.train.conftest import TINY
+from tests.train.conftest import TINY, Train
 
 FULL: dict[str, Any] = {
     "data.replay": {"indices": "mined.json", "repeat": 2, "period": 2, "length": 1, "until": 3},
