@@ -234,15 +234,6 @@ def test_killed_at_any_moment_it_is_either_version(request: pytest.FixtureReques
     assert found["then"] is True  # what was killed in the middle is migrated the next time
 
 
-OPEN = """
-import sys
-from kag.server.store import Store
-input()
-Store(sys.argv[1], tell=print).close()
-print("open")
-"""
-
-
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
 def test_of_two_processes_one_migrates_and_the_other_waits(
     request: pytest.FixtureRequest, tmp_path: Path, kind: str
