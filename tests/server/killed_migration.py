@@ -1,6 +1,7 @@
 """Kills a migration at twenty of its statements, and looks what it left: `python -m tests.server.killed_migration`.
 
-The tests give it a folder, and the URL of an empty database of PostgreSQL or "" for SQLite; it prints JSON for them.
+The tests give it a folder, the URL of an empty database of PostgreSQL or "" for SQLite, and a smaller number of kills;
+it prints JSON for them.
 """
 
 from __future__ import annotations
@@ -101,8 +102,8 @@ class Post:
             return columns, rows, connection.exec_driver_sql(INDICES).all()
 
 
-def killed(folder: Path, url: str) -> dict[str, Any]:
-    """Count the statements of a migration, then kill one at twenty of them; what each left."""
+def killed(folder: Path, url: str, kills: int = KILLS) -> dict[str, Any]:
+    """Count the statements of a migration, then kill one at some of them, first and last included; what each left."""
     database: Any = Post(folder, url) if url else Lite(folder)
     counted = folder / "count"
     database.restore()
@@ -110,8 +111,8 @@ def killed(folder: Path, url: str) -> dict[str, Any]:
     migrate(database.url, None, counted)
     total, new = int(counted.read_text()), database.state()
     seen = []
-    for kill in range(KILLS):
-        moment = 1 + round(kill * total / (KILLS - 1))
+    for kill in range(kills):
+        moment = 1 + round(kill * total / (kills - 1))
         database.restore()
         code = migrate(database.url, moment, counted)
         found = database.state()
@@ -144,6 +145,6 @@ def main() -> None:
 
 if __name__ == "__main__":
     if sys.argv[1:]:
-        print(json.dumps(killed(Path(sys.argv[1]), sys.argv[2])))
+        print(json.dumps(killed(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]))))
     else:
         main()
