@@ -173,7 +173,6 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Kept:
 
 
 @pytest.fixture
-@pytest.fixture
 def file_place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Blobs:
     """Where files lie: in a folder, and for tests that are marked `everywhere`, in a bucket as well."""
     if getattr(request, "param", "folder") == "folder":
