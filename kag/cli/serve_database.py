@@ -42,8 +42,9 @@ def backup(
     from kag.server.blobs import blobs_at
     from kag.server.trouble import in_words, shown
 
+    place = blobs_at(files)
     with opened(db) as store, in_words(str(to)):
-        taken = back_up(store, blobs_at(files), to)
+        taken = back_up(store, place, to)
     _say_taken(taken._asdict(), f"{to} holds", command("serve", "check", db=shown(db), files=files), as_json)
 
 
@@ -91,8 +92,9 @@ def check(db: Database = DEFAULT_DB, files: Files = DEFAULT_FILES, as_json: Json
     from kag.server.check import check as look
     from kag.server.trouble import shown
 
+    place = blobs_at(files)
     with opened(db) as store:
-        found = look(store, blobs_at(files), now=time.time())
+        found = look(store, place, now=time.time())
     if as_json:
         answer(found._asdict())
     else:
@@ -174,8 +176,9 @@ def project_delete(
     from kag.server.blobs import blobs_at
     from kag.server.prune import drop_project
 
+    place = blobs_at(files)
     with opened(db) as store:
-        runs = drop_project(store, blobs_at(files), project, now=time.time(), dry_run=dry_run)
+        runs = drop_project(store, place, project, now=time.time(), dry_run=dry_run)
     if as_json:
         answer({"project": project, "runs": runs, "dry_run": dry_run})
         return

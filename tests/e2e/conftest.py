@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from kag.server.embedded import embedded_server
+from tests.bucket import S3
 from tests.e2e.five_runs import PROGRAMS, FiveRuns, make_five_runs
 from tests.e2e.tracking import Client, TrackingServer
 from tests.e2e.wandb_versions import NotFetched, packages_of
@@ -55,14 +56,35 @@ def server(make_server: Callable[..., TrackingServer]) -> TrackingServer:
     return make_server("sqlite", "--strict", "--lease", "15")
 
 
-@pytest.fixture
-def client(server: TrackingServer, tmp_path: Path) -> Iterator[Client]:
-    """A client of the shared server. Nothing that its commands did may have been unknown to the server."""
-    made = Client(server, tmp_path)
+@pytest.fixture(scope="session")
+def server_with_a_bucket(s3: S3, database: str, make_server: Callable[..., TrackingServer]) -> TrackingServer:
+    """The server that tests of files share besides: its files lie in a bucket."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in s3.environment.items():
+            patch.setenv(name, value)
+        return make_server(database, "--strict", "--files", s3.place())
+
+
+def used(server: TrackingServer, folder: Path) -> Iterator[Client]:
+    """A client of a server. Nothing that its commands did may have been unknown to the server."""
+    made = Client(server, folder)
     yield made
     made.close()
     assert "unknown GraphQL field" not in server.log.read_text()
     assert "Traceback" not in server.log.read_text()
+
+
+@pytest.fixture
+def client(server: TrackingServer, tmp_path: Path) -> Iterator[Client]:
+    """A client of the shared server."""
+    yield from used(server, tmp_path)
+
+
+@pytest.fixture(params=["folder", "bucket"])
+def file_client(request: pytest.FixtureRequest, server: TrackingServer, tmp_path: Path) -> Iterator[Client]:
+    """A client of a server whose files lie in a folder, and of one whose lie in a bucket."""
+    with_bucket = request.param == "bucket"
+    yield from used(request.getfixturevalue("server_with_a_bucket") if with_bucket else server, tmp_path)
 
 
 @pytest.fixture

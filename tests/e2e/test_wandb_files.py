@@ -9,8 +9,8 @@ from typing import Any
 from tests.e2e.tracking import WANDB
 
 
-def test_files_go_up_and_down(client: Any, project: str) -> None:
-    found = client.python(
+def test_files_go_up_and_down(file_client: Any, project: str) -> None:
+    found = file_client.python(
         """
         import json, pathlib, sys, wandb
         pathlib.Path("sub").mkdir()
@@ -38,8 +38,8 @@ def test_files_go_up_and_down(client: Any, project: str) -> None:
     assert found["left"] == [name for name in found["names"] if name != "later.txt"]
 
 
-def test_artifacts_are_logged_used_and_downloaded(client: Any, project: str) -> None:
-    found = client.python(
+def test_artifacts_are_logged_used_and_downloaded(file_client: Any, project: str) -> None:
+    found = file_client.python(
         """
         import json, pathlib, sys, wandb
         pathlib.Path("a.txt").write_text("one")

@@ -23,7 +23,6 @@ from kag.server.blob_folder import BlobFolder
 from kag.server.blobs import Blobs, blobs_at
 from kag.server.byte_ranges import range_of
 from kag.server.check import check
-from kag.server.context import Settings
 from kag.server.faults import Fault
 from kag.server.prune import prune
 from kag.server.store import Store
@@ -137,8 +136,7 @@ def test_what_breaks_off_or_is_too_large_leaves_nothing(bucket: Blobs, s3: Any, 
 
     query = """mutation{createRunFiles(input:{projectName:"p",runName:"first",files:["a"]}){files{uploadUrl}}}"""
     link = site.ask(query)["createRunFiles"]["files"][0]["uploadUrl"]
-    with pytest.raises(ConnectionResetError):
-        site.http.put(link, content=broken())
+    assert site.http.put(link, content=broken()).status_code >= 400
     assert site.http.put(link, content=iter([bytes(2**20)] * 22)).status_code == 413
     assert (list(bucket.lying(before=math.inf)), s3.uploads()) == ([], 0)
     close(site)
@@ -232,12 +230,12 @@ def test_a_bucket_that_is_not_there_or_does_not_answer_is_an_error_at_the_start(
     for name, value in s3.environment.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(UserError, match="no such bucket") as refused:
-        Site(tmp_path, files=blobs_at("s3://another/x"))
+        Site(tmp_path, files=blobs_at("s3://another/x"))  # a server looks before it serves
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
     with pytest.raises(UserError, match="does not answer") as unreached:
-        Site(tmp_path, files=blobs_at("s3://kag-files/x"))
+        blobs_at("s3://kag-files/x").prepare()
     for error in (refused.value, unreached.value):
         assert "-of-the-tests" not in f"{error}{error.__cause__}{error.__context__}"
 
@@ -247,13 +245,11 @@ def test_what_s3_says_of_an_error_reaches_no_client_and_no_log(
 ) -> None:
     site = Site(tmp_path, files=bucket)
     node = sent(site, b"x")
-    site.http.close()
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
-    broken = Settings(**{**vars(site.settings), "files": blobs_at(str(bucket))})
-    site.app.app.app.site.settings = broken
-    answer = Site.restarted(site).get(node["directUrl"])
+    monkeypatch.setattr(bucket, "store", blobs_at(str(bucket)).store)  # type: ignore[attr-defined]
+    answer = site.http.get(node["directUrl"])
     assert (answer.status_code, "does not answer; come again" in answer.text) == (429, True)
     for said in (answer.text, caplog.text):
         assert "-of-the-tests" not in said
