@@ -11,6 +11,7 @@ metadata = sa.MetaData()
 
 
 def table(name: str, *parts: sa.schema.SchemaItem, **options: Any) -> sa.Table:
+    """A table of the database."""
     return sa.Table(name, metadata, *parts, **options)
 
 
@@ -41,6 +42,7 @@ def words(**lengths: int) -> list[sa.Column[str]]:
 
 
 def times(*names: str) -> list[sa.Column[float]]:
+    """Numbers that every row has; most are times, in seconds since the epoch."""
     return [needed(name, sa.Float) for name in names]
 
 

@@ -6,6 +6,7 @@ import hashlib
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from sqlalchemy import (
     Select,
     Table,
     TextClause,
+    bindparam,
     create_engine,
     event,
     func,
@@ -219,8 +221,17 @@ def all_rows(connection: Connection, query: Select[Any]) -> Sequence[RowMapping]
 
 def find(connection: Connection, table: Table, *, lock: bool = False, **values: Any) -> RowMapping | None:
     """The row with these values, or None; `lock` keeps others from changing it until the transaction ends."""
-    query = select(table).filter_by(**values)
-    return first(connection, query.with_for_update() if lock else query)
+    if None in values.values():
+        query = select(table).filter_by(**values)
+        return first(connection, query.with_for_update() if lock else query)
+    return connection.execute(_finding(table, tuple(values), lock), values).mappings().first()
+
+
+@lru_cache(maxsize=256)
+def _finding(table: Table, names: tuple[str, ...], lock: bool) -> Select[Any]:
+    """Built once for each kind of question: every request asks some."""
+    query = select(table).where(*(table.c[name] == bindparam(name) for name in names)).limit(1)
+    return query.with_for_update() if lock else query
 
 
 def count(connection: Connection, table: Table, *where: ColumnElement[bool] | TextClause, **values: Any) -> int:

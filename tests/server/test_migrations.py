@@ -18,7 +18,9 @@ from alembic.migration import MigrationContext
 from kag.errors import StorageError, UserError
 from kag.server import layout, migrate
 from kag.server.store import Store, find
-from kag.server.tables import artifacts, collections, metadata
+from kag.server.tables import artifacts, collections, metadata, trials
+from kag.server.trials import kept_columns
+from kag.sweep import Trial
 from tests.server.old_layouts import NAMES, OLD, Made, Served
 
 KINDS = ["sqlite", "postgresql"]
@@ -107,6 +109,18 @@ def structure(connection: sa.Connection) -> dict[str, Any]:
         for name, text in texts
         if not name.startswith(("sqlite_", "alembic_"))
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_columns_of_trials_say_what_their_bodies_say(database: Database, name: str) -> None:
+    store = Store(database("sqlite", name), tell=quiet)
+    with store.read() as connection:
+        rows = connection.execute(sa.select(trials)).mappings().all()
+    store.close()
+    assert {row["state"] for row in rows} >= {"leased", "finished"}
+    for row in rows:
+        kept = {**kept_columns(Trial.model_validate_json(row["body"])), "body": row["body"]}
+        assert {column: row[column] for column in kept} == kept
 
 
 def test_steps_are_numbered_without_a_gap() -> None:

@@ -12,7 +12,6 @@ from tests.server.sweep_traces import CONFIGS, answers, recorded
 ELSEWHERE = ("grid with hyperband", "grid with runs from before", "random with a target")
 
 
-@pytest.mark.slow(40)
 @pytest.mark.parametrize("name", CONFIGS)
 def test_the_answers_are_those_of_the_server_that_read_all_trials(tmp_path: Path, name: str) -> None:
     for seed, told in recorded()[name].items():
