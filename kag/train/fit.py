@@ -34,7 +34,6 @@ import torch
 from kag.errors import SpecError
 from kag.finding import Finding, Severity
 from kag.forks.sharing import ShareOptions, sharing
-from kag.model.precision import matrix_products
 from kag.spec import RunSpec, preflight
 from kag.spec.preflight import require_no_error
 from kag.track.code import TRAINING, code_digest
@@ -59,7 +58,6 @@ from kag.train.signals import SignalWatch
 from kag.train.starting import Start, find_start
 from kag.train.state import resume_state
 from kag.train.task import Task, process_rank, this_machine
-from kag.train.threads import with_threads
 from kag.view.earlier import Earlier, best_epochs, earlier_runs
 from kag.view.findings import finding_line
 
@@ -105,12 +103,10 @@ def fit(
     task = Task.of(inputs.spec, inputs.sites, world)
     start = begins_with(task, runs, resume)
     loop = Loop(task, start, SignalWatch(first=first), console)
-    job = loop.fresh_job()
-    job.rehearse_on_device()
+    job = loop.first_job()
     recorded = opened(job, runs, Known(resume, again, accept, inputs.moved), earlier, start, findings)
     with (
-        with_threads(task.world),
-        matrix_products(task.precision),
+        loop.computing(),
         loop.signals.installed(),
         recorded if first else nullcontext(follow_run(task, resume, start)) as opening,
         Outcome(opening, console) as outcome,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from lightning.pytorch import Callback
 from rich.markup import escape
 
 from kag.forks.sharing import NoSharing, Sharing, StateTaken
+from kag.model.precision import matrix_products
 from kag.train.batches import SiteBatches
 from kag.train.compiled import compiled
 from kag.train.console import EpochProgress, RunConsole
@@ -25,6 +27,7 @@ from kag.train.starting import Start
 from kag.train.state import position_in
 from kag.train.stopping import SpecEarlyStopping
 from kag.train.task import Task
+from kag.train.threads import with_threads
 from kag.train.trainer import build_trainer
 from kag.train.writer import StateWriter
 from kag.weights.checkpoint import StoredWeights
@@ -60,6 +63,22 @@ class Loop:
         if self.start is not None:
             self.start.load_into(job.network)
         return job
+
+    def first_job(self) -> Job:
+        """The same, which the GPU that is to train has taken steps with; nothing has been written yet.
+
+        Raises:
+            RehearsalFailed, SpecError: as `fresh_job` and `Job.rehearse_on_device`.
+        """
+        job = self.fresh_job()
+        job.rehearse_on_device()
+        return job
+
+    @contextmanager
+    def computing(self) -> Iterator[None]:
+        """Threads and products of matrices are those of the run's world inside the block."""
+        with with_threads(self.task.world), matrix_products(self.task.precision):
+            yield
 
     def train(self, job: Job, outcome: Outcome, forks: Sharing | NoSharing) -> Trained:
         """Train to the end. Where another run is ahead on the same road, wait for its state and go on from there."""
