@@ -11,7 +11,7 @@ import ctypes
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-# Options of mallopt(3) and what stands for them unless they are said; the thresholds as far as glibc raises them itself.
+# Options of mallopt(3), and what holds unless they are said: of thresholds, what glibc itself raises them to.
 TRIM_THRESHOLD, USUAL_TRIM = -1, 64 * 2**20
 MMAP_THRESHOLD, USUAL_MMAP = -3, 32 * 2**20
 MMAP_MAX, USUAL_MAPS = -4, 65536
