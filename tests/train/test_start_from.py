@@ -42,7 +42,7 @@ def test_the_child_begins_with_the_parent_s_weights(
     make_spec: MakeSpec, train: Train, runs: Path, parent: RunRecord, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen = first_state(monkeypatch)
-    train(make_spec(name="child", seed=8, **{"start_from.run": parent.id}))
+    train(make_spec(name="child", epochs=1, seed=8, **{"start_from.run": parent.id}))
     given = read_checkpoint(runs / parent.id / "checkpoints" / "best.ckpt").network
     assert weights_digest(seen) == weights_digest(given), "the trained classifier bias and the statistics among them"
 
@@ -67,7 +67,8 @@ def test_what_is_evaluated_at_the_end_is_the_child_s(
 def test_lineage_and_differences_are_told_and_stored(
     make_spec: MakeSpec, train: Train, runs: Path, parent: RunRecord
 ) -> None:
-    child = train(make_spec(name="child", **{"start_from.run": "parent", "model.dropout": 0.3, "loss.pos_weight": 45}))
+    settings = {"start_from.run": "parent", "model.dropout": 0.3, "loss.pos_weight": 45}
+    child = train(make_spec(name="child", epochs=1, **settings))
     best = parent.checkpoints["best"]
     assert [(s.run, s.checkpoint, s.weights_digest) for s in child.sources] == [
         (parent.id, "best.ckpt", best.weights_digest)
@@ -95,7 +96,8 @@ def test_differences_are_printed_before_training(
 ) -> None:
     from kag.train.console import RunConsole
 
-    train(make_spec(name="child", **{"start_from.run": "parent", "model.dropout": 0.3}), console=RunConsole())
+    spec = make_spec(name="child", epochs=1, **{"start_from.run": "parent", "model.dropout": 0.3})
+    train(spec, console=RunConsole())
     out = capsys.readouterr().out
     assert out.index(f"starts from {parent.id}") < out.index("model.dropout 0.1 -> 0.3") < out.index("epoch   0")
 
