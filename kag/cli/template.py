@@ -73,8 +73,10 @@ def _load() -> Held:
     import kag.train.fit  # noqa: F401
     from kag.track.code import TRAINING, code_digest
     from kag.train.worker import Held
+    from kag.view.earlier import TELLING
 
-    code_digest(*TRAINING)  # of the code that has been loaded, whatever becomes of the files
+    for parts in (TRAINING, TELLING):
+        code_digest(*parts)  # of the code that has been loaded, whatever becomes of the files
     return Held()
 
 
