@@ -54,13 +54,15 @@ def serve(number: int, departure: Departure) -> None:
     held = _load()
     with socket.socket(fileno=number) as control:
         request = _until_asked(control, held)
-    if request is not None:
-        _become(request)
-        try:
-            main(held)
-        except SystemExit as ended:
-            departure.code = ended.code if isinstance(ended.code, int) else None
-            raise
+    if request is None:
+        departure.code = 0
+        return
+    _become(request)
+    try:
+        main(held)
+    except SystemExit as ended:
+        departure.code = ended.code if isinstance(ended.code, int) else None
+        raise
 
 
 def _load() -> Held:
