@@ -12,7 +12,7 @@ import sys
 
 
 class Departure:
-    """The end of this process, behind all that is registered to happen at its end from now on."""
+    """The end of this process, behind all that is registered from now on to happen at its end."""
 
     def __init__(self) -> None:
         self.code: int | None = None

@@ -54,13 +54,15 @@ def serve(number: int, departure: Departure) -> None:
     held = _load()
     with socket.socket(fileno=number) as control:
         request = _until_asked(control, held)
-    if request is not None:
-        _become(request)
-        try:
-            main(held)
-        except SystemExit as ended:
-            departure.code = ended.code if isinstance(ended.code, int) else None
-            raise
+    if request is None:
+        departure.code = 0
+        return
+    _become(request)
+    try:
+        main(held)
+    except SystemExit as ended:
+        departure.code = ended.code if isinstance(ended.code, int) else None
+        raise
 
 
 def _load() -> Held:
@@ -73,8 +75,10 @@ def _load() -> Held:
     import kag.train.fit  # noqa: F401
     from kag.track.code import TRAINING, code_digest
     from kag.train.worker import Held
+    from kag.view.earlier import TELLING
 
-    code_digest(*TRAINING)  # of the code that has been loaded, whatever becomes of the files
+    for parts in (TRAINING, TELLING):
+        code_digest(*parts)  # of the code that has been loaded, whatever becomes of the files
     return Held()
 
 

@@ -95,11 +95,9 @@ def train(
     renamed = [f"name={_name_again(known)}"] if again and known else []
     spec, retired = _spec(spec_file or (known.spec_file if known else Path()), [*renamed, *overrides])
 
-    _load_client(spec)
+    _load_libraries(spec)
     from kag.forks.sharing import ShareOptions
-    from kag.train.trainer import quieten
 
-    quieten()
     options = {"share": ShareOptions(share, points, largest) if share else None, "retired": retired}
     if seeds is not None:
         train_each(spec, seeds_meant(seeds, spec.seed), as_json=as_json, runs=runs, new=new, **options)
@@ -108,13 +106,16 @@ def train(
     _train(spec, as_json=as_json, runs=runs, **former, **options)
 
 
-def _load_client(spec: RunSpec) -> None:
-    """Load W&B's client before torch, where this process will need it."""
+def _load_libraries(spec: RunSpec) -> None:
+    """Load what trains, W&B's client first, where this process will need it."""
     from kag.track.wandb_run import load_client
     from kag.track.world import may_be_first
 
     if may_be_first(os.environ):
         load_client(spec.track)
+    from kag.train.trainer import quieten
+
+    quieten()
 
 
 def _held(context: typer.Context, spec: RunSpec) -> dict[str, Any]:

@@ -98,8 +98,6 @@ def fit(
     inputs = inputs or read_inputs(spec, resume or again, copies=copies_held(world, first), console=console)
     earlier = earlier_of(runs, console)
     findings = require_sound(inputs, looked_over(inputs, world, earlier, retired), console)
-    if first:
-        start_client(spec.track)
     task = Task.of(inputs.spec, inputs.sites, world)
     start = begins_with(task, runs, resume)
     loop = Loop(task, start, SignalWatch(first=first), console)
@@ -152,6 +150,7 @@ def opened(
     Raises:
         RecordError: another process trains it, and as `resumed_run`, which rehearses before it writes, and `new_run`.
     """
+    start_client(job.spec.track)
     if (resume := known.resume) is not None:
         with locked(resume) as own:
             yield resumed_run(job, resume, own, (*known.accept, *known.moved), start)
