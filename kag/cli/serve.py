@@ -82,26 +82,24 @@ def serve(
     from kag.sweep import Limits
 
     serving.check_ways_in(host, certificate=tls_cert, key=tls_key, insecure=insecure, proxies=forwarded_allow_ips)
-    place = blobs_at(files)
     settings = Settings(
-        files=place,
+        files=blobs_at(files),
         entity=entity,
         strict=strict,
         base=parse_base(base_url) if base_url else None,
-        hosts=Settings(files=place).hosts | {host.lower()} | {name.lower() for name in allow_host or ()},
+        hosts=Settings.hosts | {name.lower() for name in (host, *(allow_host or ()))},
         limits=Limits(lease=lease, failures=failures),
     )
-    # Standard output is the log's alone if it goes there: another program reads its JSON.
-    say = partial(echo, err=access_log == STANDARD_OUTPUT)
+    say = partial(echo, err=access_log == STANDARD_OUTPUT)  # which is then the log's alone: a program reads its JSON
     with (
         closing(serving.listening(host, port)) as taken,
         lines_to(access_log) as log,
         opened(db, make=True, tell=say) as store,
-        present_beside(store, place, now=time.time()) as since,
+        present_beside(store, settings.files, now=time.time()) as since,
     ):
         served = make_app(store, settings, since=since, access_log=log)
         here = f"{'https' if tls_cert else 'http'}://{host}:{taken.getsockname()[1]}"
-        say(_told(str(settings.base or here), shown(db), str(place)))
+        say(_told(str(settings.base or here), shown(db), str(settings.files)))
         serving.serve(served, taken, proxies=forwarded_allow_ips, certificate=tls_cert, key=tls_key)
 
 
