@@ -128,6 +128,7 @@ def test_an_epoch_has_few_shapes(grouping: str, task_of: Any) -> None:
     assert grouping == "point" or len(shapes) < len(plain) / 2
 
 
+@pytest.mark.filterwarnings("ignore:TensorFloat32 tensor cores:UserWarning")
 @pytest.mark.parametrize(("device", "backend"), [("cpu", "eager"), on_gpus("inductor")])
 def test_a_shape_is_compiled_once_and_as_a_whole(device: str, backend: str, task_of: Any) -> None:
     """And gives what the network gives that is not compiled."""
