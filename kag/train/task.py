@@ -94,9 +94,10 @@ class Task:
     def rows(self, index_B: IndexVector) -> BatchRows:
         """Rows of a training batch; one for a compiled network has a shape that comes again.
 
-        Statistics of a batch that lies on several processes know of no padding.
+        Statistics over the batches of all processes know of no padding.
         """
-        padded = self.spec.trainer.compile and (self.spec.model.norm == "layer" or self.world.processes == 1)
+        trainer = self.spec.trainer
+        padded = trainer.compile and (self.spec.model.norm == "layer" or not trainer.sync_batchnorm)
         return self.tables.lookup.rows(index_B, self.share, padded=padded)
 
     def batches_per_epoch(self) -> list[int]:
