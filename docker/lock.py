@@ -59,7 +59,7 @@ def wanted() -> dict[str, set[str]]:
     plain, extras = project["project"]["dependencies"], project["project"]["optional-dependencies"]
     return {
         "builder.lock": {canonicalize_name(Requirement(line).name) for line in project["build-system"]["requires"]},
-        "serve.lock": closure([*plain, *extras["postgresql"]]),
+        "serve.lock": closure([*plain, *extras["postgresql"], *extras["s3"]]),
         "train.lock": closure([*plain, *extras["train"]]) - {ELSEWHERE},
     }
 

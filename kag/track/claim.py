@@ -88,6 +88,8 @@ class Claim:
             TakenOver: it is not.
         """
         found = look(self._place)
+        if found is None and not self._place.parent.is_dir():
+            return  # nobody has taken over what is not there: whoever writes there is told so
         if found is None or found.token != self._token:
             by = f"on {found.host}" if found else "that is gone again"
             what = f"was taken over by a process {by}, since this one had given no sign of life"
