@@ -57,7 +57,9 @@ trap 'again=; kill -TERM "$agent" 2>/dev/null || true' TERM INT
 while kill -0 "$agent" 2>/dev/null; do wait "$agent" || true; done
 code=0
 wait "$agent" || code=$?
-if [ -n "$again" ]; then scontrol requeue "$SLURM_JOB_ID"; fi
+# The id of the job of one task may be that of its whole array.
+task=${{SLURM_ARRAY_JOB_ID:-$SLURM_JOB_ID}}${{SLURM_ARRAY_TASK_ID:+_$SLURM_ARRAY_TASK_ID}}
+if [ -n "$again" ]; then scontrol requeue "$task"; fi
 exit "$code"
 """
 
