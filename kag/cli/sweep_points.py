@@ -16,7 +16,11 @@ from kag.view.terminal import answer, echo
 Named = Annotated[str, typer.Argument(metavar="SWEEP", help="Id of a sweep that was made here, or entity/project/id.")]
 
 
-def stop(path: Named, runs: Runs = Path("runs")) -> None:
+def stop(
+    path: Named,
+    runs: Runs = Path("runs"),
+    as_json: Annotated[bool, typer.Option("--json", help="Print what was told as JSON.")] = False,
+) -> None:
     """End a sweep: no more points are given out, and its agents under SLURM have their trials save and leave.
 
     `kag sweep run SWEEP.yaml` goes on with it later.
@@ -35,9 +39,13 @@ def stop(path: Named, runs: Runs = Path("runs")) -> None:
     with interruptible(), connected(runs) as tracking:
         if require_on_server(found).state.upper() in ("RUNNING", "PENDING", "PAUSED"):
             stop_on_server(found, tracking)
-        echo(f"sweep {found} gives out no more points; agents leave when the trial that they run has ended")
-        if shutil.which("squeue"):
-            echo(f"agents under SLURM that were told to save and leave: {end(job_name(found))}")
+        told = end(job_name(found)) if shutil.which("squeue") else None
+    if as_json:
+        answer({"sweep": found, "slurm": told})
+        return
+    echo(f"sweep {found} gives out no more points; agents leave when the trial that they run has ended")
+    if told is not None:
+        echo(f"agents under SLURM that were told to save and leave: {told}")
 
 
 def next_point(path: Named, runs: Runs = Path("runs")) -> None:

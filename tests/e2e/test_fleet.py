@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from kag.fleet.slurm import Jobs
-from tests.e2e.tracking import Client, TrackingServer, until
+from tests.e2e.tracking import Client, TrackingServer, last_json, until
 from tests.fleet.slurm_commands import install, tasks
 
 KAG = (sys.executable, "-c", "from kag.cli.main import main; main()")
@@ -100,7 +100,7 @@ def test_a_sweep_under_slurm_outlives_the_call_that_began_it(cluster: Client) ->
     until(lambda: len(left(cluster)) == 1, what="the end of the cancelled task")
     assert len(list(cluster.folder.glob("saved-*"))) >= 2
     (cluster.folder / "go").touch()
-    page = json.loads(cluster.run(*words, "--json").splitlines()[-1])
+    page = last_json(cluster.run(*words, "--json"))
     assert page["trials"] == {"finished": 4}
     assert sorted((cluster.folder / "done").read_text().split()) == ["1", "2", "3", "4"]
     assert left(cluster) == []
@@ -137,7 +137,8 @@ def test_a_stopped_sweep_lets_its_trials_save(cluster: Client) -> None:
 def test_a_job_that_slurm_refuses_is_said_in_its_words(cluster: Client) -> None:
     words = ("sweep", "run", "sweep.yaml", "--on", "slurm", "--sbatch", "--partition=none")
     assert "sbatch: invalid partition specified: none" in cluster.run(*KAG, *words, code=2)
-    assert "no point" not in cluster.run(*KAG, "sweep", "run", "sweep.yaml", "--on", "slurm", "--sbatch=-J x", code=2)
+    said = cluster.run(*KAG, "sweep", "run", "sweep.yaml", "--on", "slurm", "--sbatch=-J x", code=2)
+    assert "--sbatch may not give -J" in said
 
 
 @pytest.mark.slow(20, "a launcher of one's own gets each point once, and what it starts reports to the server")

@@ -103,7 +103,7 @@ def test_a_cluster_that_does_not_answer_is_the_users_word(ray: Ray, monkeypatch:
         raise ConnectionError("ray client connection timeout\nmore")
 
     monkeypatch.setattr(ray, "init", init)
-    with pytest.raises(UserError, match="no Ray cluster answers: ray client connection timeout$"):
+    with pytest.raises(UserError, match=r"no Ray cluster answers: ray client connection timeout$"):
         Tasks("ray://h:1", Shape(1), ["kag"], {}, Path(), Path())
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(UserError, match="Ray is not installed") as caught:
