@@ -89,7 +89,7 @@ def records(client: Client) -> list[dict[str, Any]]:
 
 
 def test_the_script_is_sound_and_that_of_kag_sweep() -> None:
-    """Made anew by `python -c 'from kag.fleet.batch import shipped_script as s; print(s(), end="")' >sweeps/slurm.sh`."""
+    """`python -m tests.fleet.batch_script` makes it anew."""
     subprocess.run([str(Path(sys.executable).parent / "shellcheck"), str(SCRIPT)], check=True)
     assert SCRIPT.read_text() == shipped_script()
     named = dict(re.findall(r"^#SBATCH --([\w-]+)=?(\S*)", SCRIPT.read_text(), re.MULTILINE))
