@@ -28,7 +28,7 @@ from typing import Any
 from tests.e2e.tracking import Client, TrackingServer, family, free_port, until
 
 KAG = (sys.executable, "-c", "from kag.cli.main import main; main()")
-AGENTS, POINTS, EPOCHS = 3, 6, 40
+AGENTS, POINTS, EPOCHS = 3, 6, 12
 NODES = ("n1", "n2")
 NEEDED = ("munged", "slurmctld", "slurmd", "sbatch")
 CONF = """
@@ -187,7 +187,7 @@ def rows_of(client: Client, run: str) -> int:
 
 def begin(client: Client) -> None:
     """Data, a spec and a sweep."""
-    client.run(*KAG, "data", "synth", "demo.h5", "--proteins", "20", "--points", "400")
+    client.run(*KAG, "data", "synth", "demo.h5", "--proteins", "8", "--points", "60")
     (client.folder / "tiny.yaml").write_text(SPEC.format(epochs=EPOCHS))
     (client.folder / "sweep.yaml").write_text(SWEEP.format(seeds=list(range(POINTS))))
 
@@ -201,7 +201,7 @@ def main() -> int:
         return 0
     with scene() as (cluster, client):
         begin(client)
-        options = ("--on", "slurm", "--agents", str(AGENTS), "--time", "2", "--sbatch", "--signal=B:USR1@30")
+        options = ("--on", "slurm", "--agents", str(AGENTS), "--time", "3", "--sbatch", "--signal=B:USR1@30")
         call = client.start(*KAG, "sweep", "run", "sweep.yaml", *options)
         until(lambda: len(records(client)) >= AGENTS, what="three trials")
         until(
