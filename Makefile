@@ -8,7 +8,7 @@ REAL := $(wildcard $(KAG_DATA)/sites_v3.h5)
 DEMO_DATA := $(if $(REAL),$(abspath $(REAL)),$(DEMO)/synthetic.h5)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint unit kills clients server bench clean
+.PHONY: help install demo test lint unit kills clients server fleet bench clean
 
 help: ## List the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -49,6 +49,10 @@ server: $(INSTALLED) ## What the server promises, at full size: killed migration
 	$(BIN)/python -m tests.server.killed_migration
 	$(BIN)/python -m tests.e2e.two_servers
 	$(BIN)/python -m tests.benchmarks backup hostile scan
+
+fleet: $(INSTALLED) ## A sweep under a real SLURM on this host (root, slurm-wlm, munge) and on Ray, where these are installed
+	$(BIN)/python -m tests.fleet.slurm
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -rs tests/e2e/test_fleet_ray.py
 
 unit: $(INSTALLED) ## The tests, the slow ones too
 	OMP_NUM_THREADS=1 KAG_DATA=$(KAG_DATA) $(BIN)/python -m pytest -q -n 4 --dist worksteal --durations=15

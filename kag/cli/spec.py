@@ -69,7 +69,7 @@ def check(
     """
     from rich.markup import escape
 
-    from kag.cli.sweep import check_sweep, is_sweep
+    from kag.cli.sweep_file import check_sweep, is_sweep
     from kag.errors import SpecError
     from kag.finding import Finding
     from kag.spec.load import read_spec, spec_text

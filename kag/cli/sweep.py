@@ -1,72 +1,104 @@
-"""`kag sweep`: a sweep from its file to its result, with or without a W&B server; and the sweep side of `kag check`."""
+"""`kag sweep`: a sweep from its file to its result, on this machine or on others."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import RenderableType
 from rich.markup import escape
+from typer.core import TyperGroup
 
 from kag.cli.fitted import print_whole, terminal
-from kag.cli.sweep_tables import outline_table, plan_table, result_table
-from kag.errors import DataError, Interrupted, RunFailed, SweepError, UserError
+from kag.cli.sweep_fleet import Cpus, Gpus, Runs
+from kag.cli.sweep_points import manifest, next_point, stop
+from kag.cli.sweep_tables import result_table
+from kag.cli.words import HELP
+from kag.errors import Interrupted, RunFailed
 from kag.view.terminal import Terminal, answer
 
 if TYPE_CHECKING:
+    from kag.cli.sweep_file import Looked
+    from kag.cli.sweep_fleet import Wanted
     from kag.cli.sweep_result import SweepResult
     from kag.cli.tracking import Tracking
     from kag.sweep import Sweep
-    from kag.sweep.plan import Plan
 
 
-def sweep(
-    target: Annotated[str, typer.Argument(metavar="SWEEP.yaml | show", help="Sweep file, or the word `show`.")],
-    identifier: Annotated[str | None, typer.Argument(metavar="[ID]", help="With show: the sweep's id.")] = None,
+class SweepCommands(TyperGroup):
+    """The commands of a sweep. What begins with none of them is a sweep to run: `kag sweep SWEEP.yaml`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the words."""
+        named = not args or args[0] in (*self.commands, *HELP["help_option_names"])
+        return super().parse_args(ctx, args if named else ["run", *args])
+
+
+app = typer.Typer(
+    cls=SweepCommands,
+    no_args_is_help=True,
+    context_settings=HELP,
+    help="Run a sweep here, under SLURM or on Ray; show one, end one, or hand out its points.",
+    epilog="`kag sweep SWEEP.yaml` is `kag sweep run SWEEP.yaml`.",
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON; all else goes to the error stream.")]
+
+
+def run(
+    target: Annotated[Path, typer.Argument(metavar="SWEEP.yaml", help="Sweep file.")],
     agents: Annotated[
-        int, typer.Option(help="Agents that run at the same time; one a GPU where there are any.", min=1)
+        int, typer.Option(help="Agents that run at the same time; here one a GPU where there are any.", min=1)
     ] = 1,
-    count: Annotated[int | None, typer.Option(help="Most trials that this call starts.", min=1)] = None,
+    count: Annotated[int | None, typer.Option(help="Most trials that this call starts, here.", min=1)] = None,
     new: Annotated[bool, typer.Option("--new", help="Start afresh instead of continuing an earlier call.")] = False,
-    runs: Annotated[Path, typer.Option(help="Folder of the run folders.", file_okay=False)] = Path("runs"),
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print the result as JSON; all else goes to the error stream.")
-    ] = False,
+    runs: Runs = Path("runs"),
+    on: Annotated[
+        str | None, typer.Option(metavar="slurm|ray[://HOST:PORT]", help="Where agents run; else on this machine.")
+    ] = None,
+    cpus: Cpus = 1,
+    gpus: Gpus = 0,
+    time: Annotated[str | None, typer.Option(help="SLURM's time limit of an agent, which then queues again.")] = None,
+    sbatch: Annotated[str, typer.Option(help="Further options of sbatch, in one word.")] = "",
+    as_json: Json = False,
 ) -> None:
-    """Run a sweep, or show one; a second call continues where the first one stopped.
+    """Run a sweep; a second call continues where the first one stopped.
 
     Any W&B sweep file will do, of any program that uses wandb. Points that failed are tried again by a second call.
-    Ctrl-C ends the agents and the trials that they run.
+    Ctrl-C ends the agents and the trials that they run; under SLURM it leaves them, and the same call looks again.
 
     Examples:
 
-      kag sweep sweeps/swa_window.yaml --agents 2
+      kag sweep run sweeps/swa_window.yaml --agents 2
 
-      kag sweep sweep.yaml --agents 4 --count 100
+      kag sweep run sweep.yaml --agents 4 --count 100
 
-      kag sweep show 1a2b3c4d
+      kag sweep run sweep.yaml --on slurm --agents 8 --gpus-per-agent 1 --time 08:00:00 --sbatch "--partition=long"
+
+      kag sweep run sweep.yaml --on ray --agents 4 --cpus-per-agent 2
     """
-    from kag.cli.sweep_agents import interruptible, last_error, log_of, shares_of
+    from kag.cli.sweep_agents import interruptible
+    from kag.cli.sweep_file import look
+    from kag.cli.sweep_fleet import require_reachable, wanted
     from kag.cli.sweep_result import write_best
     from kag.cli.sweep_tracking import connected, open_sweep
 
     console = terminal(stderr=as_json)
-    if target == "show":
-        _show(identifier, runs, console, as_json=as_json)
-        return
-    looked = look(Path(target))
+    asked = wanted(on, agents, count, cpus, gpus, time, sbatch)
+    looked = look(target)
     console.print(looked.table())
     looked.refuse()
+    if asked.engine != "here":
+        require_reachable(asked.engine)
     with interruptible() as check, connected(runs) as tracking:
         console.say(tracking.said)
         opened = open_sweep(looked.sweep, looked.file, tracking, runs, new=new)
         console.say(opened.said)
         if not opened.over:
             try:
-                _run(looked, opened.path, tracking, shares_of(agents, count), runs, console, check)
+                _run(looked, opened.path, tracking, asked, runs, console, check)
             except Interrupted:
                 _print(_result(looked.sweep, opened.path, runs), console, as_json=as_json)
                 raise
@@ -74,21 +106,24 @@ def sweep(
     _print(result, console, as_json=as_json)
     write_best(looked.sweep, result)
     if result.progress.succeeded == 0:
-        logs = log_of(opened.path, 0, os.environ)
-        raise RunFailed(
-            "no trial of the sweep has finished" + last_error(logs), where=str(logs), remedy="the log has the rest"
-        )
+        raise _none_finished(opened.path, asked, runs)
 
 
-def _show(identifier: str | None, runs: Path, console: Terminal, *, as_json: bool) -> None:
-    """What a sweep has come to, however it was begun."""
+def show(
+    identifier: Annotated[str, typer.Argument(metavar="SWEEP", help="Its id, or entity/project/id.")],
+    runs: Runs = Path("runs"),
+    as_json: Json = False,
+) -> None:
+    """Show what a sweep has come to, however it was begun.
+
+    Example: kag sweep show 1a2b3c4d
+    """
     from kag.cli.sweep_agents import interruptible
     from kag.cli.sweep_result import write_best
     from kag.cli.sweep_tracking import connected, find_path, kept, sweep_on_server
     from kag.cli.tracking import configured, require_tracked
 
-    if identifier is None:
-        raise UserError("no sweep named", remedy="kag sweep show ID")
+    console = terminal(stderr=as_json)
     path = find_path(identifier, kept(runs))
     if not configured():
         require_tracked(runs)
@@ -99,114 +134,50 @@ def _show(identifier: str | None, runs: Path, console: Terminal, *, as_json: boo
     write_best(sweep, result)
 
 
-def is_sweep(file: Path) -> bool:
-    """Whether a YAML file is a sweep: it has `parameters`, which no run spec has."""
-    from kag.spec.text import read_yaml
-
-    return "parameters" in read_yaml(file).tree
-
-
-def check_sweep(file: Path, overrides: Sequence[str], *, as_json: bool = False) -> None:
-    """Say what a sweep would run: trials, epochs with and without forks, and preflight's findings summed up.
-
-    Raises:
-        SweepError: it breaks W&B's schema, what its base spec allows, or what preflight refuses.
-    """
-    if overrides:
-        raise UserError("a sweep takes no overrides", where=str(file), remedy="change its file, or its base spec")
-    looked = look(file)
-    if as_json:
-        answer(looked.page())
-    else:
-        print_whole(terminal(), looked.table())
-    looked.refuse(data=False)
-
-
-class Looked(NamedTuple):
-    """A sweep file that is sound, and what it would run."""
-
-    file: Path
-    sweep: Sweep
-    plan: Plan | None = None
-    """What its points mean for their base spec; None where another program than `kag train` reads them."""
-    data: Path | None = None
-    """File that every trial reads; None where that is a parameter, or unknown."""
-
-    def table(self) -> RenderableType:
-        """For a terminal."""
-        return outline_table(self.sweep) if self.plan is None else plan_table(self.plan)
-
-    def page(self) -> object:
-        """For programs."""
-        if self.plan is not None:
-            return self.plan
-        known = self.sweep.model_dump(mode="json", include={"method", "program", "command"})
-        return {**known, "trials": self.sweep.trial_count()}
-
-    def refuse(self, *, data: bool = True) -> None:
-        """Raise a `UserError` where no trial could begin; looks for the data file, too, unless told not to."""
-        if self.plan is None:
-            from kag.cli.programs import environment_for
-
-            environment_for(self.sweep, self.file, os.environ)
-            return
-        listed = [f"{one.code} at {one.points} of {self.plan.points} points: {one.example}" for one in self.plan.errors]
-        if listed:
-            text = "\n  ".join(["kag train would refuse some trials", *listed])
-            raise SweepError(text, where=str(self.file), remedy="narrow the ranges, or change the base spec")
-        if data and self.data is not None and not self.data.is_file():
-            remedy = "correct data.file in the base spec, or name it in the sweep's command: data.file=FILE"
-            raise DataError("there is no such file, which every trial would read", where=str(self.data), remedy=remedy)
-
-
-def look(file: Path) -> Looked:
-    """Read a sweep file and see what it means.
-
-    Raises:
-        SweepError: it breaks W&B's schema; or its command is `kag train`, and names no base spec or breaks what that
-            allows.
-    """
-    from kag.spec import Facts
-    from kag.spec.load import problem_list, read_spec
-    from kag.spec.retired import retired_in
-    from kag.sweep import read_sweep, violations
-    from kag.sweep.command import train_command, trains
-    from kag.sweep.plan import plan
-
-    parsed = read_sweep(file)
-    if not trains(parsed):
-        return Looked(file, parsed)
-    command, leaves = train_command(parsed, where=str(file)), parsed.leaves()
-    base, retired = read_spec(Path(command.spec), command.overrides, trial=True)
-    problems = violations(parsed, base)
-    if problems:
-        raise SweepError(problem_list(problems), where=str(file))
-    facts = Facts(retired=tuple(dict.fromkeys((*retired, *retired_in(leaves)))))
-    data = None if "data.file" in leaves else Path(base.data.file)
-    return Looked(file, parsed, plan(parsed, base, command, facts), data)
+app.command(name="run", context_settings=HELP)(run)
+app.command(name="show", context_settings=HELP)(show)
+app.command(name="stop", context_settings=HELP)(stop)
+app.command(name="next", context_settings=HELP)(next_point)
+app.command(name="manifest", context_settings=HELP)(manifest)
 
 
 def _run(
     looked: Looked,
     path: str,
     tracking: Tracking,
-    shares: Sequence[int | None],
+    asked: Wanted,
     runs: Path,
     console: Terminal,
     check: Callable[[], None],
 ) -> None:
     """Run the agents to their end."""
     from kag.cli.programs import environment_for, whose_python
-    from kag.cli.sweep_agents import running_agents
+    from kag.cli.sweep_agents import Started, running_agents, shares_of
+    from kag.cli.sweep_fleet import running_elsewhere
     from kag.cli.sweep_watch import Watched, watch
 
     environment = environment_for(looked.sweep, looked.file, tracking.environment)
     for line in whose_python(environment, os.environ) if looked.plan is None else ():
         console.say(line)
-    own = looked.plan is not None
+    own, watched = looked.plan is not None, Watched(looked.sweep, path)
+    if asked.engine != "here":
+        with running_elsewhere(path, asked, environment, runs, console, own=own) as going:
+            watch(watched, runs, going, None, console, check)
+        return
+    shares = shares_of(asked.shape.agents, asked.most)
     with running_agents(path, environment, shares, tracking.embedded, own=own) as started:
         most = None if None in shares else sum(share or 0 for share in shares)
-        watch(Watched(looked.sweep, path), runs, started, most, console, check)
+        watch(watched, runs, Started(started), most, console, check)
+
+
+def _none_finished(path: str, asked: Wanted, runs: Path) -> RunFailed:
+    """That no trial has ended well, with the last word of an agent."""
+    from kag.cli.sweep_agents import last_error
+    from kag.cli.sweep_fleet import log_of
+
+    log = log_of(path, asked, runs)
+    what = "no trial of the sweep has finished" + last_error(log)
+    return RunFailed(what, where=str(log), remedy="the log has the rest")
 
 
 def _result(sweep: Sweep, path: str, runs: Path) -> SweepResult:

@@ -18,6 +18,7 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from kag.errors import ENDING, Interrupted
+from kag.fleet.shape import PATIENCE
 from kag.track.world import THREAD_LIMIT, THREADS
 
 if TYPE_CHECKING:
@@ -40,6 +41,26 @@ _OWN = (sys.executable, "-P", "-c", "from kag.cli.main import main; main()", "ag
 
 Agents = Sequence[Popen[bytes]]
 """Running agents. Each leads a session of its own, to which all that it starts belongs."""
+
+
+class Started:
+    """Agents of this machine, to be watched."""
+
+    def __init__(self, agents: Agents) -> None:
+        self._agents = agents
+
+    @property
+    def killed(self) -> bool:
+        """Whether a signal has ended one."""
+        return any((agent.returncode or 0) < 0 for agent in self._agents)
+
+    def over(self) -> bool:
+        """Whether all have ended."""
+        return all(agent.poll() is not None for agent in self._agents)
+
+    def wait(self, seconds: float) -> None:
+        """Come back when all have ended, or after so long."""
+        wait_for(self._agents, seconds)
 
 
 @contextmanager
@@ -138,10 +159,8 @@ def environment_of(
     """What one agent's environment has of its own: its GPU, its share of the cores, and patience.
 
     A program that knows no better uses all of its share. kag's own chooses by the shape of its batches, up to it.
-
-    W&B's agents give up after a few failures at the start. Here the sweep decides how often a point may fail.
     """
-    extra = {"WANDB_AGENT_DISABLE_FLAPPING": "true", "WANDB_AGENT_MAX_INITIAL_FAILURES": "1000"}
+    extra = {**PATIENCE}
     if devices:
         extra["CUDA_VISIBLE_DEVICES"] = devices[number % len(devices)]
     if agents > 1 and not environment.keys() & {THREADS, THREAD_LIMIT}:

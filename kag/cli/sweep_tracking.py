@@ -110,11 +110,20 @@ def _continued(sweep: Sweep, path: str, state: str | None, tracking: Tracking) -
 
 def _resume(path: str, tracking: Tracking) -> None:
     """Let an ended or paused sweep run; kag's server then gives failed points their attempts again."""
-    words = [sys.executable, "-P", "-m", "wandb", "sweep", "--resume", path]
+    _tell(path, "resume", tracking)
+
+
+def stop(path: str, tracking: Tracking) -> None:
+    """Let a sweep give out no more points; what runs may end."""
+    _tell(path, "stop", tracking)
+
+
+def _tell(path: str, state: str, tracking: Tracking) -> None:
+    words = [sys.executable, "-P", "-m", "wandb", "sweep", f"--{state}", path]
     done = subprocess.run(words, env=tracking.environment, capture_output=True, text=True, check=False)
     if done.returncode:
         lines = (done.stderr or done.stdout).strip().splitlines()
-        raise KagError(f"sweep {path} cannot be resumed: {lines[-1] if lines else 'no reason given'}")
+        raise KagError(f"the server did not {state} sweep {path}: {lines[-1] if lines else 'no reason given'}")
 
 
 def _place(runs: Path) -> Path:
@@ -154,6 +163,18 @@ def on_server(path: str) -> Any:
         return None
 
 
+def require_on_server(path: str) -> Any:
+    """The client's object of a sweep.
+
+    Raises:
+        UserError: the server has no such sweep.
+    """
+    found = on_server(path)
+    if found is None:
+        raise UserError(f"the server has no sweep {path}", remedy="kag sweep SWEEP.yaml makes one")
+    return found
+
+
 def sweep_on_server(path: str) -> Sweep:
     """The sweep as the server keeps it.
 
@@ -162,10 +183,7 @@ def sweep_on_server(path: str) -> Sweep:
     """
     from kag.sweep import parse_sweep
 
-    found = on_server(path)
-    if found is None:
-        raise UserError(f"the server has no sweep {path}", remedy="kag sweep SWEEP.yaml makes one")
-    return parse_sweep(found.config, title=path)
+    return parse_sweep(require_on_server(path).config, title=path)
 
 
 def trials_of(sweep: Sweep, path: str) -> list[Trial]:

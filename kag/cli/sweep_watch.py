@@ -6,11 +6,10 @@ import time
 from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from rich.live import Live
 
-from kag.cli.sweep_agents import Agents, wait_for
 from kag.cli.sweep_result import epochs_of, records_of
 from kag.cli.sweep_tables import progress_line, progress_table
 from kag.cli.sweep_tracking import attempt_of
@@ -25,6 +24,23 @@ POLL_SECONDS = 2.0
 
 Ask = Callable[[dict[str, Any]], Iterable[Any]]
 """Runs of W&B's client by a filter."""
+
+
+class Going(Protocol):
+    """Agents that work on the sweep, wherever they run."""
+
+    @property
+    def killed(self) -> bool:
+        """Whether one of them is known to have been killed."""
+        ...
+
+    def over(self) -> bool:
+        """Whether all of them have ended."""
+        ...
+
+    def wait(self, seconds: float) -> None:
+        """Let so long pass at most, or until they have ended."""
+        ...
 
 
 class Watched:
@@ -87,7 +103,7 @@ class _Asked:
 def watch(
     watched: Watched,
     runs: Path,
-    agents: Agents,
+    agents: Going,
     most: int | None,
     console: Terminal,
     check: Callable[[], None],
@@ -98,7 +114,7 @@ def watch(
     # A log is no place for a table that redraws itself: there a line comes whenever a trial has ended.
     live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
     with live or nullcontext():
-        while any(agent.poll() is None for agent in agents):
+        while not agents.over():
             check()
             now = watched.progress(source, Call(before, most, time.monotonic() - begun))
             if live is not None:
@@ -106,6 +122,6 @@ def watch(
             elif now.ended != ended:
                 console.print(progress_line(now), soft_wrap=True)
             ended = now.ended
-            wait_for(agents, POLL_SECONDS)
-    if any((agent.returncode or 0) < 0 for agent in agents):
+            agents.wait(POLL_SECONDS)
+    if agents.killed:
         console.print("[yellow]an agent was killed[/yellow]; the same command goes on with what is left")

@@ -40,10 +40,13 @@ class Stage(IntEnum):
 
 
 def stage_of(received: Sequence[int]) -> Stage:
-    """What signals ask for: each Ctrl-C one stage more, any other one the trial's end at once."""
+    """What signals ask for: each Ctrl-C one stage more, any other one the trial's end at once.
+
+    Others come twice without asking for more: SLURM tells every process of a job, and its batch script tells its agent.
+    """
     stage = 0
     for number in received:
-        stage = max(stage + 1, Stage.LAST_TRIAL if number == SIGINT else Stage.ENDING)
+        stage = stage + 1 if number == SIGINT else max(stage, Stage.ENDING)
     return Stage(min(stage, Stage.KILLING))
 
 

@@ -21,9 +21,9 @@ from kag.server.search import next_point
 from kag.server.store import find
 from kag.server.sweeps import by_id, sweep_of
 from kag.server.tables import agents, runs, sweeps
-from kag.server.trials import live_trials, save_trials, trials_of, trials_touched, waiting
+from kag.server.trials import in_flight, live_trials, save_trials, trials_of, trials_touched, waiting
 from kag.sweep import Command, Sweep, SweepState, Trial, TrialState
-from kag.sweep.step import chosen, reported, run_of, stops, unheard
+from kag.sweep.step import chosen, may_leave, reported, run_of, stops, unheard
 from kag.sweep.stop import stop
 from kag.sweep.trial import take
 
@@ -155,7 +155,9 @@ def _idle(beat: _Beat, kept: Sequence[Trial]) -> _Told:
     there = waiting(context.connection, row, sweep)
     free = chosen(sweep, there, lambda: next_point(context.connection, row, sweep, there.size, context.foresight))
     if free is None:
-        return _Told([Command("exit")] if there.over else [], over=there.over)
+        since = max(now - limits.lease, beat.agent["created_at"])
+        leaves = there.over or may_leave(agent, *in_flight(context.connection, row["id"], since=since))
+        return _Told([Command("exit")] if leaves else [], over=there.over)
     run = run_of(row["name"], free.id, free.attempt + 1)
     taken = take(free, agent=agent, run=run, now=now, limits=limits)
     changed = beat.save([free] if free.id < there.size else [], [taken])

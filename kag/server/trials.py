@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, RowMapping, Select, bindparam, func, select, union
 
 from kag.server.store import upsert
-from kag.server.tables import attempts, runs, sweeps, trials
+from kag.server.tables import agents, attempts, runs, sweeps, trials
 from kag.sweep import Sweep, Trial, TrialState
 from kag.sweep.step import Waiting, puts_off
 from kag.sweep.trial import point_digest
@@ -77,6 +77,14 @@ def waiting(connection: Connection, row: RowMapping, sweep: Sweep) -> Waiting:
     return Waiting(
         None if found is None else trial_of(found), 0 if last is None else last + 1, found is None and leased is None
     )
+
+
+def in_flight(connection: Connection, sweep_id: int, *, since: float) -> tuple[set[str | None], set[str]]:
+    """The agents that hold the points of a sweep which are being worked on, and those of them heard of after that."""
+    leased = (trials.c.sweep_id == sweep_id, trials.c.state == TrialState.LEASED)
+    holders = set(connection.scalars(select(trials.c.holder).where(*leased).distinct()))
+    heard = select(agents.c.name).where(agents.c.sweep_id == sweep_id, agents.c.heartbeat_at > since)
+    return holders, holders & set(connection.scalars(heard))
 
 
 def results_of(connection: Connection, sweep_ids: Sequence[int]) -> dict[int, tuple[float, float]]:

@@ -6,7 +6,7 @@ nothing is told by what `Waiting` says of the others.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, Literal, NamedTuple
 
@@ -167,6 +167,21 @@ def puts_off(sweep: Sweep) -> bool:
     What made a point fail may be gone by then: a file that was being edited, a full disk.
     """
     return sweep.trial_count() is not None
+
+
+def may_leave(agent: str, holders: Collection[str | None], living: Collection[str]) -> bool:
+    """Whether an agent for which there is no point may go: every point in flight is held by another one that lives.
+
+    Who holds a point asks again when it has ended, and takes what has failed or was lost meanwhile; so the last of them
+    stays to the end of the sweep, and no node is held for points that others see to.
+
+    Args:
+        agent: that asks.
+        holders: agents of the points in flight; None for one that nobody answers for.
+        living: agents that have given a sign of life within a lease, and since the one that asks has begun: one that
+            takes the place of an agent that was killed a moment ago must not believe that it lives.
+    """
+    return bool(holders) and all(holder in living and holder != agent for holder in holders)
 
 
 def chosen(sweep: Sweep, there: Waiting, draw: Draw) -> Trial | None:

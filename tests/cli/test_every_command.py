@@ -52,7 +52,11 @@ ROWS = {
     "windows": Row("tiny --png map.png", "tiny", "map.png", changes=True),
     "blend": Row("tiny:best tiny:averaged --weights 0.5,0.5", "tiny:best", changes=True),
     "mine": Row("tiny --out hard.json", "tiny", "hard.json", changes=True),
-    "sweep": Row("sweep.yaml", "sweep.yaml", changes=True),
+    "sweep run": Row("sweep.yaml", "sweep.yaml", changes=True),
+    "sweep show": Row("kag/kag/1a2b3c4d", changes=True, silent=True),
+    "sweep stop": Row("kag/kag/1a2b3c4d", changes=True, silent=True),
+    "sweep next": Row("kag/kag/1a2b3c4d", changes=True, silent=True),
+    "sweep manifest": Row("kag/kag/1a2b3c4d", changes=True, silent=True),
     "agent": Row("kag/kag/1a2b3c4d", changes=True, silent=True),
     "track": Row("-- true", "true", changes=True, silent=True),
     "page": Row("--runs runs", "runs", changes=True, silent=True),
@@ -82,7 +86,7 @@ ROWS = {
     "serve project list": Row(DB, "sqlite:///server/tracking.db", changes=True),
     "serve project delete": Row(f"kag/gone {DB} {FILES}", "sqlite:///server/tracking.db", changes=True),
 }
-STARTING = ("sweep", "agent", "page", "serve")
+STARTING = ("sweep run", "sweep show", "sweep stop", "sweep next", "sweep manifest", "agent", "page", "serve")
 """Commands that start a server where nothing hinders them; how they go on then is tested where they are."""
 ODD = "not [b]here :100:"
 """A name that is markup, and a picture, to whoever reads it so."""
@@ -247,7 +251,11 @@ def test_ctrl_c_at_once(kag: Kag, name: str, place: Path) -> None:
 LOOKING = {
     "check": "spec.yaml --no-rehearsal",
     "schema": "",
-    "sweep": "show 1a2b3c4d",
+    "sweep run": "sweep.yaml",
+    "sweep show": "1a2b3c4d",
+    "sweep stop": "1a2b3c4d",
+    "sweep next": "1a2b3c4d",
+    "sweep manifest": "1a2b3c4d",
     "agent": "kag/kag/1a2b3c4d",
     "page": "",
     "report": "some --out page.html",

@@ -98,6 +98,8 @@ WITHOUT_JSON = {
     "kag track": "prints what the program prints",
     "kag agent": "prints what its trials print",
     "kag page": "runs until it is stopped",
+    "kag sweep next": "prints JSON and nothing else",
+    "kag sweep manifest": "prints what kubectl takes",
 }
 
 

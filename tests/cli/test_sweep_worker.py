@@ -34,7 +34,8 @@ SLEEP = [sys.executable, "-c", "import time; time.sleep(600)"]
         ([signal.SIGINT] * 3, Stage.KILLING),
         ([signal.SIGTERM], Stage.ENDING),
         ([signal.SIGINT, signal.SIGTERM], Stage.ENDING),
-        ([signal.SIGUSR1, signal.SIGTERM], Stage.KILLING),
+        ([signal.SIGUSR1, signal.SIGTERM], Stage.ENDING),
+        ([signal.SIGTERM, signal.SIGINT], Stage.KILLING),
     ],
 )
 def test_each_signal_is_more_urgent(received: list[int], stage: Stage) -> None:

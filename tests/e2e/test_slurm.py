@@ -15,6 +15,8 @@ from typing import Any
 import h5py
 import pytest
 
+from kag.fleet.batch import shipped_script
+from kag.fleet.shape import TERM_SECONDS
 from kag.weights.storage import load_torch
 from tests.e2e.tracking import ROOT, Client, Logged, TrackingServer, until
 from tests.jobs import TORCHRUN
@@ -86,17 +88,15 @@ def records(client: Client) -> list[dict[str, Any]]:
     return [json.loads(file.read_text()) for file in sorted((client.folder / "runs").glob("*/record.json"))]
 
 
-def test_the_script_is_sound() -> None:
+def test_the_script_is_sound_and_that_of_kag_sweep() -> None:
+    """`python -m tests.fleet.batch_script` makes it anew."""
     subprocess.run([str(Path(sys.executable).parent / "shellcheck"), str(SCRIPT)], check=True)
-    named = dict(re.findall(r"^#SBATCH --([\w-]+)=(\S+)", SCRIPT.read_text(), re.MULTILINE))
+    assert SCRIPT.read_text() == shipped_script()
+    named = dict(re.findall(r"^#SBATCH --([\w-]+)=?(\S*)", SCRIPT.read_text(), re.MULTILINE))
     assert named["ntasks"] == "1"
-    assert named["signal"].startswith("B:TERM@")
-    warning, patience = (
-        int(named["signal"].removeprefix("B:TERM@")),
-        re.search(r"--term-timeout (\d+)", SCRIPT.read_text()),
-    )
-    assert patience
-    assert int(patience[1]) < warning
+    assert named["open-mode"] == "append", "a task that queues again would begin its log anew"
+    assert "requeue" in named
+    assert int(named["signal"].removeprefix("B:USR1@")) > TERM_SECONDS
 
 
 @pytest.mark.slow(45, "the shipped batch script trains on two processes, hears SIGTERM, and the next task goes on")

@@ -3,7 +3,8 @@
     python -m tests.server.sweep_traces [--check]
 
 `sweep_traces.json` was recorded with the server that read every trial in each heartbeat. One that reads less must
-answer the same, and leave trials and runs in the same states.
+answer the same, and leave trials and runs in the same states. Since then agents for which there is nothing left may
+leave before the last trial ends: it was recorded anew, and 41 answers had become `exit`, which were none, and no other.
 """
 
 from __future__ import annotations

@@ -150,3 +150,31 @@ def test_hyperband_stops_within_one_poll_of_the_values(site: Any) -> None:
     assert beat(site, agents[2], runs[2]) == []
     assert beat(site, agents[0], runs[0]) == [{"type": "stop", "run_id": runs[0]}]
     assert site.log(4, [{"_step": 4, "score": 0}], runs[0]) == {"stopped": True}
+
+
+def test_an_agent_leaves_when_living_agents_hold_all_that_is_left_and_stays_for_one_that_fell_silent(site: Any) -> None:
+    sweep = make(site)
+    holders = [agent(site, sweep) for _ in range(4)]
+    for one in holders:
+        (command,) = beat(site, one)
+        site.run(command["run_id"], sweep=sweep["name"])
+        beat(site, one, command["run_id"])
+    names = [f"{sweep['name']}-{number:04d}" for number in range(4)]
+    late = agent(site, sweep)
+    assert beat(site, late) == [], "one of them may have been killed just before, and this one be there in its place"
+    site.now += 5
+    for one, name in zip(holders, names, strict=True):
+        beat(site, one, name)
+    assert beat(site, late) == [{"type": "exit"}]
+    later = agent(site, sweep)
+    site.now += site.settings.limits.lease - 1
+    for one, name in list(zip(holders, names, strict=True))[:3]:
+        beat(site, one, name)
+    site.now += 2
+    site.stream({"files": {}}, names[3])
+    assert beat(site, later) == [], "the run goes on, and nobody would try again what it may fail at"
+    for name in names:
+        site.stream({"complete": True, "exitcode": 0}, name)
+    assert beat(site, holders[0]) == [{"type": "exit"}]
+    query = 'query($s: String!){project(name:"p"){sweep(sweepName:$s){state}}}'
+    assert site.ask(query, s=sweep["name"])["project"]["sweep"]["state"] == "FINISHED"

@@ -27,10 +27,11 @@ def beat(
     runs: dict[str, Outcome] | None = None,
     seen: dict[str, float] | None = None,
     state: SweepState = SweepState.RUNNING,
+    living: set[str] | None = None,
 ) -> Any:
     taken_in = absorb(trials, runs or {}, seen or dict.fromkeys(runs or {}, now), now=now, limits=LIMITS)
     words = {"sweep_id": "s", "agent": agent, "running": frozenset(running or ()), "now": now, "seed": 0}
-    return step(GRID, state, taken_in, limits=LIMITS, **words)
+    return step(GRID, state, taken_in, limits=LIMITS, living=frozenset(living or ()), **words)
 
 
 def test_an_idle_agent_gets_one_point_and_a_busy_one_nothing() -> None:
@@ -189,9 +190,22 @@ def test_agents_wait_for_points_that_may_come_back_and_then_go_home() -> None:
     for number in range(4):
         trials = beat(beat(trials, agent=str(number)).trials, agent=str(number), running={f"s-000{number}"}).trials
     assert beat(trials, agent="9").commands == []
+    assert beat(trials, agent="9", living={"0", "1", "2"}).commands == [], "what the fourth holds may come back"
+    left = beat(trials, agent="9", living={"0", "1", "2", "3"})
+    assert (left.commands, left.over) == ([Command("exit")], False)
     runs = {f"s-000{number}": Outcome.FINISHED for number in range(4)}
     last = beat(trials, agent="9", runs=runs)
     assert (last.commands, last.over) == ([Command("exit")], True)
+
+
+def test_the_last_living_agent_takes_the_retry_itself() -> None:
+    trials = beat(beat([], agent="a").trials, agent="a", running={"s-0000"}).trials
+    for number in range(1, 4):
+        trials = beat(trials, agent="b").trials
+        trials = absorb(trials, {f"s-000{number}": Outcome.FINISHED}, {}, now=0.0, limits=LIMITS)
+    assert beat(trials, agent="b", living={"a", "b"}).commands == [Command("exit")]
+    failed = absorb(trials, {"s-0000": Outcome.FAILED}, {}, now=0.0, limits=LIMITS)
+    assert beat(failed, agent="a", living={"a"}).commands == [Command("run", "s-0000-2", {"x": 0})]
 
 
 @dataclass
@@ -211,6 +225,7 @@ class Worker:
     process: Process | None = None
     gone: bool = False
     orphans: list[Process] = field(default_factory=list)
+    begun: float = 0.0
 
 
 class Chaos(RuleBasedStateMachine):
@@ -226,10 +241,14 @@ class Chaos(RuleBasedStateMachine):
         self.workers = [Worker(f"w{i}") for i in range(3)]
         self.born = 3
         self.over = False
+        self.heard: dict[str, float] = {}
 
     def heartbeat(self, worker: Worker, lost: bool) -> None:
         running = {worker.process.run} if worker.process else set()
-        result = beat(self.trials, worker.name, running, self.now, self.runs, self.seen)
+        self.heard[worker.name] = self.now
+        since = max(self.now - LIMITS.lease, worker.begun)
+        living = {name for name, then in self.heard.items() if then > since}
+        result = beat(self.trials, worker.name, running, self.now, self.runs, self.seen, living=living)
         self.trials = result.trials
         self.over = result.over
         if lost:
@@ -282,7 +301,7 @@ class Chaos(RuleBasedStateMachine):
         worker = self.workers[index]
         orphans = [*worker.orphans, *([worker.process] if worker.process and orphaned else [])]
         self.born += 1
-        self.workers[index] = Worker(f"w{self.born}", orphans=orphans)
+        self.workers[index] = Worker(f"w{self.born}", orphans=orphans, begun=self.now)
 
     @rule()
     def time_passes(self) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from kag.sweep import Command, Limits, Sweep, SweepState, Trial, TrialState, stop, suggest
-from kag.sweep.step import Waiting, chosen, puts_off, reported, run_of, stops, unheard
+from kag.sweep.step import Waiting, chosen, may_leave, puts_off, reported, run_of, stops, unheard
 from kag.sweep.trial import take
 
 
@@ -29,8 +29,9 @@ def step(
     now: float,
     seed: int,
     limits: Limits,
+    living: frozenset[str] = frozenset(),
 ) -> Step:
-    """One heartbeat; the trials are those after `absorb`."""
+    """One heartbeat; the trials are those after `absorb`, `living` are the agents heard of within a lease."""
     kept = reported(trials, state, agent=agent, running=running, now=now, limits=limits)
     doomed = stop(sweep, kept) if state in (SweepState.RUNNING, SweepState.PAUSED) else set()
     kept = [trial.model_copy(update={"stopping": True}) if trial.id in doomed else trial for trial in kept]
@@ -48,7 +49,9 @@ def step(
     there = _waiting(sweep, kept)
     free = chosen(sweep, there, lambda: suggest(sweep, kept, seed))
     if free is None:
-        return Step(kept, [Command("exit")] if there.over else [], over=there.over)
+        holders = {trial.agent for trial in kept if trial.state is TrialState.LEASED}
+        leaves = there.over or may_leave(agent, holders, living)
+        return Step(kept, [Command("exit")] if leaves else [], over=there.over)
     run = run_of(sweep_id, free.id, free.attempt + 1)
     taken = take(free, agent=agent, run=run, now=now, limits=limits)
     return Step(_with(kept, taken), [Command("run", run, taken.params)], over=False)

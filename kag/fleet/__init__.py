@@ -1,0 +1,1 @@
+"""Agents of a sweep on the engines that labs have: SLURM, Ray, Kubernetes. What these do themselves is left to them."""
