@@ -5,14 +5,18 @@ from __future__ import annotations
 import shutil
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from kag.errors import UserError
 
+if TYPE_CHECKING:
+    from kag.cli.trials import Template
+
 
 def agent(
+    context: typer.Context,
     path: Annotated[
         str, typer.Argument(metavar="SWEEP", help="Id of a sweep that was made here, or entity/project/id.")
     ],
@@ -39,6 +43,7 @@ def agent(
     from kag.cli.trials import Workplace
     from kag.sweep.command import trains
 
+    template: Template | None = context.obj
     found = find_path(path, kept(runs))
     if not configured():
         require_tracked(runs)
@@ -49,5 +54,5 @@ def agent(
         environment = {**tracking.environment, "PATH": with_kag_first(tracking.environment)}
         script = shutil.which("kag", path=environment["PATH"]) or sys.argv[0]
         environment.pop("WANDB_SERVICE", None)
-        with Workplace(str(Path(script).absolute()), environment) as workplace:
+        with Workplace(str(Path(script).absolute()), environment, template) as workplace:
             Worker(SweepServer(found), workplace, ears, sweep.command or (), environment).work(count)

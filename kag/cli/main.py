@@ -37,6 +37,7 @@ from kag.text import printable
 from kag.view.terminal import Terminal
 
 if TYPE_CHECKING:
+    from kag.cli.trials import Template
     from kag.train.worker import Held
 
 _TRAINING = "training needs PyTorch and Lightning: pip install 'kag[train]'"
@@ -94,18 +95,18 @@ app.add_typer(runs.app, name="runs")
 app.add_typer(serve.app, name="serve")
 
 
-def main(held: Held | None = None) -> None:
+def main(given: Held | Template | None = None) -> None:
     """Run a command; what is wrong is printed as a sentence and gives its exit code.
 
     Args:
-        held: data that this process has already, for a command that reads them.
+        given: what this process has already for its command: data for `train`, a process to copy for `agent`.
     """
     _open_streams()
     for name, value in PATIENT_THREADS.items():
         os.environ.setdefault(name, value)
     former = signal.signal(signal.SIGTERM, _end)
     try:
-        code = _run(held)
+        code = _run(given)
         sys.stdout.flush()
     except KagError as error:
         code = _told(error)
@@ -161,7 +162,7 @@ def _end(number: int, _: FrameType | None) -> None:
     raise Interrupted("SIGTERM received", signal_number=number)
 
 
-def _run(held: Held | None) -> int:
+def _run(given: Held | Template | None) -> int:
     """Run a command; its exit code.
 
     Raises:
@@ -169,7 +170,7 @@ def _run(held: Held | None) -> int:
             commands load what they need.
     """
     try:
-        return app(standalone_mode=False, prog_name="kag", obj=held) or 0
+        return app(standalone_mode=False, prog_name="kag", obj=given) or 0
     except typer.TyperException as error:
         # Without a text it is a command that needs another word, whose help has been printed.
         if not error.format_message():

@@ -99,8 +99,8 @@ def serve(
     ):
         served = make_app(store, settings, since=since, access_log=log)
         here = f"{'https' if tls_cert else 'http'}://{host}:{taken.getsockname()[1]}"
-        say(_told(str(settings.base or here), shown(db), str(settings.files)))
-        serving.serve(served, taken, proxies=forwarded_allow_ips, certificate=tls_cert, key=tls_key)
+        tell = partial(say, _told(str(settings.base or here), shown(db), str(settings.files)))
+        serving.serve(served, taken, tell=tell, proxies=forwarded_allow_ips, certificate=tls_cert, key=tls_key)
 
 
 def _told(address: str, database: str, files: str) -> str:

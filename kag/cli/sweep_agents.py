@@ -17,6 +17,7 @@ from subprocess import Popen
 from types import FrameType
 from typing import TYPE_CHECKING
 
+from kag.cli.crew import Crew, Member, Wanted
 from kag.errors import ENDING, Interrupted
 from kag.fleet.shape import PATIENCE
 from kag.track.world import THREAD_LIMIT, THREADS
@@ -39,7 +40,8 @@ as its environment is that one's."""
 _ANY = (sys.executable, "-P", "-m", "wandb", "agent")
 _OWN = (sys.executable, "-P", "-c", "from kag.cli.main import main; main()", "agent")
 
-Agents = Sequence[Popen[bytes]]
+Agent = Popen[bytes] | Member
+Agents = Sequence[Agent]
 """Running agents. Each leads a session of its own, to which all that it starts belongs."""
 
 
@@ -114,18 +116,38 @@ def running_agents(
         server: the embedded one. The agents use it too, and it hears of the trials that are ended with them.
         own: whether the trials are kag's own.
     """
-    agents: list[Popen[bytes]] = []
+    agents: list[Agent] = []
     inherited = () if server is None else (server.users,)
-    try:
+    log_of(path, 0, environment).parent.mkdir(parents=True, exist_ok=True)
+    with contextlib.ExitStack() as last:
+        wanted = []
         for number, share in enumerate(shares):
             extra = environment_of(number, len(shares), environment, graphics(environment), cores(), own=own)
-            words = [*(_OWN if own else _ANY), *(["--count", str(share)] if share else []), path]
-            agents.append(_start(words, {**environment, **extra}, log_of(path, number, environment), inherited))
-        yield agents
+            words = [*(["--count", str(share)] if share else []), path]
+            wanted.append(Wanted(words, {**environment, **extra}, str(log_of(path, number, environment))))
+        try:
+            if own and hasattr(os, "fork"):
+                crew = last.enter_context(Crew.started(environment, Path(wanted[0].log), inherited))
+                crew.get_ready()
+                with _held_back():
+                    agents.extend(crew.begin(wanted))
+            else:
+                agents.extend(_start(_OWN if own else _ANY, one, inherited) for one in wanted)
+            yield agents
+        finally:
+            ended = end(agents)
+            if server is not None and ended:
+                server.interrupt(ended, now=time.time())
+
+
+@contextmanager
+def _held_back() -> Iterator[None]:
+    """Signals that ask kag to end come after the block."""
+    former = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
+    try:
+        yield
     finally:
-        ended = end(agents)
-        if server is not None and ended:
-            server.interrupt(ended, now=time.time())
+        signal.pthread_sigmask(signal.SIG_SETMASK, former)
 
 
 def shares_of(agents: int, count: int | None) -> list[int | None]:
@@ -168,10 +190,10 @@ def environment_of(
     return extra
 
 
-def _start(words: Sequence[str], environment: Mapping[str, str], log: Path, inherited: Sequence[int]) -> Popen[bytes]:
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("ab") as output:
-        return Popen(words, env=environment, stdout=output, stderr=output, start_new_session=True, pass_fds=inherited)
+def _start(program: Sequence[str], wanted: Wanted, inherited: Sequence[int]) -> Popen[bytes]:
+    words = [*program, *wanted.words]
+    with Path(wanted.log).open("ab") as log:
+        return Popen(words, env=wanted.environment, stdout=log, stderr=log, start_new_session=True, pass_fds=inherited)
 
 
 def end(agents: Agents) -> set[str]:

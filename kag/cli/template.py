@@ -27,6 +27,7 @@ from kag.errors import ENDING, KagError
 
 if TYPE_CHECKING:
     from kag.cli.departure import Departure
+    from kag.cli.trials import Template
     from kag.train.worker import Held
 
 
@@ -41,31 +42,50 @@ class Request(NamedTuple):
 
 
 def serve(number: int, departure: Departure) -> None:
-    """Begin trials one after another, as they are asked for at a socket, until nobody is left who asks.
+    """Load everything, and be a template until nobody is left who asks.
 
     Args:
-        number: descriptor of the socket. A line of JSON comes for a trial, its process id goes back, later its exit
-            code as `os.waitstatus_to_exitcode` has it.
+        number: descriptor of the socket at which trials are asked for.
         departure: of this process and of the copies, registered before anything else.
     """
+    load()
+    work(socket.socket(fileno=number), departure)
+
+
+def work(control: socket.socket, departure: Departure) -> None:
+    """Begin trials one after another, as they are asked for, in a process that has loaded everything.
+
+    Args:
+        control: a line of JSON comes for a trial, its process id goes back, later its exit code as
+            `os.waitstatus_to_exitcode` has it.
+        departure: of this process and of the copies.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal tells it to all; the agent decides what becomes of it
-    for name, value in PATIENT_THREADS.items():
-        os.environ.setdefault(name, value)
-    held = _load()
-    with socket.socket(fileno=number) as control:
+    from kag.train.worker import Held
+
+    held = Held()
+    with control:
         request = _until_asked(control, held)
     if request is None:
         departure.code = 0
         return
-    _become(request)
+    _become_trial(request)
+    depart(departure, held)
+
+
+def depart(departure: Departure, given: Held | Template) -> None:
+    """Do what the command line of this process says, and end."""
     try:
-        main(held)
+        main(given)
     except SystemExit as ended:
         departure.code = ended.code if isinstance(ended.code, int) else None
         raise
 
 
-def _load() -> Held:
+def load() -> None:
+    """Load what agents and their trials need."""
+    for name, value in PATIENT_THREADS.items():
+        os.environ.setdefault(name, value)
     # The availability of a GPU is asked in a way that does not initialise it.
     os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")
     from kag.track.wandb_private import load_all
@@ -74,32 +94,35 @@ def _load() -> Held:
     import kag.cli.results
     import kag.train.fit  # noqa: F401
     from kag.track.code import TRAINING, code_digest
-    from kag.train.worker import Held
     from kag.view.earlier import TELLING
 
     for parts in (TRAINING, TELLING):
         code_digest(*parts)  # of the code that has been loaded, whatever becomes of the files
-    return Held()
 
 
 def _until_asked(control: socket.socket, held: Held) -> Request | None:
     """Answer requests. In a copy: what it was made for; here, at the end: None."""
     for request in _requests(control):
         _open(held, request.words)
-        gc.collect()
-        gc.freeze()  # a collection in a copy would else write to every page
-        sys.stdout.flush()
-        sys.stderr.flush()
-        with warnings.catch_warnings():
-            # Threads of OpenBLAS end before a copy is made, and begin anew in it.
-            warnings.filterwarnings("ignore", message=".*multi-threaded, use of fork", category=DeprecationWarning)
-            child = os.fork()
+        child = fork()
         if child == 0:
             return request
         control.sendall(f"{child}\n".encode())
         _, status = os.waitpid(child, 0)
         control.sendall(f"{os.waitstatus_to_exitcode(status)}\n".encode())
     return None
+
+
+def fork() -> int:
+    """Make a copy of this process, as `os.fork` does."""
+    gc.collect()
+    gc.freeze()  # a collection in a copy would else write to every page
+    sys.stdout.flush()
+    sys.stderr.flush()
+    with warnings.catch_warnings():
+        # Threads of OpenBLAS end before a copy is made, and begin anew in it.
+        warnings.filterwarnings("ignore", message=".*multi-threaded, use of fork", category=DeprecationWarning)
+        return os.fork()
 
 
 def _requests(control: socket.socket) -> Iterator[Request]:
@@ -122,19 +145,30 @@ def _open(held: Held, words: Sequence[str]) -> None:
         return
 
 
-def _become(request: Request) -> None:
-    """Be the process that the command would have started: as of a process group, of nobody's signals and numbers."""
+def _become_trial(request: Request) -> None:
+    """Be the process that an agent would have started: of a process group of its own."""
+    os.setpgid(0, 0)
+    become(request.words, request.environment, request.script)
+    if hasattr(os, "memfd_create"):
+        os.memfd_create(COPIED_RUN + request.environment.get("WANDB_RUN_ID", ""))
+    sys.modules["__main__"].__file__ = request.script
+
+
+def become(words: Sequence[str], environment: Mapping[str, str], script: str) -> None:
+    """Be the process that a command would have started: of nobody's signals and numbers.
+
+    Args:
+        words: of the command, from `train` or `agent` on.
+        environment: of it.
+        script: what it is called by.
+    """
     import numpy as np
 
-    os.setpgid(0, 0)
     for number in ENDING:
         signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     os.environ.clear()
-    os.environ.update(request.environment)
-    if hasattr(os, "memfd_create"):
-        os.memfd_create(COPIED_RUN + request.environment.get("WANDB_RUN_ID", ""))
-    sys.argv[:] = [request.script, *request.words]
-    sys.modules["__main__"].__file__ = request.script
+    os.environ.update(environment)
+    sys.argv[:] = [script, *words]
     random.seed()
     np.random.seed()  # as the state is that libraries draw from

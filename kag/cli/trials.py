@@ -26,6 +26,9 @@ from kag.cli.template import serve
 serve(int(sys.argv[1]), departure)
 """
 
+CodeState = frozenset[tuple[str, int, int]]
+"""Name, size and time of each file of kag's code."""
+
 
 class Trial(Protocol):
     """A trial that has begun. It leads a process group of its own, as W&B's agent wants it."""
@@ -53,11 +56,11 @@ class Workplace:
     Args:
         script: the program `kag`, as a trial is called by.
         environment: of the agent.
+        template: one that is ready; None makes one at the first trial.
     """
 
-    def __init__(self, script: str, environment: Mapping[str, str]) -> None:
-        self._script, self._environment = script, environment
-        self._template: Template | None = None
+    def __init__(self, script: str, environment: Mapping[str, str], template: Template | None = None) -> None:
+        self._script, self._environment, self._template = script, environment, template
 
     def __enter__(self) -> Workplace:
         return self
@@ -82,7 +85,7 @@ class Workplace:
         if self._template is not None and not self._template.is_current():
             self._template.close()
             self._template = None
-        self._template = self._template or Template(self._environment)
+        self._template = self._template or Template.started(self._environment)
         return self._template.copy(call, environment, self._script)
 
 
@@ -103,19 +106,72 @@ class Spawned:
         self._process.send_signal(number)
 
 
+class Process(Protocol):
+    """A child of this process; the words of `subprocess.Popen`."""
+
+    def poll(self) -> int | None:
+        """Its exit code, negative for the signal that has ended it; None while it goes on."""
+        ...
+
+    def wait(self) -> int:
+        """Its exit code, when it has ended."""
+        ...
+
+    def send_signal(self, number: int, /) -> None:
+        """Send it a signal; nobody gets it if it has ended."""
+        ...
+
+
+class Forked:
+    """A child that is a copy of this process; see `Process`."""
+
+    def __init__(self, pid: int) -> None:
+        self._pid = pid
+        self._code: int | None = None
+
+    def poll(self) -> int | None:
+        """See `Process.poll`."""
+        return self._looked(os.WNOHANG)
+
+    def wait(self) -> int:
+        """See `Process.wait`."""
+        code = self._looked(0)
+        assert code is not None
+        return code
+
+    def send_signal(self, number: int, /) -> None:
+        """See `Process.send_signal`."""
+        if self.poll() is None:
+            os.kill(self._pid, number)
+
+    def _looked(self, how: int) -> int | None:
+        if self._code is None:
+            pid, status = os.waitpid(self._pid, how)
+            self._code = os.waitstatus_to_exitcode(status) if pid else None
+        return self._code
+
+
 class Template:
     """The process that is copied.
 
     Args:
-        environment: that it is loaded with: how many threads torch may use is read then.
+        control: socket at which it is asked.
+        process: itself.
+        code: that it has loaded, as `code_state` has it.
     """
 
-    def __init__(self, environment: Mapping[str, str]) -> None:
-        self._control, other = socket.socketpair()
-        self._code = code_state()
+    def __init__(self, control: socket.socket, process: Process, code: CodeState) -> None:
+        self._control, self._process, self._code = control, process, code
+
+    @classmethod
+    def started(cls, environment: Mapping[str, str]) -> Template:
+        """One that loads everything, with an environment: how many threads torch may use is read then."""
+        control, other = socket.socketpair()
+        code = code_state()
         with other:
             words = [sys.executable, "-P", "-c", _SERVE, str(other.fileno())]
-            self._process = Popen(words, env=environment, stdin=DEVNULL, pass_fds=[other.fileno()])
+            process = Popen(words, env=environment, stdin=DEVNULL, pass_fds=[other.fileno()])
+        return cls(control, process, code)
 
     def is_current(self) -> bool:
         """Whether it lives, and is of the code that is there now."""
@@ -137,7 +193,7 @@ class Template:
 class Copied:
     """A trial that is a copy of a template, which tells first its process id, then its exit code."""
 
-    def __init__(self, control: socket.socket, template: Popen[bytes]) -> None:
+    def __init__(self, control: socket.socket, template: Process) -> None:
         self._control, self._template = control, template
         self._said = b""
         self._pid: int | None = None
@@ -159,7 +215,7 @@ class Copied:
             self._pid = int(pid)
         if b"\n" in self._said:
             return int(self._said)
-        return -signal.SIGTERM if self._is_orphan and (self._pid is None or _is_gone(self._pid)) else None
+        return -signal.SIGTERM if self._is_orphan and (self._pid is None or is_gone(self._pid)) else None
 
     def send(self, number: int) -> None:
         """See `Trial.send`. Before there is a trial, the template that is still to make it gets the signal."""
@@ -182,7 +238,7 @@ class Copied:
         return True
 
 
-def _is_gone(pid: int) -> bool:
+def is_gone(pid: int) -> bool:
     """Whether a process of somebody else's has ended, whoever is to take its exit code."""
     try:
         os.kill(pid, 0)
@@ -193,7 +249,7 @@ def _is_gone(pid: int) -> bool:
         return False
 
 
-def code_state() -> frozenset[tuple[str, int, int]]:
+def code_state() -> CodeState:
     """Which files of kag's code there are, and when they were written: who has loaded others runs another program."""
     files = ((file, file.stat()) for file in Path(kag.__file__).parent.rglob("*.py"))
     return frozenset((str(file), found.st_size, found.st_mtime_ns) for file, found in files)

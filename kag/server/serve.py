@@ -135,19 +135,40 @@ def listening(host: str, port: int) -> socket.socket:
         ) from error
 
 
+class _Telling(uvicorn.Server):
+    """Says that it serves once signals end it: before, Python may drop a SIGINT that comes while modules are loaded."""
+
+    def __init__(self, config: uvicorn.Config, tell: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._tell = tell
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to serve."""
+        await super().startup(sockets)
+        if self.started:
+            self._tell()
+
+
 def serve(
-    app: ASGIApp, taken: socket.socket, *, proxies: str, certificate: Path | None = None, key: Path | None = None
+    app: ASGIApp,
+    taken: socket.socket,
+    *,
+    tell: Callable[[], None],
+    proxies: str,
+    certificate: Path | None = None,
+    key: Path | None = None,
 ) -> None:
     """Serve what comes in at a socket until SIGINT or SIGTERM.
 
     Args:
+        tell: is called when it does.
         proxies: addresses that are believed whom they speak for, and whether that is encrypted.
     """
     # What is loaded stays; a collection, for which everybody waits, need not walk through it.
     gc.freeze()
     words = {"ssl_certfile": certificate, "ssl_keyfile": key, "forwarded_allow_ips": proxies, **options()}
     with contextlib.suppress(KeyboardInterrupt):
-        uvicorn.Server(uvicorn.Config(app, proxy_headers=True, **words)).run(sockets=[taken])
+        _Telling(uvicorn.Config(app, proxy_headers=True, **words), tell).run(sockets=[taken])
 
 
 def serve_until(app: ASGIApp, listening: socket.socket, over: Callable[[], None]) -> None:

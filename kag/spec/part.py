@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
+import textwrap
+from collections.abc import Iterator
+from itertools import pairwise
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 
 class Part(BaseModel):
@@ -15,9 +22,32 @@ class Part(BaseModel):
         extra="forbid",
         strict=True,
         allow_inf_nan=False,
-        use_attribute_docstrings=True,
         validate_default=True,
     )
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """Its fields are described by the strings below them.
+
+        They are read here: pydantic, told to use them, would parse the source of every part whenever kag starts.
+        """
+        made = handler(schema)
+        properties = handler.resolve_ref_schema(made).get("properties", {})
+        for part in cls.__mro__:
+            for name, text in _texts_below(part) if issubclass(part, Part) else ():
+                if name in properties:
+                    properties[name].setdefault("description", text)
+        return made
+
+
+def _texts_below(part: type[Part]) -> Iterator[tuple[str, str]]:
+    """The fields of a class that have a string below them, and that string."""
+    (defined,) = ast.parse(textwrap.dedent(inspect.getsource(part))).body
+    assert isinstance(defined, ast.ClassDef)
+    for field, below in pairwise(defined.body):
+        match field, below:
+            case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(text))):
+                yield name, inspect.cleandoc(text)
 
 
 def _whole(value: Any) -> Any:

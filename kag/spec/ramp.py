@@ -59,7 +59,7 @@ class Ramp(Part):
 
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        section = handler.resolve_ref_schema(handler(schema))
+        section = handler.resolve_ref_schema(super().__get_pydantic_json_schema__(schema, handler))
         return {"anyOf": [{"type": "number"}, section], "description": section.pop("description", "")}
 
     @model_serializer(mode="wrap")

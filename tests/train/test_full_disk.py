@@ -22,7 +22,7 @@ from kag.track.hold import as_it_stands
 from kag.track.record import RunRecord, Status
 from kag.train.console import RunConsole
 from kag.train.fit import fit
-from tests.train.conftest import MakeSpec, Train
+from tests.train.conftest import MakeSpec
 
 AVERAGED: dict[str, Any] = {"epochs": 2, "swa.start": 0, "swa.window": 2, "swa.keep_sums": True}
 
@@ -91,10 +91,10 @@ def require_resumed_the_same(spec: RunSpec, folder: RunFolder, whole: RunRecord)
 
 @pytest.mark.parametrize(("file", "size"), [("rehearsal.ckpt", 30_000), ("last.ckpt", 150_000)])
 def test_a_checkpoint_that_is_refused_ends_the_run_in_a_sentence(
-    spec: RunSpec, whole: RunRecord, train: Train, runs: Path, file: str, size: int
+    spec: RunSpec, whole: RunRecord, runs: Path, file: str, size: int
 ) -> None:
     with files_no_larger_than(size), pytest.raises(StorageError) as caught:
-        train(spec)
+        fit(spec, runs=runs, console=RunConsole(quiet=True))
     assert caught.value.exit_code == 1
     assert caught.value.what == "cannot be written: file too large"
     assert str(caught.value.where).endswith(file)
