@@ -271,7 +271,13 @@ def _load() -> None:
 
     for name, value in PATIENT_THREADS.items():
         os.environ.setdefault(name, value)
+    import encodings.idna
+
+    import requests
     import wandb.apis.public
+    import wandb.cli.cli
+    import wandb.sdk.artifacts._generated.fragments
+    import wandb.sdk.artifacts._internal_artifact
     import wandb.sdk.launch  # noqa: F401
 
     import kag.cli.results
