@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -22,6 +21,7 @@ from kag.track.record import RunRecord
 from kag.track.scores_of_run import read_scores
 from kag.track.source import RunSource, open_source
 from kag.view import metric_names
+from tests import warm
 from tests.e2e.test_programs import PROGRAMS
 from tests.e2e.tracking import PATIENCE
 from tests.e2e.wandb_versions import NotFetched, packages_of
@@ -41,7 +41,8 @@ def test_the_script_has_the_log_that_is_shown(tmp_path: Path, monkeypatch: pytes
     env = kept | PATIENCE | {"PATH": path, "WANDB_SILENT": "true", "HOME": str(tmp_path)}
     monkeypatch.chdir(tmp_path)
     (commands,) = (block.text.splitlines() for block in blocks(ANY_PROGRAM, "sh"))
-    subprocess.run(["bash", "-c", commands[0]], env=env, check=True, capture_output=True)
+    tracked = warm.run([sys.executable, "-m", *commands[0].split()], cwd=tmp_path, env=env)
+    assert tracked.returncode == 0, tracked.stderr
     for line in commands[1:]:
         done = CliRunner().invoke(app, line.split()[1:], catch_exceptions=False)
         assert done.exit_code == 0, done.output
@@ -63,8 +64,7 @@ def test_the_scores_that_the_example_keeps_are_read_from_the_server_and_from_the
     with embedded_server(tmp_path / "server", now=time.time()) as server:
         found = server.environment(kept)
         env = kept | PATIENCE | found | {"WANDB_SILENT": "true", "HOME": str(tmp_path), "PYTHONPATH": str(packages)}
-        words = [sys.executable, "cells.py"]
-        done = subprocess.run(words, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=300)
+        done = warm.run([sys.executable, "cells.py"], cwd=tmp_path, env=env, packages=packages)
         assert done.returncode == 0, done.stdout + done.stderr
         with monkeypatch.context() as patch:
             for name, value in found.items():

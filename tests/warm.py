@@ -71,6 +71,14 @@ class Copy:
         if self.poll() is None:
             os.kill(self.pid, number)
 
+    def terminate(self) -> None:
+        """Ask it to end."""
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """End it."""
+        self.send_signal(signal.SIGKILL)
+
     def _take(self) -> None:
         self.returncode = int(self._report.readline())
         self._report.close()
@@ -78,6 +86,8 @@ class Copy:
 
 Program = Copy | subprocess.Popen[str]
 """A program that has begun, as a copy or by itself."""
+Template = socket.socket
+"""The way to a process that is copied."""
 
 
 def start(
@@ -98,7 +108,7 @@ def start(
     """
     if is_ours(words[0], env):
         streams = (output.fileno(), (errors or output).fileno())
-        return _begin(words, cwd=cwd, env=env, streams=streams)
+        return begin(words, cwd=cwd, env=env, streams=streams)
     return subprocess.Popen(
         words,
         cwd=cwd,
@@ -111,38 +121,68 @@ def start(
     )
 
 
-def is_ours(program: str | Path, env: Mapping[str, str]) -> bool:
-    """Whether a program is the Python of the tests, with the packages of the tests."""
-    found, packages = shutil.which(program, path=env.get("PATH")), env.get("PYTHONPATH", "")
+def is_ours(program: str | Path, env: Mapping[str, str], packages: Path | None = None) -> bool:
+    """Whether a program is the Python of the tests, with the packages of the tests and these besides."""
+    found, named = shutil.which(program, path=env.get("PATH")), env.get("PYTHONPATH", "")
     is_plain = not any(name in env for name in OTHER_PYTHON)
-    return found == sys.executable and is_plain and packages in ("", str(ROOT), os.environ.get("PYTHONPATH"))
+    ours = [str(packages)] if packages else ["", str(ROOT), os.environ.get("PYTHONPATH")]
+    return found == sys.executable and is_plain and named in ours
 
 
-def _begin(words: Sequence[str | Path], *, cwd: str | Path, env: Mapping[str, str], streams: tuple[int, int]) -> Copy:
+def begin(
+    words: Sequence[str | Path],
+    *,
+    cwd: str | Path,
+    env: Mapping[str, str],
+    streams: tuple[int, int],
+    packages: Path | None = None,
+    template: Template | None = None,
+) -> Copy:
+    """Start a program as a copy, in a session of its own.
+
+    Args:
+        cwd: its folder.
+        env: its environment.
+        streams: descriptors of what takes its output and its errors.
+        packages: a folder of packages that it has besides.
+        template: what is copied; else the process that all tests of this one share.
+    """
     called = [str(word) for word in words]
     ours, theirs = os.pipe()
-    request = {"words": called[1:], "cwd": str(cwd), "env": dict(env)}
+    request = {"words": called[1:], "cwd": str(cwd), "env": dict(env), "packages": packages and str(packages)}
     handed = array.array("i", [*streams, theirs])
     rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, handed)]
     sent = json.dumps(request).encode()
     assert len(sent) < MAXIMUM
-    _template().sendmsg([sent], rights)
+    (template or _template()).sendmsg([sent], rights)
     os.close(theirs)
     return Copy(called, ours)
 
 
 def run(
-    words: Sequence[str | Path], *, cwd: str | Path, env: Mapping[str, str], timeout: float = 600.0
+    words: Sequence[str | Path],
+    *,
+    cwd: str | Path,
+    env: Mapping[str, str],
+    timeout: float = 600.0,
+    packages: Path | None = None,
 ) -> subprocess.CompletedProcess[str]:
     """Run any program to its end, a copy if this Python is to run it; what it printed, as `subprocess.run` has it.
+
+    Args:
+        cwd: its folder.
+        env: its environment.
+        timeout: seconds that it may take.
+        packages: a folder that its environment names as PYTHONPATH; nothing that is loaded may be there as well.
 
     Raises:
         subprocess.TimeoutExpired: it has not ended in so many seconds; it is killed.
     """
-    if not is_ours(words[0], env):
+    if not is_ours(words[0], env, packages):
         return subprocess.run(words, cwd=cwd, env=env, capture_output=True, text=True, timeout=timeout, check=False)
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as error:
-        program = _begin(words, cwd=cwd, env=env, streams=(out.fileno(), error.fileno()))
+        streams = (out.fileno(), error.fileno())
+        program = begin(words, cwd=cwd, env=env, streams=streams, packages=packages)
         try:
             code = program.wait(timeout)
         except subprocess.TimeoutExpired:
@@ -157,11 +197,28 @@ def _all(stream: IO[bytes]) -> str:
     return stream.read().decode(errors="backslashreplace")
 
 
-@cache
-def _template() -> socket.socket:
-    """The way to the process that is copied; it ends when nobody is left who could ask it."""
+def _way() -> tuple[Template, socket.socket]:
+    """Ways to the process that is copied, and from there."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, MAXIMUM)
+    return ours, theirs
+
+
+def template_of_this() -> Template:
+    """The way to a copy of this process as it is now, which other copies can be made of; it ends with this one."""
+    ours, theirs = _way()
+    if os.fork() == 0:
+        ours.close()
+        _copies(theirs)
+        os._exit(0)
+    theirs.close()
+    return ours
+
+
+@cache
+def _template() -> Template:
+    """The way to the process that is copied; it ends when nobody is left who could ask it."""
+    ours, theirs = _way()
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("WANDB_", "PYTEST_"))}
     fixed = {"PYTHONPATH": str(ROOT), "WANDB_ERROR_REPORTING": "false", "OMP_NUM_THREADS": "1"}
     words = [sys.executable, "-c", SERVE, str(theirs.fileno())]
@@ -190,9 +247,13 @@ def serve(number: int) -> None:
         number: descriptor of the socket.
     """
     _load()
+    _copies(socket.socket(fileno=number))
+
+
+def _copies(control: socket.socket) -> None:
     # A copy has a parent that waits for its end, so nobody waits here: the system forgets the parents.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-    with socket.socket(fileno=number) as control:
+    with control:
         while True:
             sent, handed = _received(control)
             if not sent:
@@ -210,7 +271,13 @@ def _load() -> None:
 
     for name, value in PATIENT_THREADS.items():
         os.environ.setdefault(name, value)
+    import encodings.idna
+
+    import requests
     import wandb.apis.public
+    import wandb.cli.cli
+    import wandb.sdk.artifacts._generated.fragments
+    import wandb.sdk.artifacts._internal_artifact
     import wandb.sdk.launch  # noqa: F401
 
     import kag.cli.results
@@ -260,6 +327,7 @@ def _settle(request: dict[str, Any], streams: Sequence[int]) -> None:
     """The folder, environment and streams of the program, and numbers of chance of its own."""
     import numpy as np
     import torch
+    from wandb.sdk.data_types._private import MEDIA_TMP
 
     for number, stream in enumerate(streams, 1):
         os.dup2(stream, number)
@@ -269,7 +337,12 @@ def _settle(request: dict[str, Any], streams: Sequence[int]) -> None:
     os.chdir(request["cwd"])
     os.environ.clear()
     os.environ.update(request["env"])
+    if request["packages"]:
+        sys.path.insert(1, request["packages"])
     tempfile.tempdir = None  # it was looked up in the environment of the template
+    # The first copy that ends would else take the folder of all.
+    MEDIA_TMP._finalizer.detach()
+    MEDIA_TMP.__init__("wandb-media")  # type: ignore[misc]
     if "PYTHONFAULTHANDLER" in os.environ:
         faulthandler.enable()
     random.seed()

@@ -29,7 +29,9 @@ def keep_bands(
     gone = {one for one in gone if one[0] in new}
     for number, band, _ in sorted(gone - come):
         connection.execute(bands.delete().filter_by(sweep_id=sweep_id, band=band, number=number))
-    rows = [{"sweep_id": sweep_id, "number": number, "band": at, "loss": loss} for number, at, loss in come - gone]
+    rows = [  # no database is to keep a zero with a sign: SQLite does not
+        {"sweep_id": sweep_id, "number": number, "band": at, "loss": loss + 0.0} for number, at, loss in come - gone
+    ]
     if rows:
         connection.execute(bands.insert(), rows)
     return {band for _, band, _ in gone ^ come}

@@ -68,10 +68,11 @@ def settings_of(config: Mapping[str, Any]) -> dict[str, Scalar]:
     """The settings in a config of W&B, by dotted key, in the order of keys: a server keeps no order of its own.
 
     A list is its JSON text, an empty mapping `{}`. A whole number is written as one, whichever way it was given: JSON
-    does not tell 1.0 from 1, and on its way to a server a client makes the one the other.
+    does not tell 1.0 from 1, and on its way to a server a client makes the one the other. Of two values with one dotted
+    key, whatever their types, the same one is taken each time.
     """
     leaves = _leaves(sound({key: value for key, value in config.items() if key not in INTERNAL}))
-    return dict(sorted(leaves))
+    return dict(sorted(leaves, key=lambda leaf: (leaf[0], repr(leaf[1]))))
 
 
 def epochs_trained(run: Mirrored) -> int | None:

@@ -24,6 +24,7 @@ from kag.server.tables import projects
 from kag.track.record import RunRecord
 from kag.track.rows import steps
 from kag.track.source import RunSource, open_source
+from tests import warm
 from tests.e2e.tracking import PATIENCE, last_json
 
 PROGRAMS = Path(__file__).parent / "programs" / "five"
@@ -95,6 +96,6 @@ def make_five_runs(name: str, folder: Path, server: Embedded, packages: Path) ->
     ):
         subprocess.run(["git", *words], cwd=folder, env=env, check=True)
     words = [sys.executable, str(PROGRAMS / f"{name}.py")]
-    done = subprocess.run(words, cwd=folder, env=env, capture_output=True, text=True, timeout=900)
+    done = warm.run(words, cwd=folder, env=env, timeout=900, packages=packages)
     assert done.returncode == 0, done.stdout + done.stderr
     return FiveRuns(folder, project, server, last_json(done.stdout))

@@ -6,7 +6,6 @@ Each prints last, as JSON, what it knows itself of what it has logged.
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +16,7 @@ import httpx
 import pytest
 
 from kag.server.embedded import embedded_server
+from tests import warm
 from tests.e2e.tracking import PATIENCE, last_json
 from tests.e2e.wandb_versions import NotFetched, packages_of
 
@@ -55,7 +55,7 @@ class Tracked:
     """What the programs said, what the client's Api reads, and how the pages answered."""
 
     def __init__(self, folder: Path, packages: Path) -> None:
-        self.folder = folder
+        self.folder, self.packages = folder, packages
         with embedded_server(folder / "server", now=time.time()) as server:
             kept = {name: value for name, value in os.environ.items() if not name.startswith("WANDB")}
             mine = {"HOME": str(folder), "WANDB_PROJECT": "programs", "WANDB_SILENT": "true", "OMP_NUM_THREADS": "1"}
@@ -79,9 +79,7 @@ class Tracked:
 
     def python(self, *words: str) -> Any:
         """Run something in the folder as a user would; what it printed last."""
-        done = subprocess.run(
-            [sys.executable, *words], cwd=self.folder, env=self.env, capture_output=True, text=True, timeout=300
-        )
+        done = warm.run([sys.executable, *words], cwd=self.folder, env=self.env, packages=self.packages)
         assert done.returncode == 0, done.stdout + done.stderr
         return last_json(done.stdout)
 

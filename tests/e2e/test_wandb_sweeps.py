@@ -105,7 +105,8 @@ def test_a_function_agent(client: Any, project: str) -> None:
     done = client.python(
         """
         import json, sys, wandb
-        wandb.agents.pyagent.Agent.HEARTBEAT_SLEEP_SECONDS = 0.5
+        from tests.e2e.hurried import hurry
+        hurry()
         seen = []
         def trial():
             with wandb.init() as run:
@@ -231,12 +232,12 @@ def test_a_failing_point_is_retried_and_then_given_up(client: Any, project: str)
 def test_an_agent_that_is_killed_gives_its_point_back(make_client: Any, project: str) -> None:
     client = make_client("sqlite", "--strict", "--lease", "6")
     text = """
-    import os, pathlib, time, wandb
+    import pathlib, time, wandb
     run = wandb.init()
     run.log({"score": run.config["x"]})
     first = not pathlib.Path("dead").exists()
     if first:
-        pathlib.Path("dead").write_text(f"{os.getpid()} {os.getppid()}")
+        pathlib.Path("dead").touch()
         time.sleep(1000)
     run.finish()
     """
@@ -250,11 +251,10 @@ def test_an_agent_that_is_killed_gives_its_point_back(make_client: Any, project:
         """,
         project,
     )
-    client.agent(sweep, project)
-    marker = client.folder / "dead"
-    client.until(lambda: marker.exists() and marker.read_text(), what="the trial")
+    first = client.agent(sweep, project)
+    client.until((client.folder / "dead").exists, what="the trial")
     client.until(lambda: runs_of(client, project, sweep), what="the run")
-    client.run("bash", "-c", "kill -9 $(cat dead)")
+    client.kill_agent(first, with_child=True)
     second = client.agent(sweep, project)
     second.ends()
     ends = sorted(run["state"] for run in runs_of(client, project, sweep))

@@ -23,19 +23,14 @@ from tests import warm
 
 SERVE = "from kag.cli.serve import app; app()"
 ROOT = Path(__file__).parents[2]
-WANDB = """
-from wandb.agents import pyagent
-from wandb.cli.cli import cli
-from wandb.wandb_agent import Agent
-
-Agent.POLL_INTERVAL = pyagent.Agent.HEARTBEAT_SLEEP_SECONDS = 0.5
-cli(prog_name="wandb")
-"""
-"""The command of the client, whose agents ask ten times as often as they else do: tests wait for little else."""
+WANDB = "from tests.e2e.hurried import main; main()"
+"""The command of the client, whose agents ask often and whose trials are copies."""
 BOTH = ("sqlite", "postgresql")
 """Kinds of database, for the few tests that run on both: what single operations do is shown by tests/server."""
 PATIENCE = {"WANDB__SERVICE_WAIT": "300", "WANDB_INIT_TIMEOUT": "300"}
 """A client gives up after half a minute in which its own service did not start: on a busy machine that is soon."""
+HURRY = {"WANDB__FILE_STREAM_TRANSMIT_INTERVAL": "0.5"}
+"""A client else sends rows every 15 s while it logs."""
 
 
 def until(condition: Callable[[], Any], *, seconds: float = 300.0, what: str = "the condition") -> Any:
@@ -188,6 +183,7 @@ class TrackingServer:
             "WANDB_SILENT": "true",
             "WANDB_ERROR_REPORTING": "false",
             **PATIENCE,
+            **HURRY,
             "PYTHONFAULTHANDLER": "1",
             "HOME": str(folder),
             "XDG_CONFIG_HOME": str(folder / "xdg"),

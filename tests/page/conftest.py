@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.server.conftest import Site
+from tests.server.conftest import Kept, Site
 
 HTML = {"Accept": "text/html,application/xhtml+xml"}
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -58,10 +58,16 @@ def token_of(page: str) -> str:
     return found[1]
 
 
+@pytest.fixture(scope="session")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Kept:
+    """The store of the tests of a worker."""
+    return Kept(tmp_path_factory.mktemp("kept"))
+
+
 @pytest.fixture
-def visitor(tmp_path: Path) -> Iterator[Visitor]:
+def visitor(tmp_path: Path, kept: Kept) -> Iterator[Visitor]:
     """Somebody who is not logged in yet."""
-    made = Visitor(tmp_path)
+    made = Visitor(tmp_path, store=kept.fresh())
     yield made
     made.http.close()
     made.store.close()

@@ -92,6 +92,7 @@ def assert_everything_opens(site: Visitor, project: str) -> None:
     rows=[{"epoch": HUGE, "train/loss": HUGE, "val/auprc": 0.5}],
     summary={"epoch": HUGE, "x": HUGE},
 )
+@example(config={"a.b": None, "a": {"b": "x"}}, rows=[], summary={})
 @example(config={"kag.record": [1]}, rows=[{"epoch": -1, "train/loss": "NaN"}], summary={"kag/record": None})
 @example(config={"x": {"value": [{"y": float("inf")}]}}, rows=[{"epoch": 1e308}], summary={"epoch": 1e308})
 @given(config=CONFIG, rows=st.lists(LOGGED, max_size=4), summary=LOGGED)

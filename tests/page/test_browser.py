@@ -16,6 +16,7 @@ from selenium.webdriver.support.ui import Select
 
 from kag.changelog.formats import as_json
 from kag.changelog.table import table
+from kag.server.blob_folder import BlobFolder
 from kag.server.context import Patience
 from kag.server.page.held import Project
 from kag.server.page.records import Diagnoses, Ledger
@@ -52,7 +53,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     store = Store(made.database)
     add_runs(store, RUNS, epochs=6)
     add_runs(store, 3, project="few")
-    add_scored(store, folder / "files", project="scored")
+    add_scored(store, BlobFolder(folder / "files"), project="scored")
     add_script_run(store, 12, project="few", name="hostile", title=HOSTILE)
     store.close()
     made.start()

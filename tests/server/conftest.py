@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import shutil
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 import pytest
+from anyio.from_thread import start_blocking_portal
 
 from kag.server.app import make_app
 from kag.server.blob_folder import BlobFolder
@@ -21,6 +22,8 @@ from kag.server.store import Store
 from kag.sweep import Limits
 from tests.server.artifact_log import Log
 
+T = TypeVar("T")
+
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Tests of files hold wherever those lie."""
@@ -29,11 +32,15 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 class Http:
-    """Requests to an application, one after another, on an event loop of its own."""
+    """Requests to an application, one after another, on an event loop of its own.
+
+    The loop runs in a thread as long as there are requests: a loop that stops takes its worker threads with it.
+    """
 
     def __init__(self, app: Any, headers: dict[str, str]) -> None:
         transport = httpx.ASGITransport(app=app, raise_app_exceptions=True)
-        self.runner = asyncio.Runner()
+        self._open = ExitStack()
+        self._loop = self._open.enter_context(start_blocking_portal())
         self.client = httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1", headers=headers)
         self.headers = self.client.headers
 
@@ -42,7 +49,15 @@ class Http:
         content = words.get("content")
         if content is not None and not isinstance(content, (str, bytes)):
             words["content"] = self.pieces(content)
-        return self.runner.run(self.client.request(method, url, **words))
+        return self.run(self.client.request(method, url, **words))
+
+    def run(self, asked: Awaitable[T]) -> T:
+        """What comes of it on the loop."""
+
+        async def awaited() -> T:
+            return await asked
+
+        return self._loop.call(awaited)
 
     @staticmethod
     async def pieces(content: Any) -> AsyncIterator[bytes]:
@@ -64,8 +79,8 @@ class Http:
 
     def close(self) -> None:
         """Let go of client and loop."""
-        self.runner.run(self.client.aclose())
-        self.runner.close()
+        self.run(self.client.aclose())
+        self._open.close()
 
 
 class Site:

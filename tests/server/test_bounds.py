@@ -191,7 +191,7 @@ def test_other_requests_go_on_while_a_body_is_parsed(site: Any, monkeypatch: pyt
         go_on.set()
         return healthy.status_code, (await asked).status_code
 
-    assert site.http.runner.run(both()) == (200, 200)
+    assert site.http.run(both()) == (200, 200)
 
 
 def test_a_thousand_questions_leave_a_thread_for_everything_else(site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -209,7 +209,7 @@ def test_a_thousand_questions_leave_a_thread_for_everything_else(site: Any, monk
         go_on.set()
         return [healthy.status_code, streamed.status_code, *(one.status_code for one in await asyncio.gather(*asked))]
 
-    assert set(site.http.runner.run(crowd())) == {200}
+    assert set(site.http.run(crowd())) == {200}
 
 
 NUL = "a\x00b"
@@ -269,6 +269,6 @@ def test_websockets_are_refused_in_words(site: Any, caplog: Any) -> None:
     async def receive() -> Any:
         return {"type": "websocket.connect"}
 
-    site.http.runner.run(site.app({"type": "websocket", "path": "/graphql", "headers": []}, receive, send))
+    site.http.run(site.app({"type": "websocket", "path": "/graphql", "headers": []}, receive, send))
     assert [message["type"] for message in sent] == ["websocket.close"]
     assert not caplog.records

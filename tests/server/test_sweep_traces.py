@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.postgresql import NotInstalled, cluster, new_database
 from tests.server.sweep_traces import CONFIGS, answers, recorded
 
 ELSEWHERE = ("grid with hyperband", "grid with runs from before", "random with a target")
@@ -19,13 +19,8 @@ def test_the_answers_are_those_of_the_server_that_read_all_trials(tmp_path: Path
         assert answers(tmp_path / seed, name, int(seed)) == told
 
 
-@pytest.mark.slow(10)
-def test_postgresql_gives_the_same_answers(tmp_path: Path) -> None:
-    try:
-        with cluster() as url:
-            for number, name in enumerate(ELSEWHERE):
-                (tmp_path / name).mkdir()
-                told = answers(tmp_path / name, name, 1, new_database(url, f"lives{number}"))
-                assert told == recorded()[name]["1"]
-    except NotInstalled as reason:
-        pytest.skip(str(reason))
+def test_postgresql_gives_the_same_answers(tmp_path: Path, new_postgres: Callable[[], str]) -> None:
+    for name in ELSEWHERE:
+        (tmp_path / name).mkdir()
+        told = answers(tmp_path / name, name, 1, new_postgres())
+        assert told == recorded()[name]["1"]

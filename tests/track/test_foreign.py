@@ -59,6 +59,11 @@ def test_settings_are_flat_and_none_is_lost() -> None:
     assert list(settings_of(config)) == sorted(settings_of(config)), "a server keeps no order"
 
 
+def test_two_values_of_one_dotted_key_are_one_setting_in_whatever_order_they_come() -> None:
+    config = {"a.b": None, "a": {"b": "x"}}
+    assert settings_of(config) == settings_of(dict(reversed(config.items()))) == {"a.b": None}
+
+
 def test_what_is_known_of_the_code_the_group_and_the_machine() -> None:
     said = {"e": {"a": {"host": "vm", "git": {"commit": "abc", "remote": "r"}}}, "python_version": "3.11.7"}
     found = record(
