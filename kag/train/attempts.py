@@ -160,6 +160,7 @@ def _sources(before: RunRecord, last: Source, position: Position, content: Mappi
     """Who has trained the epochs of a state; whoever only handed them on is not named."""
     lent = tuple(source for source in before.sources if source.epochs is not None)
     epochs = position.epoch - sum(map(attrgetter("epochs"), lent))
-    if epochs == 0 and not position.batches and lent:
+    weights = content["weights_digest"]
+    if lent and epochs == 0 and lent[-1].weights_digest == weights:
         return lent
-    return (*lent, last.model_copy(update={"epochs": epochs, "weights_digest": content["weights_digest"]}))
+    return (*lent, last.model_copy(update={"epochs": epochs, "weights_digest": weights}))
