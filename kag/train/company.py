@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import timedelta
 from typing import Any
 
@@ -20,7 +20,7 @@ from kag.spec.flat import digest
 from kag.track.code import TRAINING, code_digest
 from kag.track.launch import LAUNCHED, LOOPBACK, start_command
 from kag.track.world import World, launch
-from kag.train.processes import meeting_place
+from kag.train.processes import AGENT_STORE, at_port, free_port, meeting_place
 from kag.train.roll_call import Gone, Lines, Word, answer_roll, call_roll
 from kag.train.task import Task
 
@@ -32,6 +32,9 @@ LAST_WORDS = 5.0
 
 STATE = "state"
 """What the first process tells the others: the state from which the run goes on, or nothing."""
+
+PORT = "port"
+"""And at which port torch finds the first process: each time another one."""
 
 _CAUSE = "what it said is the cause; was it killed, or out of memory?"
 
@@ -90,9 +93,10 @@ class Company:
         Raises:
             RunFailed: one has gone.
         """
-        self.meet({})
+        told = self.meet({PORT: str(free_port())} if self._launch.rank == 0 else {})
         try:
-            yield
+            with at_port(told[PORT]) if self._lines else nullcontext():
+                yield
         except RuntimeError as error:
             # What gloo raises has no class of its own.
             if isinstance(error, DistError) or "/gloo/" in str(error):
@@ -189,7 +193,7 @@ class _Place:
         far = (world.nodes or 1) > 1
         self._store_at, self._port = address, port
         self._listens, self._address = ("", address) if far else (LOOPBACK, LOOPBACK)
-        self._has_store = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
+        self._has_store = os.environ.get(AGENT_STORE) == "True"
         self._key = f"kag/roll call/{os.environ.get('TORCHELASTIC_RUN_ID')}"
 
     def opened(self, count: int) -> socket.socket:

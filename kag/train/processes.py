@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,6 +12,9 @@ from lightning.fabric.plugins.environments.cluster_environment import ClusterEnv
 
 from kag.track.launch import LAUNCHED, LOOPBACK, first_host, meeting_port
 from kag.track.world import World, launch
+
+AGENT_STORE = "TORCHELASTIC_USE_AGENT_STORE"
+"""Whether torchrun keeps the store at which torch's processes meet."""
 
 
 class Processes(ClusterEnvironment):
@@ -74,8 +77,24 @@ def launching(state: Path | None) -> Iterator[None]:
     Lightning says the rest to them by this process's own environment. Nothing of it stays there: what trains next in
     this process would take itself for one of them, and start others in the name of whatever program this is.
     """
+    with _environment({LAUNCHED: told_state(state)}):
+        yield
+
+
+@contextmanager
+def at_port(port: str) -> Iterator[None]:
+    """Inside the block torch's processes meet at a port of their own.
+
+    In the store that torchrun keeps they would find, after a restart, where those that have gone were.
+    """
+    with _environment({"MASTER_PORT": port, AGENT_STORE: "False"}):
+        yield
+
+
+@contextmanager
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
     before = dict(os.environ)
-    os.environ[LAUNCHED] = told_state(state)
+    os.environ.update(variables)
     try:
         yield
     finally:
