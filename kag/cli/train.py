@@ -108,8 +108,8 @@ def train(
 
 def _load_libraries(spec: RunSpec) -> None:
     """Load what trains, W&B's client first, where this process will need it."""
+    from kag.track.launch import may_be_first
     from kag.track.wandb_run import load_client
-    from kag.track.world import may_be_first
 
     if may_be_first(os.environ):
         load_client(spec.track)

@@ -72,10 +72,10 @@ class SharedStates:
         with storing(self.folder / key):
             try:
                 temporary.mkdir()
-                _link(run.last, temporary / "state.ckpt")
-                _link(run.best, temporary / run.best.name)
+                link(run.last, temporary / "state.ckpt")
+                link(run.best, temporary / run.best.name)
                 for snapshot in run.snapshots().values():
-                    _link(snapshot, temporary / snapshot.name)
+                    link(snapshot, temporary / snapshot.name)
                 _link_all(run.sums, temporary / run.sums.name)
                 shutil.copyfile(run.history_file, temporary / "history.jsonl")
                 (temporary / "about.json").write_text(about.model_dump_json(), encoding="utf-8")
@@ -99,7 +99,7 @@ class SharedStates:
         snapshots = {path.name: run.checkpoints / path.name for path in source.glob("epoch_*.ckpt")}
         for name, checkpoint in (snapshots | {run.best.name: run.best, "state.ckpt": run.last}).items():
             with atomic_path(checkpoint) as temporary:
-                _link(source / name, temporary)
+                link(source / name, temporary)
         uses = source / "uses.json"
         count = json.loads(uses.read_text()) if uses.exists() else 0
         write_atomically(uses, json.dumps(count + 1))
@@ -139,10 +139,10 @@ def _link_all(source: Path, target: Path) -> None:
     if source.is_dir():
         target.mkdir()
         for path in source.iterdir():
-            _link(path, target / path.name)
+            link(path, target / path.name)
 
 
-def _link(source: Path, target: Path) -> None:
+def link(source: Path, target: Path) -> None:
     """Make `target`, which is not there yet, the same file; a copy where the two lie on different disks."""
     try:
         os.link(source, target)

@@ -166,7 +166,9 @@ class TrainerSpec(Part):
     """How Lightning runs it."""
 
     devices: AutoOrCount = 1
-    """Processes, one a device; `auto` takes every device of the machine."""
+    """Processes on each node, one a device; `auto` takes every device of the machine."""
+    nodes: Count = 1
+    """Nodes on which `srun` or `torchrun` starts so many processes each."""
     precision: Precision = "32-true"
     """Number format of training and measuring; where it is mixed, gate and heads keep 32 bits. `tf32` is for GPUs."""
     gradient_clip: NotNegative = 0.5

@@ -18,7 +18,7 @@ from kag.model.network import Network
 from kag.model.precision import computing_in
 from kag.text import size
 from kag.train.build import build_optimizer
-from kag.train.task import Task, process_rank
+from kag.train.task import Task, place_of
 
 STEPS = 2
 """The first makes the optimizer's moments; with the second all that training holds is there at once."""
@@ -26,7 +26,7 @@ STEPS = 2
 
 def device_of(task: Task) -> torch.device | None:
     """The GPU on which this process trains; None on the CPU, where the rehearsal itself is on the device."""
-    return None if task.world.device == "cpu" else torch.device("cuda", process_rank(task.world))
+    return None if task.world.device == "cpu" else torch.device("cuda", place_of(task.world).local_rank)
 
 
 def rehearse_on_device(

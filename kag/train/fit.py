@@ -4,11 +4,13 @@ task.py       spec, data and world, and what follows from them;  build.py  netwo
 inputs.py     the files that it reads
 circumstances.py  what preflight is told of data and devices
 opening.py    the run folder;  starting.py  the weights of another run;  again.py  another run trained once more
+attempts.py   going on where a former attempt at the same thing stopped
 seeds.py      a spec under several seeds, one run after another
 resuming.py   going on with a run;  state.py  how far its state of training is, and what that can still become
 rehearsal.py  one batch through everything before time is spent;  rehearsed.py  what need not be tried again;
               device_rehearsal.py  what only the GPU itself can pass
-processes.py  the processes of a run, where it has several;  threads.py  the threads of each
+processes.py  the processes of a run, where it has several;  company.py  whether all are there;  roll_call.py  the lines
+              between them;  threads.py  the threads of each
 loop.py       Lightning's loop;  trainer.py  without what it does unasked;  signals.py  what ends it
 compiled.py   the network of a step, compiled for a few shapes;  heap.py  memory that steps hand on
 job.py        the LightningModule;  batches.py  its batches;  scoreboard.py  validation
@@ -26,6 +28,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -39,11 +42,14 @@ from kag.spec.preflight import require_no_error
 from kag.track.code import TRAINING, code_digest
 from kag.track.folder import RunFolder
 from kag.track.hold import locked
+from kag.track.launch import copies, require_fit
 from kag.track.record import RunRecord
 from kag.track.wandb_run import start_client
-from kag.track.world import World, copies, resolve_world
+from kag.track.world import World, resolve_world
 from kag.train.again import Repeat
+from kag.train.attempts import Known, gone_on_with, take_over
 from kag.train.circumstances import circumstances
+from kag.train.company import STATE, Company, facts_of, gathered
 from kag.train.console import RunConsole
 from kag.train.delivery import deliver
 from kag.train.inputs import Inputs, read_inputs
@@ -51,13 +57,13 @@ from kag.train.job import Job
 from kag.train.loop import Loop
 from kag.train.opening import Opening, follow_run, new_run
 from kag.train.outcome import Outcome
-from kag.train.processes import gathered
+from kag.train.processes import told_state
 from kag.train.rehearsed import Passed
 from kag.train.resuming import resumed_run
 from kag.train.signals import SignalWatch
 from kag.train.starting import Start, find_start
 from kag.train.state import resume_state
-from kag.train.task import Task, process_rank, this_machine
+from kag.train.task import Task, place_of, this_machine
 from kag.view.earlier import Earlier, best_epochs, earlier_runs
 from kag.view.findings import finding_line
 
@@ -92,29 +98,63 @@ def fit(
         RunFailed: the run began and did not end well; its record says why.
     """
     world = world_of(spec, share)
-    first = process_rank(world) == 0
+    first = place_of(world).rank == 0
     console = (console if first else None) or RunConsole(quiet=not first)
     warn_of_copies(world, console)
-    inputs = inputs or read_inputs(spec, resume or again, copies=copies_held(world, first), console=console)
-    earlier = earlier_of(runs, console)
-    findings = require_sound(inputs, looked_over(inputs, world, earlier, retired), console)
-    task = Task.of(inputs.spec, inputs.sites, world)
-    start = begins_with(task, runs, resume)
-    loop = Loop(task, start, SignalWatch(first=first), console)
+    with gathered(world) as company:
+        inputs = inputs or read_inputs(spec, resume or again, copies=copies_held(world, first), console=console)
+        earlier = earlier_of(runs, console)
+        findings = require_sound(inputs, looked_over(inputs, world, earlier, retired), console)
+        task = Task.of(inputs.spec, inputs.sites, world.model_copy(update={"hosts": company.hosts}))
+        known = Known(resume, again, accept, inputs.moved)
+        start = begins_with(task, runs, resume)
+        if first and resume is None and again is None:
+            known = gone_on_with(known, task, runs, earlier, start, share is not None, console)
+            start = begins_with(task, runs, known.resume) if known.resume else start
+        loop = Loop(task, start, SignalWatch(first=first), console)
+        ground = Ground(runs, earlier, findings, share)
+        return computed(loop, known, ground, company)
+
+
+class Ground(NamedTuple):
+    """What a run finds where it begins."""
+
+    runs: Path
+    """Folder of all run folders."""
+    earlier: Sequence[Earlier]
+    """The runs that are there."""
+    findings: Sequence[Finding]
+    """Of preflight."""
+    share: ShareOptions | None
+    """Folder of states that runs with a common beginning share."""
+
+
+def computed(loop: Loop, known: Known, ground: Ground, company: Company) -> RunRecord:
+    """Train, evaluate and record, from the run folder on; on a process that is not the first, train.
+
+    Raises:
+        RecordError, CheckpointError, RehearsalFailed, RunFailed: as `fit`.
+    """
+    task, console, first = loop.task, loop.console, place_of(loop.task.world).rank == 0
     job = loop.first_job()
-    recorded = opened(job, runs, Known(resume, again, accept, inputs.moved), earlier, start, findings)
+    same = facts_of(task)
+    recorded = opened(job, ground, known, loop.start)
     with (
         loop.computing(),
         loop.signals.installed(),
-        recorded if first else nullcontext(follow_run(task, resume, start)) as opening,
+        recorded if first else nullcontext(follow_run(task, company.meet(same)[STATE])) as opening,
         Outcome(opening, console) as outcome,
-        gathered(world),
     ):
-        if resume is None:
-            job.rehearse(Passed(runs) if outcome.record.sweep else None)
+        if first:
+            company.meet({**same, STATE: told_state(outcome.state)})
+        if known.resume is None:
+            job.rehearse(Passed(ground.runs) if outcome.record.sweep else None)
         outcome.begin_mirror(task)
-        states, rests_on = None if resume else share, fork_inputs(task, start)
-        with sharing(states, task.spec, outcome.folder, rests_on, loop.signals.raise_if_received) as forks:
+        states, rests_on = None if known.resume else ground.share, fork_inputs(task, loop.start)
+        with (
+            company.together(),
+            sharing(states, task.spec, outcome.folder, rests_on, loop.signals.raise_if_received) as forks,
+        ):
             trained = loop.train(job, outcome, forks)
         outcome.averaged(task)
         outcome.delivered(
@@ -123,28 +163,8 @@ def fit(
     return outcome.record
 
 
-class Known(NamedTuple):
-    """A run that was there before."""
-
-    resume: RunFolder | None
-    """To go on with."""
-    again: RunFolder | None
-    """To be trained again."""
-    accept: Sequence[str]
-    """Keys in which the spec may differ from that run's."""
-    moved: tuple[str, ...]
-    """Keys of its files that lie elsewhere now."""
-
-
 @contextmanager
-def opened(
-    job: Job,
-    runs: Path,
-    known: Known,
-    earlier: Sequence[Earlier],
-    start: Start | None,
-    findings: Sequence[Finding],
-) -> Iterator[Opening]:
+def opened(job: Job, ground: Ground, known: Known, start: Start | None) -> Iterator[Opening]:
     """A run that this process alone may write, to the end of the block: a new one, or one that goes on.
 
     Raises:
@@ -155,8 +175,15 @@ def opened(
         with locked(resume) as own:
             yield resumed_run(job, resume, own, (*known.accept, *known.moved), start)
     else:
-        repeat = Repeat(known.again, tuple(known.accept), known.moved) if known.again else None
-        opening = new_run(job.task, runs, earlier=earlier, start=start, findings=findings, repeat=repeat)
+        opening = new_run(
+            job.task,
+            ground.runs,
+            earlier=ground.earlier,
+            start=start,
+            findings=ground.findings,
+            repeat=Repeat(known.again, tuple(known.accept), known.moved) if known.again else None,
+            inherit=partial(take_over, known.before) if known.before else None,
+        )
         assert opening.folder is not None
         with locked(opening.folder) as own:
             yield replace(opening, own=own)
@@ -164,25 +191,28 @@ def opened(
 
 def warn_of_copies(world: World, console: RunConsole) -> None:
     """Say where one launcher starts a run of one process several times."""
-    if repeated := copies(world, os.environ):
+    repeated = copies(os.environ) if world.processes == 1 else None
+    if repeated:
         console.warn(repeated)
 
 
 def copies_held(world: World, first: bool) -> int:
     """For how many processes this one asks whether the data fit into memory.
 
-    The first process speaks for all: the others may hold their arrays by the time it asks.
+    The first process speaks for all of its node: the others may hold their arrays by the time it asks.
     """
-    return world.processes or 1 if first else 1
+    return world.devices if first else 1
 
 
 def world_of(spec: RunSpec, share: ShareOptions | None) -> World:
     """Where a run is computed, as far as its spec and this machine tell.
 
     Raises:
-        SpecError: the run has several processes, and is to share states, of which each would hold a part.
+        SpecError: what started this process does not fit the spec; or the run has several processes, and is to share
+            states, of which each would hold a part.
     """
     world = resolve_world(spec, this_machine())
+    require_fit(place_of(world), world.nodes or 1, world.devices)
     if share is not None and world.processes != 1:
         raise SpecError(
             f"forks are for runs of one process, this one has {world.processes}",

@@ -119,5 +119,5 @@ class Loop:
             # Lightning 2.6 asks torch's tree specs in a way that torch 2.13 deprecates.
             warnings.filterwarnings("ignore", message=".*LeafSpec.*", category=FutureWarning)
             trainer = build_trainer(self.task, callbacks, state)
-            with launching() if self.task.world.launcher == "lightning" else nullcontext():
+            with launching(state) if self.task.world.launcher == "lightning" else nullcontext():
                 trainer.fit(job, datamodule=batches, weights_only=True)

@@ -6,25 +6,29 @@ Nothing is written before the spec, the data and the weights to start from are k
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import socket
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from kag import names
+from kag.errors import CheckpointError
 from kag.finding import Finding
 from kag.spec.flat import flat
 from kag.track.begin import begin
 from kag.track.claim import Claim
 from kag.track.code import TRAINING, code_digest
 from kag.track.folder import RunFolder
+from kag.track.launch import SWEEP
 from kag.track.record import Found, RunRecord, Status
 from kag.train.again import Repeat, again
 from kag.train.starting import Start
-from kag.train.state import resume_state
 from kag.train.task import Task
 from kag.view.alike import likeness
 from kag.view.earlier import Earlier, alike, default_parent
+
+Inherit = Callable[[RunFolder, RunRecord], tuple[RunRecord, Path]]
 
 
 @dataclass(frozen=True)
@@ -44,11 +48,20 @@ class Opening:
     """That this process alone may write into the folder."""
 
 
-def follow_run(task: Task, resume: RunFolder | None, start: Start | None) -> Opening:
-    """The run as a process sees it that is not the first: where to go on, and a record that nobody reads."""
+def follow_run(task: Task, state: str) -> Opening:
+    """The run as a process sees it that is not the first: where to go on, and a record that nobody reads.
+
+    Args:
+        state: to go on from, as the first process says; empty if the run begins.
+
+    Raises:
+        CheckpointError: it is not on this host.
+    """
+    if state and not Path(state).is_file():
+        host = socket.gethostname()
+        raise CheckpointError(f"is not on {host}", where=state, remedy="keep --runs where all nodes see it")
     record = RunRecord(id=task.spec.name, name=task.spec.name, status=Status.RUNNING, start=datetime.now(UTC))
-    state = resume_state(resume) if resume else None
-    return Opening(None, record, state=state or (start.state if start else None))
+    return Opening(None, record, state=Path(state) if state else None)
 
 
 def new_run(
@@ -59,6 +72,7 @@ def new_run(
     start: Start | None = None,
     findings: Sequence[Finding] = (),
     repeat: Repeat | None = None,
+    inherit: Inherit | None = None,
 ) -> Opening:
     """Make the folder of a new run with its spec and first record.
 
@@ -67,6 +81,7 @@ def new_run(
         start: weights that the run begins with.
         findings: of preflight.
         repeat: the run that this one is again, which is its parent then.
+        inherit: puts what a former attempt has trained into the folder; gives the record and the state to go on from.
 
     Raises:
         SpecError, RecordError: it would not be that run again; see `again`.
@@ -90,13 +105,16 @@ def new_run(
         data_digest=task.sites.digest,
         world=task.world,
         sources=(start.source,) if start else (),
-        sweep=os.environ.get("WANDB_SWEEP_ID"),
+        sweep=os.environ.get(SWEEP),
     )
     with beginning as (folder, record):
         if repeat is not None:
             record = record.model_copy(update={"again": again(repeat, folder, record, spec)})
+        state = start.state if start else None
+        if inherit is not None:
+            record, state = inherit(folder, record)
         folder.write_record(record)
-    return Opening(folder, record, state=start.state if start else None, first=repeat.first if repeat else None)
+    return Opening(folder, record, state=state, first=repeat.first if repeat else None)
 
 
 def planned(task: Task, start: Start | None) -> RunRecord:

@@ -21,7 +21,8 @@ from kag.model.batch import Batch
 from kag.model.precision import FULL
 from kag.model.size import parameters, shape_network
 from kag.spec.run import Precision, RunSpec
-from kag.track.world import Machine, World, processors_each, rank_of, resolve_world, threads_for
+from kag.track.launch import Launch
+from kag.track.world import Machine, World, launch, processors_each, resolve_world, threads_for
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,6 +161,6 @@ def units_of_cpu(described: Path = Path("/proc/cpuinfo")) -> frozenset[str] | No
     return frozenset(["bf16"] if {"avx512_bf16", "amx_bf16", "bf16"} & set(listed.split()) else [])
 
 
-def process_rank(world: World) -> int:
-    """Number of this process among those of the run."""
-    return rank_of(world, os.environ)
+def place_of(world: World) -> Launch:
+    """The place of this process among those of the run."""
+    return launch(world, os.environ)

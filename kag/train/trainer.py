@@ -51,7 +51,8 @@ def _arguments(task: Task) -> dict[str, Any]:
     trainer = task.spec.trainer
     return {
         "accelerator": "cpu" if task.world.device == "cpu" else "cuda",
-        "devices": task.world.processes or 1,
+        "devices": task.world.devices,
+        "num_nodes": task.world.nodes or 1,
         "precision": "32-true" if trainer.precision == "tf32" else trainer.precision,
         "max_epochs": task.spec.last_epoch + 1,
         "gradient_clip_val": trainer.gradient_clip or None,

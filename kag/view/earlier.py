@@ -20,6 +20,7 @@ from kag.track.code import code_digest
 from kag.track.folder import RunFolder
 from kag.track.record import RunRecord
 from kag.view.alike import Likeness, likeness
+from kag.view.changes import settings_of
 
 FILE = ".earlier.json"
 """Beside the run folders."""
@@ -45,6 +46,12 @@ class Earlier(BaseModel):
     """Digest of what it has in common with those that differ from it in the seed alone; see `alike`."""
     data_digest: str | None
     best_epoch: int | None
+    unfinished: str | None
+    """Digest of what it trains, if it has not ended well and may be gone on with; see `trains`."""
+    sweep: str | None
+    job: str | None
+    """Of the scheduler."""
+    wandb_id: str | None
 
 
 Told = tuple[tuple[int, ...], Earlier]
@@ -86,7 +93,23 @@ def earlier(record: RunRecord) -> Earlier:
         alike=alike(likeness(record)),
         data_digest=record.data_digest,
         best_epoch=record.best_epoch,
+        unfinished=None if record.status.done or record.archived else trains(record),
+        sweep=record.sweep,
+        job=record.world.job if record.world else None,
+        wandb_id=record.wandb_id,
     )
+
+
+def trains(record: RunRecord) -> str | None:
+    """Digest of what a run trains, from first to last: all that its numbers rest on, and its name."""
+    found, world = record.found, record.world
+    if record.kind != "train" or found is None or world is None:
+        return None
+    settings = sorted(settings_of(record))
+    lent = [source.weights_digest for source in record.sources if source.epochs is None]
+    shape = [world.processes, world.effective_batch]
+    whole = [record.name, settings, record.data_digest, found.mined_digest, found.code_digest, lent, shape]
+    return hashlib.sha256(repr(whole).encode()).hexdigest()
 
 
 def alike(like: Likeness | None) -> str | None:

@@ -11,17 +11,8 @@ from hypothesis import strategies as st
 
 from kag.errors import SpecError
 from kag.spec import build_spec
-from kag.track.world import (
-    Machine,
-    World,
-    copies,
-    may_be_first,
-    processors_each,
-    rank_of,
-    resolve_world,
-    started,
-    threads_for,
-)
+from kag.track.launch import copies, first_of, launch_of, may_be_first, meeting_port, require_fit, restarts
+from kag.track.world import Machine, World, launch, processors_each, resolve_world, threads_for
 
 SLURM = {"SLURM_NTASKS": "2", "SLURM_PROCID": "1", "SLURM_JOB_ID": "77", "SLURM_JOB_NAME": "train"}
 TORCHRUN = {"TORCHELASTIC_RUN_ID": "r", "RANK": "1", "LOCAL_RANK": "1", "WORLD_SIZE": "2"}
@@ -39,7 +30,7 @@ def test_a_spec_of_one_process_is_a_world_of_one_whatever_the_job_says(around: d
     world = resolved(around, gpus=("H100", "H100"))
     assert (world.launcher, world.processes, world.nodes, world.device) == ("none", 1, 1, "H100")
     assert world.effective_batch == 100
-    assert world.job == around.get("SLURM_JOB_ID")
+    assert world.job == around.get("SLURM_JOB_ID", around.get("TORCHELASTIC_RUN_ID"))
 
 
 @pytest.mark.parametrize(("around", "launcher"), [({}, "lightning"), (SLURM, "slurm"), (TORCHRUN, "torchrun")])
@@ -69,10 +60,102 @@ def test_the_rank_comes_from_the_launcher_whose_variables_are_complete(
     around: dict[str, str], launcher: str, rank: int
 ) -> None:
     world = resolved(around, **{"trainer.devices": 2})
-    assert (world.launcher, rank_of(world, around)) == (launcher, rank)
+    found = launch(world, around)
+    assert (world.launcher, found.rank) == (launcher, rank)
     assert may_be_first(around) is (rank == 0)
-    assert rank_of(resolved(around), around) == 0, "one process is the first"
-    assert started(world, around) == (2, 1)
+    assert launch(resolved(around), around).rank == 0, "one process is the first"
+    require_fit(found, 1, 2)
+
+
+STEP = {"SLURM_PROCID": "3", "SLURM_LOCALID": "1", "SLURM_NODEID": "1", "SLURM_JOB_NAME": "train"}
+FOUR = {"SLURM_STEP_NUM_TASKS": "4", "SLURM_NTASKS": "9", "SLURM_STEP_NUM_NODES": "2", "SLURM_NNODES": "3"}
+ELASTIC = {"TORCHELASTIC_RUN_ID": "r", "RANK": "3", "LOCAL_RANK": "1", "GROUP_RANK": "1", "WORLD_SIZE": "4"}
+
+
+@pytest.mark.parametrize(
+    ("around", "launcher"),
+    [
+        (STEP | FOUR | {"SLURM_STEP_TASKS_PER_NODE": "2(x2)"}, "slurm"),
+        (STEP | FOUR | {"SLURM_STEP_TASKS_PER_NODE": "2,2"}, "slurm"),
+        (STEP | FOUR, "slurm"),
+        (ELASTIC | {"LOCAL_WORLD_SIZE": "2"}, "torchrun"),
+        ({"RANK": "3", "WORLD_SIZE": "4", "MASTER_ADDR": "a", "MASTER_PORT": "1"}, "torchrun"),
+    ],
+)
+def test_a_world_of_two_nodes_knows_the_place_of_each_process(around: dict[str, str], launcher: str) -> None:
+    world = resolved(around, **{"trainer.nodes": 2, "trainer.devices": 2})
+    assert (world.launcher, world.processes, world.nodes, world.devices) == (launcher, 4, 2, 2)
+    assert world.effective_batch == 400
+    found = launch(world, around)
+    assert (found.rank, found.local_rank, found.node_rank) == (3, 1, 1)
+    require_fit(found, 2, 2)
+
+
+@pytest.mark.parametrize(
+    ("around", "nodes", "devices", "said"),
+    [
+        ({}, 2, 1, "asks for 2 processes on 2 nodes, without srun or torchrun Lightning starts 1 process"),
+        (STEP | FOUR, 1, 4, "asks for 4 processes, srun starts 4 processes on 2 nodes"),
+        (STEP | FOUR, 2, 4, "asks for 8 processes on 2 nodes, srun starts 4 processes on 2 nodes"),
+        (STEP | FOUR | {"SLURM_STEP_TASKS_PER_NODE": "3,1"}, 2, 2, "srun starts 4 processes on 2 nodes, 3 and 1"),
+        (SLURM | {"SLURM_NTASKS": "1"}, 1, 2, "asks for 2 processes, srun starts 1 process"),
+        (ELASTIC | {"LOCAL_WORLD_SIZE": "4"}, 2, 2, "torchrun starts 4 processes"),
+        (ELASTIC | {"LOCAL_WORLD_SIZE": "1"}, 2, 2, "torchrun starts 4 processes on 4 nodes"),
+        ({"RANK": "0", "WORLD_SIZE": "1", "MASTER_ADDR": "a", "MASTER_PORT": "1"}, 2, 1, "torchrun starts 1 process"),
+    ],
+)
+def test_a_start_that_does_not_fit_is_refused_with_the_command_that_would(
+    around: dict[str, str], nodes: int, devices: int, said: str
+) -> None:
+    world = resolved(around, **{"trainer.nodes": nodes, "trainer.devices": devices})
+    with pytest.raises(SpecError) as refused:
+        require_fit(launch(world, around), nodes, devices)
+    assert said in refused.value.what
+    commands = {
+        "slurm": f"srun --nodes={nodes} --ntasks-per-node={devices} kag train ...",
+        "torchrun": f"torchrun --nnodes={nodes} --nproc-per-node={devices} ",
+    }
+    expected = [commands[world.launcher]] if world.launcher in commands else commands.values()
+    assert all(command in str(refused.value.remedy) for command in expected)
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from([*STEP, *FOUR, *ELASTIC, "SLURM_STEP_TASKS_PER_NODE", "LOCAL_WORLD_SIZE", "MASTER_PORT"]),
+        st.sampled_from(["", "0", "1", "2", "4", "2(x2)", "none", "x"]),
+    )
+)
+def test_whatever_the_job_says_a_world_of_one_fits(around: dict[str, str]) -> None:
+    require_fit(launch_of(around, 1, 1), 1, 1)
+    assert launch(resolved(around), around).rank == 0
+    with_more = launch_of(around, 2, 2)
+    assert min(with_more.rank, with_more.local_rank, with_more.node_rank, with_more.processes) >= 0
+
+
+@pytest.mark.parametrize(
+    ("hosts", "first"),
+    [
+        ("n1", "n1"),
+        ("n[1-2]", "n1"),
+        ("gpu[07-09,12],big1", "gpu07"),
+        ("big1,gpu[07-09]", "big1"),
+        ("r[1-2]c3,x", "r1c3"),
+        ("", ""),
+    ],
+)
+def test_the_first_host_of_a_list(hosts: str, first: str) -> None:
+    assert first_of(hosts) == first
+
+
+def test_a_run_leads_to_the_log_of_its_job() -> None:
+    array = {"SLURM_ARRAY_JOB_ID": "70", "SLURM_ARRAY_TASK_ID": "3", "SLURMD_NODENAME": "n2", **SLURM}
+    world = resolved(array)
+    assert (world.job, world.task, world.node, world.restarts) == ("77", "70_3", "n2", None)
+    assert str(world).endswith("job 70_3 on n2")
+    assert resolved({**SLURM, "SLURM_RESTART_COUNT": "2"}).restarts == 2
+    assert restarts({"TORCHELASTIC_RESTART_COUNT": "1", "SLURM_RESTART_COUNT": "2"}) == 3
+    assert resolved(TORCHRUN | {"TORCHELASTIC_RUN_ID": "none"}).job is None
+    assert meeting_port({"SLURM_JOB_ID": "1234567"}) == 19567
 
 
 @pytest.mark.parametrize(
@@ -92,9 +175,8 @@ def test_the_rank_comes_from_the_launcher_whose_variables_are_complete(
     ],
 )
 def test_copies_of_a_run_of_one_process_are_told_of(around: dict[str, str], said: str | None) -> None:
-    told = copies(resolved(around), around)
+    told = copies(around)
     assert told is None if said is None else said in str(told)
-    assert copies(resolved(around, **{"trainer.devices": 2}), around) is None
 
 
 def test_more_gpus_than_there_are_cannot_be() -> None:

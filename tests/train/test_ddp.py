@@ -137,9 +137,10 @@ def test_too_few_processes_are_refused(make_spec: MakeSpec, tmp_path: Path) -> N
     environment = no_job() | slurm | {"SLURM_JOB_NAME": "train", "SLURM_NNODES": "1", "PYTHONPATH": str(ROOT)}
     command = [sys.executable, SCRIPT, "train", "spec.yaml", "trainer.devices=2"]
     done = warm.run(command, cwd=tmp_path, env=environment)
-    assert done.returncode == 1
-    assert "trainer.devices asks for 2 processes, 1 run" in done.stderr
-    assert find_run(tmp_path / "runs", "tiny").read_record().status is Status.ABORTED
+    assert done.returncode == 2
+    assert "asks for 2 processes, srun starts 1 process" in done.stderr
+    assert "srun --nodes=1 --ntasks-per-node=2 kag train ..." in done.stderr
+    assert not (tmp_path / "runs").exists(), "refused before there is a folder"
 
 
 @pytest.mark.slow(15, "a signal ends all processes behind the same batch")

@@ -102,7 +102,7 @@ THROUGH_A_RUN = {
 }
 """Fields whose effect shows in a run only, with settings that make the run show it."""
 
-IN_THE_TRAINER = {"trainer.devices", "trainer.compile", "trainer.sync_batchnorm"}
+IN_THE_TRAINER = {"trainer.devices", "trainer.nodes", "trainer.compile", "trainer.sync_batchnorm"}
 """Fields that say where the work is done: they must reach Lightning (or torch)."""
 
 SHAPES = ("linear", "cosine", "step")
@@ -360,4 +360,4 @@ def test_compile_reaches_torch(data: Path, sites: Sites, monkeypatch: pytest.Mon
     task, console = Task.of(spec, sites), RunConsole(quiet=True)
     loop = Loop(task, None, SignalWatch(), console)
     with pytest.raises(Stop):
-        loop.train(loop.fresh_job(), Outcome(follow_run(task, None, None), console), NoSharing())
+        loop.train(loop.fresh_job(), Outcome(follow_run(task, ""), console), NoSharing())

@@ -9,11 +9,10 @@ from pathlib import Path
 import pytest
 from lightning.pytorch import Trainer
 
-from kag.errors import RunFailed
-from kag.track.record import Status
+from kag.errors import RunFailed, SpecError
 from kag.track.world import World
-from kag.train.processes import Processes, free_port, gathered
-from kag.view.words import find_run
+from kag.train.company import gathered
+from kag.train.processes import Processes, free_port
 from tests.jobs import SLURM_STEP, TORCHRUN, no_job
 from tests.train.conftest import MakeSpec, Train
 
@@ -36,19 +35,18 @@ def test_the_second_never_comes(
     launcher: str, make_spec: MakeSpec, train: Train, runs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     set_all(monkeypatch, TWO[launcher] | {"MASTER_PORT": str(free_port())})
-    monkeypatch.setattr("kag.train.processes.PATIENCE", timedelta(seconds=1))
+    monkeypatch.setattr("kag.train.company.PATIENCE", timedelta(seconds=1))
     with pytest.raises(RunFailed, match="process 0 of 2 has waited 1 seconds for the others") as error:
         train(make_spec(**{"trainer.devices": 2}))
     assert "srun" in str(error.value) if launcher == "slurm" else "torchrun" in str(error.value)
-    record = find_run(runs, "tiny").read_record()
-    assert (record.status, record.failure.error) == (Status.ABORTED, "RunFailed")
+    assert not runs.exists(), "nothing begins before all have come"
 
 
 def test_the_first_never_comes(
     make_spec: MakeSpec, train: Train, runs: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     set_all(monkeypatch, TWO["torchrun"] | {"RANK": "1", "LOCAL_RANK": "1", "MASTER_PORT": str(free_port())})
-    monkeypatch.setattr("kag.train.processes.PATIENCE", timedelta(seconds=0.2))
+    monkeypatch.setattr("kag.train.company.PATIENCE", timedelta(seconds=0.2))
     with pytest.raises(RunFailed, match="process 1 of 2 has waited"):
         train(make_spec(**{"trainer.devices": 2}))
     assert not runs.exists(), "the first process alone makes the folder"
@@ -58,19 +56,20 @@ def test_the_first_never_comes(
 @pytest.mark.parametrize(
     ("variables", "said"),
     [
-        (TORCHRUN, "asks for 2 processes, 1 run"),
-        (TWO["torchrun"] | {"WORLD_SIZE": "4", "LOCAL_WORLD_SIZE": "4"}, "asks for 2 processes, 4 run"),
-        (TWO["torchrun"] | {"LOCAL_WORLD_SIZE": "1"}, "the 2 processes are on 2 machines"),
-        (SLURM_STEP, "asks for 2 processes, 1 run"),
-        (TWO["slurm"] | {"SLURM_NNODES": "2"}, "the 2 processes are on 2 machines"),
+        (TORCHRUN, "asks for 2 processes, torchrun starts 1 process"),
+        (TWO["torchrun"] | {"WORLD_SIZE": "4", "LOCAL_WORLD_SIZE": "4"}, "torchrun starts 4 processes"),
+        (TWO["torchrun"] | {"LOCAL_WORLD_SIZE": "1"}, "torchrun starts 2 processes on 2 nodes"),
+        (SLURM_STEP, "asks for 2 processes, srun starts 1 process"),
+        (TWO["slurm"] | {"SLURM_NNODES": "2"}, "srun starts 2 processes on 2 nodes"),
     ],
 )
 def test_what_cannot_be_is_said_at_once(
-    variables: dict[str, str], said: str, make_spec: MakeSpec, train: Train, monkeypatch: pytest.MonkeyPatch
+    variables: dict[str, str], said: str, make_spec: MakeSpec, train: Train, runs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     set_all(monkeypatch, variables)
-    with pytest.raises(RunFailed, match=said):
+    with pytest.raises(SpecError, match=said):
         train(make_spec(**{"trainer.devices": 2}))
+    assert not runs.exists()
 
 
 def test_what_is_said_to_the_others_does_not_stay_for_the_next_run(
@@ -89,35 +88,27 @@ def test_what_is_said_to_the_others_does_not_stay_for_the_next_run(
     before = dict(os.environ)
     with pytest.raises(RunFailed, match="one has gone"):
         train(make_spec(**{"trainer.devices": 2}))
-    assert said["KAG_LAUNCHED"] == "1"
+    assert said["KAG_LAUNCHED"] == "", "it begins"
     assert said["MASTER_PORT"] != before["MASTER_PORT"]
     assert dict(os.environ) == before
     set_all(monkeypatch, TORCHRUN)
-    with pytest.raises(RunFailed, match="asks for 2 processes, 1 run"):
+    with pytest.raises(SpecError, match="asks for 2 processes, torchrun starts 1 process"):
         train(make_spec(name="next", **{"trainer.devices": 2}))
 
 
 def test_an_error_that_is_no_matter_of_the_others_passes() -> None:
-    with pytest.raises(RuntimeError, match="shapes differ"), gathered(World(launcher="none", processes=1)):
+    with (
+        pytest.raises(RuntimeError, match="shapes differ"),
+        gathered(World(launcher="none", processes=1)) as company,
+        company.together(),
+    ):
         raise RuntimeError("shapes differ")
     with (
         pytest.raises(RunFailed, match="another of the 2 processes of this run has gone"),
-        gathered(World(launcher="lightning", processes=2)),
+        gathered(World(launcher="lightning", processes=2)) as company,
+        company.together(),
     ):
         raise RuntimeError("[/pytorch/third_party/gloo/gloo/transport/tcp/pair.cc:537] Connection reset by peer")
-
-
-def test_one_that_goes_while_all_are_awaited_is_said_to_have_gone(monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(*_: object) -> None:
-        raise ConnectionResetError(104, "Connection reset by peer")
-
-    set_all(monkeypatch, TWO["torchrun"])
-    monkeypatch.setattr("kag.train.processes.call_roll", broken)
-    with (
-        pytest.raises(RunFailed, match="another of the 2 processes of this run has gone"),
-        gathered(World(launcher="torchrun", processes=2)),
-    ):
-        pytest.fail("not all have come")
 
 
 def test_processes_that_lightning_starts_heed_no_variable_of_the_job(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -128,7 +119,7 @@ def test_processes_that_lightning_starts_heed_no_variable_of_the_job(monkeypatch
     assert not first.creates_processes_externally, "it starts the other one"
     assert (first.global_rank(), first.local_rank(), first.node_rank(), first.world_size()) == (0, 0, 0, 2)
     assert first.main_address == "127.0.0.1"
-    set_all(monkeypatch, {**stray, "KAG_LAUNCHED": "1", "MASTER_PORT": str(first.main_port)})
+    set_all(monkeypatch, {**stray, "KAG_LAUNCHED": "", "MASTER_PORT": str(first.main_port)})
     second = Processes(world)
     assert second.creates_processes_externally
     assert (second.global_rank(), second.main_port) == (1, first.main_port)

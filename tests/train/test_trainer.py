@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import torch
+from lightning.fabric.plugins.environments import LightningEnvironment
 from lightning.fabric.utilities.rank_zero import rank_zero_only
 from lightning.pytorch import Callback, Trainer
 
@@ -167,6 +168,8 @@ def test_a_callback_of_an_installed_package_stays_outside(
     )
     monkeypatch.syspath_prepend(str(tmp_path))
     nothing = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False}
-    assert len(Trainer(**nothing, enable_checkpointing=False).callbacks) == 1, "Lightning takes it"
+    # Where `srun` is there, Lightning warns whoever leaves it to find out who has started it.
+    bare = Trainer(**nothing, enable_checkpointing=False, plugins=LightningEnvironment())
+    assert len(bare.callbacks) == 1, "Lightning takes it"
     own: list[Callback] = [SignalWatch()]
     assert build_trainer(Task.of(spec, sites), own).callbacks == own
