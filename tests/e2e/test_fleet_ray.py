@@ -74,6 +74,7 @@ def nodes(tmp_path: Path) -> Iterator[Any]:
     with contextlib.suppress(BrokenPipeError):
         held.stdin.close()
     held.wait(timeout=120)
+    held.stdout.close()
 
 
 def workers() -> list[int]:
