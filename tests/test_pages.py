@@ -75,8 +75,10 @@ def test_every_command_line_is_one_that_kag_understands(page: Path) -> None:
     for line in command_lines(page):
         words = [word for word in shlex.split(line, comments=True)[1:] if word not in ("...", "…")]
         command: Any = typer.main.get_command(app)
-        while words and words[0] in (inner := getattr(command, "commands", {})):
-            command = inner[words.pop(0)]
+        while words and (inner := getattr(command, "commands", {})):
+            if words[0] not in inner and not hasattr(command, "unnamed"):
+                break
+            command = inner[words.pop(0) if words[0] in inner else command.unnamed]
         named = {"--help", *(option for each in command.params for option in (*each.opts, *each.secondary_opts))}
         if "--" in words:  # what stands behind it are the words of another program
             words = words[: words.index("--")]

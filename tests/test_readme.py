@@ -28,6 +28,7 @@ NOT_PRINTED = {
     "# train.py": "two files of another program",
     "kag sweep sweep.yaml": "commands for these files",
     "export WANDB": "commands for another's server",
+    "kag sweep manifest": "commands for another's cluster",
     "kag serve --base-url": "a server behind another's proxy",
     "cp docker/.env.example": "commands for Docker",
 }

@@ -30,10 +30,12 @@ if TYPE_CHECKING:
 class SweepCommands(TyperGroup):
     """The commands of a sweep. What begins with none of them is a sweep to run: `kag sweep SWEEP.yaml`."""
 
+    unnamed = "run"
+
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Read the words."""
         named = not args or args[0] in (*self.commands, *HELP["help_option_names"])
-        return super().parse_args(ctx, args if named else ["run", *args])
+        return super().parse_args(ctx, args if named else [self.unnamed, *args])
 
 
 app = typer.Typer(

@@ -10,6 +10,7 @@ import threading
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -21,6 +22,7 @@ from kag.errors import Interrupted, KagError, StorageError
 from kag.forks.sharing import inherited
 from kag.forks.states import Segment
 from kag.text import command
+from kag.track.catch_up import catch_up
 from kag.track.claim import TakenOver
 from kag.track.folder import RunFolder
 from kag.track.record import Failure, Found, Status
@@ -104,9 +106,11 @@ class Outcome:
     def begin_mirror(self, task: Task) -> None:
         """Begin the run in W&B, as far as that can be reached."""
         if self.folder:
+            track, warn = task.spec.track, self._console.warn
             known = os.environ.get("WANDB_RUN_ID") or self.record.wandb_id
-            run = begin(self.folder, self.record, task.spec.track, self._console.warn, wandb_id=known)
-            self._tracker = Tracker(run, self._console.warn)
+            run = begin(self.folder, self.record, track, warn, wandb_id=known)
+            online = run is not None and not run.offline
+            self._tracker = Tracker(run, warn, partial(catch_up, track=track, warn=warn) if online else None)
             self.update(wandb_id=None if run is None else str(run.id))
 
     def history(self) -> list[dict[str, float]]:

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from wandb import Run
 
 
+Again = Callable[[RunFolder, RunRecord], None]
+"""Sends what of a run was not sent, after W&B was lost."""
+
+
 class Tracker:
     """Mirrors epochs and the end of a run; without a W&B run it mirrors nothing.
 
@@ -21,11 +25,14 @@ class Tracker:
     Args:
         run: W&B's; None if `track.mode` is disabled, W&B could not start, or the process is not the first.
         warn: told of a failure.
+        again: sends from the folder what was not sent, if the run goes to a server.
     """
 
-    def __init__(self, run: Run | None, warn: Callable[[str], None]) -> None:
+    def __init__(self, run: Run | None, warn: Callable[[str], None], again: Again | None = None) -> None:
         self._run = run
         self._warn = warn
+        self._again = again
+        self._lost = False
 
     def log(self, row: Mapping[str, float]) -> None:
         """Mirror the row of an epoch; `epoch` is the axis of every other key."""
@@ -34,14 +41,16 @@ class Tracker:
     def close(self, folder: RunFolder, record: RunRecord) -> None:
         """Mirror the end: scores, objective last, exit code 1 unless the run delivered weights; then finish."""
         self._guarded(lambda run: end(run, folder, record))
+        if self._lost and self._again is not None:
+            self._again(folder, record)
 
     def _guarded(self, act: Callable[[Run], None]) -> None:
         if self._run is not None:
             try:
                 act(self._run)
             except lost() as error:
-                self._run = None
-                self._warn(
-                    f"W&B was lost ({first_line(error)}); "
-                    "the run goes on, `wandb sync` can upload its local files later"
-                )
+                self._run, self._lost = None, True
+                later = "`wandb sync` can upload its local files later"
+                if self._again is not None:
+                    later = "what is missing is sent at its end"
+                self._warn(f"W&B was lost ({first_line(error)}); the run goes on, {later}")

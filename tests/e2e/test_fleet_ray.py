@@ -61,7 +61,8 @@ cluster.shutdown()
 @pytest.fixture
 def nodes(tmp_path: Path) -> Iterator[Any]:
     """Two Ray nodes of this host, which a process of its own holds."""
-    environment = {**os.environ, "RAY_raylet_start_wait_time_s": "180", "RAY_DISABLE_IMPORT_WARNING": "1"}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("WANDB")}
+    environment = {**kept, "RAY_raylet_start_wait_time_s": "180", "RAY_DISABLE_IMPORT_WARNING": "1"}
     with (tmp_path / "nodes.log").open("w") as log:
         words = [sys.executable, "-c", NODES]
         held = subprocess.Popen(
@@ -73,6 +74,7 @@ def nodes(tmp_path: Path) -> Iterator[Any]:
     with contextlib.suppress(BrokenPipeError):
         held.stdin.close()
     held.wait(timeout=120)
+    held.stdout.close()
 
 
 def workers() -> list[int]:

@@ -118,7 +118,9 @@ class Cluster:
 
     def revive(self, node: str) -> None:
         """The node comes back."""
-        until(lambda: "down" in self._run("sinfo", "-h", "-n", node, "-o", "%t"), what="SLURM to see that it is gone")
+        # A node that is down while a job of it is being cleared away is shown as `comp*`.
+        shown = ("sinfo", "-h", "-n", node, "-o", "%t")
+        until(lambda: self._run(*shown).strip() in ("down*", "down", "comp*"), what="SLURM to see that it is gone")
         self._run("slurmd", "-N", node)
 
     def down(self) -> None:
