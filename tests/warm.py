@@ -271,9 +271,7 @@ def _load() -> None:
 
     for name, value in PATIENT_THREADS.items():
         os.environ.setdefault(name, value)
-    import encodings.idna
-
-    import requests
+    import requests  # noqa: F401
     import wandb.apis.public
     import wandb.cli.cli
     import wandb.sdk.artifacts._generated.fragments

@@ -8,7 +8,9 @@ How they are by themselves is in `client_flows`.
 from __future__ import annotations
 
 import io
+import os
 import queue
+import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -28,8 +30,9 @@ def main() -> None:
     from wandb.cli.cli import cli
 
     hurry()
-    begin = partial(Trial, template=template)
-    wandb_agent.subprocess = SimpleNamespace(Popen=begin, PIPE=None, TimeoutExpired=warm.subprocess.TimeoutExpired)
+    wandb_agent.subprocess = SimpleNamespace(
+        Popen=partial(begin, template=template), PIPE=subprocess.PIPE, TimeoutExpired=subprocess.TimeoutExpired
+    )
     cli(prog_name="wandb")
 
 
@@ -52,12 +55,18 @@ class HastyQueue(queue.Queue[Any]):
 
 
 class Trial(warm.Copy):
-    """What the agent calls a process."""
+    """A copy, as far as an agent knows a process."""
 
-    def __init__(self, command: Sequence[str], *, env: Mapping[str, str], template: warm.Template, **_: Any) -> None:
-        words = command[1:] if command[0] == "/usr/bin/env" else command
-        assert warm.is_ours(words[0], env), words
-        begun = warm.begin(words, cwd=warm.os.getcwd(), env=env, streams=(1, 2), template=template)
+    def __init__(self, begun: warm.Copy) -> None:
         vars(self).update(vars(begun))
         self.stdin = io.StringIO()
 
+
+def begin(
+    command: Sequence[str], *, env: Mapping[str, str], template: warm.Template, **words: Any
+) -> Trial | subprocess.Popen[bytes]:
+    """Start a trial: a copy if the Python of the tests is to run it."""
+    called = command[1:] if command[0] == "/usr/bin/env" else command
+    if not warm.is_ours(called[0], env):
+        return subprocess.Popen(command, env=env, **words)
+    return Trial(warm.begin(called, cwd=os.getcwd(), env=env, streams=(1, 2), template=template))

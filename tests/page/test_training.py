@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -35,7 +34,7 @@ metric: {name: val/auprc, goal: maximize}
 parameters:
   swa.start: {values: [4, 5000]}
   swa.window: {values: [1]}
-command: ["${env}", kag, train, tiny.yaml, track.mode=auto, "${args_no_hyphens}"]
+command: ["${env}", python, -m, kag, train, tiny.yaml, track.mode=auto, "${args_no_hyphens}"]
 """
 TRIALS = "document.querySelectorAll('#trials tbody tr')"
 
@@ -71,8 +70,8 @@ def test_a_sweep_is_watched_while_it_trains(client: Client, browser: Browser) ->
     printed = client.wandb("sweep", "sweep.yaml", WANDB_SILENT="false")
     path = re.search(r"wandb agent (\S+)", printed)
     assert path
-    agent = client.start(sys.executable, "-m", "wandb", "agent", path[1])
     entity, project, sweep = path[1].split("/")
+    agent = client.agent(sweep, project)
     address = f"{client.server.url}/{entity}/{project}/sweeps/{sweep}"
 
     open_page(browser, address)
