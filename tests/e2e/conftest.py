@@ -57,12 +57,12 @@ def server(make_server: Callable[..., TrackingServer]) -> TrackingServer:
 
 
 @pytest.fixture(scope="session")
-def server_with_a_bucket(s3: S3, database: str, make_server: Callable[..., TrackingServer]) -> TrackingServer:
-    """The server that tests of files share besides: its files lie in a bucket."""
+def server_with_a_bucket(s3: S3, make_server: Callable[..., TrackingServer]) -> TrackingServer:
+    """The server that tests of files share besides: its rows lie on PostgreSQL, its files in a bucket."""
     with pytest.MonkeyPatch.context() as patch:
         for name, value in s3.environment.items():
             patch.setenv(name, value)
-        return make_server(database, "--strict", "--files", s3.place())
+        return make_server("postgresql", "--strict", "--files", s3.place())
 
 
 def used(server: TrackingServer, folder: Path) -> Iterator[Client]:
@@ -82,7 +82,7 @@ def client(server: TrackingServer, tmp_path: Path) -> Iterator[Client]:
 
 @pytest.fixture(params=["folder", "bucket"])
 def file_client(request: pytest.FixtureRequest, server: TrackingServer, tmp_path: Path) -> Iterator[Client]:
-    """A client of a server whose files lie in a folder, and of one whose lie in a bucket."""
+    """A client of a server on SQLite whose files lie in a folder, and of one on PostgreSQL with a bucket."""
     with_bucket = request.param == "bucket"
     yield from used(request.getfixturevalue("server_with_a_bucket") if with_bucket else server, tmp_path)
 

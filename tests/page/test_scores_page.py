@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from kag.compare.replicates import replicates
+from kag.server.blob_folder import BlobFolder
 from kag.server.context import Patience
 from kag.server.keys import new_key
-from kag.server.page import saved_scores
 from kag.server.page.held import Project
 from kag.server.page.records import Ledger
 from kag.server.page.seeds import KeptSeeds
@@ -80,9 +80,9 @@ def test_a_run_says_what_its_seeds_come_to_beside_those_of_its_parent(scored: An
 def read_files(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
     """The files of scores that are read while the block runs."""
     seen: list[Any] = []
-    real = saved_scores.read_bytes
+    real = BlobFolder.read
     with monkeypatch.context() as patch:
-        patch.setattr(saved_scores, "read_bytes", lambda path: (seen.append(path), real(path))[1])
+        patch.setattr(BlobFolder, "read", lambda blobs, path: (seen.append(path), real(blobs, path))[1])
         yield seen
 
 

@@ -231,7 +231,7 @@ def whole_run(spec: RunSpec, runs: Path) -> dict[str, Any]:
         "results": [result.model_dump(mode="json") for result in record.results],
         "checkpoints": {name: one.model_dump(mode="json") for name, one in record.checkpoints.items()},
         "epochs": [read_checkpoint(path).weights_digest for path in folder.snapshots().values()],
-        "files": sorted(str(path.relative_to(folder.path)) for path in folder.path.rglob("*") if path.is_file()),
+        "files": sorted(str(path.relative_to(folder.path)) for path in folder.path.rglob("*") if is_kept(path)),
         "ended": [
             record.status,
             record.epochs_trained,
@@ -239,6 +239,11 @@ def whole_run(spec: RunSpec, runs: Path) -> dict[str, Any]:
             record.found and record.found.averaged_epochs,
         ],
     }
+
+
+def is_kept(path: Path) -> bool:
+    """Whether a path is a file of a run; of what says who owns something, whoever comes next takes that of the dead."""
+    return path.is_file() and not path.name.startswith(".owner")
 
 
 def differing(spec: RunSpec, runs: Path, reference: dict[str, Any]) -> list[str]:

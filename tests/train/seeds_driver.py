@@ -48,7 +48,7 @@ def main(spec_file: Path, seeds: tuple[int, ...]) -> dict[str, object]:
         if ended.code not in (0, -signal.SIGKILL):
             raise SystemExit(f"a child failed:\n{log.read_text()}")
         if ended.code:
-            hits.append((ended.moments[-1][0], _seed(runs)))
+            hits.append((ended.fated[0] if ended.fated else None, _seed(runs)))
     if run_child(work, log).code:
         raise SystemExit(f"a child failed:\n{log.read_text()}")
     return {"hits": hits}
