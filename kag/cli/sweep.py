@@ -77,7 +77,7 @@ def run(
 
       kag sweep run sweep.yaml --agents 4 --count 100
 
-      kag sweep run sweep.yaml --on slurm --agents 8 --gpus-per-agent 1 --time 08:00:00 --sbatch "--partition=long"
+      kag sweep run sweep.yaml --on slurm --agents 8 --gpus-per-agent 1 --time 08:00:00 --sbatch=--partition=long
 
       kag sweep run sweep.yaml --on ray --agents 4 --cpus-per-agent 2
     """

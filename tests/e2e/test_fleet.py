@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from kag.fleet.slurm import Jobs
-from tests.e2e.tracking import Client, TrackingServer, last_json, until
+from tests.e2e.tracking import Client, TrackingServer, until
 from tests.fleet.slurm_commands import install, tasks
 
 KAG = (sys.executable, "-c", "from kag.cli.main import main; main()")
@@ -100,7 +100,7 @@ def test_a_sweep_under_slurm_outlives_the_call_that_began_it(cluster: Client) ->
     until(lambda: len(left(cluster)) == 1, what="the end of the cancelled task")
     assert len(list(cluster.folder.glob("saved-*"))) >= 2
     (cluster.folder / "go").touch()
-    page = last_json(cluster.run(*words, "--json"))
+    page, _ = json.JSONDecoder().raw_decode(cluster.run(*words, "--json"))
     assert page["trials"] == {"finished": 4}
     assert sorted((cluster.folder / "done").read_text().split()) == ["1", "2", "3", "4"]
     assert left(cluster) == []

@@ -4,7 +4,7 @@
 
 Of three agents one is cancelled, one is put into the queue again, and the node of the third is killed; all of them meet
 their time limit. Then each point has ended well once, every record leads to its log, and the server shows what was
-trained. It ends with how many jobs really ran.
+trained; of the attempt whose node was killed it says how much. It ends with how many jobs really ran.
 """
 
 from __future__ import annotations
@@ -237,7 +237,9 @@ def judge(cluster: Cluster, client: Client) -> int:
         if not logs or record["wandb_id"] not in logs[0].read_text():
             wrong.append(f"{record['id']} does not lead to its log by job {job}")
         shown = rows_of(client, record["wandb_id"])
-        if shown < record["epochs_trained"]:
+        if record["status"] == "running":
+            print(f"{record['id']} was on the node that was killed: {shown} of {record['epochs_trained']} epochs shown")
+        elif shown < record["epochs_trained"]:
             wrong.append(
                 f"{record['id']} ({record['status']}) trained {record['epochs_trained']} epochs, {shown} shown"
             )
