@@ -80,9 +80,9 @@ def test_a_run_says_what_its_seeds_come_to_beside_those_of_its_parent(scored: An
 def read_files(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
     """The files of scores that are read while the block runs."""
     seen: list[Any] = []
-    real = saved_scores.read_bytes
+    real = saved_scores.SavedScores._content
     with monkeypatch.context() as patch:
-        patch.setattr(saved_scores, "read_bytes", lambda path: (seen.append(path), real(path))[1])
+        patch.setattr(saved_scores.SavedScores, "_content", lambda own, row: (seen.append(row), real(own, row))[1])
         yield seen
 
 
