@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.tracking import Logged, last_json
+from tests.e2e.tracking import HURRY, Logged, last_json
 from tests.e2e.wandb_versions import OLDEST, NotFetched, newest, python_of
 
 FLOWS = Path(__file__).parent / "client_flows.py"
@@ -31,7 +31,13 @@ def started(client: Any, python: Path, version: str, project: str) -> Logged:
     folder = client.folder / version
     environment = {**client.server.environment(folder), "PYTHONPATH": "", "PWD": str(folder)}
     process: Logged = client.start(
-        "env", f"--chdir={folder}", str(python), str(FLOWS), f"{project}-{version}", **environment
+        "env",
+        *(f"--unset={name}" for name in HURRY),
+        f"--chdir={folder}",
+        str(python),
+        str(FLOWS),
+        f"{project}-{version}",
+        **environment,
     )
     return process
 
