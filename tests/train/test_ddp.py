@@ -63,11 +63,7 @@ def test_the_run_is_finished_and_written_once(folder: RunFolder) -> None:
     is_finished_and_written_once(folder)
 
 
-<<<<<<< HEAD
-@pytest.mark.slow(20, "two GPUs train one run")
-=======
 @pytest.mark.slow(30, "two processes train on two GPUs")
->>>>>>> world
 @pytest.mark.parametrize("device", [on_gpus(count=2)])
 def test_a_run_on_two_gpus_is_finished_and_written_once(
     device: str, make_spec: MakeSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
