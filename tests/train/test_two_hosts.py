@@ -68,4 +68,6 @@ def test_two_containers_of_one_name_train_common_epochs_once(found: dict[str, An
     first, second = found["forks"]["first"], found["forks"]["second"]
     assert [told[-1][0] for told in (first, second)] == ["ended", "ended"]
     trained = sorted(epoch for what, epoch, *_ in (*first, *second) if what == "epoch")
-    assert trained == [0, 1, 2, 3, 3, 4]
+    assert trained[:3] == [0, 1, 2]
+    # Epoch 3 has one state for both as well, which the second one finds if it looks late enough.
+    assert trained[3:] in ([3, 3, 4], [3, 4])
