@@ -57,12 +57,12 @@ def server(make_server: Callable[..., TrackingServer]) -> TrackingServer:
 
 
 @pytest.fixture(scope="session")
-def server_with_a_bucket(s3: S3, database: str, make_server: Callable[..., TrackingServer]) -> TrackingServer:
+def server_with_a_bucket(s3: S3, make_server: Callable[..., TrackingServer]) -> TrackingServer:
     """The server that tests of files share besides: its files lie in a bucket."""
     with pytest.MonkeyPatch.context() as patch:
         for name, value in s3.environment.items():
             patch.setenv(name, value)
-        return make_server(database, "--strict", "--files", s3.place())
+        return make_server("sqlite", "--strict", "--files", s3.place())
 
 
 def used(server: TrackingServer, folder: Path) -> Iterator[Client]:
