@@ -17,7 +17,7 @@ from typing import Any
 import uvicorn
 from starlette.types import ASGIApp
 
-from kag.errors import UserError
+from kag.errors import OutputRefused, UserError
 from kag.server.connections import Protocol, backlog, descriptors
 
 GRACE_SECONDS = 10
@@ -136,17 +136,25 @@ def listening(host: str, port: int) -> socket.socket:
 
 
 class _Telling(uvicorn.Server):
-    """Says that it serves once signals end it: before, Python may drop a SIGINT that comes while modules are loaded."""
+    """Says that it serves once signals end it: before, Python may drop a SIGINT that comes while modules are loaded.
+
+    Where nobody hears that, it ends as it would by a signal.
+    """
 
     def __init__(self, config: uvicorn.Config, tell: Callable[[], None]) -> None:
         super().__init__(config)
         self._tell = tell
+        self.unheard: OSError | OutputRefused | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to serve."""
         await super().startup(sockets)
         if self.started:
-            self._tell()
+            try:
+                self._tell()
+            except (OSError, OutputRefused) as error:
+                self.unheard, self.should_exit = error, True
+                await self.shutdown(sockets)
 
 
 def serve(
@@ -163,12 +171,18 @@ def serve(
     Args:
         tell: is called when it does.
         proxies: addresses that are believed whom they speak for, and whether that is encrypted.
+
+    Raises:
+        OSError, OutputRefused: what `tell` raises.
     """
     # What is loaded stays; a collection, for which everybody waits, need not walk through it.
     gc.freeze()
     words = {"ssl_certfile": certificate, "ssl_keyfile": key, "forwarded_allow_ips": proxies, **options()}
+    server = _Telling(uvicorn.Config(app, proxy_headers=True, **words), tell)
     with contextlib.suppress(KeyboardInterrupt):
-        _Telling(uvicorn.Config(app, proxy_headers=True, **words), tell).run(sockets=[taken])
+        server.run(sockets=[taken])
+    if server.unheard is not None:
+        raise server.unheard
 
 
 def serve_until(app: ASGIApp, listening: socket.socket, over: Callable[[], None]) -> None:

@@ -6,7 +6,7 @@ import json
 import logging
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -62,7 +62,7 @@ class Logging(Visitor):
             pass
 
         app: Any = self.app
-        self.http.runner.run(app(scope, receive, send))
+        self.http.run(app(scope, receive, send))
 
 
 @pytest.fixture
@@ -278,7 +278,8 @@ def test_what_is_no_file_is_refused_before_anything_is_made(
 
 
 def test_standard_output_is_the_logs_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def once(served: Any, taken: Any, **words: Any) -> None:
+    def once(served: Any, taken: Any, *, tell: Callable[[], None], **words: Any) -> None:
+        tell()
         http = Http(served, {})
         http.get("/healthz")
         http.close()

@@ -61,15 +61,10 @@ def make_spec(synthetic_file: Path) -> MakeSpec:
     return make
 
 
-@pytest.fixture(scope="session")
-def rehearsed(tmp_path_factory: pytest.TempPathFactory) -> Passed:
-    """Shapes of specs that runs of `train` have rehearsed."""
-    return Passed(tmp_path_factory.mktemp("rehearsed"))
-
-
 @pytest.fixture
-def train(tmp_path: Path, rehearsed: Passed) -> Train:
+def train(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Train:
     """Train a spec into `tmp_path/runs`; of its shape all is rehearsed once, as for the trials of a sweep."""
+    rehearsed = Passed(tmp_path_factory.getbasetemp())
 
     def run(spec: RunSpec, **options: Any) -> RunRecord:
         whole = job.rehearse  # as a test has it

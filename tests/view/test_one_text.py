@@ -35,6 +35,7 @@ from tests.changelog.run_logs import MemorySource, make_folder, run_record, run_
 from tests.page.conftest import reader as reader
 from tests.page.conftest import visitor as visitor
 from tests.page.synthetic import add_record
+from tests.server.conftest import kept as kept
 
 WEIGHTS, DATA = "5e" * 32, "d1" * 32
 RAMP = {"start": 0.3, "end": 0.05, "epochs": 15, "shape": "cosine"}
