@@ -110,7 +110,8 @@ class Tasks:
         """End the agents that go on, with time for their trials to save, and leave the cluster."""
         for one in self._left:
             self._ray.cancel(one, force=False)
-        self._ray.wait(self._left, num_returns=len(self._left), timeout=GRACE_SECONDS) if self._left else None
+        if self._left:
+            self._ray.wait(self._left, num_returns=len(self._left), timeout=GRACE_SECONDS)
         self._ray.shutdown()
 
     def _lost(self, task: Any) -> bool:

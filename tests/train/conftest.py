@@ -15,10 +15,8 @@ from kag.data.sites import Sites
 from kag.spec import RunSpec, build_spec
 from kag.track.folder import RunFolder
 from kag.track.record import RunRecord
-from kag.train import job
 from kag.train.console import RunConsole
 from kag.train.fit import fit
-from kag.train.rehearsed import Passed
 
 TINY: dict[str, Any] = {
     "name": "tiny",
@@ -62,15 +60,11 @@ def make_spec(synthetic_file: Path) -> MakeSpec:
 
 
 @pytest.fixture
-def train(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Train:
-    """Train a spec into `tmp_path/runs`; of its shape all is rehearsed once, as for the trials of a sweep."""
-    rehearsed = Passed(tmp_path_factory.getbasetemp())
+def train(tmp_path: Path) -> Train:
+    """Train a spec into `tmp_path/runs`."""
 
     def run(spec: RunSpec, **options: Any) -> RunRecord:
-        whole = job.rehearse  # as a test has it
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(job, "rehearse", lambda *taken: whole(*taken[:5], rehearsed))
-            return fit(spec, **{"runs": tmp_path / "runs", "console": RunConsole(quiet=True), **options})
+        return fit(spec, **{"runs": tmp_path / "runs", "console": RunConsole(quiet=True), **options})
 
     return run
 
