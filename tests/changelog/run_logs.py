@@ -94,11 +94,12 @@ def parsed(text: str) -> Parsed:
     """A document as GitHub's dialect has it."""
     parser = MarkdownIt("commonmark").enable("table")
     tables: list[list[list[str]]] = []
-    for token in parser.parse(text):
+    tokens = parser.parse(text)
+    for token in tokens:
         if token.type == "table_open":
             tables.append([])
         elif token.type == "tr_open":
             tables[-1].append([])
         elif token.type == "inline" and tables and tables[-1] and len(token.children or []) >= 0 and token.level >= 3:
             tables[-1][-1].append(parser.renderer.render(token.children or [], parser.options, {}))
-    return Parsed(tables, parser.render(text))
+    return Parsed(tables, parser.renderer.render(tokens, parser.options, {}))

@@ -18,7 +18,7 @@ from tests.delivered import delivered
 ROOT = Path(__file__).parents[2]
 KAG = "from kag.cli.main import main; main()"
 SHORT = (
-    "epochs=2",
+    "epochs=1",
     "model.gate.penalty.weight.epochs=1",
     "model.gate.dropout.rate.epochs=1",
     "model.gate.context_scale.epochs=1",
