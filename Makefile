@@ -55,7 +55,7 @@ fleet: $(INSTALLED) ## A sweep under a real SLURM on this host (root, slurm-wlm,
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -rs tests/e2e/test_fleet_ray.py
 
 unit: $(INSTALLED) ## The tests, the slow ones too
-	OMP_NUM_THREADS=1 KAG_DATA=$(KAG_DATA) $(BIN)/python -m pytest -q -n 4 --dist worksteal --durations=15
+	OMP_NUM_THREADS=1 KAG_DATA=$(KAG_DATA) $(BIN)/python -m pytest -q -n 3 --dist worksteal --durations=15
 
 bench: $(INSTALLED) ## Speed, side by side with plain references, as ratios
 	KAG_DATA=$(KAG_DATA) $(BIN)/python -m tests.benchmarks

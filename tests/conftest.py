@@ -27,6 +27,8 @@ ROOT = Path(__file__).parents[1]
 MEMORY = Path("/dev/shm")
 ROOM = 6 * 2**30
 """Bytes that a file system in memory must have free before tests write there."""
+REAL_RUNS = ("chain", "five_runs")
+"""Fixtures of a session that train."""
 GUESS = 15.0
 """Seconds of a long test that does not say how many it takes."""
 
@@ -72,12 +74,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def long_first(items: Sequence[pytest.Item], workers: int) -> list[pytest.Item]:
     """The order in which shares of equal size, as xdist deals them, begin with long tests.
 
-    What costs much to make is made once: the tests of a module stay together, and those of the chain of real runs.
+    What costs much to make is made once: the tests of a module stay together, and those of the same real runs.
     """
     groups: dict[str, list[pytest.Item]] = {}
     rest: list[pytest.Item] = []
     for item in items:
-        group = "chain" if "chain" in getattr(item, "fixturenames", ()) else str(item.path)
+        group = next((name for name in REAL_RUNS if name in getattr(item, "fixturenames", ())), str(item.path))
         (groups.setdefault(group, []) if seconds_of(item) else rest).append(item)
     shares: list[list[pytest.Item]] = [[] for _ in range(workers)]
     for together in sorted(groups.values(), key=total_seconds, reverse=True):
@@ -105,13 +107,16 @@ def total_seconds(items: Sequence[pytest.Item]) -> float:
 
 @pytest.fixture(scope="session", autouse=True)
 def _built_once() -> Iterator[None]:
-    """A process of kag builds its commands and templates once; tests call hundreds of commands and applications."""
+    """A process of kag builds commands, templates and page once; tests call hundreds of commands and applications."""
     import typer.testing
+
+    from kag.server.page.assets import Assets
 
     built = functools.cache(typer.main.get_command)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("typer.main.get_command", built)
         patch.setattr("typer.testing._get_command", built)
+        patch.setattr(Assets, "installed", functools.cache(Assets.installed))
         patch.setattr("kag.report.markup.Environment", functools.partial(Environment, bytecode_cache=Compiled()))
         yield
 

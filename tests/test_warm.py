@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -41,6 +42,43 @@ def test_a_script_and_a_module(tmp_path: Path) -> None:
     for words in ([sys.executable, "one.py", "x"], [sys.executable, "-m", "beside"]):
         plain = subprocess.run(words, cwd=tmp_path, env=env, capture_output=True, text=True, check=True)
         assert warm.run(words, cwd=tmp_path, env=env).stdout == plain.stdout
+
+
+SAYS_ITS_TEMPLATE = """
+import os, sys
+from tests import warm
+
+asked = "import os; print(os.getpgid(os.getppid()))"
+print(warm.run([sys.executable, "-c", asked], cwd="/", env={"PATH": "/bin"}).stdout)
+"""
+
+
+def test_all_of_one_call_copy_one_process() -> None:
+    call = os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))
+    env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(warm.ROOT), "PYTEST_XDIST_TESTRUNUID": call}
+    words = [sys.executable, "-c", SAYS_ITS_TEMPLATE]
+    here = warm.run([sys.executable, "-c", "import os; print(os.getpgid(os.getppid()))"], cwd="/", env={"PATH": "/bin"})
+    there = subprocess.run(words, env=env, capture_output=True, text=True, check=True)
+    assert there.stdout.split() == here.stdout.split()
+
+
+def test_it_ends_with_the_last_who_asks() -> None:
+    """Whoever comes while it loads or while others go is heard."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
+        listener.bind("")
+        listener.listen()
+        code = "import sys; from tests import warm; warm._load = print; warm.serve(int(sys.argv[1]))"
+        words = [sys.executable, "-c", code, str(listener.fileno())]
+        first, second, third = (socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) for _ in range(3))
+        with first, second, third:
+            first.connect(listener.getsockname())
+            second.connect(listener.getsockname())
+            process = subprocess.Popen(words, cwd=warm.ROOT, pass_fds=[listener.fileno()], stdout=subprocess.DEVNULL)
+            first.close()
+            third.connect(listener.getsockname())
+            second.close()
+            assert process.poll() is None
+        assert process.wait(timeout=300) == 0
 
 
 def test_several_at_a_time_each_with_a_session_of_its_own(tmp_path: Path) -> None:

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import array
 import atexit
+import contextlib
 import faulthandler
+import fcntl
 import gc
 import json
 import os
@@ -24,7 +26,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -33,7 +35,10 @@ from typing import IO, Any, NoReturn
 ROOT = Path(__file__).parents[1]
 MAXIMUM = 1 << 20
 """Bytes of a request."""
-SERVE = "import sys; from tests.warm import serve; serve(int(sys.argv[1]))"
+SERVE = "import os, sys; os.fork() and os._exit(0); from tests.warm import serve; serve(int(sys.argv[1]))"
+"""It goes on alone: nobody who asks it waits for the others to end."""
+FIRST = threading.Lock()
+"""Threads that begin together would else each look for what is copied."""
 OTHER_PYTHON = ("PYTHONHOME", "PYTHONOPTIMIZE", "PYTHONWARNINGS")
 """Variables that Python reads when it starts: who sets one wants a start from nothing."""
 
@@ -209,58 +214,101 @@ def template_of_this() -> Template:
     ours, theirs = _way()
     if os.fork() == 0:
         ours.close()
-        _copies(theirs)
+        _copies([theirs])
         os._exit(0)
     theirs.close()
     return ours
 
 
-@cache
 def _template() -> Template:
-    """The way to the process that is copied; it ends when nobody is left who could ask it."""
-    ours, theirs = _way()
+    """The way to the process that is copied, for all threads of this one."""
+    with FIRST:
+        return _found_template()
+
+
+@cache
+def _found_template() -> Template:
+    """The way to the process that all workers of a call of pytest copy; it ends when nobody is left who could ask it.
+
+    A test may call pytest in another tree: that has a process of its own.
+    """
+    call = os.environ.get("PYTEST_XDIST_TESTRUNUID", os.getpid())
+    address = f"\0kag-tests-{call}-{os.stat(ROOT).st_ino}"
+    ours = _socket()
+    ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, MAXIMUM)
+    with _one_at_a_time():
+        try:
+            ours.connect(address)
+        except ConnectionRefusedError:
+            _start_template(address)
+            ours.connect(address)
+    return ours
+
+
+def _socket() -> socket.socket:
+    return socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+
+
+@contextlib.contextmanager
+def _one_at_a_time() -> Iterator[None]:
+    """Nobody comes to the shared process while another one starts it, or while it ends."""
+    with Path(__file__).open() as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _start_template(address: str) -> None:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("WANDB_", "PYTEST_"))}
     fixed = {"PYTHONPATH": str(ROOT), "WANDB_ERROR_REPORTING": "false", "OMP_NUM_THREADS": "1"}
-    words = [sys.executable, "-c", SERVE, str(theirs.fileno())]
-    with theirs:
-        process = subprocess.Popen(
-            words,
+    with _socket() as listener:
+        listener.bind(address)
+        listener.listen()
+        subprocess.run(
+            [sys.executable, "-c", SERVE, str(listener.fileno())],
             env=kept | fixed,
             cwd=ROOT,
             stdin=subprocess.DEVNULL,
-            pass_fds=[theirs.fileno()],
+            stdout=subprocess.DEVNULL,  # whoever reads what the first of them prints is not kept from its end
+            pass_fds=[listener.fileno()],
             start_new_session=True,
+            check=True,
         )
-
-    def close() -> None:
-        ours.close()
-        process.wait()
-
-    atexit.register(close)
-    return ours
 
 
 def serve(number: int) -> None:
     """Load what programs need, then make a copy for each request, until nobody is left who asks.
 
     Args:
-        number: descriptor of the socket.
+        number: descriptor of the socket to which those come who ask.
     """
     _load()
-    _copies(socket.socket(fileno=number))
+    with socket.socket(fileno=number) as listener:
+        while True:
+            _copies([listener.accept()[0]], listener)
+            with _one_at_a_time():
+                if not select.select([listener], [], [], 0)[0]:
+                    listener.close()
+                    return
 
 
-def _copies(control: socket.socket) -> None:
+def _copies(ways: list[socket.socket], listener: socket.socket | None = None) -> None:
+    """Make copies for those who ask, and for those who come meanwhile, until nobody is left."""
     # A copy has a parent that waits for its end, so nobody waits here: the system forgets the parents.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-    with control:
-        while True:
-            sent, handed = _received(control)
+    doors = [listener] if listener else []
+    while ways:
+        for way in select.select([*ways, *doors], [], [])[0]:
+            if way is listener:
+                ways.append(way.accept()[0])
+                continue
+            sent, handed = _received(way)
             if not sent:
-                return
-            child = os.fork()
-            if child == 0:
-                control.close()
+                ways.remove(way)
+                way.close()
+                continue
+            if os.fork() == 0:
+                for each in (*ways, *doors):
+                    each.close()
                 _reported(json.loads(sent), handed)
             for descriptor in handed:
                 os.close(descriptor)

@@ -76,7 +76,9 @@ def _link_all_of(name: str, place: Path) -> None:
         for top in (top for top in tops if not (place / top).exists()):  # packages may share a name space
             (place / top).symlink_to(Path(str(found.locate_file(top))))
         wanted = {Requirement(line) for line in found.requires or ()}
-        new = {canonicalize_name(one.name) for one in wanted if one.marker is None or one.marker.evaluate({"extra": ""})}
+        new = {
+            canonicalize_name(one.name) for one in wanted if one.marker is None or one.marker.evaluate({"extra": ""})
+        }
         waiting += new - known
         known |= new
 

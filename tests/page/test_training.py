@@ -34,8 +34,23 @@ metric: {name: val/auprc, goal: maximize}
 parameters:
   swa.start: {values: [4, 5000]}
   swa.window: {values: [1]}
-command: ["${env}", python, -m, kag, train, tiny.yaml, track.mode=auto, "${args_no_hyphens}"]
+command: ["${env}", python, unhurried.py, train, tiny.yaml, track.mode=auto, "${args_no_hyphens}"]
 """
+UNHURRIED = """
+import time
+from kag.cli.main import main
+from kag.track.folder import RunFolder
+
+append = RunFolder.append_history
+
+def append_and_rest(folder, row):
+    append(folder, row)
+    time.sleep(0.25)
+
+RunFolder.append_history = append_and_rest
+main()
+"""
+"""`kag train` with a pause after each epoch: an endless run would else take a core from the browser that watches it."""
 TRIALS = "document.querySelectorAll('#trials tbody tr')"
 
 
@@ -51,6 +66,7 @@ def client(tmp_path: Path, synthetic_file: Path) -> Iterator[Client]:
     (tmp_path / "demo.h5").symlink_to(synthetic_file)
     (tmp_path / "tiny.yaml").write_text(SPEC)
     (tmp_path / "sweep.yaml").write_text(SWEEP)
+    (tmp_path / "unhurried.py").write_text(UNHURRIED)
     yield found
     found.close()
     server.kill(15)

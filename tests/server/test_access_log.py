@@ -27,7 +27,7 @@ from tests.page.conftest import Visitor
 from tests.server.conftest import Http
 from tests.server.test_security import upload_link
 
-FUZZ = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FUZZ = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 class Logging(Visitor):
