@@ -27,6 +27,9 @@ VERSIONS = ("0.18.7", "0.19.11", "0.21.0", "0.22.3", "0.24.2", "0.26.1")
 OLDEST = "0.18.7"
 """The oldest client that the server is tested with; kag itself needs a newer one."""
 
+INSTALL = ("install", "--no-compile")
+"""Python compiles what is imported; pip would compile all that there is."""
+
 
 class NotFetched(Exception):
     """Pip could not get a client; says why."""
@@ -62,7 +65,7 @@ def python_with(version: str) -> Path:
             if metadata.version("wandb") == version:
                 _link_all_of("wandb", next(folder.glob("lib/python*/site-packages")))
             else:
-                _pip(f"wandb {version}", "--python", str(python), "install", f"wandb=={version}")
+                _pip(f"wandb {version}", "--python", str(python), *INSTALL, f"wandb=={version}")
     return python
 
 
@@ -101,7 +104,7 @@ def packages_of(requirements: Path) -> Path:
     digest = hashlib.sha256(requirements.read_bytes()).hexdigest()[:12]
     with _kept(f"{requirements.parent.name}-{digest}") as (folder, is_complete):
         if not is_complete:
-            words = ("install", "--no-deps", "--upgrade", "--target", str(folder), "--requirement", str(requirements))
+            words = (*INSTALL, "--no-deps", "--upgrade", "--target", str(folder), "--requirement", str(requirements))
             _pip(requirements.parent.name, *words)
     return folder
 
@@ -119,8 +122,7 @@ def _kept(name: str) -> Iterator[tuple[Path, bool]]:
 
 
 def _pip(what: str, *words: str) -> None:
-    """Python compiles what is imported; pip would compile all there is."""
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
-    done = subprocess.run([*pip, *words], capture_output=True, text=True, env=os.environ | {"PIP_NO_COMPILE": "1"})
+    done = subprocess.run([*pip, *words], capture_output=True, text=True)
     if done.returncode != 0:
         raise NotFetched(f"pip could not get {what}: {done.stderr.strip().splitlines()[-1]}")
