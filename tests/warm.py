@@ -242,6 +242,7 @@ def _found_template() -> Template:
         except ConnectionRefusedError:
             _start_template(address)
             ours.connect(address)
+    atexit.register(ours.close)
     return ours
 
 

@@ -80,7 +80,7 @@ def cluster() -> Iterator[str]:
     if os.geteuid() == 0:
         shutil.chown(folder, "postgres", "postgres")
     data = folder / "data"
-    initdb = _stepped_down(str(programs / "initdb"), "-D", str(data), "-A", "trust", "-U", "kag")
+    initdb = _stepped_down(str(programs / "initdb"), "-N", "-D", str(data), "-A", "trust", "-U", "kag")
     control = _stepped_down(str(programs / "pg_ctl"), "-D", str(data), "-l", str(folder / "log"), "-w")
     options = f"-k {folder} -c listen_addresses= -c fsync=off -c max_connections=200"
     try:
