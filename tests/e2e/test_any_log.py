@@ -127,7 +127,7 @@ def told(row: Row) -> list[str]:
     return [value.text for value in parts_of(row).values]
 
 
-@pytest.mark.slow(60, "a log of other programs' runs is the same from any source")
+@pytest.mark.slow(10, "a log of other programs' runs is the same from any source")
 def test_the_log_of_each_program_row_by_row_wherever_it_is_read(
     five_runs: Mapping[str, FiveRuns], monkeypatch: pytest.MonkeyPatch
 ) -> None:

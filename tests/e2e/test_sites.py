@@ -35,7 +35,7 @@ def kag(folder: Path, *words: str | Path) -> str:
     return done.stdout
 
 
-@pytest.mark.slow(40, "on real chains the shipped spec learns, and scores as it should")
+@pytest.mark.slow(25, "on real chains the shipped spec learns, and scores as it should")
 def test_real_chains_are_learned_and_scored(real_file: Path, tmp_path: Path) -> None:
     out = kag(tmp_path, "train", ROOT / "runs" / "specs" / "sites.yaml", f"data.file={real_file}", *SHORT)
     folder = find_run(tmp_path / "runs", "sites")

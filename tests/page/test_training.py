@@ -81,7 +81,7 @@ def browser(client: Client) -> Iterator[Browser]:
         yield found
 
 
-@pytest.mark.slow(70, "a browser that watches a sweep sees trials, curves and its end while it trains")
+@pytest.mark.slow(45, "a browser that watches a sweep sees trials, curves and its end while it trains")
 def test_a_sweep_is_watched_while_it_trains(client: Client, browser: Browser) -> None:
     printed = client.wandb("sweep", "sweep.yaml", WANDB_SILENT="false")
     path = re.search(r"wandb agent (\S+)", printed)
