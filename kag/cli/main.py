@@ -20,6 +20,7 @@ from kag.cli import (
     changelog,
     data,
     evaluate,
+    importing,
     mine,
     predict,
     report,
@@ -90,6 +91,7 @@ app.command(name="report")(report.report)
 app.command(name="doctor")(changelog.doctor)
 app.command(name="note")(changelog.note)
 app.add_typer(changelog.app, name="changelog")
+app.add_typer(importing.app, name="import")
 app.add_typer(data.app, name="data")
 app.add_typer(runs.app, name="runs")
 app.add_typer(serve.app, name="serve")
