@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Take over runs of other trackers: what is new each time, and nothing twice.")
 
 TARGET_KEY = "KAG_TARGET_API_KEY"
+ENTITY = "kag"
+"""Whose runs those are that know nobody."""
 Runs = Annotated[
     Path, typer.Option(help="Folder of runs; the server is in .server inside it, as for `kag track`.", file_okay=False)
 ]
@@ -68,6 +70,61 @@ def import_wandb(
             raise UserError(
                 "this project would be imported into itself", where=str(origin), remedy="pass --to or --into"
             )
+        _carry(origin, target)
+
+
+@app.command("tensorboard")
+def import_tensorboard(
+    folder: Annotated[Path, typer.Argument(help="Folder of event files, as for tensorboard --logdir.", metavar="DIR")],
+    runs: Runs = RUNS,
+    to: To = None,
+    into: Into = None,
+) -> None:
+    """Take over what was logged for TensorBoard: each folder of event files becomes a run (kag[tensorboard]).
+
+    Numbers with their steps and times, and hyperparameters. Call it again when the files have grown.
+
+    Example:
+
+      kag import tensorboard lightning_logs --into me/lightning
+    """
+    from kag.transfer.tensorboard_origin import TensorboardOrigin
+
+    _carry_stored(TensorboardOrigin(folder), folder, runs, to, into)
+
+
+@app.command("mlflow")
+def import_mlflow(
+    store: Annotated[Path, typer.Argument(help="Folder mlruns, or the database mlflow.db.", metavar="STORE")],
+    runs: Runs = RUNS,
+    to: To = None,
+    into: Into = None,
+) -> None:
+    """Take over the runs of a store of MLflow, which need not be installed.
+
+    Parameters, metrics with their steps and times, tags, notes and artifacts; the experiment becomes the group.
+
+    Examples:
+
+      kag import mlflow mlruns
+
+      kag import mlflow mlflow.db --into me/experiments
+    """
+    from kag.transfer.mlflow_origin import MlflowOrigin
+
+    if not store.exists():
+        raise UserError("there is no such folder or file", where=str(store))
+    _carry_stored(MlflowOrigin(store), store, runs, to, into)
+
+
+def _carry_stored(origin: Origin, place: Path, runs: Path, to: str | None, into: str | None) -> None:
+    """The same of runs in files, which know no project; they are looked at before a server is started."""
+    found = list(origin.run_facts())
+    if not found:
+        raise UserError("there are no runs", where=str(place))
+    from kag.transfer.stored import run_id_of
+
+    with _target(to, runs, into or f"{ENTITY}/{run_id_of(place.resolve().stem)}") as target:
         _carry(origin, target)
 
 

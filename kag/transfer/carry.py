@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -118,6 +119,7 @@ def _filled(origin: Origin, target: Target, made: Made, carried: Carried, tell: 
     for place, (run, is_new) in enumerate(made, start=1):
         brought = Brought()
         try:
+            list(look(iter([json.dumps(run.summary)])))
             brought = fill(target, origin, run, count, look)
         except NotTaken as error:
             carried.leave(f"run {run.id}", error)

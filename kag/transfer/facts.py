@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 
 class Stream(Enum):
@@ -63,6 +63,8 @@ class Reached:
     last_step: int = -1
     at_last_step: int = 0
     """Rows of the history that have the last step: the next call begins behind them."""
+    is_current: bool = False
+    """Whether the summary is what the origin says."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,14 @@ class RunFile:
     """Digest of its content, where the origin knows it."""
 
 
+class Piece(NamedTuple):
+    """Lines of a stream, from one of them on."""
+
+    first: int
+    """Number of the first line. Lines that are there already under their numbers are replaced."""
+    lines: Iterator[str]
+
+
 class Origin(Protocol):
     """Runs of another tracker. Reading changes nothing there.
 
@@ -84,7 +94,7 @@ class Origin(Protocol):
     def run_facts(self) -> Iterator[RunFacts]:
         """Every run, the oldest first."""
 
-    def lines(self, run: RunFacts, stream: Stream, reached: Reached) -> Iterator[str]:
+    def lines(self, run: RunFacts, stream: Stream, reached: Reached) -> Piece:
         """The lines of a stream behind those that have been carried: JSON objects, of the output plain texts."""
 
     def files(self, run: RunFacts) -> Sequence[RunFile]:

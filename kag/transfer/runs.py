@@ -80,9 +80,9 @@ def fill(
     rows = 0
     reached = _reached(target, run, there)
     for stream in Stream:
-        lines = origin.lines(run, stream, reached)
+        first, lines = origin.lines(run, stream, reached)
         lines = look(lines) if stream is Stream.HISTORY else lines
-        for sent in target.stream(run.id, stream, reached.lines[stream], lines):
+        for sent in target.stream(run.id, stream, first, lines):
             rows += sent
             tell(sent)
     files = _send_files(target, origin, run)
@@ -155,13 +155,14 @@ def _reached(target: Target, run: RunFacts, there: Mapping[str, Any]) -> Reached
         Stream.EVENTS: there["eventsLineCount"] or 0,
         Stream.OUTPUT: there["logLineCount"] or 0,
     }
+    current = run.summary == json.loads(there["summaryMetrics"] or "{}")
     if not lines[Stream.HISTORY]:
-        return Reached(lines)
+        return Reached(lines, is_current=current)
     keys = there["historyKeys"]
     last = int((keys if isinstance(keys, Mapping) else json.loads(keys))["lastStep"])
     kinds = "$r: String!, $low: Int64, $high: Int64"
     found = target.fields(_ROWS, kinds, r=run.id, low=last, high=last + 1)
-    return Reached(lines, last, 0 if found is None else len(found["run"]["history"]))
+    return Reached(lines, last, 0 if found is None else len(found["run"]["history"]), current)
 
 
 def _send_files(target: Target, origin: Origin, run: RunFacts) -> int:

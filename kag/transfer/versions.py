@@ -51,9 +51,9 @@ class Version(NamedTuple):
 
     @property
     def aliases(self) -> set[str]:
-        """Those that it has in this collection."""
+        """Those that people gave it in this collection, and `latest`; servers list its number among them."""
         found = (one for one in self.node["aliases"] or () if one["artifactCollection"]["name"] == self.collection)
-        return {one["alias"] for one in found}
+        return {one["alias"] for one in found if not re.fullmatch(r"v\d+", one["alias"])}
 
 
 def versions_of(project: Project) -> Iterator[Version]:

@@ -13,7 +13,7 @@ from kag.number import count
 from kag.track.client import SAID
 from kag.track.mirrored import CLIENT_KEY, where_of
 from kag.transfer.asking import Project
-from kag.transfer.facts import Reached, RunFacts, RunFile, Stream
+from kag.transfer.facts import Piece, Reached, RunFacts, RunFile, Stream
 
 if TYPE_CHECKING:
     from wandb import Api
@@ -116,14 +116,16 @@ class WandbOrigin(Project):
             return False
         return True
 
-    def lines(self, run: RunFacts, stream: Stream, reached: Reached) -> Iterator[str]:
+    def lines(self, run: RunFacts, stream: Stream, reached: Reached) -> Piece:
         """The lines of a stream; see `Origin.lines`."""
         there, here = run.lines[stream], reached.lines.get(stream, 0)
+        found: Iterator[str] = iter(())
         if stream is Stream.HISTORY:
             if there != here or run.last_step != reached.last_step:
-                yield from self._history(run, reached)
+                found = self._history(run, reached)
         elif there > here:
-            yield from self._events(run, here) if stream is Stream.EVENTS else self._console(run, here)
+            found = self._events(run, here) if stream is Stream.EVENTS else self._console(run, here)
+        return Piece(here, found)
 
     def _history(self, run: RunFacts, reached: Reached) -> Iterator[str]:
         """Every row behind those that have been carried; a scan leaves none out."""

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
+import re
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.tracking import Client, TrackingServer, last_json
+from tests.e2e.tracking import Client, TrackingServer, last_json, until
 
 PROGRAM = str(Path(__file__).parent / "imported_project.py")
 KAG = "from kag.cli.main import main; main()"
@@ -53,11 +57,46 @@ def counts(server: TrackingServer) -> tuple[Any, ...]:
     return server.rows(COUNTS)[0]
 
 
+@pytest.mark.slow(60, "everything that a tracker has of a project is read back equal from another one")
 def test_all_comes_once_and_what_is_new_the_second_time(origin: Client, target: Client) -> None:
     first = imported(origin, target)
     wanted = read(origin)
     assert read(target) == wanted
-    assert "0 went on" in first
+    assert "new, 0 went on" in first
+    clients = set(re.findall(r"wandb-client-artifact://(\w+)/", json.dumps(wanted["runs"]["plain"]["history"])))
+    mapping = "query($c: ID!) { clientIDMapping(clientID: $c) { serverID } }"
+    assert clients
+    assert all(target.server.graphql(mapping, c=one)["clientIDMapping"] for one in clients), "the table is found"
     before = counts(target.server)
     assert "0 new, 0 went on" in imported(origin, target)
+    assert counts(target.server) == before
+    origin.run(sys.executable, PROGRAM, "grow", "mine")
+    assert "1 new, 1 went on" in imported(origin, target)
+    grown = read(target)
+    assert grown == read(origin)
+    assert [row["loss"] for row in grown["runs"]["plain"]["history"][-2:]] == [0.5, 0.25]
+    assert grown["artifacts"]["model/net:v2"][0] == ["best", "latest"]
+
+
+MOMENTS = (
+    "select count(*) from runs",
+    "select count(*) from artifacts where state = 'PENDING'",
+    "select count(*) from lines",
+    "select count(*) from files",
+)
+"""What is there first, at the moments at which the import is killed."""
+
+
+@pytest.mark.slow(60, "an import that is killed at any moment goes on from there, and nothing is doubled")
+def test_killed_again_and_again(origin: Client, target: Client) -> None:
+    for moment in MOMENTS:
+        process = origin.start(*command(target), KAG_TARGET_API_KEY=target.server.key)
+        until(lambda: process.poll() is not None or target.server.rows(moment)[0][0], what=moment)  # noqa: B023
+        if process.poll() is None:
+            os.kill(process.pid, signal.SIGKILL)
+        process.wait(timeout=60)
+    imported(origin, target)
+    assert read(target) == read(origin)
+    before = counts(target.server)
+    imported(origin, target)
     assert counts(target.server) == before
