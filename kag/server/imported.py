@@ -25,11 +25,8 @@ from kag.server.tables import artifacts as artifact_table
 from kag.server.things import sweep_thing
 from kag.sweep import SweepState
 
-STATES: Mapping[str, str] = {
-    **{name: name for name in ("pending", "running", "preempting", *ENDED)},
-    "crashed": "running",
-}
-"""State elsewhere -> state that is kept: one that crashed fell silent while it ran."""
+STATES = ("pending", "running", "preempting", "crashed", *ENDED)
+"""That are kept. One that crashed elsewhere has crashed, however long this server has been there to hear of it."""
 
 
 def restate_run(context: Context, given: Mapping[str, Any]) -> RowMapping:
@@ -45,7 +42,7 @@ def restate_run(context: Context, given: Mapping[str, Any]) -> RowMapping:
     if state is not None:
         if state not in STATES:
             raise Fault(f"no state {state!r} of a run; there are {', '.join(STATES)}")
-        changes |= {"state": STATES[state], "exit_code": given.get("exitcode")}
+        changes |= {"state": state, "exit_code": given.get("exitcode")}
     return updated(context.connection, runs, row["id"], changes) if changes else row
 
 
