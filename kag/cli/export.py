@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from kag.cli.sources import RUNS, Runs, Source, opened
+from kag.cli.sources import RUNS, Json, Runs, Source, opened
 from kag.cli.words import name_left_out
 from kag.errors import KagError, UserError
-from kag.view.terminal import Terminal, echo
+from kag.view.terminal import Terminal, answer, echo
 
 if TYPE_CHECKING:
     from kag.track.record import RunRecord
@@ -41,6 +41,7 @@ def export(
     runs: Runs = RUNS,
     source: Source = None,
     force: Annotated[bool, typer.Option("--force", help="Replace files that are there.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Write runs as tables (runs, and histories in the long form), or as event files for TensorBoard.
 
@@ -68,10 +69,13 @@ def export(
     inputs = files_of(source) if source else ()
     for part in parts:
         Output(part.path, Kind(f"a file of {to}"), force).require_free(*inputs)
-    for part in shown(parts, Terminal(), "files", len(parts)):
+    for part in shown(parts, Terminal(stderr=as_json), "files", len(parts)):
         with output_path(part.path, make_folder=True) as temporary:
             part.write(temporary)
     name_left_out(left)
+    if as_json:
+        answer({"runs": [one.id for one in records], "files": [str(part.path) for part in parts]})
+        return
     echo(f"{len(records)} run{'' if len(records) == 1 else 's'} in {out}")
 
 

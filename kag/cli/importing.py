@@ -6,15 +6,16 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kag.cli.sources import RUNS
+from kag.cli.sources import RUNS, Json
 from kag.errors import UserError
 from kag.text import command
-from kag.view.terminal import Terminal, echo
+from kag.view.terminal import Terminal, answer, echo
 
 if TYPE_CHECKING:
     from kag.transfer.facts import Origin
@@ -48,6 +49,7 @@ def import_wandb(
     runs: Runs = RUNS,
     to: To = None,
     into: Into = None,
+    as_json: Json = False,
 ) -> None:
     """Take over a project of W&B, or of a server that speaks its Api.
 
@@ -70,7 +72,7 @@ def import_wandb(
             raise UserError(
                 "this project would be imported into itself", where=str(origin), remedy="pass --to or --into"
             )
-        _carry(origin, target)
+        _carry(origin, target, as_json=as_json)
 
 
 @app.command("tensorboard")
@@ -79,6 +81,7 @@ def import_tensorboard(
     runs: Runs = RUNS,
     to: To = None,
     into: Into = None,
+    as_json: Json = False,
 ) -> None:
     """Take over what was logged for TensorBoard: each folder of event files becomes a run (kag[tensorboard]).
 
@@ -90,7 +93,7 @@ def import_tensorboard(
     """
     from kag.transfer.tensorboard_origin import TensorboardOrigin
 
-    _carry_stored(TensorboardOrigin(folder), folder, runs, to, into)
+    _carry_stored(TensorboardOrigin(folder), folder, runs, to, into, as_json=as_json)
 
 
 @app.command("mlflow")
@@ -99,6 +102,7 @@ def import_mlflow(
     runs: Runs = RUNS,
     to: To = None,
     into: Into = None,
+    as_json: Json = False,
 ) -> None:
     """Take over the runs of a store of MLflow, which need not be installed.
 
@@ -114,10 +118,10 @@ def import_mlflow(
 
     if not store.exists():
         raise UserError("there is no such folder or file", where=str(store))
-    _carry_stored(MlflowOrigin(store), store, runs, to, into)
+    _carry_stored(MlflowOrigin(store), store, runs, to, into, as_json=as_json)
 
 
-def _carry_stored(origin: Origin, place: Path, runs: Path, to: str | None, into: str | None) -> None:
+def _carry_stored(origin: Origin, place: Path, runs: Path, to: str | None, into: str | None, *, as_json: bool) -> None:
     """The same of runs in files, which know no project; they are looked at before a server is started."""
     found = list(origin.run_facts())
     if not found:
@@ -125,10 +129,10 @@ def _carry_stored(origin: Origin, place: Path, runs: Path, to: str | None, into:
     from kag.transfer.stored import run_id_of
 
     with _target(to, runs, into or f"{ENTITY}/{run_id_of(place.resolve().stem)}") as target:
-        _carry(origin, target)
+        _carry(origin, target, as_json=as_json)
 
 
-def _carry(origin: Origin, target: Target) -> None:
+def _carry(origin: Origin, target: Target, *, as_json: bool) -> None:
     """Do it, and say what has come of it.
 
     Raises:
@@ -137,11 +141,14 @@ def _carry(origin: Origin, target: Target) -> None:
     from kag.transfer.carry import carry
     from kag.view.progress import reporting
 
-    console = Terminal(highlight=False, soft_wrap=True)
+    console = Terminal(stderr=as_json, highlight=False, soft_wrap=True)
     with reporting(console) as tell:
         carried = carry(origin, target, tell)
-    echo(f"{origin} -> {target}")
-    echo(f"  {carried}")
+    if as_json:
+        answer({"from": str(origin), "to": str(target), **asdict(carried)})
+    else:
+        echo(f"{origin} -> {target}")
+        echo(f"  {carried}")
     for remark in carried.remarks:
         echo(f"in part: {remark}", err=True)
     for sentence in carried.left:

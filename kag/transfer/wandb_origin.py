@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kag.errors import NotTaken
+from kag.errors import NotTaken, UserError
 from kag.number import count
 from kag.track.client import SAID
 from kag.track.mirrored import CLIENT_KEY, where_of
@@ -55,7 +55,7 @@ class WandbOrigin(Project):
         """A project of a server; the key is where the client looks for it.
 
         Raises:
-            NotTaken: there is no key, or the server does not answer.
+            UserError: there is no key for it.
         """
         import wandb
 
@@ -65,7 +65,7 @@ class WandbOrigin(Project):
             api = wandb.Api({"base_url": base_url} if base_url else None, timeout=TIMEOUT)
             return cls(api, entity or str(api.default_entity), project)
         except REFUSED as error:
-            raise NotTaken(
+            raise UserError(
                 f"W&B lets nobody in: {error}", where=base_url, remedy="`wandb login`, or WANDB_API_KEY"
             ) from None
 
