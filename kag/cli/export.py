@@ -53,11 +53,13 @@ def export(
 
       kag export --to tensorboard --source wandb:my-team/my-project --out events
     """
+    from kag.track.atomic import require_place
     from kag.track.output import Kind, Output, output_path
     from kag.track.source import files_of
     from kag.view.progress import shown
 
     _require(to)
+    require_place(out)
     found = opened(source, runs)
     records, broken = found.readable()
     name_left_out(broken)

@@ -64,7 +64,6 @@ CASES = {
     "export --out": Case(
         ("export", "--source", "markdown:log.md", "--to", "csv", "--out", OUT),
         writes=f"{OUT}/runs.csv",
-        reads=("log.md",),
         replaces_its_own=False,
     ),
     "data synth OUT": Case(("data", "synth", OUT, "--proteins", "3", "--points", "9"), replaces_its_own=False),
