@@ -9,7 +9,8 @@ from typing import Any
 from urllib.parse import quote, urljoin
 
 import requests
-from requests.adapters import HTTPAdapter, Retry
+from requests.adapters import HTTPAdapter
+from urllib3.util.retry import Retry
 
 from kag.errors import NotTaken, UserError
 from kag.transfer.asking import Project
