@@ -9,6 +9,7 @@
     │   └── CheckpointError   a file of weights
     ├── StorageError       the system does not take what is written                (exit code 1)
     │   └── OutputRefused  what is printed goes to a place that takes nothing      (exit code 2)
+    ├── NotTaken           a tracker does not give, or take, what is carried        (exit code 1)
     └── RunFailed          a run started and did not end well                      (exit code 1)
         ├── RehearsalFailed   the one-batch rehearsal before the first epoch
         ├── Diverged          weights that are not finite any more
@@ -106,6 +107,12 @@ class OutputRefused(StorageError):
     """What is printed goes to a place that takes nothing: whoever started the command has named that place."""
 
     exit_code = 2
+
+
+class NotTaken(KagError):
+    """A tracker does not give what is carried to another one, or that one does not take it."""
+
+    repeats = False
 
 
 class RunFailed(KagError):

@@ -20,6 +20,8 @@ from kag.cli import (
     changelog,
     data,
     evaluate,
+    export,
+    importing,
     mine,
     predict,
     report,
@@ -90,6 +92,8 @@ app.command(name="report")(report.report)
 app.command(name="doctor")(changelog.doctor)
 app.command(name="note")(changelog.note)
 app.add_typer(changelog.app, name="changelog")
+app.command(name="export")(export.export)
+app.add_typer(importing.app, name="import")
 app.add_typer(data.app, name="data")
 app.add_typer(runs.app, name="runs")
 app.add_typer(serve.app, name="serve")

@@ -21,7 +21,7 @@ from wandb.sdk.mailbox import HandleAbandonedError, MailboxClosedError
 from wandb.sdk.mailbox.mailbox_handle import ServerResponseError
 
 if TYPE_CHECKING:  # a third of the time that the client takes to load
-    from wandb import Api
+    from wandb import Api, Artifact
 
 __all__ = [
     "LOST",
@@ -29,6 +29,7 @@ __all__ = [
     "DecodeError",
     "MessageToDict",
     "Record",
+    "artifact_by_id",
     "asked",
     "base_url",
     "is_not_found",
@@ -61,6 +62,13 @@ def asked(api: Api, query: str, variables: Mapping[str, Any]) -> dict[str, Any]:
     """What a server answers to a GraphQL query that the Api has no method for."""
     found: dict[str, Any] = api._service_api.execute_graphql(query, variables)
     return found
+
+
+def artifact_by_id(api: Api, identifier: str) -> Artifact | None:
+    """The version of an artifact with an id of its server; None if there is none."""
+    from wandb import Artifact
+
+    return Artifact._from_id(identifier, api._service_api)
 
 
 def is_not_found(error: Exception) -> bool:

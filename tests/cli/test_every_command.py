@@ -60,6 +60,10 @@ ROWS = {
     "agent": Row("kag/kag/1a2b3c4d", changes=True, silent=True),
     "track": Row("-- true", "true", changes=True, silent=True),
     "page": Row("--runs runs", "runs", changes=True, silent=True),
+    "import wandb": Row("kag/none", changes=True, silent=True),
+    "import tensorboard": Row("events", "events", changes=True, silent=True),
+    "import mlflow": Row("mlruns", "mlruns", changes=True, silent=True),
+    "export": Row("--to csv --out tables --runs plain", "plain", changes=True),
     "report": Row("plain --runs plain --out page.html", "plain", "page.html", changes=True),
     "doctor": Row("plain --runs plain", "plain"),
     "note": Row("plain kept --runs plain", "plain", changes=True),
@@ -86,7 +90,8 @@ ROWS = {
     "serve project list": Row(DB, "sqlite:///server/tracking.db", changes=True),
     "serve project delete": Row(f"kag/gone {DB} {FILES}", "sqlite:///server/tracking.db", changes=True),
 }
-STARTING = ("sweep run", "sweep show", "sweep stop", "sweep next", "sweep manifest", "agent", "page", "serve")
+STARTING = ("sweep run", "sweep show", "sweep stop", "sweep next", "sweep manifest", "agent", "page", "serve",
+            "import wandb", "import tensorboard", "import mlflow")  # fmt: skip
 """Commands that start a server where nothing hinders them; how they go on then is tested where they are."""
 ODD = "not [b]here :100:"
 """A name that is markup, and a picture, to whoever reads it so."""
@@ -258,6 +263,10 @@ LOOKING = {
     "sweep manifest": "1a2b3c4d",
     "agent": "kag/kag/1a2b3c4d",
     "page": "",
+    "import wandb": "kag/none",
+    "import tensorboard": "events",
+    "import mlflow": "mlruns",
+    "export": "--to csv --out tables",
     "report": "some --out page.html",
     "doctor": "some",
     "changelog": "--check --write LOG.md",

@@ -61,6 +61,11 @@ CASES = {
         )
         for form in ("json", "csv", "html")
     },
+    "export --out": Case(
+        ("export", "--source", "markdown:log.md", "--to", "csv", "--out", OUT),
+        writes=f"{OUT}/runs.csv",
+        replaces_its_own=False,
+    ),
     "data synth OUT": Case(("data", "synth", OUT, "--proteins", "3", "--points", "9"), replaces_its_own=False),
 }
 
@@ -72,6 +77,7 @@ WRITING = {
     "report": "out png",
     "changelog": "write",
     "data synth": "out",
+    "export": "out",
 }
 """Command -> its options that name what is written."""
 OTHER = {
@@ -80,6 +86,8 @@ OTHER = {
     "check": "spec_file",
     "data check": "file",
     "changelog import": "file",
+    "import tensorboard": "folder",
+    "import mlflow": "store",
 }
 """Command ("" for all) -> its other options that take a path: what is read, and folders that kag keeps."""
 

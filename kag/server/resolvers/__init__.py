@@ -12,6 +12,7 @@ from kag.server.resolvers import (
     collections,
     files,
     history,
+    imported,
     projects,
     runs,
     sweeps,
@@ -31,6 +32,7 @@ _MODULES = (
     artifact_changes,
     collections,
     collection_changes,
+    imported,
 )
 
 

@@ -1,0 +1,1 @@
+"""Runs taken from other trackers (`kag import`), and given to other tools (`kag export`)."""
