@@ -31,12 +31,15 @@ def learning_rate(spec: RunSpec, position: float) -> float:
 
 def peak_epoch(spec: RunSpec) -> float:
     """The epoch, counted from 0, at which the schedule's learning rate is greatest (SWA left aside)."""
-    return spec.optimizer.schedule.pct_start * spec.epochs if spec.optimizer.schedule.kind == "one_cycle" else 0.0
+    schedule = spec.optimizer.schedule
+    return schedule.pct_start * spec.epochs if schedule.kind == "one_cycle" else schedule.warmup_epochs
 
 
 def _scheduled(spec: RunSpec, position: float) -> float:
     schedule, base = spec.optimizer.schedule, spec.optimizer.lr
     share = min(position / spec.epochs, 1.0)
+    if schedule.kind != "one_cycle" and schedule.warmup_epochs:
+        base *= min(position / schedule.warmup_epochs, 1.0)
     if schedule.kind == "constant":
         return base
     if schedule.kind == "cosine":
