@@ -101,7 +101,7 @@ class ScheduleSpec(Part):
     pct_start: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.2
     """Share of the run in which the one-cycle rises."""
     warmup_epochs: NotNegative = 0.0
-    """Epochs, or a part of one, in which the cosine and the constant rise from 0."""
+    """Epochs, or a part of one, in which the rate rises from 0; then the constant, or all of the cosine, follows."""
 
 
 class OptimizerSpec(Part):

@@ -37,16 +37,18 @@ def peak_epoch(spec: RunSpec) -> float:
 
 def _scheduled(spec: RunSpec, position: float) -> float:
     schedule, base = spec.optimizer.schedule, spec.optimizer.lr
-    share = min(position / spec.epochs, 1.0)
-    if schedule.kind != "one_cycle" and schedule.warmup_epochs:
-        base *= min(position / schedule.warmup_epochs, 1.0)
+    if schedule.kind == "one_cycle":
+        share = min(position / spec.epochs, 1.0)
+        if share < schedule.pct_start:
+            return _cosine(base, schedule.max_lr, share / schedule.pct_start)
+        return _cosine(schedule.max_lr, base / FINAL_DIVISOR, (share - schedule.pct_start) / (1.0 - schedule.pct_start))
+    warmup = schedule.warmup_epochs
+    if position < warmup:
+        return base * position / warmup
     if schedule.kind == "constant":
         return base
-    if schedule.kind == "cosine":
-        return base * (1.0 + math.cos(math.pi * share)) / 2.0
-    if share < schedule.pct_start:
-        return _cosine(base, schedule.max_lr, share / schedule.pct_start)
-    return _cosine(schedule.max_lr, base / FINAL_DIVISOR, (share - schedule.pct_start) / (1.0 - schedule.pct_start))
+    share = min((position - warmup) / (spec.epochs - warmup), 1.0) if warmup < spec.epochs else 1.0
+    return base * (1.0 + math.cos(math.pi * share)) / 2.0
 
 
 def _cosine(start: float, end: float, share: float) -> float:
