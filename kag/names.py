@@ -15,6 +15,9 @@ LR = "lr"
 SAMPLES_PER_SECOND = "samples_per_second"
 """Of training alone: validation is not in the time."""
 
+GRADIENT_NORM = "grad/norm"
+"""Before it is clipped, the mean over the steps of the epoch."""
+
 TRAIN_LOSS = "train/loss"
 TRAIN_LOSS_MAIN = "train/loss_main"
 TRAIN_LOSS_PENALTY = "train/loss_penalty"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -12,6 +13,7 @@ from torch import Tensor
 from kag.data.rows import BatchRows, RowLookup, Share
 from kag.data.sites import Sites
 from kag.model.batch import Batch
+from kag.model.embedding import embedding_statistics
 from kag.model.tabular import tabular_statistics
 
 
@@ -90,6 +92,11 @@ def train_statistics(sites: Sites) -> tuple[Tensor, Tensor]:
     if sites.prepared is not None and sites.prepared.mean_F is not None:
         return torch.tensor(sites.prepared.mean_F), torch.tensor(sites.prepared.std_F)
     return tabular_statistics(sites.tabular_NF, sites.index("train"))
+
+
+def train_embedding_statistics(sites: Sites) -> tuple[Tensor, Tensor]:
+    """Mean and deviation (D,) of the embeddings of residues on which points of the train split lie, each once."""
+    return embedding_statistics(sites.residue_RD, np.unique(sites.centre_N[sites.index("train")]).astype(np.int64))
 
 
 def _shared(array: NDArray[Any]) -> Tensor:

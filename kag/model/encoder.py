@@ -1,4 +1,4 @@
-"""The encoder that turns one side's input into the width that the gate mixes, and its normalisation."""
+"""The encoder that turns one side's input into the width that the gate mixes, its normalisation and activation."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from kag.model.precision import widened
+from kag.spec.model import ModelSpec
 
 
 class BatchNorm(nn.BatchNorm1d):
@@ -58,13 +59,19 @@ def normalisation(kind: Literal["batch", "layer"], width: int) -> nn.Module:
     return BatchNorm(width) if kind == "batch" else nn.LayerNorm(width)
 
 
-class Encoder(nn.Sequential):
-    """Linear, normalisation, ReLU and dropout for each width in `hidden`."""
+def activation(kind: Literal["relu", "gelu"]) -> nn.Module:
+    """The activation that `model.activation` names."""
+    return nn.ReLU() if kind == "relu" else nn.GELU()
 
-    def __init__(self, inputs: int, hidden: Sequence[int], *, norm: Literal["batch", "layer"], dropout: float) -> None:
+
+class Encoder(nn.Sequential):
+    """Linear, normalisation, activation and dropout for each width in `hidden`, as the part `model` says."""
+
+    def __init__(self, inputs: int, hidden: Sequence[int], spec: ModelSpec) -> None:
         layers: list[nn.Module] = []
         for narrow, wide in pairwise((inputs, *hidden)):
-            layers += [nn.Linear(narrow, wide), normalisation(norm, wide), nn.ReLU(), nn.Dropout(dropout)]
+            norm = normalisation(spec.norm, wide)
+            layers += [nn.Linear(narrow, wide), norm, activation(spec.activation), nn.Dropout(spec.dropout)]
         super().__init__(*layers)
 
     def forward(self, input: Tensor, counted_X: Tensor | None = None) -> Tensor:

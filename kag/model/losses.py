@@ -138,6 +138,8 @@ class Objective(nn.Module):
 
     def main(self, logit_B: Tensor, label_B: Tensor) -> Tensor:
         """Scalar: the main loss of this epoch, mean over points; what training minimises, and what val is held to."""
+        if self.spec.label_smoothing:
+            label_B = torch.lerp(label_B, torch.full_like(label_B, 0.5), self.spec.label_smoothing)
         loss_B = LOSSES[self.spec.kind](logit_B, label_B, self.pos_weight, self.spec)
         if self.spec.warmup is None:
             return loss_B.mean()

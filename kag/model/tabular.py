@@ -8,6 +8,7 @@ Shape letters: N rows, B points, F columns, M frequencies, E numbers that each c
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -42,13 +43,21 @@ def tabular_statistics(
     Source of how the moments of blocks are joined: Chan, Golub, LeVeque 1979, Stanford STAN-CS-79-773.
     """
     row_M = np.arange(len(tabular_NF)) if row_M is None else row_M
-    mean_F, squares_F = np.zeros(tabular_NF.shape[1]), np.zeros(tabular_NF.shape[1])
+    return moments(tabular_NF, row_M, lambda value_BF: np.copysign(np.log1p(np.abs(value_BF)), value_BF))
+
+
+def moments(
+    value_NF: NDArray[np.floating[Any]],
+    row_M: NDArray[np.int64],
+    of_B: Callable[[NDArray[np.float64]], NDArray[np.float64]],
+) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation (F,) over some rows of what a function makes of them, as `tabular_statistics`."""
+    mean_F, squares_F = np.zeros(value_NF.shape[1]), np.zeros(value_NF.shape[1])
     for begin in range(0, len(row_M), STATISTICS_ROWS):
-        value_BF = tabular_NF[row_M[begin : begin + STATISTICS_ROWS]].astype(np.float64)
-        logged_BF = np.copysign(np.log1p(np.abs(value_BF)), value_BF)
-        apart_F, share = logged_BF.mean(0) - mean_F, len(logged_BF) / (begin + len(logged_BF))
+        made_BF = of_B(value_NF[row_M[begin : begin + STATISTICS_ROWS]].astype(np.float64))
+        apart_F, share = made_BF.mean(0) - mean_F, len(made_BF) / (begin + len(made_BF))
         mean_F += apart_F * share
-        squares_F += logged_BF.var(0) * len(logged_BF) + apart_F**2 * begin * share
+        squares_F += made_BF.var(0) * len(made_BF) + apart_F**2 * begin * share
     std_F = np.sqrt(squares_F / len(row_M))
     # A constant column keeps rounding noise of about 1e-16 of its mean, which must not be blown up to unit deviation.
     std_F[std_F <= 1e-6 * (1.0 + np.abs(mean_F))] = 1.0

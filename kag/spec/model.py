@@ -86,8 +86,8 @@ class GateDropoutSpec(Part):
 class GateSpec(Part):
     """Mixes centre and context: alpha x centre + (1 - alpha) x scale x context."""
 
-    kind: Literal["mlp", "scalar", "fixed"] = "mlp"
-    """Alpha per sample from an MLP, one learned number, or a constant."""
+    kind: Literal["mlp", "scalar", "fixed", "closed"] = "mlp"
+    """Alpha per sample from an MLP, one learned number, a constant, or 1: a model without neighbours."""
     initial: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.5
     """Alpha before training (and for ever, if the kind is fixed)."""
     clamp: Annotated[tuple[float, float], LISTED, AfterValidator(_ordered)] | None = None
@@ -122,6 +122,10 @@ class ModelSpec(Part):
     """Probability per sample that, in training, the tabular or the residue side is masked."""
     norm: Literal["batch", "layer"] = "batch"
     """Normalisation in encoders and classifier."""
+    activation: Literal["relu", "gelu"] = "relu"
+    """What follows the normalisation in encoders and classifier."""
+    embedding_norm: Literal["none", "train", "layer"] = "none"
+    """Residue embeddings at first: as stored, standardised by the train split, or through LayerNorm."""
     periodic: PeriodicSpec | None = None
     """Periodic embeddings of the tabular columns, or null."""
     attention: AttentionSpec = AttentionSpec()

@@ -76,6 +76,20 @@ def warm_up_ends(spec: RunSpec, _: Facts) -> Iterator[Finding]:
         yield warning("warmup_without_effect", sentence)
 
 
+def schedule_warms_up(spec: RunSpec, _: Facts) -> Iterator[Finding]:
+    """A learning rate that rises from 0 reaches `lr` within the run."""
+    warmup = spec.optimizer.schedule.warmup_epochs
+    if spec.optimizer.schedule.kind != "one_cycle" and warmup > spec.last_epoch:
+        sentence = f"optimizer.schedule.warmup_epochs = {warmup:g} leaves no epoch at optimizer.lr"
+        yield error("lr_warmup_too_long", sentence, warmup=warmup, last_epoch=spec.last_epoch)
+
+
+def one_average(spec: RunSpec, _: Facts) -> Iterator[Finding]:
+    """Of averages over steps and over epochs there is one: the window would average what is averaged already."""
+    if spec.ema is not None and spec.swa is not None:
+        yield error("two_averages", "ema and swa both average the weights; set one of them to null")
+
+
 def ramps_end(spec: RunSpec, _: Facts) -> Iterator[Finding]:
     """A ramp reaches its end before averaging starts, or at least before the run ends."""
     for key, ramp in ramps(spec).items():
@@ -167,9 +181,12 @@ def gate_can_move(spec: RunSpec, _: Facts) -> Iterator[Finding]:
     """Penalty, clamp and kind of the gate do not work against each other."""
     gate = spec.model.gate
     penalised = gate.penalty.weight.bounds()[1] > 0
-    if gate.kind == "fixed" and penalised:
-        sentence = "model.gate.kind = fixed has no parameter that model.gate.penalty could move; set its weight to 0"
-        yield error("penalty_without_gate", sentence)
+    if gate.kind in ("fixed", "closed") and penalised:
+        nothing = f"model.gate.kind = {gate.kind} has no parameter that model.gate.penalty could move"
+        yield error("penalty_without_gate", f"{nothing}; set its weight to 0")
+    if gate.kind == "closed" and spec.model.auxiliary is not None:
+        sees = "model.auxiliary sees neighbours alone, and model.gate.kind = closed has none"
+        yield error("auxiliary_without_neighbours", f"{sees}; set model.auxiliary to null")
     if gate.clamp is None:
         return
     low, high = gate.clamp
@@ -207,15 +224,20 @@ def _inert(spec: RunSpec) -> Iterator[tuple[str, str]]:
     off = {
         "optimizer.schedule.max_lr": schedule.kind != "one_cycle" and f"optimizer.schedule.kind is {schedule.kind}",
         "optimizer.schedule.pct_start": schedule.kind != "one_cycle" and f"optimizer.schedule.kind is {schedule.kind}",
+        "optimizer.schedule.warmup_epochs": schedule.kind == "one_cycle" and "the one-cycle begins at optimizer.lr",
         "loss.gamma": losses == {"bce"} and "only the focal and the asymmetric loss have it",
         "loss.margin": "asymmetric" not in losses and "only the asymmetric loss has it",
         "model.gate.penalty.target": gate.penalty.weight.bounds()[1] == 0 and "model.gate.penalty.weight is 0",
         "model.gate.dropout.target": gate.dropout.rate.bounds()[1] == 0 and "model.gate.dropout.rate is 0",
-        "model.gate.temperature": gate.kind == "fixed" and "model.gate.kind is fixed",
+        "model.gate.temperature": gate.kind in ("fixed", "closed") and f"model.gate.kind is {gate.kind}",
     }
+    if gate.kind == "closed":
+        said = "model.gate.kind", "model.gate.penalty.weight"
+        without = (key for key in flat(spec) if key.startswith(("model.attention", "model.gate")))
+        off |= {key: "model.gate.kind is closed" for key in without if not key.startswith(said)}
     known, defaults = flat(spec), flat(default_spec())
     yield from ((key, reason) for key, reason in off.items() if reason and known[key] != defaults[key])
-    if gate.context_scale.bounds()[1] == 0:
+    if gate.context_scale.bounds()[1] == 0 and gate.kind != "closed":
         yield "every key of model.attention", "model.gate.context_scale is 0"
 
 
@@ -224,6 +246,8 @@ RULES: tuple[Rule, ...] = (
     heads_divide_width,
     one_cycle_rises,
     warm_up_ends,
+    schedule_warms_up,
+    one_average,
     ramps_end,
     swa_window_fits,
     swa_reachable,

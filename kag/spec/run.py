@@ -77,6 +77,8 @@ class LossSpec(Part):
     """Focusing of the focal loss, and of the negatives in the asymmetric one."""
     margin: Rate = 0.05
     """Asymmetric loss: probability shift of the negatives."""
+    label_smoothing: Rate = 0.0
+    """Share s of each label of the main loss that is one half instead: (1 - s) x label + s / 2."""
     warmup: WarmupSpec | None = None
     """Another loss for the first epochs, or null."""
 
@@ -98,6 +100,8 @@ class ScheduleSpec(Part):
     """Top of the one-cycle."""
     pct_start: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.2
     """Share of the run in which the one-cycle rises."""
+    warmup_epochs: NotNegative = 0.0
+    """Epochs, or a part of one, in which the rate rises from 0; then the constant, or all of the cosine, follows."""
 
 
 class OptimizerSpec(Part):
@@ -107,6 +111,8 @@ class OptimizerSpec(Part):
     """Learning rate: where the one-cycle and the cosine start, and the constant."""
     weight_decay: NotNegative = 1.0e-3
     """Decoupled weight decay."""
+    decay: Literal["everything", "matrices"] = "everything"
+    """What decays: every parameter, or matrices alone (no bias, norm, frequency, rate or logit of the gate)."""
     schedule: ScheduleSpec = ScheduleSpec()
 
 
@@ -139,6 +145,13 @@ class SwaSpec(Part):
     def end(self) -> int:
         """The first epoch after the window."""
         return self.start + self.window
+
+
+class EmaSpec(Part):
+    """Exponential moving average of the weights over optimizer steps: these are measured, kept and delivered."""
+
+    decay: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.99
+    """Share of the average that a step keeps; the first steps keep less: (1 + step) / (10 + step)."""
 
 
 class StartFromSpec(Part):
@@ -224,7 +237,9 @@ class RunSpec(Part):
     early_stopping: EarlyStoppingSpec | None = EarlyStoppingSpec()
     """Early stopping, or null."""
     swa: SwaSpec | None = None
-    """Weight averaging, or null."""
+    """Weight averaging over a window of epochs, or null."""
+    ema: EmaSpec | None = None
+    """Weight averaging over steps, or null."""
     start_from: StartFromSpec | None = None
     """Parent weights, or null for a fresh start."""
     evaluate: EvaluateSpec = EvaluateSpec()

@@ -31,19 +31,24 @@ def learning_rate(spec: RunSpec, position: float) -> float:
 
 def peak_epoch(spec: RunSpec) -> float:
     """The epoch, counted from 0, at which the schedule's learning rate is greatest (SWA left aside)."""
-    return spec.optimizer.schedule.pct_start * spec.epochs if spec.optimizer.schedule.kind == "one_cycle" else 0.0
+    schedule = spec.optimizer.schedule
+    return schedule.pct_start * spec.epochs if schedule.kind == "one_cycle" else schedule.warmup_epochs
 
 
 def _scheduled(spec: RunSpec, position: float) -> float:
     schedule, base = spec.optimizer.schedule, spec.optimizer.lr
-    share = min(position / spec.epochs, 1.0)
+    if schedule.kind == "one_cycle":
+        share = min(position / spec.epochs, 1.0)
+        if share < schedule.pct_start:
+            return _cosine(base, schedule.max_lr, share / schedule.pct_start)
+        return _cosine(schedule.max_lr, base / FINAL_DIVISOR, (share - schedule.pct_start) / (1.0 - schedule.pct_start))
+    warmup = schedule.warmup_epochs
+    if position < warmup:
+        return base * position / warmup
     if schedule.kind == "constant":
         return base
-    if schedule.kind == "cosine":
-        return base * (1.0 + math.cos(math.pi * share)) / 2.0
-    if share < schedule.pct_start:
-        return _cosine(base, schedule.max_lr, share / schedule.pct_start)
-    return _cosine(schedule.max_lr, base / FINAL_DIVISOR, (share - schedule.pct_start) / (1.0 - schedule.pct_start))
+    share = min((position - warmup) / (spec.epochs - warmup), 1.0) if warmup < spec.epochs else 1.0
+    return base * (1.0 + math.cos(math.pi * share)) / 2.0
 
 
 def _cosine(start: float, end: float, share: float) -> float:

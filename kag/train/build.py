@@ -7,7 +7,7 @@ import math
 import torch
 from torch.optim import AdamW
 
-from kag.data.tables import train_statistics
+from kag.data.tables import train_embedding_statistics, train_statistics
 from kag.model.losses import Objective
 from kag.model.network import Network
 from kag.spec.ramp import Ramp
@@ -25,6 +25,8 @@ def build_network(task: Task) -> Network:
     torch.manual_seed(spec.seed)
     network = Network(spec.model, features=facts.features, embedding=facts.embedding, max_distance=facts.max_distance)
     network.set_statistics(*train_statistics(task.sites))
+    if spec.model.embedding_norm == "train":
+        network.set_embedding_statistics(*train_embedding_statistics(task.sites))
     network.prior_bias(math.log(_pos_weight_at_start(task) * task.prevalence / (1.0 - task.prevalence)))
     network.set_epoch(0)
     return network
@@ -38,8 +40,15 @@ def build_objective(task: Task) -> Objective:
 def build_optimizer(spec: RunSpec, network: Network, objective: Objective) -> AdamW:
     """AdamW, in one kernel a step (7 times faster than a loop over 79 M parameters)."""
     parameters = [parameter for part in (network, objective) for parameter in part.parameters()]
-    fused = spec.trainer.precision != "16-mixed"
-    return AdamW(parameters, lr=spec.optimizer.lr, weight_decay=spec.optimizer.weight_decay, fused=fused)
+    optimizer, fused = spec.optimizer, spec.trainer.precision != "16-mixed"
+    if optimizer.decay == "everything":
+        return AdamW(parameters, lr=optimizer.lr, weight_decay=optimizer.weight_decay, fused=fused)
+    matrices = {id(matrix) for matrix in network.matrices()}
+    groups = [
+        {"params": [each for each in parameters if id(each) in matrices], "weight_decay": optimizer.weight_decay},
+        {"params": [each for each in parameters if id(each) not in matrices], "weight_decay": 0.0},
+    ]
+    return AdamW(groups, lr=optimizer.lr, fused=fused)
 
 
 def _pos_weight_at_start(task: Task) -> float:

@@ -7,12 +7,16 @@ from what happened before: a resumed epoch is the same epoch.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
+from itertools import chain
 from typing import Any
 
 import torch
 import torch.distributed
 from lightning.pytorch import LightningModule
+from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor
+from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 from torch.optim import AdamW, Optimizer
 from torch.optim.swa_utils import AveragedModel
 
@@ -24,6 +28,7 @@ from kag.spec.schedule import learning_rate
 from kag.train.build import build_network, build_objective, build_optimizer
 from kag.train.clock import Clock
 from kag.train.device_rehearsal import device_of, rehearse_on_device
+from kag.train.ema import averaging_network, follow
 from kag.train.rehearsal import rehearse
 from kag.train.rehearsed import Passed
 from kag.train.scoreboard import Scoreboard
@@ -31,8 +36,8 @@ from kag.train.state import position_of
 from kag.train.task import Task
 from kag.weights.checkpoint import StoredWeights, stored
 
-NETWORK = "network."
-"""Beginning of the names that the network's weights have in Lightning's state."""
+SUMS, NORMS = 7, 5
+"""Sums of an epoch: four terms of the loss and the points; behind them gradient norms and steps."""
 
 
 class Job(LightningModule):
@@ -47,9 +52,10 @@ class Job(LightningModule):
         self.average: AveragedModel | None = (
             AveragedModel(self.network).requires_grad_(False) if task.spec.swa else None
         )
+        self.ema: Network | None = averaging_network(self.network) if task.spec.ema else None
         self._raw = Scoreboard(task.sites, "val", task.spec.model)
         self._averaged = Scoreboard(task.sites, "val", task.spec.model)
-        self._sums = torch.zeros(5, dtype=torch.float64)
+        self._sums = torch.zeros(SUMS, dtype=torch.float64)
         self._row: dict[str, float] = {}
         self._clock = Clock()
         self._batches_done = 0
@@ -77,8 +83,19 @@ class Job(LightningModule):
 
     def set_epoch(self, epoch: int) -> None:
         """Bring everything that depends on the epoch's number to that epoch."""
-        self.network.set_epoch(epoch)
+        for network in self.networks:
+            network.set_epoch(epoch)
         self.objective.set_epoch(epoch)
+
+    @property
+    def kept(self) -> Network:
+        """The network whose weights are measured, kept and delivered."""
+        return self.network if self.ema is None else self.ema
+
+    @property
+    def networks(self) -> tuple[Network, ...]:
+        """The network that is trained and, where there is one, its average over steps."""
+        return (self.network,) if self.ema is None else (self.network, self.ema)
 
     @property
     def averaging(self) -> bool:
@@ -93,19 +110,34 @@ class Job(LightningModule):
     def configure_gradient_clipping(
         self, optimizer: Optimizer, gradient_clip_val: float | None = None, gradient_clip_algorithm: str | None = None
     ) -> None:
-        """Clip the gradient norm. Lightning refuses a fused optimizer under bf16 too, where nothing is scaled."""
-        if not gradient_clip_val:
-            return
-        if self.spec.trainer.precision == "16-mixed":
-            self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
-        else:
-            torch.nn.utils.clip_grad_norm_(self.network.parameters(), gradient_clip_val)
+        """Clip the gradient norm, and put it down. Lightning's own way refuses a fused optimizer under bf16, too, where
+        nothing is scaled; what 16 bits scale is scaled back before this is called.
+        """
+        parameters = list(self.network.parameters())
+        norm = get_total_norm([each.grad for each in parameters if each.grad is not None])
+        if gradient_clip_val:
+            clip_grads_with_norm_(parameters, gradient_clip_val, norm)
+        # A step that 16 bits overflow in is skipped.
+        met = torch.isfinite(norm)
+        self._sums[NORMS:] += torch.stack([torch.where(met, norm, 0.0), met]).double()
+
+    def optimizer_step(
+        self,
+        epoch: int,
+        batch_idx: int,
+        optimizer: Optimizer | LightningOptimizer,
+        optimizer_closure: Callable[[], Any] | None = None,
+    ) -> None:
+        """Take the step, and the average after it."""
+        super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
+        if self.ema is not None and self.spec.ema is not None:
+            follow(self.ema, self.network, self.spec.ema.decay, self.trainer.global_step)
 
     def on_train_epoch_start(self) -> None:
         """Seed the epoch and set its schedules."""
         torch.manual_seed(epoch_seed(self.spec.seed, self.current_epoch, self.global_rank))
         self.set_epoch(self.current_epoch)
-        self._sums = torch.zeros(5, dtype=torch.float64, device=self.device)
+        self._sums = torch.zeros(SUMS, dtype=torch.float64, device=self.device)
         self._clock.start(points_before=0.0)
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
@@ -121,7 +153,7 @@ class Job(LightningModule):
         points = len(batch.label_B)
         auxiliary = losses.main.new_zeros(()) if losses.auxiliary is None else losses.auxiliary
         terms = torch.stack([losses.total, losses.main, losses.penalty, auxiliary]).detach().double()
-        self._sums += torch.cat([terms * points, terms.new_full((1,), points)])
+        self._sums[:NORMS] += torch.cat([terms * points, terms.new_full((1,), points)])
         self._batches_done = batch_idx + 1
         return losses.total * self._share_of_window(batch_idx)
 
@@ -148,7 +180,7 @@ class Job(LightningModule):
         if len(batch.label_B) == 0:
             return
         # Of what is called, a compiled run would compile each batch: whole proteins have any size.
-        self._raw.add(batch, self.network.forward(batch, telemetry=True))
+        self._raw.add(batch, self.kept.forward(batch, telemetry=True))
         if self.averaging and self.average is not None:
             self._averaged.add(batch, self.average(batch, telemetry=True))
 
@@ -162,7 +194,7 @@ class Job(LightningModule):
 
     def close_epoch(self) -> dict[str, float]:
         """The history row of the epoch that has just ended: validation, losses, schedules."""
-        *sums, points = self._sum(self._sums).tolist()
+        *sums, points, norms, steps = self._sum(self._sums).tolist()
         total, main, penalty, auxiliary = (value / points for value in sums)
         weights = self.objective
         row = {
@@ -173,8 +205,6 @@ class Job(LightningModule):
             names.TRAIN_LOSS_PENALTY: penalty * float(weights.penalty_weight),
             names.TRAIN_LOSS_AUXILIARY: auxiliary * float(weights.auxiliary_weight),
             names.PENALTY_WEIGHT: float(weights.penalty_weight),
-            names.DROPOUT_RATE: float(self.network.gate.dropout_rate),
-            names.CONTEXT_SCALE: float(self.network.context_scale),
             names.AUXILIARY_LOSS: auxiliary,
             names.AUXILIARY_WEIGHT: float(weights.auxiliary_weight),
             names.POS_WEIGHT: float(weights.pos_weight),
@@ -182,6 +212,11 @@ class Job(LightningModule):
             names.SWA_ACTIVE: float(self.averaging),
             names.SWA_AVERAGED_EPOCHS: float(self.average.n_averaged) if self.average is not None else 0.0,
         }
+        if steps:
+            row[names.GRADIENT_NORM] = norms / steps
+        if (gate := self.network.gate) is not None:
+            row[names.DROPOUT_RATE] = float(gate.dropout_rate)
+            row[names.CONTEXT_SCALE] = float(self.network.context_scale)
         row |= self._row
         self._batches_done = 0
         row[names.SAMPLES_PER_SECOND] = self._clock.rate(points)
@@ -195,15 +230,19 @@ class Job(LightningModule):
             checkpoint["inside_epoch"] = {"batches": self._batches_done, "sums": self._sums.cpu(), "random": random}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Before the window starts there is no average: a state from a run without one, or with another, fits.
+        """Before the window starts there is no average: a state from a run without one, or with another, fits. An
+        average over steps begins with the weights where the state has none.
 
         Lightning restores the rest of the state key by key.
         """
-        state = {key: value for key, value in checkpoint["state_dict"].items() if not key.startswith("average.")}
+        found = checkpoint["state_dict"]
+        state = {key: value for key, value in found.items() if not key.startswith(("average.", "ema."))}
+        if self.ema is not None:
+            state |= {f"ema.{key}": found.get(f"ema.{key}", found[f"network.{key}"]) for key in self.ema.state_dict()}
         if self.average is not None:
             swa = self.spec.swa
             if swa is not None and position_of(checkpoint).epoch > swa.start:
-                state = checkpoint["state_dict"]
+                state |= {key: value for key, value in found.items() if key.startswith("average.")}
             else:
                 state |= {f"average.{key}": value for key, value in self.average.state_dict().items()}
         checkpoint["state_dict"] = state
@@ -215,7 +254,7 @@ class Job(LightningModule):
             return
         sums = self._resumed["sums"]
         self._sums = sums.to(self.device, copy=True)
-        self._clock.start(points_before=float(sums[-1]))
+        self._clock.start(points_before=float(sums[NORMS - 1]))
         torch.set_rng_state(self._resumed["random"]["cpu"])
         if self._resumed["random"]["cuda"] is not None:
             torch.cuda.set_rng_state(self._resumed["random"]["cuda"], self.device)
@@ -241,7 +280,7 @@ class Job(LightningModule):
         """Give all processes the mean of their running statistics: each has normalised over its own batches only."""
         if self.trainer.world_size == 1:
             return
-        for buffer in self.network.buffers():
+        for buffer in chain.from_iterable(network.buffers() for network in self.networks):
             if buffer.is_floating_point():
                 torch.distributed.all_reduce(buffer)
                 buffer /= self.trainer.world_size

@@ -61,7 +61,8 @@ class Loop:
         require_memory_for_weights(self.task)
         job = Job(self.task)
         if self.start is not None:
-            self.start.load_into(job.network)
+            for network in job.networks:
+                self.start.load_into(network)
         return job
 
     def first_job(self) -> Job:

@@ -23,7 +23,7 @@ from kag.track.atomic import storing
 from kag.track.folder import RunFolder
 from kag.track.result import AVERAGED_STATISTICS
 from kag.train.console import EpochProgress, RunConsole, epoch_line
-from kag.train.job import NETWORK, Job
+from kag.train.job import Job
 from kag.train.outcome import Outcome
 from kag.train.signals import SignalWatch
 from kag.train.writer import StateWriter, host_copy
@@ -140,7 +140,7 @@ class EpochRecorder(Checkpoint):
             self._files = [path for path in (folder.best if best else None, kept) if path is not None]
             self._held = None if best else self._held
             return
-        network, epoch = snapshot(job.network.state_dict()) if best or kept else {}, job.current_epoch
+        network, epoch = snapshot(job.kept.state_dict()) if best or kept else {}, job.current_epoch
         if best:
             self._held = network, epoch
         if kept is not None:
@@ -170,8 +170,8 @@ class EpochRecorder(Checkpoint):
 
         def write() -> None:
             self._outcome.require_own()
-            named = state["state_dict"].items()
-            network = {name.removeprefix(NETWORK): value for name, value in named if name.startswith(NETWORK)}
+            named, prefix = state["state_dict"].items(), "network." if job.ema is None else "ema."
+            network = {name.removeprefix(prefix): value for name, value in named if name.startswith(prefix)}
             weights = _weights(job, network, epoch)
             for file in files:
                 save_weights(file, weights)

@@ -212,7 +212,7 @@ def _inputs_matter(spec: RunSpec, network: Network, batch: Batch) -> str:
     scale = spec.model.gate.context_scale
     network.set_epoch(max((0, scale.epochs), key=scale.at))
     reference_B = _score(network, batch).logit_B
-    wanted = float(network.context_scale) > 0
+    wanted = network.gate is not None and float(network.context_scale) > 0
     used, checked = wanted and bool(batch.valid_CK.any()), []
     if used:
         _differs(reference_B, network, batch.with_residues(batch.centre_CD, -batch.neighbour_CKD), "neighbours")

@@ -44,6 +44,7 @@ class Scoreboard:
         self._sites = sites
         self._split = split
         self._rows_V = torch.from_numpy(sites.index(split))
+        self._closed = model.gate.kind == "closed"
         self._layers, self._heads = model.attention.layers, model.attention.heads
         self._low, self._high = model.gate.clamp or (SATURATION, 1.0 - SATURATION)
         self.clear()
@@ -61,7 +62,7 @@ class Scoreboard:
 
     def add(self, batch: Batch, scores: Scores) -> None:
         """Take the scores of a batch, with their telemetry."""
-        if scores.entropy_LH is None or scores.context_norm is None or scores.centre_norm is None:
+        if scores.centre_norm is None:
             raise AssertionError("scores without telemetry")
         if self._rows_V.device != batch.index_B.device:
             self._rows_V = self._rows_V.to(batch.index_B.device)
@@ -73,14 +74,16 @@ class Scoreboard:
         points = self._sums.new_full((), len(place_B))
         attending = batch.valid_CK.any(1)[batch.context_B].sum().double()
         valid = batch.valid_CK.float().mean(1)[batch.context_B].sum()
-        self._entropy_LH += scores.entropy_LH.double() * attending
-        context_norm, centre_norm = scores.context_norm.double() * points, scores.centre_norm.double() * points
+        if scores.entropy_LH is not None:
+            self._entropy_LH += scores.entropy_LH.double() * attending
+        context_norm = points.new_zeros(()) if scores.context_norm is None else scores.context_norm.double() * points
+        centre_norm = scores.centre_norm.double() * points
         self._sums += torch.stack([context_norm, centre_norm, valid.double(), attending, points])
 
     def close(self, reduce: Reduce, main_loss: MainLoss) -> dict[str, float]:
         """Metrics and telemetry over all processes, then forget everything.
 
-        Where no point has a neighbour to attend to, no entropy is told.
+        Where no point has a neighbour to attend to, no entropy is told; nothing of the gate where it is closed.
 
         Raises:
             RunFailed: a logit is NaN or infinite: the weights have diverged.
@@ -91,10 +94,10 @@ class Scoreboard:
             raise AssertionError(f"{int((seen != 1.0).sum())} points of {self._split} were scored not exactly once")
         context_norm, centre_norm, valid, attending, points = reduce(self._sums).tolist()
         entropy_LH = reduce(self._entropy_LH).numpy()
-        row = self._metrics(logit_V, main_loss) | self._gate(alpha_V)
-        if attending:
-            row |= _entropy(entropy_LH / attending)
-        row[names.NORM_RATIO] = context_norm / max(centre_norm, 1e-12)
+        row = self._metrics(logit_V, main_loss)
+        if not self._closed:
+            row |= self._gate(alpha_V) | (_entropy(entropy_LH / attending) if attending else {})
+            row[names.NORM_RATIO] = context_norm / max(centre_norm, 1e-12)
         row[names.VALID_SHARE] = valid / points
         self.clear()
         return row

@@ -84,6 +84,22 @@ CASES: dict[str, Case] = {
         ),
         ({}, {"loss.warmup": {}}, {"epochs": 6, "loss.warmup": {}}, {"loss.warmup": {"epochs": 79}}),
     ),
+    "schedule_warms_up": Case(
+        (
+            Fires(
+                "lr_warmup_too_long",
+                ERROR,
+                {"epochs": 4, "optimizer.schedule.kind": "constant", "optimizer.schedule.warmup_epochs": 3.5},
+                {"warmup": 3.5, "last_epoch": 3},
+                "leaves no epoch at optimizer.lr",
+            ),
+        ),
+        ({}, {"epochs": 4, "optimizer.schedule.kind": "cosine", "optimizer.schedule.warmup_epochs": 3}),
+    ),
+    "one_average": Case(
+        (Fires("two_averages", ERROR, {**SWA, "ema": {}}, {}, "ema and swa both average the weights"),),
+        ({}, SWA, {"ema": {"decay": 0.9}}),
+    ),
     "ramps_end": Case(
         (
             Fires("ramp_past_end", WARNING, {"epochs": 15}, {"ramp_end": 15, "last_epoch": 14}, "context_scale"),
@@ -227,6 +243,8 @@ CASES: dict[str, Case] = {
     "gate_can_move": Case(
         (
             Fires("penalty_without_gate", ERROR, {"model.gate.kind": "fixed"}),
+            Fires("penalty_without_gate", ERROR, {"model.gate.kind": "closed", "model.auxiliary": None}),
+            Fires("auxiliary_without_neighbours", ERROR, {"model.gate.kind": "closed", "model.gate.penalty.weight": 0}),
             Fires(
                 "gate_outside_clamp",
                 WARNING,
@@ -245,6 +263,7 @@ CASES: dict[str, Case] = {
         (
             {},
             {"model.gate.kind": "fixed", "model.gate.penalty.weight": 0},
+            {"model.gate.kind": "closed", "model.gate.penalty.weight": 0, "model.auxiliary": None},
             {"model.gate.clamp": [0.3, 0.7]},
             {"model.gate.clamp": [0.3, 0.6], "model.gate.penalty.weight": 0},
         ),
@@ -293,9 +312,23 @@ CASES: dict[str, Case] = {
                 {"key": "model.gate.temperature"},
             ),
             Fires("no_effect", WARNING, {"model.gate.context_scale": 0}, {"key": "every key of model.attention"}),
+            Fires(
+                "no_effect",
+                WARNING,
+                {"model.gate.kind": "closed", "model.attention.layers": 1},
+                {"key": "model.attention.layers"},
+            ),
+            Fires(
+                "no_effect",
+                WARNING,
+                {"optimizer.schedule.warmup_epochs": 2},
+                {"key": "optimizer.schedule.warmup_epochs"},
+                "the one-cycle begins at optimizer.lr",
+            ),
         ),
         (
             {},
+            {"model.gate.kind": "closed", "model.gate.penalty.weight": 0, "model.auxiliary": None},
             {"loss.gamma": 1.0, "loss.kind": "focal"},
             {"loss.gamma": 1.0, "loss.warmup": {}},
             {"loss.margin": 0.1, "loss.warmup": {"kind": "asymmetric"}},

@@ -53,7 +53,7 @@ def make_network() -> Callable[[ModelSpec], Network]:
         with torch.no_grad():
             for parameter in network.parameters():
                 parameter.add_(spread * torch.randn_like(parameter))
-            if network.gate.mlp is not None:
+            if network.gate is not None and network.gate.mlp is not None:
                 # Zero-sum weights: contexts then differ in alpha on both sides of the initial one.
                 weight = torch.randn_like(network.gate.mlp[-1].weight)
                 network.gate.mlp[-1].weight.copy_(weight - weight.mean())

@@ -19,6 +19,8 @@ BASE: Mapping[str, Any] = {
     "model.dropout": 0.2,
     "model.modality_dropout": 0.2,
     "model.norm": "batch",
+    "model.activation": "relu",
+    "model.embedding_norm": "none",
     "model.periodic.frequencies": 3,
     "model.periodic.sigma": 0.1,
     "model.periodic.width": 2,
@@ -61,6 +63,7 @@ BASE: Mapping[str, Any] = {
     "loss.pos_weight.shape": "linear",
     "loss.gamma": 2.0,
     "loss.margin": 0.05,
+    "loss.label_smoothing": 0.0,
     "loss.warmup.kind": "bce",
     "loss.warmup.epochs": 2,
 }
@@ -70,6 +73,8 @@ OTHERS: Mapping[str, tuple[Any, ...]] = {
     "model.dropout": (0.0, 0.4),
     "model.modality_dropout": (0.0, 0.6),
     "model.norm": ("layer",),
+    "model.activation": ("gelu",),
+    "model.embedding_norm": ("layer",),
     "model.periodic.frequencies": (4,),
     "model.periodic.sigma": (0.5,),
     "model.periodic.width": (3,),
@@ -92,6 +97,7 @@ OTHERS: Mapping[str, tuple[Any, ...]] = {
     "loss.kind": ("bce", "focal"),
     "loss.gamma": (0.0, 1.0),
     "loss.margin": (0.0, 0.2),
+    "loss.label_smoothing": (0.1,),
     "loss.warmup.kind": ("focal", "asymmetric"),
     "loss.warmup.epochs": (1, 4),
 }

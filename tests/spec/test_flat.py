@@ -22,6 +22,7 @@ FULL: dict[str, Any] = {
     "model": {"periodic": {}, "gate": {"clamp": [0.3, 0.7]}},
     "loss": {"pos_weight": {"start": 10.0, "end": 45.0, "epochs": 5}, "warmup": {}},
     "swa": {"start": 26, "window": 6},
+    "ema": {"decay": 0.99},
     "start_from": {"run": "oct17"},
     "trainer": {"devices": 1},
     "track": {"entity": "lab", "tags": ["a"]},
@@ -31,6 +32,9 @@ LEAVES = flat(SPEC)
 WORDS = {
     "grouping": ["protein", "residue"],
     "norm": ["layer"],
+    "activation": ["gelu"],
+    "embedding_norm": ["train"],
+    "decay": ["matrices"],
     "distance_bias": ["none", "exponential"],
     "pooling": ["max", "centre"],
     "kind": ["scalar", "fixed", "asymmetric", "cosine", "constant"],
@@ -51,7 +55,7 @@ def other_values(key: str) -> Iterator[Any]:
     if isinstance(value, bool):
         yield not value
     elif isinstance(value, (int, float)):
-        yield from (value + 1, value / 2)
+        yield from (value + 1, value / 2 or 0.5)
     elif key in ("model.hidden", "model.gate.clamp", "track.tags"):
         *front, _ = json.loads(str(value))
         yield from ([*front, 0.9], [*front, 7], [*front, "b"])

@@ -71,5 +71,5 @@ def _changed(key: str, value: Any) -> Any:
     if isinstance(value, int):
         return value + 1
     if isinstance(value, float):
-        return value * 0.9
+        return value * 0.9 if value else 0.1
     return None

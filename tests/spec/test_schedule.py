@@ -56,6 +56,18 @@ def test_cosine_is_that_of_torch() -> None:
     assert [learning_rate(run, step / STEPS) for step in range(steps)] == pytest.approx(expected, rel=1e-6, abs=1e-12)
 
 
+@pytest.mark.parametrize("kind", ["cosine", "constant"])
+def test_a_warm_up_rises_from_zero_and_then_comes_the_schedule(kind: str) -> None:
+    shared = {"optimizer__lr": 3e-4, "optimizer__schedule__kind": kind}
+    warmed = spec(**shared, optimizer__schedule__warmup_epochs=2.5)
+    shorter = spec(**shared, epochs=75)
+    assert [learning_rate(warmed, position) for position in (0.0, 1.25, 2.5)] == pytest.approx([0.0, 1.5e-4, 3e-4])
+    assert [learning_rate(warmed, 2.5 + step / 10) for step in range(75)] == pytest.approx(
+        [learning_rate(shorter, step) for step in range(75)]
+    )
+    assert (peak_epoch(warmed), peak_epoch(shorter)) == (2.5, 0.0)
+
+
 def test_constant_is_constant() -> None:
     run = spec(optimizer__lr=3e-4, optimizer__schedule__kind="constant")
     assert {learning_rate(run, epoch / 7) for epoch in range(100)} == {3e-4}
@@ -66,6 +78,8 @@ def test_the_peak_is_where_peak_epoch_says(run: RunSpec) -> None:
     run = run.model_copy(update={"swa": None})
     schedule = run.optimizer.schedule
     if schedule.kind == "one_cycle" and schedule.max_lr < run.optimizer.lr:
+        return
+    if schedule.kind != "one_cycle" and schedule.warmup_epochs > run.epochs:
         return
     top = learning_rate(run, peak_epoch(run))
     assert all(learning_rate(run, run.epochs * i / 50) <= top * (1 + 1e-9) for i in range(51))
@@ -105,4 +119,6 @@ def test_averaging_without_annealing_switches_at_once() -> None:
 @given(specs, st.floats(0.0, 3.0))
 def test_past_its_end_the_rate_stays_at_its_end(run: RunSpec, beyond: float) -> None:
     run = run.model_copy(update={"swa": None})
+    if run.optimizer.schedule.warmup_epochs > run.epochs:
+        return
     assert learning_rate(run, run.epochs + beyond) == learning_rate(run, run.epochs)

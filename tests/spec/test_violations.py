@@ -89,7 +89,7 @@ def test_an_override_is_named_as_the_place(tmp_path: Path) -> None:
     assert lines[0] == "4 problems"
     assert "  override: model.hidden.1 = 0: input should be greater than or equal to 1" in lines
     assert "  override: epochs = 0: input should be greater than or equal to 1" in lines
-    assert "  override: model.gate.kind = \"mpl\": input should be 'mlp', 'scalar' or 'fixed'" in lines
+    assert "  override: model.gate.kind = \"mpl\": input should be 'mlp', 'scalar', 'fixed' or 'closed'" in lines
     assert "  line 5: swa.start = -1: input should be greater than or equal to 0" in lines
 
 

@@ -56,6 +56,8 @@ CHANGED: dict[str, tuple[Any, ...]] = {
     "data.replay.until": (1,),
     "model.hidden": ("[16, 4]",),
     "model.norm": ("layer",),
+    "model.activation": ("gelu",),
+    "model.embedding_norm": ("train", "layer"),
     "model.attention.heads": (4,),
     "model.attention.width": (12,),
     "model.attention.distance_bias": ("exponential", "none"),
@@ -69,6 +71,7 @@ CHANGED: dict[str, tuple[Any, ...]] = {
     "loss.warmup.kind": ("bce", "asymmetric"),
     "loss.warmup.epochs": (2,),
     "optimizer.schedule.kind": ("cosine", "constant"),
+    "optimizer.decay": ("matrices",),
     "swa.shape": ("linear",),
 }
 """Values that differ from the full spec's where `_other` would not know one."""
@@ -79,6 +82,7 @@ CONTEXT: dict[str, dict[str, Any]] = {
     "model.gate.temperature": {"model.gate.initial": 0.4},
     "model.gate.clamp": {"model.gate.initial": 0.6},
     "model.gate.penalty.over": {"model.gate.penalty.target": 0.5},
+    "optimizer.schedule.warmup_epochs": {"optimizer.schedule.kind": "cosine"},
 }
 """Settings under which a field has its say; preflight warns of it where it has none."""
 
@@ -91,6 +95,8 @@ THROUGH_A_RUN = {
         "early_stopping.patience": 2,
         "early_stopping.min_delta": 0.0,
     },
+    "ema": {"swa": None},
+    "ema.decay": {"swa": None, "ema": {"decay": 0.9}},
     "swa.keep_sums": {},
     "swa.window": {"swa.start": 1, "swa.window": 2},
     "trainer.gradient_clip": {"trainer.gradient_clip": 1e-3},
@@ -162,7 +168,13 @@ def _other(key: str, value: Any) -> Any:
 
 def test_every_field_has_a_test() -> None:
     """A new field of the spec must show its effect somewhere above."""
-    keys = {key for key in flat(_full(Path("/data.h5"))) if not _key_is_descriptive(key)}
+    full = Path("/data.h5")
+    keys = {
+        key
+        for spec in (_full(full), _full(full, ema={"decay": 0.9}))
+        for key in flat(spec)
+        if not _key_is_descriptive(key)
+    }
     tried = {key for key, _ in _cases()} | set(THROUGH_A_RUN) | IN_THE_TRAINER
     assert keys == tried
 
@@ -279,6 +291,8 @@ def _outcome(folder: Path, record: Any) -> list[Any]:
 RUN_CHANGES: Mapping[str, Any] = {
     "early_stopping.patience": 2,
     "early_stopping.min_delta": 1.0,
+    "ema": {"decay": 0.9},
+    "ema.decay": 0.2,
     "swa.keep_sums": True,
     "swa.window": 1,
     "trainer.gradient_clip": 0.0,

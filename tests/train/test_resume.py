@@ -106,6 +106,22 @@ def test_a_resumed_run_equals_the_uninterrupted_one(
     assert [resume.changes for resume in resumed.resumes] == [()]
 
 
+def test_an_average_over_steps_goes_on_bit_for_bit(
+    make_spec: MakeSpec, train: Train, trained: Trained, killed: Any
+) -> None:
+    spec = make_spec(ema={"decay": 0.9})
+    whole, folder = trained(spec), killed(spec, epoch=2)
+    resumed = train(spec, resume=folder)
+    assert rows(folder) == rows(whole)
+    assert numbers(resumed) == numbers(whole.read_record())
+
+
+def test_an_average_over_steps_may_begin_with_a_resume(make_spec: MakeSpec, train: Train, killed: Any) -> None:
+    folder = killed(make_spec(), epoch=2)
+    record = train(make_spec(ema={"decay": 0.9}), resume=folder, accept=["ema"])
+    assert (record.status, record.epochs_trained) == (Status.FINISHED, 4)
+
+
 def test_a_run_folder_with_keys_that_do_nothing_any_more_is_resumed(
     make_spec: MakeSpec, train: Train, killed: Any
 ) -> None:
