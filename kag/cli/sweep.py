@@ -102,9 +102,9 @@ def run(
             try:
                 _run(looked, opened.path, tracking, asked, runs, console, check)
             except Interrupted:
-                _print(_result(looked.sweep, opened.path, runs), console, as_json=as_json)
+                _print(_result(looked.sweep, opened.path, runs, console), console, as_json=as_json)
                 raise
-        result = _result(looked.sweep, opened.path, runs)
+        result = _result(looked.sweep, opened.path, runs, console)
     _print(result, console, as_json=as_json)
     write_best(looked.sweep, result)
     if result.progress.succeeded == 0:
@@ -131,7 +131,7 @@ def show(
         require_tracked(runs)
     with interruptible(), connected(runs):
         sweep = sweep_on_server(path)
-        result = _result(sweep, path, runs)
+        result = _result(sweep, path, runs, console)
     _print(result, console, as_json=as_json)
     write_best(sweep, result)
 
@@ -182,11 +182,13 @@ def _none_finished(path: str, asked: Wanted, runs: Path) -> RunFailed:
     return RunFailed(what, where=str(log), remedy="the log has the rest")
 
 
-def _result(sweep: Sweep, path: str, runs: Path) -> SweepResult:
-    """What it has come to."""
+def _result(sweep: Sweep, path: str, runs: Path, console: Terminal) -> SweepResult:
+    """What it has come to, after what its killed runs could not send has been sent."""
+    from kag.cli.sweep_owed import send_all
     from kag.cli.sweep_result import read_result
     from kag.cli.sweep_tracking import trials_of
 
+    send_all(path, runs, console)
     return read_result(sweep, path, trials_of(sweep, path), runs)
 
 
