@@ -38,9 +38,8 @@ def send_all(path: str, runs: Path, console: Terminal) -> None:
     for folder in owed:
         sent = send_owed(folder, track, warn)
         if sent is not None:
-            console.say(
-                f"run {folder.id} was killed; epochs that its server lacked and were sent from its folder: {sent}"
-            )
+            what = "epochs that its server lacked and were sent from its folder"
+            console.say(f"run {folder.id} was killed; {what}: {sent}")
 
 
 def owed_of(identifier: str, runs: Path) -> list[RunFolder]:

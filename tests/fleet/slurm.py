@@ -115,7 +115,7 @@ def disturbed(cluster: Cluster, client: Client) -> list[str]:
 
 
 def longer_than_its_limit(client: Client) -> list[str]:
-    """A trial that takes three times as long as SLURM lets an agent run: each attempt goes on where the last one was."""
+    """A trial of three times the time that SLURM gives an agent: each attempt goes on where the last one was."""
     limit = 60.0 * LIMIT_MINUTES
     short = begin(client, "probe", 4, 1)
     client.run(*KAG, "train", short.removeprefix("sweep-"), "track.mode=disabled", "--runs", "probe")

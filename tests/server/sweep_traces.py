@@ -106,7 +106,7 @@ class Life:
         self.site.store.close()
 
     def look(self) -> str:
-        """A digest of all trials and runs, without what only says until when a lease is believed and how far runs are."""
+        """A digest of all trials and runs, without what says until when a lease is believed, or how far runs are."""
         with self.site.store.read() as connection:
             names = {row.name: row.id for row in connection.execute(select(agents.c.name, agents.c.id))}
             kept = []
