@@ -21,6 +21,7 @@ import yaml
 
 from kag import names
 from kag.track.folder import RunFolder
+from kag.track.record import Status
 from tests.e2e.tracking import ROOT, Client, Logged, family, free_port, until
 from tests.fleet.cluster import missing
 from tests.fleet.hosts import HOSTS, OUTSIDE, on, two_hosts
@@ -124,7 +125,10 @@ def judged(client: Client, name: str, way: Way, reference: object) -> list[str]:
         wrong.append(f"{name}: the server has the runs {tracked_runs(client, name)}")
     if computed(found[0]) != reference:
         wrong.append(f"{name}: it came to something else")
-    digest = record.checkpoints["delivered"].weights_digest or "no weights"
+    if record.status is not Status.FINISHED:
+        wrong.append(f"{name}: it ended as {record.status}, {record.failure}")
+    kept = record.checkpoints.get("delivered")
+    digest = (kept and kept.weights_digest) or "no weights"
     print(f"{name}: {digest[:12]}, {world}, on {' and '.join(world.hosts) if world else '?'}", flush=True)
     return wrong
 
