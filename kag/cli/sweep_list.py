@@ -116,16 +116,21 @@ def _listed(path: str, node: Mapping[str, Any], faults: list[str]) -> Listed:
     from kag.sweep.progress import progress
 
     made = datetime.fromisoformat(node["createdAt"])
-    made = made if made.tzinfo else made.replace(tzinfo=UTC)
-    told = {"path": path, "name": node["displayName"] or MISSING, "state": str(node["state"]).lower(), "made": made}
+    one = Listed(
+        path=path,
+        name=node["displayName"] or MISSING,
+        method=MISSING,
+        state=str(node["state"]).lower(),
+        made=made if made.tzinfo else made.replace(tzinfo=UTC),
+        progress=None,
+    )
     try:
         sweep = parse_sweep(_tree(node["config"]), title=path)
     except SweepError as error:
         faults.append(f"{path}: {error}")
-        return Listed(**told, method=MISSING, progress=None)
+        return one
     now = progress(sweep, trials_of(sweep, path), None)
-    named = told | {"name": sweep.name or told["name"]}
-    return Listed(**named, method=sweep.method, progress=now)
+    return one._replace(name=sweep.name or one.name, method=sweep.method, progress=now)
 
 
 def _tree(config: str) -> Any:

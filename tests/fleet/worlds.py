@@ -1,6 +1,7 @@
 """One run in two processes, started in every way there is, on real launchers; and a sweep whose trials span nodes.
 
     python -m tests.fleet.worlds        # as root, with slurm-wlm and munge installed; `make fleet`
+    python -m tests.fleet.worlds srun-2x1 spanning        # the first way, which all are compared with, and these
 
 Lightning, torchrun on one host and on two (network namespaces), srun on one node and on two, and torchrun of which a
 process is killed: one folder and one W&B run each, the same weights and rows bit for bit, and the record says by whom
@@ -13,7 +14,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -152,8 +153,12 @@ def spanning(client: Client) -> list[str]:
     return wrong
 
 
-def main() -> int:
-    """1 if anything is not as it must be."""
+def main(wanted: Sequence[str]) -> int:
+    """1 if anything is not as it must be.
+
+    Args:
+        wanted: ways beside the first one, and `spanning`; none is all.
+    """
     if why := missing():
         print(f"left out: {why}")
         return 0
@@ -163,11 +168,13 @@ def main() -> int:
         reference: object = None
         with two_hosts(client.folder) as hosts:
             for name, way in WAYS.items():
+                if wanted and reference and name not in wanted:
+                    continue
                 for program in way.start(client, name, hosts):
                     program.ends(seconds=SECONDS)
                 reference = reference or computed(folders(client, name)[0])
                 wrong += judged(client, name, way, reference)
-        wrong += spanning(client)
+        wrong += spanning(client) if not wanted or "spanning" in wanted else []
         print(f"{cluster.started()} jobs really ran")
     print(*wrong, sep="\n")
     return int(bool(wrong))
@@ -175,6 +182,6 @@ def main() -> int:
 
 if __name__ == "__main__":
     began = time.monotonic()
-    code = main()
+    code = main(sys.argv[1:])
     print(f"{time.monotonic() - began:.0f} s")
     sys.exit(code)
