@@ -129,7 +129,7 @@ class Cluster:
     def started(self) -> int:
         """How often a task of a job began."""
         log = (self.root / "slurmctld.log").read_text()
-        return len(re.findall(r"(?:sched: Allocate|backfill: Started|_slurm_rpc_allocate_resources) JobId=", log))
+        return len(re.findall(r"(?:Allocate|Started|_slurm_rpc_allocate_resources) JobId=", log))
 
 
 def _kill(processes: Sequence[int]) -> None:
