@@ -140,7 +140,7 @@ def spanning(client: Client) -> list[str]:
     sweep |= {"project": "spanning", "parameters": {"seed": {"values": [0, 1]}}}
     sweep["command"] = [word.replace("runs/specs/demo.yaml", "tiny.yaml") for word in sweep["command"]]
     (client.folder / "nodes.yaml").write_text(yaml.safe_dump(sweep))
-    options = ("--on", "slurm", "--time", "10", "--runs", "spanning", "--sbatch", "--nodes=2 --ntasks-per-node=1")
+    options = ("--on", "slurm", "--time", "10", "--runs", "spanning", "--sbatch", "--nodes=2 --ntasks=2")
     client.start(*KAG, "sweep", "run", "nodes.yaml", *options, **ON_THIS_HOST).ends(seconds=SECONDS)
     found = records(client, "spanning")
     print(f"spanning: {[record['status'] for record in found]}")
