@@ -50,8 +50,9 @@ server: $(INSTALLED) ## What the server promises, at full size: killed migration
 	$(BIN)/python -m tests.e2e.two_servers
 	$(BIN)/python -m tests.benchmarks backup hostile scan
 
-fleet: $(INSTALLED) ## A sweep under a real SLURM on this host (root, slurm-wlm, munge) and on Ray, where these are installed
+fleet: $(INSTALLED) ## Sweeps and worlds under a real SLURM on this host (root, slurm-wlm, munge) and on Ray, where these are installed
 	$(BIN)/python -m tests.fleet.slurm
+	$(BIN)/python -m tests.fleet.worlds
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -rs tests/e2e/test_fleet_ray.py
 
 unit: $(INSTALLED) ## The tests, the slow ones too

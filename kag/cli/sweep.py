@@ -13,6 +13,7 @@ from typer.core import TyperGroup
 
 from kag.cli.fitted import print_whole, terminal
 from kag.cli.sweep_fleet import Cpus, Gpus, Runs
+from kag.cli.sweep_list import list_sweeps
 from kag.cli.sweep_points import manifest, next_point, stop
 from kag.cli.sweep_tables import result_table
 from kag.cli.words import HELP
@@ -42,7 +43,7 @@ app = typer.Typer(
     cls=SweepCommands,
     no_args_is_help=True,
     context_settings=HELP,
-    help="Run a sweep here, under SLURM or on Ray; show one, end one, or hand out its points.",
+    help="Run a sweep here, under SLURM or on Ray; list them, show or end one, or hand out its points.",
     epilog="`kag sweep SWEEP.yaml` is `kag sweep run SWEEP.yaml`.",
 )
 
@@ -102,9 +103,9 @@ def run(
             try:
                 _run(looked, opened.path, tracking, asked, runs, console, check)
             except Interrupted:
-                _print(_result(looked.sweep, opened.path, runs), console, as_json=as_json)
+                _print(_result(looked.sweep, opened.path, runs, console), console, as_json=as_json)
                 raise
-        result = _result(looked.sweep, opened.path, runs)
+        result = _result(looked.sweep, opened.path, runs, console)
     _print(result, console, as_json=as_json)
     write_best(looked.sweep, result)
     if result.progress.succeeded == 0:
@@ -131,12 +132,13 @@ def show(
         require_tracked(runs)
     with interruptible(), connected(runs):
         sweep = sweep_on_server(path)
-        result = _result(sweep, path, runs)
+        result = _result(sweep, path, runs, console)
     _print(result, console, as_json=as_json)
     write_best(sweep, result)
 
 
 app.command(name="run", context_settings=HELP)(run)
+app.command(name="list", context_settings=HELP)(list_sweeps)
 app.command(name="show", context_settings=HELP)(show)
 app.command(name="stop", context_settings=HELP)(stop)
 app.command(name="next", context_settings=HELP)(next_point)
@@ -182,11 +184,13 @@ def _none_finished(path: str, asked: Wanted, runs: Path) -> RunFailed:
     return RunFailed(what, where=str(log), remedy="the log has the rest")
 
 
-def _result(sweep: Sweep, path: str, runs: Path) -> SweepResult:
-    """What it has come to."""
+def _result(sweep: Sweep, path: str, runs: Path, console: Terminal) -> SweepResult:
+    """What it has come to, after what its killed runs could not send has been sent."""
+    from kag.cli.sweep_owed import send_all
     from kag.cli.sweep_result import read_result
     from kag.cli.sweep_tracking import trials_of
 
+    send_all(path, runs, console)
     return read_result(sweep, path, trials_of(sweep, path), runs)
 
 

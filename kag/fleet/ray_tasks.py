@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
+import socket
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -18,6 +19,10 @@ from kag.fleet.shape import GRACE_SECONDS, Shape
 RETRIES = 20
 """Times that an agent may lose its worker or its node; the sweep bounds how often a point may lose its agent."""
 
+ANSWER_SECONDS = 10.0
+"""In which a cluster answers, or is not there."""
+
+_REMEDY = "`ray start --head` begins one; --on ray://HOST:PORT or RAY_ADDRESS names the one that runs"
 _PR_SET_PDEATHSIG = 1
 
 
@@ -126,8 +131,27 @@ def _connected(address: str | None) -> Any:
         import ray
     except ModuleNotFoundError as error:
         raise UserError("Ray is not installed", remedy="pip install 'kag[ray]'") from error
+    place = address or os.environ.get("RAY_ADDRESS")
+    _require_listening(place)
     try:
         ray.init(address=address, log_to_driver=False, logging_level="ERROR")
-    except (ConnectionError, ValueError, RuntimeError) as error:
-        raise UserError(f"no Ray cluster answers: {str(error).splitlines()[0]}", where=address) from error
+    # Ray ends the process where who listens is no cluster, after some two minutes.
+    except (ConnectionError, ValueError, RuntimeError, ray.exceptions.RayError, SystemExit) as error:
+        why = next(iter(str(error).splitlines()), "") if isinstance(error, Exception) else "who listens there is none"
+        raise UserError(f"no Ray cluster answers: {why}", where=place, remedy=_REMEDY) from error
     return ray
+
+
+def _require_listening(place: str | None) -> None:
+    """Knock at a cluster's door: Ray itself waits for minutes for one that is not there.
+
+    Raises:
+        UserError: nobody opens within `ANSWER_SECONDS`.
+    """
+    host, _, port = (place or "").rpartition("//")[2].rpartition(":")
+    if not port.isdecimal():  # `auto`, or none: Ray looks for one on this machine
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=ANSWER_SECONDS).close()
+    except (OSError, OverflowError) as error:
+        raise UserError(f"no Ray cluster answers: {error}", where=place, remedy=_REMEDY) from error

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping, bindparam, func, select
 
 from kag.errors import ENDING, exit_code_of
+from kag.names import EPOCH, STEP
 from kag.number import number, sound_json
 from kag.server.context import Context
 from kag.server.history import metric_values, reach
@@ -85,10 +86,12 @@ def _outcome(run: RowMapping) -> Outcome:
 
 
 def _measured(connection: Connection, sweep: Sweep, run: RowMapping) -> dict[str, Any]:
-    """What changes of a trial by the metric that its run has logged."""
-    if sweep.metric is None:
-        return {}
-    value = number(reach(sound_json(run["summary"])[0], sweep.metric.name)[1])
-    if sweep.early_terminate is None:
-        return {"value": value}
-    return {"value": value, "history": metric_values(connection, run["id"], sweep.metric.name)}
+    """What changes of a trial by what its run has logged: how far it has come, and its metric."""
+    summary = sound_json(run["summary"])[0]
+    marks = (number(summary.get(name)) for name in (EPOCH, STEP))
+    facts: dict[str, Any] = {"reached": next((mark for mark in marks if mark is not None), None)}
+    if sweep.metric is not None:
+        facts["value"] = number(reach(summary, sweep.metric.name)[1])
+        if sweep.early_terminate is not None:
+            facts["history"] = metric_values(connection, run["id"], sweep.metric.name)
+    return facts

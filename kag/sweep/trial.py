@@ -47,7 +47,7 @@ class Limits(BaseModel):
     failures: int = 3
     """Attempts of one point that may fail before it is given up."""
     losses: int = 20
-    """Agents that one point may lose before it is given up."""
+    """Agents that one point may lose, without coming any farther, before it is given up."""
 
 
 Logged = Annotated[float, BeforeValidator(lambda value: math.nan if value is None else value)]
@@ -74,6 +74,11 @@ class Trial(BaseModel):
     """Runs that were started for it."""
     failures: int = 0
     losses: int = 0
+    """Attempts lost in a row, none of which came farther than those before."""
+    reached: float | None = None
+    """Epoch that the attempt has come to; the step, where its run logs no epoch."""
+    farthest: float | None = None
+    """The same of the attempts that were lost."""
     confirmed: bool = False
     """Whether the agent or the run has shown that the attempt began."""
     ended: bool = False
@@ -123,6 +128,7 @@ def take(trial: Trial, *, agent: str, run: str, now: float, limits: Limits) -> T
         attempt=trial.attempt + 1,
         failures=trial.failures,
         losses=trial.losses,
+        farthest=trial.farthest,
         lease_until=now + limits.lease,
     )
 
@@ -138,14 +144,24 @@ def lapse(trial: Trial, *, now: float, limits: Limits) -> Trial:
 
 
 def lose(trial: Trial, limits: Limits) -> Trial:
-    """The attempt ended through no fault of the point: its agent died, or somebody interrupted it."""
+    """The attempt ended through no fault of the point: its agent died, or somebody interrupted it.
+
+    One that came farther than all before begins the count anew: a trial of many time limits gets there in the end.
+    """
     if trial.stopping:
         return finish(trial)
     if trial.preempting:
         return release(trial)
-    losses = trial.losses + 1
+    farthest = _farthest(trial)
+    losses = trial.losses + 1 if farthest == trial.farthest else 0
     state = TrialState.FAILED if losses >= limits.losses else TrialState.FREE
-    return trial.model_copy(update={"state": state, "losses": losses, "agent": None})
+    return trial.model_copy(update={"state": state, "losses": losses, "farthest": farthest, "agent": None})
+
+
+def _farthest(trial: Trial) -> float | None:
+    """How far its attempts have come; what is no finite number tells nothing."""
+    known = [mark for mark in (trial.reached, trial.farthest) if mark is not None and math.isfinite(mark)]
+    return max(known, default=None)
 
 
 def finish(trial: Trial) -> Trial:

@@ -57,7 +57,7 @@ _SWEEPS = f"""
 query SweepObjectives($entity: String!, $project: String!, $after: String) {{
   project(name: $project, entityName: $entity) {{
     page: sweeps(first: {_PAGE}, after: $after) {{
-      edges {{ node {{ name config }} }}
+      edges {{ node {{ name config displayName state createdAt }} }}
       pageInfo {{ hasNextPage endCursor }}
     }}
   }}
@@ -92,6 +92,11 @@ def objectives(api: Api, path: str) -> dict[str, Declared]:
     return {name: objective for name, objective in found.items() if objective}
 
 
+def sweeps(api: Api, path: str) -> dict[str, Mapping[str, Any]]:
+    """Id -> what there is of every sweep of a project `entity/project`. Raises what the client raises."""
+    return {node["name"]: node for node in _nodes(api, _SWEEPS, path)}
+
+
 def _nodes(api: Api, query: str, path: str, **asks: Any) -> Iterator[Mapping[str, Any]]:
     from kag.track.wandb_private import asked
 
@@ -99,7 +104,10 @@ def _nodes(api: Api, query: str, path: str, **asks: Any) -> Iterator[Mapping[str
     after = None
     while True:
         words = {"entity": entity, "project": project, "after": after, **asks}
-        page = asked(api, query, words)["project"]["page"]
+        project_there = asked(api, query, words)["project"]
+        if project_there is None:
+            return
+        page = project_there["page"]
         yield from (edge["node"] for edge in page["edges"])
         if not page["pageInfo"]["hasNextPage"]:
             return

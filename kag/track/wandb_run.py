@@ -121,7 +121,13 @@ def _is_disabled(track: TrackSpec) -> bool:
 
 
 def begin(
-    folder: RunFolder, record: RunRecord, track: TrackSpec, warn: Callable[[str], None], *, wandb_id: str | None
+    folder: RunFolder,
+    record: RunRecord,
+    track: TrackSpec,
+    warn: Callable[[str], None],
+    *,
+    wandb_id: str | None,
+    or_offline: bool = True,
 ) -> Run | None:
     """Begin a run in W&B, online or offline, with its settings as config and its record.
 
@@ -131,6 +137,7 @@ def begin(
         track: where to.
         warn: told what cannot be reached or started.
         wandb_id: of a run that is continued, else None.
+        or_offline: whether the run begins offline where it should be online and no server is reached.
 
     Returns:
         W&B's run, or None if nothing is mirrored.
@@ -142,10 +149,13 @@ def begin(
         try:
             return _begun(folder, record, track, wandb_id, offline=False)
         except lost() as error:
-            warn(f"no W&B server ({first_line(error)}); the run goes on offline, `wandb sync` can upload it later")
             # What it has begun would pass for a run of its own.
             for file in set(_files(folder)) - before:
                 shutil.rmtree(file.parent, ignore_errors=True)
+            if not or_offline:
+                warn(f"no W&B server ({first_line(error)}); nothing is sent of run {folder.id}")
+                return None
+            warn(f"no W&B server ({first_line(error)}); the run goes on offline, `wandb sync` can upload it later")
     try:
         return _begun(folder, record, track, wandb_id, offline=True)
     except lost() as error:

@@ -18,6 +18,9 @@ from kag.track.launch import Launch, Launcher, job_of, launch_of
 THREADS, THREAD_LIMIT = "OMP_NUM_THREADS", "OMP_THREAD_LIMIT"
 """How many threads a program is to use, and how many it may: variables of OpenMP, which torch goes by."""
 
+_NO_NUMBER = {"hosts", "launcher", "job", "task", "node", "log", "restarts"}
+"""Fields that tell a run's place among others, and can change none of its numbers."""
+
 OPERATIONS = 6
 """Floating-point operations of a training step for each parameter and point (Kaplan et al. 2020, arXiv 2001.08361)."""
 
@@ -61,6 +64,8 @@ class World(BaseModel):
     """Job and task of an array of jobs, as the scheduler writes them: `70_3`."""
     node: str | None = None
     """Name by which the scheduler knows the node of the first process."""
+    log: str | None = None
+    """File that takes what the job prints, as its node sees it."""
     restarts: int | None = None
     """How often the job had been started again; None for the first time."""
 
@@ -83,7 +88,7 @@ class World(BaseModel):
 
     def flat(self) -> dict[str, Scalar]:
         """`world.processes` -> value, ... for what can change a number; the hosts and the job cannot."""
-        shown = self.model_dump(exclude={"hosts", "launcher", "job", "task", "node", "restarts"}, exclude_none=True)
+        shown = self.model_dump(exclude=_NO_NUMBER, exclude_none=True)
         return {f"world.{key}": value for key, value in shown.items()}
 
 

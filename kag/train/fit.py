@@ -42,6 +42,7 @@ from kag.spec.preflight import require_no_error
 from kag.track.code import TRAINING, code_digest
 from kag.track.folder import RunFolder
 from kag.track.hold import locked
+from kag.track.job_log import job_log
 from kag.track.launch import copies, require_fit
 from kag.track.record import RunRecord
 from kag.track.wandb_run import start_client
@@ -105,7 +106,8 @@ def fit(
         inputs = inputs or read_inputs(spec, resume or again, copies=copies_held(world, first), console=console)
         earlier = earlier_of(runs, console)
         findings = require_sound(inputs, looked_over(inputs, world, earlier, retired), console)
-        task = Task.of(inputs.spec, inputs.sites, world.model_copy(update={"hosts": company.hosts}))
+        told = {"hosts": company.hosts, "log": job_log(os.environ) if first else None}
+        task = Task.of(inputs.spec, inputs.sites, world.model_copy(update=told))
         known = Known(resume, again, accept, inputs.moved)
         start = begins_with(task, runs, resume)
         if first and resume is None and again is None:

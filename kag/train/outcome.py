@@ -111,6 +111,8 @@ class Outcome:
             run = begin(self.folder, self.record, track, warn, wandb_id=known)
             online = run is not None and not run.offline
             self._tracker = Tracker(run, warn, partial(catch_up, track=track, warn=warn) if online else None)
+            if online and self.record.resumes:
+                self._tracker.catch_up(self.folder)
             self.update(wandb_id=None if run is None else str(run.id))
 
     def history(self) -> list[dict[str, float]]:

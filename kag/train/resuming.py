@@ -63,7 +63,7 @@ def resumed_run(job: Job, folder: RunFolder, own: Claim, accept: Sequence[str], 
         )
     job.rehearse()
     rows = tuple(row for row in folder.history() if row[names.EPOCH] < position.epoch)
-    record = record.model_copy(update={"heartbeat": last_sign(folder, own)})
+    record = record.model_copy(update={"heartbeat": last_sign(folder, own) or record.heartbeat})
     record = _going_on(record, task, changes, rows, position)
     folder.sweep_up()
     write_atomically(folder.spec_file, spec_text(task.spec))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
+from kag.track.catch_up import send_missing
 from kag.track.folder import RunFolder
 from kag.track.record import RunRecord
 from kag.track.wandb_run import end, first_line, lost
@@ -38,13 +39,17 @@ class Tracker:
         """Mirror the row of an epoch; `epoch` is the axis of every other key."""
         self._guarded(lambda run: run.log(dict(row)))
 
+    def catch_up(self, folder: RunFolder) -> None:
+        """Mirror the epochs that a process which was killed has trained and did not send."""
+        self._guarded(lambda run: send_missing(run, folder))
+
     def close(self, folder: RunFolder, record: RunRecord) -> None:
         """Mirror the end: scores, objective last, exit code 1 unless the run delivered weights; then finish."""
         self._guarded(lambda run: end(run, folder, record))
         if self._lost and self._again is not None:
             self._again(folder, record)
 
-    def _guarded(self, act: Callable[[Run], None]) -> None:
+    def _guarded(self, act: Callable[[Run], object]) -> None:
         if self._run is not None:
             try:
                 act(self._run)

@@ -169,6 +169,7 @@ def facts(record: RunRecord) -> dict[str, str]:
         "W&B id": record.wandb_id,
         "commit": commit(git.commit) + (" with uncommitted changes" if git.dirty else "") if git else "",
         "world": str(record.world or ""),
+        "log": (record.world and record.world.log) or "",
         "digest of the spec": digest(spec_digest) if spec_digest else "",
         "digest of the data": digest(record.data_digest) if record.data_digest else "",
         "resumed": f"{len(record.resumes)} times" if record.resumes else "",

@@ -53,6 +53,7 @@ ROWS = {
     "blend": Row("tiny:best tiny:averaged --weights 0.5,0.5", "tiny:best", changes=True),
     "mine": Row("tiny --out hard.json", "tiny", "hard.json", changes=True),
     "sweep run": Row("sweep.yaml", "sweep.yaml", changes=True),
+    "sweep list": Row("kag/kag", changes=True, silent=True),
     "sweep show": Row("kag/kag/1a2b3c4d", changes=True, silent=True),
     "sweep stop": Row("kag/kag/1a2b3c4d", changes=True, silent=True),
     "sweep next": Row("kag/kag/1a2b3c4d", changes=True, silent=True),
@@ -90,8 +91,20 @@ ROWS = {
     "serve project list": Row(DB, "sqlite:///server/tracking.db", changes=True),
     "serve project delete": Row(f"kag/gone {DB} {FILES}", "sqlite:///server/tracking.db", changes=True),
 }
-STARTING = ("sweep run", "sweep show", "sweep stop", "sweep next", "sweep manifest", "agent", "page", "serve",
-            "import wandb", "import tensorboard", "import mlflow")  # fmt: skip
+STARTING = (
+    "sweep run",
+    "sweep list",
+    "sweep show",
+    "sweep stop",
+    "sweep next",
+    "sweep manifest",
+    "agent",
+    "page",
+    "serve",
+    "import wandb",
+    "import tensorboard",
+    "import mlflow",
+)
 """Commands that start a server where nothing hinders them; how they go on then is tested where they are."""
 ODD = "not [b]here :100:"
 """A name that is markup, and a picture, to whoever reads it so."""
@@ -257,6 +270,7 @@ LOOKING = {
     "check": "spec.yaml --no-rehearsal",
     "schema": "",
     "sweep run": "sweep.yaml",
+    "sweep list": "",
     "sweep show": "1a2b3c4d",
     "sweep stop": "1a2b3c4d",
     "sweep next": "1a2b3c4d",

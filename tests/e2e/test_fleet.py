@@ -16,6 +16,7 @@ import pytest
 from kag.fleet.slurm import Jobs
 from tests.e2e.tracking import Client, TrackingServer, until
 from tests.fleet.slurm_commands import install, tasks
+from tests.fleet.trials import sweep_of
 
 KAG = (sys.executable, "-c", "from kag.cli.main import main; main()")
 TRIAL = """
@@ -38,13 +39,6 @@ if told:
 with open("done", "a") as file:
     print(point, file=file)
 """
-SWEEP = """
-program: trial.py
-project: {project}
-method: grid
-metric: {{name: loss, goal: minimize}}
-parameters: {{x: {{values: [1, 2, 3, 4]}}}}
-"""
 
 
 @pytest.fixture
@@ -52,7 +46,7 @@ def cluster(server: TrackingServer, tmp_path: Path, project: str) -> Iterator[Cl
     """A folder that all nodes see, with a sweep in it, and SLURM's commands on PATH."""
     client = Client(server, tmp_path)
     (tmp_path / "trial.py").write_text(TRIAL)
-    (tmp_path / "sweep.yaml").write_text(SWEEP.format(project=project))
+    (tmp_path / "sweep.yaml").write_text(sweep_of(project, [1, 2, 3, 4]))
     client.env["PATH"] = f"{install(tmp_path / 'slurm')}{os.pathsep}{client.env['PATH']}"
     yield client
     (tmp_path / "go").touch()

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.tracking import Client, TrackingServer, until
+from tests.fleet.trials import sweep_of
 
 pytest.importorskip("ray", reason="Ray is not installed: pip install 'kag[ray]'")
 
@@ -36,13 +37,6 @@ if told:
     sys.exit(143)
 with open("done", "a") as file:
     print(point, file=file)
-"""
-SWEEP = """
-program: trial.py
-project: {project}
-method: grid
-metric: {{name: loss, goal: minimize}}
-parameters: {{x: {{values: {points}}}}}
 """
 NODES = """
 import json, sys, time
@@ -93,7 +87,7 @@ def test_agents_outlive_workers_and_nodes_of_ray(
 ) -> None:
     client = Client(server, tmp_path)
     (tmp_path / "trial.py").write_text(TRIAL)
-    (tmp_path / "sweep.yaml").write_text(SWEEP.format(project=project, points=list(range(POINTS))))
+    (tmp_path / "sweep.yaml").write_text(sweep_of(project, range(POINTS)))
     address = next(line for line in nodes.stdout if line.startswith('"')).strip().strip('"')
     words = ("sweep", "run", "sweep.yaml", "--on", "ray", "--agents", "4", "--runs", "elsewhere/runs")
     kag = (sys.executable, "-c", "from kag.cli.main import main; main()")

@@ -199,6 +199,13 @@ class TrackingServer:
         engine.dispose()
         return rows
 
+    def change(self, statement: str, **values: Any) -> None:
+        """Change the database behind the server's back."""
+        engine = create_engine(self.database)
+        with engine.begin() as connection:
+            connection.execute(text(statement), values)
+        engine.dispose()
+
     def graphql(self, query: str, **variables: Any) -> dict[str, Any]:
         """Ask the server directly."""
         body = json.dumps({"query": query, "variables": variables}).encode()

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,7 +17,7 @@ import pytest
 from kag.errors import UserError
 from kag.fleet.ray_tasks import RETRIES, Tasks, run_agent
 from kag.fleet.shape import Shape
-from tests.e2e.tracking import until
+from tests.e2e.tracking import free_port, until
 
 AGENT = """
 import os, signal, sys, time
@@ -84,9 +86,18 @@ def ray(monkeypatch: pytest.MonkeyPatch) -> Ray:
     return made
 
 
-def test_each_agent_is_a_task_with_what_it_needs_and_those_left_are_told_to_end(ray: Ray, tmp_path: Path) -> None:
-    tasks = Tasks("ray://h:1", Shape(3, cpus=2, gpus=1), ["kag"], {"A": "b"}, tmp_path, tmp_path / "logs")
-    assert ray.said[0] == ("init", "ray://h:1")
+@pytest.fixture
+def address() -> Iterator[str]:
+    """Of somebody who listens."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"ray://127.0.0.1:{server.getsockname()[1]}"
+
+
+def test_each_agent_is_a_task_with_what_it_needs_and_those_left_are_told_to_end(
+    ray: Ray, tmp_path: Path, address: str
+) -> None:
+    tasks = Tasks(address, Shape(3, cpus=2, gpus=1), ["kag"], {"A": "b"}, tmp_path, tmp_path / "logs")
+    assert ray.said[0] == ("init", address)
     assert ray.said[2] == (["kag"], {"A": "b"}, str(tmp_path), str(tmp_path / "logs" / "agent-1.log"))
     assert (ray.asked["num_cpus"], ray.asked["num_gpus"], ray.asked["max_retries"]) == (2, 1, RETRIES)
     assert not tasks.over()
@@ -98,16 +109,52 @@ def test_each_agent_is_a_task_with_what_it_needs_and_those_left_are_told_to_end(
     assert ray.said[4:] == [("cancel", 1), "shutdown"]
 
 
-def test_a_cluster_that_does_not_answer_is_the_users_word(ray: Ray, monkeypatch: pytest.MonkeyPatch) -> None:
+ENDS = {
+    "no cluster answers: ray client connection timeout": ConnectionError("ray client connection timeout\nmore"),
+    "no cluster answers: who listens there is none": SystemExit(15),
+    "no cluster answers: ": RuntimeError(),
+}
+
+
+@pytest.mark.parametrize("said", ENDS)
+def test_a_cluster_that_does_not_answer_is_the_users_word(
+    ray: Ray, monkeypatch: pytest.MonkeyPatch, address: str, said: str
+) -> None:
     def init(**_: Any) -> None:
-        raise ConnectionError("ray client connection timeout\nmore")
+        raise ENDS[said]
 
     monkeypatch.setattr(ray, "init", init)
-    with pytest.raises(UserError, match=r"no Ray cluster answers: ray client connection timeout$"):
-        Tasks("ray://h:1", Shape(1), ["kag"], {}, Path(), Path())
+    with pytest.raises(UserError) as caught:
+        Tasks(address, Shape(1), ["kag"], {}, Path(), Path())
+    assert caught.value.what == said.replace("no cluster", "no Ray cluster")
+    assert "ray start --head" in str(caught.value.remedy)
+
+
+@pytest.mark.parametrize("form", ["ray://127.0.0.1:{port}", "127.0.0.1:{port}", "ray://[::1]:{port}"])
+def test_nobody_waits_for_a_cluster_at_whose_door_nobody_is(
+    ray: Ray, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    """Named by an option, or by Ray's variable."""
+    place = form.format(port=free_port())
+    monkeypatch.setenv("RAY_ADDRESS", place)
+    for given in (place, None):
+        with pytest.raises(UserError, match="no Ray cluster answers") as caught:
+            Tasks(given, Shape(1), ["kag"], {}, Path(), Path())
+        assert caught.value.where == place
+    assert ray.said == [], "Ray was not asked"
+
+
+def test_a_cluster_of_this_machine_is_looked_for_by_ray(ray: Ray, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    for given in ("auto", None):
+        Tasks(given, Shape(1), ["kag"], {}, Path(), Path()).close()
+    assert [said for said in ray.said if said[0] == "init"] == [("init", "auto"), ("init", None)]
+
+
+def test_without_ray_it_is_said_how_to_get_it(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(UserError, match="Ray is not installed") as caught:
-        Tasks("ray://h:1", Shape(1), ["kag"], {}, Path(), Path())
+        Tasks(address, Shape(1), ["kag"], {}, Path(), Path())
     assert caught.value.remedy == "pip install 'kag[ray]'"
 
 

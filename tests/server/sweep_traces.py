@@ -5,6 +5,7 @@
 `sweep_traces.json` was recorded with the server that read every trial in each heartbeat. One that reads less must
 answer the same, and leave trials and runs in the same states. Since then agents for which there is nothing left may
 leave before the last trial ends: it was recorded anew, and 41 answers had become `exit`, which were none, and no other.
+Since then a loss counts only where the attempt came no farther than those before: recorded anew, no answer had changed.
 """
 
 from __future__ import annotations
@@ -49,6 +50,7 @@ CONFIGS: Mapping[str, str] = {
 SEEDS = range(2)
 """In the second life more goes well, so that sweeps come to their end."""
 EVENTS = 120
+UNSAID = ("lease_until", "reached", "farthest")
 LOOK = 20
 """Events from one look at all that is kept to the next."""
 STATE = "mutation($input: X!){upsertSweep(input:$input){sweep{state}}}"
@@ -104,12 +106,12 @@ class Life:
         self.site.store.close()
 
     def look(self) -> str:
-        """A digest of all trials and runs, without what only says until when a lease is believed."""
+        """A digest of all trials and runs, without what says until when a lease is believed, or how far runs are."""
         with self.site.store.read() as connection:
             names = {row.name: row.id for row in connection.execute(select(agents.c.name, agents.c.id))}
             kept = []
             for body in connection.execute(select(trials.c.body).order_by(trials.c.number)).scalars():
-                trial = {key: value for key, value in json.loads(body).items() if key != "lease_until"}
+                trial = {key: value for key, value in json.loads(body).items() if key not in UNSAID}
                 kept.append({**trial, "agent": names.get(trial["agent"])})
             shown = connection.execute(select(runs.c.name, runs.c.state, runs.c.should_stop).order_by(runs.c.name))
             kept += [list(row) for row in shown]

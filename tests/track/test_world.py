@@ -231,7 +231,7 @@ def test_one_line_for_a_person() -> None:
 def test_its_keys_leave_out_what_cannot_change_a_number() -> None:
     flat = resolved(SLURM, **{"trainer.devices": 2}).flat()
     assert flat["world.processes"] == 2
-    assert not {"world.hosts", "world.job", "world.launcher", "world.optimizer_steps"} & flat.keys()
+    assert not {"world.hosts", "world.job", "world.log", "world.launcher", "world.optimizer_steps"} & flat.keys()
 
 
 @pytest.mark.parametrize(
