@@ -16,7 +16,7 @@ from kag.model.precision import matrix_products
 from kag.train.batches import SiteBatches
 from kag.train.compiled import compiled
 from kag.train.console import EpochProgress, RunConsole
-from kag.train.heap import kept_heap
+from kag.weights.heap import kept_heap
 from kag.train.job import Job
 from kag.train.memory import require_memory_for_weights
 from kag.train.outcome import Outcome

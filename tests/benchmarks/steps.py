@@ -29,7 +29,7 @@ from kag.data.synth import synthesise
 from kag.model.batch import Batch
 from kag.spec import RunSpec, build_spec
 from kag.train.build import build_network, build_objective
-from kag.train.heap import kept_heap
+from kag.weights.heap import kept_heap
 from kag.train.task import Task
 from kag.weights.evaluate import score
 
