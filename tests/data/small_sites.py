@@ -10,7 +10,7 @@ from kag.data.sites import Sites, contexts
 
 
 def small_sites(points_P: list[int], split_P: list[int], *, shuffle: int | None = None) -> Sites:
-    """Proteins of given sizes and splits, two points on a residue; `shuffle` seeds a random order of the points in the file."""
+    """Proteins of given sizes and splits, two points on a residue; `shuffle` seeds a random order of the points."""
     protein_N = np.repeat(np.arange(len(points_P), dtype=np.int32), points_P)
     if shuffle is not None:
         protein_N = np.random.default_rng(shuffle).permutation(protein_N)
