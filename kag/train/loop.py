@@ -16,7 +16,6 @@ from kag.model.precision import matrix_products
 from kag.train.batches import SiteBatches
 from kag.train.compiled import compiled
 from kag.train.console import EpochProgress, RunConsole
-from kag.train.heap import kept_heap
 from kag.train.job import Job
 from kag.train.memory import require_memory_for_weights
 from kag.train.outcome import Outcome
@@ -31,6 +30,7 @@ from kag.train.threads import with_threads
 from kag.train.trainer import build_trainer
 from kag.train.writer import StateWriter
 from kag.weights.checkpoint import StoredWeights
+from kag.weights.heap import kept_heap
 
 
 @dataclass(frozen=True)

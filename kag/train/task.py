@@ -24,6 +24,9 @@ from kag.spec.run import Precision, RunSpec
 from kag.track.launch import Launch
 from kag.track.world import Machine, World, launch, processors_each, resolve_world, threads_for
 
+REHEARSED_POINTS = 4096
+"""Most points of the evaluation batch of a rehearsal, which is to take no longer than a few steps."""
+
 
 @dataclass(frozen=True, eq=False)
 class Task:
@@ -124,9 +127,9 @@ class Task:
         return threads_for(trained, self.spec.data.batch_size, processors_each(self.world, this_machine()))
 
     def first_batches(self) -> tuple[Batch, Batch]:
-        """A training batch and an evaluation batch for the rehearsal, as they will come."""
+        """A training batch as it will come, and whole proteins to evaluate, for the rehearsal."""
         train = self.tables.collect(self.rows(self.training_batches(0)[0]))
-        val_B = torch.from_numpy(evaluation_batches(self.sites, "val")[0])
+        val_B = torch.from_numpy(evaluation_batches(self.sites, "val", REHEARSED_POINTS)[0])
         return train, self.tables.gather(val_B, share=EVALUATION)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -24,6 +24,7 @@ from kag.stats import bootstrap
 from kag.stats.measure import Evaluation, measure
 from kag.stats.scores import Scores, grouped
 from kag.track.result import Result
+from kag.weights.heap import kept_heap
 
 Progress = Callable[[int, int], None]
 """Called after each batch with the number of points scored so far, and of those to score."""
@@ -80,7 +81,10 @@ def score(
     rows: list[Tensor] = []
     logits: list[Tensor] = []
     done, total = 0, sum(map(len, batches))
-    with evaluating(network), computing_in(precision, tables.residue_RD.device):
+    device = tables.residue_RD.device
+    # What one batch frees is there for the next.
+    heap = kept_heap() if device.type == "cpu" and len(batches) > 1 else nullcontext()
+    with evaluating(network), computing_in(precision, device), heap:
         for index_B in batches:
             batch = tables.gather(torch.from_numpy(index_B), share=EVALUATION)
             rows.append(batch.index_B)

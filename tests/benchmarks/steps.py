@@ -15,6 +15,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from itertools import cycle
 from pathlib import Path
 
 import numpy as np
@@ -29,9 +30,9 @@ from kag.data.synth import synthesise
 from kag.model.batch import Batch
 from kag.spec import RunSpec, build_spec
 from kag.train.build import build_network, build_objective
-from kag.train.heap import kept_heap
 from kag.train.task import Task
 from kag.weights.evaluate import score
+from kag.weights.heap import kept_heap
 
 FULL = {"embedding": 2560, "batch": 640, "model": {}}
 SMALL = {
@@ -115,8 +116,10 @@ def reference_scores(task: Task) -> Iterator[int]:
 def scores(task: Task) -> Iterator[int]:
     """The same by whole proteins."""
     network = build_network(task)
-    for index_B in evaluation_batches(task.sites, "val"):
-        yield len(score(network, task.tables, [index_B]).logit_N)
+    # Of several batches `score` keeps the heap by itself.
+    with kept_heap():
+        for index_B in cycle(evaluation_batches(task.sites, "val")):
+            yield len(score(network, task.tables, [index_B]).logit_N)
 
 
 def compared(ways: dict[str, Callable[[], Iterator[int]]], rounds: int) -> None:

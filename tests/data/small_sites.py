@@ -10,12 +10,15 @@ from kag.data.sites import Sites, contexts
 
 
 def small_sites(points_P: list[int], split_P: list[int], *, shuffle: int | None = None) -> Sites:
-    """Proteins of given sizes and splits; `shuffle` seeds a random order of the points in the file."""
+    """Proteins of given sizes and splits, two points on a residue; `shuffle` seeds a random order of the points."""
     protein_N = np.repeat(np.arange(len(points_P), dtype=np.int32), points_P)
     if shuffle is not None:
         protein_N = np.random.default_rng(shuffle).permutation(protein_N)
     points = len(protein_N)
-    centre_N = (np.arange(points) // 2).astype(np.int32)
+    begin_P = np.cumsum(points_P) - points_P
+    place_N = np.empty(points, np.int64)
+    place_N[np.argsort(protein_N, kind="stable")] = np.arange(points) - np.repeat(begin_P, points_P)
+    centre_N = (begin_P[protein_N] + place_N // 2).astype(np.int32)
     neighbour_NK = np.stack([(centre_N + 1) % max(points, 2), np.full(points, -1)], axis=1).astype(np.int32)
     distance_NK = np.stack([3.0 + centre_N % 5, np.full(points, np.inf)], axis=1).astype(np.float32)
     residues = max(points, 2)

@@ -4,6 +4,7 @@ import hashlib
 import os
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 from typing import get_args
 
@@ -85,6 +86,22 @@ def test_neighbouring_evaluation_batches_could_not_have_been_one(sites: Sites, p
     ]
     for before, following in zip(sizes, first_protein[1:], strict=False):
         assert before + following > points
+
+
+@given(any_sites(), st.integers(1, 30), st.integers(1, 12))
+def test_evaluation_batches_hold_no_more_contexts_than_wanted_and_as_many_as_fit(
+    sites: Sites, points: int, contexts: int
+) -> None:
+    def held(index_B: np.ndarray) -> int:
+        return len(set(sites.context_N[index_B].tolist()))
+
+    batches = evaluation_batches(sites, "train", points, contexts)
+    assert sorted(np.concatenate(batches).tolist()) == sites.index("train").tolist()
+    for batch in batches:
+        assert (len(batch) <= points and held(batch) <= contexts) or len(set(sites.protein_N[batch].tolist())) == 1
+    for before, following in pairwise(batches):
+        first = following[sites.protein_N[following] == sites.protein_N[following[0]]]
+        assert len(before) + len(first) > points or held(before) + held(first) > contexts
 
 
 @given(any_sites(), st.integers(0, 2**32 - 1), st.integers(0, 50))

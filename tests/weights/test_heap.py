@@ -15,7 +15,7 @@ from tests.conftest import ROOT
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library")
 def test_a_gradient_takes_its_pages_once_and_they_are_given_back() -> None:
     # Started from nothing: where a copy's heap lies is another question.
-    words = [sys.executable, "-m", "tests.train.heap_driver"]
+    words = [sys.executable, "-m", "tests.weights.heap_driver"]
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)

@@ -10,7 +10,7 @@ import resource
 
 import torch
 
-from kag.train.heap import kept_heap
+from kag.weights.heap import kept_heap
 
 WIDE = 12 * 2**20
 """Numbers of a gradient of 48 MiB."""
