@@ -137,6 +137,7 @@ def begin(
     streams: tuple[int, int],
     packages: Path | None = None,
     template: Template | None = None,
+    group: int | None = None,
 ) -> Copy:
     """Start a program as a copy, in a session of its own.
 
@@ -146,10 +147,12 @@ def begin(
         streams: descriptors of what takes its output and its errors.
         packages: a folder of packages that it has besides.
         template: what is copied; else the process that all tests of this one share.
+        group: a group of processes that it joins, in the session of the template, in place of a session of its own.
     """
     called = [str(word) for word in words]
     ours, theirs = os.pipe()
-    request = {"words": called[1:], "cwd": str(cwd), "env": dict(env), "packages": packages and str(packages)}
+    places = {"cwd": str(cwd), "packages": packages and str(packages), "group": group}
+    request = {"words": called[1:], "env": dict(env), **places}
     handed = array.array("i", [*streams, theirs])
     rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, handed)]
     sent = json.dumps(request).encode()
@@ -209,6 +212,7 @@ def template_of_this() -> Template:
     ours, theirs = _way()
     if os.fork() == 0:
         ours.close()
+        os.setpgid(0, 0)  # a signal to all that the program has started is none to it
         _copies(theirs)
         os._exit(0)
     theirs.close()
@@ -300,7 +304,10 @@ def _reported(request: dict[str, Any], handed: list[int]) -> NoReturn:
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     child = os.fork()
     if child == 0:
-        os.setsid()
+        if request["group"] is None:
+            os.setsid()
+        else:
+            os.setpgid(0, request["group"])
         os.write(report, f"{os.getpid()}\n".encode())  # now its whole session can be sent a signal
         os.close(report)
         _become(request, streams)
