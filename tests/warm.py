@@ -11,6 +11,7 @@ from __future__ import annotations
 import array
 import atexit
 import faulthandler
+import fcntl
 import gc
 import json
 import os
@@ -25,6 +26,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -33,6 +35,8 @@ from typing import IO, Any, NoReturn
 ROOT = Path(__file__).parents[1]
 MAXIMUM = 1 << 20
 """Bytes of a request."""
+MOST_DESCRIPTORS = 16
+"""That come with one."""
 SERVE = "import sys; from tests.warm import serve; serve(int(sys.argv[1]))"
 OTHER_PYTHON = ("PYTHONHOME", "PYTHONOPTIMIZE", "PYTHONWARNINGS")
 """Variables that Python reads when it starts: who sets one wants a start from nothing."""
@@ -101,11 +105,13 @@ def start(
     """Start any program in a session of its own, a copy if this Python is to run it.
 
     Args:
+        words: of its command line, `/usr/bin/env` before them or not.
         cwd: its folder.
         env: its environment; a Python that is called by its name is what is found there.
         output: takes what it prints.
         errors: takes what it prints as errors, if that is to go elsewhere.
     """
+    words = called(words)
     if is_ours(words[0], env):
         streams = (output.fileno(), (errors or output).fileno())
         return begin(words, cwd=cwd, env=env, streams=streams)
@@ -119,6 +125,11 @@ def start(
         text=True,
         start_new_session=True,
     )
+
+
+def called(words: Sequence[str | Path]) -> list[str]:
+    """The words of a program without `/usr/bin/env` before them."""
+    return [str(word) for word in words[words[0] == "/usr/bin/env" :]]
 
 
 def is_ours(program: str | Path, env: Mapping[str, str], packages: Path | None = None) -> bool:
@@ -138,6 +149,7 @@ def begin(
     packages: Path | None = None,
     template: Template | None = None,
     group: int | None = None,
+    kept: Sequence[int] = (),
 ) -> Copy:
     """Start a program as a copy, in a session of its own.
 
@@ -148,18 +160,19 @@ def begin(
         packages: a folder of packages that it has besides.
         template: what is copied; else the process that all tests of this one share.
         group: a group of processes that it joins, in the session of the template, in place of a session of its own.
+        kept: descriptors that it has under the same numbers.
     """
-    called = [str(word) for word in words]
+    plain = called(words)
     ours, theirs = os.pipe()
-    places = {"cwd": str(cwd), "packages": packages and str(packages), "group": group}
-    request = {"words": called[1:], "env": dict(env), **places}
-    handed = array.array("i", [*streams, theirs])
+    places = {"cwd": str(cwd), "packages": packages and str(packages), "group": group, "kept": [*kept]}
+    request = {"words": plain[1:], "env": dict(env), **places}
+    handed = array.array("i", [*streams, theirs, *kept])
     rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, handed)]
     sent = json.dumps(request).encode()
     assert len(sent) < MAXIMUM
     (template or _template()).sendmsg([sent], rights)
     os.close(theirs)
-    return Copy(called, ours)
+    return Copy(plain, ours)
 
 
 def run(
@@ -181,6 +194,7 @@ def run(
     Raises:
         subprocess.TimeoutExpired: it has not ended in so many seconds; it is killed.
     """
+    words = called(words)
     if not is_ours(words[0], env, packages):
         return subprocess.run(words, cwd=cwd, env=env, capture_output=True, text=True, timeout=timeout, check=False)
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as error:
@@ -292,7 +306,7 @@ def _load() -> None:
 
 def _received(control: socket.socket) -> tuple[bytes, list[int]]:
     handed = array.array("i")
-    sent, rights, _, _ = control.recvmsg(MAXIMUM, socket.CMSG_SPACE(3 * handed.itemsize))
+    sent, rights, _, _ = control.recvmsg(MAXIMUM, socket.CMSG_SPACE(MOST_DESCRIPTORS * handed.itemsize))
     for _, _, data in rights:
         handed.frombytes(data)
     return sent, list(handed)
@@ -300,7 +314,7 @@ def _received(control: socket.socket) -> tuple[bytes, list[int]]:
 
 def _reported(request: dict[str, Any], handed: list[int]) -> NoReturn:
     """Make the copy, which tells its process id; tell its exit code."""
-    *streams, report = handed
+    streams, report, kept = handed[:2], handed[2], handed[3:]
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     child = os.fork()
     if child == 0:
@@ -310,19 +324,21 @@ def _reported(request: dict[str, Any], handed: list[int]) -> NoReturn:
             os.setpgid(0, request["group"])
         os.write(report, f"{os.getpid()}\n".encode())  # now its whole session can be sent a signal
         os.close(report)
-        _become(request, streams)
-    for stream in streams:
-        os.close(stream)
+        _become(request, streams, kept)
+    for descriptor in (*streams, *kept):
+        os.close(descriptor)
     _, status = os.waitpid(child, 0)
-    os.write(report, f"{os.waitstatus_to_exitcode(status)}\n".encode())
+    with suppress(BrokenPipeError):  # it may outlive who has started it
+        os.write(report, f"{os.waitstatus_to_exitcode(status)}\n".encode())
     os._exit(0)
 
 
-def _become(request: dict[str, Any], streams: Sequence[int]) -> NoReturn:
+def _become(request: dict[str, Any], streams: Sequence[int], kept: Sequence[int]) -> NoReturn:
     """Be the program to the end of this process."""
     code = 1
     try:
         _settle(request, streams)
+        _renumber(kept, request["kept"])
         code = _code_of(request["words"])
     finally:
         _end(code)
@@ -331,7 +347,6 @@ def _become(request: dict[str, Any], streams: Sequence[int]) -> NoReturn:
 def _settle(request: dict[str, Any], streams: Sequence[int]) -> None:
     """The folder, environment and streams of the program, and numbers of chance of its own."""
     import numpy as np
-    import torch
     from wandb.sdk.data_types._private import MEDIA_TMP
 
     for number, stream in enumerate(streams, 1):
@@ -352,7 +367,19 @@ def _settle(request: dict[str, Any], streams: Sequence[int]) -> None:
         faulthandler.enable()
     random.seed()
     np.random.seed()  # as the state is that libraries draw from
-    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS") or len(os.sched_getaffinity(0))))
+    if (torch := sys.modules.get("torch")) is not None:
+        torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS") or len(os.sched_getaffinity(0))))
+
+
+def _renumber(handed: Sequence[int], numbers: Sequence[int]) -> None:
+    """Give descriptors their numbers; one of them may have that of another."""
+    moved = []
+    for descriptor in handed:
+        moved.append(fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, max(numbers) + 1))
+        os.close(descriptor)
+    for descriptor, number in zip(moved, numbers, strict=True):
+        os.dup2(descriptor, number)
+        os.close(descriptor)
 
 
 def _code_of(words: Sequence[str]) -> int:

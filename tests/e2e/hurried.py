@@ -2,13 +2,17 @@
 
     python -c "from tests.e2e.hurried import main; main()" agent SWEEP
 
+`install` puts that into a folder for PATH, as `wandb`.
+
 How they are by themselves is in `client_flows`.
 """
 
 from __future__ import annotations
 
 import queue
+import sys
 import time
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -21,13 +25,20 @@ PAUSE = 0.2
 
 def main() -> None:
     """Be `wandb`."""
-    template = warm.template_of_this()  # while nothing of the client has begun
     from wandb import wandb_agent
     from wandb.cli.cli import cli
 
+    template = warm.template_of_this()  # while nothing of the client has begun
     hurry()
     wandb_agent.subprocess = subprocess_of(template)
     cli(prog_name="wandb")
+
+
+def install(folder: Path) -> None:
+    """Write the command into a folder."""
+    file = folder / "wandb"
+    file.write_text(f'#!/bin/sh\nexec {sys.executable} -c "from tests.e2e.hurried import main; main()" "$@"\n')
+    file.chmod(0o755)
 
 
 def hurry() -> None:

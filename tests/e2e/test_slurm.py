@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import re
 import signal
 import subprocess
@@ -18,10 +19,12 @@ import pytest
 from kag.fleet.batch import shipped_script
 from kag.fleet.shape import TERM_SECONDS
 from kag.weights.storage import load_torch
+from tests.e2e import hurried
 from tests.e2e.tracking import ROOT, Client, Logged, TrackingServer, until
 from tests.jobs import TORCHRUN
 
 SCRIPT = ROOT / "sweeps" / "slurm.sh"
+KAG = ROOT / "tests" / "train" / "kag_script.py"
 BATCH = 32
 TRAIN = 0
 """Number of the train split in the file."""
@@ -66,6 +69,10 @@ def cluster(server: TrackingServer, tmp_path: Path, synthetic_file: Path) -> Ite
     for name in TORCHRUN:
         client.env.pop(name, None)
     client.env["TMPDIR"] = str(tmp_path)
+    hurried.install(tmp_path)
+    (tmp_path / "kag").write_text(f'#!/bin/sh\nexec {sys.executable} {KAG} "$@"\n')
+    (tmp_path / "kag").chmod(0o755)
+    client.env["PATH"] = f"{tmp_path}{os.pathsep}{client.env['PATH']}"
     (tmp_path / "demo.h5").symlink_to(synthetic_file)
     yield client
     client.close()

@@ -16,7 +16,7 @@ from tests import warm
 from tests.e2e.tracking import family, until
 
 ROOT = Path(__file__).parents[2]
-KAG = "from kag.cli.main import main; main()"
+KAG = "from tests.copied import kag; kag()"
 
 SPEC = """
 name: tiny

@@ -9,9 +9,11 @@ from tests.copied import subprocess_of
 
 def start_copies() -> None:
     """What Lightning starts is a copy of this process, and hears the signals of its group."""
-    template = warm.template_of_this()
     from lightning.pytorch.strategies.launchers import subprocess_script
 
+    import kag.train.fit  # noqa: F401
+
+    template = warm.template_of_this()
     subprocess_script.subprocess = subprocess_of(template, is_alone=False)
 
 
