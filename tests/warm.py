@@ -37,6 +37,7 @@ MAXIMUM = 1 << 20
 """Bytes of a request."""
 MOST_DESCRIPTORS = 16
 """That come with one."""
+LOAD = "from tests.warm import load; load()"
 SERVE = "import sys; from tests.warm import serve; serve(int(sys.argv[1]))"
 OTHER_PYTHON = ("PYTHONHOME", "PYTHONOPTIMIZE", "PYTHONWARNINGS")
 """Variables that Python reads when it starts: who sets one wants a start from nothing."""
@@ -182,6 +183,7 @@ def run(
     env: Mapping[str, str],
     timeout: float = 600.0,
     packages: Path | None = None,
+    template: Template | None = None,
 ) -> subprocess.CompletedProcess[str]:
     """Run any program to its end, a copy if this Python is to run it; what it printed, as `subprocess.run` has it.
 
@@ -190,6 +192,7 @@ def run(
         env: its environment.
         timeout: seconds that it may take.
         packages: a folder that its environment names as PYTHONPATH; nothing that is loaded may be there as well.
+        template: what is copied; else the process that all tests of this one share.
 
     Raises:
         subprocess.TimeoutExpired: it has not ended in so many seconds; it is killed.
@@ -199,7 +202,7 @@ def run(
         return subprocess.run(words, cwd=cwd, env=env, capture_output=True, text=True, timeout=timeout, check=False)
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as error:
         streams = (out.fileno(), error.fileno())
-        program = begin(words, cwd=cwd, env=env, streams=streams, packages=packages)
+        program = begin(words, cwd=cwd, env=env, streams=streams, packages=packages, template=template)
         try:
             code = program.wait(timeout)
         except subprocess.TimeoutExpired:
@@ -235,11 +238,18 @@ def template_of_this() -> Template:
 
 @cache
 def _template() -> Template:
-    """The way to the process that is copied; it ends when nobody is left who could ask it."""
+    return template_of(LOAD)
+
+
+def template_of(text: str) -> Template:
+    """The way to a process that is copied, which has done what a text says and no more.
+
+    It ends when nobody is left who could ask it.
+    """
     ours, theirs = _way()
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("WANDB_", "PYTEST_"))}
     fixed = {"PYTHONPATH": str(ROOT), "WANDB_ERROR_REPORTING": "false", "OMP_NUM_THREADS": "1"}
-    words = [sys.executable, "-c", SERVE, str(theirs.fileno())]
+    words = [sys.executable, "-c", f"{text}\n{SERVE}", str(theirs.fileno())]
     with theirs:
         process = subprocess.Popen(
             words,
@@ -259,12 +269,13 @@ def _template() -> Template:
 
 
 def serve(number: int) -> None:
-    """Load what programs need, then make a copy for each request, until nobody is left who asks.
+    """Make a copy for each request, until nobody is left who asks.
 
     Args:
         number: descriptor of the socket.
     """
-    _load()
+    gc.collect()
+    gc.freeze()  # a collection in a copy would else write to every page
     _copies(socket.socket(fileno=number))
 
 
@@ -284,7 +295,8 @@ def _copies(control: socket.socket) -> None:
                 os.close(descriptor)
 
 
-def _load() -> None:
+def load() -> None:
+    """Load what programs need."""
     from kag.cli.main import PATIENT_THREADS
 
     for name, value in PATIENT_THREADS.items():
@@ -299,9 +311,6 @@ def _load() -> None:
     import kag.cli.results
     import kag.server.app
     import kag.train.fit  # noqa: F401
-
-    gc.collect()
-    gc.freeze()  # a collection in a copy would else write to every page
 
 
 def _received(control: socket.socket) -> tuple[bytes, list[int]]:
@@ -346,9 +355,6 @@ def _become(request: dict[str, Any], streams: Sequence[int], kept: Sequence[int]
 
 def _settle(request: dict[str, Any], streams: Sequence[int]) -> None:
     """The folder, environment and streams of the program, and numbers of chance of its own."""
-    import numpy as np
-    from wandb.sdk.data_types._private import MEDIA_TMP
-
     for number, stream in enumerate(streams, 1):
         os.dup2(stream, number)
         os.close(stream)
@@ -360,13 +366,15 @@ def _settle(request: dict[str, Any], streams: Sequence[int]) -> None:
     if request["packages"]:
         sys.path.insert(1, request["packages"])
     tempfile.tempdir = None  # it was looked up in the environment of the template
-    # The first copy that ends would else take the folder of all.
-    MEDIA_TMP._finalizer.detach()
-    MEDIA_TMP.__init__("wandb-media")  # type: ignore[misc]
+    if (media := sys.modules.get("wandb.sdk.data_types._private")) is not None:
+        # The first copy that ends would else take the folder of all.
+        media.MEDIA_TMP._finalizer.detach()
+        media.MEDIA_TMP.__init__("wandb-media")
     if "PYTHONFAULTHANDLER" in os.environ:
         faulthandler.enable()
     random.seed()
-    np.random.seed()  # as the state is that libraries draw from
+    if (numpy := sys.modules.get("numpy")) is not None:
+        numpy.random.seed()  # as the state is that libraries draw from
     if (torch := sys.modules.get("torch")) is not None:
         torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS") or len(os.sched_getaffinity(0))))
 
