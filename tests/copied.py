@@ -44,7 +44,7 @@ def begin(
         pass_fds: as of `subprocess.Popen`.
     """
     env = os.environ if env is None else env
-    called = warm.called(args)
+    called = warm.called(args, env)
     if not warm.is_ours(called[0], env):
         return subprocess.Popen(args, env=env, stdout=stdout, pass_fds=pass_fds, **words)
     called = [word for word in called if word not in NEEDLESS]

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from tests import warm
+from tests.conftest import ROOT
 
 PROGRAMS = {
     "words, folder and main module": "import os, sys; print(sys.argv, os.getcwd(), __name__, sys.path[0] == '')",
@@ -53,3 +54,26 @@ def test_several_at_a_time_each_with_a_session_of_its_own(tmp_path: Path) -> Non
     assert both[0].poll() is None
     both[0].send_signal(signal.SIGKILL)
     assert both[0].wait() == -signal.SIGKILL
+
+
+def test_all_who_ask_by_a_name_are_served_by_one_process_and_the_next_one_by_another(tmp_path: Path) -> None:
+    asks = """
+import os, sys
+from tests import warm
+template = warm.shared_template(sys.argv[1], "import os, sys; sys.loaded = os.getpid()")
+words = [sys.executable, "-c", "import sys; print(sys.loaded)"]
+print(warm.run(words, cwd=".", env={}, template=template).stdout, end="", flush=True)
+sys.stdin.read()
+"""
+
+    def ask() -> subprocess.Popen[str]:
+        words = [sys.executable, "-c", asks, f"kag-{tmp_path}"]
+        return subprocess.Popen(words, cwd=ROOT, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+    two = [ask(), ask()]
+    assert all(one.stdout for one in two)
+    assert len({one.stdout.readline() for one in two if one.stdout}) == 1
+    loaded = {one.communicate("")[0] for one in two}
+    assert loaded == {""}
+    third = ask().communicate("")[0]
+    assert third.strip().isdigit()

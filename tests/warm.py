@@ -16,6 +16,7 @@ import gc
 import json
 import os
 import random
+import re
 import runpy
 import select
 import shutil
@@ -25,6 +26,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import cache
@@ -39,6 +41,7 @@ MOST_DESCRIPTORS = 16
 """That come with one."""
 LOAD = "from tests.warm import load; load()"
 SERVE = "import sys; from tests.warm import serve; serve(int(sys.argv[1]))"
+SERVE_ALL = "import sys; from tests.warm import serve_all; serve_all(*map(int, sys.argv[1:]))"
 OTHER_PYTHON = ("PYTHONHOME", "PYTHONOPTIMIZE", "PYTHONWARNINGS")
 """Variables that Python reads when it starts: who sets one wants a start from nothing."""
 
@@ -106,13 +109,13 @@ def start(
     """Start any program in a session of its own, a copy if this Python is to run it.
 
     Args:
-        words: of its command line, `/usr/bin/env` before them or not.
+        words: of its command line, `/usr/bin/env` before them or not; a script that was installed is one of Python.
         cwd: its folder.
         env: its environment; a Python that is called by its name is what is found there.
         output: takes what it prints.
         errors: takes what it prints as errors, if that is to go elsewhere.
     """
-    words = called(words)
+    words = called(words, env)
     if is_ours(words[0], env):
         streams = (output.fileno(), (errors or output).fileno())
         return begin(words, cwd=cwd, env=env, streams=streams)
@@ -128,9 +131,15 @@ def start(
     )
 
 
-def called(words: Sequence[str | Path]) -> list[str]:
-    """The words of a program without `/usr/bin/env` before them."""
-    return [str(word) for word in words[words[0] == "/usr/bin/env" :]]
+def called(words: Sequence[str | Path], env: Mapping[str, str]) -> list[str]:
+    """The words of a program as Python is called for it, where it is a script that was installed with this Python."""
+    plain = [str(word) for word in words[words[0] == "/usr/bin/env" :]]
+    found = shutil.which(plain[0], path=env.get("PATH"))
+    if found and found != sys.executable and Path(found).parent == Path(sys.executable).parent:
+        with open(found, "rb") as script:
+            if re.match(rb"#!\S+python\S*\n", script.read(200)):
+                return [sys.executable, found, *plain[1:]]
+    return plain
 
 
 def is_ours(program: str | Path, env: Mapping[str, str], packages: Path | None = None) -> bool:
@@ -159,11 +168,11 @@ def begin(
         env: its environment.
         streams: descriptors of what takes its output and its errors.
         packages: a folder of packages that it has besides.
-        template: what is copied; else the process that all tests of this one share.
+        template: what is copied; else the process that all tests share.
         group: a group of processes that it joins, in the session of the template, in place of a session of its own.
         kept: descriptors that it has under the same numbers.
     """
-    plain = called(words)
+    plain = called(words, env)
     ours, theirs = os.pipe()
     places = {"cwd": str(cwd), "packages": packages and str(packages), "group": group, "kept": [*kept]}
     request = {"words": plain[1:], "env": dict(env), **places}
@@ -192,12 +201,12 @@ def run(
         env: its environment.
         timeout: seconds that it may take.
         packages: a folder that its environment names as PYTHONPATH; nothing that is loaded may be there as well.
-        template: what is copied; else the process that all tests of this one share.
+        template: what is copied; else the process that all tests share.
 
     Raises:
         subprocess.TimeoutExpired: it has not ended in so many seconds; it is killed.
     """
-    words = called(words)
+    words = called(words, env)
     if not is_ours(words[0], env, packages):
         return subprocess.run(words, cwd=cwd, env=env, capture_output=True, text=True, timeout=timeout, check=False)
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as error:
@@ -238,7 +247,8 @@ def template_of_this() -> Template:
 
 @cache
 def _template() -> Template:
-    return template_of(LOAD)
+    run = os.environ.get("PYTEST_XDIST_TESTRUNUID")
+    return template_of(LOAD) if run is None else shared_template(f"kag-{run}", LOAD)
 
 
 def template_of(text: str) -> Template:
@@ -247,25 +257,55 @@ def template_of(text: str) -> Template:
     It ends when nobody is left who could ask it.
     """
     ours, theirs = _way()
+    with theirs:
+        _keep_until_the_end(_started(f"{text}\n{SERVE}", theirs.fileno()), ours)
+    return ours
+
+
+def shared_template(name: str, text: str) -> Template:
+    """The way to a process that is copied for all who ask by a name; the first of them starts it, and ends it."""
+    address = f"\0{name}"
+    while True:
+        ours, listening = (socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) for _ in range(2))
+        with listening, suppress(OSError):  # somebody has the name already
+            listening.bind(address)
+            listening.listen()
+            theirs, life = os.pipe()
+            process = _started(f"{text}\n{SERVE_ALL}", listening.fileno(), theirs)
+            os.close(theirs)
+            _keep_until_the_end(process, os.fdopen(life, "wb"))
+        try:
+            ours.connect(address)
+        except ConnectionRefusedError:  # that one does not listen yet, or has ended
+            ours.close()
+            time.sleep(0.01)
+            continue
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, MAXIMUM)
+        atexit.register(ours.close)
+        return ours
+
+
+def _started(text: str, *passed: int) -> subprocess.Popen[bytes]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("WANDB_", "PYTEST_"))}
     fixed = {"PYTHONPATH": str(ROOT), "WANDB_ERROR_REPORTING": "false", "OMP_NUM_THREADS": "1"}
-    words = [sys.executable, "-c", f"{text}\n{SERVE}", str(theirs.fileno())]
-    with theirs:
-        process = subprocess.Popen(
-            words,
-            env=kept | fixed,
-            cwd=ROOT,
-            stdin=subprocess.DEVNULL,
-            pass_fds=[theirs.fileno()],
-            start_new_session=True,
-        )
+    return subprocess.Popen(
+        [sys.executable, "-c", text, *map(str, passed)],
+        env=kept | fixed,
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        pass_fds=passed,
+        start_new_session=True,
+    )
 
-    def close() -> None:
-        ours.close()
+
+def _keep_until_the_end(process: subprocess.Popen[bytes], held: Template | IO[bytes]) -> None:
+    """Let a process go on as long as this one, which holds what keeps it."""
+
+    def end() -> None:
+        held.close()
         process.wait()
 
-    atexit.register(close)
-    return ours
+    atexit.register(end)
 
 
 def serve(number: int) -> None:
@@ -277,6 +317,30 @@ def serve(number: int) -> None:
     gc.collect()
     gc.freeze()  # a collection in a copy would else write to every page
     _copies(socket.socket(fileno=number))
+
+
+def serve_all(listening: int, life: int) -> None:
+    """Serve each who connects, in a copy of this process; until who has started it ends.
+
+    Args:
+        listening: descriptor of the socket.
+        life: of a pipe that ends with that process.
+    """
+    gc.collect()
+    gc.freeze()
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    with socket.socket(fileno=listening) as door:
+        while True:
+            ready, _, _ = select.select([door, life], [], [])
+            if door not in ready:
+                return
+            asked, _ = door.accept()
+            with asked:
+                if os.fork() == 0:
+                    door.close()
+                    os.close(life)
+                    _copies(asked)
+                    os._exit(0)
 
 
 def _copies(control: socket.socket) -> None:

@@ -64,15 +64,17 @@ def server(make_server: Callable[..., TrackingServer]) -> TrackingServer:
 
 @pytest.fixture
 def cluster(server: TrackingServer, tmp_path: Path, synthetic_file: Path) -> Iterator[Client]:
-    """A folder that all nodes see, with data in it."""
+    """A folder that all nodes see, with data in it; W&B's agent is in a hurry, second processes of `kag` are copies."""
     client = Client(server, tmp_path)
     for name in TORCHRUN:
         client.env.pop(name, None)
     client.env["TMPDIR"] = str(tmp_path)
-    hurried.install(tmp_path)
-    (tmp_path / "kag").write_text(f'#!/bin/sh\nexec {sys.executable} {KAG} "$@"\n')
-    (tmp_path / "kag").chmod(0o755)
-    client.env["PATH"] = f"{tmp_path}{os.pathsep}{client.env['PATH']}"
+    commands = tmp_path / "bin"
+    commands.mkdir()
+    hurried.install(commands)
+    (commands / "kag").write_text(f'#!/bin/sh\nexec {sys.executable} {KAG} "$@"\n')
+    (commands / "kag").chmod(0o755)
+    client.env["PATH"] = f"{commands}{os.pathsep}{client.env['PATH']}"
     (tmp_path / "demo.h5").symlink_to(synthetic_file)
     yield client
     client.close()

@@ -346,10 +346,12 @@ def mount(disk: Path) -> None:
     Raises:
         OSError: the system refuses.
     """
-    user, libc = os.getuid(), ctypes.CDLL(None, use_errno=True)
+    libc = ctypes.CDLL(None, use_errno=True)
+    ids = {"uid_map": f"0 {os.getuid()} 1", "setgroups": "deny", "gid_map": f"0 {os.getgid()} 1"}
     if libc.unshare(OWN_USERS | OWN_MOUNTS):
         raise OSError(ctypes.get_errno(), "unshare")
-    Path("/proc/self/uid_map").write_text(f"0 {user} 1")
+    for name, text in ids.items():
+        Path("/proc/self", name).write_text(text)
     if libc.mount(b"tmpfs", os.fsencode(disk), b"tmpfs", 0, f"size={SMALL}k".encode()):
         raise OSError(ctypes.get_errno(), "mount", str(disk))
 
