@@ -43,7 +43,7 @@ def hits(cases: list[Found]) -> list[tuple[str, int, str]]:
     return [tuple(hit) for case in cases for hit in case["hits"]]
 
 
-@pytest.mark.slow(60, "a run that is killed at any moment ends, bit for bit, as if it had not been")
+@pytest.mark.slow(45, "a run that is killed at any moment ends, bit for bit, as if it had not been")
 def test_killed_runs_end_as_if_nothing_had_happened(found: Found) -> None:
     assert found["reference"] == ["finished", 4, found["reference"][2], [2, 3]]
     killed = hits(found["kill"])

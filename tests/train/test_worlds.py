@@ -161,7 +161,7 @@ def reference(make_spec: MakeSpec, tmp_path_factory: pytest.TempPathFactory) -> 
         return run.folder()
 
 
-@pytest.mark.slow(60, "a world of two started by srun and torchrun, on one node and on two, and a restart of torchrun")
+@pytest.mark.slow(10, "a world of two started by srun and torchrun, on one node and on two, and a restart of torchrun")
 @pytest.mark.parametrize("way", WAYS)
 def test_every_way_to_start_two_processes_comes_to_the_same_run(way: str, reference: RunFolder, place: Place) -> None:
     begin, expected = WAYS[way]
