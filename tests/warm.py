@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import array
 import atexit
+import errno
 import faulthandler
 import fcntl
 import gc
@@ -267,13 +268,12 @@ def shared_template(name: str, text: str) -> Template:
     address = f"\0{name}"
     while True:
         ours, listening = (socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) for _ in range(2))
-        with listening, suppress(OSError):  # somebody has the name already
-            listening.bind(address)
-            listening.listen()
-            theirs, life = os.pipe()
-            process = _started(f"{text}\n{SERVE_ALL}", listening.fileno(), theirs)
-            os.close(theirs)
-            _keep_until_the_end(process, os.fdopen(life, "wb"))
+        with listening:
+            if _is_first(listening, address):
+                theirs, life = os.pipe()
+                process = _started(f"{text}\n{SERVE_ALL}", listening.fileno(), theirs)
+                os.close(theirs)
+                _keep_until_the_end(process, os.fdopen(life, "wb"))
         try:
             ours.connect(address)
         except ConnectionRefusedError:  # that one does not listen yet, or has ended
@@ -283,6 +283,18 @@ def shared_template(name: str, text: str) -> Template:
         ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, MAXIMUM)
         atexit.register(ours.close)
         return ours
+
+
+def _is_first(listening: socket.socket, address: str) -> bool:
+    """Whether a socket has got an address, at which it listens then; one process has it at a time."""
+    try:
+        listening.bind(address)
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            raise
+        return False
+    listening.listen()
+    return True
 
 
 def _started(text: str, *passed: int) -> subprocess.Popen[bytes]:
