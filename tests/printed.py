@@ -80,14 +80,13 @@ class Shell:
     def _kag(self, line: str) -> tuple[int, str]:
         """The same without a second to start."""
         log = self.folder / ".git" / "log"
-        words = [sys.executable, "-c", _CALL, *shlex.split(line, comments=True)[1:]]
         with log.open("w") as output:
-            code = warm.start(words, cwd=self.where, env=self.env, output=output).wait()
+            code = warm.start(_words(line), cwd=self.where, env=self.env, output=output).wait()
         return code, log.read_text()
 
     def _visit(self, line: str) -> None:
         """Start a command that stays, wait for its first words, follow a link to the page, and press Ctrl-C."""
-        server = Logged(["bash", "-c", f"exec {line}"], self.folder / ".git" / "log", self.where, self.env)
+        server = Logged(_words(line), self.folder / ".git" / "log", self.where, self.env)
         try:
             until(lambda: re.search(_FIRST, server.log.read_text(), re.MULTILINE) or server.poll(), what=line)
             for link in re.findall(r"^page: (\S+)$", server.log.read_text(), re.MULTILINE):
@@ -101,9 +100,14 @@ class Shell:
 
 
 _FIRST = r"^(page: |serving on )"
-_CALL = "import sys; sys.argv[0] = 'kag'; from kag.cli.main import main; main()"
+_CALL = "import sys; sys.argv[0] = 'kag'; from tests.copied import kag; kag()"
 _MAKE = 'make() { command make -o .venv/.installed "$@"; }\n'
 """The environment is there already."""
+
+
+def _words(line: str) -> list[str]:
+    """A command line of kag as it is started here."""
+    return [sys.executable, "-c", _CALL, *shlex.split(line, comments=True)[1:]]
 
 
 def commands(block: Block) -> list[str]:

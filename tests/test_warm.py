@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 from pathlib import Path
 
 from tests import warm
+from tests.conftest import ROOT
 
 PROGRAMS = {
     "words, folder and main module": "import os, sys; print(sys.argv, os.getcwd(), __name__, sys.path[0] == '')",
@@ -44,43 +44,6 @@ def test_a_script_and_a_module(tmp_path: Path) -> None:
         assert warm.run(words, cwd=tmp_path, env=env).stdout == plain.stdout
 
 
-SAYS_ITS_TEMPLATE = """
-import os, sys
-from tests import warm
-
-asked = "import os; print(os.getpgid(os.getppid()))"
-print(warm.run([sys.executable, "-c", asked], cwd="/", env={"PATH": "/bin"}).stdout)
-"""
-
-
-def test_all_of_one_call_copy_one_process() -> None:
-    call = os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))
-    env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(warm.ROOT), "PYTEST_XDIST_TESTRUNUID": call}
-    words = [sys.executable, "-c", SAYS_ITS_TEMPLATE]
-    here = warm.run([sys.executable, "-c", "import os; print(os.getpgid(os.getppid()))"], cwd="/", env={"PATH": "/bin"})
-    there = subprocess.run(words, env=env, capture_output=True, text=True, check=True)
-    assert there.stdout.split() == here.stdout.split()
-
-
-def test_it_ends_with_the_last_who_asks() -> None:
-    """Whoever comes while it loads or while others go is heard."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
-        listener.bind("")
-        listener.listen()
-        code = "import sys; from tests import warm; warm._load = print; warm.serve(int(sys.argv[1]))"
-        words = [sys.executable, "-c", code, str(listener.fileno())]
-        first, second, third = (socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) for _ in range(3))
-        with first, second, third:
-            first.connect(listener.getsockname())
-            second.connect(listener.getsockname())
-            process = subprocess.Popen(words, cwd=warm.ROOT, pass_fds=[listener.fileno()], stdout=subprocess.DEVNULL)
-            first.close()
-            third.connect(listener.getsockname())
-            second.close()
-            assert process.poll() is None
-        assert process.wait(timeout=300) == 0
-
-
 def test_several_at_a_time_each_with_a_session_of_its_own(tmp_path: Path) -> None:
     words = [sys.executable, "-c", "import os; print(os.getsid(0), flush=True); os.read(os.pipe()[0], 1)"]
     with (tmp_path / "log").open("w") as log:
@@ -91,3 +54,26 @@ def test_several_at_a_time_each_with_a_session_of_its_own(tmp_path: Path) -> Non
     assert both[0].poll() is None
     both[0].send_signal(signal.SIGKILL)
     assert both[0].wait() == -signal.SIGKILL
+
+
+def test_all_who_ask_by_a_name_are_served_by_one_process_and_the_next_one_by_another(tmp_path: Path) -> None:
+    asks = """
+import os, sys
+from tests import warm
+template = warm.shared_template(sys.argv[1], "import os, sys; sys.loaded = os.getpid()")
+words = [sys.executable, "-c", "import sys; print(sys.loaded)"]
+print(warm.run(words, cwd=".", env={}, template=template).stdout, end="", flush=True)
+sys.stdin.read()
+"""
+
+    def ask() -> subprocess.Popen[str]:
+        words = [sys.executable, "-c", asks, f"kag-{tmp_path}"]
+        return subprocess.Popen(words, cwd=ROOT, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+    two = [ask(), ask()]
+    assert all(one.stdout for one in two)
+    assert len({one.stdout.readline() for one in two if one.stdout}) == 1
+    loaded = {one.communicate("")[0] for one in two}
+    assert loaded == {""}
+    third = ask().communicate("")[0]
+    assert third.strip().isdigit()

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import array
 import atexit
-import contextlib
+import errno
 import faulthandler
 import fcntl
 import gc
 import json
 import os
 import random
+import re
 import runpy
 import select
 import shutil
@@ -26,7 +27,9 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -35,8 +38,11 @@ from typing import IO, Any, NoReturn
 ROOT = Path(__file__).parents[1]
 MAXIMUM = 1 << 20
 """Bytes of a request."""
-SERVE = "import os, sys; os.fork() and os._exit(0); from tests.warm import serve; serve(int(sys.argv[1]))"
-"""It goes on alone: nobody who asks it waits for the others to end."""
+MOST_DESCRIPTORS = 16
+"""That come with one."""
+LOAD = "from tests.warm import load; load()"
+SERVE = "import sys; from tests.warm import serve; serve(int(sys.argv[1]))"
+SERVE_ALL = "import sys; from tests.warm import serve_all; serve_all(*map(int, sys.argv[1:]))"
 FIRST = threading.Lock()
 """Threads that begin together would else each look for what is copied."""
 OTHER_PYTHON = ("PYTHONHOME", "PYTHONOPTIMIZE", "PYTHONWARNINGS")
@@ -106,11 +112,13 @@ def start(
     """Start any program in a session of its own, a copy if this Python is to run it.
 
     Args:
+        words: of its command line, `/usr/bin/env` before them or not; a script that was installed is one of Python.
         cwd: its folder.
         env: its environment; a Python that is called by its name is what is found there.
         output: takes what it prints.
         errors: takes what it prints as errors, if that is to go elsewhere.
     """
+    words = called(words, env)
     if is_ours(words[0], env):
         streams = (output.fileno(), (errors or output).fileno())
         return begin(words, cwd=cwd, env=env, streams=streams)
@@ -124,6 +132,17 @@ def start(
         text=True,
         start_new_session=True,
     )
+
+
+def called(words: Sequence[str | Path], env: Mapping[str, str]) -> list[str]:
+    """The words of a program as Python is called for it, where it is a script that was installed with this Python."""
+    plain = [str(word) for word in words[words[0] == "/usr/bin/env" :]]
+    found = shutil.which(plain[0], path=env.get("PATH"))
+    if found and found != sys.executable and Path(found).parent == Path(sys.executable).parent:
+        with open(found, "rb") as script:
+            if re.match(rb"#!\S+python\S*\n", script.read(200)):
+                return [sys.executable, found, *plain[1:]]
+    return plain
 
 
 def is_ours(program: str | Path, env: Mapping[str, str], packages: Path | None = None) -> bool:
@@ -142,6 +161,8 @@ def begin(
     streams: tuple[int, int],
     packages: Path | None = None,
     template: Template | None = None,
+    group: int | None = None,
+    kept: Sequence[int] = (),
 ) -> Copy:
     """Start a program as a copy, in a session of its own.
 
@@ -150,18 +171,21 @@ def begin(
         env: its environment.
         streams: descriptors of what takes its output and its errors.
         packages: a folder of packages that it has besides.
-        template: what is copied; else the process that all tests of this one share.
+        template: what is copied; else the process that all tests share.
+        group: a group of processes that it joins, in the session of the template, in place of a session of its own.
+        kept: descriptors that it has under the same numbers.
     """
-    called = [str(word) for word in words]
+    plain = called(words, env)
     ours, theirs = os.pipe()
-    request = {"words": called[1:], "cwd": str(cwd), "env": dict(env), "packages": packages and str(packages)}
-    handed = array.array("i", [*streams, theirs])
+    places = {"cwd": str(cwd), "packages": packages and str(packages), "group": group, "kept": [*kept]}
+    request = {"words": plain[1:], "env": dict(env), **places}
+    handed = array.array("i", [*streams, theirs, *kept])
     rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, handed)]
     sent = json.dumps(request).encode()
     assert len(sent) < MAXIMUM
     (template or _template()).sendmsg([sent], rights)
     os.close(theirs)
-    return Copy(called, ours)
+    return Copy(plain, ours)
 
 
 def run(
@@ -171,6 +195,7 @@ def run(
     env: Mapping[str, str],
     timeout: float = 600.0,
     packages: Path | None = None,
+    template: Template | None = None,
 ) -> subprocess.CompletedProcess[str]:
     """Run any program to its end, a copy if this Python is to run it; what it printed, as `subprocess.run` has it.
 
@@ -179,15 +204,17 @@ def run(
         env: its environment.
         timeout: seconds that it may take.
         packages: a folder that its environment names as PYTHONPATH; nothing that is loaded may be there as well.
+        template: what is copied; else the process that all tests share.
 
     Raises:
         subprocess.TimeoutExpired: it has not ended in so many seconds; it is killed.
     """
+    words = called(words, env)
     if not is_ours(words[0], env, packages):
         return subprocess.run(words, cwd=cwd, env=env, capture_output=True, text=True, timeout=timeout, check=False)
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as error:
         streams = (out.fileno(), error.fileno())
-        program = begin(words, cwd=cwd, env=env, streams=streams, packages=packages)
+        program = begin(words, cwd=cwd, env=env, streams=streams, packages=packages, template=template)
         try:
             code = program.wait(timeout)
         except subprocess.TimeoutExpired:
@@ -214,7 +241,8 @@ def template_of_this() -> Template:
     ours, theirs = _way()
     if os.fork() == 0:
         ours.close()
-        _copies([theirs])
+        os.setpgid(0, 0)  # a signal to all that the program has started is none to it
+        _copies(theirs)
         os._exit(0)
     theirs.close()
     return ours
@@ -228,94 +256,133 @@ def _template() -> Template:
 
 @cache
 def _found_template() -> Template:
-    """The way to the process that all workers of a call of pytest copy; it ends when nobody is left who could ask it.
+    """One for all workers of a call of pytest; where a test calls pytest in another tree, that has one of its own."""
+    run = os.environ.get("PYTEST_XDIST_TESTRUNUID")
+    return template_of(LOAD) if run is None else shared_template(f"kag-{run}-{os.stat(ROOT).st_ino}", LOAD)
 
-    A test may call pytest in another tree: that has a process of its own.
+
+def template_of(text: str) -> Template:
+    """The way to a process that is copied, which has done what a text says and no more.
+
+    It ends when nobody is left who could ask it.
     """
-    call = os.environ.get("PYTEST_XDIST_TESTRUNUID", os.getpid())
-    address = f"\0kag-tests-{call}-{os.stat(ROOT).st_ino}"
-    ours = _socket()
-    ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, MAXIMUM)
-    with _one_at_a_time():
-        try:
-            ours.connect(address)
-        except ConnectionRefusedError:
-            _start_template(address)
-            ours.connect(address)
-    atexit.register(ours.close)
+    ours, theirs = _way()
+    with theirs:
+        _keep_until_the_end(_started(f"{text}\n{SERVE}", theirs.fileno()), ours)
     return ours
 
 
-def _socket() -> socket.socket:
-    return socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+def shared_template(name: str, text: str) -> Template:
+    """The way to a process that is copied for all who ask by a name; the first of them starts it, and ends it."""
+    address = f"\0{name}"
+    while True:
+        ours, listening = (socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) for _ in range(2))
+        with listening:
+            if _is_first(listening, address):
+                theirs, life = os.pipe()
+                process = _started(f"{text}\n{SERVE_ALL}", listening.fileno(), theirs)
+                os.close(theirs)
+                _keep_until_the_end(process, os.fdopen(life, "wb"))
+        try:
+            ours.connect(address)
+        except ConnectionRefusedError:  # that one does not listen yet, or has ended
+            ours.close()
+            time.sleep(0.01)
+            continue
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, MAXIMUM)
+        atexit.register(ours.close)
+        return ours
 
 
-@contextlib.contextmanager
-def _one_at_a_time() -> Iterator[None]:
-    """Nobody comes to the shared process while another one starts it, or while it ends."""
-    with Path(__file__).open() as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+def _is_first(listening: socket.socket, address: str) -> bool:
+    """Whether a socket has got an address, at which it listens then; one process has it at a time."""
+    try:
+        listening.bind(address)
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            raise
+        return False
+    listening.listen()
+    return True
 
 
-def _start_template(address: str) -> None:
+def _started(text: str, *passed: int) -> subprocess.Popen[bytes]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("WANDB_", "PYTEST_"))}
     fixed = {"PYTHONPATH": str(ROOT), "WANDB_ERROR_REPORTING": "false", "OMP_NUM_THREADS": "1"}
-    with _socket() as listener:
-        listener.bind(address)
-        listener.listen()
-        subprocess.run(
-            [sys.executable, "-c", SERVE, str(listener.fileno())],
-            env=kept | fixed,
-            cwd=ROOT,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,  # whoever reads what the first of them prints is not kept from its end
-            pass_fds=[listener.fileno()],
-            start_new_session=True,
-            check=True,
-        )
+    return subprocess.Popen(
+        [sys.executable, "-c", text, *map(str, passed)],
+        env=kept | fixed,
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,  # whoever reads what the first of them prints is not kept from its end
+        pass_fds=passed,
+        start_new_session=True,
+    )
+
+
+def _keep_until_the_end(process: subprocess.Popen[bytes], held: Template | IO[bytes]) -> None:
+    """Let a process go on as long as this one, which holds what keeps it."""
+
+    def end() -> None:
+        held.close()
+        process.wait()
+
+    atexit.register(end)
 
 
 def serve(number: int) -> None:
-    """Load what programs need, then make a copy for each request, until nobody is left who asks.
+    """Make a copy for each request, until nobody is left who asks.
 
     Args:
-        number: descriptor of the socket to which those come who ask.
+        number: descriptor of the socket.
     """
-    _load()
-    with socket.socket(fileno=number) as listener:
+    gc.collect()
+    gc.freeze()  # a collection in a copy would else write to every page
+    _copies(socket.socket(fileno=number))
+
+
+def serve_all(listening: int, life: int) -> None:
+    """Serve each who connects, in a copy of this process; until who has started it ends.
+
+    Args:
+        listening: descriptor of the socket.
+        life: of a pipe that ends with that process.
+    """
+    gc.collect()
+    gc.freeze()
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    with socket.socket(fileno=listening) as door:
         while True:
-            _copies([listener.accept()[0]], listener)
-            with _one_at_a_time():
-                if not select.select([listener], [], [], 0)[0]:
-                    listener.close()
-                    return
+            ready, _, _ = select.select([door, life], [], [])
+            if door not in ready:
+                return
+            asked, _ = door.accept()
+            with asked:
+                if os.fork() == 0:
+                    door.close()
+                    os.close(life)
+                    _copies(asked)
+                    os._exit(0)
 
 
-def _copies(ways: list[socket.socket], listener: socket.socket | None = None) -> None:
-    """Make copies for those who ask, and for those who come meanwhile, until nobody is left."""
+def _copies(control: socket.socket) -> None:
     # A copy has a parent that waits for its end, so nobody waits here: the system forgets the parents.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-    doors = [listener] if listener else []
-    while ways:
-        for way in select.select([*ways, *doors], [], [])[0]:
-            if way is listener:
-                ways.append(way.accept()[0])
-                continue
-            sent, handed = _received(way)
+    with control:
+        while True:
+            sent, handed = _received(control)
             if not sent:
-                ways.remove(way)
-                way.close()
-                continue
-            if os.fork() == 0:
-                for each in (*ways, *doors):
-                    each.close()
+                return
+            child = os.fork()
+            if child == 0:
+                control.close()
                 _reported(json.loads(sent), handed)
             for descriptor in handed:
                 os.close(descriptor)
 
 
-def _load() -> None:
+def load() -> None:
+    """Load what programs need."""
     from kag.cli.main import PATIENT_THREADS
 
     for name, value in PATIENT_THREADS.items():
@@ -331,13 +398,10 @@ def _load() -> None:
     import kag.server.app
     import kag.train.fit  # noqa: F401
 
-    gc.collect()
-    gc.freeze()  # a collection in a copy would else write to every page
-
 
 def _received(control: socket.socket) -> tuple[bytes, list[int]]:
     handed = array.array("i")
-    sent, rights, _, _ = control.recvmsg(MAXIMUM, socket.CMSG_SPACE(3 * handed.itemsize))
+    sent, rights, _, _ = control.recvmsg(MAXIMUM, socket.CMSG_SPACE(MOST_DESCRIPTORS * handed.itemsize))
     for _, _, data in rights:
         handed.frombytes(data)
     return sent, list(handed)
@@ -345,26 +409,31 @@ def _received(control: socket.socket) -> tuple[bytes, list[int]]:
 
 def _reported(request: dict[str, Any], handed: list[int]) -> NoReturn:
     """Make the copy, which tells its process id; tell its exit code."""
-    *streams, report = handed
+    streams, report, kept = handed[:2], handed[2], handed[3:]
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     child = os.fork()
     if child == 0:
-        os.setsid()
+        if request["group"] is None:
+            os.setsid()
+        else:
+            os.setpgid(0, request["group"])
         os.write(report, f"{os.getpid()}\n".encode())  # now its whole session can be sent a signal
         os.close(report)
-        _become(request, streams)
-    for stream in streams:
-        os.close(stream)
+        _become(request, streams, kept)
+    for descriptor in (*streams, *kept):
+        os.close(descriptor)
     _, status = os.waitpid(child, 0)
-    os.write(report, f"{os.waitstatus_to_exitcode(status)}\n".encode())
+    with suppress(BrokenPipeError):  # it may outlive who has started it
+        os.write(report, f"{os.waitstatus_to_exitcode(status)}\n".encode())
     os._exit(0)
 
 
-def _become(request: dict[str, Any], streams: Sequence[int]) -> NoReturn:
+def _become(request: dict[str, Any], streams: Sequence[int], kept: Sequence[int]) -> NoReturn:
     """Be the program to the end of this process."""
     code = 1
     try:
         _settle(request, streams)
+        _renumber(kept, request["kept"])
         code = _code_of(request["words"])
     finally:
         _end(code)
@@ -372,10 +441,6 @@ def _become(request: dict[str, Any], streams: Sequence[int]) -> NoReturn:
 
 def _settle(request: dict[str, Any], streams: Sequence[int]) -> None:
     """The folder, environment and streams of the program, and numbers of chance of its own."""
-    import numpy as np
-    import torch
-    from wandb.sdk.data_types._private import MEDIA_TMP
-
     for number, stream in enumerate(streams, 1):
         os.dup2(stream, number)
         os.close(stream)
@@ -387,14 +452,28 @@ def _settle(request: dict[str, Any], streams: Sequence[int]) -> None:
     if request["packages"]:
         sys.path.insert(1, request["packages"])
     tempfile.tempdir = None  # it was looked up in the environment of the template
-    # The first copy that ends would else take the folder of all.
-    MEDIA_TMP._finalizer.detach()
-    MEDIA_TMP.__init__("wandb-media")  # type: ignore[misc]
+    if (media := sys.modules.get("wandb.sdk.data_types._private")) is not None:
+        # The first copy that ends would else take the folder of all.
+        media.MEDIA_TMP._finalizer.detach()
+        media.MEDIA_TMP.__init__("wandb-media")
     if "PYTHONFAULTHANDLER" in os.environ:
         faulthandler.enable()
     random.seed()
-    np.random.seed()  # as the state is that libraries draw from
-    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS") or len(os.sched_getaffinity(0))))
+    if (numpy := sys.modules.get("numpy")) is not None:
+        numpy.random.seed()  # as the state is that libraries draw from
+    if (torch := sys.modules.get("torch")) is not None:
+        torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS") or len(os.sched_getaffinity(0))))
+
+
+def _renumber(handed: Sequence[int], numbers: Sequence[int]) -> None:
+    """Give descriptors their numbers; one of them may have that of another."""
+    moved = []
+    for descriptor in handed:
+        moved.append(fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, max(numbers) + 1))
+        os.close(descriptor)
+    for descriptor, number in zip(moved, numbers, strict=True):
+        os.dup2(descriptor, number)
+        os.close(descriptor)
 
 
 def _code_of(words: Sequence[str]) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
 import shutil
 import subprocess
@@ -16,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from kag.cli.main import BEYOND
+from tests import warm
 from tests.e2e import tracking
 
 ROOT = Path(__file__).parents[2]
@@ -39,15 +41,21 @@ def named(requirements: list[str]) -> set[str]:
     return {re.sub(r"[-_.]+", "-", re.split(r"[^\w.-]", line)[0]).lower() for line in requirements}
 
 
+@pytest.fixture(scope="module")
+def without() -> warm.Template:
+    """A process that has loaded the commands where the packages of `kag[train]` cannot be imported."""
+    return warm.template_of(f"{WITHOUT}import kag.cli.main")
+
+
 @pytest.fixture
-def bare(tmp_path: Path) -> Bare:
-    """Run `kag` where the packages of `kag[train]` cannot be imported, in a copy of the repository's runs."""
+def bare(tmp_path: Path, without: warm.Template) -> Bare:
+    """Run `kag` without `kag[train]`, in a copy of the repository's runs."""
     for folder in ("runs", "sweeps"):
         shutil.copytree(ROOT / folder, tmp_path / folder)
 
     def run(*words: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-c", WITHOUT + ENTRY, *words]
-        return subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
+        return warm.run(command, cwd=tmp_path, env=os.environ if env is None else env, template=without)
 
     return run
 
@@ -113,7 +121,7 @@ def test_the_server_and_its_sweeps_work_without_it(server: tracking.TrackingServ
         assert b"<form" in page.read()
     env = server.environment(tmp_path)
     make = "import wandb; print(wandb.sweep({'method': 'grid', 'parameters': {'seed': {'values': [1]}}}, project='p'))"
-    made = subprocess.run([sys.executable, "-c", make], cwd=tmp_path, env=env, capture_output=True, text=True)
+    made = warm.run([sys.executable, "-c", make], cwd=tmp_path, env=env)
     shown = bare("sweep", "show", f"kag/p/{made.stdout.split()[-1]}", "--json", env=env)
     assert shown.returncode == 0, shown.stderr
     assert '"expected": 1' in shown.stdout

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import subprocess
+import os
 import sys
 from pathlib import Path
 
@@ -10,6 +10,7 @@ import pytest
 import typer
 
 from kag.cli.main import app
+from tests import warm
 
 ROOT = Path(__file__).parents[2]
 HEAVY = {"torch", "lightning", "wandb", "torchmetrics", "scipy", "matplotlib", "h5py", "optuna", "sqlalchemy"}
@@ -31,10 +32,16 @@ main()
 """
 
 
-def loaded_by(words: str, runs: Path) -> set[str]:
+@pytest.fixture(scope="module")
+def commands() -> warm.Template:
+    """A process that has loaded what every command does."""
+    return warm.template_of("import kag.cli.main")
+
+
+def loaded_by(words: str, runs: Path, commands: warm.Template) -> set[str]:
     extra = ["--runs", str(runs)] if words == "runs list" else []
     command = [sys.executable, "-c", DRIVER, *words.split(), *extra]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    done = warm.run(command, cwd=ROOT, env=os.environ, template=commands)
     assert done.returncode == 0, done.stderr
     assert done.stdout
     report = done.stderr.strip().splitlines()[-1]
@@ -43,13 +50,14 @@ def loaded_by(words: str, runs: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("words", LIGHT)
-def test_a_light_command_loads_nothing_heavy(words: str, tmp_path: Path) -> None:
+def test_a_light_command_loads_nothing_heavy(words: str, tmp_path: Path, commands: warm.Template) -> None:
     if words.split()[0] not in {"--help", *typer.main.get_command(app).commands}:  # type: ignore[attr-defined]
         pytest.skip(f"there is no kag {words.split()[0]} yet")
-    found = loaded_by(words, tmp_path)
+    found = loaded_by(words, tmp_path, commands)
     assert "kag" in found
     assert found & HEAVY == set()
 
 
-def test_the_report_would_name_a_heavy_library(tmp_path: Path) -> None:
-    assert "h5py" in loaded_by("data synth " + str(tmp_path / "a.h5") + " --proteins 3 --points 10", tmp_path)
+def test_the_report_would_name_a_heavy_library(tmp_path: Path, commands: warm.Template) -> None:
+    words = f"data synth {tmp_path / 'a.h5'} --proteins 3 --points 10"
+    assert "h5py" in loaded_by(words, tmp_path, commands)

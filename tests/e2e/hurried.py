@@ -2,22 +2,22 @@
 
     python -c "from tests.e2e.hurried import main; main()" agent SWEEP
 
+`install` puts that into a folder for PATH, as `wandb`.
+
 How they are by themselves is in `client_flows`.
 """
 
 from __future__ import annotations
 
-import io
-import os
 import queue
-import subprocess
+import sys
 import time
-from collections.abc import Mapping, Sequence
-from functools import partial
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 from tests import warm
+from tests.copied import subprocess_of
 
 PAUSE = 0.2
 """Seconds from one question of an agent to the next; by themselves they take five."""
@@ -25,15 +25,20 @@ PAUSE = 0.2
 
 def main() -> None:
     """Be `wandb`."""
-    template = warm.template_of_this()  # while nothing of the client has begun
     from wandb import wandb_agent
     from wandb.cli.cli import cli
 
+    template = warm.template_of_this()  # while nothing of the client has begun
     hurry()
-    wandb_agent.subprocess = SimpleNamespace(
-        Popen=partial(begin, template=template), PIPE=subprocess.PIPE, TimeoutExpired=subprocess.TimeoutExpired
-    )
+    wandb_agent.subprocess = subprocess_of(template)
     cli(prog_name="wandb")
+
+
+def install(folder: Path) -> None:
+    """Write the command into a folder."""
+    file = folder / "wandb"
+    file.write_text(f'#!/bin/sh\nexec {sys.executable} -c "from tests.e2e.hurried import main; main()" "$@"\n')
+    file.chmod(0o755)
 
 
 def hurry() -> None:
@@ -52,21 +57,3 @@ class HastyQueue(queue.Queue[Any]):
     def get(self, block: bool = True, timeout: float | None = None) -> Any:
         """As of any queue."""
         return super().get(block, min(timeout or PAUSE, PAUSE))
-
-
-class Trial(warm.Copy):
-    """A copy, as far as an agent knows a process."""
-
-    def __init__(self, begun: warm.Copy) -> None:
-        vars(self).update(vars(begun))
-        self.stdin = io.StringIO()
-
-
-def begin(
-    command: Sequence[str], *, env: Mapping[str, str], template: warm.Template, **words: Any
-) -> Trial | subprocess.Popen[bytes]:
-    """Start a trial: a copy if the Python of the tests is to run it."""
-    called = command[1:] if command[0] == "/usr/bin/env" else command
-    if not warm.is_ours(called[0], env):
-        return subprocess.Popen(command, env=env, **words)
-    return Trial(warm.begin(called, cwd=os.getcwd(), env=env, streams=(1, 2), template=template))

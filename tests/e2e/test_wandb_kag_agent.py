@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ from tests.e2e.tracking import Client, Logged, family, until
 from tests.train.conftest import TINY
 
 KAG = (sys.executable, "-c", "from kag.cli.main import main; main()")
+COPIED = (sys.executable, "-c", "from tests.copied import kag; kag()")
+"""What trials are copies of is itself one."""
 
 SWEEP = """
 program: kag
@@ -40,11 +43,11 @@ def place(client: Client, synthetic_file: Path) -> Path:
     return client.folder
 
 
-def begin(client: Client, project: str, parameters: str) -> tuple[str, Logged]:
+def begin(client: Client, project: str, parameters: str, kag: Sequence[str]) -> tuple[str, Logged]:
     """Make a sweep, and start an agent at it."""
     sweep = client.sweep(SWEEP.replace("PARAMETERS", parameters), project)
     env = {"OMP_NUM_THREADS": "1", "WANDB_AGENT_MAX_INITIAL_FAILURES": "1000"}
-    return sweep, client.start(*KAG, "agent", f"kag/{project}/{sweep}", **env)
+    return sweep, client.start(*kag, "agent", f"kag/{project}/{sweep}", **env)
 
 
 def by_run(place: Path) -> dict[str | None, RunRecord]:
@@ -59,7 +62,7 @@ def digests(record: RunRecord) -> Any:
 def test_trials_are_what_kag_train_makes_one_after_another_and_a_failing_one_hurts_no_other(
     client: Client, place: Path, project: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    sweep, agent = begin(client, project, "{model.attention.heads: {values: [3, 2]}, seed: {values: [5, 6]}}")
+    sweep, agent = begin(client, project, "{model.attention.heads: {values: [3, 2]}, seed: {values: [5, 6]}}", KAG)
     said = agent.ends()
     codes = re.findall(r"ended with code (\d)", said)
     assert (codes.count("0"), codes.count("2")) == (2, 2 * 3), "three attempts at each point that fails"
@@ -88,7 +91,7 @@ def test_trials_are_what_kag_train_makes_one_after_another_and_a_failing_one_hur
 def test_a_killed_trial_is_tried_again_by_the_same_agent_and_ctrl_c_saves_what_goes_on(
     client: Client, place: Path, project: str
 ) -> None:
-    sweep, agent = begin(client, project, "{epochs: {values: [4000]}}")
+    sweep, agent = begin(client, project, "{epochs: {values: [4000]}}", COPIED)
 
     def trial() -> tuple[int, str] | None:
         found = [(number, run) for number in family(agent.pid) for run in runs_of(number) if number != agent.pid]

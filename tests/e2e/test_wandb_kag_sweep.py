@@ -16,7 +16,7 @@ from tests import warm
 from tests.e2e.tracking import family, until
 
 ROOT = Path(__file__).parents[2]
-KAG = "from kag.cli.main import main; main()"
+KAG = "from tests.copied import kag; kag()"
 
 SPEC = """
 name: tiny
@@ -85,7 +85,7 @@ def result(folder: Path, *words: str) -> dict[str, Any]:
     return page
 
 
-@pytest.mark.slow(30, "a sweep of training runs needs no server, and its best spec loads")
+@pytest.mark.slow(10, "a sweep of training runs needs no server, and its best spec loads")
 def test_a_sweep_trains_without_a_server_and_shows_its_result(tmp_path: Path) -> None:
     call(tmp_path, "data", "synth", "demo.h5", "--proteins", "6", "--points", "60")
     (tmp_path / "tiny.yaml").write_text(SPEC)
@@ -104,7 +104,7 @@ def test_a_sweep_trains_without_a_server_and_shows_its_result(tmp_path: Path) ->
     assert (tmp_path / "runs" / ".server" / ".gitignore").read_text() == "*\n", "a key is not for committing"
 
 
-@pytest.mark.slow(70, "Ctrl-C leaves no process behind, and the next call tries again what has failed")
+@pytest.mark.slow(25, "Ctrl-C leaves no process behind, and the next call tries again what has failed")
 def test_ctrl_c_leaves_nothing_behind_and_failed_points_are_tried_again_by_the_next_call(tmp_path: Path) -> None:
     (tmp_path / "tiny.yaml").write_text(SPEC)
     (tmp_path / "demo.h5").touch()

@@ -65,7 +65,7 @@ def workplace(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
     return tmp_path
 
 
-@pytest.mark.slow(60, "the shipped sweep shares what its points have in common, as foretold")
+@pytest.mark.slow(40, "the shipped sweep shares what its points have in common, as foretold")
 def test_two_agents_train_each_point_once_and_share_what_points_have_in_common(
     make_client: Callable[..., Any], workplace: Path
 ) -> None:

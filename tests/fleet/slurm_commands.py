@@ -16,8 +16,6 @@ import sys
 import time
 from pathlib import Path
 
-from tests.e2e.tracking import family
-
 NOWHERE = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
 COMMANDS = ("sbatch", "squeue", "scancel", "scontrol")
 
@@ -116,6 +114,8 @@ def scontrol(folder: Path, words: list[str]) -> int:
 
 def _signal(batch: int, *, only_batch: bool) -> None:
     """What SLURM sends to a task that is ended: SIGTERM, to its script or to every process of it."""
+    from tests.e2e.tracking import family  # which loads much that most commands do without
+
     for number in [batch] if only_batch else family(batch):
         if number != os.getpid():
             with contextlib.suppress(ProcessLookupError):

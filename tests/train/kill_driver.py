@@ -3,7 +3,7 @@
 Usage: python kill_driver.py SPEC DISK KILLED REFUSED FULL
 
 So many runs are killed, so many resumes are refused beside a live run, and so many runs fill DISK, where a small file
-system is mounted. All else lies beside SPEC.
+system is mounted that this process and its children alone see. All else lies beside SPEC.
 
 Torch, Lightning and kag are imported once; every run is a forked child, so that a kill costs no second import. A child
 counts its moments (a phase begins; right before and right after each time that something reaches the disk) and meets
@@ -12,6 +12,7 @@ its fate at one of them: it kills itself, or it fills the disk. Which one is dra
 
 from __future__ import annotations
 
+import ctypes
 import json
 import logging
 import os
@@ -54,6 +55,10 @@ CHAIN = (
     "resuming", "delivering",
 )  # fmt: skip
 """Where a run, and its resumes, are killed one after another."""
+SMALL = 1500
+"""KiB of a disk on which one run of the driver's spec fits."""
+OWN_USERS, OWN_MOUNTS = 0x10000000, 0x00020000
+"""CLONE_NEWUSER, CLONE_NEWNS."""
 FILLER = "filler"
 IDLE = threading.Event()
 """Set while no state is being written."""
@@ -335,8 +340,25 @@ def full(spec: RunSpec, disk: Path, number: int, draw: random.Random, reference:
         shutil.rmtree(runs)
 
 
+def mount(disk: Path) -> None:
+    """Mount a small disk in a name space of one's own: it needs no rights, and is gone with the process.
+
+    Raises:
+        OSError: the system refuses.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    ids = {"uid_map": f"0 {os.getuid()} 1", "setgroups": "deny", "gid_map": f"0 {os.getgid()} 1"}
+    if libc.unshare(OWN_USERS | OWN_MOUNTS):
+        raise OSError(ctypes.get_errno(), "unshare")
+    for name, text in ids.items():
+        Path("/proc/self", name).write_text(text)
+    if libc.mount(b"tmpfs", os.fsencode(disk), b"tmpfs", 0, f"size={SMALL}k".encode()):
+        raise OSError(ctypes.get_errno(), "mount", str(disk))
+
+
 def main(spec_file: Path, disk: Path, *numbers: int) -> dict[str, Any]:
     """Train the run undisturbed, then disturb it."""
+    mount(disk)
     torch.set_num_threads(1)
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     spec, draw, folder = load_spec(spec_file), random.Random(1), spec_file.parent

@@ -58,7 +58,7 @@ def trained(device: str, make_spec: MakeSpec, place: Path, patch: pytest.MonkeyP
     return find_run(place / "runs", "tiny")
 
 
-@pytest.mark.slow(15, "two processes train and write one run")
+@pytest.mark.slow(10, "two processes train and write one run")
 def test_the_run_is_finished_and_written_once(folder: RunFolder) -> None:
     is_finished_and_written_once(folder)
 
@@ -86,7 +86,7 @@ def is_finished_and_written_once(folder: RunFolder) -> None:
     assert record.config["model.auxiliary.weight.start"] == 0.1
 
 
-@pytest.mark.slow(15, "the world of two processes is recorded, compared and part of a fork's key")
+@pytest.mark.slow(1, "the world of two processes is recorded, compared and part of a fork's key")
 def test_the_world_is_in_the_record_in_the_differences_and_in_the_key_of_a_fork(
     folder: RunFolder, make_spec: MakeSpec, sites: Sites
 ) -> None:
@@ -113,7 +113,7 @@ def test_forks_of_several_processes_are_refused_before_anything_is_written(
     assert not (tmp_path / "share").exists()
 
 
-@pytest.mark.slow(15, "weights of two processes score the same in one")
+@pytest.mark.slow(1, "weights of two processes score the same in one")
 def test_one_process_scores_the_same(folder: RunFolder) -> None:
     """Each process scored a part of val: together it is exactly val, nothing twice."""
     record, history = folder.read_record(), folder.history()
@@ -129,7 +129,7 @@ def auprc(record: RunRecord, folder: RunFolder, checkpoint: str) -> float:
     return next(result.value for result in results if result.metric == "auprc")
 
 
-@pytest.mark.slow(15, "fewer processes than the spec asks for are refused")
+@pytest.mark.slow(1, "fewer processes than the spec asks for are refused")
 def test_too_few_processes_are_refused(make_spec: MakeSpec, tmp_path: Path) -> None:
     """Under SLURM Lightning waits for others to start the processes; one task alone would train by itself."""
     (tmp_path / "spec.yaml").write_text(spec_text(make_spec()))
@@ -143,7 +143,7 @@ def test_too_few_processes_are_refused(make_spec: MakeSpec, tmp_path: Path) -> N
     assert not (tmp_path / "runs").exists(), "refused before there is a folder"
 
 
-@pytest.mark.slow(15, "a signal ends all processes behind the same batch")
+@pytest.mark.slow(5, "a signal ends all processes behind the same batch")
 def test_a_signal_to_all_processes_ends_them_behind_the_same_batch(make_spec: MakeSpec, tmp_path: Path) -> None:
     """One gets it a batch before the other; whoever left alone would leave the other with a broken connection."""
     (tmp_path / "spec.yaml").write_text(spec_text(make_spec(**{"epochs": 200, "data.batch_size": 8})))
@@ -163,7 +163,7 @@ def test_a_signal_to_all_processes_ends_them_behind_the_same_batch(make_spec: Ma
     assert load_torch(folder.last)["epoch"] == record.epochs_trained - 1
 
 
-@pytest.mark.slow(15, "two processes average the same epochs")
+@pytest.mark.slow(1, "two processes average the same epochs")
 def test_the_average_is_the_mean_of_its_epochs(folder: RunFolder) -> None:
     record = folder.read_record()
     assert record.found.averaged_epochs == (2, 3)

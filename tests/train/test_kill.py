@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
@@ -13,13 +12,12 @@ from typing import Any
 import pytest
 
 from kag.spec import spec_text
+from tests import warm
 from tests.train.conftest import MakeSpec
 
 ROOT = Path(__file__).parents[2]
-KILLED, REFUSED, FULL = (72, 8, 20) if "KAG_ALL_KILLS" in os.environ else (28, 4, 6)
+KILLED, REFUSED, FULL = (72, 8, 20) if "KAG_ALL_KILLS" in os.environ else (22, 4, 6)
 """`make kills` makes a hundred; the suite has time for two runs that are killed in every phase."""
-SMALL = "1500k"
-"""Size of a disk on which one run of the driver's spec fits."""
 
 Found = dict[str, Any]
 
@@ -32,17 +30,9 @@ def found(make_spec: MakeSpec, tmp_path_factory: pytest.TempPathFactory) -> Foun
     settings = {"swa": {"start": 2, "window": 2, "keep_sums": True}, "model.gate.clamp": [0.2, 0.8]}
     spec.write_text(spec_text(make_spec(**settings)))
     disk.mkdir()
-    # In a name space of its own: it needs no rights, and is gone with the process.
-    mounted = ["unshare", "-rm", "sh", "-c", f'mount -t tmpfs -o size={SMALL} tmpfs "$0" && exec "$@"', disk]
     driver = [sys.executable, Path(__file__).with_name("kill_driver.py"), spec, disk]
-    done = subprocess.run(
-        [*mounted, *driver, *map(str, (KILLED, REFUSED, FULL))],
-        cwd=folder,
-        env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    numbers = map(str, (KILLED, REFUSED, FULL))
+    done = warm.run([*driver, *numbers], cwd=folder, env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)})
     assert done.returncode == 0, done.stderr
     told: Found = json.loads(done.stdout)
     return told
@@ -53,7 +43,7 @@ def hits(cases: list[Found]) -> list[tuple[str, int, str]]:
     return [tuple(hit) for case in cases for hit in case["hits"]]
 
 
-@pytest.mark.slow(60, "a run that is killed at any moment ends, bit for bit, as if it had not been")
+@pytest.mark.slow(45, "a run that is killed at any moment ends, bit for bit, as if it had not been")
 def test_killed_runs_end_as_if_nothing_had_happened(found: Found) -> None:
     assert found["reference"] == ["finished", 4, found["reference"][2], [2, 3]]
     killed = hits(found["kill"])
