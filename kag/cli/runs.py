@@ -1,4 +1,4 @@
-"""`kag runs`: list, show, compare, watch and archive tracked runs."""
+"""`kag runs`: list, show, compare, watch and archive tracked runs; what changes them otherwise is in `runs_edit`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from kag.cli import tables
+from kag.cli import runs_edit, tables
 from kag.cli.fitted import print_whole, terminal
 from kag.cli.groups import Groups, grouped
 from kag.cli.ordering import Order, order_by
@@ -25,7 +25,10 @@ from kag.view.metrics import chosen as metrics_of
 from kag.view.terminal import answer, echo
 from kag.view.words import find_run
 
-app = typer.Typer(help="List, show, compare, watch and archive tracked runs.", no_args_is_help=True)
+app = typer.Typer(
+    help="List, show, compare, watch, tag, rename, archive, delete and prune runs.",
+    no_args_is_help=True,
+)
 Statuses = Annotated[list[Status] | None, typer.Option("--status", help="Only this status; may be repeated.")]
 Tags = Annotated[list[str] | None, typer.Option("--tag", help="Only with this tag; repeated, with all of them.")]
 Since = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="First day of a start, in local time.")]
@@ -143,6 +146,7 @@ app.command(epilog="Examples: kag runs compare oct16 oct17 oct17-swa; kag runs c
     compare
 )
 app.command(epilog="Example: kag runs watch --every 5")(watch)
+runs_edit.add_to(app)
 
 
 @app.command(epilog="Examples: kag runs archive oct16, then kag runs archive oct16 oct17 --undo")
@@ -157,7 +161,7 @@ def archive(
     An archived run has the tag `archived`. It has no row, is nobody's default parent and counts for no "highest so
     far"; runs that come from it still name it and are compared with it. A run in W&B has the tag where it is set there.
     """
-    from kag.track.archive import require_ended, set_archived
+    from kag.track.edit import require_ended, set_archived
 
     folders = list({folder.id: folder for folder in (find_run(runs, word, ending=False) for word in run)}.values())
     for folder in folders:

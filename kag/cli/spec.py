@@ -61,11 +61,11 @@ def check(
 
     Examples:
 
-      kag check runs/specs/sites.yaml
+      kag check demo.yaml
 
-      kag check runs/specs/sites.yaml swa.start=20 swa.window=6 --no-rehearsal
+      kag check demo.yaml swa.start=8 swa.window=3 --no-rehearsal
 
-      kag check sweeps/swa_window.yaml
+      kag check sweep.yaml
     """
     from rich.markup import escape
 

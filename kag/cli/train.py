@@ -64,7 +64,7 @@ def train(
 
     Examples:
 
-      kag train runs/specs/sites.yaml epochs=40 model.gate.penalty.weight.start=0.3
+      kag train demo.yaml epochs=40 model.gate.penalty.weight.start=0.3
 
       kag train --resume oct17
 
@@ -72,9 +72,9 @@ def train(
 
       kag train --again oct17
 
-      kag train runs/specs/sites.yaml --seeds 5
+      kag train demo.yaml --seeds 5
 
-      kag train runs/specs/sites.yaml swa.start=5 swa.window=2 --share runs/shared --part-at 4,5,6
+      kag train demo.yaml swa.start=5 swa.window=2 --share runs/shared --part-at 4,5,6
     """
     refuse_unknown_options(words or [], options_of(context))
     spec_file, overrides = split_words(words or [])

@@ -44,6 +44,7 @@ class Row(NamedTuple):
 
 
 ROWS = {
+    "init": Row("new", changes=True),
     "train": Row("spec.yaml epochs=1 swa=null", "spec.yaml", changes=True),
     "eval": Row("tiny --out out.h5", "tiny", "out.h5", changes=True),
     "predict": Row("tiny --data sites.h5 --out out.h5", "sites.h5", "out.h5", changes=True),
@@ -74,6 +75,10 @@ ROWS = {
     "runs compare": Row("plain other --runs plain", "plain"),
     "runs watch": Row("--runs plain --json", "plain"),
     "runs archive": Row("plain --runs plain", "plain", changes=True),
+    "runs tag": Row("plain --add seen --runs plain", "plain", changes=True),
+    "runs rename": Row("plain first --runs plain", "plain", changes=True),
+    "runs delete": Row("plain --yes --runs plain", "plain", changes=True),
+    "runs prune": Row("tiny --yes", "tiny", changes=True),
     "serve": Row(f"--port 0 {DB} {FILES}", changes=True),
     "serve audit": Row(DB, "sqlite:///server/tracking.db", changes=True),
     "serve backup": Row(f"copy {DB} {FILES}", "sqlite:///server/tracking.db", "copy", changes=True),

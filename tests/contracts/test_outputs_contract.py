@@ -76,6 +76,7 @@ WRITING = {
 """Command -> its options that name what is written."""
 OTHER = {
     "": "runs share data files tls_cert tls_key",
+    "init": "folder",
     "train": "runs share",
     "check": "spec_file",
     "data check": "file",

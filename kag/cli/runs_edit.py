@@ -1,0 +1,194 @@
+"""`kag runs tag | rename | delete | prune`: runs that have ended are changed, each by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+
+import typer
+
+from kag.cli import completion
+from kag.cli.sources import RUNS, Json, Runs
+from kag.cli.words import name_left_out
+from kag.errors import KagError, RecordError, UserError
+from kag.text import size
+from kag.track.folder import RunFolder, short_name
+from kag.track.folders import FolderSource
+from kag.view.descent import Descent
+from kag.view.terminal import answer, echo
+from kag.view.words import find_run
+
+Words = Annotated[
+    list[str],
+    typer.Argument(help="Run ids, their beginnings, or names.", metavar="RUN...", autocompletion=completion.runs),
+]
+Yes = Annotated[bool, typer.Option("--yes", help="Do it; without this it is only said what would go.")]
+Descended = Annotated[bool, typer.Option("--descended", help="Runs, too, that others come from, and name still.")]
+Epochs = Annotated[
+    bool, typer.Option("--epochs", help="Weights of single epochs, too, where no other run comes from them.")
+]
+
+
+def add_to(app: typer.Typer) -> None:
+    """The commands, under `kag runs`."""
+    app.command(epilog="Example: kag runs tag oct16 oct17 --add swa --add paper --remove draft")(tag)
+    app.command(epilog="Example: kag runs rename 2025-10-17_09-04-10_oct17 october-best")(rename)
+    app.command(epilog="Example: kag runs delete oct16, then kag runs delete oct16 --yes")(delete)
+    app.command(epilog="Examples: kag runs prune, then kag runs prune --yes, then kag runs prune oct17 --epochs")(prune)
+
+
+def tag(
+    run: Words,
+    add: Annotated[list[str] | None, typer.Option("--add", help="Tag to give; may be repeated.")] = None,
+    remove: Annotated[list[str] | None, typer.Option("--remove", help="Tag to take; may be repeated.")] = None,
+    runs: Runs = RUNS,
+    as_json: Json = False,
+) -> None:
+    """Give runs tags, or take some from them. Copies in W&B keep theirs."""
+    from kag.track.edit import edited, require_word, retagged
+
+    more, less = [require_word(word, "a tag") for word in add or ()], remove or []
+    if not (more or less) or set(more) & set(less):
+        raise UserError("each tag is either given or taken", remedy="kag runs tag RUN... --add NAME --remove NAME")
+    done = _each(_meant(runs, run), lambda folder: edited(folder, lambda record: retagged(record, more, less)))
+    _finish(done, {"changed": [one for one, new in done.runs.items() if new]}, as_json, _said(done, "has these tags"))
+
+
+def rename(
+    run: Annotated[str, typer.Argument(help="Run id, its beginning, or name.", autocompletion=completion.runs)],
+    name: Annotated[str, typer.Argument(help="Name to show.", metavar="NAME")],
+    runs: Runs = RUNS,
+    as_json: Json = False,
+) -> None:
+    """Give a run another name in tables and pages; its id and folder stay, and so does every word for them."""
+    from kag.track.edit import edited, renamed, require_word
+
+    (folder,) = _meant(runs, [run])
+    require_word(name, "a name")
+    records, _ = FolderSource(folder.path.parent).readable()
+    others = [one.id for one in records if one.id != folder.id and name in (one.id, one.name, short_name(one.id))]
+    if others:
+        raise UserError(f"another run goes by {name!r}: {others[0]}", remedy="choose a name that is one run's alone")
+    done = _each([folder], lambda one: edited(one, lambda record: renamed(record, name)))
+    changed = [one for one, new in done.runs.items() if new]
+    _finish(done, {"changed": changed, "name": name}, as_json, _said(done, f"is called {name}"))
+
+
+def delete(
+    run: Words, runs: Runs = RUNS, yes: Yes = False, descended: Descended = False, as_json: Json = False
+) -> None:
+    """Delete runs for good: folder, weights, notes. It begins with --yes alone; copies in W&B stay."""
+    from kag.track import removal
+    from kag.track.edit import require_ended
+
+    folders = _meant(runs, run)
+    records, broken = FolderSource(runs).readable()
+    descent, known = Descent(records), {record.id: record for record in records}
+    going = {folder.id for folder in folders}
+
+    def take(folder: RunFolder) -> int:
+        record = require_ended(folder)
+        staying = [one.id for one in descent.of(known.get(folder.id, record)) if one.id not in going]
+        if staying and not descended:
+            remedy = "delete them, too, or pass --descended: they name it still, and nothing is left to compare with"
+            raise RecordError(f"others come from run {folder.id}: {', '.join(staying)}", remedy=remedy)
+        return removal.delete(folder) if yes else removal.size_of(folder.path)
+
+    done = _each(folders, take)
+    name_left_out(error for error in broken if not any(one in (error.where or "") for one in going))
+    said = "deleted" if yes else "would be deleted"
+    lines = [f"{said}: {one} ({size(freed)})" for one, freed in done.runs.items()]
+    _finish(done, {"bytes": done.runs, "dry_run": not yes}, as_json, [*lines, *_asked(yes, lines)])
+
+
+def prune(
+    run: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Run ids, their beginnings, or names; default: all.",
+            metavar="[RUN]...",
+            autocompletion=completion.runs,
+        ),
+    ] = None,
+    runs: Runs = RUNS,
+    epochs: Epochs = False,
+    yes: Yes = False,
+    as_json: Json = False,
+) -> None:
+    """Remove states of training and superseded weights of finished runs; begins with --yes alone.
+
+    A run without its state cannot go on under more epochs. Weights that its record names stay, and those that other
+    runs come from; so do runs that were killed, which can be resumed.
+    """
+    from kag.track import removal
+
+    records, broken = FolderSource(runs).readable()
+    known = {record.id: record for record in records}
+    folders = _meant(runs, run) if run else [RunFolder(runs / one) for one in known]
+    unknown = removal.unread(folder for folder in RunFolder.all(runs) if folder.id not in known)
+    descent = Descent(records)
+
+    def take(folder: RunFolder) -> int:
+        record = folder.read_record()
+        named = record.id in unknown or record.name in unknown
+        needed = None if named else descent.checkpoints_of(record)
+        if yes:
+            return removal.prune(folder, record, needed, epochs=epochs)
+        return sum(map(removal.size_of, removal.superfluous(folder, record, needed, epochs=epochs)))
+
+    done = _each(folders, take)
+    name_left_out(broken)
+    freed = {one: found for one, found in done.runs.items() if found}
+    lines = [f"{one}  {size(found)}" for one, found in freed.items()]
+    total = f"{'removed' if yes else 'would be removed'}: {size(sum(freed.values()))} of {len(freed)} runs"
+    _finish(done, {"bytes": freed, "dry_run": not yes}, as_json, [*lines, total, *_asked(yes, lines)])
+
+
+class _Done(NamedTuple):
+    """What came of it, by run, and what was wrong with the others."""
+
+    runs: dict[str, Any]
+    errors: list[KagError]
+
+
+def _meant(runs: Path, words: Sequence[str]) -> list[RunFolder]:
+    """The runs that the words mean, each once; a word that means none is refused before any is changed."""
+    return list({one.id: one for one in (find_run(runs, word, ending=False) for word in words)}.values())
+
+
+def _each(folders: Sequence[RunFolder], act: Callable[[RunFolder], Any]) -> _Done:
+    """Do it to each run; one that is broken, or under way, does not stop the others."""
+    done = _Done({}, [])
+    for folder in folders:
+        try:
+            done.runs[folder.id] = act(folder)
+        except KagError as error:
+            done.errors.append(error)
+    return done
+
+
+def _said(done: _Done, state: str) -> list[str]:
+    return [f"{one} {state}" if new else f"{one} {state} already" for one, new in done.runs.items()]
+
+
+def _asked(yes: bool, lines: Sequence[str]) -> list[str]:
+    return ["nothing was removed; --yes does it"] if lines and not yes else []
+
+
+def _finish(done: _Done, page: dict[str, Any], as_json: bool, lines: Sequence[str]) -> None:
+    """Print what came of it.
+
+    Raises:
+        KagError: with what a run was left as it was; of several that they were.
+    """
+    if as_json:
+        answer({"runs": list(done.runs), **page})
+    else:
+        for line in lines:
+            echo(line)
+    if len(done.errors) == 1:
+        raise done.errors[0]
+    name_left_out(done.errors)
+    if done.errors:
+        raise UserError(f"{len(done.errors)} runs were left as they were, see above")
