@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from kag.cli import completion
 from kag.errors import UserError
 from kag.view.terminal import Terminal, answer
 
@@ -28,7 +29,10 @@ LARGEST_GRID = 1001
 
 
 def blend(
-    parents: Annotated[list[str], typer.Argument(metavar="A B [C]...", help="Runs, RUN:CHECKPOINT, or files.")],
+    parents: Annotated[
+        list[str],
+        typer.Argument(metavar="A B [C]...", help="Runs, RUN:CHECKPOINT, or files.", autocompletion=completion.weights),
+    ],
     ratios: Annotated[
         str | None, typer.Option(metavar="LOW:HIGH:STEP", help="Grid of the shares of B (and C, ...); A has the rest.")
     ] = None,

@@ -14,11 +14,10 @@ from kag.cli.fitted import print_whole, terminal
 from kag.cli.groups import Groups, grouped
 from kag.cli.ordering import Order, order_by
 from kag.cli.side_by_side import compare
-from kag.cli.sources import RUNS, Json, Runs, Source, opened, values_of
+from kag.cli.sources import RUNS, Json, Runs, RunWord, RunWords, Source, opened, run_of, values_of
 from kag.cli.watch import watch
 from kag.cli.words import name_left_out
 from kag.errors import UserError
-from kag.track.hold import as_it_stands
 from kag.track.record import RunRecord, Status
 from kag.view.choice import Choice, archived_text, require_known
 from kag.view.metrics import chosen as metrics_of
@@ -122,18 +121,11 @@ def list_runs(
     name_left_out(broken)
 
 
-@app.command(epilog="Example: kag runs show oct17")
-def show(
-    run: Annotated[
-        str,
-        typer.Argument(help="Run id, its beginning, the run's name, a folder, or latest.", metavar="RUN"),
-    ],
-    runs: Runs = RUNS,
-    as_json: Json = False,
-) -> None:
+@app.command(epilog="Examples: kag runs show oct17, then kag runs show mnist-4 --source wandb:team/mnist")
+def show(run: RunWord, runs: Runs = RUNS, source: Source = None, as_json: Json = False) -> None:
     """Show everything known of a run: settings, results with their digests, lineage, failure, history, notes."""
-    folder = find_run(runs, run)
-    record, history, notes = as_it_stands(folder, folder.read_record()), folder.history(), folder.notes()
+    place, record = run_of(run, source, runs)
+    history, notes = place.history(record.id), place.notes(record.id)
     if as_json:
         answer({"run": record.id, "record": record, "history": history, "notes": notes})
     else:
@@ -151,7 +143,7 @@ runs_edit.add_to(app)
 
 @app.command(epilog="Examples: kag runs archive oct16, then kag runs archive oct16 oct17 --undo")
 def archive(
-    run: Annotated[list[str], typer.Argument(help="Run ids, their beginnings, or names.", metavar="RUN")],
+    run: RunWords,
     runs: Runs = RUNS,
     undo: Annotated[bool, typer.Option("--undo", help="Take runs back.")] = False,
     as_json: Json = False,

@@ -9,7 +9,7 @@ from typing import Annotated, Any, NamedTuple
 import typer
 
 from kag.cli import completion
-from kag.cli.sources import RUNS, Json, Runs
+from kag.cli.sources import RUNS, Json, Runs, RunWord, RunWords
 from kag.cli.words import name_left_out
 from kag.errors import KagError, RecordError, UserError
 from kag.text import size
@@ -19,10 +19,6 @@ from kag.view.descent import Descent
 from kag.view.terminal import answer, echo
 from kag.view.words import find_run
 
-Words = Annotated[
-    list[str],
-    typer.Argument(help="Run ids, their beginnings, or names.", metavar="RUN...", autocompletion=completion.runs),
-]
 Yes = Annotated[bool, typer.Option("--yes", help="Do it; without this it is only said what would go.")]
 Descended = Annotated[bool, typer.Option("--descended", help="Runs, too, that others come from, and name still.")]
 Epochs = Annotated[
@@ -39,7 +35,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def tag(
-    run: Words,
+    run: RunWords,
     add: Annotated[list[str] | None, typer.Option("--add", help="Tag to give; may be repeated.")] = None,
     remove: Annotated[list[str] | None, typer.Option("--remove", help="Tag to take; may be repeated.")] = None,
     runs: Runs = RUNS,
@@ -56,7 +52,7 @@ def tag(
 
 
 def rename(
-    run: Annotated[str, typer.Argument(help="Run id, its beginning, or name.", autocompletion=completion.runs)],
+    run: RunWord,
     name: Annotated[str, typer.Argument(help="Name to show.", metavar="NAME")],
     runs: Runs = RUNS,
     as_json: Json = False,
@@ -76,7 +72,7 @@ def rename(
 
 
 def delete(
-    run: Words, runs: Runs = RUNS, yes: Yes = False, descended: Descended = False, as_json: Json = False
+    run: RunWords, runs: Runs = RUNS, yes: Yes = False, descended: Descended = False, as_json: Json = False
 ) -> None:
     """Delete runs for good: folder, weights, notes. It begins with --yes alone; copies in W&B stay."""
     from kag.track import removal

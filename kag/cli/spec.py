@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from kag.cli import completion
 from kag.cli.words import options_of, refuse_unknown_options
 from kag.view.terminal import Terminal, answer
 
@@ -50,7 +51,10 @@ def check(
     context: typer.Context,
     spec_file: Annotated[Path, typer.Argument(metavar="SPEC | SWEEP", help="Spec file, or sweep file.")],
     overrides: Annotated[
-        list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Overrides of a spec, as for kag train.")
+        list[str] | None,
+        typer.Argument(
+            metavar="[KEY=VALUE]...", help="Overrides of a spec, as for kag train.", autocompletion=completion.keys
+        ),
     ] = None,
     rehearsal: Annotated[
         bool, typer.Option("--rehearsal/--no-rehearsal", help="Read the data and send one batch through everything.")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from kag.cli import completion
 from kag.cli.words import options_of, refuse_unknown_options, split_words
 from kag.errors import UserError
 from kag.view.terminal import answer, echo
@@ -19,7 +20,11 @@ if TYPE_CHECKING:
 
 Words = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[SPEC] [KEY=VALUE]...", help="Spec file, then overrides (key=value, --key=value, JSON)."),
+    typer.Argument(
+        metavar="[SPEC] [KEY=VALUE]...",
+        help="Spec file, then overrides (key=value, --key=value, JSON).",
+        autocompletion=completion.keys,
+    ),
 ]
 Accept = Annotated[
     list[str] | None, typer.Option(metavar="KEY", help="With --resume, --again: let this differ from that run's.")
@@ -49,8 +54,13 @@ def train(
     context: typer.Context,
     words: Words = None,
     runs: Annotated[Path, typer.Option(help="Folder of the run folders.", file_okay=False)] = Path("runs"),
-    resume: Annotated[str | None, typer.Option(metavar="RUN", help="Continue this killed run.")] = None,
-    again: Annotated[str | None, typer.Option(metavar="RUN", help="Train this run once more, as a new one.")] = None,
+    resume: Annotated[
+        str | None, typer.Option(metavar="RUN", help="Continue this killed run.", autocompletion=completion.runs)
+    ] = None,
+    again: Annotated[
+        str | None,
+        typer.Option(metavar="RUN", help="Train this run once more, as a new one.", autocompletion=completion.runs),
+    ] = None,
     recipe: Annotated[bool, typer.Option("--recipe", help="With --again: only print how, anywhere.")] = False,
     accept: Accept = None,
     seeds: Seeds = None,
