@@ -5,8 +5,10 @@ Bash takes words apart at `:` and `=` before it asks, and puts what it is told b
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Iterator, MutableMapping
+import sys
+from collections.abc import Iterable, Iterator, MutableMapping, Sequence
+from contextlib import contextmanager, redirect_stdout
+from io import StringIO
 from pathlib import Path
 
 import typer
@@ -19,16 +21,32 @@ _WORDS, _PLACE = "COMP_WORDS", "COMP_CWORD"
 _RUNS = Path("runs")
 
 
-def join_words(environment: MutableMapping[str, str]) -> None:
-    """Put words together again that bash took apart; nothing where no bash asks."""
+@contextmanager
+def answering(environment: MutableMapping[str, str]) -> Iterator[None]:
+    """Around a call of kag: where a bash asks, the words that it took apart are put together, and what it is told is
+    what stands behind its last break.
+    """
     if environment.get(VARIABLE) != _BASH or _WORDS not in environment:
+        yield
         return
-    words, place = environment[_WORDS].split("\n"), int(environment[_PLACE])
-    joined: list[str] = []
-    for number, word in enumerate(words[: place + 1]):
-        glued = number > 1 and bool(joined) and (word in _BREAKS or words[number - 1] in _BREAKS)
-        joined[-1:] = [joined[-1] + word] if glued else [*joined[-1:], word]
-    environment[_WORDS], environment[_PLACE] = "\n".join(joined), str(len(joined) - 1)
+    words = joined(environment[_WORDS].split("\n")[: int(environment[_PLACE]) + 1])
+    environment[_WORDS], environment[_PLACE] = "\n".join(words), str(len(words) - 1)
+    cut = max(words[-1].rfind(sign) + 1 for sign in _BREAKS)
+    shell = sys.stdout
+    with redirect_stdout(StringIO()) as told:
+        try:
+            yield
+        finally:
+            shell.write("".join(line[cut:] for line in told.getvalue().splitlines(keepends=True)))
+
+
+def joined(words: Sequence[str]) -> list[str]:
+    """Words of a command line, those around a break as one: `RUN`, `:`, `epoch_9`."""
+    found: list[str] = []
+    for number, word in enumerate(words):
+        glued = number > 1 and (word in _BREAKS or words[number - 1] in _BREAKS)
+        found[len(found) - glued :] = [found[-1] + word] if glued else [word]
+    return found
 
 
 def runs(context: typer.Context, incomplete: str) -> list[str]:
@@ -71,11 +89,4 @@ def _folder(context: typer.Context) -> Path:
 
 
 def _fitting(incomplete: str, words: Iterable[str]) -> list[str]:
-    return list(_as_asked(incomplete, dict.fromkeys(word for word in words if word.startswith(incomplete))))
-
-
-def _as_asked(incomplete: str, words: Iterable[str]) -> Iterator[str]:
-    """The words; to bash what stands behind the last place at which it has taken them apart."""
-    cut = max((incomplete.rfind(sign) + 1 for sign in _BREAKS), default=0)
-    asked = cut if os.environ.get(VARIABLE) == _BASH else 0
-    yield from (word[asked:] for word in words)
+    return list(dict.fromkeys(word for word in words if word.startswith(incomplete)))

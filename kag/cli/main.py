@@ -120,12 +120,12 @@ def main(given: Held | Template | None = None) -> None:
         given: what this process has already for its command: data for `train`, a process to copy for `agent`.
     """
     _open_streams()
-    completion.join_words(os.environ)
     for name, value in PATIENT_THREADS.items():
         os.environ.setdefault(name, value)
     former = signal.signal(signal.SIGTERM, _end)
     try:
-        code = _run(given)
+        with completion.answering(os.environ):
+            code = _run(given)
         sys.stdout.flush()
     except KagError as error:
         code = _told(error)

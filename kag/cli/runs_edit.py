@@ -129,9 +129,10 @@ def prune(
         record = folder.read_record()
         named = record.id in unknown or record.name in unknown
         needed = None if named else descent.checkpoints_of(record)
-        if yes:
+        found = removal.superfluous(folder, record, needed, epochs=epochs)
+        if yes and found:
             return removal.prune(folder, record, needed, epochs=epochs)
-        return sum(map(removal.size_of, removal.superfluous(folder, record, needed, epochs=epochs)))
+        return sum(map(removal.size_of, found))
 
     done = _each(folders, take)
     name_left_out(broken)
