@@ -28,11 +28,14 @@ if TYPE_CHECKING:
 LARGEST_GRID = 1001
 
 
+Parents = Annotated[
+    list[str],
+    typer.Argument(metavar="A B [C]...", help="Runs, RUN:CHECKPOINT, or files.", autocompletion=completion.weights),
+]
+
+
 def blend(
-    parents: Annotated[
-        list[str],
-        typer.Argument(metavar="A B [C]...", help="Runs, RUN:CHECKPOINT, or files.", autocompletion=completion.weights),
-    ],
+    parents: Parents,
     ratios: Annotated[
         str | None, typer.Option(metavar="LOW:HIGH:STEP", help="Grid of the shares of B (and C, ...); A has the rest.")
     ] = None,

@@ -26,6 +26,13 @@ Words = Annotated[
         autocompletion=completion.keys,
     ),
 ]
+Resume = Annotated[
+    str | None, typer.Option(metavar="RUN", help="Continue this killed run.", autocompletion=completion.runs)
+]
+Again = Annotated[
+    str | None,
+    typer.Option(metavar="RUN", help="Train this run once more, as a new one.", autocompletion=completion.runs),
+]
 Accept = Annotated[
     list[str] | None, typer.Option(metavar="KEY", help="With --resume, --again: let this differ from that run's.")
 ]
@@ -54,13 +61,8 @@ def train(
     context: typer.Context,
     words: Words = None,
     runs: Annotated[Path, typer.Option(help="Folder of the run folders.", file_okay=False)] = Path("runs"),
-    resume: Annotated[
-        str | None, typer.Option(metavar="RUN", help="Continue this killed run.", autocompletion=completion.runs)
-    ] = None,
-    again: Annotated[
-        str | None,
-        typer.Option(metavar="RUN", help="Train this run once more, as a new one.", autocompletion=completion.runs),
-    ] = None,
+    resume: Resume = None,
+    again: Again = None,
     recipe: Annotated[bool, typer.Option("--recipe", help="With --again: only print how, anywhere.")] = False,
     accept: Accept = None,
     seeds: Seeds = None,

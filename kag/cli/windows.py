@@ -26,13 +26,14 @@ SHOWN = 12
 """Windows in the table, the best ones by rank."""
 
 
+Kept = Annotated[
+    str,
+    typer.Argument(metavar="RUN", help="Run that was trained with swa.keep_sums=true.", autocompletion=completion.runs),
+]
+
+
 def windows(
-    run: Annotated[
-        str,
-        typer.Argument(
-            metavar="RUN", help="Run that was trained with swa.keep_sums=true.", autocompletion=completion.runs
-        ),
-    ],
+    run: Kept,
     deliver: Annotated[
         str | None, typer.Option(metavar="START:LENGTH", help="Keep the average over this window as a new run.")
     ] = None,
