@@ -6,6 +6,7 @@ Bash takes words apart at `:` and `=` before it asks, and puts what it is told b
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Iterable, Iterator, MutableMapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from io import StringIO
@@ -55,8 +56,8 @@ def runs(context: typer.Context, incomplete: str) -> list[str]:
     from kag.view.words import LATEST
 
     ids = [folder.id for folder in RunFolder.all(_folder(context))]
-    names = [short_name(run) for run in ids]
-    return _fitting(incomplete, [*(name for name in names if names.count(name) == 1), *ids, LATEST])
+    names = Counter(map(short_name, ids))
+    return _fitting(incomplete, [*(name for name, runs_of in names.items() if runs_of == 1), *ids, LATEST])
 
 
 def weights(context: typer.Context, incomplete: str) -> list[str]:

@@ -38,7 +38,7 @@ class Descent:
                     continue
                 if source.checkpoint is None or " " in source.checkpoint:  # "weights of epochs 3 to 5"
                     return None
-                found.add(PurePath(source.checkpoint).stem)
+                found.add(PurePath(source.checkpoint).name.removesuffix(".ckpt"))
                 found |= {name for name, digest in digests.items() if digest == source.weights_digest}
         return frozenset(found)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -78,7 +79,7 @@ def test_words_that_bash_takes_apart_are_put_together() -> None:
 
 
 BASH = """
-eval "$(_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION=1 kag --show-completion bash)"
+eval "$(kag --show-completion bash)"
 complete -p kag
 COMP_WORDS=(kag eval first : epoch_1); COMP_CWORD=4
 _kag_completion kag
@@ -86,9 +87,31 @@ echo "${COMPREPLY[@]}"
 """
 
 
-def test_bash_is_told_what_stands_behind_its_colon(place: Path) -> None:
+@pytest.fixture
+def bash(place: Path) -> Callable[[str], subprocess.CompletedProcess[str]]:
+    """A bash at that place, with `kag` on its path and a home of its own."""
     (place / "kag").write_text(f'#!/bin/sh\nPYTHONPATH={Path(__file__).parents[2]} exec {sys.executable} -m kag "$@"\n')
     (place / "kag").chmod(0o755)
-    env = {"PATH": f"{place}:/usr/bin:/bin"}
-    done = subprocess.run(["bash", "-c", BASH], cwd=place, env=env, capture_output=True, text=True, check=False)
+    env = {"PATH": f"{place}:/usr/bin:/bin", "HOME": str(place), "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
+
+    def run(script: str) -> subprocess.CompletedProcess[str]:
+        words = ["bash", "-c", script]
+        return subprocess.run(words, cwd=place, env=env, capture_output=True, text=True, check=False)
+
+    return run
+
+
+Bash = Callable[[str], subprocess.CompletedProcess[str]]
+
+
+def test_bash_is_told_what_stands_behind_its_colon(bash: Bash) -> None:
+    done = bash(BASH)
     assert done.stdout.splitlines() == ["complete -o default -F _kag_completion kag", "epoch_10"], done.stderr
+
+
+def test_completion_is_installed_into_the_home(bash: Bash, place: Path) -> None:
+    done = bash("kag --install-completion bash")
+    assert (done.returncode, done.stderr) == (0, "")
+    (script,) = (place / ".bash_completions").iterdir()
+    assert "_kag_completion" in script.read_text()
+    assert str(script) in (place / ".bashrc").read_text()

@@ -205,6 +205,7 @@ def test_weights_of_epochs_go_where_that_is_said(runs: Path, kag: Kag) -> None:
     [
         ({"checkpoint": "last.ckpt"}, {"last"}),
         ({"checkpoint": "epoch_1"}, {"epoch_1"}),
+        ({"checkpoint": "my.own"}, {"my.own"}),
         ({"checkpoint": "weights of epochs 0 to 1"}, {"last", "epoch_0", "epoch_1"}),
         ({}, {"last", "epoch_0", "epoch_1"}),
         ({"epochs": 2}, set()),
@@ -213,6 +214,8 @@ def test_weights_of_epochs_go_where_that_is_said(runs: Path, kag: Kag) -> None:
 def test_what_others_come_from_stays(source: dict[str, str], kept: set[str], tmp_path: Path, kag: Kag) -> None:
     """By its file, as one epoch of a blend, as a window of epochs, unsaid; a shared state lies elsewhere."""
     folder = trained(tmp_path, 0, "origin")
+    if "my.own" in kept:
+        (folder.checkpoints / "my.own.ckpt").write_bytes(b"x")
     trained(tmp_path, 1, "heir", sources=(Source(run="origin", **source),))  # type: ignore[arg-type]
     assert kag("runs", "prune", "origin", "--epochs", "--yes", "--runs", tmp_path).code == 0
     assert left(folder) == {"best", "delivered"} | kept
