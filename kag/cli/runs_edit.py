@@ -15,7 +15,7 @@ from kag.errors import KagError, RecordError, UserError
 from kag.text import size
 from kag.track.folder import RunFolder, short_name
 from kag.track.folders import FolderSource
-from kag.view.descent import Descent
+from kag.view.descent import FolderDescent
 from kag.view.terminal import answer, echo
 from kag.view.words import find_run
 
@@ -79,20 +79,21 @@ def delete(
     from kag.track.edit import require_ended
 
     folders = _meant(runs, run)
-    records, broken = FolderSource(runs).readable()
-    descent, known = Descent(records), {record.id: record for record in records}
-    going = {folder.id for folder in folders}
+    places = {folder.path.parent: FolderDescent.read(folder.path.parent) for folder in folders}
+    gone: set[str] = set()
 
     def take(folder: RunFolder) -> int:
         record = require_ended(folder)
-        staying = [one.id for one in descent.of(known.get(folder.id, record)) if one.id not in going]
+        staying = [one for one in places[folder.path.parent].heirs(record) if one not in gone]
         if staying and not descended:
             remedy = "delete them, too, or pass --descended: they name it still, and nothing is left to compare with"
             raise RecordError(f"others come from run {folder.id}: {', '.join(staying)}", remedy=remedy)
-        return removal.delete(folder) if yes else removal.size_of(folder.path)
+        freed = removal.delete(folder) if yes else removal.size_of(folder.path)
+        gone.add(folder.id)
+        return freed
 
-    done = _each(folders, take)
-    name_left_out(error for error in broken if not any(one in (error.where or "") for one in going))
+    # Whoever comes from another began later: it goes first, and where it stays, so does the other.
+    done = _each(sorted(folders, key=lambda folder: folder.id, reverse=True), take)
     said = "deleted" if yes else "would be deleted"
     lines = [f"{said}: {one} ({size(freed)})" for one, freed in done.runs.items()]
     _finish(done, {"bytes": done.runs, "dry_run": not yes}, as_json, [*lines, *_asked(yes, lines)])
@@ -119,23 +120,20 @@ def prune(
     """
     from kag.track import removal
 
-    records, broken = FolderSource(runs).readable()
-    known = {record.id: record for record in records}
-    folders = _meant(runs, run) if run else [RunFolder(runs / one) for one in known]
-    unknown = removal.unread(folder for folder in RunFolder.all(runs) if folder.id not in known)
-    descent = Descent(records)
+    whole = FolderDescent.read(runs) if not run else None
+    folders = _meant(runs, run) if run else [RunFolder(runs / one.id) for one in whole.records] if whole else []
+    places = {folder.path.parent: whole or FolderDescent.read(folder.path.parent) for folder in folders}
 
     def take(folder: RunFolder) -> int:
         record = folder.read_record()
-        named = record.id in unknown or record.name in unknown
-        needed = None if named else descent.checkpoints_of(record)
+        needed = places[folder.path.parent].needed(record)
         found = removal.superfluous(folder, record, needed, epochs=epochs)
         if yes and found:
             return removal.prune(folder, record, needed, epochs=epochs)
         return sum(map(removal.size_of, found))
 
     done = _each(folders, take)
-    name_left_out(broken)
+    name_left_out(whole.broken if whole else ())
     freed = {one: found for one, found in done.runs.items() if found}
     lines = [f"{one}  {size(found)}" for one, found in freed.items()]
     total = f"{'removed' if yes else 'would be removed'}: {size(sum(freed.values()))} of {len(freed)} runs"

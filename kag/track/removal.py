@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from pathlib import Path
 
 from kag.errors import RecordError
@@ -13,7 +13,6 @@ from kag.track.atomic import storing, sync_folder
 from kag.track.edit import require_ended
 from kag.track.folder import RunFolder
 from kag.track.hold import locked
-from kag.track.reading import read_bytes
 from kag.track.record import RunRecord
 
 ASIDE = ".deleted-"
@@ -47,15 +46,6 @@ def delete(folder: RunFolder) -> int:
     for left in runs.glob(f"{ASIDE}*"):
         shutil.rmtree(left, ignore_errors=True)  # whoever else deletes here may be at it, too
     return freed
-
-
-def unread(folders: Iterable[RunFolder]) -> str:
-    """What runs say whose records cannot be understood: what they name may be what they come from.
-
-    Raises:
-        RecordError: a record cannot even be read.
-    """
-    return "\n".join(read_bytes(folder.record_file).decode(errors="replace") for folder in folders)
 
 
 def superfluous(folder: RunFolder, record: RunRecord, needed: Collection[str] | None, *, epochs: bool) -> list[Path]:

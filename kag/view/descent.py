@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from pathlib import PurePath
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path, PurePath
+from typing import NamedTuple
 
+from kag.errors import RecordError
+from kag.track.folder import RunFolder
+from kag.track.folders import FolderSource
+from kag.track.reading import read_bytes
 from kag.track.record import RunRecord
 from kag.view.words import NamedRuns
 
@@ -51,3 +56,37 @@ class Descent:
     def _means(self, word: str, run: RunRecord, *, before: RunRecord) -> bool:
         meant = self._named.meant(word, before=before)
         return (meant.id if meant else word) == run.id
+
+
+class FolderDescent(NamedTuple):
+    """A folder of runs, as far as they come from each other."""
+
+    records: Sequence[RunRecord]
+    broken: Sequence[RecordError]
+    unread: Mapping[str, str]
+    """What the records say that cannot be understood, by run: what they name may be what they come from."""
+    descent: Descent
+
+    @classmethod
+    def read(cls, runs: Path) -> FolderDescent:
+        """Read a folder.
+
+        Raises:
+            RecordError: there is none, or a record cannot even be opened.
+        """
+        records, broken = FolderSource(runs).readable()
+        known = {record.id for record in records}
+        others = (folder for folder in RunFolder.all(runs) if folder.id not in known)
+        unread = {folder.id: read_bytes(folder.record_file).decode(errors="replace") for folder in others}
+        return cls(records, broken, unread, Descent(records))
+
+    def heirs(self, record: RunRecord) -> list[str]:
+        """Runs that name a run, and those that may."""
+        return [*(one.id for one in self.descent.of(record)), *self._naming(record)]
+
+    def needed(self, record: RunRecord) -> frozenset[str] | None:
+        """Checkpoints of a run that others come from; None where all of them may be."""
+        return None if self._naming(record) else self.descent.checkpoints_of(record)
+
+    def _naming(self, record: RunRecord) -> list[str]:
+        return [one for one, text in self.unread.items() if record.id in text or record.name in text]

@@ -123,6 +123,31 @@ def test_a_run_that_others_come_from_stays_unless_they_go_too(runs: Path, kag: K
     assert not second.path.exists()
 
 
+def test_a_run_stays_where_its_heir_cannot_go(runs: Path, kag: Kag) -> None:
+    """Both are asked for; the heir is held, and what it comes from must not go before it."""
+    with locked(find_run(runs, "second")):
+        done = kag("runs", "delete", "first", "second", "--yes", "--runs", runs)
+    assert done.code == 2
+    assert find_run(runs, "first").path.is_dir()
+    assert find_run(runs, "second").path.is_dir()
+
+
+def test_a_run_is_known_by_its_folder_too_wherever_that_is(runs: Path, kag: Kag, tmp_path: Path) -> None:
+    first, third = find_run(runs, "first"), find_run(runs, "third")
+    assert kag("runs", "delete", first.path, "--yes", "--runs", tmp_path / "none").code == 2
+    assert kag("runs", "prune", third.path, "--yes", "--runs", tmp_path / "none").code == 0
+    assert "last" not in left(third)
+    assert kag("runs", "delete", third.path, "--yes", "--runs", tmp_path / "none").code == 0
+    assert (first.path.exists(), third.path.exists()) == (True, False)
+
+
+def test_a_run_that_a_broken_one_names_is_not_deleted_unasked(runs: Path, kag: Kag) -> None:
+    third = find_run(runs, "third")
+    (runs / run_record(4, "broken").id / "record.json").write_text(f'{{"sources": [{{"run": "{third.id}"')
+    assert kag("runs", "delete", "third", "--yes", "--runs", runs).code == 2
+    assert kag("runs", "delete", "third", "--yes", "--descended", "--runs", runs).code == 0
+
+
 def test_it_is_deleted_all_the_same_where_that_is_said(runs: Path, kag: Kag) -> None:
     assert kag("runs", "delete", "first", "--descended", "--yes", "--runs", runs).code == 0
     assert "first" in kag("runs", "show", "second", "--runs", runs).out, "it is named still"
