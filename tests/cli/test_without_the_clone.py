@@ -12,8 +12,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
+import yaml
 
-from kag.cli.init import init
 from kag.starters.project import sweeps, texts
 from kag.sweep import parse_sweep
 from kag.sweep.command import train_command
@@ -94,10 +94,10 @@ def test_every_sweep_trains_the_spec_beside_it(name: str, kag: Kag, tmp_path: Pa
     done = kag("init", place, "--sweep", name)
     assert (done.code, done.error) == (0, "")
     search = (place / "sweep.yaml").read_text()
-    assert train_command(parse_sweep(search)).spec == "demo.yaml"
+    assert train_command(parse_sweep(yaml.safe_load(search))).spec == "demo.yaml"
     assert search == (ROOT / "sweeps" / f"{name}.yaml").read_text().replace("runs/specs/demo.yaml", "demo.yaml")
     assert (place / "demo.yaml").read_bytes() == (ROOT / "runs/specs/demo.yaml").read_bytes()
-    assert name in (init.__doc__ or "") or name in kag("init", "--help").out
+    assert name in kag("init", "--help").out
 
 
 def test_what_is_there_is_kept_and_a_second_try_goes_on(kag: Kag, tmp_path: Path) -> None:
