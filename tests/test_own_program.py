@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import os
 import re
 import sys
@@ -48,6 +49,10 @@ def test_the_script_has_the_log_that_is_shown(tmp_path: Path, monkeypatch: pytes
         assert done.exit_code == 0, done.output
     written = (tmp_path / "LOG.md").read_text().partition(" -->\n\n")[2].partition("\n\n<!-- kag:changelog:end")[0]
     assert _HIDDEN.sub("", written) in ANY_PROGRAM.read_text()
+    (session,) = (block.text for block in blocks(ANY_PROGRAM, "pycon"))
+    typed = doctest.DocTestParser().get_doctest(session, {}, "session", str(ANY_PROGRAM), None)
+    said: list[str] = []
+    assert (doctest.DocTestRunner().run(typed, out=said.append).failed, said) == (0, [])
 
 
 @pytest.mark.slow(10, "scores that a script keeps come back from the server and from the disk")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from kag.cli import completion
 from kag.errors import UserError
 from kag.view.terminal import Terminal, answer
 
@@ -27,8 +28,14 @@ if TYPE_CHECKING:
 LARGEST_GRID = 1001
 
 
+Parents = Annotated[
+    list[str],
+    typer.Argument(metavar="A B [C]...", help="Runs, RUN:CHECKPOINT, or files.", autocompletion=completion.weights),
+]
+
+
 def blend(
-    parents: Annotated[list[str], typer.Argument(metavar="A B [C]...", help="Runs, RUN:CHECKPOINT, or files.")],
+    parents: Parents,
     ratios: Annotated[
         str | None, typer.Option(metavar="LOW:HIGH:STEP", help="Grid of the shares of B (and C, ...); A has the rest.")
     ] = None,

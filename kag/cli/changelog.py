@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from kag.cli import sources
+from kag.cli.sources import RUNS, Json, Runs, RunWord, Source, repository_beside, run_of
 from kag.cli.words import command_line, name_left_out
 from kag.errors import UserError
 from kag.view.terminal import Terminal, answer, echo
@@ -47,8 +49,6 @@ Until = Annotated[
 ]
 EXAMPLES = """Examples: kag changelog --source runs --write MODEL_CHANGELOG.md; kag changelog --source wandb:team/mnist
 --metric val/accuracy:max --metric loss --write LOG.md"""
-
-Runs = Annotated[Path, typer.Option("--runs", help="Folder of runs.", metavar="DIR")]
 
 
 class Format(StrEnum):
@@ -126,7 +126,7 @@ def changelog(
 @app.command("import", epilog="Example: kag changelog import MODEL_CHANGELOG_OCT2025.md --runs runs")
 def import_log(
     file: Annotated[Path, typer.Argument(help="Change log that was kept by hand.", metavar="FILE")],
-    runs: Runs = Path("runs"),
+    runs: Runs = RUNS,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Turn the rows of a hand-kept change log into run folders: what they state, nothing guessed."""
@@ -140,55 +140,50 @@ def import_log(
 
 
 def doctor(
-    run: Annotated[
-        str, typer.Argument(help="Run id, its beginning, the run's name, a folder, or latest.", metavar="RUN")
-    ],
-    runs: Runs = Path("runs"),
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    run: RunWord, runs: Runs = RUNS, source: Source = None, seed_key: sources.SeedKeys = None, as_json: Json = False
 ) -> None:
     """Print what the rules find in a run, each finding with the numbers it rests on.
 
-    Example:
+    Examples:
 
       kag doctor oct17
+
+      kag doctor mnist-4 --source wandb:team/mnist
     """
 
     from kag.changelog.collect import collect
     from kag.changelog.diagnose import diagnose
     from kag.changelog.repository import Repository
     from kag.text import fact
-    from kag.track.folders import FolderSource
+    from kag.view.alike import require_seeds
     from kag.view.findings import finding_line
     from kag.view.life import silence
-    from kag.view.words import find_run
 
-    folder = find_run(runs, run)
-    siblings = collect(FolderSource(folder.path.parent), Repository.around(folder.path))
-    its_own = [error for error in siblings.broken if str(folder.path) in (error.where or "")]
-    if its_own:
-        raise its_own[0]
+    place, record = run_of(run, source, runs)
+    siblings = collect(place, Repository.around(repository_beside(place)), seed_keys=seed_key or ())
+    if record.id not in siblings.by_id:
+        raise next(error for error in siblings.broken if record.id in (error.where or ""))
     name_left_out(siblings.broken)
-    findings = diagnose(siblings.by_id[folder.id], siblings)
+    require_seeds(seed_key or (), [entry.record for entry in siblings.entries])
+    findings = diagnose(siblings.by_id[record.id], siblings)
     if as_json:
-        answer({"run": folder.id, "record": siblings.by_id[folder.id].record, "findings": findings})
+        answer({"run": record.id, "record": siblings.by_id[record.id].record, "findings": findings})
         return
     console = Terminal(highlight=False, soft_wrap=True)
-    if silent := silence(siblings.by_id[folder.id].record):
+    if silent := silence(siblings.by_id[record.id].record):
         console.say(f"killed, {silent}")
     for finding in findings:
         console.print(finding_line(finding))
         for name, value in finding.evidence.items():
             console.say(f"    {name} = {fact(value)}")
     if not findings:
-        console.say(f"no rule has anything to say about {folder.id}")
+        console.say(f"no rule has anything to say about {record.id}")
 
 
 def note(
-    run: Annotated[
-        str, typer.Argument(help="Run id, its beginning, the run's name, a folder, or latest.", metavar="RUN")
-    ],
+    run: RunWord,
     text: Annotated[str, typer.Argument(help="What to add.", metavar="TEXT")],
-    runs: Runs = Path("runs"),
+    runs: Runs = RUNS,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Add a note to a run; the change log shows it at the end of the run's row.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from kag.cli.sources import Weights
 from kag.cli.words import Clusters, known_parts
 from kag.view.terminal import Terminal, answer
 
@@ -17,9 +18,7 @@ if TYPE_CHECKING:
 
 
 def evaluate(
-    weights: Annotated[
-        str, typer.Argument(metavar="RUN|CHECKPOINT", help="Run (its delivered weights), RUN:CHECKPOINT, or a file.")
-    ],
+    weights: Weights,
     split: Annotated[
         list[str] | None,
         typer.Option(help="train, val or test, or all rows of other data; may be repeated.", show_default="val"),

@@ -7,12 +7,13 @@ from typing import Annotated
 
 import typer
 
+from kag.cli.sources import Weights
 from kag.cli.words import known_splits
 from kag.view.terminal import Terminal, answer
 
 
 def mine(
-    weights: Annotated[str, typer.Argument(metavar="RUN", help="Run, RUN:CHECKPOINT, or a file of weights.")],
+    weights: Weights,
     out: Annotated[Path, typer.Option(help="JSON file to write, for data.replay.indices.")],
     split: Annotated[str, typer.Option(help="Where to look; training can replay points of train alone.")] = "train",
     top: Annotated[int | None, typer.Option(min=1, help="At most so many, the worst ones; default: all.")] = None,

@@ -7,13 +7,12 @@ from typing import Annotated
 
 import typer
 
+from kag.cli.sources import Weights
 from kag.view.terminal import Terminal, answer
 
 
 def predict(
-    weights: Annotated[
-        str, typer.Argument(metavar="RUN|CHECKPOINT", help="Run (its delivered weights), RUN:CHECKPOINT, or a file.")
-    ],
+    weights: Weights,
     data: Annotated[Path, typer.Option(help="HDF5 file to score; it needs neither labels nor splits.")],
     out: Annotated[Path, typer.Option(help="HDF5 file to write: a logit and a probability for every point.")],
     runs: Annotated[Path, typer.Option(help="Folder of the run folders.")] = Path("runs"),

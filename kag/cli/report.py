@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
+from kag.cli import completion
+from kag.cli.sources import RUNS, Runs, SeedKeys, Source, repository_beside
 from kag.cli.words import name_left_out
 from kag.errors import UserError
 from kag.view.terminal import Terminal, answer, echo
@@ -30,18 +32,15 @@ BEST = 5
 
 def report(
     run: Annotated[
-        list[str] | None, typer.Argument(help="Run ids, their beginnings, or names.", metavar="RUN...")
+        list[str] | None,
+        typer.Argument(help="Run ids, their beginnings, or names.", metavar="RUN...", autocompletion=completion.runs),
     ] = None,
     sweep: Annotated[
         str | None, typer.Option(help="Report the runs of this sweep, in place of named ones.", metavar="ID")
     ] = None,
-    runs: Annotated[Path, typer.Option("--runs", help="Folder of runs.", metavar="DIR")] = Path("runs"),
-    source: Annotated[
-        str | None,
-        typer.Option(
-            help="In place of a folder: wandb:ENTITY/PROJECT, offline:DIR or markdown:FILE.", metavar="SOURCE"
-        ),
-    ] = None,
+    runs: Runs = RUNS,
+    source: Source = None,
+    seed_key: SeedKeys = None,
     out: Annotated[
         Path | None, typer.Option(help="File to write; default: the run or sweep and .html.", metavar="FILE")
     ] = None,
@@ -73,7 +72,7 @@ def report(
     from kag.track.source import files_of
 
     place = source or str(runs)
-    found = _read(place, run or [], sweep)
+    found = _read(place, run or [], sweep, seed_key or [])
     page = out or Path(f"{file_name(found.title.replace('Sweep ', 'sweep-'))}.html")
     files = _files(found, page, png, force)
     for output in files:
@@ -86,17 +85,19 @@ def report(
         echo(f"wrote {page}" + (f" and {len(files) - 1} figures into {png}" if png else ""))
 
 
-def _read(place: str, words: list[str], sweep: str | None) -> Report:
+def _read(place: str, words: list[str], sweep: str | None, seed_keys: list[str]) -> Report:
     """What is to be reported of a source."""
     from kag.changelog.collect import collect
     from kag.changelog.repository import Repository
     from kag.track.source import open_source
+    from kag.view.alike import require_seeds
     from kag.view.progress import busy
 
     opened = open_source(place)
     with busy("reading the runs"):
-        siblings = collect(opened, Repository.around(_place(opened)))
+        siblings = collect(opened, Repository.around(repository_beside(opened)), seed_keys=seed_keys)
     name_left_out(siblings.broken)
+    require_seeds(seed_keys, [entry.record for entry in siblings.entries])
     return _of_sweep(opened, siblings, sweep) if sweep else _of_runs(opened, siblings, words, place)
 
 
@@ -171,13 +172,6 @@ def _worth(search: Search, trials: Sequence[RunRecord], source: RunSource) -> Se
     from kag.compare.selection import selection
 
     return selection(trials, source.scores) if search.judged_by == "delivered" else None
-
-
-def _place(source: RunSource) -> Path:
-    """A place in the folder of runs, whose repository has their commits; of any other source one in this folder."""
-    from kag.track.folders import FolderSource
-
-    return (source.runs if isinstance(source, FolderSource) else Path.cwd()) / "record.json"
 
 
 def _shown(items: Sequence[Item], what: str) -> Iterator[Item]:

@@ -1,4 +1,4 @@
-"""`kag runs`: list, show, compare, watch and archive tracked runs."""
+"""`kag runs`: list, show, compare, watch and archive tracked runs; what changes them otherwise is in `runs_edit`."""
 
 from __future__ import annotations
 
@@ -9,23 +9,25 @@ from typing import Annotated
 
 import typer
 
-from kag.cli import tables
+from kag.cli import runs_edit, tables
 from kag.cli.fitted import print_whole, terminal
 from kag.cli.groups import Groups, grouped
 from kag.cli.ordering import Order, order_by
 from kag.cli.side_by_side import compare
-from kag.cli.sources import RUNS, Json, Runs, Source, opened, values_of
+from kag.cli.sources import RUNS, Json, Runs, RunWord, RunWords, Source, opened, run_of, values_of
 from kag.cli.watch import watch
 from kag.cli.words import name_left_out
 from kag.errors import UserError
-from kag.track.hold import as_it_stands
 from kag.track.record import RunRecord, Status
 from kag.view.choice import Choice, archived_text, require_known
 from kag.view.metrics import chosen as metrics_of
 from kag.view.terminal import answer, echo
 from kag.view.words import find_run
 
-app = typer.Typer(help="List, show, compare, watch and archive tracked runs.", no_args_is_help=True)
+app = typer.Typer(
+    help="List, show, compare, watch, tag, rename, archive, delete and prune runs.",
+    no_args_is_help=True,
+)
 Statuses = Annotated[list[Status] | None, typer.Option("--status", help="Only this status; may be repeated.")]
 Tags = Annotated[list[str] | None, typer.Option("--tag", help="Only with this tag; repeated, with all of them.")]
 Since = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="First day of a start, in local time.")]
@@ -119,18 +121,11 @@ def list_runs(
     name_left_out(broken)
 
 
-@app.command(epilog="Example: kag runs show oct17")
-def show(
-    run: Annotated[
-        str,
-        typer.Argument(help="Run id, its beginning, the run's name, a folder, or latest.", metavar="RUN"),
-    ],
-    runs: Runs = RUNS,
-    as_json: Json = False,
-) -> None:
+@app.command(epilog="Examples: kag runs show oct17, then kag runs show mnist-4 --source wandb:team/mnist")
+def show(run: RunWord, runs: Runs = RUNS, source: Source = None, as_json: Json = False) -> None:
     """Show everything known of a run: settings, results with their digests, lineage, failure, history, notes."""
-    folder = find_run(runs, run)
-    record, history, notes = as_it_stands(folder, folder.read_record()), folder.history(), folder.notes()
+    place, record = run_of(run, source, runs)
+    history, notes = place.history(record.id), place.notes(record.id)
     if as_json:
         answer({"run": record.id, "record": record, "history": history, "notes": notes})
     else:
@@ -143,11 +138,12 @@ app.command(epilog="Examples: kag runs compare oct16 oct17 oct17-swa; kag runs c
     compare
 )
 app.command(epilog="Example: kag runs watch --every 5")(watch)
+runs_edit.add_to(app)
 
 
 @app.command(epilog="Examples: kag runs archive oct16, then kag runs archive oct16 oct17 --undo")
 def archive(
-    run: Annotated[list[str], typer.Argument(help="Run ids, their beginnings, or names.", metavar="RUN")],
+    run: RunWords,
     runs: Runs = RUNS,
     undo: Annotated[bool, typer.Option("--undo", help="Take runs back.")] = False,
     as_json: Json = False,
@@ -157,7 +153,7 @@ def archive(
     An archived run has the tag `archived`. It has no row, is nobody's default parent and counts for no "highest so
     far"; runs that come from it still name it and are compared with it. A run in W&B has the tag where it is set there.
     """
-    from kag.track.archive import require_ended, set_archived
+    from kag.track.edit import require_ended, set_archived
 
     folders = list({folder.id: folder for folder in (find_run(runs, word, ending=False) for word in run)}.values())
     for folder in folders:

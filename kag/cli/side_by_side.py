@@ -6,19 +6,24 @@ from typing import Annotated
 
 import typer
 
-from kag.cli import tables
+from kag.cli import completion, tables
 from kag.cli.fitted import print_whole, terminal
-from kag.cli.sources import RUNS, Json, Runs, Source, opened, values_of
+from kag.cli.sources import RUNS, Json, Runs, SeedKeys, Source, opened, values_of
 from kag.track.hold import as_it_stands
+from kag.view.alike import require_seeds
 from kag.view.metrics import chosen as metrics_of
 from kag.view.terminal import answer
 from kag.view.words import find_run, run_meant
 
 
 def compare(
-    run: Annotated[list[str], typer.Argument(help="Two runs or more; `latest` is one.", metavar="A B [C]...")],
+    run: Annotated[
+        list[str],
+        typer.Argument(help="Two runs or more; `latest` is one.", metavar="A B [C]...", autocompletion=completion.runs),
+    ],
     runs: Runs = RUNS,
     source: Source = None,
+    seed_key: SeedKeys = None,
     as_json: Json = False,
 ) -> None:
     """Compare runs: a verdict on each against the first, the settings on which they differ, then their metrics.
@@ -46,8 +51,10 @@ def compare(
         # Other runs of the folder count only where they decide which metrics do.
         known = place.readable()[0] if any(record.is_foreign for record in records) else records
     values = values_of(place, records, known)
-    groups = grouped_among(known, records, values, newest=False).found
-    told_of_each = verdicts(records, groups, metrics_of(known), values, read_once(kept_by(place)))
+    require_seeds(seed_key or (), records)
+    groups = grouped_among(known, records, values, seed_key or (), newest=False).found
+    drawn = read_once(kept_by(place))
+    told_of_each = verdicts(records, groups, metrics_of(known), values, drawn, seed_keys=seed_key or ())
     if as_json:
         told = {"verdicts": [one.as_json() for one in told_of_each], "not_comparable": not_comparable(records)}
         ids = [record.id for record in records]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from kag.cli import completion
 from kag.cli.words import options_of, refuse_unknown_options
 from kag.view.terminal import Terminal, answer
 
@@ -50,7 +51,10 @@ def check(
     context: typer.Context,
     spec_file: Annotated[Path, typer.Argument(metavar="SPEC | SWEEP", help="Spec file, or sweep file.")],
     overrides: Annotated[
-        list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Overrides of a spec, as for kag train.")
+        list[str] | None,
+        typer.Argument(
+            metavar="[KEY=VALUE]...", help="Overrides of a spec, as for kag train.", autocompletion=completion.keys
+        ),
     ] = None,
     rehearsal: Annotated[
         bool, typer.Option("--rehearsal/--no-rehearsal", help="Read the data and send one batch through everything.")
@@ -61,11 +65,11 @@ def check(
 
     Examples:
 
-      kag check runs/specs/sites.yaml
+      kag check demo.yaml
 
-      kag check runs/specs/sites.yaml swa.start=20 swa.window=6 --no-rehearsal
+      kag check demo.yaml swa.start=8 swa.window=3 --no-rehearsal
 
-      kag check sweeps/swa_window.yaml
+      kag check sweep.yaml
     """
     from rich.markup import escape
 

@@ -74,7 +74,7 @@ def run(
 
     Examples:
 
-      kag sweep run sweeps/swa_window.yaml --agents 2
+      kag sweep run sweep.yaml --agents 2
 
       kag sweep run sweep.yaml --agents 4 --count 100
 

@@ -85,10 +85,11 @@ def page(runs: Runs = RUNS) -> None:
       kag page
     """
     from kag.cli.tracking import require_tracked, server_folder
+
+    require_tracked(runs)  # before the server is loaded, which takes a second
     from kag.server.embedded import embedded_server
     from kag.server.page.tickets import TICKET_SECONDS
 
-    require_tracked(runs)
     with contextlib.suppress(KeyboardInterrupt), embedded_server(server_folder(runs), now=time.time()) as server:
         echo(f"page: {server.login_link(now=time.time())}")
         echo(f"  this link works once, for {TICKET_SECONDS // 60} minutes; then {server.url}/")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from kag.cli import completion
 from kag.cli.words import options_of, refuse_unknown_options, split_words
 from kag.errors import UserError
 from kag.view.terminal import answer, echo
@@ -19,7 +20,18 @@ if TYPE_CHECKING:
 
 Words = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[SPEC] [KEY=VALUE]...", help="Spec file, then overrides (key=value, --key=value, JSON)."),
+    typer.Argument(
+        metavar="[SPEC] [KEY=VALUE]...",
+        help="Spec file, then overrides (key=value, --key=value, JSON).",
+        autocompletion=completion.keys,
+    ),
+]
+Resume = Annotated[
+    str | None, typer.Option(metavar="RUN", help="Continue this killed run.", autocompletion=completion.runs)
+]
+Again = Annotated[
+    str | None,
+    typer.Option(metavar="RUN", help="Train this run once more, as a new one.", autocompletion=completion.runs),
 ]
 Accept = Annotated[
     list[str] | None, typer.Option(metavar="KEY", help="With --resume, --again: let this differ from that run's.")
@@ -49,8 +61,8 @@ def train(
     context: typer.Context,
     words: Words = None,
     runs: Annotated[Path, typer.Option(help="Folder of the run folders.", file_okay=False)] = Path("runs"),
-    resume: Annotated[str | None, typer.Option(metavar="RUN", help="Continue this killed run.")] = None,
-    again: Annotated[str | None, typer.Option(metavar="RUN", help="Train this run once more, as a new one.")] = None,
+    resume: Resume = None,
+    again: Again = None,
     recipe: Annotated[bool, typer.Option("--recipe", help="With --again: only print how, anywhere.")] = False,
     accept: Accept = None,
     seeds: Seeds = None,
@@ -64,7 +76,7 @@ def train(
 
     Examples:
 
-      kag train runs/specs/sites.yaml epochs=40 model.gate.penalty.weight.start=0.3
+      kag train demo.yaml epochs=40 model.gate.penalty.weight.start=0.3
 
       kag train --resume oct17
 
@@ -72,9 +84,9 @@ def train(
 
       kag train --again oct17
 
-      kag train runs/specs/sites.yaml --seeds 5
+      kag train demo.yaml --seeds 5
 
-      kag train runs/specs/sites.yaml swa.start=5 swa.window=2 --share runs/shared --part-at 4,5,6
+      kag train demo.yaml swa.start=5 swa.window=2 --share runs/shared --part-at 4,5,6
     """
     refuse_unknown_options(words or [], options_of(context))
     spec_file, overrides = split_words(words or [])

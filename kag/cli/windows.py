@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from kag.cli import completion
 from kag.errors import UserError
 from kag.view.terminal import Terminal, answer
 
@@ -25,8 +26,14 @@ SHOWN = 12
 """Windows in the table, the best ones by rank."""
 
 
+Kept = Annotated[
+    str,
+    typer.Argument(metavar="RUN", help="Run that was trained with swa.keep_sums=true.", autocompletion=completion.runs),
+]
+
+
 def windows(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="Run that was trained with swa.keep_sums=true.")],
+    run: Kept,
     deliver: Annotated[
         str | None, typer.Option(metavar="START:LENGTH", help="Keep the average over this window as a new run.")
     ] = None,

@@ -40,6 +40,8 @@ def verdicts(
     metrics: Sequence[Metric] = OWN,
     values: Values | None = None,
     drawn: DrawnOf = not_asked,
+    *,
+    seed_keys: Sequence[str] = (),
 ) -> tuple[Verdict, ...]:
     """A verdict on each run against the first one, none of one run alone; see `verdict`.
 
@@ -52,8 +54,9 @@ def verdicts(
         metrics: those that count in the source, in their order.
         values: what stands for runs of other programs.
         drawn: where the draws of all are.
+        seed_keys: settings that are seeds of other programs; empty finds them by their names.
     """
-    alone = [Replicates((record,)) for record in records]
+    alone = [Replicates((record,), seed_keys=tuple(seed_keys)) for record in records]
     over_seeds = [group for group in groups if len(group.by_seed) > 1]
     grouped = {record.id: group for group in over_seeds for record in group.runs}
     found = (grouped.get(own.runs[0].id, own) for own in alone)

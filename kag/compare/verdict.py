@@ -225,7 +225,9 @@ class Verdict:
         if not self.changes:
             return "nothing is known to differ between them"
         whole = self.before.is_foreign or self.after.is_foreign
-        alone = "nothing but the seed differs" if seed_alone(self.changes) else "they differ in"
+        alone = (
+            "nothing but the seed differs" if seed_alone(self.changes, self.groups[1].seed_keys) else "they differ in"
+        )
         return f"{alone}: {phrase(self.changes, LISTED, whole=whole)}"
 
     def _named(self) -> list[str]:

@@ -46,7 +46,7 @@ def train_command(sweep: Sweep, where: str = "command") -> TrainCommand:
     words = [str(word) for word in sweep.command or ()]
     specs = [place for place, word in enumerate(words) if word.endswith((".yaml", ".yml")) and "=" not in word]
     if len(specs) != 1:
-        remedy = "write [..., kag, train, runs/specs/NAME.yaml, ..., ${args_no_hyphens}]"
+        remedy = "write [..., kag, train, SPEC.yaml, ..., ${args_no_hyphens}]"
         raise SweepError("the command must name one run spec", where=where, remedy=remedy)
     parser = ArgumentParser(allow_abbrev=False, add_help=False)
     for option in OPTIONS:

@@ -19,7 +19,7 @@ from kag.spec.load import load_spec
 from kag.spec.preflight import require_no_error
 from kag.spec.run import RunSpec
 from kag.text import command
-from kag.track.archive import require_ended, set_archived
+from kag.track.edit import require_ended, set_archived
 from kag.track.folder import RunFolder
 from kag.track.folders import FolderSource
 from kag.track.hold import was_never_held

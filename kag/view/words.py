@@ -51,8 +51,12 @@ class NamedRuns:
         ordered = sorted(records, key=begun)
         self.by_id = {record.id: record for record in ordered}
         self._by_name: defaultdict[str, list[RunRecord]] = defaultdict(list)
+        # What records say of each other was said before a person called a run otherwise.
+        self._by_former_name: defaultdict[str, list[RunRecord]] = defaultdict(list)
         for record in ordered:
             self._by_name[record.name].append(record)
+            if (former := short_name(record.id)) != record.name:
+                self._by_former_name[former].append(record)
 
     def meant(self, word: str, *, before: RunRecord | None = None) -> RunRecord | None:
         """The run with this id, or the newest of this name; None if there is none.
@@ -60,8 +64,9 @@ class NamedRuns:
         Args:
             before: where a name could mean this run or a later one, an earlier one is meant.
         """
-        named = (one for one in reversed(self._by_name.get(word, ())) if before is None or begun(one) < begun(before))
-        return self.by_id.get(word) or next(named, None)
+        named = [*self._by_former_name.get(word, ()), *self._by_name.get(word, ())]
+        fitting = (one for one in reversed(named) if before is None or begun(one) < begun(before))
+        return self.by_id.get(word) or next(fitting, None)
 
     def parent(self, record: RunRecord) -> RunRecord | None:
         """The run that a run is compared with: the one that it names; else `run_before`."""
@@ -214,6 +219,8 @@ class _Asked:
         if ending:
             yield lambda: [run for run, name in names.items() if name.endswith(f"_{word}")]
             yield lambda: [run for run, name in names.items() if name.endswith(word)]
+        # A run that a person has renamed goes by both names.
+        yield lambda: [run for run, one in self._readable(names).items() if word in (one.name, short_name(run))]
 
     def _named(self) -> list[str]:
         return [run for run, name in self.names.items() if name == self.word]

@@ -14,7 +14,7 @@ from kag.changelog.siblings import Siblings
 from kag.changelog.table import Row, table
 from kag.changelog.write import update
 from kag.errors import RecordError
-from kag.track.archive import set_archived
+from kag.track.edit import set_archived
 from kag.track.folder import RunFolder
 from kag.track.folders import FolderSource
 from kag.track.mirror import record_of

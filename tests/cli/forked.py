@@ -71,13 +71,13 @@ def on_a_full_disk() -> None:
 
 
 @contextmanager
-def interrupted_at(function: Callable[..., object]) -> Iterator[None]:
-    """Inside the block SIGINT arrives at the first line of a function."""
+def interrupted_at(function: Callable[..., object], number: signal.Signals = signal.SIGINT) -> Iterator[None]:
+    """Inside the block a signal arrives at the first line of a function."""
 
     def watch(frame: FrameType, event: str, _: object) -> None:
         if event == "call" and frame.f_code is function.__code__:
             sys.setprofile(None)
-            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(number)
 
     sys.setprofile(watch)
     try:

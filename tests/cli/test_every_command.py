@@ -44,6 +44,7 @@ class Row(NamedTuple):
 
 
 ROWS = {
+    "init": Row("new", changes=True),
     "train": Row("spec.yaml epochs=1 swa=null", "spec.yaml", changes=True),
     "eval": Row("tiny --out out.h5", "tiny", "out.h5", changes=True),
     "predict": Row("tiny --data sites.h5 --out out.h5", "sites.h5", "out.h5", changes=True),
@@ -79,6 +80,10 @@ ROWS = {
     "runs compare": Row("plain other --runs plain", "plain"),
     "runs watch": Row("--runs plain --json", "plain"),
     "runs archive": Row("plain --runs plain", "plain", changes=True),
+    "runs tag": Row("plain --add seen --runs plain", "plain", changes=True),
+    "runs rename": Row("plain first --runs plain", "plain", changes=True),
+    "runs delete": Row("plain --yes --runs plain", "plain", changes=True),
+    "runs prune": Row("tiny --yes", "tiny", changes=True),
     "serve": Row(f"--port 0 {DB} {FILES}", changes=True),
     "serve audit": Row(DB, "sqlite:///server/tracking.db", changes=True),
     "serve backup": Row(f"copy {DB} {FILES}", "sqlite:///server/tracking.db", "copy", changes=True),
@@ -266,6 +271,23 @@ def test_ctrl_c_at_once(kag: Kag, name: str, place: Path) -> None:
     assert tree(place) == before
 
 
+def test_sigterm_ends_every_command_with_the_code_of_its_own(kag: Kag, place: Path) -> None:
+    before = tree(place)
+    for name in ROWS:
+        with interrupted_at(inspect.unwrap(EVERY[f"kag {name}"].callback), signal.SIGTERM):
+            assert kag(*words(name)) == (128 + signal.SIGTERM, "", "error: SIGTERM received\n"), name
+    assert tree(place) == before
+
+
+def test_the_codes_are_documented_where_people_look(kag: Kag) -> None:
+    """All tests here ask for one of these; a program under `kag track` has its own, as the help of that says."""
+    for page in (" ".join(kag("--help").out.split()), (Path(__file__).parents[2] / "README.md").read_text()):
+        assert "Exit codes: 0 done, 1 a run, a check or a disk failed, 2 the input was at fault" in page
+        assert "130: Ctrl-C, 143: SIGTERM" in page
+    assert (128 + signal.SIGINT, 128 + signal.SIGTERM) == (130, 143)
+    assert "its exit code is kag's" in " ".join(kag("track", "--help").out.split())
+
+
 LOOKING = {
     "check": "spec.yaml --no-rehearsal",
     "schema": "",
@@ -290,6 +312,10 @@ LOOKING = {
     "runs compare": "some other",
     "runs watch": "--json",
     "runs archive": "some",
+    "runs tag": "some --add new",
+    "runs rename": "some new",
+    "runs delete": "some --yes",
+    "runs prune": "--yes",
     "serve audit": "",
     "serve backup": "copy",
     "serve restore": "backup",
@@ -311,7 +337,7 @@ LOOKING = {
 }
 """Commands that find nothing in an empty folder, and how they are called there."""
 CONTENT_WITH_NOTHING = ("schema", "data cache list", "data cache clear")
-MAKING = ("train", "track", "data synth", "serve", "serve key new")
+MAKING = ("init", "train", "track", "data synth", "serve", "serve key new")
 """Those that begin with nothing."""
 
 

@@ -27,7 +27,7 @@ RUN = "2025-10-21_12-48-11_training_aggressive"
 TRAINING = ("data", "forks", "model", "train", "weights")
 """Packages of kag that only training, evaluation and data files reach."""
 
-WHERE_THERE = {"obstore", "pyarrow", "ray", "tensorboard"}
+WHERE_THERE = {"obstore", "pandas", "pyarrow", "ray", "tensorboard"}
 """What is used where a person has installed it, with an error that says so elsewhere."""
 
 WITHOUT = "import sys; sys.modules.update(dict.fromkeys(['torch', 'lightning', 'h5py'])); "

@@ -22,6 +22,7 @@ LIGHT = (
     "check sweeps/swa_window.yaml",
     "schema",
     "changelog --help",
+    "--version",
 )
 
 DRIVER = """
@@ -38,12 +39,12 @@ def commands() -> warm.Template:
     return warm.template_of("import kag.cli.main")
 
 
-def loaded_by(words: str, runs: Path, commands: warm.Template) -> set[str]:
-    extra = ["--runs", str(runs)] if words == "runs list" else []
+def loaded_by(words: str, runs: Path, commands: warm.Template, code: int = 0) -> set[str]:
+    extra = ["--runs", str(runs)] if words in ("runs list", "page") else []
     command = [sys.executable, "-c", DRIVER, *words.split(), *extra]
     done = warm.run(command, cwd=ROOT, env=os.environ, template=commands)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout
+    assert done.returncode == code, done.stderr
+    assert bool(done.stdout) is (code == 0)
     report = done.stderr.strip().splitlines()[-1]
     assert report.startswith("loaded ")
     return set(report.split()[1:])
@@ -51,11 +52,17 @@ def loaded_by(words: str, runs: Path, commands: warm.Template) -> set[str]:
 
 @pytest.mark.parametrize("words", LIGHT)
 def test_a_light_command_loads_nothing_heavy(words: str, tmp_path: Path, commands: warm.Template) -> None:
-    if words.split()[0] not in {"--help", *typer.main.get_command(app).commands}:  # type: ignore[attr-defined]
+    if words.split()[0] not in {"--help", "--version", *typer.main.get_command(app).commands}:  # type: ignore[attr-defined]
         pytest.skip(f"there is no kag {words.split()[0]} yet")
     found = loaded_by(words, tmp_path, commands)
     assert "kag" in found
     assert found & HEAVY == set()
+
+
+def test_a_page_of_nothing_is_refused_before_the_server_is_loaded(tmp_path: Path, commands: warm.Template) -> None:
+    found = loaded_by("page", tmp_path / "empty", commands, code=2)
+    assert found & {*HEAVY, "starlette", "uvicorn"} == set()
+    assert not (tmp_path / "empty").exists()
 
 
 def test_the_report_would_name_a_heavy_library(tmp_path: Path, commands: warm.Template) -> None:

@@ -22,6 +22,7 @@ from typing import Any, ClassVar, NamedTuple, cast
 
 import pytest
 
+from kag.api import Runs
 from kag.errors import RecordError
 from kag.names import ALL, SPLITS, Part
 from kag.spec.flat import flat
@@ -145,6 +146,12 @@ def lay(folder: Path, name: str) -> None:
 
 class WithScores:
     """Of sources that have a place for scores."""
+
+    def test_python_has_the_same_runs(self, source: RunSource, expected: list[Run]) -> None:
+        found = Runs("here", source)
+        assert [run.record for run in found] == [run.record for run in expected]
+        assert [as_text(run.history()) for run in found] == [as_text(run.history) for run in expected]
+        assert list(found.frame().index) == [run.record.id for run in expected]
 
     @pytest.fixture
     def kept(self) -> Mapping[tuple[str, Part], Scores]:

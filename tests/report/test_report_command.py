@@ -9,7 +9,7 @@ from kag.cli.main import app
 from kag.errors import RecordError, UserError
 from kag.spec.flat import flat
 from kag.spec.run import RunSpec
-from kag.track.archive import set_archived
+from kag.track.edit import set_archived
 from kag.track.folder import RunFolder
 from tests.changelog.git_code import Code
 from tests.changelog.run_logs import epochs, make_folder, run_record

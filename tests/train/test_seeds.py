@@ -18,7 +18,7 @@ from kag.data.opened import open_sites
 from kag.data.sites import Sites
 from kag.errors import Diverged, Interrupted, RecordError, SpecError
 from kag.spec import RunSpec, build_spec, spec_text
-from kag.track.archive import set_archived
+from kag.track.edit import set_archived
 from kag.track.folder import RunFolder
 from kag.track.hold import locked
 from kag.track.record import Failure, RunRecord, Status
