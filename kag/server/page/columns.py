@@ -75,6 +75,13 @@ def catalogue(runs: Sequence[Held]) -> list[dict[str, Any]]:
     return [{"word": one.word, "kind": one.kind, "key": one.key, "runs": counted[one]} for one in order]
 
 
+def groupings(runs: Sequence[Held]) -> list[tuple[str, list[str]]]:
+    """What runs can be grouped by: the settings on which the newest differ, and the others, by name."""
+    every = {key for run in runs for key in run.config}
+    apart = varied([run.config for run in runs[-NEWEST:]], partial=True)
+    return [("differ", sorted(every & apart.keys())), ("other settings", sorted(every - apart.keys()))]
+
+
 def default(runs: Sequence[Held]) -> list[Column]:
     """What a reader wants first: the metrics that runs are judged by, and the settings on which the newest differ."""
     return [*_results(runs[-NEWEST:]), *_settings(runs[-NEWEST:])]

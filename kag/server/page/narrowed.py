@@ -148,6 +148,6 @@ class Narrowed:
             "name": self._name(group.value),
             "count": f"{len(own)} run{'' if len(own) == 1 else 's'}",
             "without": "",
-            **common_row(own),
+            **common_row(own, group.runs[0]),
             "cells": list(cells),
         }

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from starlette.responses import Response
 
 from kag.changelog.cells import body
-from kag.server.page.columns import Column, catalogue, cell, chosen, text_of
+from kag.server.page.columns import Column, catalogue, cell, chosen, groupings, text_of
 from kag.server.page.held import Held
 from kag.server.page.narrowed import Narrowed, asked
 from kag.server.page.responses import data, events, nothing_new
@@ -29,7 +29,8 @@ def table(site: Site, visit: Visit) -> Response:
     with site.store.read() as connection:
         shelf = Shelf.of(site, connection, visit)
     frame = _Frame.of(shelf, visit)
-    return site.page("runs.html", visit, shelf=shelf, section="runs", table=frame.answer(shelf.runs, now=visit.now))
+    shown = {"table": frame.answer(shelf.runs, now=visit.now), "groupings": groupings(shelf.runs)}
+    return site.page("runs.html", visit, shelf=shelf, section="runs", **shown)
 
 
 def changed(site: Site, visit: Visit) -> Response:

@@ -18,6 +18,7 @@ from kag.text import MISSING, duration
 from kag.track.record import RunRecord
 from kag.view.alike import Likeness, likeness
 from kag.view.changes import is_seed
+from kag.view.colour import colour_of
 from kag.view.results import measured
 
 VARIOUS = "various"
@@ -87,16 +88,17 @@ def _row(
         "name": own[-1].short,
         "count": f"{n_text(found) if found else len(group.by_seed)} seeds",
         "without": without_text(lacking(group, judged)) if judged else "",
-        **common_row(own),
+        **common_row(own, group.runs[0]),
         "cells": [_cell(group, runs, *one) for one in zip(columns, digits, strict=True)],
     }
 
 
-def common_row(own: Sequence[Held]) -> dict[str, Any]:
+def common_row(own: Sequence[Held], oldest: RunRecord) -> dict[str, Any]:
     """What a row says of several runs beside the chosen columns.
 
     Args:
         own: the runs, oldest first.
+        oldest: the record of the first: it says the colour, which stays when runs are added.
     """
     seconds = sum(run.seconds for run in own)
     return {
@@ -105,6 +107,7 @@ def common_row(own: Sequence[Held]) -> dict[str, Any]:
         "seconds": round(seconds),
         "took": duration(seconds),
         "user": _common([run.row["user"] for run in own]),
+        "colour": colour_of(oldest.id),
     }
 
 
