@@ -73,7 +73,7 @@ const kagBundle = (() => {
     const rooms = bands(told.filter((line) => line.sd).map(bandOf), look.view)
       .filter((band) => finite(band.low).length)
       .map((band) => ({ box: boxOf(band, [...band.low, ...band.high]), draw: area(band, colourOf(look, band.colour)) }));
-    const found = base({ ...figure, lines: figure.lines.length > 12 ? [] : told, marks: [], spans: [] }, look);
+    const found = base({ ...figure, kind: "chart", lines: figure.lines.length > 12 ? [] : told, marks: [], spans: [] }, look);
     if (figure.lines.length > 12) found.aria.label.description = `${figure.title}, ${told.length} curves by ${figure.x_label}`;
     return {
       ...found,
