@@ -13,7 +13,7 @@ from typing import Any
 from kag.compare.grouping import Group, grouped_by
 from kag.compare.replicates import Replicates
 from kag.report.differences import standing
-from kag.server.page.columns import Column, cell, column_of
+from kag.server.page.columns import Column, Form, cell, column_of
 from kag.server.page.filter import fitting
 from kag.server.page.held import Held
 from kag.server.page.records import Ledger
@@ -106,13 +106,13 @@ class Narrowed:
         records = [self.ledger.record(run) for run in self.runs]
         return grouped_by(records, lambda record: cell(held[record.id], by))
 
-    def rows(self, digits: Sequence[int | None]) -> list[dict[str, Any]]:
+    def rows(self, forms: Sequence[Form]) -> list[dict[str, Any]]:
         """The rows of its groups; see `KeptSeeds.folded`."""
         if self.by is not None:
-            return [self._row(group, digits) for group in self.groups]
+            return [self._row(group, forms) for group in self.groups]
         if self.words.get("group", SEEDS) == APART:
             return []
-        return self.shelf.watched.seeds.folded(self.replicates, self.ledger.runs, self.columns, digits)
+        return self.shelf.watched.seeds.folded(self.replicates, self.ledger.runs, self.columns, forms)
 
     def drawn(self) -> list[Drawn]:
         """What is a curve, the newest last: a group, or a run that is in none."""
@@ -136,12 +136,12 @@ class Narrowed:
         by = self.by
         return f"{by.label if by else ''} {UNSET if value is None else setting(value)}"
 
-    def _row(self, group: Group, digits: Sequence[int | None]) -> dict[str, Any]:
+    def _row(self, group: Group, forms: Sequence[Form]) -> dict[str, Any]:
         held = self.ledger.runs
         own = [held[record.id] for record in group.runs]
         cells = (
-            cell_of(own, column, count, group.spread(number_in(held, column)), "runs")
-            for column, count in zip(self.columns, digits, strict=True)
+            cell_of(own, column, form, group.spread(number_in(held, column)), "runs")
+            for column, form in zip(self.columns, forms, strict=True)
         )
         return {
             "runs": [run.name for run in reversed(own)],

@@ -10,14 +10,14 @@ from typing import Any, NamedTuple
 from starlette.responses import Response
 
 from kag.changelog.cells import body
-from kag.server.page.columns import Column, catalogue, cell, chosen, groupings, text_of
+from kag.server.page.columns import Column, Form, catalogue, cell, chosen, form_of, groupings, text_of
 from kag.server.page.held import Held
 from kag.server.page.narrowed import Narrowed, asked
 from kag.server.page.responses import data, events, nothing_new
 from kag.server.page.site import Shelf, Site
 from kag.server.page.templates import brief
 from kag.server.page.visit import Visit
-from kag.text import digits_apart, duration
+from kag.text import duration
 from kag.view.colour import colour_of
 
 SHOWN_NOTE = 120
@@ -96,19 +96,19 @@ class _Frame(NamedTuple):
 
     narrowed: Narrowed
     columns: Sequence[Column]
-    digits: Sequence[int | None]
-    """Significant digits of each column, by which its settings are told apart."""
+    forms: Sequence[Form]
+    """How each writes its numbers."""
 
     @classmethod
     def of(cls, shelf: Shelf, visit: Visit) -> _Frame:
         columns = columns_of(shelf, visit)
-        settings = ([cell(run, one) for run in shelf.runs] if one.kind == "config" else [] for one in columns)
-        return cls(Narrowed(shelf, columns, visit.query), columns, [digits_apart(values) for values in settings])
+        forms = [form_of(one, [cell(run, one) for run in shelf.runs]) for one in columns]
+        return cls(Narrowed(shelf, columns, visit.query), columns, forms)
 
     @property
     def look(self) -> str:
         """Another word where a row by itself would not fit in with the others."""
-        told = [(column.word, digits) for column, digits in zip(self.columns, self.digits, strict=True)]
+        told = [(column.word, form) for column, form in zip(self.columns, self.forms, strict=True)]
         return hashlib.sha256(repr(told).encode()).hexdigest()[:8]
 
     def answer(self, runs: Sequence[Held], *, now: float) -> dict[str, Any]:
@@ -120,7 +120,7 @@ class _Frame(NamedTuple):
             "columns": [{"word": column.word, "label": column.label, "key": column.key} for column in self.columns],
             "runs": [self._row(run) for run in reversed(runs)],
             "fits": [run.name for run in narrowed.runs] if narrowed.filtered else None,
-            "groups": narrowed.rows(self.digits),
+            "groups": narrowed.rows(self.forms),
         }
 
     def _row(self, run: Held) -> list[Any]:
@@ -129,7 +129,7 @@ class _Frame(NamedTuple):
         """
         note = body(run.row["notes"] or "")
         values = [cell(run, column) for column in self.columns]
-        written = map(text_of, self.columns, values, self.digits)
+        written = map(text_of, self.columns, values, self.forms)
         return [
             run.name,
             run.title,
