@@ -63,13 +63,22 @@ const kagBundle = (() => {
     };
   }
 
+  /* Of few curves that have one colour, all after the first are dotted. */
+  function dashes(all) {
+    const seen = new Set();
+    const repeated = (line) => seen.has(line.colour) || !seen.add(line.colour);
+    return new Map(all.length > 24 ? [] : all.filter(repeated).map((line) => [line.id, [2, 3]]));
+  }
+
   function bundle(figure, look) {
     const { lines, bands } = kagCurveView;
     const told = figure.lines.filter((line) => line.y.some((y) => y !== null));
     const width = told.length > 60 ? 1 : told.length > 12 ? 1.4 : 2;
     const drawn = lines(told, look.view).filter((line) => finite(line.y).length);
     const [faint, clear] = [drawn.filter((line) => line.faint), drawn.filter((line) => !line.faint)];
-    const item = (style) => (line) => ({ box: boxOf(line, line.y), draw: drawing(line, colourOf(look, line.colour), style) });
+    const dash = dashes(told);
+    const item = (style) => (line) => ({ box: boxOf(line, line.y),
+      draw: drawing(line, colourOf(look, line.colour), { ...style, lineDash: dash.get(line.id) }) });
     const rooms = bands(told.filter((line) => line.sd).map(bandOf), look.view)
       .filter((band) => finite(band.low).length)
       .map((band) => ({ box: boxOf(band, [...band.low, ...band.high]), draw: area(band, colourOf(look, band.colour)) }));

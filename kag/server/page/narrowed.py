@@ -6,7 +6,7 @@ The table and the curves ask with the same words of their address, so both show 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -21,7 +21,7 @@ from kag.server.page.seeds import cell_of, common_row, number_in
 from kag.server.page.site import Shelf
 from kag.text import setting
 from kag.track.record import RunRecord
-from kag.view.colour import colour_of
+from kag.view.colour import COLOURS, colour_of
 
 SEEDS, APART = "", "none"
 """Words of a grouping: runs that differ in the seed alone together, which is the default, or each run by itself."""
@@ -109,7 +109,7 @@ class Narrowed:
     def rows(self, forms: Sequence[Form]) -> list[dict[str, Any]]:
         """The rows of its groups; see `KeptSeeds.folded`."""
         if self.by is not None:
-            return [self._row(group, forms) for group in self.groups]
+            return [self._row(group, place % COLOURS, forms) for place, group in enumerate(self.groups)]
         if self.words.get("group", SEEDS) == APART:
             return []
         return self.shelf.watched.seeds.folded(self.replicates, self.ledger.runs, self.columns, forms)
@@ -117,7 +117,8 @@ class Narrowed:
     def drawn(self) -> list[Drawn]:
         """What is a curve, the newest last: a group, or a run that is in none."""
         if self.by is not None:
-            return [self._curve(self._name(group.value), group.runs, group.standing) for group in self.groups]
+            named = [self._curve(self._name(group.value), group.runs, group.standing) for group in self.groups]
+            return [replace(one, colour=place % COLOURS) for place, one in enumerate(named)]
         seeds = () if self.words.get("group", SEEDS) == APART else self.replicates
         inside = {record.id for group in seeds for record in group.runs}
         records = (self.ledger.record(run) for run in self.runs)
@@ -136,7 +137,7 @@ class Narrowed:
         by = self.by
         return f"{by.label if by else ''} {UNSET if value is None else setting(value)}"
 
-    def _row(self, group: Group, forms: Sequence[Form]) -> dict[str, Any]:
+    def _row(self, group: Group, colour: int, forms: Sequence[Form]) -> dict[str, Any]:
         held = self.ledger.runs
         own = [held[record.id] for record in group.runs]
         cells = (
@@ -148,6 +149,6 @@ class Narrowed:
             "name": self._name(group.value),
             "count": f"{len(own)} run{'' if len(own) == 1 else 's'}",
             "without": "",
-            **common_row(own, group.runs[0]),
+            **common_row(own, colour),
             "cells": list(cells),
         }

@@ -88,17 +88,17 @@ def _row(
         "name": own[-1].short,
         "count": f"{n_text(found) if found else len(group.by_seed)} seeds",
         "without": without_text(lacking(group, judged)) if judged else "",
-        **common_row(own, group.runs[0]),
+        **common_row(own, colour_of(group.runs[0].id)),
         "cells": [_cell(group, runs, *one) for one in zip(columns, forms, strict=True)],
     }
 
 
-def common_row(own: Sequence[Held], oldest: RunRecord) -> dict[str, Any]:
+def common_row(own: Sequence[Held], colour: int) -> dict[str, Any]:
     """What a row says of several runs beside the chosen columns.
 
     Args:
         own: the runs, oldest first.
-        oldest: the record of the first: it says the colour, which stays when runs are added.
+        colour: the place of that of its curve.
     """
     seconds = sum(run.seconds for run in own)
     return {
@@ -107,7 +107,7 @@ def common_row(own: Sequence[Held], oldest: RunRecord) -> dict[str, Any]:
         "seconds": round(seconds),
         "took": duration(seconds),
         "user": _common([run.row["user"] for run in own]),
-        "colour": colour_of(oldest.id),
+        "colour": colour,
     }
 
 

@@ -3,7 +3,7 @@
 import { colourAt } from "./eyes.js";
 import { draw, picture } from "./figures.js";
 import { ask } from "./live.js";
-import { tools } from "./toolbar.js";
+import { ownTools } from "./toolbar.js";
 
 const form = document.getElementById("add");
 const drawn = document.getElementById("drawn");
@@ -34,10 +34,7 @@ function test(tested) {
 window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", paint);
 paint();
 if (drawn !== null) {
-  const words = new URLSearchParams(location.search);
-  tools(document.getElementById("toolbar"), words, () => {
-    history.replaceState(null, "", `?${words.toString().replaceAll("%2C", ",")}`);
-  });
+  ownTools();
   draw(document.getElementById("figures"), JSON.parse(drawn.textContent));
 }
 

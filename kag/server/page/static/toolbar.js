@@ -4,6 +4,15 @@ import { make } from "./cells.js";
 
 const WAYS = [["in", "+", "Zoom in"], ["out", "−", "Zoom out"], ["back", "◂", "Earlier"], ["on", "▸", "Later"]];
 
+/* The tools of a page whose address is theirs alone to write. */
+export function ownTools() {
+  const words = new URLSearchParams(location.search);
+  tools(document.getElementById("toolbar"), words, () => {
+    const text = words.toString().replaceAll("%2C", ",");
+    history.replaceState(null, "", `${text ? `?${text}` : location.pathname}${location.hash}`);
+  });
+}
+
 /* Fill a place with the tools. `words` are those of the address, `changed` is told when they have changed, and `more`
    are elements that stand before. */
 export function tools(place, words, changed, more = []) {
