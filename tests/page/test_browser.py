@@ -209,7 +209,7 @@ def test_chosen_runs_are_compared(site: Any, browser: Browser) -> None:
     wanted = ["seed 4, lr 0.0003, temperature 0.5", "seed 3, lr 0.0002, temperature 2.5"]
     assert legend(browser) == wanted, "runs are named by what differs"
     assert browser.execute_script("return document.querySelectorAll('.legend').length") == 1
-    assert [one.text for one in browser.find_elements(By.CSS_SELECTOR, "#results td.best")][0].startswith("★ 0.4")
+    assert browser.find_element(By.CSS_SELECTOR, "#results td.best").text.startswith("★ 0.4")
     assert browser.find_element(By.CSS_SELECTOR, "#results td[data-run='00000008'] .apart").text[0] in "+-"
     body = browser.find_element(By.TAG_NAME, "main").text
     assert "optimizer.lr" in body

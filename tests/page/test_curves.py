@@ -51,8 +51,8 @@ def test_every_run_has_its_curve_and_one_colour_on_every_page(many: Visitor) -> 
     }
     assert all(line["x"] == list(range(EPOCHS)) for line in chart["lines"])
     table = told(many, "runs")["runs"]
-    assert {line["id"]: line["colour"] for line in chart["lines"]} == {row[0]: row[-1] for row in table}
-    assert {row[0]: row[-1] for row in table} == {row[0]: colour_of(row[1]) for row in table}
+    assert {line["id"]: line["colour"] for line in chart["lines"]} == {row[0]: row[11] for row in table}
+    assert {row[0]: row[11] for row in table} == {row[0]: colour_of(row[1]) for row in table}
 
 
 def test_a_script_that_knows_all_is_told_nothing_and_a_run_that_logs_is_read_again(many: Visitor) -> None:
@@ -81,7 +81,7 @@ def test_the_axis_is_what_was_asked_for(many: Visitor) -> None:
 def test_runs_are_grouped_by_any_setting_with_mean_and_deviation(many: Visitor) -> None:
     rows = told(many, "runs", group="config:seed", columns=f"summary:{names.OBJECTIVE}")
     assert told(many, "runs", group="none")["groups"] == []
-    values = {row[0]: row[12][0] for row in told(many, "runs", columns=f"summary:{names.OBJECTIVE}")["runs"]}
+    values = {row[0]: row[-1][0] for row in told(many, "runs", columns=f"summary:{names.OBJECTIVE}")["runs"]}
     assert sorted(group["name"] for group in rows["groups"]) == [f"seed {seed}" for seed in range(5)]
     for group in rows["groups"]:
         own = [values[name] for name in group["runs"]]
@@ -107,7 +107,7 @@ def test_a_condition_finds_columns_that_are_not_shown_and_stands_blanks(many: Vi
     assert fits("") is None, "no filter"
     assert fits("loss.kind=bce") == every
     assert fits("loss.kind = focal") == []
-    values = {row[0]: row[12][0] for row in told(many, "runs", columns=f"summary:{names.OBJECTIVE}")["runs"]}
+    values = {row[0]: row[-1][0] for row in told(many, "runs", columns=f"summary:{names.OBJECTIVE}")["runs"]}
     middle = sorted(values.values())[RUNS // 2]
     assert fits(f"val/auprc  >  {middle}", columns="config:seed") == [one for one in every if values[one] > middle]
     assert fits("seed >= 3 RUN000") == [one for number, one in enumerate(every) if number % 5 >= 3]
@@ -153,7 +153,7 @@ def test_a_column_has_one_number_format(many: Visitor) -> None:
     words = {"columns": "config:model.gate.temperature,config:optimizer.lr"}
     rows = told(many, "runs", **words)["runs"]
     texts = [
-        [text if text is not None else value for text, value in zip(row[11], row[12], strict=True)] for row in rows
+        [text if text is not None else value for text, value in zip(row[12], row[13], strict=True)] for row in rows
     ]
     assert {len(str(temperature).partition(".")[2]) for temperature, _ in texts} == {2}
     assert {len(str(rate).partition(".")[2]) for _, rate in texts} == {4}

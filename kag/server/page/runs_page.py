@@ -124,8 +124,8 @@ class _Frame(NamedTuple):
         }
 
     def _row(self, run: Held) -> list[Any]:
-        """Id, run id or display name, name, state, start, seconds, user, tags, sweep, note; then seconds as text, and
-        of the chosen columns the texts, None where a value is its own, and the values; then the place of its colour.
+        """Id, run id or display name, name, state, start, seconds, user, tags, sweep, note, seconds as text, the place
+        of its colour; then of the chosen columns the texts, None where a value is its own, and the values.
         """
         note = body(run.row["notes"] or "")
         values = [cell(run, column) for column in self.columns]
@@ -142,7 +142,7 @@ class _Frame(NamedTuple):
             run.row["sweep_name"],
             brief(note, SHOWN_NOTE),
             duration(run.seconds),
+            colour_of(self.narrowed.ledger.record(run).id),
             [None if text == value else text for text, value in zip(written, values, strict=True)],
             values,
-            colour_of(self.narrowed.ledger.record(run).id),
         ]

@@ -48,7 +48,7 @@ function take(answer) {
     stale.set(key, elements.get(key));
     elements.delete(key);
   }
-  for (const [id, title, name, state, started, seconds, user, tags, sweep, note, took, texts, values, colour] of answer.runs) {
+  for (const [id, title, name, state, started, seconds, user, tags, sweep, note, took, colour, texts, values] of answer.runs) {
     runs.set(id, { id, title, name, state, started, seconds, user, tags, sweep, note, took, texts, values, colour });
     stale.set(id, elements.get(id));
     elements.delete(id);
