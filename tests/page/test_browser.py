@@ -206,7 +206,7 @@ def test_chosen_runs_are_compared(site: Any, browser: Browser) -> None:
         box.click()
     browser.find_element(By.LINK_TEXT, "Compare 2").click()
     wait_for(browser, "document.getElementById('figures')?.dataset.drawn > 3")
-    wanted = ["seed 4, lr 0.0003, temperature 0.5", "seed 3, lr 0.0002, temperature 2.5"]
+    wanted = ["seed 4, temperature 0.5, lr 0.0003", "seed 3, temperature 2.5, lr 0.0002"]
     assert legend(browser) == wanted, "runs are named by what differs"
     assert browser.execute_script("return document.querySelectorAll('.legend').length") == 1
     assert browser.find_element(By.CSS_SELECTOR, "#results td.best").text.startswith("★ 0.4")

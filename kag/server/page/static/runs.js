@@ -134,7 +134,7 @@ function unfold({ key }) {
   open.has(key) ? open.delete(key) : open.add(key);
   elements.delete(key);
   show();
-  elements.get(key)?.querySelector("button")?.focus();
+  elements.get(key)?.querySelector(".fold")?.focus();
 }
 
 function single(run, member) {
