@@ -126,8 +126,9 @@ const kagBundle = (() => {
   }
 
   /* One curve above the others. */
-  function near(chart, line, look) {
-    const items = line === null ? [] : [
+  function near(chart, meant, look) {
+    const line = meant === null ? null : kagCurveView.lines([meant], look.view).at(-1);
+    const items = line === null || !finite(line.y).length ? [] : [
       { box: boxOf(line, line.y), draw: drawing(line, look.surface, { lineWidth: 7 }) },
       { box: boxOf(line, line.y), draw: drawing(line, colourOf(look, line.colour), { lineWidth: 3.5 }) },
     ];

@@ -6,6 +6,7 @@ import { eyes } from "./eyes.js";
 import { ask, follow } from "./live.js";
 import { folded, keyOf, rows as rowsOf } from "./seeds.js";
 import { clock } from "./times.js";
+import { views } from "./views.js";
 
 const find = (id) => document.getElementById(id);
 const table = find("runs");
@@ -272,20 +273,6 @@ find("columns").addEventListener("click", async () => {
   take(await ask(question({})));
 });
 
-/* The table, the curves, or both. */
-const views = [...document.querySelectorAll("#views button")];
-async function see(name) {
-  document.body.dataset.view = name;
-  for (const button of views) button.ariaPressed = String(button.value === name);
-  name === "table" ? address.delete("view") : address.set("view", name);
-  write();
-  if (name === "table" || drawn !== null) return;
-  drawn = { refresh: () => {}, show: () => {} };
-  const { board } = await import(table.dataset.board);
-  drawn = await board({ path, words: address, changed: write, total: () => runs.size, hidden: eye.hidden });
-}
-for (const button of views) button.addEventListener("click", () => see(button.value));
-
 const eye = eyes(address, () => {
   write();
   find("unhide").hidden = eye.hidden.size === 0;
@@ -297,13 +284,6 @@ find("unhide").addEventListener("click", () => {
   elements.clear();
   show();
 });
-const lineAt = (event) => event.target.closest("tr")?.dataset;
-body.addEventListener("pointerover", (event) => drawn && kagCharts?.point(lineAt(event)?.group ?? lineAt(event)?.id ?? null));
-body.addEventListener("focusin", (event) => drawn && kagCharts?.point(lineAt(event)?.group ?? lineAt(event)?.id ?? null));
-document.addEventListener("kag:near", ({ detail }) => {
-  body.querySelector("tr.near")?.classList.remove("near");
-  if (detail.id !== null) elements.get(detail.id)?.classList.add("near");
-});
 window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { elements.clear(); show(); });
 
 find("text").value = address.get("q") ?? "";
@@ -312,5 +292,6 @@ address.delete("seeds");
 find("group").value = address.get("group") ?? "";
 take(JSON.parse(find("table").textContent));
 tell();
-see(["curves", "both"].includes(address.get("view")) ? address.get("view") : "table");
+drawn = views({ table, words: address, write, rowOf: (key) => elements.get(key), path, total: () => runs.size,
+  hidden: eye.hidden });
 follow(() => question({ seen }), take);
