@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from importlib import resources
 
-SCRIPTS = ("echarts.min.js", "drawing.js", "curves.js", "scored.js", "options.js", "lineage.js", "charts.js")
+SCRIPTS = (
+    "echarts.min.js",
+    "drawing.js",
+    "curveview.js",
+    "curves.js",
+    "bundle.js",
+    "scored.js",
+    "options.js",
+    "lineage.js",
+    "zooming.js",
+    "charts.js",
+)
 """Classic scripts; the last one draws the figures of the document once it is parsed."""
 
 STYLES = ("charts.css",)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
-from kag.compare.comparison import against_parent
+from kag.compare.comparison import Comparison, against_parent
 from kag.compare.groups import compare_groups
 from kag.compare.paired import DrawnOf, ProfileOf, not_asked
 from kag.compare.replicates import Replicates
@@ -16,6 +17,7 @@ from kag.report.figure import Chart
 from kag.report.score_figures import Pictured
 from kag.report.series import Rows
 from kag.track.record import RunRecord
+from kag.view.colour import colours_of
 from kag.view.words import labels
 
 OVERLAID = 12
@@ -44,11 +46,24 @@ def pictures_beside(parent: RunRecord, record: RunRecord, scores: Scored) -> Pic
     return found if found.figures or not record.is_foreign else Pictured()
 
 
-def differences_of(groups: Sequence[Replicates], scores: Scored) -> Pictured:
-    """Two runs or groups side by side in full, of more of them the AUPRC of each against the first."""
+def against_first(groups: Sequence[Replicates], drawn: DrawnOf) -> list[Comparison]:
+    """The comparison of each run or group with the first, of as many as are told apart in one picture."""
+    return [compare_groups(groups[0], other, drawn) for other in groups[1:OVERLAID]]
+
+
+def differences_of(
+    groups: Sequence[Replicates], scores: Scored, against: Sequence[Comparison] | None = None
+) -> Pictured:
+    """Two runs or groups side by side in full, of more of them the AUPRC of each against the first.
+
+    Args:
+        groups: the first is what the others are compared with.
+        scores: where what they scored is asked for.
+        against: those of `against_first`, for whoever has them: what they have tested is not tested again.
+    """
     shown = groups[:OVERLAID]
     called = _called(shown)
-    compared = [compare_groups(shown[0], other, scores.drawn) for other in shown[1:]]
+    compared = against_first(groups, scores.drawn) if against is None else against
     if len(shown) == 2:
         found = pair_pictures(compared[0], scores.profiled, called)
     else:
@@ -77,14 +92,22 @@ def seeds_overlaid(
     runs = [record for some in told for record in some]
     called = _labels(runs, names)
     charts = figures({name: rows[record.id] for name, record in zip(called, runs, strict=True)})
+    colours = colours_of(group.runs[0].id for group in shown)
     if len(runs) == len(shown):
-        return tuple(charts)
+        return tuple(_coloured(chart, colours) for chart in charts)
     ends = [sum(map(len, told[: place + 1])) for place in range(len(told))]
     seeds = [
         Seeds(name, tuple(range(end - len(some), end)))
         for name, some, end in zip(_labels([group.runs[0] for group in shown], names), told, ends, strict=True)
     ]
-    return tuple(banded(chart, seeds) for chart in charts)
+    return tuple(_coloured(banded(chart, seeds), colours) for chart in charts)
+
+
+def _coloured(chart: Chart, colours: Sequence[int]) -> Chart:
+    """The chart with the colours of its runs in place of their places."""
+    lines = tuple(replace(line, colour=colours[line.colour or 0]) for line in chart.lines)
+    bands = tuple(replace(band, colour=colours[band.colour or 0]) for band in chart.bands)
+    return replace(chart, lines=lines, bands=bands)
 
 
 def standing(group: Replicates) -> tuple[RunRecord, ...]:

@@ -19,7 +19,11 @@ from kag.report.png_scored import draw_dots, draw_forest
 from kag.text import number
 from kag.view.results import measured
 
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#b0578d", "#9a6a00", "#3aa0d8", "#4a4f57")
+COLOURS = (
+    "#0072b2", "#d55e00", "#009e73", "#b0578d", "#9a6a00", "#3aa0d8", "#4a4f57", "#582aa2",
+    "#8080fc", "#8d1828", "#2d5a04", "#879f18", "#978cad", "#eb596e", "#8b9877", "#bb6adc",
+    "#7e0f7a", "#c37c76", "#1b3fad", "#6a3860", "#733c1a", "#0c7d87", "#5e5b94", "#9d0f5d",
+)  # fmt: skip
 """Told apart by people who do not see red or green as others do."""
 
 DOTS_PER_INCH = 160

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 
-from kag.report.figure import Band, Chart, Dots, Dotted, Figure, Line
+from kag.report.figure import Band, Chart, Dots, Dotted, Figure, Line, Numbers
 
 POINTS = 2000
 """Points that a curve keeps at most."""
@@ -34,15 +35,22 @@ def _stretches(length: int, count: int) -> list[range]:
 def _line(line: Line, points: int) -> Line:
     if len(line.x) <= points:
         return line
-    kept = {0, len(line.x) - 1}
-    for stretch in _stretches(len(line.x), max(points // 3, 1)):
-        known = [i for i in stretch if not math.isnan(line.y[i])]
-        if known:
-            kept |= {min(known, key=line.y.__getitem__), max(known, key=line.y.__getitem__)}
-        if len(known) < len(stretch):
-            kept.add(next(i for i in stretch if math.isnan(line.y[i])))
-    chosen = sorted(kept)
+    chosen = kept(line.y, points)
     return replace(line, x=tuple(line.x[i] for i in chosen), y=tuple(line.y[i] for i in chosen))
+
+
+def kept(y: Numbers, points: int) -> Sequence[int]:
+    """Places of a curve that remain, about `points` at most: its ends, and of each stretch both extremes and a gap."""
+    if len(y) <= points:
+        return range(len(y))
+    found = {0, len(y) - 1}
+    for stretch in _stretches(len(y), max(points // 3, 1)):
+        known = [i for i in stretch if not math.isnan(y[i])]
+        if known:
+            found |= {min(known, key=y.__getitem__), max(known, key=y.__getitem__)}
+        if len(known) < len(stretch):
+            found.add(next(i for i in stretch if math.isnan(y[i])))
+    return sorted(found)
 
 
 def _band(band: Band, points: int) -> Band:

@@ -23,7 +23,7 @@ LONGEST_KEY = 1_000
 """Letters of a key that is asked for."""
 CHUNK = 5_000
 """Rows that are in memory at once where all are read."""
-_IN_ORDER = (lines.c.step, lines.c.line, lines.c.writer)
+IN_ORDER = (lines.c.step, lines.c.line, lines.c.writer)
 """Writers of one run have lines of the same step and number: without a name for each, pages would not join."""
 
 
@@ -52,7 +52,7 @@ def scanned(connection: Connection, run_id: int) -> Iterator[str]:
 
 
 def _bodies(run_id: int, stream: int) -> Select[Any]:
-    return select(lines.c.body).where(of_stream(run_id, stream)).order_by(*_IN_ORDER)
+    return select(lines.c.body).where(of_stream(run_id, stream)).order_by(*IN_ORDER)
 
 
 def is_page(low: int | None, high: int | None, count: int) -> bool:
@@ -65,7 +65,7 @@ def sample(connection: Connection, run_id: int, stream: int, count: int) -> list
     total = count_rows(connection, lines, of_stream(run_id, stream))
     if total <= count:
         return page(connection, run_id, stream=stream, low=None, high=None)
-    numbered = func.row_number().over(order_by=_IN_ORDER).label("position")
+    numbered = func.row_number().over(order_by=IN_ORDER).label("position")
     rows = select(lines.c.body, (numbered - 1).label("position")).where(of_stream(run_id, stream)).subquery()
     query = select(rows.c.body).where(_is_spread(rows.c.position, total, count)).order_by(rows.c.position)
     return [sound_text(body) for body in connection.execute(query).scalars().all()]

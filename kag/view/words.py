@@ -112,19 +112,23 @@ def begun(record: RunRecord) -> tuple[datetime, str]:
     return record.start, record.id
 
 
-def labels(records: Sequence[RunRecord], shown: Sequence[str] | None = None) -> tuple[str, ...]:
+def labels(
+    records: Sequence[RunRecord], shown: Sequence[str] | None = None, *, settings_first: bool = False
+) -> tuple[str, ...]:
     """What each run is called beside the others: the name, what is set differently, or the id, as it tells all apart.
 
     Args:
         records: the runs.
         shown: names to try first, one a run, in place of those of the records.
+        settings_first: a name is taken only where the settings do not tell the runs apart.
     """
     apart = differing_settings(records)
     told = [
         ", ".join(f"{one.key.rpartition('.')[2]} {one.values[place]}" for one in apart) for place in range(len(records))
     ]
     names = shown if shown is not None else [record.name for record in records]
-    for words in (names, told if len(apart) <= TOLD else []):
+    ways = [names, told if len(apart) <= TOLD else []]
+    for words in reversed(ways) if settings_first else ways:
         if len(set(words)) == len(records):
             return tuple(words)
     return tuple(record.id for record in records)

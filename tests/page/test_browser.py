@@ -113,6 +113,11 @@ def type_into(browser: Browser, name: str, text: str) -> None:
     field.send_keys(text)
 
 
+def answered(browser: Browser, text: str) -> None:
+    """Wait until the server has said which runs this filter leaves."""
+    wait_for(browser, f"document.getElementById('runs').dataset.asked?.split('\\n')[0] === {json.dumps(text)}")
+
+
 def test_a_thousand_runs_are_all_there(site: Any, browser: Browser) -> None:
     open_page(browser, f"{site.url}/kag/many")
     shown(browser, RUNS)
@@ -137,10 +142,14 @@ def test_runs_are_filtered_by_words_conditions_states_and_tags(site: Any, browse
     type_into(browser, "text", "run099")
     shown(browser, 10)
     assert browser.find_element(By.ID, "count").text == f"10 of {RUNS} runs"
-    type_into(browser, "text", "val/auprc>0.45 run09 seed=3")
-    wait_for(browser, "document.querySelectorAll('#runs tbody tr').length < 30")
+    type_into(browser, "text", "val/auprc > 0.45 run09 seed = 3")
+    answered(browser, "val/auprc > 0.45 run09 seed = 3")
+    assert 0 < len(names(browser)) < 30
     assert all(int(name[3:]) % 5 == 3 for name in names(browser))
+    type_into(browser, "text", "loss.kind=bce run00")
+    shown(browser, 100)
     type_into(browser, "text", "")
+    shown(browser, RUNS)
     Select(browser.find_element(By.ID, "tag")).select_by_value("baseline")
     shown(browser, sum(i % 11 == 0 and i % 3 != 0 for i in range(RUNS)))
     Select(browser.find_element(By.ID, "state")).select_by_value("failed")
@@ -185,6 +194,11 @@ def test_columns_are_chosen_in_a_dialog(site: Any, browser: Browser) -> None:
     shown(browser, RUNS)
 
 
+def legend(browser: Browser) -> list[str]:
+    """What the runs of a comparison are called."""
+    return [one.text for one in browser.find_elements(By.CSS_SELECTOR, ".legend a:first-of-type")]
+
+
 def test_chosen_runs_are_compared(site: Any, browser: Browser) -> None:
     open_page(browser, f"{site.url}/kag/many?q=run000")
     shown(browser, 10)
@@ -192,15 +206,20 @@ def test_chosen_runs_are_compared(site: Any, browser: Browser) -> None:
         box.click()
     browser.find_element(By.LINK_TEXT, "Compare 2").click()
     wait_for(browser, "document.getElementById('figures')?.dataset.drawn > 3")
-    assert [one.text for one in browser.find_elements(By.CSS_SELECTOR, ".legend a:first-of-type")] == [
-        "run0009",
-        "run0008",
-    ]
+    wanted = ["seed 4, temperature 0.5, lr 0.0003", "seed 3, temperature 2.5, lr 0.0002"]
+    assert legend(browser) == wanted, "runs are named by what differs"
+    assert browser.execute_script("return document.querySelectorAll('.legend').length") == 1
+    assert browser.find_element(By.CSS_SELECTOR, "#results td.best").text.startswith("★ 0.4")
+    assert browser.find_element(By.CSS_SELECTOR, "#results td[data-run='00000008'] .apart").text[0] in "+-"
     body = browser.find_element(By.TAG_NAME, "main").text
     assert "optimizer.lr" in body
     assert "swa.start" not in body
     browser.find_element(By.ID, "other").send_keys("00000001" + Keys.ENTER)
     wait_for(browser, "document.querySelectorAll('.legend li').length === 3")
+    browser.find_elements(By.LINK_TEXT, "make base")[0].click()
+    wait_for(browser, "location.search.startsWith('?runs=00000008,00000009')")
+    assert legend(browser)[0] == wanted[1]
+    assert browser.find_element(By.CSS_SELECTOR, ".legend li:first-child .mark").text == "base"
 
 
 def test_a_note_is_edited_and_stands_in_the_change_log(site: Any, browser: Browser) -> None:
@@ -293,12 +312,75 @@ def test_seeds_are_a_row_that_unfolds_and_is_chosen_as_one(site: Any, browser: B
     shown(browser, 1)
     assert names(browser) == ["wide-1"], "a group of which some runs do not fit is none"
     type_into(browser, "text", "")
-    browser.find_element(By.ID, "seeds").click()
+    Select(browser.find_element(By.ID, "group")).select_by_value("none")
     shown(browser, 6)
-    assert browser.current_url.endswith("?seeds=apart")
+    assert browser.current_url.endswith("?group=none")
     open_page(browser, browser.current_url)
     shown(browser, 6)
     assert browser.execute_script("return document.querySelectorAll('.fold').length") == 0
+
+
+def board(browser: Browser, count: int) -> list[str]:
+    """Wait until each chart of the board has so many curves; the names of the charts."""
+    ready = f"[...document.querySelectorAll('#figures figure')].every((one) => one.dataset.curves === '{count}')"
+    wait_for(browser, f"document.getElementById('figures').dataset.drawn > 0 && {ready}")
+    found: list[str] = browser.execute_script(
+        "return [...document.querySelectorAll('#figures figure')].map((one) => one.dataset.name)"
+    )
+    return found
+
+
+def test_curves_stand_beside_the_table_and_follow_its_filter(site: Any, browser: Browser) -> None:
+    open_page(browser, f"{site.url}/kag/many?group=none")
+    shown(browser, RUNS)
+    browser.find_element(By.XPATH, "//button[text()='Both']").send_keys(Keys.ENTER)
+    assert board(browser, RUNS) == ["val/auprc", "train/loss"]
+    assert "view=both" in browser.current_url
+    type_into(browser, "text", "run000")
+    assert board(browser, 10)
+    eye = browser.find_element(By.CSS_SELECTOR, "#runs tbody .eye")
+    assert eye.get_attribute("aria-label") == "Curve of run0009"
+    eye.send_keys(Keys.ENTER)
+    board(browser, 9)
+    assert "hide=00000009" in browser.current_url
+    browser.refresh()
+    board(browser, 9)
+    browser.find_element(By.ID, "unhide").click()
+    board(browser, 10)
+    browser.find_element(By.ID, "keys").click()
+    wait_for(browser, "document.getElementById('chooser').open")
+    type_into(browser, "wanted", "alpha_mean")
+    browser.find_element(By.CSS_SELECTOR, "#choices label:not([hidden]) input").click()
+    browser.find_element(By.CSS_SELECTOR, "#chooser button[value=apply]").click()
+    wait_for(browser, "document.getElementById('figures').dataset.drawn === '3'")
+    assert browser.execute_script("return document.documentElement.scrollHeight") == 900, (
+        "the page ends with the window"
+    )
+
+
+def test_groups_are_bands_and_what_is_chosen_above_the_curves_stays(site: Any, browser: Browser) -> None:
+    open_page(browser, f"{site.url}/kag/many?view=both&group=none&keys=val/auprc")
+    board(browser, RUNS)
+    Select(browser.find_element(By.ID, "group")).select_by_value("config:seed")
+    board(browser, 5)
+    shown(browser, 5)
+    assert browser.find_element(By.CSS_SELECTOR, "#runs tbody td.num").text.count(" ± ") == 1
+    assert "standard deviation" in browser.find_element(By.CSS_SELECTOR, "#figures .note").text
+    Select(browser.find_element(By.ID, "axis")).select_by_value("step")
+    wait_for(browser, "location.search.includes('axis=step')")
+    browser.find_element(By.ID, "smooth").send_keys(Keys.ARROW_RIGHT * 3)
+    browser.find_element(By.ID, "log").send_keys(Keys.ENTER)
+    assert not browser.find_element(By.ID, "reset").is_displayed()
+    browser.find_element(By.CSS_SELECTOR, "[data-way=in]").send_keys(Keys.ENTER)
+    wait_for(browser, "!document.getElementById('reset').hidden")
+    for word in ("smooth=0.03", "log=1", "zoom=1.25", "group=config%3Aseed"):
+        assert word in browser.current_url
+    browser.refresh()
+    board(browser, 5)
+    assert browser.find_element(By.ID, "smooth").get_attribute("value") == "0.03"
+    assert browser.find_element(By.ID, "log").get_attribute("aria-pressed") == "true"
+    browser.find_element(By.ID, "reset").send_keys(Keys.ENTER)
+    wait_for(browser, "document.getElementById('reset').hidden && !location.search.includes('zoom')")
 
 
 DIFFERENCES = ["scores-difference", "scores-proteins-val", "scores-proteins-test"]
@@ -358,7 +440,14 @@ def test_a_sweep_has_pictures_trials_and_buttons(site: Any, browser: Browser) ->
 
 @pytest.mark.parametrize(
     "path",
-    ["", "/kag/many", "/kag/many/runs/00000001", "/kag/many/compare?runs=00000001,00000002", "/kag/few/changelog"],
+    [
+        "",
+        "/kag/many",
+        "/kag/many?view=both",
+        "/kag/many/runs/00000001",
+        "/kag/many/compare?runs=00000001,00000002",
+        "/kag/few/changelog",
+    ],
 )
 def test_a_page_fits_a_phone_and_is_led_by_the_keyboard(site: Any, browser: Browser, path: str) -> None:
     open_page(browser, f"{site.url}{path}", width=380, dark=True)

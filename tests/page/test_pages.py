@@ -117,10 +117,21 @@ def test_an_edit_of_the_same_length_is_told(many: Any) -> None:
 
 def test_words_of_an_address_break_no_page(many: Any) -> None:
     strange = ("\x01", "%", "\u00e4", "a" * 3000, "-1", "1e9", "2025-13-01", "null", "[]", ",,,", "--", "../..")
-    paths = ("", "/runs.json", "/runs/00000001", "/compare", "/changelog", "/sweeps", "/runs/00000001/course.json")
+    paths = (
+        "",
+        "/runs.json",
+        "/curves.json",
+        "/runs/00000001",
+        "/compare",
+        "/changelog",
+        "/sweeps",
+        "/runs/00000001/course.json",
+    )
     for word in strange:
         query = urlencode(
-            dict.fromkeys(("columns", "seen", "runs", "since", "until", "tag", "sweep", "all", "q"), word)
+            dict.fromkeys(
+                ("columns", "seen", "runs", "since", "until", "tag", "sweep", "all", "q", "group", "keys", "axis"), word
+            )
         )
         assert {many.browse(f"/kag/many{path}?{query}").status_code for path in paths} <= {200, 400, 404}
         assert many.browse(f"/kag/many/runs/{quote(word, safe='')}").status_code == 404

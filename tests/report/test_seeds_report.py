@@ -11,6 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from kag.cli.main import app
+from kag.view.colour import colours_of
 from tests.report.test_page import Page
 from tests.scored_runs import scored_runs, write_scored
 
@@ -83,7 +84,8 @@ def test_replicates_are_one_row_and_one_curve_and_unfold(runs: Path) -> None:
     assert "Each run by itself" in page.text
     chart = figures["comparison-compare_auprc"]
     assert [line["label"] for line in chart["lines"]] == ["base-0, mean of 3", "wide-0, mean of 2"]
-    assert [band["colour"] for band in chart["bands"]] == [0, 1]
+    oldest = ("2025-10-01_00-00-00_base-0", "2025-10-04_00-00-00_wide-0")
+    assert [band["colour"] for band in chart["bands"]] == colours_of(oldest), "that of the first run of each"
     assert figures["comparison-scores-difference"]["title"].endswith("wide-0 (2 of 3 seeds) from base-0 (3 seeds)")
 
 

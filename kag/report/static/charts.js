@@ -5,10 +5,22 @@
    kagCharts.draw(element, figure)     draw a figure in an element
    kagCharts.update(element, figure)   show other values there; zoom and hidden lines stay
    kagCharts.drawAll(root)             draw every figure inside; the document's own are drawn on load
+   kagCharts.view({ smooth, log })     how curves are looked at: weight of the smoothing, logarithmic y axis
+   kagCharts.zoom(stretch)             show a stretch { from, to } of the x axis, null all; a `kag:zoom` tells of each change
+   kagCharts.move(way)                 the same from the keyboard: "in", "out", "back" or "on"
+   kagCharts.point(id)                 one curve above the others, null none; a `kag:near` tells what a hand points at
 
    Charts follow the screen: its colours by the variables of charts.css, its width, and paper while it prints. */
 const kagCharts = (() => {
   const places = new Map();
+  const view = { smooth: 0, log: false };
+  let stretch = null;
+  let pointedAt = null;
+
+  const ZOOM = { type: "inside", filterMode: "none", zoomOnMouseWheel: "ctrl", moveOnMouseMove: "ctrl",
+    moveOnMouseWheel: false, preventDefaultMouseMove: false };
+
+  const bounds = () => (stretch === null ? { start: 0, end: 100 } : { startValue: stretch.from, endValue: stretch.to });
 
   function look(plot) {
     const style = getComputedStyle(plot);
@@ -18,6 +30,7 @@ const kagCharts = (() => {
       surface: value("--surface"), raised: value("--raised"), ink: value("--ink"), muted: value("--muted"),
       grid: value("--grid"), accent: value("--accent"), span: value("--span"),
       colours: words("--colours"), scale: words("--scale"), width: plot.clientWidth,
+      view, zoom: { ...ZOOM, ...bounds() }, legendOutside: plot.closest("[data-legend=outside]") !== null,
     };
   }
 
@@ -34,6 +47,59 @@ const kagCharts = (() => {
 
   const sizeOf = (plot) => `${plot.clientWidth} ${plot.clientHeight}`;
 
+  const isCurves = (figure) => figure.kind === "chart" || figure.kind === "bundle";
+
+  const tell = (name, detail) => document.dispatchEvent(new CustomEvent(name, { detail }));
+
+  function watch(place) {
+    const { chart, plot, figure } = place;
+    kagZooming.attach(chart, () => look(plot).accent);
+    chart.getZr().on("mousemove", () => { pointedAt = place; });
+    chart.on("datazoom", () => {
+      if (pointedAt !== place) return;  // charts of one axis follow, each as far as its curves go
+      const [{ start, end, startValue, endValue }] = chart.getOption().dataZoom;
+      stretch = start <= 0 && end >= 100 ? null : { from: startValue, to: endValue };
+      tell("kag:zoom", stretch);
+    });
+    if (figure.axis !== null) {
+      chart.group = figure.axis;
+      echarts.connect(figure.axis);
+    }
+    if (figure.kind !== "bundle") return;
+    const find = ({ offsetX, offsetY }) => (chart.containPixel({ gridIndex: 0 }, [offsetX, offsetY])
+      ? kagBundle.nearest(place.figure, look(plot), chart, [offsetX, offsetY]) : null);
+    chart.getZr().on("mousemove", (event) => pointed(place, find(event)));
+    chart.getZr().on("globalout", () => pointed(place, null));
+  }
+
+  function pointed(place, found) {
+    place.note.textContent = found === null ? "" : kagBundle.told(place.figure, found);
+    point(found?.line.id ?? null);
+    tell("kag:near", { id: found?.line.id ?? null });
+  }
+
+  function point(id) {
+    for (const { chart, figure, plot } of places.values()) {
+      if (chart === null || figure.kind !== "bundle" || plot.dataset.near === String(id)) continue;
+      plot.dataset.near = String(id);
+      kagBundle.near(chart, figure.lines.find((line) => line.id === id) ?? null, look(plot));
+    }
+  }
+
+  function zoom(wanted) {
+    [stretch, pointedAt] = [wanted, null];
+    for (const { chart, figure } of places.values()) {
+      if (chart !== null && isCurves(figure)) chart.dispatchAction({ type: "dataZoom", ...bounds() });
+    }
+    tell("kag:zoom", stretch);
+  }
+
+  function move(way) {
+    const x = [...places.values()].filter(({ figure }) => isCurves(figure))
+      .flatMap(({ figure }) => figure.lines.flatMap((line) => [line.x[0], line.x.at(-1)]));
+    if (x.length) zoom(kagZooming.moved(stretch, kagDrawing.lowest(x), kagDrawing.highest(x), way));
+  }
+
   function show(place) {
     const { figure, plot } = place;
     if (figure.kind === "graph") {
@@ -44,11 +110,7 @@ const kagCharts = (() => {
     place.size = sizeOf(plot);
     if (place.chart === null) {
       place.chart = echarts.init(plot, null, { devicePixelRatio: Math.max(2, window.devicePixelRatio) });
-      place.chart.getZr().on("dblclick", () => place.chart.dispatchAction({ type: "dataZoom", start: 0, end: 100 }));
-      if (figure.kind === "chart" && figure.axis !== null) {
-        place.chart.group = figure.axis;
-        echarts.connect(figure.axis);
-      }
+      if (isCurves(figure)) watch(place);
     }
     place.chart.resize();
     place.chart.setOption(kagOptions[figure.kind](figure, look(plot)), { replaceMerge: ["series", "parallelAxis"] });
@@ -69,8 +131,10 @@ const kagCharts = (() => {
     const plot = document.createElement("div");
     plot.className = linesOf(figure) === null ? "plot" : "plot bars";
     if (linesOf(figure) !== null) plot.style.setProperty("--rows", linesOf(figure));
-    element.replaceChildren(caption, plot, ...notesOf(figure));
-    const place = { figure, plot, chart: null, watch: null, size: "" };
+    const note = document.createElement("p");
+    note.className = "readout";
+    element.replaceChildren(caption, ...(figure.kind === "bundle" ? [note] : []), plot, ...notesOf(figure));
+    const place = { figure, plot, note, chart: null, watch: null, size: "" };
     place.watch = new ResizeObserver(() => {
       if (sizeOf(plot) !== place.size && figure.kind !== "graph") show(place);
     });
@@ -117,5 +181,11 @@ const kagCharts = (() => {
   if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", () => drawAll(document));
   else drawAll(document);
 
-  return { draw, update, drawAll };
+  return {
+    draw, update, drawAll, zoom, move, point,
+    view: (wanted) => {
+      Object.assign(view, wanted);
+      redraw();
+    },
+  };
 })();

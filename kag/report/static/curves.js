@@ -4,6 +4,9 @@
 const kagCurves = (() => {
   const { number, plain, brief, colourOf, lowest, highest, base, valueAxis, room } = kagDrawing;
 
+  /* A line as it was logged, below the smooth one: it is neither named nor read out. */
+  const FAINT = { name: "", silent: true, z: 1, showSymbol: false, lineStyle: { width: 1, opacity: 0.28 } };
+
   function curve(line, place, look) {
     const colour = colourOf(look, place);
     const alone = line.y.map((value, i) => value !== null && (line.y[i - 1] ?? null) === null
@@ -31,6 +34,7 @@ const kagCurves = (() => {
       },
       itemStyle: { color: colour },
       emphasis: { disabled: true },
+      ...(line.faint ? FAINT : {}),
     };
   }
 
@@ -147,8 +151,10 @@ const kagCurves = (() => {
   }
 
   function chart(figure, look) {
-    const bands = figure.bands.map((band, i) => area(band, band.colour ?? i, look));
-    const lines = figure.lines.map((line, i) => curve(line, line.colour ?? i, look));
+    const { lines: seen, bands: seenBands } = kagCurveView;
+    const coloured = figure.lines.map((line, i) => ({ ...line, colour: line.colour ?? i }));
+    const bands = seenBands(figure.bands, look.view).map((band, i) => area(band, band.colour ?? i, look));
+    const lines = seen(coloured, look.view).map((line) => curve(line, line.colour, look));
     const x = [...figure.lines, ...figure.bands].flatMap((one) => one.x);
     const range = [lowest(x), highest(x)];
     const rows = rowsAbove(figure, range, look);
@@ -158,18 +164,18 @@ const kagCurves = (() => {
       ...figure.bands.map((band) => ({ name: band.label, icon: ICONS.band })),
     ].filter((one, i, all) => all.findIndex((other) => other.name === one.name) === i);  // a line and its band are one
     const named = legend(labels, look);
+    const isNamed = labels.length > 1 && !look.legendOutside;
     const found = base(figure, look);
     return {
       ...found,
-      legend: { ...named.option, show: labels.length > 1 },
-      grid: room((labels.length > 1 ? named.height : 10) + ROW * rows, 6),
+      legend: { ...named.option, show: isNamed },
+      grid: room((isNamed ? named.height : 10) + ROW * rows, 6),
       xAxis: valueAxis(look, {
         name: figure.x_label, nameGap: 24, min: range[0], max: range[1], splitLine: { show: false },
         minInterval: x.every(Number.isInteger) ? 1 : undefined,
       }),
-      yAxis: valueAxis(look, { name: figure.y_label, nameGap: 40, axisLine: { show: false }, splitNumber: 4 }),
-      dataZoom: [{ type: "inside", filterMode: "none", zoomOnMouseWheel: "ctrl", moveOnMouseMove: "ctrl",
-        moveOnMouseWheel: false, preventDefaultMouseMove: false }],
+      yAxis: valueAxis(look, { type: look.view.log ? "log" : "value", name: figure.y_label, nameGap: 40, axisLine: { show: false }, splitNumber: 4 }),
+      dataZoom: [look.zoom],
       tooltip: {
         ...found.tooltip, trigger: "axis", axisPointer: { type: "line", lineStyle: { color: look.muted } },
         formatter: (items) => readout(figure, items),

@@ -66,6 +66,27 @@ const kagDrawing = (() => {
     return { ...found, axisLabel: { ...found.axisLabel, formatter: tick } };
   };
 
+  const two = (part) => String(part).padStart(2, "0");
+
+  function clock(seconds) {
+    const time = new Date(1000 * seconds);
+    return `${time.getFullYear()}-${two(time.getMonth() + 1)}-${two(time.getDate())} ${two(time.getHours())}:${two(time.getMinutes())}`;
+  }
+
+  /* `48 s`, `12 min`, `1.5 h`, `2.1 d`. */
+  function span(seconds) {
+    const [unit, length] = [["d", 86400], ["h", 3600], ["min", 60]].find(([, one]) => Math.abs(seconds) >= one) ?? ["s", 1];
+    return `${number(seconds / length, 3)} ${unit}`;
+  }
+
+  /* A place of an axis as text: `time` in seconds since the epoch, `relative` in seconds, else a number. */
+  const placeText = (value, kind) => (kind === "time" ? clock(value) : kind === "relative" ? span(value) : tick(value));
+
+  const axisText = (look, kind) => ({
+    axisLabel: { color: look.muted, fontSize: 11, hideOverlap: true, formatter: (value) => placeText(value, kind) },
+    minInterval: kind === "epoch" || kind === "step" ? 1 : undefined,
+  });
+
   const room = (top, bottom, right = 18) => ({
     left: 6, right, top, bottom, outerBoundsMode: "same", outerBoundsContain: "all",
   });
@@ -103,6 +124,7 @@ const kagDrawing = (() => {
   }
 
   return {
-    MISSING, number, tick, plain, brief, ending, colourOf, finite, lowest, highest, base, axis, valueAxis, room,
+    MISSING, number, tick, plain, brief, ending, colourOf, finite, lowest, highest, base, axis, valueAxis, axisText,
+    placeText, room,
   };
 })();

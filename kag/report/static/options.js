@@ -130,5 +130,5 @@ const kagOptions = (() => {
     };
   }
 
-  return { chart, heatmap, parallel, bars, forest, dots };
+  return { bundle: kagBundle.bundle, chart, heatmap, parallel, bars, forest, dots };
 })();

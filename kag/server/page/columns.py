@@ -11,7 +11,7 @@ from kag import names
 from kag.server.page.held import Held
 from kag.server.page.templates import SHOWN_TEXT
 from kag.spec.flat import DESCRIPTIVE
-from kag.text import MISSING, setting
+from kag.text import MISSING, digits_apart, setting
 from kag.track.record import Scalar
 from kag.view.changes import varied
 from kag.view.results import measured
@@ -27,6 +27,9 @@ SETTINGS = 3
 
 NEWEST = 200
 """Runs that the default columns are chosen by."""
+
+MOST_DECIMALS = 6
+"""Decimals of a column; where its numbers need more, each is written as short as it can be."""
 
 WIDE = 40
 """A setting with more letters than this tells little at a glance."""
@@ -75,16 +78,44 @@ def catalogue(runs: Sequence[Held]) -> list[dict[str, Any]]:
     return [{"word": one.word, "kind": one.kind, "key": one.key, "runs": counted[one]} for one in order]
 
 
+def groupings(runs: Sequence[Held]) -> list[tuple[str, list[str]]]:
+    """What runs can be grouped by: the settings on which the newest differ, and the others, by name."""
+    every = {key for run in runs for key in run.config}
+    apart = varied([run.config for run in runs[-NEWEST:]], partial=True)
+    return [("differ", sorted(every & apart.keys())), ("other settings", sorted(every - apart.keys()))]
+
+
 def default(runs: Sequence[Held]) -> list[Column]:
     """What a reader wants first: the metrics that runs are judged by, and the settings on which the newest differ."""
     return [*_results(runs[-NEWEST:]), *_settings(runs[-NEWEST:])]
 
 
-def text_of(column: Column, value: Scalar, digits: int | None) -> str:
-    """A value as the table shows it; `digits` are those of a setting, with which its column tells all values apart."""
+class Form(NamedTuple):
+    """How a column writes its numbers, all of them by one rule."""
+
+    digits: int | None
+    """Significant digits of a setting, with which no two values look alike; None for all of them."""
+    decimals: int | None
+    """So many of each number, so that their points stand below one another; None where a power of ten is written."""
+
+
+def form_of(column: Column, values: Sequence[Scalar]) -> Form:
+    """The form of a column that has these values."""
+    plain = Form(digits_apart(values) if column.kind == "config" else None, None)
+    texts = {text_of(column, value, plain) for value in set(values) if _is_number(value)}
+    decimals = max((len(text.partition(".")[2]) for text in texts), default=0)
+    return plain._replace(
+        decimals=decimals if decimals <= MOST_DECIMALS and not any("e" in one for one in texts) else None
+    )
+
+
+def text_of(column: Column, value: Scalar, form: Form) -> str:
+    """A value as the table shows it."""
+    if form.decimals and isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
+        return f"{value:.{form.decimals}f}"
     if column.kind == "summary":
         return measured(column.key, value)
-    return MISSING if value is None else setting(value, digits)
+    return MISSING if value is None else setting(value, form.digits)
 
 
 def cell(run: Held, column: Column) -> Scalar:

@@ -7,7 +7,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from kag.changelog.diagnose import values_of, values_side_by_side
+from kag.changelog.diagnose import values_of
 from kag.changelog.logged import Logged
 from kag.compare.comparison import in_doubt, not_comparable
 from kag.compare.judge import sentences, verdicts
@@ -15,10 +15,11 @@ from kag.compare.replicates import Replicates
 from kag.compare.spreads import Spreads, chosen_of, spreads_table
 from kag.report.compare import compare_figures
 from kag.report.curves import overlaid
-from kag.report.differences import differences_of, seeds_overlaid
-from kag.report.figure import Figure
+from kag.report.differences import against_first, differences_of, seeds_overlaid
+from kag.report.figure import Chart
 from kag.report.score_figures import Pictured
 from kag.server.faults import Fault
+from kag.server.page.compare_rows import side_by_side_rows, tested_rows
 from kag.server.page.drawn import drawn, shown
 from kag.server.page.held import Held
 from kag.server.page.records import Ledger, epochs_of, history
@@ -26,14 +27,15 @@ from kag.server.page.responses import data
 from kag.server.page.site import Shelf, Site
 from kag.server.page.visit import Visit
 from kag.track.record import RunRecord
-from kag.track.result import Result
 from kag.view.changes import differing_settings
-from kag.view.metrics import Metric
-from kag.view.results import absent, measured_column, side_by_side
+from kag.view.colour import colours_of
 from kag.view.words import labels
 
-MOST = 20
+MOST = 200
 """Runs that are compared at once."""
+
+DRAWN = 8_000
+"""Points that the curves of a chart have together."""
 
 
 def compare(site: Site, visit: Visit) -> Response:
@@ -53,9 +55,10 @@ def compare(site: Site, visit: Visit) -> Response:
     metrics = shelf.counted(ledger).metrics
     histories = map(epochs_of, chosen, rows)
     logged = [Logged(record, history, metrics) for record, history in zip(records, histories, strict=True)]
-    called = labels(records, [run.short for run in chosen])
+    called = labels(records, [run.short for run in chosen], settings_first=True)
     values = {one.record.id: values_of(one) for one in logged}
     spreads = Spreads(_groups(shelf, ledger, records, visit), tuple(metrics), values)
+    figures = _figures(chosen, records, rows, spreads.found)
     return site.page(
         "compare.html",
         visit,
@@ -65,14 +68,15 @@ def compare(site: Site, visit: Visit) -> Response:
         labels=called,
         colours=_colours(records, spreads.found),
         others=[run for run in reversed(shelf.runs) if run not in chosen],
-        results=_typed(records, metrics) | values_side_by_side(logged),
+        results=side_by_side_rows(records, metrics, values),
         settings=dict(differing_settings(records)),
         not_comparable=not_comparable(records),
         verdicts=sentences(verdicts(records, spreads.found, metrics, values, scored)),
         doubt=in_doubt(records),
         groups=spreads_table(spreads) if spreads.several else None,
         apart=_apart(visit),
-        figures=[drawn(figure) for figure in _figures(chosen, records, rows, spreads.found)],
+        averaged=any(line.dashed for figure in figures for line in figure.lines),
+        figures=[drawn(figure, max(40, DRAWN // len(chosen))) for figure in figures],
     )
 
 
@@ -84,7 +88,10 @@ def differences(site: Site, visit: Visit) -> Response:
         ledger = shelf.ledger()
         scored = shelf.scored(site, connection, ledger)
     groups = _groups(shelf, ledger, [ledger.record(run) for run in chosen], visit)
-    return data(shown(differences_of(groups, scored) if len(groups) > 1 else Pictured()))
+    if len(groups) < 2:
+        return data(shown(Pictured()))
+    against = against_first(groups, scored.drawn)
+    return data(shown(differences_of(groups, scored, against)) | {"tested": tested_rows(against, ledger.words())})
 
 
 def _chosen(shelf: Shelf, visit: Visit) -> list[Held]:
@@ -108,21 +115,9 @@ def _groups(shelf: Shelf, ledger: Ledger, records: Sequence[RunRecord], visit: V
 
 def _colours(records: Sequence[RunRecord], groups: Sequence[Replicates]) -> list[int]:
     """The place of each run's colour: that of its group."""
-    places = {record.id: place for place, group in enumerate(groups) for record in group.runs}
+    found = zip(groups, colours_of(group.runs[0].id for group in groups), strict=True)
+    places = {record.id: place for group, place in found for record in group.runs}
     return [places[record.id] for record in records]
-
-
-def _typed(records: Sequence[RunRecord], metrics: Sequence[Metric]) -> dict[str, tuple[str, ...]]:
-    """Results of the delivered weights, those left out that count as metrics of other programs."""
-    told = {metric.name for metric in metrics if metric.value != "delivered"}
-    return {key: _shown(key, records, found) for key, found in side_by_side(records).items() if key not in told}
-
-
-def _shown(key: str, records: Sequence[RunRecord], found: Sequence[Result | None]) -> tuple[str, ...]:
-    texts = measured_column(key, [one.value if one else None for one in found])
-    split = key.partition("/")[0]
-    told = zip(texts, records, found, strict=True)
-    return tuple(text if one else absent(record, split) for text, record, one in told)
 
 
 def _figures(
@@ -130,7 +125,7 @@ def _figures(
     records: Sequence[RunRecord],
     rows: Sequence[list[dict[str, Any]]],
     groups: Sequence[Replicates],
-) -> Sequence[Figure]:
+) -> Sequence[Chart]:
     by_kag = all(run.mirrored.by_kag for run in chosen)
     logged = map(epochs_of, chosen, rows) if by_kag else rows
     known = {record.id: some for record, some in zip(records, logged, strict=True)}

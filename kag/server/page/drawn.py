@@ -12,9 +12,9 @@ POINTS = 800
 """Points that a curve has in a browser."""
 
 
-def drawn(figure: Figure) -> dict[str, Any]:
+def drawn(figure: Figure, points: int = POINTS) -> dict[str, Any]:
     """A figure for a script, with as many points as a screen can show."""
-    return as_json(thinned(figure, POINTS))
+    return as_json(thinned(figure, min(points, POINTS)))
 
 
 def shown(found: Pictured) -> dict[str, Any]:

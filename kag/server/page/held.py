@@ -130,6 +130,13 @@ class Held:
         summary = {key: value for key, value in self.mirrored.summary.items() if key != END_KEY and key[:1] != "_"}
         return flatten(summary)
 
+    @cached_property
+    def logged(self) -> dict[str, int]:
+        """Key of every logged number -> how often it was logged."""
+        known = json.loads(self.row["history_keys"]).get("keys", {})
+        counts = {key: _numbers(entry) for key, entry in known.items() if key[:1] != "_"}
+        return {key: count for key, count in counts.items() if count}
+
     @property
     def record(self) -> RunRecord:
         """The record; where kag left one that cannot be read, what W&B knows of the run."""
@@ -147,6 +154,10 @@ class Held:
         except RecordError as error:
             bare = replace(self.mirrored, config=_without(self.mirrored.config), summary=self.summary)
             return record_of(bare), error.what
+
+
+def _numbers(entry: Mapping[str, Any]) -> int:
+    return sum(one["count"] for one in entry["typeCounts"] if one["type"] == "number")
 
 
 def _held(row: RowMapping, beside: ProjectBeside) -> Held:

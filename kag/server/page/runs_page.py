@@ -10,13 +10,15 @@ from typing import Any, NamedTuple
 from starlette.responses import Response
 
 from kag.changelog.cells import body
-from kag.server.page.columns import Column, catalogue, cell, chosen, text_of
+from kag.server.page.columns import Column, Form, catalogue, cell, chosen, form_of, groupings, text_of
 from kag.server.page.held import Held
+from kag.server.page.narrowed import Narrowed, asked
 from kag.server.page.responses import data, events, nothing_new
 from kag.server.page.site import Shelf, Site
 from kag.server.page.templates import brief
 from kag.server.page.visit import Visit
-from kag.text import digits_apart, duration
+from kag.text import duration
+from kag.view.colour import colour_of
 
 SHOWN_NOTE = 120
 """Letters of a note in the table."""
@@ -26,21 +28,25 @@ def table(site: Site, visit: Visit) -> Response:
     """The page, with every row in it."""
     with site.store.read() as connection:
         shelf = Shelf.of(site, connection, visit)
-    frame = _Frame.of(shelf, _words(visit))
-    return site.page("runs.html", visit, shelf=shelf, section="runs", table=frame.answer(shelf.runs, now=visit.now))
+    frame = _Frame.of(shelf, visit)
+    shown = {"table": frame.answer(shelf.runs, now=visit.now), "groupings": groupings(shelf.runs)}
+    return site.page("runs.html", visit, shelf=shelf, section="runs", **shown)
 
 
 def changed(site: Site, visit: Visit) -> Response:
-    """The runs that have changed after a state of the table that the script knows; all of them for other columns."""
+    """The runs that have changed after a state of the table that the script knows; all of them for other columns.
+
+    With `anew` it is told which runs fit and what groups they make, even if none has changed.
+    """
     with site.store.read() as connection:
         shelf = Shelf.of(site, connection, visit)
     if visit.query.get("catalogue"):
         return data(catalogue(shelf.runs))
     seen = _Seen.read(visit.query.get("seen", ""))
     fresh = shelf.runs if seen is None else seen.fresh(shelf)
-    if seen is not None and not fresh and not seen.lacks_removal(shelf):
+    if seen is not None and not fresh and not seen.lacks_removal(shelf) and not visit.query.get("anew"):
         return nothing_new()
-    frame = _Frame.of(shelf, _words(visit))
+    frame = _Frame.of(shelf, visit)
     whole = seen is None or seen.lacks_removal(shelf) or seen.look != frame.look
     return data(frame.answer(shelf.runs if whole else fresh, now=visit.now) | {"whole": whole})
 
@@ -80,52 +86,50 @@ class _Seen(NamedTuple):
         return [run for run in shelf.runs if run.changed > self.seq or before(run.row, now=self.at) != run.state]
 
 
-def _words(visit: Visit) -> list[str]:
-    return [word for word in visit.query.get("columns", "").split(",") if word]
+def columns_of(shelf: Shelf, visit: Visit) -> Sequence[Column]:
+    """The columns that an address asks for, or the default ones."""
+    return chosen([word for word in visit.query.get("columns", "").split(",") if word], shelf.runs)
 
 
 class _Frame(NamedTuple):
     """The columns, and how each writes its values."""
 
-    shelf: Shelf
+    narrowed: Narrowed
     columns: Sequence[Column]
-    digits: Sequence[int | None]
-    """Significant digits of each column, by which its settings are told apart."""
+    forms: Sequence[Form]
+    """How each writes its numbers."""
 
     @classmethod
-    def of(cls, shelf: Shelf, words: Sequence[str]) -> _Frame:
-        columns = chosen(words, shelf.runs)
-        settings = ([cell(run, one) for run in shelf.runs] if one.kind == "config" else [] for one in columns)
-        return cls(shelf, columns, [digits_apart(values) for values in settings])
+    def of(cls, shelf: Shelf, visit: Visit) -> _Frame:
+        columns = columns_of(shelf, visit)
+        forms = [form_of(one, [cell(run, one) for run in shelf.runs]) for one in columns]
+        return cls(Narrowed(shelf, columns, visit.query), columns, forms)
 
     @property
     def look(self) -> str:
         """Another word where a row by itself would not fit in with the others."""
-        told = [(column.word, digits) for column, digits in zip(self.columns, self.digits, strict=True)]
+        told = [(column.word, form) for column, form in zip(self.columns, self.forms, strict=True)]
         return hashlib.sha256(repr(told).encode()).hexdigest()[:8]
 
     def answer(self, runs: Sequence[Held], *, now: float) -> dict[str, Any]:
-        """What a script is told of some of the runs."""
+        """What a script is told of some of the runs, and of all of them which fit and what groups they make."""
+        narrowed = self.narrowed
         return {
-            "seen": str(_Seen(self.shelf.known.seq, now, self.look)),
+            "seen": str(_Seen(narrowed.shelf.known.seq, now, self.look)),
+            "asked": asked(narrowed.words),
             "columns": [{"word": column.word, "label": column.label, "key": column.key} for column in self.columns],
             "runs": [self._row(run) for run in reversed(runs)],
-            "groups": self._groups(),
+            "fits": [run.name for run in narrowed.runs] if narrowed.filtered else None,
+            "groups": narrowed.rows(self.forms),
         }
 
-    def _groups(self) -> list[dict[str, Any]]:
-        """Rows for runs that differ in the seed alone, all of them: who is in one can change with any run."""
-        ledger = self.shelf.ledger()
-        seeds = self.shelf.watched.seeds
-        return seeds.folded(self.shelf.replicates(ledger), ledger.runs, self.columns, self.digits)
-
     def _row(self, run: Held) -> list[Any]:
-        """Id, run id or display name, name, state, start, seconds, user, tags, sweep, note; then seconds as text, and
-        of the chosen columns the texts, None where a value is its own, and the values.
+        """Id, run id or display name, name, state, start, seconds, user, tags, sweep, note, seconds as text, the place
+        of its colour; then of the chosen columns the texts, None where a value is its own, and the values.
         """
         note = body(run.row["notes"] or "")
         values = [cell(run, column) for column in self.columns]
-        written = map(text_of, self.columns, values, self.digits)
+        written = map(text_of, self.columns, values, self.forms)
         return [
             run.name,
             run.title,
@@ -138,6 +142,7 @@ class _Frame(NamedTuple):
             run.row["sweep_name"],
             brief(note, SHOWN_NOTE),
             duration(run.seconds),
+            colour_of(self.narrowed.ledger.record(run).id),
             [None if text == value else text for text, value in zip(written, values, strict=True)],
             values,
         ]

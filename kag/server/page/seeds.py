@@ -7,17 +7,18 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from kag.compare.replicates import Replicates, replicates
+from kag.compare.replicates import Replicates, Spread, replicates
 from kag.compare.spreads import lacking
 from kag.compare.wording import n_text, seeds_listed, without_text
 from kag.number import number
-from kag.server.page.columns import Column, cell, text_of
+from kag.server.page.columns import Column, Form, cell, text_of
 from kag.server.page.held import Held
 from kag.server.page.records import Ledger
 from kag.text import MISSING, duration
 from kag.track.record import RunRecord
 from kag.view.alike import Likeness, likeness
 from kag.view.changes import is_seed
+from kag.view.colour import colour_of
 from kag.view.results import measured
 
 VARIOUS = "various"
@@ -55,7 +56,7 @@ class KeptSeeds:
         groups: Sequence[Replicates],
         runs: Mapping[str, Held],
         columns: Sequence[Column],
-        digits: Sequence[int | None],
+        forms: Sequence[Form],
     ) -> list[dict[str, Any]]:
         """A row for each group of several runs.
 
@@ -63,61 +64,90 @@ class KeptSeeds:
             groups: all of them.
             runs: run id -> run.
             columns: those of the table.
-            digits: significant digits of each.
+            forms: of each.
         """
-        looks, held = (tuple(columns), tuple(digits)), self.rows
+        looks, held = (tuple(columns), tuple(forms)), self.rows
         found: dict[Hashable, dict[str, Any]] = {}
         for group in groups:
             if len(group.runs) > 1:
                 own = [runs[record.id] for record in group.runs]
                 key = (looks, tuple((run.number, run.changed, run.state) for run in own))
-                found[key] = held.get(key) or _row(group, runs, columns, digits)
+                found[key] = held.get(key) or _row(group, runs, columns, forms)
         self.rows = found
         return list(found.values())
 
 
 def _row(
-    group: Replicates, runs: Mapping[str, Held], columns: Sequence[Column], digits: Sequence[int | None]
+    group: Replicates, runs: Mapping[str, Held], columns: Sequence[Column], forms: Sequence[Form]
 ) -> dict[str, Any]:
     own = [runs[record.id] for record in group.runs]
-    judged = next((one for one in map(partial(_number, runs), columns) if group.counted(one)), None)
+    judged = next((one for one in map(partial(number_in, runs), columns) if group.counted(one)), None)
     found = group.spread(judged) if judged else None
-    seconds = sum(run.seconds for run in own)
     return {
         "runs": [run.name for run in reversed(own)],
         "name": own[-1].short,
         "count": f"{n_text(found) if found else len(group.by_seed)} seeds",
         "without": without_text(lacking(group, judged)) if judged else "",
+        **common_row(own, colour_of(group.runs[0].id)),
+        "cells": [_cell(group, runs, *one) for one in zip(columns, forms, strict=True)],
+    }
+
+
+def common_row(own: Sequence[Held], colour: int) -> dict[str, Any]:
+    """What a row says of several runs beside the chosen columns.
+
+    Args:
+        own: the runs, oldest first.
+        colour: the place of that of its curve.
+    """
+    seconds = sum(run.seconds for run in own)
+    return {
         "state": _common([run.state for run in own]),
         "started": int(own[-1].row["created_at"]),
         "seconds": round(seconds),
         "took": duration(seconds),
         "user": _common([run.row["user"] for run in own]),
-        "cells": [_cell(group, runs, *one) for one in zip(columns, digits, strict=True)],
+        "colour": colour,
     }
 
 
-def _number(runs: Mapping[str, Held], column: Column) -> Callable[[RunRecord], float | None]:
+def number_in(runs: Mapping[str, Held], column: Column) -> Callable[[RunRecord], float | None]:
     """The number of a run in a column of results; None for settings."""
     if column.kind == "config":
         return lambda record: None
     return lambda record: number(cell(runs[record.id], column))
 
 
-def _cell(group: Replicates, runs: Mapping[str, Held], column: Column, digits: int | None) -> dict[str, Any]:
+def _cell(group: Replicates, runs: Mapping[str, Held], column: Column, form: Form) -> dict[str, Any]:
     """What a column says of a group: text, what it is sorted by, and what is said of it that is pointed at."""
-    value = _number(runs, column)
+    value = number_in(runs, column)
     found = group.spread(value)
+    if found.mean is None and column.kind == "config" and is_seed(column.key):
+        return {"text": seeds_listed(group.by_seed), "value": None, "title": ""}
+    own = [runs[record.id] for record in group.runs]
+    return cell_of(own, column, form, found, "seeds", without_text(lacking(group, value)))
+
+
+def cell_of(
+    own: Sequence[Held], column: Column, form: Form, found: Spread, what: str, without: str = ""
+) -> dict[str, Any]:
+    """The cell of some runs: mean and standard deviation of results, of settings what they have in common.
+
+    Args:
+        own: the runs.
+        column: which.
+        form: of the column.
+        found: what the runs give of a result; of nothing else.
+        what: they are: `seeds`, `runs`.
+        without: what is said of those that have no number.
+    """
     if found.mean is None:
-        if column.kind == "config" and is_seed(column.key):
-            return {"text": seeds_listed(group.by_seed), "value": None, "title": ""}
-        texts = [text_of(column, cell(runs[record.id], column), digits) for record in group.runs]
-        values = [cell(runs[record.id], column) for record in group.runs]
-        return {"text": _common(texts), "value": values[0] if len(set(values)) == 1 else None, "title": ""}
+        values = [cell(run, column) for run in own]
+        common = _common([text_of(column, value, form) for value in values])
+        return {"text": common, "value": values[0] if len(set(values)) == 1 else None, "title": ""}
     mean, sd, low, high = (measured(column.key, one) for one in found[2:])
     spread = "" if found.sd is None else f" ± {sd}"
-    without = without_text(lacking(group, value))
-    told = f"mean of {n_text(found)} seeds, {low} to {high}" + (f", {without}" if without else "")
+    told = f"mean of {n_text(found)} {what}, {low} to {high}" + (f", {without}" if without else "")
     return {"text": f"{mean}{spread}", "value": found.mean, "title": told}
 
 

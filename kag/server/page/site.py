@@ -33,6 +33,7 @@ from kag.server.page.responses import html
 from kag.server.page.saved_scores import SavedScores
 from kag.server.page.scores import PROFILES, KeptSelections, draws_in, profiles_in
 from kag.server.page.seeds import KeptSeeds
+from kag.server.page.series import KeptSeries
 from kag.server.page.session import Sessions
 from kag.server.page.templates import environment, path_of
 from kag.server.page.visit import Visit
@@ -58,6 +59,7 @@ class Watched:
     profiles: HeldReadings[Profile] = field(default_factory=lambda: HeldReadings(PROFILES))
     seeds: KeptSeeds = field(default_factory=KeptSeeds)
     selections: KeptSelections = field(default_factory=KeptSelections)
+    series: KeptSeries = field(default_factory=KeptSeries)
 
 
 class Site:

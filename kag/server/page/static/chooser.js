@@ -1,10 +1,15 @@
-/* The dialog in which the columns of the table are chosen. */
+/* The dialog in which columns of the table, or charts, are chosen. */
 
 import { make } from "./cells.js";
 
+const COLUMNS = { title: "Columns", find: "Find a setting or a result", standard: "Default columns",
+  heads: ["Shown", "Results", "Settings"] };
+
 /* Ask which of the columns to show; an empty list means the default ones, null that nothing changes. */
-export function choose(catalogue, shown, total) {
+export function choose(catalogue, shown, total, words = COLUMNS) {
   const dialog = document.getElementById("chooser");
+  document.getElementById("chooser-title").textContent = words.title;
+  document.getElementById("standard").textContent = words.standard;
   const wanted = document.getElementById("wanted");
   const boxes = catalogue.map((column) => {
     const box = make("input", { type: "checkbox", value: column.word });
@@ -22,8 +27,9 @@ export function choose(catalogue, shown, total) {
   };
   const others = (kind) => (column) => column.kind === kind && !shown.includes(column.word);
   document.getElementById("choices").replaceChildren(
-    ...group("Shown", (column) => shown.includes(column.word)),
-    ...group("Results", others("summary")), ...group("Settings", others("config")));
+    ...group(words.heads[0], (column) => shown.includes(column.word)),
+    ...group(words.heads[1], others("summary")), ...group(words.heads[2], others("config")));
+  wanted.placeholder = words.find;
   wanted.value = "";
   wanted.oninput = narrow;
   dialog.returnValue = "";

@@ -16,12 +16,14 @@ export async function draw(place, figures) {
   const known = new Map([...place.children].map((element) => [element.dataset.name, element]));
   for (const figure of figures) {
     const found = known.get(figure.name);
+    if (found !== undefined) found.dataset.curves = figure.lines?.length ?? "";
     if (found !== undefined) {
       kagCharts.update(found, figure);
       known.delete(figure.name);
     } else {
       const kind = ["parallel", "heatmap", "forest"].includes(figure.kind) ? "wide" : null;
-      const element = make("figure", { "data-figure": "", "data-name": figure.name, class: kind });
+      const element = make("figure", { "data-figure": "", "data-name": figure.name, class: kind,
+        "data-curves": figure.lines?.length ?? "" });
       place.append(element);
       kagCharts.draw(element, figure);
       await pause();

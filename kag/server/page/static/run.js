@@ -3,6 +3,7 @@
 import { draw, picture } from "./figures.js";
 import { ask, follow } from "./live.js";
 import { localise } from "./times.js";
+import { ownTools } from "./toolbar.js";
 
 const find = (id) => document.getElementById(id);
 const here = location.pathname;
@@ -54,6 +55,7 @@ async function judge() {
   kagCharts.update(find("lineage"), answer.lineage);
 }
 
+ownTools();
 try {
   take(await ask(`${here}/course.json`));
 } catch (error) {

@@ -2,10 +2,11 @@
 
 import { fill, heads, make, numeric, order } from "./cells.js";
 import { choose } from "./chooser.js";
-import { test } from "./filter.js";
+import { eyes } from "./eyes.js";
 import { ask, follow } from "./live.js";
 import { folded, keyOf, rows as rowsOf } from "./seeds.js";
 import { clock } from "./times.js";
+import { views } from "./views.js";
 
 const find = (id) => document.getElementById(id);
 const table = find("runs");
@@ -19,6 +20,8 @@ const chosen = new Set();
 const open = new Set();
 let columns = [];
 let groups = [];
+let fits = null;
+let drawn = null;
 let seen = "";
 let current = [];
 let sort = address.get("sort") ?? "-started";
@@ -37,14 +40,17 @@ function take(answer) {
   seen = answer.seen;
   const stale = new Map();
   const before = new Map(groups.map((group) => [keyOf(group), JSON.stringify(group)]));
-  groups = answer.groups;
+  if (answer.asked === asked()) {
+    groups = answer.groups;
+    fits = answer.fits === null ? null : new Set(answer.fits);
+    table.dataset.asked = answer.asked;
+  }
   for (const key of groups.filter((group) => before.get(keyOf(group)) !== JSON.stringify(group)).map(keyOf)) {
     stale.set(key, elements.get(key));
     elements.delete(key);
   }
-  for (const [id, title, name, state, started, seconds, user, tags, sweep, note, took, texts, values] of answer.runs) {
-    const hay = [id, title, state, user, ...tags, sweep, note, ...texts, ...values].join("\n").toLowerCase();
-    runs.set(id, { id, title, name, state, started, seconds, user, tags, sweep, note, took, texts, values, hay });
+  for (const [id, title, name, state, started, seconds, user, tags, sweep, note, took, colour, texts, values] of answer.runs) {
+    runs.set(id, { id, title, name, state, started, seconds, user, tags, sweep, note, took, texts, values, colour });
     stale.set(id, elements.get(id));
     elements.delete(id);
   }
@@ -55,6 +61,7 @@ function take(answer) {
   } else {
     show();
   }
+  drawn?.refresh();
 }
 
 function prepare() {
@@ -67,9 +74,8 @@ function prepare() {
   options(find("state"), all.map((run) => run.state), "any state");
   options(find("tag"), all.flatMap((run) => run.tags), "any tag");
   find("tag").hidden = !optional.tags;
-  find("grouping").hidden = groups.length === 0;
   const example = columns.find((column) => column.numeric);
-  find("text").placeholder = example ? `Filter: words, ${example.label}>0.4` : "Filter";
+  find("text").placeholder = example ? `Filter: words, ${example.label} > 0.4` : "Filter";
 }
 
 const optional = { tags: false, sweep: false, note: false };
@@ -98,12 +104,6 @@ function layout() {
   ];
 }
 
-function fits() {
-  const wanted = test(find("text").value, columns);
-  const [state, tag] = [find("state").value, find("tag").value];
-  return (run) => wanted(run) && (!state || run.state === state) && (!tag || run.tags.includes(tag));
-}
-
 function inOrder(some, runOf) {
   const key = sort.replace(/^-/, "");
   const place = columns.findIndex((column) => column.word === key);
@@ -117,15 +117,15 @@ function inOrder(some, runOf) {
 
 /* What stands in the table, from above: runs, and groups of seeds with the runs of those that are unfolded. */
 function lines() {
-  const fitting = inOrder([...runs.values()].filter(fits()), (run) => run);
-  if (!find("seeds").checked || groups.length === 0) return fitting.map((run) => ({ key: run.id, run }));
+  const fitting = inOrder([...runs.values()].filter((run) => fits === null || fits.has(run.id)), (run) => run);
+  if (groups.length === 0) return fitting.map((run) => ({ key: run.id, run }));
   return inOrder(rowsOf(fitting, groups), (row) => row.like).flatMap((row) => [row,
     ...(open.has(row.key) ? row.members.map((run) => ({ key: run.id, run, member: true })) : [])]);
 }
 
 function element(line) {
-  const made = line.group ? folded(line, { columns, optional, chosen, open: open.has(line.key), press: () => unfold(line) })
-    : single(line.run);
+  const made = line.group ? folded(line, { columns, optional, chosen, open: open.has(line.key), press: () => unfold(line),
+    eye: eye.parts(line.key, line.group.name, line.group.colour) }) : single(line.run, line.member);
   made.classList.toggle("member", line.member === true);
   elements.set(line.key, made);
   return made;
@@ -135,16 +135,17 @@ function unfold({ key }) {
   open.has(key) ? open.delete(key) : open.add(key);
   elements.delete(key);
   show();
-  elements.get(key)?.querySelector("button")?.focus();
+  elements.get(key)?.querySelector(".fold")?.focus();
 }
 
-function single(run) {
+function single(run, member) {
   const box = make("input", { type: "checkbox", "aria-label": `Choose ${run.title}`, value: run.id });
   box.checked = chosen.has(run.id);
   const values = run.values.map((value, i) => make("td", { class: columns[i].numeric ? "num" : null,
     title: value }, run.texts[i] ?? value));
   const row = make("tr", { class: chosen.has(run.id) ? "chosen" : null, "data-id": run.id },
     make("th", { class: "name", scope: "row", title: run.title }, box,
+      ...(member ? [] : eye.parts(run.id, run.name, run.colour)),
       make("a", { href: `${path}/runs/${encodeURIComponent(run.id)}` }, run.name)),
     make("td", {}, make("span", { class: `state ${run.state}` }, run.state)),
     ...values,
@@ -197,11 +198,18 @@ function kept(line) {
 
 function remember() {
   const words = { q: find("text").value, state: find("state").value, tag: find("tag").value,
-    sort: sort === "-started" ? "" : sort, seeds: find("seeds").checked ? "" : "apart" };
+    sort: sort === "-started" ? "" : sort, group: find("group").value };
   for (const [name, value] of Object.entries(words)) value ? address.set(name, value) : address.delete(name);
+  write();
+}
+
+function write() {
   const text = address.toString();
   history.replaceState(null, "", text ? `?${text}` : location.pathname);
 }
+
+/* The filter and the grouping as the server repeats them: an answer to other words has been overtaken. */
+const asked = () => ["q", "state", "tag", "group"].map((name) => address.get(name) ?? "").join("\n");
 
 function pick(box) {
   const row = box.closest("tr");
@@ -230,7 +238,7 @@ function tell() {
 
 const question = (more) => {
   const words = new URLSearchParams(more);
-  if (address.get("columns")) words.set("columns", address.get("columns"));
+  for (const name of ["columns", "q", "state", "tag", "group"]) if (address.get(name)) words.set(name, address.get(name));
   return `${path}/runs.json?${words}`;
 };
 
@@ -241,9 +249,17 @@ find("clear").addEventListener("click", () => {
   tell();
 });
 find("bar").addEventListener("submit", (event) => event.preventDefault());
-for (const [id, event] of [["text", "input"], ["state", "change"], ["tag", "change"], ["seeds", "change"]]) {
-  find(id).addEventListener(event, () => { remember(); show(); });
+const PAUSE = 60;
+/* Milliseconds without a key until the server is asked what fits. */
+
+let waiting = 0;
+function narrow() {
+  remember();
+  clearTimeout(waiting);
+  waiting = setTimeout(async () => take(await ask(question({ seen, anew: 1 }))), PAUSE);
 }
+find("text").addEventListener("input", narrow);
+for (const id of ["state", "tag", "group"]) find(id).addEventListener("change", narrow);
 document.addEventListener("keydown", (event) => {
   if (event.key !== "/" || /^(INPUT|TEXTAREA|SELECT)$/.test(document.activeElement.tagName)) return;
   event.preventDefault();
@@ -257,8 +273,25 @@ find("columns").addEventListener("click", async () => {
   take(await ask(question({})));
 });
 
+const eye = eyes(address, () => {
+  write();
+  find("unhide").hidden = eye.hidden.size === 0;
+  drawn?.show();
+});
+find("unhide").hidden = eye.hidden.size === 0;
+find("unhide").addEventListener("click", () => {
+  eye.all();
+  elements.clear();
+  show();
+});
+window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { elements.clear(); show(); });
+
 find("text").value = address.get("q") ?? "";
-find("seeds").checked = address.get("seeds") !== "apart";
+if (address.get("seeds") === "apart") address.set("group", "none");
+address.delete("seeds");
+find("group").value = address.get("group") ?? "";
 take(JSON.parse(find("table").textContent));
 tell();
+drawn = views({ table, words: address, write, rowOf: (key) => elements.get(key), path, total: () => runs.size,
+  hidden: eye.hidden });
 follow(() => question({ seen }), take);
