@@ -141,6 +141,6 @@ def test_a_busy_heartbeat_reads_and_changes_the_same_however_many_trials_there_a
     with statements(site) as seen:
         goes_on()
     assert len(read) == 1
-    assert len([one for one in seen if not one.startswith("BEGIN")]) == 9
+    assert len([one for one in seen if not one.startswith("BEGIN")]) == 6
     site.now += 5
     assert rows_changed(site, goes_on) == 2, "its agent and its trial"
