@@ -21,12 +21,13 @@ from kag.server.rights import Act, Thing
 from kag.server.search import next_point
 from kag.server.sweeps import sweep_of
 from kag.server.tables import agents, projects, runs, sweeps
-from kag.server.things import Row
 from kag.server.trials import in_flight, live_trials, save_trials, trials_of, trials_touched, waiting
 from kag.sweep import Command, Sweep, SweepState, Trial, TrialState
 from kag.sweep.step import chosen, may_leave, reported, run_of, stops, unheard
 from kag.sweep.stop import stop
 from kag.sweep.trial import take
+
+Row = Mapping[str, Any]
 
 
 class _Beat(NamedTuple):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,6 @@ from kag.server.context import Context
 from kag.server.history import metric_values, reach
 from kag.server.store import all_rows
 from kag.server.tables import runs
-from kag.server.things import Row
 from kag.sweep import Sweep, Trial, TrialState
 from kag.sweep.step import Outcome, absorb
 
@@ -39,7 +38,7 @@ class News:
     """Number of the last change that is among them."""
 
 
-def news_of(connection: Connection, row: Row, names: Sequence[str | None] | None = None) -> News:
+def news_of(connection: Connection, row: Mapping[str, Any], names: Sequence[str | None] | None = None) -> News:
     """What has changed of the runs of a sweep since they were looked at; with names all that these say."""
     if names is not None:
         its_own = runs.c.sweep_id == row["id"]
@@ -71,7 +70,7 @@ def taken_in(context: Context, sweep: Sweep, trials: Sequence[Trial], news: News
     return absorb(measured, outcomes, seen, now=context.now, limits=context.settings.limits)
 
 
-def tell_again(connection: Connection, row: Row, before: Sequence[Trial], after: Sequence[Trial]) -> None:
+def tell_again(connection: Connection, row: Mapping[str, Any], before: Sequence[Trial], after: Sequence[Trial]) -> None:
     """A trial that goes on after it was given back is to hear what its run has said meanwhile."""
     waited = {trial.id for trial in before if trial.state is TrialState.FREE}
     names = [trial.run for trial in after if trial.id in waited and trial.state is TrialState.LEASED]

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from sqlalchemy import Connection, select
 
 from kag.server.store import count
 from kag.server.tables import FROM_BEFORE, trials
-from kag.server.things import Row
 from kag.server.trials import trials_of
 from kag.sweep import Params, Sweep, Trial
 from kag.sweep.suggest import Suggest, capped, next_of_grid, random_point
 
 
-def next_point(connection: Connection, row: Row, sweep: Sweep, size: int, suggest: Suggest) -> Params | None:
+def next_point(
+    connection: Connection, row: Mapping[str, Any], sweep: Sweep, size: int, suggest: Suggest
+) -> Params | None:
     """The point after the trials of a sweep, or None if the search is at its end.
 
     Args:
