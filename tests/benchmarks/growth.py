@@ -61,7 +61,14 @@ class Wire:
     _held: http.client.HTTPConnection | None = None
 
     def post(self, path: str, body: Any) -> Any:
-        """The answer to a request, which must succeed."""
+        """The answer to a request, which must succeed. What the server has closed meanwhile is opened again."""
+        try:
+            return self._posted(path, body)
+        except ConnectionError:
+            self._held = None
+            return self._posted(path, body)
+
+    def _posted(self, path: str, body: Any) -> Any:
         self._held = self._held or http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=600)
         headers = {"Authorization": f"Bearer {self.server.key}", "Content-Type": "application/json"}
         self._held.request("POST", path, json.dumps(body), headers)
@@ -100,7 +107,9 @@ class Agent:
                 self.wire.ask(BEGIN, n=self.run, s=self.sweep)
 
     def log(self, count: int = 1, **words: Any) -> None:
-        """Rows of its run, as the client posts them."""
+        """Rows of its run, as the client posts them; of none if it was told to stop."""
+        if not self.run:
+            return
         rows = [json.dumps({**ROW, "loss": 1 / (self.rows + at + 1), "_step": self.rows + at}) for at in range(count)]
         files = {
             "wandb-history.jsonl": {"offset": self.rows, "content": rows},
@@ -186,7 +195,6 @@ def load(servers: Sequence[TrackingServer], size: int, agents: int, seconds: flo
     for agent in crowd:
         agent.beat()
         agent.waited.clear()
-    given = {agent.run for agent in crowd}
     due = sorted(
         [(at * BEAT_SECONDS / agents, BEAT_SECONDS, agent.beat) for at, agent in enumerate(crowd)]
         + [(at * ROW_SECONDS / agents, ROW_SECONDS, agent.log) for at, agent in enumerate(crowd)],
@@ -206,19 +214,19 @@ def load(servers: Sequence[TrackingServer], size: int, agents: int, seconds: flo
 
     cost, took = used(servers, send), time.perf_counter() - began
     middle, worst = percentiles([one for agent in crowd for one in agent.waited])
-    lost = len(given - {agent.run for agent in crowd}) + attempts_of(servers[0], name) - size - agents
     return (
         f"{cost / seconds:.2f} of a core, for {seconds:.0f} s of it in {took:.1f} s; "
-        f"heartbeats p50 {middle:.0f}, p99 {worst:.0f} ms; {lost} of {len(given)} trials lost"
+        f"heartbeats p50 {middle:.0f}, p99 {worst:.0f} ms; {lost(servers[0], name)} trials lost"
     )
 
 
-def attempts_of(server: TrackingServer, name: str) -> int:
-    """Attempts at the trials of a sweep so far: one more for each that was lost."""
+def lost(server: TrackingServer, name: str) -> int:
+    """Attempts at the trials of a sweep that were lost: there is another one for each."""
     store = Store(server.database, make=False)
     with store.read() as connection:
         its_own = trial_table.c.sweep_id == sweep_table.c.id
-        query = select(func.sum(trial_table.c.attempt)).join(sweep_table, its_own).where(sweep_table.c.name == name)
+        more = func.sum(trial_table.c.attempt - 1)
+        query = select(more).join(sweep_table, its_own).where(sweep_table.c.name == name)
         found = int(connection.execute(query).scalar_one())
     store.close()
     return found

@@ -57,11 +57,13 @@ def test_what_a_kept_study_is_told_is_what_is_new(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr("kag.sweep.studies.observe", noted)
     sweep, studies = sweep_with("worst"), Studies()
     known: list[Trial] = []
-    for at in range(STARTUP + 4):
+    for at in range(STARTUP + 6):
         point = studies(sweep, known, 7)
-        known = [*(one.model_copy(update={"state": TrialState.FINISHED, "value": 1.0}) for one in known)]
+        assert point == modelled_point(sweep, known, 7)
+        if known:  # each is better than all before it, so that it matters whether it is known to have ended
+            known[-1] = known[-1].model_copy(update={"state": TrialState.FINISHED, "value": float(at)})
         known.append(trial(at, point, TrialState.LEASED, None))
-    assert told == [0] + [1] * (STARTUP + 3)
+    assert told == [0] + [1] * (STARTUP + 5)
 
 
 def test_studies_hold_no_more_than_they_have_room_for() -> None:
