@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 from anyio import CapacityLimiter, to_thread
@@ -19,7 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from kag.server import graphql
 from kag.server.access_log import Logged, Write, entry_of
 from kag.server.artifacts import end_expired
-from kag.server.body import read_json
+from kag.server.body import encoding_of, is_short, json_object, received
 from kag.server.boundary import COME_AGAIN, Boundary
 from kag.server.context import Settings
 from kag.server.faults import Fault, NotFound
@@ -40,9 +39,13 @@ from kag.server.schema import Documents, served
 from kag.server.storage import routes as storage_routes
 from kag.server.store import Store
 from kag.server.things import run_thing
+from kag.sweep.studies import Studies
 from kag.sweep.suggest import Suggest
 
 log = logging.getLogger("kag.server")
+
+Work = Callable[[Request, Key, dict[str, Any]], Response]
+"""Answers a request by its key and its body."""
 
 
 def sharing_writer(request: Request) -> str:
@@ -72,6 +75,7 @@ class Server:
         self.documents = Documents(served())
         self.reported: set[str] = set()
         self.questions = CapacityLimiter(QUESTIONS)
+        self.studies = Studies()
 
     def routes(self) -> list[Route]:
         """Everything that is served."""
@@ -99,15 +103,28 @@ class Server:
 
     async def query(self, request: Request) -> Response:
         """One GraphQL operation in one transaction."""
+        return await self._done(request, self._operate, self.questions)
+
+    async def _done(self, request: Request, work: Work, limiter: CapacityLimiter | None = None) -> Response:
+        """Answer a request whose body is JSON. From hand to hand costs more than most of them, so few hands have it."""
         check_origin(request, self.site.base(request))
-        key = await self._authenticated(request)
-        body = await read_json(request, limit=self.site.settings.max_body)
+        limit = self.site.settings.max_body
+        if is_short(request):
+            data = await received(request, limit=limit)
+            return await to_thread.run_sync(self._work, request, data, work, limiter=limiter)
+        key, encoding = await self._authenticated(request), encoding_of(request)
+        body = await run_in_threadpool(json_object, await received(request, limit=limit), encoding, limit=limit)
+        return await to_thread.run_sync(work, request, key, body, limiter=limiter)
+
+    def _work(self, request: Request, data: bytes, work: Work) -> Response:
+        key = self._key(request)
+        return work(request, key, json_object(data, encoding_of(request), limit=self.site.settings.max_body))
+
+    def _operate(self, request: Request, key: Key, body: dict[str, Any]) -> Response:
         query, variables = body.get("query"), body.get("variables") or {}
         if not isinstance(query, str) or not isinstance(variables, dict):
             raise Fault("a GraphQL request needs a query, and variables as an object")
-        name = body.get("operationName")
-        execute = partial(self._execute, request, key, query, variables, name)
-        return await to_thread.run_sync(execute, limiter=self.questions)
+        return self._execute(request, key, query, variables, body.get("operationName"))
 
     def _execute(self, request: Request, key: Key, query: str, variables: dict[str, Any], name: Any) -> Response:
         document = self.documents.checked(query)
@@ -117,7 +134,7 @@ class Server:
         writes = graphql.writes(operation)
         if WAY_TO_ARTIFACTS in query or (writes and not graphql.asks_only(WITHOUT_ARTIFACTS, operation)):
             end_expired(self.site.store, self.site.clock())
-        foresight, answer = Foresight(), None
+        foresight, answer = Foresight(self.studies), None
         while answer is None:
             try:
                 answer = self._answer(request, key, document, operation, variables, foresight)
@@ -152,20 +169,21 @@ class Server:
 
     async def file_stream(self, request: Request) -> Response:
         """What a run logs."""
-        check_origin(request, self.site.base(request))
-        key = await self._authenticated(request)
-        body = await read_json(request, limit=self.site.settings.max_body)
-        return JSONResponse(await run_in_threadpool(self._ingest, request, key, body))
+        return await self._done(request, self._ingest)
 
-    def _ingest(self, request: Request, key: Key, body: dict[str, Any]) -> dict[str, Any]:
+    def _ingest(self, request: Request, key: Key, body: dict[str, Any]) -> Response:
         path = request.path_params
         with self.site.store.write() as connection:
             run = run_by_path(connection, path["entity"], path["project"], path["run"], lock=True)
             ask(key, Act.CHANGE, run_thing(connection, run))
-            return ingest(connection, run, body, now=self.site.clock(), writer=sharing_writer(request))
+            told = ingest(connection, run, body, now=self.site.clock(), writer=sharing_writer(request))
+        return JSONResponse(told)
 
     async def _authenticated(self, request: Request) -> Key:
-        key = await run_in_threadpool(self.site.key_of, key_of_header(request.headers.get("authorization")))
+        return await run_in_threadpool(self._key, request)
+
+    def _key(self, request: Request) -> Key:
+        key = self.site.key_of(key_of_header(request.headers.get("authorization")))
         if key is None:
             raise Fault("an API key is needed: `kag serve key new NAME` makes one", status=401)
         entry_of(request.scope).user = key.name

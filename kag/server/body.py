@@ -6,11 +6,13 @@ import zlib
 from collections.abc import AsyncIterator
 from typing import Any
 
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from kag.server import bounded_json
 from kag.server.faults import Fault
+
+SHORT = 2**14
+"""Bytes of a body that is received before its sender's key is looked up, so that one thread can do all of the work."""
 
 
 async def chunks(request: Request, *, limit: int) -> AsyncIterator[bytes]:
@@ -30,20 +32,35 @@ async def chunks(request: Request, *, limit: int) -> AsyncIterator[bytes]:
         yield chunk
 
 
-async def read_json(request: Request, *, limit: int) -> dict[str, Any]:
-    """A JSON object, decompressed if it came as gzip. That is done in a thread: other requests go on meanwhile.
+def is_short(request: Request) -> bool:
+    """Whether a body says that it is no larger than what anybody may send, known or not."""
+    length = request.headers.get("content-length", "")
+    return length.isdecimal() and int(length) <= SHORT
+
+
+async def received(request: Request, *, limit: int) -> bytes:
+    """The whole body as sent; see `chunks`."""
+    return b"".join([chunk async for chunk in chunks(request, limit=limit)])
+
+
+def encoding_of(request: Request) -> str:
+    """How the body was encoded.
 
     Raises:
-        Fault: too large, truncated, in another encoding, no JSON object, or beyond the bounds of `bounded_json`.
+        Fault: in a way that is not served.
     """
     encoding = request.headers.get("content-encoding", "identity").lower()
     if encoding not in ("identity", "gzip"):
         raise Fault(f"content encoding {encoding!r} is not served", status=415)
-    data = b"".join([chunk async for chunk in chunks(request, limit=limit)])
-    return await run_in_threadpool(_json_object, data, encoding, limit)
+    return encoding
 
 
-def _json_object(data: bytes, encoding: str, limit: int) -> dict[str, Any]:
+def json_object(data: bytes, encoding: str, *, limit: int) -> dict[str, Any]:
+    """The JSON object of a body. It takes a while: this belongs into a thread, so that other requests go on.
+
+    Raises:
+        Fault: too large, truncated, no JSON object, or beyond the bounds of `bounded_json`.
+    """
     value = bounded_json.loads(unzipped(data, limit=limit) if encoding == "gzip" else data)
     if not isinstance(value, dict):
         raise Fault("the body is no JSON object")

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import resource
+import socket
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, cast
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
@@ -21,6 +22,8 @@ MOST = 1000
 """Connections at once."""
 ENDLESS = "/news"
 """Last part of the paths whose answers have no end: browsers ask for them again."""
+MOST_WAITING = 2**14
+"""Bytes of an answer that wait for more of it."""
 RESERVED = 40
 """Descriptors of the process that are no connections: the database's, files, the log."""
 
@@ -40,6 +43,39 @@ def descriptors() -> int:
     return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
 
 
+class Joined:
+    """A transport that sends what is written in one turn of the loop at once: the header of an answer with its body.
+
+    To wake who reads costs the processor more than to write the header.
+    """
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport, self._loop = transport, loop
+        self._waiting = b""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        """Send this soon, or at once where much waits: whoever writes must feel that nobody reads."""
+        if not self._waiting:
+            self._loop.call_soon(self.flush)
+        self._waiting += data
+        if len(self._waiting) > MOST_WAITING:
+            self.flush()
+
+    def flush(self) -> None:
+        """Send what waits."""
+        data, self._waiting = self._waiting, b""
+        if data:
+            self._transport.write(data)
+
+    def close(self) -> None:
+        """Send what waits, and nothing more."""
+        self.flush()
+        self._transport.close()
+
+
 class Protocol(H11Protocol):
     """HTTP/1.1 on one connection."""
 
@@ -53,7 +89,9 @@ class Protocol(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take a place, that of the longest idle connection if there is no other."""
-        super().connection_made(transport)
+        # asyncio does this for sockets that say they are TCP, which those of `socket.create_server` do not.
+        transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
+        super().connection_made(cast("asyncio.Transport", Joined(transport, self.loop)))
         self.idle_since = self.loop.time()
         self._expect_header()
         if len(self.connections) > places(descriptors()):

@@ -10,16 +10,21 @@ from collections.abc import Sequence
 
 from kag.sweep import Sweep, Trial
 from kag.sweep.config import Params
-from kag.sweep.suggest import suggest
+from kag.sweep.suggest import Model, suggest
 
 PATIENCE = 3
 """Points that are drawn in vain; after them nobody else may write until one is drawn."""
 
 
 class Foresight:
-    """`suggest`, which asks for the time that it takes."""
+    """`suggest`, which asks for the time that it takes.
 
-    def __init__(self) -> None:
+    Args:
+        model: of the trials of a search by Bayes.
+    """
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
         self._asked: object = None
         self._drawn: Params | None = None
         self._vain = 0
@@ -34,13 +39,14 @@ class Foresight:
         if asked == self._asked:
             return self._drawn
         if self._vain >= PATIENCE:
-            return suggest(sweep, trials, seed)
+            return suggest(sweep, trials, seed, self._model)
         raise Unforeseen(asked, sweep, trials, seed)
 
     def draw(self, wanted: Unforeseen) -> None:
         """Draw a point that was asked for; no transaction is open now."""
         self._vain += 1
-        self._asked, self._drawn = wanted.asked, suggest(wanted.sweep, wanted.trials, wanted.seed)
+        self._asked = wanted.asked
+        self._drawn = suggest(wanted.sweep, wanted.trials, wanted.seed, self._model)
 
 
 class Unforeseen(Exception):

@@ -10,30 +10,32 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, RowMapping, bindparam
+from sqlalchemy import Connection, bindparam, select
 
 from kag.server.arguments import json_object
 from kag.server.bands import fill_bands, hopeless, keep_bands
 from kag.server.context import SILENT, Context, decode_id
 from kag.server.faults import needed
 from kag.server.reports import News, news_of, taken_in, tell_again
+from kag.server.rights import Act, Thing
 from kag.server.search import next_point
-from kag.server.store import find
-from kag.server.sweeps import by_id, sweep_of
-from kag.server.tables import agents, runs, sweeps
+from kag.server.sweeps import sweep_of
+from kag.server.tables import agents, projects, runs, sweeps
 from kag.server.trials import in_flight, live_trials, save_trials, trials_of, trials_touched, waiting
 from kag.sweep import Command, Sweep, SweepState, Trial, TrialState
 from kag.sweep.step import chosen, may_leave, reported, run_of, stops, unheard
 from kag.sweep.stop import stop
 from kag.sweep.trial import take
 
+Row = Mapping[str, Any]
+
 
 class _Beat(NamedTuple):
     """One heartbeat: what it found, and what becomes of the trials that it looked at."""
 
     context: Context
-    agent: RowMapping
-    row: RowMapping
+    agent: Row
+    row: Row
     sweep: Sweep
     state: SweepState
     running: frozenset[str]
@@ -69,10 +71,28 @@ def _running(given: Mapping[str, Any]) -> frozenset[str]:
     return frozenset(run for run, alive in reported_runs.items() if alive)
 
 
+_WHO = (
+    select(*agents.c, *sweeps.c, projects.c.entity, projects.c.name)
+    .join(sweeps, agents.c.sweep_id == sweeps.c.id)
+    .join(projects, sweeps.c.project_id == projects.c.id)
+    .where(agents.c.id == bindparam("number"))
+    .with_for_update(of=sweeps)
+)
+
+
+def _who(context: Context, number: int) -> tuple[Row, Row]:
+    """An agent that the sender may speak for, and its sweep, whose other heartbeats wait from now on."""
+    found = needed(context.connection.execute(_WHO, {"number": number}).first(), "no such agent")
+    agent = dict(zip(agents.c.keys(), found, strict=False))
+    row = dict(zip(sweeps.c.keys(), found[len(agents.c) :], strict=False))
+    entity, project = found[-2:]
+    context.ask(Act.CHANGE, Thing(f"the agent {agent['name']!r}", (entity, project), frozenset({agent["user"]})))
+    return agent, row
+
+
 def _arrived(context: Context, given: Mapping[str, Any]) -> _Beat:
     connection, running = context.connection, _running(given)
-    agent = needed(find(connection, agents, id=decode_id("Agent", given.get("id"))), "no such agent")
-    row = by_id(connection, agent["sweep_id"], lock=True)
+    agent, row = _who(context, decode_id("Agent", given.get("id")))
     sweep = sweep_of(row["config"])
     state = SweepState.RUNNING if row["state"] == SweepState.PENDING else SweepState(row["state"])
     if not row["absorbed"]:
@@ -92,11 +112,12 @@ def _arrived(context: Context, given: Mapping[str, Any]) -> _Beat:
 _SEEN = agents.update().where(agents.c.id == bindparam("number")).values(heartbeat_at=bindparam("now"))
 
 
-def heartbeat(context: Context, given: Mapping[str, Any]) -> tuple[RowMapping, list[dict[str, Any]]]:
+def heartbeat(context: Context, given: Mapping[str, Any]) -> tuple[Row, list[dict[str, Any]]]:
     """One heartbeat of an agent: the agent, and the commands for it.
 
     Raises:
         NotFound: the agent or its sweep is gone; the client then ends.
+        Forbidden: the sender's key may not speak for this agent.
     """
     beat = _arrived(context, given)
     connection, row = context.connection, beat.row
@@ -164,7 +185,7 @@ def _idle(beat: _Beat, kept: Sequence[Trial]) -> _Told:
     return _Told([Command("run", run, taken.params)], given=(taken,), anew=bool(changed))
 
 
-def _end_silent(connection: Connection, row: RowMapping, before: Sequence[Trial], after: Sequence[Trial]) -> None:
+def _end_silent(connection: Connection, row: Row, before: Sequence[Trial], after: Sequence[Trial]) -> None:
     """Runs whose agent says that their processes are gone, and which cannot say so any more themselves.
 
     One that can, because its last lines are on their way, is running again when they arrive.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,10 +39,10 @@ class News:
     """Number of the last change that is among them."""
 
 
-def news_of(connection: Connection, row: RowMapping, names: Sequence[str | None] | None = None) -> News:
+def news_of(connection: Connection, row: Mapping[str, Any], names: Sequence[str | None] | None = None) -> News:
     """What has changed of the runs of a sweep since they were looked at; with names all that these say."""
-    its_own = runs.c.sweep_id == row["id"]
     if names is not None:
+        its_own = runs.c.sweep_id == row["id"]
         # Before the runs themselves: a change between both questions is looked at twice, and not never.
         last = connection.scalar(select(func.max(runs.c.changed)).where(its_own)) or 1
         known = all_rows(connection, _SAID.where(its_own, runs.c.name.in_(names)))
@@ -71,7 +71,7 @@ def taken_in(context: Context, sweep: Sweep, trials: Sequence[Trial], news: News
     return absorb(measured, outcomes, seen, now=context.now, limits=context.settings.limits)
 
 
-def tell_again(connection: Connection, row: RowMapping, before: Sequence[Trial], after: Sequence[Trial]) -> None:
+def tell_again(connection: Connection, row: Mapping[str, Any], before: Sequence[Trial], after: Sequence[Trial]) -> None:
     """A trial that goes on after it was given back is to hear what its run has said meanwhile."""
     waited = {trial.id for trial in before if trial.state is TrialState.FREE}
     names = [trial.run for trial in after if trial.id in waited and trial.state is TrialState.LEASED]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, RowMapping, select
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import Connection, select
 
 from kag.server.store import count
 from kag.server.tables import FROM_BEFORE, trials
@@ -11,7 +14,9 @@ from kag.sweep import Params, Sweep, Trial
 from kag.sweep.suggest import Suggest, capped, next_of_grid, random_point
 
 
-def next_point(connection: Connection, row: RowMapping, sweep: Sweep, size: int, suggest: Suggest) -> Params | None:
+def next_point(
+    connection: Connection, row: Mapping[str, Any], sweep: Sweep, size: int, suggest: Suggest
+) -> Params | None:
     """The point after the trials of a sweep, or None if the search is at its end.
 
     Args:

@@ -6,6 +6,7 @@ bits, and neither has half of a surrogate pair.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import BigInteger, Engine, Integer, SmallInteger, String, event
@@ -23,11 +24,18 @@ def refuse_unstorable(engine: Engine) -> None:
         compiled = getattr(context, "compiled", None)
         if not isinstance(compiled, SQLCompiler):
             return
-        keeps = context.isinsert or context.isupdate
-        kinds = {name: _bounds(bind.type, keeps=keeps) for name, bind in compiled.binds.items()}
+        kinds = _kinds(compiled)
         for row in context.compiled_parameters:
             for name, value in row.items():
-                check(value, *kinds.get(name, (None, 63)))
+                if value is not None:
+                    check(value, *kinds.get(name, (None, 63)))
+
+
+@lru_cache(maxsize=256)
+def _kinds(compiled: SQLCompiler) -> dict[str, tuple[int | None, int]]:
+    """The bounds of a statement's values by name: worked out once, as the statement itself is."""
+    keeps = compiled.isinsert or compiled.isupdate
+    return {name: _bounds(bind.type, keeps=keeps) for name, bind in compiled.binds.items()}
 
 
 def _bounds(kind: TypeEngine[Any], *, keeps: bool) -> tuple[int | None, int]:

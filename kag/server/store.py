@@ -32,13 +32,13 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
 from kag.errors import KagError, StorageError, UserError
 from kag.server import layout
-from kag.server.changes import noting_removals, number_changes
+from kag.server.changes import note_changes, noting, number_changes
 from kag.server.private import close, private_file
 from kag.server.storable import refuse_unstorable
 from kag.server.trouble import FULL, GONE, UNREACHED, UNREADABLE, first_line, shown, trouble_of
 from kag.text import command
 
-_WRITES = "kag_writes"
+_WRITES, _ALONE = "kag_writes", "kag_alone"
 _LAYOUT_LOCK = 0x6B6167
 """Number of the lock of PostgreSQL that whoever changes the layout holds."""
 _REMEDY = "give sqlite:///FILE, or postgresql+psycopg://USER@HOST/DATABASE (pip install 'kag[postgresql]')"
@@ -69,6 +69,7 @@ class Store:
                     raise UserError("there is no such database", where=shown(url), remedy=remedy)
                 self.engine = _engine(self.url)
                 refuse_unstorable(self.engine)
+                note_changes(self.engine)
                 undo.callback(self.close)
                 self._settle(make, tell)
             except (ArgumentError, NoSuchModuleError, ModuleNotFoundError, DBAPIError, OSError) as error:
@@ -99,6 +100,13 @@ class Store:
             yield connection
 
     @contextmanager
+    def glance(self) -> Iterator[Connection]:
+        """A connection for one question: no transaction around it is begun and ended, which costs as much again."""
+        options: dict[str, Any] = {_ALONE: True} if self.file is not None else {"isolation_level": "AUTOCOMMIT"}
+        with self.engine.connect().execution_options(**options) as connection:
+            yield connection
+
+    @contextmanager
     def snapshot(self) -> Iterator[Connection]:
         """A transaction for many questions, all about the same moment."""
         options = {} if self.file is not None else {"isolation_level": "REPEATABLE READ"}
@@ -108,7 +116,7 @@ class Store:
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """A transaction that is committed as a whole or not at all. One at a time in SQLite."""
-        options = {_WRITES: True, **noting_removals()}
+        options = {_WRITES: True, **noting()}
         with self._writing, self.engine.connect().execution_options(**options) as connection, connection.begin():
             yield connection
             number_changes(connection)
@@ -178,8 +186,9 @@ def _engine(url: URL) -> Engine:
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
-        writes = connection.get_execution_options().get(_WRITES, False)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+        options = connection.get_execution_options()
+        if _ALONE not in options:
+            connection.exec_driver_sql("BEGIN IMMEDIATE" if options.get(_WRITES, False) else "BEGIN")
 
     return engine
 

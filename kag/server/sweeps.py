@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import re
 import secrets
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
@@ -24,7 +26,9 @@ from kag.server.trials import save_trials, trials_of
 from kag.sweep import Sweep, SweepState, parse_sweep
 from kag.sweep.trial import forget, reopen
 
-MAX_CONFIG = 2**20
+MAX_CONFIG, MAX_LEVELS = 2**20, 100
+TOO_DEEP = f"a sweep config may be nested {MAX_LEVELS} levels deep at most"
+_BRACKET = re.compile(r"[][{}]")
 PARSED = 32
 """Configs whose sweeps are held: each heartbeat of an agent needs one, and to read YAML takes longer than all else."""
 TEXTS = {"displayName": "display_name", "description": "description", "controller": "controller"}
@@ -33,14 +37,32 @@ FIXED = ("method", "parameters", "program", "command")
 """What a sweep keeps once it has a trial: agents that others have started run it on their machines."""
 
 
+class _Plain(yaml.SafeLoader):
+    """Reads YAML without aliases, since the client writes none, and of few levels."""
+
+    level = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        """One node, with all below it."""
+        if self.check_event(yaml.AliasEvent):
+            raise Refused("a sweep config may hold no YAML aliases")
+        self.level += 1
+        if self.level > MAX_LEVELS:
+            raise Refused(TOO_DEEP)
+        node = super().compose_node(parent, index)
+        self.level -= 1
+        return node
+
+
 def _tree(source: Any) -> dict[str, Any]:
-    """The tree of a config text; anchors and aliases are refused, since the client writes none."""
+    """The tree of a config text."""
     if not isinstance(source, str) or len(source) > MAX_CONFIG:
         raise Refused("a sweep config must be a text of at most 1 MiB")
+    steps = (1 if bracket in "[{" else -1 for bracket in _BRACKET.findall(source))
+    if max(itertools.accumulate(steps), default=0) > MAX_LEVELS:  # to read them takes the square of their number
+        raise Refused(TOO_DEEP)
     try:
-        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(source, Loader=yaml.SafeLoader)):
-            raise Refused("a sweep config may hold no YAML aliases")
-        tree = yaml.safe_load(source)
+        tree = yaml.load(source, Loader=_Plain)
         json.dumps(tree)
     except (yaml.YAMLError, RecursionError, ValueError, TypeError) as error:
         raise Refused(f"the sweep config is not plain YAML: {str(error)[:200]}") from error

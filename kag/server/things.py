@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, bindparam, select
+from sqlalchemy import Connection, RowMapping
 
 from kag.server.claims import GONE, Claim, row_of
 from kag.server.faults import needed
 from kag.server.rights import Place, Thing
 from kag.server.store import find
-from kag.server.tables import agents, artifacts, collections, projects, runs, sweeps
+from kag.server.tables import artifacts, collections, projects, runs, sweeps
 
 Row = RowMapping | Mapping[str, Any]
 
@@ -32,21 +32,6 @@ def run_thing(connection: Connection, row: Row) -> Thing:
 def sweep_thing(connection: Connection, row: Row) -> Thing:
     """A sweep."""
     return Thing(f"the sweep {row['name']!r}", place_of(connection, row["project_id"]), frozenset({row["user"]}))
-
-
-_AGENT = (
-    select(agents.c.name, agents.c.user, projects.c.entity, projects.c.name.label("project"))
-    .join(sweeps, agents.c.sweep_id == sweeps.c.id)
-    .join(projects, sweeps.c.project_id == projects.c.id)
-    .where(agents.c.id == bindparam("number"))
-)
-
-
-def agent_thing(connection: Connection, number: int) -> Thing | None:
-    """An agent of a sweep, perhaps of another one's; None if there is none."""
-    row = connection.execute(_AGENT, {"number": number}).first()
-    place = None if row is None else (row.entity, row.project)
-    return None if row is None else Thing(f"the agent {row.name!r}", place, frozenset({row.user}))
 
 
 def collection_thing(connection: Connection, row: Row) -> Thing:

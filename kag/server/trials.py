@@ -6,7 +6,7 @@ import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, RowMapping, Select, bindparam, func, select, union
+from sqlalchemy import Connection, Row, Select, bindparam, func, select, union
 
 from kag.server.store import upsert
 from kag.server.tables import agents, attempts, runs, sweeps, trials
@@ -65,7 +65,7 @@ def trial_of(row: Row[str, float | None]) -> Trial:
     return trial if row.lease_until is None else trial.model_copy(update={"lease_until": row.lease_until})
 
 
-def waiting(connection: Connection, row: RowMapping, sweep: Sweep) -> Waiting:
+def waiting(connection: Connection, row: Mapping[str, Any], sweep: Sweep) -> Waiting:
     """What there is for an agent among the trials of a sweep, of which one row is read at most."""
     its_own = trials.c.sweep_id == row["id"]
     free = _READ.where(its_own, trials.c.state == TrialState.FREE).order_by(None)

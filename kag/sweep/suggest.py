@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from kag.sweep.config import Params, Sweep
@@ -17,16 +17,20 @@ if TYPE_CHECKING:
 Suggest = Callable[[Sweep, Sequence[Trial], int], Params | None]
 """Gives the next point of a search as `suggest` does."""
 
+Model = Callable[[Sweep, Sequence[Trial], int], Params]
+"""Gives the next point by a model of the trials so far, as `modelled_point` does."""
+
 STARTUP = 8
 """Trials that bayes draws at random before it models anything."""
 
 
-def suggest(sweep: Sweep, trials: Sequence[Trial], seed: int) -> Params | None:
+def suggest(sweep: Sweep, trials: Sequence[Trial], seed: int, model: Model | None = None) -> Params | None:
     """The point after these trials, or None if the search is at its end.
 
     Args:
         trials: every trial so far, running ones included.
         seed: with the same trials it gives the same point.
+        model: asked by bayes; None for `modelled_point`.
     """
     if capped(sweep, sum(not trial.prior for trial in trials)) or target_reached(sweep, trials):
         return None
@@ -34,7 +38,7 @@ def suggest(sweep: Sweep, trials: Sequence[Trial], seed: int) -> Params | None:
         return next_of_grid(sweep, {point_digest(trial.params) for trial in trials}.__contains__)
     if sweep.method == "random":
         return random_point(sweep, len(trials), seed)
-    return modelled_point(sweep, trials, seed)
+    return (model or modelled_point)(sweep, trials, seed)
 
 
 def capped(sweep: Sweep, own: int) -> bool:
@@ -69,27 +73,29 @@ def random_point(sweep: Sweep, size: int, seed: int) -> Params:
     """A point from the distributions alone; the same one for a sweep with so many trials."""
     import optuna
 
-    return _drawn(sweep, (), optuna.samplers.RandomSampler(seed=_draw_seed(seed, size)))
+    return drawn(sweep, observed_study(sweep, (), optuna.samplers.RandomSampler(seed=_draw_seed(seed, size))))[0]
 
 
 def modelled_point(sweep: Sweep, trials: Sequence[Trial], seed: int) -> Params:
     """A point by a model of the trials so far: a tree-structured Parzen estimator (NeurIPS 2011, Bergstra et al.)."""
+    return drawn(sweep, observed_study(sweep, trials, sampler(seed, len(trials))))[0]
+
+
+def sampler(seed: int, size: int) -> optuna.samplers.BaseSampler:
+    """What draws the point by Bayes after so many trials."""
     import optuna
 
-    draw_seed = _draw_seed(seed, len(trials))
-    sampler = optuna.samplers.TPESampler(seed=draw_seed, n_startup_trials=STARTUP, constant_liar=True)
-    return _drawn(sweep, trials, sampler)
+    return optuna.samplers.TPESampler(seed=_draw_seed(seed, size), n_startup_trials=STARTUP, constant_liar=True)
 
 
 def _draw_seed(seed: int, size: int) -> int:
     return int.from_bytes(hashlib.sha256(f"{seed}:{size}".encode()).digest()[:4])
 
 
-def _drawn(sweep: Sweep, trials: Sequence[Trial], sampler: optuna.samplers.BaseSampler) -> Params:
-    """Draw from an Optuna study that holds these trials on the unit cube."""
-    leaves = sweep.varied()
-    drawn = observed_study(sweep, trials, sampler).ask(_space(leaves)).params
-    return {key: _value(leaf, drawn.get(key, 0.5)) for key, leaf in sweep.leaves().items()}
+def drawn(sweep: Sweep, study: optuna.Study) -> tuple[Params, optuna.Trial]:
+    """A point from a study of a sweep, and the trial that the study has begun for it."""
+    trial = study.ask(_space(sweep.varied()))
+    return {key: _value(leaf, trial.params.get(key, 0.5)) for key, leaf in sweep.leaves().items()}, trial
 
 
 def observed_study(
@@ -97,18 +103,24 @@ def observed_study(
 ) -> optuna.Study:
     """An Optuna study of these trials, every parameter on the unit interval or as a category."""
     import optuna
-    from optuna.trial import TrialState as Seen
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    study = optuna.create_study(sampler=sampler)
-    leaves, losses = sweep.varied(), _losses(sweep, trials)
+    study, losses = optuna.create_study(sampler=sampler), losses_of(sweep, trials)
+    observe(study, sweep, [(trial.params, losses[trial.id]) for trial in trials])
+    return study
+
+
+def observe(study: optuna.Study, sweep: Sweep, seen: Iterable[tuple[Params, float | None]]) -> None:
+    """Add points to a study of a sweep, each with its loss, or None while it runs."""
+    import optuna
+    from optuna.trial import TrialState as Seen
+
+    leaves = sweep.varied()
     space = _space(leaves)
-    for trial in trials:
-        loss = losses[trial.id]
-        params = {key: _coordinate(leaf, trial.params[key]) for key, leaf in leaves.items()}
+    for point, loss in seen:
+        params = {key: _coordinate(leaf, point[key]) for key, leaf in leaves.items()}
         state = Seen.RUNNING if loss is None else Seen.COMPLETE
         study.add_trial(optuna.create_trial(state=state, params=params, distributions=space, value=loss))
-    return study
 
 
 def _space(leaves: Mapping[str, Distribution]) -> dict[str, optuna.distributions.BaseDistribution]:
@@ -131,7 +143,7 @@ def _coordinate(leaf: Distribution, value: Any) -> Any:
     return leaf.index(value) if isinstance(leaf, Categorical) else leaf.share(value)
 
 
-def _losses(sweep: Sweep, trials: Sequence[Trial]) -> dict[int, float | None]:
+def losses_of(sweep: Sweep, trials: Sequence[Trial]) -> dict[int, float | None]:
     """Trial -> what to minimise; None while it runs. A failed trial counts as the metric's `impute` says."""
     loss, impute = (sweep.metric.loss, sweep.metric.impute) if sweep.metric else (float, "worst")
     known = {t.id: loss(t.result) for t in trials if t.result is not None and math.isfinite(t.result)}

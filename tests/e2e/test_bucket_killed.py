@@ -1,11 +1,12 @@
-"""A server whose files lie in a bucket is killed in the middle of an upload."""
+"""A server is killed in the middle of an upload, to a folder and to a bucket."""
 
 from __future__ import annotations
 
 import http.client
 import signal
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
 from urllib.parse import urlsplit
 
 import pytest
@@ -20,9 +21,29 @@ PART = bytes(range(256)) * 4096
 """A MiB."""
 
 
+class Folder:
+    """Where files lie, as a bucket is asked about it."""
+
+    environment: Mapping[str, str] = MappingProxyType({})
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def place(self) -> str:
+        return str(self.folder)
+
+    def uploads(self) -> int:
+        return len(list(self.folder.glob("*/*.part")))
+
+    def ask(self, address: str) -> str:
+        return "".join("<Key>" for file in self.folder.glob("*/*") if file.suffix != ".part")
+
+
+@pytest.mark.parametrize("where", ["folder", "s3"])
 def test_what_was_uploaded_in_part_is_no_object_and_comes_again(
-    s3: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    where: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    s3 = request.getfixturevalue("s3") if where == "s3" else Folder(tmp_path / "files")
     for name, value in s3.environment.items():
         monkeypatch.setenv(name, value)
     place = s3.place()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -31,7 +32,27 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("file_place", ["folder", "s3"], indirect=True)
 
 
-class Http:
+class Verbs(ABC):
+    """Requests by their methods."""
+
+    @abstractmethod
+    def request(self, method: str, url: str, **words: Any) -> httpx.Response:
+        """One request."""
+
+    def get(self, url: str, **words: Any) -> httpx.Response:
+        """GET."""
+        return self.request("GET", url, **words)
+
+    def post(self, url: str, **words: Any) -> httpx.Response:
+        """POST."""
+        return self.request("POST", url, **words)
+
+    def put(self, url: str, **words: Any) -> httpx.Response:
+        """PUT."""
+        return self.request("PUT", url, **words)
+
+
+class Http(Verbs):
     """Requests to an application, one after another, on an event loop of its own.
 
     The loop runs in a thread as long as there are requests: a loop that stops takes its worker threads with it.
@@ -64,18 +85,6 @@ class Http:
         """The pieces of a body."""
         for piece in content:
             yield piece
-
-    def get(self, url: str, **words: Any) -> httpx.Response:
-        """GET."""
-        return self.request("GET", url, **words)
-
-    def post(self, url: str, **words: Any) -> httpx.Response:
-        """POST."""
-        return self.request("POST", url, **words)
-
-    def put(self, url: str, **words: Any) -> httpx.Response:
-        """PUT."""
-        return self.request("PUT", url, **words)
 
     def close(self) -> None:
         """Let go of client and loop."""

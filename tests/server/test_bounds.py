@@ -6,6 +6,7 @@ import asyncio
 import gzip
 import json
 import threading
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -13,6 +14,7 @@ import pytest
 from graphql import parse
 
 from kag.server import bounded_json, patterns
+from kag.server.body import SHORT
 from kag.server.context import encode_id
 from kag.server.cost import MAX_ANSWERS, MAX_LISTS, check_cost
 from kag.server.faults import Fault
@@ -272,3 +274,20 @@ def test_websockets_are_refused_in_words(site: Any, caplog: Any) -> None:
     site.http.run(site.app({"type": "websocket", "path": "/graphql", "headers": []}, receive, send))
     assert [message["type"] for message in sent] == ["websocket.close"]
     assert not caplog.records
+
+
+@pytest.mark.parametrize("path", ["/graphql", "/files/kag/p/first/file_stream"])
+def test_who_is_not_known_learns_nothing_of_a_body_and_a_long_one_is_not_read(site: Any, path: str) -> None:
+    read: list[int] = []
+
+    def pieces() -> Iterator[bytes]:
+        for number in range(9):
+            read.append(number)
+            yield b"[" * SHORT
+
+    stranger = {"Authorization": "Bearer nobody"}
+    for content in (b"", b"no JSON", b"{}", b"x" * SHORT, b"x" * (SHORT + 1), pieces()):
+        assert site.http.post(path, content=content, headers=stranger).status_code == 401
+    assert read == []
+    for content in (b"no JSON", b"x" * (SHORT + 1)):
+        assert site.http.post(path, content=content).status_code == 400

@@ -14,7 +14,7 @@ import uvicorn
 from starlette.requests import ClientDisconnect
 from starlette.responses import StreamingResponse
 
-from kag.server.connections import ENDLESS, Protocol, backlog, places
+from kag.server.connections import ENDLESS, MOST_WAITING, Joined, Protocol, backlog, places
 from kag.server.faults import Fault
 from kag.server.pace import Pace, Paced
 from kag.server.serve import options
@@ -146,3 +146,49 @@ def test_a_page_that_waits_for_news_does_not_keep_a_server_from_stopping() -> No
 @pytest.mark.parametrize("descriptors", [64, 256, 1024, 1_000_000])
 def test_few_descriptors_are_never_used_up(descriptors: int) -> None:
     assert places(descriptors) + 4 * backlog(descriptors) <= descriptors
+
+
+class Noted:
+    """A transport that notes what is written."""
+
+    def __init__(self) -> None:
+        self.said: list[Any] = []
+
+    def write(self, data: bytes) -> None:
+        self.said.append(data)
+
+    def close(self) -> None:
+        self.said.append("end")
+
+
+def test_an_answer_leaves_by_one_call_of_the_system() -> None:
+    async def answers() -> list[Any]:
+        transport: Any = Noted()
+        joined = Joined(transport, asyncio.get_running_loop())
+        joined.write(b"head ")
+        joined.write(b"body")
+        assert transport.said == []
+        await asyncio.sleep(0)
+        assert transport.said == [b"head body"]
+        joined.write(b"x" * (MOST_WAITING + 1))
+        assert len(transport.said) == 2, "what is long does not wait"
+        joined.write(b"last")
+        joined.close()
+        await asyncio.sleep(0)
+        return transport.said[2:]
+
+    assert asyncio.run(answers()) == [b"last", "end"]
+
+
+def test_no_packet_waits_until_the_one_before_is_acknowledged() -> None:
+    found: list[int] = []
+
+    class Noting(Protocol):
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+            super().connection_made(transport)
+            found.append(transport.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+
+    with served_by(Noting) as address, socket.create_connection(address) as client:
+        client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert client.recv(100).startswith(b"HTTP/1.1 204")
+    assert found == [1]

@@ -141,6 +141,49 @@ def test_a_busy_heartbeat_reads_and_changes_the_same_however_many_trials_there_a
     with statements(site) as seen:
         goes_on()
     assert len(read) == 1
-    assert len([one for one in seen if not one.startswith("BEGIN")]) == 9
+    assert len([one for one in seen if not one.startswith("BEGIN")]) == 6
     site.now += 5
     assert rows_changed(site, goes_on) == 2, "its agent and its trial"
+
+
+SLOW = CONFIG + "early_terminate: {type: hyperband, min_iter: 2}\n"
+
+
+def test_a_trial_that_falls_behind_while_it_says_nothing_is_stopped(site: Any) -> None:
+    """Its threshold has changed since another one has passed the band at which it stands."""
+    sweep = make(site, SLOW)
+    slow, fast = agent(site, sweep), agent(site, sweep)
+    runs = [beat(site, one)[0]["run_id"] for one in (slow, fast)]
+    for run in runs:
+        site.run(run, sweep=sweep["name"])
+    for one, run, score in ((slow, runs[0], 1.0), (fast, runs[1], 9.0)):
+        site.log(0, [{"_step": at, "score": score} for at in range(3)], run)
+        assert beat(site, one, run) == []
+    assert beat(site, slow, runs[0]) == [{"type": "stop", "run_id": runs[0]}]
+    assert beat(site, fast, runs[1]) == []
+
+
+def test_what_a_run_said_while_its_point_was_given_back_is_heard_when_it_goes_on(site: Any) -> None:
+    sweep = make(site)
+    lost, other = agent(site, sweep), agent(site, sweep)
+    run, busy = (beat(site, one)[0]["run_id"] for one in (lost, other))
+    for name in (run, busy):
+        site.run(name, sweep=sweep["name"])
+    assert beat(site, lost, run) == []
+    for _ in range(5):
+        site.now += 20
+        assert beat(site, other, busy) == []
+    assert trial_of(site, run).state is TrialState.FREE
+    assert site.stream({"complete": True, "exitcode": 1}, run).status_code == 200
+    assert beat(site, other, busy) == []
+    assert beat(site, lost, run) == []
+    assert trial_of(site, run).state is TrialState.LEASED
+    assert beat(site, other, busy) == []
+    found = trial_of(site, run)
+    assert (found.state, found.failures, found.losses) == (TrialState.FREE, 1, 1)
+
+
+def trial_of(site: Any, run: str) -> Trial:
+    """The trial of a run as it is kept."""
+    with site.store.read() as connection:
+        return Trial.model_validate_json(connection.execute(select(trials.c.body).filter_by(run=run)).scalar_one())

@@ -167,6 +167,15 @@ def test_a_grid_does_not_run_again_what_a_prior_run_has_done(site: Any) -> None:
     assert beat(site, one) == [{"type": "exit"}]
 
 
+@pytest.mark.parametrize("method", ["grid", "random"])
+def test_a_prior_run_does_not_count_among_the_trials_that_a_sweep_may_have(site: Any, method: str) -> None:
+    before(site, "old", 2, 0.5)
+    made = prior(site, CONFIG.replace("grid", method) + "run_cap: 1\n", "old")["data"]["upsertSweep"]["sweep"]
+    one = agent(site, made)
+    finish(site, beat(site, one)[0]["run_id"], made)
+    assert beat(site, one) == [{"type": "exit"}]
+
+
 def test_prior_runs_of_a_begun_sweep_come_behind_its_trials_and_living_ones_are_refused(site: Any) -> None:
     made = make(site, CONFIG)
     one = agent(site, made)

@@ -7,6 +7,9 @@ from typing import Any
 
 import pytest
 
+from kag.server.faults import Refused
+from kag.server.sweeps import sweep_of
+
 CONFIG = """
 method: grid
 program: train.py
@@ -127,6 +130,19 @@ def test_a_config_that_is_no_sweep_is_refused(site: Any, config: str) -> None:
     answer = site.post('mutation($c: String){upsertSweep(input:{config:$c,projectName:"p"}){sweep{id}}}', c=config)
     assert answer.json()["errors"]
     assert "failed" not in answer.text
+
+
+@pytest.mark.parametrize("levels", ["[", "- ", "? ", "{a: ["])
+def test_a_config_that_is_nested_too_deeply_is_refused(site: Any, levels: str) -> None:
+    query = 'mutation($c: String){upsertSweep(input:{config:$c,projectName:"p"}){sweep{id}}}'
+    assert "100 levels" in site.post(query, c=levels * 3000).text
+
+
+def test_a_config_of_brackets_is_refused_before_it_is_parsed(site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To parse them takes the square of their number."""
+    monkeypatch.setattr("kag.server.sweeps.yaml.load", None)
+    with pytest.raises(Refused, match="100 levels"):
+        sweep_of("x: " + "[{a: " * 51)
 
 
 def test_the_space_of_a_begun_sweep_is_fixed_and_a_canceled_one_stays_so(site: Any) -> None:

@@ -15,7 +15,7 @@ from sqlalchemy import select
 
 from kag.server.store import Store
 from kag.server.tables import metadata
-from tests.server.conftest import Site
+from tests.server.conftest import Site, Verbs
 
 
 class Lots:
@@ -39,7 +39,7 @@ class Lots:
         return int(self(64), 16) >> (512 - bits)
 
 
-class Both:
+class Both(Verbs):
     """Sends each request to both; the answer of the first, which must be that of the second."""
 
     def __init__(self, sites: Sequence[Site], lots: Lots) -> None:
@@ -61,18 +61,6 @@ class Both:
         self.lots.begin()
         site.http.client.headers = self.headers
         return site.http.request(method, url, **words)
-
-    def get(self, url: str, **words: Any) -> httpx.Response:
-        """GET."""
-        return self.request("GET", url, **words)
-
-    def post(self, url: str, **words: Any) -> httpx.Response:
-        """POST."""
-        return self.request("POST", url, **words)
-
-    def put(self, url: str, **words: Any) -> httpx.Response:
-        """PUT."""
-        return self.request("PUT", url, **words)
 
 
 class Twins(Site):

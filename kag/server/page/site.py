@@ -105,7 +105,7 @@ class Site:
 
     def key_of(self, key: str | None) -> Key | None:
         """What a key opens, or None if that is nothing."""
-        with self.store.read() as connection:
+        with self.store.glance() as connection:
             return key_of(connection, key, now=self.clock())
 
     def base(self, request: Request) -> Base:

@@ -20,7 +20,7 @@ from kag.server.runs import find_project, find_run_by_path
 from kag.server.store import all_rows, find
 from kag.server.tables import artifacts as artifact_table
 from kag.server.tables import files, manifests, runs, sweeps
-from kag.server.things import agent_thing, artifact_thing, collection_thing, run_thing, sweep_thing
+from kag.server.things import artifact_thing, collection_thing, run_thing, sweep_thing
 
 Asked = Iterable[tuple[Act, Thing]]
 Rule = Callable[[Context, Arguments], Asked]
@@ -71,10 +71,9 @@ def _sweep(context: Context, given: Arguments) -> Asked:
         yield Act.CHANGE, sweep_thing(context.connection, row)
 
 
-def _agent(context: Context, given: Arguments) -> Asked:
-    thing = agent_thing(context.connection, decode_id("Agent", given.get("id")))
-    if thing is not None:
-        yield Act.CHANGE, thing
+def _beating(context: Context, given: Arguments) -> Asked:
+    """An agent is asked for where its sweep is locked: see `kag.server.heartbeats`."""
+    return ()
 
 
 def _files(context: Context, given: Arguments) -> Asked:
@@ -162,7 +161,7 @@ RULES: Mapping[str, Rule] = {
     "deleteFiles": _files,
     **dict.fromkeys(("upsertSweep", "deleteSweep"), _sweep),
     **dict.fromkeys(("createAgent", "importSweep"), _into),
-    "agentHeartbeat": _agent,
+    "agentHeartbeat": _beating,
     "createArtifact": _logged,
     "createArtifactType": _into,
     **dict.fromkeys(("createArtifactManifest", "commitArtifact", "updateArtifact", "deleteArtifact"), _artifact),
