@@ -236,7 +236,7 @@ def _inert(spec: RunSpec) -> Iterator[tuple[str, str]]:
         without = (key for key in flat(spec) if key.startswith(("model.attention", "model.gate")))
         off |= {key: "model.gate.kind is closed" for key in without if not key.startswith(said)}
     known, defaults = flat(spec), flat(default_spec())
-    yield from ((key, reason) for key, reason in off.items() if reason and known[key] != defaults[key])
+    yield from ((key, reason) for key, reason in off.items() if reason and known[key] != defaults.get(key))
     if gate.context_scale.bounds()[1] == 0 and gate.kind != "closed":
         yield "every key of model.attention", "model.gate.context_scale is 0"
 

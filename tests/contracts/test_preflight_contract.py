@@ -321,6 +321,12 @@ CASES: dict[str, Case] = {
             Fires(
                 "no_effect",
                 WARNING,
+                {"model.gate.kind": "closed", "model.gate.dropout.rate": 0.1},
+                {"key": "model.gate.dropout.rate"},
+            ),
+            Fires(
+                "no_effect",
+                WARNING,
                 {"optimizer.schedule.warmup_epochs": 2},
                 {"key": "optimizer.schedule.warmup_epochs"},
                 "the one-cycle begins at optimizer.lr",
