@@ -115,7 +115,14 @@ CASES: dict[str, Case] = {
                 "model.auxiliary.weight still changes",
             ),
         ),
-        ({}, {"epochs": 16}, {**SWA, "swa.start": 15}, {"loss.pos_weight": 45}, {"model.auxiliary": None}),
+        (
+            {},
+            {"epochs": 16},
+            {"epochs": 5, "model.gate.kind": "closed", "model.auxiliary": None},
+            {**SWA, "swa.start": 15},
+            {"loss.pos_weight": 45},
+            {"model.auxiliary": None},
+        ),
     ),
     "swa_window_fits": Case(
         (
