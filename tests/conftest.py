@@ -19,6 +19,8 @@ import pytest
 from jinja2 import BytecodeCache, Environment
 from jinja2.bccache import Bucket
 
+from tests.worker import copy_workers
+
 # How long an example takes depends on the machine, so no test depends on it.
 hypothesis.settings.register_profile("kag", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("kag")
@@ -29,11 +31,13 @@ ROOM = 6 * 2**30
 """Bytes that a file system in memory must have free before tests write there."""
 REAL_RUNS = ("chain", "five_runs")
 """Fixtures of a session that train."""
+ENDED = "Not properly terminated"
+"""What xdist says of a worker that has ended; one that has raised an error goes on."""
 GUESS = 15.0
 """Seconds of a long test that does not say how many it takes."""
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """A suite that is started in the background inherits that SIGINT is ignored, and would hand this on.
 
     What tests write is worth no disk: to wait for one takes a quarter of the time of a server's tests.
@@ -45,6 +49,7 @@ def pytest_configure() -> None:
     sys.dont_write_bytecode = False
     if has_room(MEMORY):
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
+    copy_workers(config.option)
 
 
 def has_room(place: Path) -> bool:
@@ -57,8 +62,8 @@ def has_room(place: Path) -> bool:
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any, error: object) -> None:
     """Of a worker that ends without a word, xdist says neither the signal nor the exit code."""
-    if error is not None:
-        from kag.data.room import free_memory
+    if error == ENDED:
+        from kag.data.host_memory import free_memory
 
         room = free_memory()[0] / 2**30
         print(f"\n{node.gateway.id} has ended with {node.gateway._io.wait()}; {room:.1f} GiB of memory are free")

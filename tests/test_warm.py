@@ -21,6 +21,7 @@ PROGRAMS = {
     "an exit function": "import atexit; atexit.register(print, 'end')",
     "a thread": "import threading; threading.Timer(0.01, print, ['thread']).start()",
     "its environment": "import os, tempfile; print(os.environ['MARK'], tempfile.gettempdir(), 'HOME' in os.environ)",
+    "warnings": "import sys, warnings; print(sys.warnoptions); warnings.warn('odd'); print('on')",
     "a hook": "import sys; sys.excepthook = lambda *_: print('hooked'); raise ValueError",
 }
 
@@ -77,3 +78,11 @@ sys.stdin.read()
     assert loaded == {""}
     third = ask().communicate("")[0]
     assert third.strip().isdigit()
+
+
+def test_a_worker_has_loaded_all_reads_what_it_is_sent_and_ends_as_its_copy() -> None:
+    said = "import sys; print(sys.stdin.readline(), 'torch' in sys.modules)"
+    for text, ended in ((said, (0, "x\n True\n")), ("import os; os.kill(os.getpid(), 9)", (-signal.SIGKILL, ""))):
+        words = [sys.executable, "-m", "tests.worker", "-u", "-c", text]
+        done = subprocess.run(words, cwd=ROOT, input="x\n", capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stdout) == ended, done.stderr

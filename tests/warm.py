@@ -28,6 +28,7 @@ import sys
 import tempfile
 import threading
 import time
+import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import cache
@@ -41,8 +42,12 @@ MAXIMUM = 1 << 20
 MOST_DESCRIPTORS = 16
 """That come with one."""
 LOAD = "from tests.warm import load; load()"
+RUN = "PYTEST_XDIST_TESTRUNUID"
+"""The variable that names a call of pytest for all of its workers."""
 SERVE = "import sys; from tests.warm import serve; serve(int(sys.argv[1]))"
 SERVE_ALL = "import sys; from tests.warm import serve_all; serve_all(*map(int, sys.argv[1:]))"
+STRICT = ("-W", "error")
+"""Who is copied loads without a warning, as tests want it."""
 FIRST = threading.Lock()
 """Threads that begin together would else each look for what is copied."""
 OTHER_PYTHON = ("PYTHONHOME", "PYTHONOPTIMIZE", "PYTHONWARNINGS")
@@ -248,6 +253,11 @@ def template_of_this() -> Template:
     return ours
 
 
+def begin_template() -> None:
+    """Start the process that all tests share, if nobody has; it ends with the one who has."""
+    _template()
+
+
 def _template() -> Template:
     """The way to the process that is copied, for all threads of this one."""
     with FIRST:
@@ -257,7 +267,7 @@ def _template() -> Template:
 @cache
 def _found_template() -> Template:
     """One for all workers of a call of pytest; where a test calls pytest in another tree, that has one of its own."""
-    run = os.environ.get("PYTEST_XDIST_TESTRUNUID")
+    run = os.environ.get(RUN)
     return template_of(LOAD) if run is None else shared_template(f"kag-{run}-{os.stat(ROOT).st_ino}", LOAD)
 
 
@@ -310,7 +320,7 @@ def _started(text: str, *passed: int) -> subprocess.Popen[bytes]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("WANDB_", "PYTEST_"))}
     fixed = {"PYTHONPATH": str(ROOT), "WANDB_ERROR_REPORTING": "false", "OMP_NUM_THREADS": "1"}
     return subprocess.Popen(
-        [sys.executable, "-c", text, *map(str, passed)],
+        [sys.executable, *STRICT, "-c", text, *map(str, passed)],
         env=kept | fixed,
         cwd=ROOT,
         stdin=subprocess.DEVNULL,
@@ -336,8 +346,7 @@ def serve(number: int) -> None:
     Args:
         number: descriptor of the socket.
     """
-    gc.collect()
-    gc.freeze()  # a collection in a copy would else write to every page
+    _settle_down()
     _copies(socket.socket(fileno=number))
 
 
@@ -348,8 +357,7 @@ def serve_all(listening: int, life: int) -> None:
         listening: descriptor of the socket.
         life: of a pipe that ends with that process.
     """
-    gc.collect()
-    gc.freeze()
+    _settle_down()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     with socket.socket(fileno=listening) as door:
         while True:
@@ -363,6 +371,14 @@ def serve_all(listening: int, life: int) -> None:
                     os.close(life)
                     _copies(asked)
                     os._exit(0)
+
+
+def _settle_down() -> None:
+    """All is loaded: copies warn as any program does, and their collections write to none of these pages."""
+    sys.warnoptions.clear()
+    warnings.filters.remove(("error", None, Warning, None, 0))  # type: ignore[attr-defined]
+    gc.collect()
+    gc.freeze()
 
 
 def _copies(control: socket.socket) -> None:
