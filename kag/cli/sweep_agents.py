@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from kag.cli.crew import Crew, Member, Wanted
 from kag.errors import ENDING, Interrupted
-from kag.fleet.shape import PATIENCE
+from kag.fleet.shape import KILLED, PATIENCE
 from kag.track.world import THREAD_LIMIT, THREADS
 
 if TYPE_CHECKING:
@@ -52,9 +52,9 @@ class Started:
         self._agents = agents
 
     @property
-    def killed(self) -> bool:
+    def lost(self) -> str | None:
         """Whether a signal has ended one."""
-        return any((agent.returncode or 0) < 0 for agent in self._agents)
+        return KILLED if any((agent.returncode or 0) < 0 for agent in self._agents) else None
 
     def over(self) -> bool:
         """Whether all have ended."""
