@@ -29,7 +29,7 @@ SWEEP, RUN = "WANDB_SWEEP_ID", "WANDB_RUN_ID"
 LOOPBACK = "127.0.0.1"
 
 _PORTS, _STEPS = range(15000, 32000), 97
-"""Below those that systems hand out by themselves; so many steps of a job, and of its neighbours, have each their own."""
+"""Below those that systems hand out by themselves. So many steps of a job have each their own beside other jobs'."""
 
 _INTERACTIVE = "one task, with SLURM_JOB_NAME=interactive, starts all of one node"
 _HOSTS = re.compile(r"(?P<prefix>[^,\[]+)(?:\[(?P<first>\d+)[^\]]*\](?P<suffix>[^,\[]*))?")
