@@ -41,7 +41,7 @@ def agent(
     from kag.cli.sweep_worker import Worker
     from kag.cli.tracking import configured, require_tracked
     from kag.cli.trials import Workplace
-    from kag.sweep.command import trains
+    from kag.sweep.command import trains, with_runs
 
     template: Template | None = context.obj
     found = find_path(path, kept(runs))
@@ -55,4 +55,4 @@ def agent(
         script = shutil.which("kag", path=environment["PATH"]) or sys.argv[0]
         environment.pop("WANDB_SERVICE", None)
         with Workplace(str(Path(script).absolute()), environment, template) as workplace:
-            Worker(SweepServer(found), workplace, ears, sweep.command or (), environment).work(count)
+            Worker(SweepServer(found), workplace, ears, with_runs(sweep, str(runs)), environment).work(count)

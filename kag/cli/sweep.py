@@ -169,7 +169,7 @@ def _run(
             watch(watched, runs, going, None, console, check)
         return
     shares = shares_of(asked.shape.agents, asked.most)
-    with running_agents(path, environment, shares, tracking.embedded, own=own) as started:
+    with running_agents(path, environment, shares, tracking.embedded, runs=runs if own else None) as started:
         most = None if None in shares else sum(share or 0 for share in shares)
         watch(watched, runs, Started(started), most, console, check)
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from kag.cli.crew import Crew, Member, Wanted
 from kag.errors import ENDING, Interrupted
-from kag.fleet.shape import PATIENCE
+from kag.fleet.shape import KILLED, PATIENCE
 from kag.track.world import THREAD_LIMIT, THREADS
 
 if TYPE_CHECKING:
@@ -52,9 +52,9 @@ class Started:
         self._agents = agents
 
     @property
-    def killed(self) -> bool:
+    def lost(self) -> str | None:
         """Whether a signal has ended one."""
-        return any((agent.returncode or 0) < 0 for agent in self._agents)
+        return KILLED if any((agent.returncode or 0) < 0 for agent in self._agents) else None
 
     def over(self) -> bool:
         """Whether all have ended."""
@@ -105,7 +105,7 @@ def running_agents(
     shares: Sequence[int | None],
     server: Embedded | None = None,
     *,
-    own: bool = False,
+    runs: Path | None = None,
 ) -> Iterator[Agents]:
     """Run agents inside the block; whoever still runs at its end is ended with its trial.
 
@@ -114,16 +114,17 @@ def running_agents(
         environment: how they reach the server.
         shares: how many trials each one may start; None is no limit.
         server: the embedded one. The agents use it too, and it hears of the trials that are ended with them.
-        own: whether the trials are kag's own.
+        runs: folder of the run folders, where the trials are kag's own.
     """
     agents: list[Agent] = []
+    own, folder = runs is not None, ["--runs", str(runs)] if runs else []
     inherited = () if server is None else (server.users,)
     log_of(path, 0, environment).parent.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as last:
         wanted = []
         for number, share in enumerate(shares):
             extra = environment_of(number, len(shares), environment, graphics(environment), cores(), own=own)
-            words = [*(["--count", str(share)] if share else []), path]
+            words = [*(["--count", str(share)] if share else []), *folder, path]
             wanted.append(Wanted(words, {**environment, **extra}, str(log_of(path, number, environment))))
         try:
             if own and hasattr(os, "fork"):

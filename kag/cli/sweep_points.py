@@ -59,6 +59,7 @@ def next_point(path: Named, runs: Runs = Path("runs")) -> None:
     """
     from kag.cli.sweep_server import SweepServer
     from kag.cli.sweep_tracking import connected, find_path, kept, sweep_on_server
+    from kag.sweep.command import with_runs
     from kag.sweep.program import DEFAULT
 
     found = find_path(path, kept(runs))
@@ -74,7 +75,7 @@ def next_point(path: Named, runs: Runs = Path("runs")) -> None:
             answer({"run": None, "over": any(one.type == "exit" for one in told)})
             return
         kept_there = {"WANDB_DIR": os.environ["WANDB_DIR"]} if os.environ.get("WANDB_DIR") else {}
-        words, environment = server.trial_of(point, sweep.command or DEFAULT, kept_there)
+        words, environment = server.trial_of(point, with_runs(sweep, str(runs)) or DEFAULT, kept_there)
         parameters = {key: given["value"] for key, given in point.whole["args"].items()}
     answer({"run": point.run, "over": False, "parameters": parameters, "command": words, "environment": environment})
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from rich.live import Live
+from rich.markup import escape
 
 from kag.cli.sweep_result import epochs_of, records_of
 from kag.cli.sweep_tables import progress_line, progress_table
@@ -30,8 +31,8 @@ class Going(Protocol):
     """Agents that work on the sweep, wherever they run."""
 
     @property
-    def killed(self) -> bool:
-        """Whether one of them is known to have been killed."""
+    def lost(self) -> str | None:
+        """What is known of one that did not end by itself, as a sentence."""
         ...
 
     def over(self) -> bool:
@@ -123,5 +124,5 @@ def watch(
                 console.print(progress_line(now), soft_wrap=True)
             ended = now.ended
             agents.wait(POLL_SECONDS)
-    if agents.killed:
-        console.print("[yellow]an agent was killed[/yellow]; the same command goes on with what is left")
+    if agents.lost:
+        console.print(f"[yellow]{escape(agents.lost)}[/yellow]; the same command goes on with what is left")

@@ -14,7 +14,7 @@ from subprocess import Popen, TimeoutExpired
 from typing import Any
 
 from kag.errors import UserError
-from kag.fleet.shape import GRACE_SECONDS, Shape
+from kag.fleet.shape import GRACE_SECONDS, KILLED, Shape
 
 RETRIES = 20
 """Times that an agent may lose its worker or its node; the sweep bounds how often a point may lose its agent."""
@@ -24,10 +24,11 @@ ANSWER_SECONDS = 10.0
 
 _REMEDY = "`ray start --head` begins one; --on ray://HOST:PORT or RAY_ADDRESS names the one that runs"
 _PR_SET_PDEATHSIG = 1
+_NOT_STARTED = 127
 
 
 def run_agent(words: Sequence[str], variables: Mapping[str, str], folder: str, log: str) -> int:
-    """What a task does: run an agent to its end, in the folder of the one who asked; its exit code.
+    """What a task does: run an agent to its end, in the folder of the one who asked; its exit code, as a shell's.
 
     The agent leads a session of its own and is told to end when the worker ends, whatever ends that: no agent and no
     trial is left behind. Variables come as an argument: those of a runtime environment stand in Ray's logs.
@@ -37,15 +38,19 @@ def run_agent(words: Sequence[str], variables: Mapping[str, str], folder: str, l
     # Ray sets it to the number of CPUs of the task, if at all; a person's own wins.
     environment.setdefault("OMP_NUM_THREADS", "1")
     with open(log, "ab") as output:
-        process = Popen(
-            words,
-            cwd=folder,
-            env=environment,
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
-            preexec_fn=_end_with_parent if sys.platform == "linux" else None,
-        )
+        try:
+            process = Popen(
+                words,
+                cwd=folder,
+                env=environment,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+                preexec_fn=_end_with_parent if sys.platform == "linux" else None,
+            )
+        except OSError as error:
+            output.write(f"error: no agent on {socket.gethostname()}: {error.strerror}: {error.filename}\n".encode())
+            return _NOT_STARTED
     try:
         return process.wait()
     finally:
@@ -98,13 +103,15 @@ class Tasks:
             for number in range(shape.agents)
         ]
         self._left = list(self._tasks)
-        self.killed = False
+        self.lost: str | None = None
+        """What is known of an agent that did not end by itself."""
 
     def over(self) -> bool:
         """Whether all of them have ended."""
         if self._left:
             done, self._left = self._ray.wait(self._left, num_returns=len(self._left), timeout=0)
-            self.killed = self.killed or any(self._lost(one) for one in done)
+            for one in done:
+                self.lost = self._lost(one) or self.lost
         return not self._left
 
     def wait(self, seconds: float) -> None:
@@ -119,11 +126,13 @@ class Tasks:
             self._ray.wait(self._left, num_returns=len(self._left), timeout=GRACE_SECONDS)
         self._ray.shutdown()
 
-    def _lost(self, task: Any) -> bool:
+    def _lost(self, task: Any) -> str | None:
         try:
-            return int(self._ray.get(task)) < 0
+            return KILLED if int(self._ray.get(task)) < 0 else None
+        except self._ray.exceptions.RayTaskError as error:
+            return f"a node cannot run agents: {str(error).strip().splitlines()[-1]}"
         except self._ray.exceptions.RayError:
-            return True
+            return KILLED
 
 
 def _connected(address: str | None) -> Any:

@@ -35,6 +35,9 @@ def agent_words(path: str, runs: str, *, own: bool) -> list[str]:
     return ["wandb", "agent", "--forward-signals", "--term-timeout", str(TERM_SECONDS), path]
 
 
+KILLED = "an agent was killed"
+"""What is said of one that a signal has ended."""
+
 TERM_SECONDS = 150
 """A trial that was told to end may take so long to save; engines give `GRACE_SECONDS` before they kill."""
 

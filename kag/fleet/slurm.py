@@ -68,7 +68,7 @@ def end(name: str) -> int:
 class Jobs:
     """The tasks of a name, while they go on."""
 
-    killed = False
+    lost = None
     """SLURM says of no task that has left how it ended; the server says what became of its trial."""
 
     def __init__(self, name: str) -> None:

@@ -28,8 +28,29 @@ class TrainCommand(NamedTuple):
 
 def trains(sweep: Sweep) -> bool:
     """Whether the command is `kag train`, however it is spelt; any other program is its author's business."""
-    words = [str(word) for word in sweep.command or ()]
-    return any(second == "train" and is_kag(first) for first, second in itertools.pairwise(words))
+    return _place_of_train(_words(sweep)) is not None
+
+
+def with_runs(sweep: Sweep, runs: str) -> list[str]:
+    """The command's words; where it is `kag train` and says no folder for its run folders, with this one.
+
+    Args:
+        runs: the folder that `kag sweep` or an agent was told.
+    """
+    words = _words(sweep)
+    place = _place_of_train(words)
+    if place is None or any(word.partition("=")[0] == "--runs" for word in words):
+        return words
+    return [*words[: place + 1], "--runs", runs, *words[place + 1 :]]
+
+
+def _words(sweep: Sweep) -> list[str]:
+    return [str(word) for word in sweep.command or ()]
+
+
+def _place_of_train(words: list[str]) -> int | None:
+    pairs = enumerate(itertools.pairwise(words), start=1)
+    return next((place for place, (first, second) in pairs if second == "train" and is_kag(first)), None)
 
 
 def is_kag(word: str) -> bool:
@@ -43,7 +64,7 @@ def train_command(sweep: Sweep, where: str = "command") -> TrainCommand:
     Raises:
         SweepError: it names no run spec, or several, or epochs that are no numbers.
     """
-    words = [str(word) for word in sweep.command or ()]
+    words = _words(sweep)
     specs = [place for place, word in enumerate(words) if word.endswith((".yaml", ".yml")) and "=" not in word]
     if len(specs) != 1:
         remedy = "write [..., kag, train, SPEC.yaml, ..., ${args_no_hyphens}]"

@@ -28,6 +28,9 @@ SWEEP, RUN = "WANDB_SWEEP_ID", "WANDB_RUN_ID"
 
 LOOPBACK = "127.0.0.1"
 
+_PORTS, _STEPS = range(15000, 32000), 97
+"""Below those that systems hand out by themselves. So many steps of a job have each their own beside other jobs'."""
+
 _INTERACTIVE = "one task, with SLURM_JOB_NAME=interactive, starts all of one node"
 _HOSTS = re.compile(r"(?P<prefix>[^,\[]+)(?:\[(?P<first>\d+)[^\]]*\](?P<suffix>[^,\[]*))?")
 _TASKS = re.compile(r"(\d+)(?:\(x(\d+)\))?")
@@ -163,7 +166,8 @@ def meeting_port(environment: Environment) -> int:
     said = _number(environment, "MASTER_PORT")
     if _launcher(environment) == "torchrun":
         return said or 12910
-    return said or 15000 + _number({"job": environment.get("SLURM_JOB_ID", "")[-4:]}, "job")
+    place = _number(environment, "SLURM_JOB_ID") * _STEPS + _number(environment, "SLURM_STEP_ID")
+    return said or _PORTS[place % len(_PORTS)]
 
 
 def _by_torchrun(environment: Environment, devices: int) -> Launch:

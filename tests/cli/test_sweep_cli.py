@@ -122,7 +122,7 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> Stand:
         yield Tracking("embedded", {})
 
     @contextmanager
-    def agents(path: str, environment: Any, shares: Any, server: Any, *, own: bool) -> Iterator[list[Any]]:
+    def agents(path: str, environment: Any, shares: Any, server: Any, *, runs: Path | None) -> Iterator[list[Any]]:
         yield []
 
     def stand(*trials: Trial, over: bool = False) -> None:

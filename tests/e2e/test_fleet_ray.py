@@ -93,9 +93,14 @@ def test_agents_outlive_workers_and_nodes_of_ray(
     kag = (sys.executable, "-c", "from kag.cli.main import main; main()")
     python_path = os.pathsep.join([str(Path(__file__).parents[2]), *os.environ.get("PYTHONPATH", "").split(os.pathsep)])
     call = client.start(*kag, *words, RAY_ADDRESS=address, PYTHONPATH=python_path)
-    until(lambda: len(list(tmp_path.glob("begun-*"))) >= 4, what="four trials")
+
+    def begun(count: int) -> bool:
+        assert call.poll() is None, call.log.read_text()
+        return len(list(tmp_path.glob("begun-*"))) >= count
+
+    until(lambda: begun(4), what="four trials")
     os.kill(workers()[0], signal.SIGKILL)
-    until(lambda: len(list(tmp_path.glob("begun-*"))) >= 6, what="two more")
+    until(lambda: begun(6), what="two more")
     nodes.stdin.write("remove\n")
     nodes.stdin.flush()
     call.ends()

@@ -90,18 +90,20 @@ def test_a_sweep_trains_without_a_server_and_shows_its_result(tmp_path: Path) ->
     call(tmp_path, "data", "synth", "demo.h5", "--proteins", "6", "--points", "60")
     (tmp_path / "tiny.yaml").write_text(SPEC)
     (tmp_path / "sweep.yaml").write_text(CONFIG.replace("PYTHON", sys.executable))
-    printed = call(tmp_path, "sweep", "sweep.yaml", "--agents", "2", "--count", "1")
+    printed = call(tmp_path, "sweep", "sweep.yaml", "--agents", "2", "--count", "1", "--runs", "elsewhere")
     assert "at most 1, each trial by itself" in printed
     assert "1 of 1 ended: 1 finished" in printed
     assert len(list((tmp_path / "wandb").glob("agent-*.log"))) == 1, "one trial wants one agent"
-    best = next((tmp_path / "runs" / ".server" / "sweeps").glob("*/best.yaml"))
-    shown = result(tmp_path, "show", best.parent.name)
+    assert len(list((tmp_path / "elsewhere").glob("*_tiny/record.json"))) == 1
+    assert not (tmp_path / "runs").exists(), "the run folders are where the call said"
+    best = next((tmp_path / "elsewhere" / ".server" / "sweeps").glob("*/best.yaml"))
+    shown = result(tmp_path, "show", best.parent.name, "--runs", "elsewhere")
     assert (shown["expected"], shown["trials"]) == (1, {"finished": 1})
     assert shown["epochs"] == {"trained": 1, "shared": 0}
     assert shown["best"]["params"] == {"optimizer.weight_decay": 0.01}
     assert load_spec(best).optimizer.weight_decay == 0.01
-    assert (tmp_path / "runs" / ".server" / "key").stat().st_mode & 0o077 == 0
-    assert (tmp_path / "runs" / ".server" / ".gitignore").read_text() == "*\n", "a key is not for committing"
+    assert (tmp_path / "elsewhere" / ".server" / "key").stat().st_mode & 0o077 == 0
+    assert (tmp_path / "elsewhere" / ".server" / ".gitignore").read_text() == "*\n", "a key is not for committing"
 
 
 @pytest.mark.slow(25, "Ctrl-C leaves no process behind, and the next call tries again what has failed")

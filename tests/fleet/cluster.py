@@ -39,7 +39,8 @@ SchedulerType=sched/backfill
 SwitchType=switch/none
 MpiDefault=none
 ReturnToService=2
-SlurmdTimeout=20
+# On a busy host a daemon may not answer for long, and srun ends with code 0 where SLURM takes its node for lost.
+SlurmdTimeout=60
 KillWait=30
 JobRequeue=1
 JobAcctGatherType=jobacct_gather/none

@@ -29,7 +29,10 @@ KAG = (sys.executable, "-c", "from kag.cli.main import main; main()")
 AGENTS, POINTS, EPOCHS = 3, 6, 12
 KILLS = 3
 """Attempts that are cut off in an epoch, which is trained again."""
-LIMIT_MINUTES, NOTICE_SECONDS = 1, 20
+LIMIT_MINUTES, NOTICE_SECONDS = 2, 20
+"""SLURM looks at limits twice a minute, and gives notice up to a minute early: one minute leaves an agent no time."""
+PROBED = 200
+"""Epochs that tell how long one takes: so many that what a run needs beside them is little."""
 SPEC = """
 name: tiny
 epochs: {epochs}
@@ -117,19 +120,19 @@ def disturbed(cluster: Cluster, client: Client) -> list[str]:
 def longer_than_its_limit(client: Client) -> list[str]:
     """A trial of three times the time that SLURM gives an agent: each attempt goes on where the last one was."""
     limit = 60.0 * LIMIT_MINUTES
-    short = begin(client, "probe", 4, 1)
+    short = begin(client, "probe", PROBED, 1)
     client.run(*KAG, "train", short.removeprefix("sweep-"), "track.mode=disabled", "--runs", "probe")
     (probe,) = records(client, "probe")
-    seconds = _seconds(probe) / 4
-    epochs = int(3.2 * limit / seconds)
-    print(f"an epoch takes {seconds:.2f} s: {epochs} epochs under a limit of {limit:g} s")
+    seconds = _seconds(probe) / PROBED
+    epochs = int(3.5 * limit / seconds)
+    print(f"an epoch takes {seconds:.3f} s: {epochs} epochs under a limit of {limit:g} s", flush=True)
     sweep = begin(client, "long", epochs, 1)
     notice = f"--signal=B:USR1@{NOTICE_SECONDS}"
     options = ("--on", "slurm", "--agents", "1", "--time", str(LIMIT_MINUTES), "--runs", "long", "--sbatch", notice)
     client.start(*KAG, "sweep", "run", sweep, *options).ends(seconds=2400)
     found = records(client, "long")
     spent = sum(map(_seconds, found))
-    print(f"{len(found)} attempts took {spent:.0f} s together")
+    print(f"{len(found)} attempts took {spent:.0f} s together", flush=True)
     wrong = judged(client, "long", "long", 1, epochs, len(found) - 1)
     return wrong + ([] if spent > 3 * limit else [f"the trial took {spent:.0f} s, not three times its limit"])
 
@@ -158,6 +161,7 @@ def judged(client: Client, project: str, runs: str, points: int, epochs: int, ki
     statuses = dict(Counter(record["status"] for record in found))
     print(f"{project}: {len(found)} attempts at {points} points: {statuses}", end="")
     print(f"; {trained} epochs trained for {points * epochs}")
+    print(*wrong or ["all of it is as it must be"], sep="\n", flush=True)
     return wrong
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from kag.cli.sweep_agents import last_error
 from kag.errors import UserError
 from kag.fleet.ray_tasks import RETRIES, Tasks, run_agent
 from kag.fleet.shape import Shape
@@ -40,7 +41,7 @@ class Ray:
     """Ray's functions as far as kag calls them, as Ray 2.60 has them: the tasks end when the test says so."""
 
     def __init__(self) -> None:
-        self.exceptions = SimpleNamespace(RayError=RuntimeError)
+        self.exceptions = SimpleNamespace(RayError=RuntimeError, RayTaskError=RecursionError)
         self.asked: dict[str, Any] = {}
         self.results: list[Any] = []
         self.done: list[int] = []
@@ -102,11 +103,30 @@ def test_each_agent_is_a_task_with_what_it_needs_and_those_left_are_told_to_end(
     assert (ray.asked["num_cpus"], ray.asked["num_gpus"], ray.asked["max_retries"]) == (2, 1, RETRIES)
     assert not tasks.over()
     ray.done = [0]
-    assert (tasks.over(), tasks.killed) == (False, False)
+    assert (tasks.over(), tasks.lost) == (False, None)
     ray.results[2], ray.done = RuntimeError("the worker died"), [0, 2]
-    assert (tasks.over(), tasks.killed) == (False, True)
+    assert (tasks.over(), tasks.lost) == (False, "an agent was killed")
     tasks.close()
     assert ray.said[4:] == [("cancel", 1), "shutdown"]
+
+
+def test_a_node_that_cannot_run_agents_is_no_agent_that_was_killed(ray: Ray, tmp_path: Path, address: str) -> None:
+    """What a task itself raises is told by Ray as a traceback of the worker, of which the last line says it."""
+    tasks = Tasks(address, Shape(1), ["kag"], {}, tmp_path, tmp_path / "logs")
+    told = "\x1b[36mray::run_agent()\x1b[39m (pid=7)\n  File ...\nModuleNotFoundError: No module named 'kag'"
+    ray.results[0], ray.done = RecursionError(told), [0]
+    assert tasks.over()
+    assert tasks.lost == "a node cannot run agents: ModuleNotFoundError: No module named 'kag'"
+
+
+@pytest.mark.parametrize("missing", ["command", "folder"])
+def test_an_agent_that_cannot_begin_says_why_in_its_log(tmp_path: Path, missing: str) -> None:
+    words, folder = (["/nowhere/wandb"], tmp_path) if missing == "command" else (["true"], tmp_path / "nowhere")
+    log = tmp_path / "logs" / "agent-0.log"
+    assert run_agent(words, {}, str(folder), str(log)) == 127
+    absent = words[0] if missing == "command" else str(folder)
+    said = f"no agent on {socket.gethostname()}: No such file or directory: {absent}"
+    assert last_error(log) == f"; the last one said: {said}"
 
 
 ENDS = {

@@ -11,7 +11,7 @@ from wandb.wandb_agent import Agent
 
 from kag.errors import SweepError
 from kag.sweep import parse_sweep, read_sweep
-from kag.sweep.command import trains
+from kag.sweep.command import trains, with_runs
 from kag.sweep.config import Sweep
 from kag.sweep.program import DEFAULT, POINT, launch
 
@@ -99,3 +99,20 @@ def test_another_program_gets_what_the_client_reads_and_kag_train_what_was_meant
     file.write_text("method: random\nprogram: t.py\nparameters: {lr: {min: 1e-4, max: 1.0}}\n")
     with pytest.raises(SweepError, match="W&B reads '1e-4'"):
         read_sweep(file)
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        (("kag", "train", "s.yaml", "${args}"), ["kag", "train", "--runs", "there", "s.yaml", "${args}"]),
+        (("srun", "-n2", "/b/kag", "train", "s.yaml"), ["srun", "-n2", "/b/kag", "train", "--runs", "there", "s.yaml"]),
+        (("kag", "train", "s.yaml", "--runs", "own"), ["kag", "train", "s.yaml", "--runs", "own"]),
+        (("kag", "train", "--runs=own", "s.yaml"), ["kag", "train", "--runs=own", "s.yaml"]),
+        (("python", "train", "kag"), ["python", "train", "kag"]),
+        ((), []),
+    ],
+)
+def test_trials_of_kag_put_their_run_folders_where_the_call_says_unless_the_command_does(
+    command: tuple[str, ...], words: list[str]
+) -> None:
+    assert with_runs(sweep_of(*command), "there") == words

@@ -155,7 +155,16 @@ def test_a_run_leads_to_the_log_of_its_job() -> None:
     assert resolved({**SLURM, "SLURM_RESTART_COUNT": "2"}).restarts == 2
     assert restarts({"TORCHELASTIC_RESTART_COUNT": "1", "SLURM_RESTART_COUNT": "2"}) == 3
     assert resolved(TORCHRUN | {"TORCHELASTIC_RUN_ID": "none"}).job is None
-    assert meeting_port({"SLURM_JOB_ID": "1234567"}) == 19567
+
+
+def test_no_two_steps_of_jobs_that_may_share_a_node_meet_at_one_port() -> None:
+    """All processes of a step find the same port, by what SLURM tells each of them."""
+    steps = [(job, step) for job in range(1_234_500, 1_234_650) for step in range(97)]
+    ports = [meeting_port({"SLURM_JOB_ID": str(job), "SLURM_STEP_ID": str(step)}) for job, step in steps]
+    assert len(set(ports)) == len(steps)
+    assert min(ports) >= 15000
+    assert max(ports) < 32768, "from there on systems hand out ports by themselves"
+    assert meeting_port({"SLURM_JOB_ID": "7", "SLURM_STEP_ID": "2", "MASTER_PORT": "1234"}) == 1234
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,8 @@ from tests.train.conftest import MakeSpec
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = str(Path(__file__).with_name("kag_script.py"))
+SETTINGS = {"data.batch_size": 32, "track.mode": "offline", "early_stopping": None, "epochs": 10}
+"""So many epochs that a run goes on while somebody who has seen two of them kills one of its processes."""
 ONE_NODE, TWO_NODES = ("trainer.devices=2",), ("trainer.nodes=2",)
 HERE = socket.gethostname()
 
@@ -74,8 +76,7 @@ def place(make_spec: MakeSpec, tmp_path: Path) -> Place:
     """A folder with the spec."""
 
     def make(stack: ExitStack, **changes: object) -> Started:
-        changes = {"data.batch_size": 32, "track.mode": "offline", "early_stopping": None, **changes}
-        (tmp_path / "spec.yaml").write_text(spec_text(make_spec(**changes)))
+        (tmp_path / "spec.yaml").write_text(spec_text(make_spec(**{**SETTINGS, **changes})))
         return Started(tmp_path, stack)
 
     return make
@@ -154,8 +155,7 @@ def reference(make_spec: MakeSpec, tmp_path_factory: pytest.TempPathFactory) -> 
     """The run whose second process Lightning starts."""
     with ExitStack() as stack:
         run = Started(tmp_path_factory.mktemp("lightning"), stack)
-        spec = make_spec(**{"data.batch_size": 32, "track.mode": "offline", "early_stopping": None})
-        (run.place / "spec.yaml").write_text(spec_text(spec))
+        (run.place / "spec.yaml").write_text(spec_text(make_spec(**SETTINGS)))
         by_lightning(run)
         assert run.codes() == [0], run.said()
         return run.folder()
