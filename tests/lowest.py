@@ -4,11 +4,11 @@
     .venv/bin/python -m tests.lowest --python 3.11 tests/track tests/server
     .venv/bin/python -m tests.lowest --torch 2.13.0     # where no build of the oldest torch for CPUs can be had
 
-On the oldest Python each bound is installed as it stands; one that cannot be is no bound, and ends this. A newer Python has
-no builds of some: there the oldest that has one is taken. Torch is the build for CPUs: with `UV_TORCH_BACKEND=cpu` from
-PyTorch's own index, else as pip is configured. What an old package warns of is its own business, so warnings are no errors
-here. Left out are tests that say that they are slow: they prove what kag does when it is killed, or at full size, with the
-same calls of the same packages as the others.
+On the oldest Python each bound is installed as it stands; one that cannot be is no bound, and ends this. A newer Python
+has no builds of some: there the oldest that has one is taken. Torch is the build for CPUs: with `UV_TORCH_BACKEND=cpu`
+from PyTorch's own index, else as pip is configured. What an old package warns of is its own business: warnings are no
+errors here. Left out are tests that say that they are slow: they prove what kag does when it is killed, or at size,
+by the same calls of the same packages as the others.
 """
 
 from __future__ import annotations
