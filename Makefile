@@ -1,6 +1,7 @@
 # `make help` lists the targets.
 PYTHON ?= python3
 KAG_DATA ?= ../shared/data
+LOCK ?= -c docker/constraints.txt
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 DEMO := demo
@@ -8,7 +9,7 @@ REAL := $(wildcard $(KAG_DATA)/sites_v3.h5)
 DEMO_DATA := $(if $(REAL),$(abspath $(REAL)),$(DEMO)/synthetic.h5)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint unit kills clients server fleet bench clean
+.PHONY: help install demo test lint unit lowest newest audit kills clients server fleet bench clean
 
 help: ## List the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -17,7 +18,7 @@ install: $(INSTALLED) ## Make .venv with the locked dependencies
 
 $(INSTALLED): pyproject.toml docker/constraints.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c docker/constraints.txt -e '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(LOCK) -e '.[dev]'
 	@touch $@
 
 demo: $(INSTALLED) $(DEMO_DATA) ## Train a small run on real data (synthetic where there is none) and write its change log
@@ -32,11 +33,12 @@ $(DEMO)/synthetic.h5: | $(INSTALLED)
 
 test: lint unit ## Everything that CI runs: lint, types, layers, tests
 
-lint: $(INSTALLED) ## ruff, mypy, import-linter
+lint: $(INSTALLED) ## ruff, mypy, import-linter, oxlint
 	$(BIN)/ruff check kag tests docker
 	$(BIN)/ruff format --check kag tests docker
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/oxlint --deny-warnings kag
 
 kills: $(INSTALLED) ## Runs, sharing runs, agents and servers that are killed, refused, or left without a disk, at full number
 	KAG_ALL_KILLS=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q tests/train/test_kill.py tests/forks/test_sharing_killed.py tests/e2e/test_wandb_chaos.py
@@ -58,8 +60,20 @@ fleet: $(INSTALLED) ## Sweeps and worlds under a real SLURM on this host (root, 
 unit: $(INSTALLED) ## The tests, the slow ones too
 	OMP_NUM_THREADS=1 KAG_DATA=$(KAG_DATA) $(BIN)/python -m pytest -q -n 3 --dist worksteal --durations=15
 
+lowest: $(INSTALLED) ## The tests with the oldest dependencies that pyproject.toml allows, on each Python that is here
+	$(BIN)/python -m tests.lowest
+
+newest: ## The tests with the newest dependencies, locked or not
+	$(MAKE) clean
+	$(MAKE) unit LOCK=
+
+audit: ## Known vulnerabilities of the locked dependencies (asks the package index)
+	$(PYTHON) -m venv .venv-audit
+	.venv-audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit==2.10.1
+	.venv-audit/bin/pip-audit --requirement docker/constraints.txt --no-deps --disable-pip
+
 bench: $(INSTALLED) ## Speed, side by side with plain references, as ratios
 	KAG_DATA=$(KAG_DATA) $(BIN)/python -m tests.benchmarks
 
 clean: ## Remove .venv, caches, the demo and the tour
-	rm -rf .venv .venv-clients $(DEMO) tour .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-audit .venv-clients .venv-lowest $(DEMO) tour .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -116,7 +116,10 @@ class Site:
         words = {"strict": True, "limits": Limits(lease=60), "healthy_within": 600.0}
         words |= {"max_body": 200_000, "max_upload": 300_000}
         self.settings = Settings(**{"files": BlobFolder(folder / "files"), **words, **settings})
-        self.restart()
+        with ExitStack() as undo:
+            undo.callback(self.store.close)
+            self.restart()
+            undo.pop_all()
 
     def restart(self) -> None:
         """Begin anew on the same database."""
