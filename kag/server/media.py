@@ -42,7 +42,7 @@ class MediaKey(NamedTuple):
     name: str
     kind: str
     """One of the values of `KINDS`."""
-    count: int
+    times: int
     """How often it was logged."""
 
 
@@ -76,7 +76,7 @@ def steps_of(connection: Connection, run_id: int, key: str) -> list[int]:
 
 
 def _pattern(key: str) -> str:
-    """What a row that holds a key looks like to SQL's LIKE; the letters that JSON may spell in several ways are left."""
+    """What a row with a key looks like to SQL's LIKE; the letters that JSON may spell in several ways are left."""
     word = key.split(".")[0]
     plain = word.isascii() and word.isprintable() and not set(word) & set('"\\<>&/')
     quoted = word.replace("%", "\\%").replace("_", "\\_")

@@ -26,7 +26,7 @@ class Tab(NamedTuple):
     word: str
     """Last part of its address; "" for the page that was there first."""
     label: str
-    count: int | None = None
+    amount: int | None = None
     """How much there is."""
 
 
