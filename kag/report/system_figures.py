@@ -40,7 +40,7 @@ def _minutes(rows: Sequence[Mapping[str, Any]]) -> list[float | None]:
     begin = min((stamp for stamp in stamps if stamp is not None), default=0.0)
     since = [None if stamp is None else stamp - begin for stamp in stamps]
     seconds = [since[i] if runtime is None else runtime for i, runtime in enumerate(runtimes)]
-    return [None if second is None else second / 60 for second in seconds]
+    return [None if second is None else round(second / 60, 3) for second in seconds]
 
 
 def _chart(name: str, keys: list[str], rows: Sequence[Mapping[str, Any]], times: Sequence[float | None]) -> Chart:

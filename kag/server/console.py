@@ -23,7 +23,7 @@ ERRORS = ("Traceback (most recent call last)", "Error: ", "Exception: ", "Segmen
 
 _STAMP = re.compile(r"(ERROR )?(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.\d+)? ")
 """What clients write before a line: whether it went to the error output, and when."""
-_ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
+_ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[ -/]+[0-~]|[@-Z\\-_])")
 """Colours, moves of the cursor and titles of windows."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from urllib.parse import urlencode
 
 from starlette.responses import Response
@@ -44,8 +45,8 @@ def console_tab(site: Site, visit: Visit) -> Response:
         if "page" not in visit.query:
             page = page._replace(number=max(1, -(-(at or total) // LINES)))
         lines = console.piece(connection, run, page.offset, page.offset + LINES)
-    here = {"page": page, "at": at or page.begin, "missed": missed}
-    return opened.page(site, visit, "console", lines=lines, text="", total=total, **here)
+    place: dict[str, Any] = {"page": page, "at": at or page.begin, "missed": missed}
+    return opened.page(site, visit, "console", lines=lines, text="", total=total, **place)
 
 
 def _address(site: Site, visit: Visit) -> str:

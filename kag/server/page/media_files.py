@@ -10,7 +10,7 @@ from sqlalchemy import Connection, RowMapping
 from starlette.responses import Response
 
 from kag.server.faults import Fault, needed
-from kag.server.files import media_type, run_files
+from kag.server.files import is_path, media_type, run_files
 from kag.server.page.responses import HEADERS
 from kag.server.page.site import Site
 from kag.server.page.visit import Visit
@@ -71,5 +71,6 @@ def _answer(site: Site, visit: Visit, name: str, kind: str, policy: str) -> Resp
 def blob_of(connection: Connection, visit: Visit, name: str) -> RowMapping:
     """The blob of a file of the run that an address names, or NotFound."""
     run = needed(find_run(connection, visit.project(connection)["id"], visit.word), f"no run {visit.word!r}")
-    found = needed(next(iter(run_files(connection, run["id"], [name], None)), None), f"the run has no file {name!r}")
+    rows = run_files(connection, run["id"], [name], None) if is_path(name) else ()
+    found = needed(next(iter(rows), None), f"the run has no file {name!r}")
     return needed(find(connection, blobs, id=found["blob_id"]), f"the run has no file {name!r}")

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from kag.report.histogram_figure import histograms
 from kag.server import media
 from kag.server.faults import Fault, needed
-from kag.server.files import run_files
+from kag.server.files import is_path, run_files
 from kag.server.history import checked_key, spread
 from kag.server.page.drawn import drawn
 from kag.server.page.media_files import blob_of, inline
@@ -69,7 +69,8 @@ def media_items(site: Site, visit: Visit) -> Response:
         begin = min(whole(visit, "from", 0), max(len(items) - 1, 0))
         some = items[begin : begin + AT_ONCE]
         context = site.context(connection, visit)
-        rows = run_files(connection, found.number, [one.path for one in some if one.path], None) if some else []
+        names = [one.path for one in some if is_path(one.path)]
+        rows = run_files(connection, found.number, names, None) if names else []
         files = {row["name"]: (row["blob_id"], get_link(context, "file", row)) for row in rows}
     kind = "" if value is None else media.KINDS[value["_type"]]
     base = f"{site.address(visit.entity, visit.name, 'runs', visit.word)}/media"

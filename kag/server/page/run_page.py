@@ -18,6 +18,7 @@ from kag.report.figure import Figure, as_json
 from kag.report.lineage import lineage_figure
 from kag.report.run_figures import run_figures
 from kag.report.score_figures import Pictured, run_pictures
+from kag.server.console import read_line
 from kag.server.faults import Fault, NotFound
 from kag.server.page.compare_page import MOST
 from kag.server.page.drawn import drawn, shown
@@ -86,7 +87,7 @@ def course(site: Site, visit: Visit) -> Response:
             "state": found.state,
             "facts": site.text("facts.html", run=found, record=record, values=values),
             "results": _results(site, found, record),
-            "log": "".join(line if line.endswith("\n") else f"{line}\n" for line in log),
+            "log": "".join(f"{read_line(0, line).text}\n" for line in log),
             "rows": len(rows),
             "figures": [drawn(figure) for figure in _figures(found, record, rows)],
         }

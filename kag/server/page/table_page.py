@@ -39,6 +39,8 @@ class Heading(NamedTuple):
     address: str
     order: str
     """`ascending`, `descending`, or "" if the rows are ordered by another."""
+    number: bool
+    """Whether it stands above numbers."""
 
 
 def _nowhere(path: str) -> None:
@@ -61,10 +63,14 @@ def shown_table(visit: Visit, table: Table, kept: Mapping[str, str], picture: Pi
     found = table.narrowed(text).ordered(column, descending=descending)
     page = page_of(visit, len(found.rows), ROWS)
     words = {**kept, **({"q": text} if text else {})}
-    headings = [_heading(words, name, i, column, descending=descending) for i, name in enumerate(table.columns)]
+    rows = [_cells(row, picture) for row in found.rows[page.offset : page.end]]
+    headings = [
+        _heading(words, name, i, column, descending=descending)._replace(number=any(row[i].number for row in rows))
+        for i, name in enumerate(table.columns)
+    ]
     return {
         "headings": headings,
-        "rows": [_cells(row, picture) for row in found.rows[page.offset : page.end]],
+        "rows": rows,
         "page": page,
         "total": len(table.rows),
         "kept": words | ({"sort": sort} if 0 <= column < len(table.columns) else {}),
@@ -77,7 +83,7 @@ def _heading(words: Mapping[str, str], name: str, place: int, column: int, *, de
     here = place == column
     sort = f"-{place}" if here and not descending else str(place)
     order = ("descending" if descending else "ascending") if here else ""
-    return Heading(name, f"?{urlencode({**words, 'sort': sort})}", order)
+    return Heading(name, f"?{urlencode({**words, 'sort': sort})}", order, number=False)
 
 
 def _cells(row: Sequence[Any], picture: Picture) -> list[Cell]:
@@ -92,5 +98,6 @@ def _cell(value: Any, picture: Picture) -> Cell:
 def preview(site: Site, table: Table, address: str) -> Markup:
     """The first rows of a table, and the way to all of them."""
     rows = [_cells(row[:WIDE], _nowhere) for row in table.rows[:FIRST]]
+    names = [(name, any(row[i].number for row in rows)) for i, name in enumerate(table.columns[:WIDE])]
     size = {"rows": len(table.rows), "columns": len(table.columns)}
-    return site.text("table_preview.html", names=table.columns[:WIDE], cells=rows, size=size, address=address)
+    return site.text("table_preview.html", names=names, cells=rows, size=size, address=address)

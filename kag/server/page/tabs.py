@@ -107,4 +107,4 @@ def page_of(visit: Visit, total: int, size: int, *, word: str = "page") -> Page:
 def whole(visit: Visit, word: str, least: int) -> int:
     """A whole number of the address, at least `least`, which stands for what is none."""
     text = visit.query.get(word, "")
-    return max(int(text), least) if text.isascii() and text.isdecimal() and len(text) < 10 else least
+    return max(int(text), least) if text.isascii() and text.isdecimal() and len(text) < 19 else least

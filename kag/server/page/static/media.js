@@ -5,13 +5,13 @@ import { draw } from "./figures.js";
 import { ask } from "./live.js";
 
 const base = document.querySelector(".media").dataset.base;
-const words = (values) => new URLSearchParams(values).toString();
 
 /* A key with what it holds at the step of its slider. While one step is asked for, only the newest other one waits. */
 class Medium {
   constructor(section) {
     this.section = section;
-    this.key = section.dataset.key;
+    this.key = `key=${section.dataset.key}`;  // as it stands in an address
+    this.name = section.querySelector("h3").textContent;
     this.items = section.querySelector(".items");
     this.wanted = null;
     this.asking = false;
@@ -19,7 +19,7 @@ class Medium {
 
   async begin() {
     try {
-      const answer = await ask(`${base}/steps.json?${words({ key: this.key })}`);
+      const answer = await ask(`${base}/steps.json?${this.key}`);
       if (this.section.dataset.kind === "histogram") await this.picture(answer.figure);
       else this.slide(answer.steps);
     } catch (error) {
@@ -42,7 +42,7 @@ class Medium {
   slide(steps) {
     if (steps.length === 0) { this.say("Its rows are gone."); return; }
     const last = steps.length - 1;
-    const slider = make("input", { type: "range", min: 0, max: last, step: 1, value: last, "aria-label": `Step of ${this.key}` });
+    const slider = make("input", { type: "range", min: 0, max: last, step: 1, value: last, "aria-label": `Step of ${this.name}` });
     const told = make("output", { class: "muted small nowrap" });
     const show = () => {
       const place = Number(slider.value);
@@ -61,14 +61,14 @@ class Medium {
   }
 
   async show(step, from) {
-    this.wanted = { key: this.key, step, from };
+    this.wanted = { step, from };
     if (this.asking) return;
     this.asking = true;
     try {
       while (this.wanted !== null) {
         const asked = this.wanted;
         this.wanted = null;
-        const answer = await ask(`${base}/items.json?${words(asked)}`);
+        const answer = await ask(`${base}/items.json?${this.key}&step=${asked.step}&from=${asked.from}`);
         if (this.wanted !== null) continue;
         this.items.innerHTML = answer.html;
         this.section.dataset.shown = `${asked.step}/${asked.from}`;
