@@ -167,7 +167,7 @@ def test_the_console_is_paged_searched_and_leads_from_error_to_error(run: Any) -
     [
         ("ERROR 2026-01-02T03:04:05.678901 \x1b[1;31mred\x1b[0m\n", "red"),
         (" 10%|#\r 20%|##\r100%|####\r\n", "100%|####"),
-        ("\x1b]0;title\x07x\x1b[2K\x1b(By", "xBy"),
+        ("\x1b]0;title\x07x\x1b[2K\x1b(By", "xy"),
         ("plain", "plain"),
     ],
 )

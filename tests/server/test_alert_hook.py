@@ -69,8 +69,15 @@ def test_an_alert_that_is_kept_is_posted_with_its_run(tmp_path: Path, receiver: 
         assert alert(site, "lost", runName="none").status_code == 404
     (posted,) = receiver.got
     assert posted == {
-        "entity": "kag", "project": "p", "run": "first", "name": "my run", "title": "low", "text": "about low",
-        "level": "WARN", "created_at": site.now, "url": "http://127.0.0.1/kag/p/runs/first/alerts",
+        "entity": "kag",
+        "project": "p",
+        "run": "first",
+        "name": "my run",
+        "title": "low",
+        "text": "about low",
+        "level": "WARN",
+        "created_at": site.now,
+        "url": "http://127.0.0.1/kag/p/runs/first/alerts",
     }
     site.http.close()
     site.store.close()
