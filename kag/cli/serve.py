@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from contextlib import closing
+from contextlib import closing, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -37,6 +37,10 @@ AccessLog = Annotated[
         metavar="FILE",
     ),
 ]
+AlertUrl = Annotated[
+    str,
+    typer.Option(envvar="KAG_ALERT_URL", help="Address that gets every `run.alert()` as JSON by POST.", metavar="URL"),
+]
 Lease = Annotated[float, typer.Option(help="Seconds of silence after which an agent counts as dead.", min=1)]
 
 
@@ -56,6 +60,7 @@ def serve(
     base_url: BaseUrl = "",
     forwarded_allow_ips: Proxies = "127.0.0.0/8,::1",
     access_log: AccessLog = "",
+    alert_url: AlertUrl = "",
     lease: Lease = 120.0,
     failures: Annotated[int, typer.Option(help="Attempts of one point that may fail.", min=1)] = 3,
 ) -> None:
@@ -73,6 +78,7 @@ def serve(
         return
     from kag.server import serve as serving
     from kag.server.access_log import STANDARD_OUTPUT, lines_to
+    from kag.server.alert_hook import AlertHook
     from kag.server.app import make_app
     from kag.server.base import parse_base
     from kag.server.blobs import blobs_at
@@ -89,6 +95,7 @@ def serve(
         base=parse_base(base_url) if base_url else None,
         hosts=Settings.hosts | {name.lower() for name in (host, *(allow_host or ()))},
         limits=Limits(lease=lease, failures=failures),
+        alert_hook=AlertHook(alert_url) if alert_url else None,
     )
     say = partial(echo, err=access_log == STANDARD_OUTPUT)  # which is then the log's alone: a program reads its JSON
     with (
@@ -100,7 +107,8 @@ def serve(
         served = make_app(store, settings, since=since, access_log=log)
         here = f"{'https' if tls_cert else 'http'}://{host}:{taken.getsockname()[1]}"
         tell = partial(say, _told(str(settings.base or here), shown(db), str(settings.files)))
-        serving.serve(served, taken, tell=tell, proxies=forwarded_allow_ips, certificate=tls_cert, key=tls_key)
+        with settings.alert_hook.posting() if settings.alert_hook else nullcontext():
+            serving.serve(served, taken, tell=tell, proxies=forwarded_allow_ips, certificate=tls_cert, key=tls_key)
 
 
 def _told(address: str, database: str, files: str) -> str:

@@ -31,6 +31,7 @@ from kag.server.metrics import Measured, Metrics
 from kag.server.pace import Pace, Paced
 from kag.server.page.routes import routes as page_routes
 from kag.server.page.site import Site
+from kag.server.page.templates import path_of as page_path
 from kag.server.page.visit import check_origin
 from kag.server.resolvers import registry, seen
 from kag.server.rights import Act, Key, ask
@@ -165,7 +166,12 @@ class Server:
             now, writer = self.site.clock(), sharing_writer(request)
             context = self.site.asked(connection, request, key, now, writer, reads=not writes, foresight=foresight)
             schema = self.documents.schema
-            return graphql.execute(self.registry, schema, document, operation, variables, context, seen)
+            answer = graphql.execute(self.registry, schema, document, operation, variables, context, seen)
+        if context.alerts and self.site.settings.alert_hook is not None:
+            for one in context.alerts:
+                path = page_path(one["entity"], one["project"], "runs", one["run"], "alerts")
+                self.site.settings.alert_hook.post({**one, "url": f"{self.site.base(request)}{path}"})
+        return answer
 
     async def file_stream(self, request: Request) -> Response:
         """What a run logs."""

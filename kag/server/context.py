@@ -7,9 +7,11 @@ import binascii
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import Any
 
 from sqlalchemy import Connection, RowMapping
 
+from kag.server.alert_hook import AlertHook
 from kag.server.base import Base
 from kag.server.batches import Batches
 from kag.server.blobs import Blobs
@@ -45,6 +47,8 @@ class Settings:
     """Seconds in which database and disk answer who asks for their health, and is told within one."""
     limits: Limits = field(default_factory=Limits)
     """Patience with agents."""
+    alert_hook: AlertHook | None = None
+    """Posts what runs alert people to."""
 
 
 MAX_ID = 2**31 - 1
@@ -90,6 +94,8 @@ class Context:
     """Which of the clients that share a run this is; "" outside of W&B's shared mode."""
     lists: HeldLists = field(default_factory=HeldLists)
     """Lists of runs that stay between their pages."""
+    alerts: list[dict[str, Any]] = field(default_factory=list)
+    """What the request alerts people to, for whoever posts it once the transaction has ended."""
 
     @property
     def user(self) -> str:

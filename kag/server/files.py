@@ -33,6 +33,14 @@ def checked_path(name: Any) -> str:
     return clean
 
 
+def is_path(name: Any) -> bool:
+    """Whether a file may be called so: see `checked_path`."""
+    try:
+        return bool(checked_path(name) == name)
+    except Fault:
+        return False
+
+
 def attach(connection: Connection, claim: Claim, blob: dict[str, Any], *, now: float) -> str | None:
     """Give an uploaded blob the name that its link claims; the path of a blob that it replaces comes back."""
     found = row_of(connection, claim, lock=True)

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from PIL import Image
 from sqlalchemy import Connection
 
 from kag import names
+from kag.server.alerts import keep
 from kag.server.blobs import Blobs
 from kag.server.files import attach
-from kag.server.filestream import with_keys
+from kag.server.filestream import line_row, with_keys
 from kag.server.runs import ensure_project
 from kag.server.store import Store, inserted_id
-from kag.server.tables import HISTORY, lines
+from kag.server.tables import EVENTS, HISTORY, OUTPUT, lines
 from kag.server.tables import runs as run_table
 from kag.spec import build_spec
 from kag.spec.flat import flat
@@ -222,3 +225,41 @@ def _script_row(step: int) -> dict[str, Any]:
         "gradient_norm": 1.0 + 10 * abs(noise) + (25.0 if step == 777 else 0.0),
         "lr": 1e-3 * (1 + math.cos(math.pi * step / 20000)) / 2,
     }
+
+
+def add_shown_run(store: Store, folder: Blobs, *, project: str) -> None:
+    """A run `shown` that has something for each of its tabs, some of it meant to harm."""
+    images = [f"media/{step}.png" for step in range(3)]
+    rows: list[dict[str, Any]] = [
+        {"loss": 1.0, "image": {"_type": "image-file", "path": path, "caption": HOSTILE}} for path in images
+    ]
+    rows[2] |= {
+        "page": {"_type": "html-file", "path": "media/page.html"},
+        "table": {"_type": "table-file", "path": "media/t.table.json"},
+        "weights": {"_type": "histogram", "bins": [0, 1, 2], "values": [3, 5]},
+    }
+    table = {"columns": ["name", "score"], "data": [[f"row{i}", i] for i in range(150)]}
+    files = {
+        **{path: _png(40 + 20 * step) for step, path in enumerate(images)},
+        "media/page.html": b"<h1>inside</h1><script>parent.document.title='stolen'</script>",
+        "media/t.table.json": json.dumps(table).encode(),
+    }
+    with store.write() as connection:
+        owner = ensure_project(connection, "kag", project, now=BEGIN)["id"]
+        more = {"config": "{}", "summary": "{}", "history_keys": json.dumps(with_keys({}, rows, 2))}
+        run = inserted_id(connection, run_table, {**_common(owner, "shown", "a shown run", BEGIN), **more})
+        connection.execute(lines.insert(), list(_lines(run, rows)))
+        console = [f"line {i}" for i in range(1200)] + ["\x1b[31mValueError: bad\x1b[0m"]
+        connection.execute(lines.insert(), [line_row(run, OUTPUT, "", i, i, text) for i, text in enumerate(console)])
+        event = json.dumps({"system.cpu": 5, "_runtime": 60})
+        connection.execute(lines.insert(), [line_row(run, EVENTS, "", i, i, event) for i in range(2)])
+        for name, content in files.items():
+            add_file(connection, folder, run, name, content)
+        keep(connection, run, {"title": HOSTILE, "text": "loss is NaN", "severity": "ERROR"}, now=BEGIN)
+
+
+def _png(size: int) -> bytes:
+    """A grey square."""
+    kept = io.BytesIO()
+    Image.new("L", (size, size), 128).save(kept, "PNG")
+    return kept.getvalue()

@@ -6,6 +6,7 @@ import hashlib
 import json
 from html.parser import HTMLParser
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
@@ -13,6 +14,7 @@ from kag.server.page.responses import POLICY, script_data
 from kag.server.tables import metadata
 from tests.page.conftest import token_of
 from tests.page.synthetic import HOSTILE
+from tests.server.test_alerts import alert
 
 NAMES = {"displayName": HOSTILE, "tags": [HOSTILE, "</script><script>alert(1)</script>"], "notes": HOSTILE}
 SWEEP = """{method: grid, name: "<b>bold</b>", description: "<i>x</i>", metric: {name: "<u>loss</u>", goal: minimize},
@@ -54,6 +56,7 @@ def hostile(reader: Any) -> Any:
     assert reader.stream(summary).status_code == 200
     output = {"files": {"output.log": {"offset": 0, "content": [HOSTILE]}}}
     assert reader.stream(output).status_code == 200
+    assert alert(reader, HOSTILE, text=HOSTILE).status_code == 200
     made = reader.ask(
         "mutation($input: UpsertSweepInput!) { upsertSweep(input: $input) { sweep { name } } }",
         input={"config": SWEEP, "projectName": "p"},
@@ -66,7 +69,19 @@ def pages(site: Any) -> list[str]:
     """Every kind of page."""
     sweep = f"/kag/p/sweeps/{site.sweep_name}"
     runs = [f"/kag/p?columns=config:{HOSTILE}", "/kag/p/runs/first", "/kag/p/compare?runs=first,first"]
-    return ["/", *runs, "/kag/p/sweeps", sweep, "/kag/p/changelog", "/login", "/kag/nothing", f"/kag/{HOSTILE[:5]}"]
+    words = urlencode({"q": "<img src"})
+    tabs = [f"/kag/p/runs/first/{tab}" for tab in ("system", "console", f"console?{words}", f"files?{words}", "alerts")]
+    return [
+        "/",
+        *runs,
+        *tabs,
+        "/kag/p/sweeps",
+        sweep,
+        "/kag/p/changelog",
+        "/login",
+        "/kag/nothing",
+        f"/kag/{HOSTILE[:5]}",
+    ]
 
 
 def test_no_text_of_a_stranger_becomes_an_element(hostile: Any) -> None:
@@ -147,7 +162,7 @@ def test_an_uploaded_file_is_kept_by_a_browser_and_never_run(reader: Any) -> Non
     given = {"entityName": "kag", "projectName": "p", "runName": "first", "files": ["page.html"]}
     link = reader.ask(query, i=given)["createRunFiles"]["files"][0]["uploadUrl"]
     assert reader.http.put(link, content=b"<script>alert(1)</script>").status_code == 200
-    page = reader.browse("/kag/p/runs/first").text
+    page = reader.browse("/kag/p/runs/first/files").text
     (shown,) = (a["href"] for tag, a in Elements(page).found if tag == "a" and "download" in a)
     answer = reader.http.get(shown)
     assert answer.content == b"<script>alert(1)</script>"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -33,6 +34,9 @@ PAGES = (
     "/runs/{}",
     "/runs/{}/course.json",
     "/runs/{}/findings.json",
+    "/runs/{}/media",
+    "/runs/{}/system",
+    "/runs/{}/files",
     "/compare?runs=good,{}",
 )
 FIELDS = """name displayName state config summaryMetrics historyKeys tags notes systemMetrics wandbConfig(keys: ["t"])
@@ -83,6 +87,17 @@ def assert_everything_opens(site: Visitor, project: str) -> None:
         assert answer.status_code == 200, (path, answer.text[-400:])
         if ".json" in path:
             strict(answer.text)
+    assert_media_open(site, f"/kag/{project}/runs/any/media")
+
+
+def assert_media_open(site: Visitor, media: str) -> None:
+    """Every key of the tab, at every step."""
+    for key in re.findall(r'data-key="([^"]*)"', site.browse(media).text):
+        answer = site.fetch(f"{media}/steps.json?key={key}")
+        assert answer.status_code == 200, (key, answer.text)
+        for step in strict(answer.text)["steps"]:
+            answer = site.fetch(f"{media}/items.json?key={key}&step={step}")
+            assert answer.status_code == 200, (key, answer.text)
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))

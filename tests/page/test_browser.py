@@ -25,7 +25,7 @@ from kag.view.metrics import chosen
 from tests.browser import Browser, chromium, logged, look, open_page, requested, wait_for
 from tests.e2e.tracking import Client, TrackingServer
 from tests.page.searching import search, start
-from tests.page.synthetic import HOSTILE, add_runs, add_scored, add_script_run
+from tests.page.synthetic import HOSTILE, add_runs, add_scored, add_script_run, add_shown_run
 
 RUNS = 1000
 LIVE = """
@@ -54,6 +54,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     add_runs(store, RUNS, epochs=6)
     add_runs(store, 3, project="few")
     add_scored(store, BlobFolder(folder / "files"), project="scored")
+    add_shown_run(store, BlobFolder(folder / "files"), project="stored")
     add_script_run(store, 12, project="few", name="hostile", title=HOSTILE)
     store.close()
     made.start()
@@ -422,6 +423,62 @@ def test_groups_of_seeds_are_compared_as_bands(site: Any, browser: Browser) -> N
     assert pictures(browser, "differences") == DIFFERENCES[:1]
     browser.find_element(By.LINK_TEXT, "Group seeds").click()
     wait_for(browser, "!location.search.includes('apart') && document.getElementById('differences').dataset.state")
+
+
+def pressed(browser: Browser, *keys: str) -> None:
+    """Press keys where the focus is."""
+    for key in keys:
+        browser.switch_to.active_element.send_keys(key)
+
+
+def test_media_of_a_run_are_shown_and_can_do_nothing(site: Any, browser: Browser) -> None:
+    for width, dark in ((1300, False), (390, True)):
+        open_page(browser, f"{site.url}/kag/stored/runs/shown/media", width=width, height=3000, dark=dark)
+        wait_for(browser, "[...document.querySelectorAll('.medium')].every((one) => one.dataset.shown)")
+        wait_for(browser, "document.querySelector('.medium.image img').naturalWidth === 80")
+        assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+    assert browser.find_elements(By.CSS_SELECTOR, ".histogram canvas")
+    browser.switch_to.frame(browser.find_element(By.CSS_SELECTOR, ".html iframe"))
+    wait_for(browser, lambda page: page.find_element(By.TAG_NAME, "h1").text == "inside")
+    browser.switch_to.default_content()
+    assert all("Blocked script execution" in one for one in logged(browser))
+    assert browser.title == "Media · a shown run · stored"
+
+
+def test_a_step_is_chosen_and_a_table_ordered_by_keyboard_alone(site: Any, browser: Browser) -> None:
+    open_page(browser, f"{site.url}/kag/stored/runs/shown/media", height=2000)
+    wait_for(browser, "document.querySelector('.medium.image').dataset.shown === '2/0'")
+    browser.find_element(By.CSS_SELECTOR, ".image input[type=range]").send_keys("")
+    pressed(browser, Keys.ARROW_LEFT, Keys.ARROW_LEFT)
+    wait_for(browser, "document.querySelector('.medium.image').dataset.shown === '0/0'")
+    assert browser.switch_to.active_element.get_attribute("aria-valuetext") == "step 0"
+    assert browser.find_element(By.CSS_SELECTOR, ".image figcaption").text == HOSTILE
+    wait_for(browser, "document.querySelector('.medium.table').dataset.shown")
+    browser.find_element(By.LINK_TEXT, "Open the table").send_keys(Keys.ENTER)
+    wait_for(browser, "location.pathname.endsWith('/table')")
+    for first in ("row0", "row149"):
+        browser.find_element(By.PARTIAL_LINK_TEXT, "score").send_keys(Keys.ENTER)
+        wait_for(browser, f"document.querySelector('tbody td').textContent === '{first}'")
+    logged(browser)  # that the script of the framed page was blocked
+
+
+def test_the_other_tabs_of_a_run(site: Any, browser: Browser) -> None:
+    open_page(browser, f"{site.url}/kag/stored/runs/shown")
+    wait_for(browser, "document.getElementById('tail').textContent.endsWith('ValueError: bad\\n')")
+    browser.find_element(By.PARTIAL_LINK_TEXT, "System").click()
+    wait_for(browser, "document.getElementById('figures')?.dataset.drawn === '1'")
+    browser.find_element(By.LINK_TEXT, "Console").click()
+    wait_for(browser, "document.querySelectorAll('.lines tr').length === 201")
+    browser.find_element(By.LINK_TEXT, "First").click()
+    wait_for(browser, "document.querySelectorAll('.lines tr').length === 1000")
+    browser.find_element(By.LINK_TEXT, "Next error").click()
+    wait_for(browser, "location.hash === '#l1201'")
+    assert browser.find_element(By.CSS_SELECTOR, "tr:target td").text == "ValueError: bad"
+    browser.find_element(By.PARTIAL_LINK_TEXT, "Alerts").click()
+    wait_for(browser, "document.querySelector('.alert.error')")
+    assert browser.find_element(By.CSS_SELECTOR, ".alert strong").text == HOSTILE
+    browser.find_element(By.PARTIAL_LINK_TEXT, "Files and artifacts").click()
+    wait_for(browser, lambda page: len(page.find_elements(By.LINK_TEXT, "Download")) == 5)
 
 
 def test_a_sweep_has_pictures_trials_and_buttons(site: Any, browser: Browser) -> None:

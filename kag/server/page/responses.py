@@ -28,9 +28,10 @@ FAST = 3
 """Level of gzip: a screen full of curves in some milliseconds."""
 
 
-def html(text: str, *, status: int = 200) -> Response:
+def html(text: str, *, status: int = 200, policy: str = POLICY) -> Response:
     """A page."""
-    return Response(text, status_code=status, media_type="text/html", headers=HEADERS)
+    headers = {**HEADERS, "Content-Security-Policy": policy}
+    return Response(text, status_code=status, media_type="text/html", headers=headers)
 
 
 def data(value: Any) -> Response:

@@ -18,6 +18,7 @@ from kag.server.page import (
     runs_page,
     sweep_pages,
     sweep_worth,
+    tab_routes,
     tickets,
 )
 from kag.server.page.responses import html, moved
@@ -34,6 +35,7 @@ GET = {
     "/{entity}/{project}/runs/{word}/course.json": run_page.course,
     "/{entity}/{project}/runs/{word}/findings.json": run_page.findings,
     "/{entity}/{project}/runs/{word}/scores.json": run_page.scores,
+    **tab_routes.GET,
     "/{entity}/{project}/compare": compare_page.compare,
     "/{entity}/{project}/compare.json": compare_page.differences,
     "/{entity}/{project}/sweeps": sweep_pages.sweep_list,

@@ -18,16 +18,16 @@ from kag.report.figure import Figure, as_json
 from kag.report.lineage import lineage_figure
 from kag.report.run_figures import run_figures
 from kag.report.score_figures import Pictured, run_pictures
+from kag.server.console import read_line
 from kag.server.faults import Fault, NotFound
-from kag.server.files import run_files
 from kag.server.page.compare_page import MOST
 from kag.server.page.drawn import drawn, shown
 from kag.server.page.held import Held
 from kag.server.page.records import epochs_of, history
 from kag.server.page.responses import data, moved, nothing_new
 from kag.server.page.site import Shelf, Site
+from kag.server.page.tabs import tabs_of
 from kag.server.page.visit import Visit
-from kag.server.resolvers.files import get_link
 from kag.server.rights import Act, ask
 from kag.server.runs import edit_run, find_run, tail
 from kag.server.tables import OUTPUT
@@ -49,11 +49,7 @@ def run(site: Site, visit: Visit) -> Response:
         ledger = shelf.ledger()
         record = ledger.record(found)
         parent = ledger.parent(record)
-        context = site.context(connection, visit)
-        files = [
-            {"name": row["name"], "size": row["size"], "link": get_link(context, "file", row)}
-            for row in run_files(connection, found.number, [], None)
-        ]
+        tabs = tabs_of(connection, found)
     return site.page(
         "run.html",
         visit,
@@ -64,7 +60,8 @@ def run(site: Site, visit: Visit) -> Response:
         parent=parent,
         parent_run=ledger.runs[parent.id] if parent else None,
         changes={one.key: change_texts(one) for one in against_parent(parent, record).settings} if parent else {},
-        files=files,
+        tabs=tabs,
+        tab="",
         notes_digest=_digest(found.row["notes"] or ""),
         facts=site.text("facts.html", run=found, record=record, values={}),
         results=_results(site, found, record),
@@ -90,7 +87,7 @@ def course(site: Site, visit: Visit) -> Response:
             "state": found.state,
             "facts": site.text("facts.html", run=found, record=record, values=values),
             "results": _results(site, found, record),
-            "log": "".join(line if line.endswith("\n") else f"{line}\n" for line in log),
+            "log": "".join(f"{read_line(0, line).text}\n" for line in log),
             "rows": len(rows),
             "figures": [drawn(figure) for figure in _figures(found, record, rows)],
         }

@@ -101,7 +101,11 @@ def _alert(context: Context, _: Any, arguments: Arguments) -> Node:
     given = input_of(arguments)
     entity = entity_of(context, given)
     run = run_by_path(context.connection, entity, given.get("projectName"), given.get("runName"))
-    keep(context.connection, run["id"], given, now=context.now)
+    kept = keep(context.connection, run["id"], given, now=context.now)
+    if kept is not None:
+        where = {"entity": entity, "project": given["projectName"], "run": run["name"]}
+        told = {name: kept[name] for name in ("title", "text", "level", "created_at")}
+        context.alerts.append({**where, "name": run["display_name"] or run["name"], **told})
     return Node("NotifyScriptableRunAlertPayload", {"success": True})
 
 

@@ -18,7 +18,7 @@ function take(answer) {
   find("results").innerHTML = answer.results;
   localise(find("facts"));
   find("rows").textContent = answer.rows === 1 ? "1 logged row" : `${answer.rows.toLocaleString()} logged rows`;
-  const log = find("log");
+  const log = find("tail");
   const atEnd = log.scrollTop + log.clientHeight >= log.scrollHeight - 4;
   find("console").hidden = answer.log === "";
   log.textContent = answer.log;
