@@ -30,7 +30,9 @@ def run_thing(connection: Connection, row: Row) -> Thing:
 
 def run_in(place: Place, row: Row, searcher: str | None) -> Thing:
     """A run of a project, of whose sweep, if it is of one, the maker is known: for many runs at once."""
-    return Thing(f"the run {row['name']!r}", place, frozenset({row["user"]} if searcher is None else {row["user"], searcher}))
+    return Thing(
+        f"the run {row['name']!r}", place, frozenset({row["user"]} if searcher is None else {row["user"], searcher})
+    )
 
 
 def sweep_thing(connection: Connection, row: Row) -> Thing:

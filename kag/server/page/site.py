@@ -127,7 +127,9 @@ class Site:
 
     def page(self, template: str, visit: Visit, **values: Any) -> Response:
         """A page for somebody who is logged in."""
-        return html(self.text(template, session=visit.session, **values))
+        return html(
+            self.text(template, session=visit.session, writes=visit.writes, keeps_keys=visit.keeps_keys, **values)
+        )
 
     def context(self, connection: Connection, visit: Visit) -> Context:
         """A request of the page as the resolvers of the protocol see it."""

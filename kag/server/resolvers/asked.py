@@ -19,7 +19,7 @@ from kag.server.rights import Act, Place, Thing
 from kag.server.runs import find_project, find_run_by_id, find_run_by_path
 from kag.server.store import all_rows, find
 from kag.server.tables import artifacts as artifact_table
-from kag.server.tables import files, manifests, runs, sweeps
+from kag.server.tables import files, manifests, sweeps
 from kag.server.things import artifact_thing, collection_thing, run_thing, sweep_thing
 
 Asked = Iterable[tuple[Act, Thing]]

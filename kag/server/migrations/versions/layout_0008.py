@@ -9,8 +9,6 @@ revision = "0008"
 down_revision = "0007"
 
 
-
-
 def upgrade() -> None:
     """From layout 7."""
     _let_runs_be_in_no_project()
