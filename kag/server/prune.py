@@ -56,7 +56,7 @@ class Gone(NamedTuple):
 def prune(
     store: Store, files: Blobs, *, now: float, keep_days: float | None, project: str | None, dry_run: bool
 ) -> Gone:
-    """Remove files that nothing names, deleted runs that were kept for a day, and runs that are older than so many days.
+    """Remove files that nothing names, deleted runs that were kept for a day, and runs older than so many days.
 
     Artifacts stay.
 

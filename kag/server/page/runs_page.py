@@ -33,7 +33,7 @@ def table(site: Site, visit: Visit) -> Response:
     if first is not None and not visit.query:
         return moved(f"{shelf.path}?{first}")
     frame = _Frame.of(shelf, visit)
-    shown = {"table": frame.answer(shelf.runs, now=visit.now), "groupings": groupings(shelf.runs)}
+    shown: dict[str, Any] = {"table": frame.answer(shelf.runs, now=visit.now), "groupings": groupings(shelf.runs)}
     shown |= {"saved_views": named, "saved": visit.query.get(SAVED, NONE)}
     return site.page("runs.html", visit, shelf=shelf, section="runs", **shown)
 

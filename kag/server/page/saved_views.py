@@ -17,10 +17,7 @@ from kag.server.store import all_rows, count, find, take_turns, upsert
 from kag.server.tables import saved_views
 from kag.text import printable
 
-KEPT = (
-    *("q", "state", "tag", "group", "columns", "sort", "view", "keys", "axis", "smooth", "log", "zoom"),
-    *("hidden",),
-)
+KEPT = ("q", "state", "tag", "group", "columns", "sort", "view", "keys", "axis", "smooth", "log", "zoom", "hide")
 """Words of an address that are a view."""
 SAVED = "saved"
 """Word of an address that names the view which it began as; `none` is every run, as kag shows them."""
@@ -33,9 +30,7 @@ MOST = 100
 def views_of(connection: Connection, project_id: int) -> list[dict[str, object]]:
     """The views of a project by name: words, and whether it opens with them."""
     rows = all_rows(connection, select(saved_views).filter_by(project_id=project_id).order_by(saved_views.c.name))
-    return [
-        {**row, "query": urlencode({SAVED: row["name"]}) + (f"&{row['words']}" if row["words"] else "")} for row in rows
-    ]
+    return [{**row, "query": _query(row["name"], row["words"])} for row in rows]
 
 
 def opening(connection: Connection, project_id: int) -> str | None:
@@ -69,8 +64,7 @@ def save(site: Site, visit: Visit) -> Response:
         row = {"project_id": project["id"], "name": name, "words": words, "first": first}
         row |= {"user": visit.key.name if old is None else old["user"], "created_at": visit.now}
         upsert(connection, saved_views, [row], key=["project_id", "name"], update=["words", "first", "created_at"])
-    query = urlencode({SAVED: name}) + (f"&{words}" if words else "")
-    return moved(f"{site.address(visit.entity, visit.name)}?{query}")
+    return moved(f"{site.address(visit.entity, visit.name)}?{_query(name, words)}")
 
 
 def remove(site: Site, visit: Visit) -> Response:
@@ -89,6 +83,10 @@ def remove(site: Site, visit: Visit) -> Response:
         ask(visit.key, Act.CHANGE, _thing(place, found))
         connection.execute(saved_views.delete().filter_by(id=found["id"]))
     return moved(f"{site.address(visit.entity, visit.name)}?{urlencode({SAVED: NONE})}")
+
+
+def _query(name: str, words: str) -> str:
+    return urlencode({SAVED: name}) + (f"&{words}" if words else "")
 
 
 def _thing(place: tuple[str, str], row: RowMapping) -> Thing:
