@@ -39,9 +39,7 @@ def markdown(text: str) -> Markup:
     return Markup(parser.render(printable(text, lines=True)))
 
 
-def _outward(
-    renderer: RendererHTML, tokens: Sequence[Token], place: int, options: OptionsDict, _: EnvType
-) -> str:
+def _outward(renderer: RendererHTML, tokens: Sequence[Token], place: int, options: OptionsDict, _: EnvType) -> str:
     """A link of notes: where it leads to learns nothing of this page, and has no hold on it."""
     tokens[place].attrSet("rel", "noopener noreferrer nofollow")
     return renderer.renderToken(tokens, place, options, _)

@@ -8,12 +8,11 @@ import json
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select
 
 from kag.server.keys import new_key
 from kag.server.prune import prune
 from kag.server.rights import Role
-from kag.server.store import find
+from kag.server.store import count, find
 from kag.server.tables import files, lines, runs, trash
 from kag.server.trash import KEPT
 from kag.text import spreadsheet
@@ -157,15 +156,15 @@ def test_after_a_day_it_is_gone_for_good_with_its_files(many: Any) -> None:
     many.now += KEPT - 1
     assert "run0004" in many.browse("/kag/many/deleted").text
     with many.store.read() as connection:
-        assert connection.execute(select(func.count()).select_from(lines).filter_by(run_id=number)).scalar_one() > 0
+        assert count(connection, lines, run_id=number) > 0
     many.now += 1
     assert prune(many.store, many.settings.files, now=many.now, keep_days=None, project=None, dry_run=True).runs == []
     prune(many.store, many.settings.files, now=many.now, keep_days=None, project=None, dry_run=False)
     with many.store.read() as connection:
         assert find(connection, runs, id=number) is None
         for table in (lines, files):
-            assert connection.execute(select(func.count()).select_from(table).filter_by(run_id=number)).scalar_one() == 0
-        assert connection.execute(select(func.count()).select_from(trash)).scalar_one() == 0
+            assert count(connection, table, run_id=number) == 0
+        assert count(connection, trash) == 0
     assert "run0004" not in many.browse("/kag/many/deleted").text
 
 
