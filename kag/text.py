@@ -204,6 +204,23 @@ def commit(value: str) -> str:
     return value[:10]
 
 
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""What a spreadsheet begins to calculate at."""
+
+
+def spreadsheet(value: str) -> str:
+    """A text of a CSV file that no spreadsheet takes for a formula."""
+    return f"'{value}" if value.startswith(_FORMULA) and not _is_number(value) and value != MISSING else value
+
+
+def _is_number(value: str) -> bool:
+    try:
+        float(value)
+    except ValueError:
+        return False
+    return True
+
+
 def command(*words: object, **options: object) -> str:
     """A command of kag as it can be pasted into a shell: `kag runs list --source 'my runs'`.
 

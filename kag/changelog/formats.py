@@ -17,7 +17,7 @@ from kag.changelog.groups import Group
 from kag.changelog.parts import Member, Trial, Value, joined, parts_of, sentences
 from kag.changelog.table import Row
 from kag.finding import Finding
-from kag.text import MISSING, json_text, printable_json
+from kag.text import MISSING, json_text, printable_json, spreadsheet
 from kag.track.output import Kind, marked
 from kag.track.stated import Course
 from kag.view.metrics import OWN, TEST, VAL, Metric
@@ -51,9 +51,6 @@ td {{ overflow-wrap: anywhere; white-space: pre-line; }}
 FORMAT = "kag-changelog"
 """Mark of a row of JSON."""
 
-_FORMULA = ("=", "+", "-", "@", "\t")
-"""What a spreadsheet begins to calculate at."""
-
 
 def _is_json(path: Path) -> bool:
     """Whether a file is a list of such rows; of no rows at all there is nothing to lose."""
@@ -76,7 +73,7 @@ def as_csv(rows: Sequence[Row], metrics: Sequence[Metric] = OWN) -> str:
     """The columns without markdown, the note in one more."""
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
-    writer.writerow([*map(_cell, headings(metrics)), "Note"])
+    writer.writerow([*map(spreadsheet, headings(metrics)), "Note"])
     writer.writerows(map(_csv_row, rows))
     return file.getvalue()
 
@@ -155,20 +152,7 @@ def _csv_row(row: Row) -> list[str]:
     texts = ("".join(text) for text in (parts.date_and_run, parts.key_changes, parts.files))
     values = [one.text for one in parts.values]
     said = "; ".join([*values[-1:], *sentences(parts, whole=True)])
-    return [*map(_cell, texts), *values[:-1], said, _cell(parts.note)]
-
-
-def _cell(text: str) -> str:
-    """A text that no spreadsheet takes for a formula."""
-    return f"'{text}" if text.startswith(_FORMULA) and not _is_number(text) and text != MISSING else text
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
+    return [*map(spreadsheet, texts), *values[:-1], said, spreadsheet(parts.note)]
 
 
 def _html_row(row: Row) -> str:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markdown_it import MarkdownIt
+from markdown_it.renderer import RendererHTML
+from markdown_it.token import Token
+from markdown_it.utils import EnvType, OptionsDict
 from markupsafe import Markup, escape
 
 from kag.text import printable
@@ -31,7 +35,14 @@ def _shown(value: object) -> object:
 def markdown(text: str) -> Markup:
     """Notes as HTML: tags in them are text, and pictures are links, since a page loads nothing."""
     parser = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"]).disable("image")
+    parser.add_render_rule("link_open", _outward)
     return Markup(parser.render(printable(text, lines=True)))
+
+
+def _outward(renderer: RendererHTML, tokens: Sequence[Token], place: int, options: OptionsDict, _: EnvType) -> str:
+    """A link of notes: where it leads to learns nothing of this page, and has no hold on it."""
+    tokens[place].attrSet("rel", "noopener noreferrer nofollow")
+    return renderer.renderToken(tokens, place, options, _)
 
 
 def with_code(text: str) -> Markup:

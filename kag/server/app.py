@@ -40,6 +40,7 @@ from kag.server.schema import Documents, served
 from kag.server.storage import routes as storage_routes
 from kag.server.store import Store
 from kag.server.things import run_thing
+from kag.server.trash import drop_expired
 from kag.sweep.studies import Studies
 from kag.sweep.suggest import Suggest
 
@@ -220,6 +221,7 @@ def make_app(
     with store.write() as connection:
         secret = signing_secret(connection)
     end_expired(store, clock())
+    drop_expired(store, now=clock())
     settings.files.prepare()
     drop_unnamed(store, settings.files)
     site = Site(store, settings, secret, clock, since)

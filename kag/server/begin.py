@@ -26,6 +26,7 @@ from kag.server.runs import (
     changes_of,
     checked_name,
     find_run,
+    find_run_by_id,
     internal_config,
     of_stream,
     run_by_id,
@@ -173,11 +174,16 @@ def rewind(context: Context, given: Arguments) -> RowMapping:
 
 def delete(connection: Connection, run_id: int, *, now: float) -> None:
     """Remove a run with all that it has; what its process sends from then on is refused."""
-    found = find(connection, runs, id=run_id)
+    found = find_run_by_id(connection, run_id)
     if found is None:
         return
-    forget_run(connection, found)
+    bury(connection, found, now=now)
     connection.execute(runs.delete().filter_by(id=run_id))
-    note_removal(connection, found["project_id"])
-    row = {"project_id": found["project_id"], "name": found["name"], "deleted_at": now}
+
+
+def bury(connection: Connection, run: RowMapping, *, now: float) -> None:
+    """A run is about to leave its project: its sweep, its process and whoever holds it will know."""
+    forget_run(connection, run)
+    note_removal(connection, run["project_id"])
+    row = {"project_id": run["project_id"], "name": run["name"], "deleted_at": now}
     upsert(connection, deleted_runs, [row], key=["project_id", "name"], update=["deleted_at"])

@@ -15,7 +15,8 @@ from kag.server.context import SILENT, Settings
 from kag.server.files import drop_unnamed, unnamed
 from kag.server.runs import find_project
 from kag.server.store import Store, all_rows, count
-from kag.server.tables import artifacts, blobs, collections, projects, runs, sweeps
+from kag.server.tables import artifacts, blobs, collections, projects, runs, sweeps, trash
+from kag.server.trash import drop, expired
 from kag.sweep import SweepState
 
 UNDERWAY = 3600.0
@@ -55,7 +56,9 @@ class Gone(NamedTuple):
 def prune(
     store: Store, files: Blobs, *, now: float, keep_days: float | None, project: str | None, dry_run: bool
 ) -> Gone:
-    """Remove files that nothing names, and runs that are older than so many days; artifacts stay.
+    """Remove files that nothing names, deleted runs that were kept for a day, and runs older than so many days.
+
+    Artifacts stay.
 
     Raises:
         UserError: there is no such project.
@@ -67,7 +70,9 @@ def prune(
         if not dry_run:
             for row in old:
                 delete(connection, row["id"], now=now)
-        leaving = unnamed(connection, without=[row["id"] for row in old])
+            drop(connection, expired(now))
+        over = connection.execute(select(trash.c.run_id).where(expired(now))).scalars()
+        leaving = unnamed(connection, without=[*(row["id"] for row in old), *over])
     stray = strays(store, files, before=now - UNDERWAY)
     room = sum(row["size"] for row in leaving) + sum(one.size for one in stray)
     if not dry_run:
@@ -125,4 +130,5 @@ def delete_project(connection: Connection, number: int) -> None:
     """Remove a project with its runs, sweeps and artifacts, wherever those are linked."""
     own = select(collections.c.id).filter_by(project_id=number)
     remove_versions(connection, artifacts.c.collection_id.in_(own))
+    drop(connection, trash.c.project_id == number)
     connection.execute(projects.delete().filter_by(id=number))

@@ -68,9 +68,15 @@ def find_run_by_path(
     return None if owner is None else find_run(connection, owner["id"], name, lock=lock)
 
 
+def find_run_by_id(connection: Connection, number: int, *, lock: bool = False) -> RowMapping | None:
+    """The run, or None, as of one that was deleted and may be restored; `lock` as for `find_run`."""
+    found = find(connection, runs, lock=lock, id=number)
+    return None if found is None or found["project_id"] is None else found
+
+
 def run_by_id(connection: Connection, number: int, *, lock: bool = False) -> RowMapping:
     """The run, or NotFound; `lock` as for `find_run`."""
-    return needed(find(connection, runs, lock=lock, id=number), "no such run")
+    return needed(find_run_by_id(connection, number, lock=lock), "no such run")
 
 
 def run_by_path(connection: Connection, entity: str, project: Any, name: Any, *, lock: bool = False) -> RowMapping:

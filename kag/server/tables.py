@@ -18,6 +18,11 @@ from kag.server.columns import (
     words,
 )
 from kag.server.columns import metadata as metadata
+from kag.server.tables_page import ADDRESS as ADDRESS
+from kag.server.tables_page import ended_sessions as ended_sessions
+from kag.server.tables_page import saved_views as saved_views
+from kag.server.tables_page import tickets as tickets
+from kag.server.tables_page import wrong_keys as wrong_keys
 
 api_keys = numbered(
     "api_keys",
@@ -32,17 +37,6 @@ api_keys = numbered(
 )
 
 secrets = table("secrets", sa.Column("name", sa.String(64), primary_key=True), needed("value", sa.Text))
-
-tickets = table("tickets", sa.Column("digest", sa.String(64), primary_key=True), *words(user=128), *times("until"))
-"""Log-ins to the page that somebody may take up once."""
-ended_sessions = table("ended_sessions", sa.Column("id", sa.String(32), primary_key=True), *times("until"))
-"""Log-ins to the page that somebody has ended before their time."""
-
-ADDRESS = 64
-"""Letters of the address of a sender that are kept."""
-
-wrong_keys = numbered("wrong_keys", needed("address", sa.String(ADDRESS), index=True), *times("at"))
-"""Attempts to log in to the page, as far as they still count."""
 
 audit = numbered(
     "audit",
@@ -80,7 +74,7 @@ anew, one and all."""
 
 runs = numbered(
     "runs",
-    owner("projects", "project_id"),
+    sa.Column("project_id", sa.Integer, sa.ForeignKey("projects.id", ondelete="CASCADE"), index=True),
     *words(name=128),
     sa.Column("sweep_id", sa.Integer, sa.ForeignKey("sweeps.id", ondelete="SET NULL"), index=True),
     *texts("display_name", "config", "summary", "history_keys", "tags", nullable=False),
@@ -95,6 +89,7 @@ runs = numbered(
     sa.UniqueConstraint("project_id", "name"),
     sa.Index("runs_by_age", "project_id", "created_at", "id"),
 )
+"""One that was deleted and may be restored is in no project: see `kag.server.trash`."""
 
 deleted_runs = table(
     "deleted_runs",
@@ -102,6 +97,18 @@ deleted_runs = table(
     sa.Column("name", sa.String(128), primary_key=True),
     *times("deleted_at"),
 )
+"""Names of runs that are gone: what their processes still send is refused."""
+
+trash = table(
+    "trash",
+    key("runs", "run_id"),
+    part_of("projects", "project_id"),
+    sa.Column("sweep_id", sa.Integer, sa.ForeignKey("sweeps.id", ondelete="SET NULL"), index=True),
+    *words(user=128),
+    *times("deleted_at"),
+    sa.Index("trash_by_age", "project_id", "deleted_at"),
+)
+"""Where deleted runs were, who deleted them and when."""
 
 HISTORY, EVENTS, OUTPUT = 0, 1, 2
 """Streams of a run."""

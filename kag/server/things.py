@@ -16,8 +16,8 @@ from kag.server.tables import artifacts, collections, projects, runs, sweeps
 Row = RowMapping | Mapping[str, Any]
 
 
-def place_of(connection: Connection, project_id: int) -> Place:
-    """Entity and name of a project."""
+def place_of(connection: Connection, project_id: int | None) -> Place:
+    """Entity and name of a project; NotFound of what is in none, as a deleted run."""
     row = needed(find(connection, projects, id=project_id), "no such project")
     return row["entity"], row["name"]
 
@@ -25,8 +25,14 @@ def place_of(connection: Connection, project_id: int) -> Place:
 def run_thing(connection: Connection, row: Row) -> Thing:
     """A run. One of a sweep is the sweep's maker's, too, who has to stop and clear away what it has started."""
     sweep = None if row["sweep_id"] is None else find(connection, sweeps, id=row["sweep_id"])
-    owners = [row["user"], *([] if sweep is None else [sweep["user"]])]
-    return Thing(f"the run {row['name']!r}", place_of(connection, row["project_id"]), frozenset(owners))
+    return run_in(place_of(connection, row["project_id"]), row, None if sweep is None else sweep["user"])
+
+
+def run_in(place: Place, row: Row, searcher: str | None) -> Thing:
+    """A run of a project, of whose sweep, if it is of one, the maker is known: for many runs at once."""
+    return Thing(
+        f"the run {row['name']!r}", place, frozenset({row["user"]} if searcher is None else {row["user"], searcher})
+    )
 
 
 def sweep_thing(connection: Connection, row: Row) -> Thing:

@@ -223,6 +223,34 @@ def test_chosen_runs_are_compared(site: Any, browser: Browser) -> None:
     assert browser.find_element(By.CSS_SELECTOR, ".legend li:first-child .mark").text == "base"
 
 
+def told(browser: Browser, text: str) -> None:
+    """Wait until the page says what was done."""
+    wait_for(browser, f"document.getElementById('actions-said').textContent.includes({json.dumps(text)})")
+
+
+def test_all_that_fit_are_tagged_and_deleted_and_come_back(site: Any, browser: Browser) -> None:
+    """By the keyboard alone, among a thousand runs."""
+    open_page(browser, f"{site.url}/kag/many?q=run01&group=none")
+    shown(browser, 100)
+    browser.find_element(By.CSS_SELECTOR, "#more summary").send_keys(Keys.ENTER)
+    browser.find_element(By.ID, "choose-all").send_keys(Keys.ENTER)
+    assert browser.find_element(By.ID, "chosen-count").text == "100 runs chosen"
+    tag = browser.switch_to.active_element
+    assert tag.get_attribute("id") == "tag-word"
+    tag.send_keys("reviewed" + Keys.ENTER)
+    told(browser, "100 runs tagged “reviewed”")
+    wait_for(browser, "document.querySelectorAll('#runs tbody tr .tag').length >= 100")
+    browser.find_element(By.CSS_SELECTOR, "#runs tbody input").send_keys(Keys.SPACE)
+    assert browser.find_element(By.ID, "every").text == "Choose all 100 runs that fit"
+    browser.find_element(By.CSS_SELECTOR, "#actions [value=delete]").send_keys(Keys.ENTER)
+    browser.find_element(By.CSS_SELECTOR, "#sure [value=delete]").send_keys(Keys.ENTER)
+    told(browser, "1 run deleted")
+    shown(browser, 99)
+    browser.find_element(By.XPATH, "//div[@id='actions-said']//button[text()='Undo']").send_keys(Keys.ENTER)
+    told(browser, "1 run restored")
+    shown(browser, 100)
+
+
 def test_a_note_is_edited_and_stands_in_the_change_log(site: Any, browser: Browser) -> None:
     open_page(browser, f"{site.url}/kag/few/runs/00000001")
     wait_for(browser, "document.getElementById('findings').dataset.asked")

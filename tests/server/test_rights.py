@@ -141,7 +141,7 @@ class Lab(Visitor):
 COMMON = {"createAgent", "createArtifactType", "linkArtifact"}
 """Mutations that add something of one's own beside what somebody else has made."""
 
-OF_ALL = {"/{entity}/{project}/changelog/metrics"}
+OF_ALL = {f"/{{entity}}/{{project}}/{form}" for form in ("changelog/metrics", "views", "views/remove", "deleted")}
 """Forms about what nobody in particular has made: whoever writes to the project may send them, as `upsertModel`."""
 
 
@@ -214,6 +214,7 @@ def test_every_route_that_changes_something_asks(lab: Lab) -> None:
             word = lab.sweep["name"] if "sweeps" in path else "first"
             address = path.replace("{entity}", "kag").replace("{project}", "p").replace("{word}", word)
             fields = {"csrf": token, "notes": "mine", "action": "cancel", "before": ""}
+            fields |= {"do": "tag", "tag": "mine", "runs": "first", "name": "mine"}
             assert lab.submit(address, fields).status_code == 403, (name, path)
         lab.http.client.cookies.clear()
     lab.become("admin")

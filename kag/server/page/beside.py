@@ -68,7 +68,7 @@ def _used(connection: Connection, project: int, since: int) -> Mapping[int, list
             memberships,
             (memberships.c.artifact_id == artifacts.c.id) & (memberships.c.collection_id == collections.c.id),
         )
-        .outerjoin(maker, artifacts.c.run_id == maker.c.id)
+        .outerjoin(maker, (artifacts.c.run_id == maker.c.id) & maker.c.project_id.isnot(None))
         .where(*_changed(project, since))
         .order_by(artifacts.c.id)
     )

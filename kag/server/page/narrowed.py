@@ -20,7 +20,7 @@ from kag.server.page.records import Ledger
 from kag.server.page.seeds import cell_of, common_row, number_in
 from kag.server.page.site import Shelf
 from kag.text import setting
-from kag.track.record import RunRecord
+from kag.track.record import ARCHIVED, RunRecord
 from kag.view.colour import COLOURS, colour_of
 
 SEEDS, APART = "", "none"
@@ -68,10 +68,14 @@ class Narrowed:
         """The setting that the runs are grouped by, if any."""
         return column_of(self.words.get("group", ""))
 
-    @property
+    @cached_property
     def filtered(self) -> bool:
-        """Whether there is a filter."""
-        return any(self.words.get(word) for word in ("q", "state", "tag"))
+        """Whether there is a filter, or an archived run to be left out."""
+        return any(self.words.get(word) for word in ("q", "state", "tag")) or any(map(self._left_out, self.shelf.runs))
+
+    def _left_out(self, run: Held) -> bool:
+        """An archived run is shown to whoever asks for its tag."""
+        return ARCHIVED in run.tags and self.words.get("tag") != ARCHIVED
 
     @cached_property
     def runs(self) -> Sequence[Held]:
@@ -79,7 +83,8 @@ class Narrowed:
         if not self.filtered:
             return self.shelf.runs
         text, state, tag = (self.words.get(word, "") for word in ("q", "state", "tag"))
-        return fitting(self.shelf.runs, text, state=state, tag=tag, shown=self.columns)
+        shown = [run for run in self.shelf.runs if not self._left_out(run)]
+        return fitting(shown, text, state=state, tag=tag, shown=self.columns)
 
     @cached_property
     def ledger(self) -> Ledger:

@@ -10,12 +10,18 @@ from starlette.routing import Route
 
 from kag.server.page import (
     access,
+    actions,
     changelog_page,
     compare_page,
+    csv_page,
     curves_page,
+    deleted_page,
     index_page,
+    keys_page,
+    run_edits,
     run_page,
     runs_page,
+    saved_views,
     sweep_pages,
     sweep_worth,
     tab_routes,
@@ -26,8 +32,11 @@ from kag.server.page.site import Site
 
 GET = {
     "/": index_page.index,
+    "/keys": keys_page.keys,
     "/{entity}/{project}": runs_page.table,
     "/{entity}/{project}/runs.json": runs_page.changed,
+    "/{entity}/{project}/runs.csv": csv_page.table,
+    "/{entity}/{project}/deleted": deleted_page.deleted,
     "/{entity}/{project}/curves.json": curves_page.curves,
     "/{entity}/{project}/news": runs_page.news,
     "/{entity}/{project}/runs": runs_page.table,
@@ -47,7 +56,15 @@ GET = {
 
 POST = {
     "/logout": access.log_out,
+    "/keys": keys_page.make,
+    "/keys/revoke": keys_page.revoke,
+    "/{entity}/{project}/actions": actions.act,
+    "/{entity}/{project}/deleted": deleted_page.put_back,
+    "/{entity}/{project}/views": saved_views.save,
+    "/{entity}/{project}/views/remove": saved_views.remove,
     "/{entity}/{project}/runs/{word}/notes": run_page.write_notes,
+    "/{entity}/{project}/runs/{word}/name": run_edits.rename,
+    "/{entity}/{project}/runs/{word}/tags": run_edits.write_tags,
     "/{entity}/{project}/sweeps/{word}/state": sweep_pages.set_state,
     "/{entity}/{project}/changelog/metrics": changelog_page.set_metrics,
 }

@@ -28,7 +28,7 @@ from kag.server.page.responses import data, moved, nothing_new
 from kag.server.page.site import Shelf, Site
 from kag.server.page.tabs import tabs_of
 from kag.server.page.visit import Visit
-from kag.server.rights import Act, ask
+from kag.server.rights import Act, ask, refusal
 from kag.server.runs import edit_run, find_run, tail
 from kag.server.tables import OUTPUT
 from kag.server.things import run_thing
@@ -50,6 +50,7 @@ def run(site: Site, visit: Visit) -> Response:
         record = ledger.record(found)
         parent = ledger.parent(record)
         tabs = tabs_of(connection, found)
+        may_edit = refusal(visit.key, Act.CHANGE, run_thing(connection, found.row)) is None
     return site.page(
         "run.html",
         visit,
@@ -62,6 +63,7 @@ def run(site: Site, visit: Visit) -> Response:
         changes={one.key: change_texts(one) for one in against_parent(parent, record).settings} if parent else {},
         tabs=tabs,
         tab="",
+        may_edit=may_edit,
         notes_digest=_digest(found.row["notes"] or ""),
         facts=site.text("facts.html", run=found, record=record, values={}),
         results=_results(site, found, record),

@@ -13,7 +13,8 @@ from kag.changelog.cells import body
 from kag.server.page.columns import Column, Form, catalogue, cell, chosen, form_of, groupings, text_of
 from kag.server.page.held import Held
 from kag.server.page.narrowed import Narrowed, asked
-from kag.server.page.responses import data, events, nothing_new
+from kag.server.page.responses import data, events, moved, nothing_new
+from kag.server.page.saved_views import NONE, SAVED, opening, views_of
 from kag.server.page.site import Shelf, Site
 from kag.server.page.templates import brief
 from kag.server.page.visit import Visit
@@ -28,8 +29,12 @@ def table(site: Site, visit: Visit) -> Response:
     """The page, with every row in it."""
     with site.store.read() as connection:
         shelf = Shelf.of(site, connection, visit)
+        named, first = views_of(connection, shelf.row["id"]), opening(connection, shelf.row["id"])
+    if first is not None and not visit.query:
+        return moved(f"{shelf.path}?{first}")
     frame = _Frame.of(shelf, visit)
-    shown = {"table": frame.answer(shelf.runs, now=visit.now), "groupings": groupings(shelf.runs)}
+    shown: dict[str, Any] = {"table": frame.answer(shelf.runs, now=visit.now), "groupings": groupings(shelf.runs)}
+    shown |= {"saved_views": named, "saved": visit.query.get(SAVED, NONE)}
     return site.page("runs.html", visit, shelf=shelf, section="runs", **shown)
 
 

@@ -36,6 +36,7 @@ from kag.server.page.seeds import KeptSeeds
 from kag.server.page.series import KeptSeries
 from kag.server.page.session import Sessions
 from kag.server.page.templates import environment, path_of
+from kag.server.page.top_results import TopResults
 from kag.server.page.visit import Visit
 from kag.server.rights import Key
 from kag.server.store import Store
@@ -90,6 +91,7 @@ class Site:
         self.sessions = Sessions(secret)
         self.news = News(store, time.monotonic)
         self.lists = HeldLists()
+        self.top_results = TopResults()
         self.assets = Assets.installed()
         self.templates = environment(self.assets, self.root)
         self._watched = lru_cache(maxsize=PROJECTS)(self._watch)
@@ -127,7 +129,9 @@ class Site:
 
     def page(self, template: str, visit: Visit, **values: Any) -> Response:
         """A page for somebody who is logged in."""
-        return html(self.text(template, session=visit.session, **values))
+        return html(
+            self.text(template, session=visit.session, writes=visit.writes, keeps_keys=visit.keeps_keys, **values)
+        )
 
     def context(self, connection: Connection, visit: Visit) -> Context:
         """A request of the page as the resolvers of the protocol see it."""

@@ -11,7 +11,7 @@ from markupsafe import Markup
 from kag import text
 from kag.changelog.parts import Text, joined
 from kag.report.assets import SCRIPTS
-from kag.report.markup import templates, with_code
+from kag.report.markup import markdown, templates, with_code
 from kag.server.page.assets import Assets
 from kag.server.page.responses import script_data
 from kag.view.results import interval, measured, seal
@@ -31,6 +31,7 @@ def environment(assets: Assets, root: str) -> Environment:
         "moment": moment,
         "brief": brief,
         "code": with_code,
+        "markdown": markdown,
         "pieces": pieces,
         "dotted": dotted,
         "script_data": lambda value: Markup(script_data(value)),

@@ -14,11 +14,14 @@ from kag.server.base import Base
 from kag.server.body import chunks
 from kag.server.faults import Fault, needed
 from kag.server.page.session import Session
-from kag.server.rights import Act, Key, Thing, ask
+from kag.server.rights import Act, Key, Role, Thing, ask, refusal
 from kag.server.runs import find_project
 
 MAX_FORM = 512 * 1024
 """Bytes of a form."""
+
+KEYS = Thing("the keys of this server", None)
+"""They are nobody's in particular, and in no project."""
 
 CSRF = "csrf"
 """Field of every form."""
@@ -50,6 +53,16 @@ class Visit:
     def word(self) -> str:
         """The run or sweep that the address names."""
         return str(self.request.path_params["word"])
+
+    @property
+    def writes(self) -> bool:
+        """Whether it may be that the key changes something: whether forms are shown at all."""
+        return self.key.role is not Role.READ
+
+    @property
+    def keeps_keys(self) -> bool:
+        """Whether the key may make and revoke keys."""
+        return refusal(self.key, Act.CHANGE, KEYS) is None
 
     @cached_property
     def query(self) -> dict[str, str]:

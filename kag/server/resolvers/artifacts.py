@@ -118,7 +118,10 @@ def _manifest_url(context: Context, row: RowMapping, arguments: Arguments) -> st
 
 
 def _created_by(context: Context, row: RowMapping, arguments: Arguments) -> RowMapping | None:
-    return None if row["run_id"] is None else needed(context.batches.row("run", row["run_id"], _RUNS), "no such run")
+    if row["run_id"] is None:
+        return None
+    made = needed(context.batches.row("run", row["run_id"], _RUNS), "no such run")
+    return None if made["project_id"] is None else made
 
 
 def artifact_by_id(context: Context, _: Any, arguments: Arguments) -> Node:
@@ -145,7 +148,8 @@ def _inputs(run: RowMapping) -> Select[Any]:
 
 def _users(artifact: RowMapping) -> Select[Any]:
     query = select(run_table).join(artifact_uses, artifact_uses.c.run_id == run_table.c.id)
-    return query.where(artifact_uses.c.artifact_id == artifact["id"]).order_by(run_table.c.id)
+    there = run_table.c.project_id.isnot(None)
+    return query.where(artifact_uses.c.artifact_id == artifact["id"], there).order_by(run_table.c.id)
 
 
 NO_TTL = -2

@@ -16,10 +16,10 @@ from kag.server.audit import note
 from kag.server.context import Context, decode_id
 from kag.server.graphql import Resolver
 from kag.server.rights import Act, Place, Thing
-from kag.server.runs import find_project, find_run_by_path
+from kag.server.runs import find_project, find_run_by_id, find_run_by_path
 from kag.server.store import all_rows, find
 from kag.server.tables import artifacts as artifact_table
-from kag.server.tables import files, manifests, runs, sweeps
+from kag.server.tables import files, manifests, sweeps
 from kag.server.things import artifact_thing, collection_thing, run_thing, sweep_thing
 
 Asked = Iterable[tuple[Act, Thing]]
@@ -48,7 +48,7 @@ def _begun(context: Context, given: Arguments) -> Asked:
 
 
 def _run(context: Context, given: Arguments) -> Asked:
-    row = find(context.connection, runs, id=decode_id("Run", given.get("id")))
+    row = find_run_by_id(context.connection, decode_id("Run", given.get("id")))
     if row is not None:
         yield Act.CHANGE, run_thing(context.connection, row)
         if given.get("deleteArtifacts"):
@@ -80,7 +80,7 @@ def _files(context: Context, given: Arguments) -> Asked:
     numbers = {decode_id("File", one) for one in items(given, "files", str)}
     owners = {row["run_id"] for row in (find(context.connection, files, id=number) for number in numbers) if row}
     for number in owners:
-        row = find(context.connection, runs, id=number)
+        row = find_run_by_id(context.connection, number)
         if row is not None:
             yield Act.CHANGE, run_thing(context.connection, row)
 

@@ -1,5 +1,6 @@
 /* The table of runs: sorted, filtered and kept up to date here; what it shows stands in the address. */
 
+import { actions } from "./actions.js";
 import { fill, heads, make, numeric, order } from "./cells.js";
 import { choose } from "./chooser.js";
 import { eyes } from "./eyes.js";
@@ -22,6 +23,7 @@ let columns = [];
 let groups = [];
 let fits = null;
 let drawn = null;
+let acts = null;
 let seen = "";
 let current = [];
 let sort = address.get("sort") ?? "-started";
@@ -62,6 +64,7 @@ function take(answer) {
     show();
   }
   drawn?.refresh();
+  acts?.show();
 }
 
 function prepare() {
@@ -215,8 +218,9 @@ function pick(box) {
   const row = box.closest("tr");
   const group = groups.find((one) => keyOf(one) === row.dataset.group);
   for (const id of group?.runs ?? [row.dataset.id]) box.checked ? chosen.add(id) : chosen.delete(id);
+  acts.alone();
   mark();
-  tell();
+  acts.show();
 }
 
 /* A group is chosen where all its runs are. */
@@ -229,13 +233,6 @@ function mark() {
   }
 }
 
-function tell() {
-  const link = find("compare");
-  link.hidden = find("clear").hidden = chosen.size === 0;
-  link.textContent = chosen.size === 1 ? "Compare 1 with…" : `Compare ${chosen.size}`;
-  link.href = `${path}/compare?runs=${[...chosen].map(encodeURIComponent).join(",")}`;
-}
-
 const question = (more) => {
   const words = new URLSearchParams(more);
   for (const name of ["columns", "q", "state", "tag", "group"]) if (address.get(name)) words.set(name, address.get(name));
@@ -243,11 +240,6 @@ const question = (more) => {
 };
 
 body.addEventListener("change", (event) => pick(event.target));
-find("clear").addEventListener("click", () => {
-  chosen.clear();
-  mark();
-  tell();
-});
 find("bar").addEventListener("submit", (event) => event.preventDefault());
 const PAUSE = 60;
 /* Milliseconds without a key until the server is asked what fits. */
@@ -291,7 +283,9 @@ if (address.get("seeds") === "apart") address.set("group", "none");
 address.delete("seeds");
 find("group").value = address.get("group") ?? "";
 take(JSON.parse(find("table").textContent));
-tell();
+acts = actions({ path, words: address, chosen, mark, tags: () => [...new Set([...runs.values()].flatMap((run) => run.tags))],
+  fitting: () => [...runs.keys()].filter((id) => fits === null || fits.has(id)) });
+acts.show();
 drawn = views({ table, words: address, write, rowOf: (key) => elements.get(key), path, total: () => runs.size,
   hidden: eye.hidden });
 follow(() => question({ seen }), take);
