@@ -75,6 +75,7 @@ class Searched:
         runs, trials, parsed = self.runs, self.trials, self.sweep
         records = {run.name: run.record for run in self.shelf.runs if run.row["sweep_id"] == self.row["id"]}
         top = best_trial(parsed, trials, records)
+        best_run = runs.get(top.run or "") if top else None
         judged = [trial.run for trial in trials if trial.run is not None and trial.result is not None]
         return {
             "state": self.row["state"],
@@ -86,7 +87,7 @@ class Searched:
             "metric": parsed.metric,
             "best": top,
             "best_name": self.name_of(top) if top else None,
-            "best_link": self.shelf.address(runs[top.run]) if top and top.run in runs else None,
+            "best_link": self.shelf.address(best_run) if best_run else None,
             "varied": list(parsed.varied()),
             "not_comparable": not_comparable([runs[one].record for one in judged if one in runs]),
         }
