@@ -30,7 +30,9 @@ TOOK, PAUSE = 600.0, 60.0
 """Seconds of a trial, and between two of an agent."""
 
 
-def add_sweep(store: Store, count: int, *, project: str = "searched", name: str = "demosweep", workers: int = 4) -> None:
+def add_sweep(
+    store: Store, count: int, *, project: str = "searched", name: str = "demosweep", workers: int = 4
+) -> None:
     """A sweep whose trials these agents have taken in turns; the last one of each still runs.
 
     Every 11th trial was stopped and every 17th failed; the runs are of any script.
@@ -39,9 +41,7 @@ def add_sweep(store: Store, count: int, *, project: str = "searched", name: str 
         owner = ensure_project(connection, "kag", project, now=BEGIN)["id"]
         end = BEGIN + (TOOK + PAUSE) * math.ceil(count / workers)
         made = {"name": name, "config": CONFIG, "state": "RUNNING", "seed": 1, "user": "tester"}
-        sweep = inserted_id(
-            connection, sweeps, {**made, "project_id": owner, "created_at": BEGIN, "updated_at": BEGIN}
-        )
+        sweep = inserted_id(connection, sweeps, {**made, "project_id": owner, "created_at": BEGIN, "updated_at": BEGIN})
         for i in range(workers):
             there = {"created_at": BEGIN + 30 * i, "heartbeat_at": end}
             row = {"sweep_id": sweep, "name": f"agent{i}", "host": f"node{i}", "user": "tester", **there}

@@ -8,8 +8,8 @@
   const FAINT = 0.1;
   const STATES = {
     finished: { symbol: "circle", colour: 0, word: "finished" },
-    leased: { symbol: "emptyCircle", colour: 0, word: "running" },
-    free: { symbol: "emptyCircle", colour: 2, word: "waiting" },
+    leased: { symbol: "emptyCircle", colour: 2, word: "running" },
+    free: { symbol: "emptyCircle", colour: 5, word: "waiting" },
     stopped: { symbol: "diamond", colour: 1, word: "stopped" },
     failed: { symbol: "triangle", colour: 3, word: "failed" },
     canceled: { symbol: "rect", colour: 4, word: "canceled" },
@@ -24,9 +24,9 @@
     return found;
   }
 
-  const legend = (figure, look, named) => ({
+  const legend = (look, named, icon) => ({
     show: named.length > 1, top: 0, left: 0, textStyle: { color: look.ink, fontSize: 12 }, selectedMode: false,
-    data: named.map((state) => ({ name: STATES[state].word, icon: STATES[state].symbol.replace("emptyC", "c") })),
+    data: named.map((state) => ({ name: STATES[state].word, icon: icon ?? STATES[state].symbol })),
   });
 
   const statesOf = (items) => Object.keys(STATES).filter((state) => items.some((one) => one.state === state));
@@ -42,7 +42,7 @@
         minInterval: figure.trials.every((one) => Number.isInteger(one.x)) ? 1 : undefined });
     return {
       ...found,
-      legend: legend(figure, look, known),
+      legend: legend(look, known),
       grid: room(known.length > 1 ? 34 : 10, 6, 24),
       xAxis: scale,
       yAxis: valueAxis(look, { name: figure.y_label, nameGap: 40, axisLine: { show: false }, splitNumber: 4 }),
@@ -84,7 +84,7 @@
     };
     return {
       ...found,
-      legend: legend(figure, look, known),
+      legend: legend(look, known, "roundRect"),
       grid: room(known.length > 1 ? 34 : 10, 6, 24),
       xAxis: { ...valueAxis(look, { min: lowest(ends), max: highest(ends) + 1, splitLine: { show: false }, splitNumber: 4 }),
         ...axisText(look, "time") },
