@@ -8,7 +8,7 @@ import math
 from kag.server.filestream import with_keys
 from kag.server.runs import ensure_project
 from kag.server.store import Store, inserted_id
-from kag.server.tables import agents, attempts, runs, sweeps, trials
+from kag.server.tables import HISTORY, agents, attempts, lines, runs, sweeps, trials
 from kag.server.trials import kept_columns
 from kag.sweep import Trial, TrialState
 from kag.sweep.step import run_of
@@ -30,9 +30,7 @@ TOOK, PAUSE = 600.0, 60.0
 """Seconds of a trial, and between two of an agent."""
 
 
-def add_sweep(
-    store: Store, count: int, *, project: str = "searched", name: str = "demosweep", workers: int = 4
-) -> None:
+def add_sweep(store: Store, count: int, *, project: str = "demo", name: str = "demosweep", workers: int = 4) -> None:
     """A sweep whose trials these agents have taken in turns; the last one of each still runs.
 
     Every 11th trial was stopped and every 17th failed; the runs are of any script.
@@ -43,7 +41,7 @@ def add_sweep(
         made = {"name": name, "config": CONFIG, "state": "RUNNING", "seed": 1, "user": "tester"}
         sweep = inserted_id(connection, sweeps, {**made, "project_id": owner, "created_at": BEGIN, "updated_at": BEGIN})
         for i in range(workers):
-            there = {"created_at": BEGIN + 30 * i, "heartbeat_at": end}
+            there = {"created_at": BEGIN - 30 * i, "heartbeat_at": end}
             row = {"sweep_id": sweep, "name": f"agent{i}", "host": f"node{i}", "user": "tester", **there}
             connection.execute(agents.insert().values(row))
         for i in range(count):
@@ -52,7 +50,10 @@ def add_sweep(
             connection.execute(trials.insert().values(row))
             tried = {"sweep_id": sweep, "run": trial.run, "number": i, "agent": trial.agent}
             connection.execute(attempts.insert().values(tried))
-            connection.execute(runs.insert().values(_run(owner, sweep, trial, BEGIN + (TOOK + PAUSE) * (i // workers))))
+            start = BEGIN + (TOOK + PAUSE) * (i // workers)
+            number = inserted_id(connection, runs, _run(owner, sweep, trial, start))
+            place = {"run_id": number, "stream": HISTORY, "writer": "", "line": 0, "step": 0}
+            connection.execute(lines.insert().values({**place, "body": json.dumps({**_logged(trial), "_step": 0})}))
 
 
 def _trial(sweep: str, i: int, *, running: bool, worker: int) -> Trial:
@@ -73,8 +74,12 @@ def _trial(sweep: str, i: int, *, running: bool, worker: int) -> Trial:
     )
 
 
+def _logged(trial: Trial) -> dict[str, float]:
+    return {"val/auprc": trial.value if trial.value is not None else 0.1}
+
+
 def _run(owner: int, sweep: int, trial: Trial, start: float) -> dict[str, object]:
-    row = {"val/auprc": trial.value if trial.value is not None else 0.1}
+    row = _logged(trial)
     states = {TrialState.LEASED: "running", TrialState.FAILED: "failed"}
     return {
         "project_id": owner,
