@@ -196,6 +196,60 @@ class Dots:
 
 
 @dataclass(frozen=True)
+class Tried:
+    """A trial as a dot or a bar of a page that leads to its run."""
+
+    label: str
+    """What it is called."""
+    x: float
+    y: float
+    state: str
+    """A word of `TrialState`."""
+    told: str
+    """What is said of it beside its name."""
+
+
+@dataclass(frozen=True)
+class Slice:
+    """One parameter against the objective, a dot a trial; of a page alone."""
+
+    kind: ClassVar[Literal["slice"]] = "slice"
+    name: str
+    title: str
+    axis_x: Axis
+    y_label: str
+    trials: tuple[Tried, ...]
+
+
+@dataclass(frozen=True)
+class Stint:
+    """An attempt at a trial on the time axis, in seconds since the epoch."""
+
+    label: str
+    """Of the trial."""
+    row: int
+    """Place among the agents."""
+    start: float
+    end: float
+    state: str
+    told: str
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """Which agent ran what when; where nothing stands in the row of one that was there, it idled. Of a page alone."""
+
+    kind: ClassVar[Literal["timeline"]] = "timeline"
+    name: str
+    title: str
+    agents: tuple[str, ...]
+    there: tuple[tuple[float, float], ...]
+    """First and last sign of life of each, in seconds since the epoch."""
+    stints: tuple[Stint, ...]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Node:
     """A run in a lineage."""
 
@@ -233,9 +287,11 @@ class Graph:
 
 
 Figure = Chart | Heatmap | Parallel | Bars | Forest | Dots | Graph
+OnPage = Slice | Timeline
+"""Figures that are no use on paper: there is nothing to point at."""
 
 
-def as_json(figure: Figure) -> dict[str, Any]:
+def as_json(figure: Figure | OnPage) -> dict[str, Any]:
     """A figure as JSON values, with texts that turn nothing; numbers that are not finite become null."""
     text = json.dumps({"kind": figure.kind, **vars(figure)}, default=lambda x: vars(x) if is_dataclass(x) else list(x))
     return dict(_shown(json.loads(text, parse_constant=lambda _: None)))

@@ -20,19 +20,31 @@ WIDE = 50.0
 """Ratio of largest to smallest listed value from which on an axis is logarithmic."""
 
 
-def sweep_figures(sweep: Sweep, trials: Sequence[Trial]) -> tuple[Figure, ...]:
+def called(trial: Trial) -> str:
+    """What a trial is called where its sweep has no name."""
+    return f"trial {trial.id}"
+
+
+def sweep_figures(
+    sweep: Sweep, trials: Sequence[Trial], name_of: Callable[[Trial], str] = called
+) -> tuple[Figure, ...]:
     """Pictures of a sweep; a trial without a result is not in them, and a figure without a trial is left out.
 
     Parallel coordinates, results in the order of the trials, the expected best of fewer trials (of a search over seeds
     fewer settings, by their means), importance (PED-ANOVA),
     and for a search over start and window of weight averaging a map of both.
+
+    Args:
+        sweep: its file.
+        trials: in any order.
+        name_of: what a trial is called.
     """
-    shown = sorted((trial for trial in trials if _measured(trial)), key=lambda trial: trial.id)
+    shown = measured_trials(trials)
     if sweep.metric is None or not shown:
         return ()
     varied = sweep.varied()
-    figures: list[Figure] = [_parallel(sweep.metric, varied, shown)] if varied else []
-    figures.append(_course(sweep.metric, shown))
+    figures: list[Figure] = [_parallel(sweep.metric, varied, shown, name_of)] if varied else []
+    figures.append(_course(sweep.metric, shown, name_of))
     if any(map(is_seed, varied)):
         figures += _expected(sweep.metric, "settings", _means(shown))
     else:
@@ -45,8 +57,10 @@ def sweep_figures(sweep: Sweep, trials: Sequence[Trial]) -> tuple[Figure, ...]:
     return tuple(figures)
 
 
-def _measured(trial: Trial) -> bool:
-    return trial.result is not None and math.isfinite(trial.result)
+def measured_trials(trials: Sequence[Trial]) -> list[Trial]:
+    """Those with a result that can be drawn, by number."""
+    found = [trial for trial in trials if trial.result is not None and math.isfinite(trial.result)]
+    return sorted(found, key=lambda trial: trial.id)
 
 
 def _result(trial: Trial) -> float:
@@ -57,7 +71,7 @@ def _best(metric: Metric) -> Callable[[Sequence[float]], float]:
     return max if metric.goal == "maximize" else min
 
 
-def _course(metric: Metric, trials: Sequence[Trial]) -> Chart:
+def _course(metric: Metric, trials: Sequence[Trial], name_of: Callable[[Trial], str]) -> Chart:
     ids = [trial.id for trial in trials]
     ended = [trial for trial in trials if trial.state is TrialState.FINISHED]
     others = [trial for trial in trials if trial.state is not TrialState.FINISHED]
@@ -69,7 +83,7 @@ def _course(metric: Metric, trials: Sequence[Trial]) -> Chart:
         if some:
             points = [trial.id for trial in some], [_result(trial) for trial in some]
             lines.append(Line(label, *points, points=True, colour=colour))
-    mark = Mark(top.id, f"best: trial {top.id}")
+    mark = Mark(top.id, f"best: {name_of(top)}")
     return Chart("trials", "Trials in order", "trial", metric.name, tuple(lines), marks=(mark,))
 
 
@@ -94,19 +108,22 @@ def _means(trials: Sequence[Trial]) -> list[float]:
     return [math.fsum(results) / len(results) for results in found.values()]
 
 
-def _parallel(metric: Metric, varied: Mapping[str, Distribution], trials: Sequence[Trial]) -> Parallel:
+def _parallel(
+    metric: Metric, varied: Mapping[str, Distribution], trials: Sequence[Trial], name_of: Callable[[Trial], str]
+) -> Parallel:
     """The best trials are drawn last, above the others."""
     sign = 1.0 if metric.goal == "maximize" else -1.0
     ordered = sorted(trials, key=lambda trial: sign * _result(trial))
-    axes = [_axis(key, leaf, ordered) for key, leaf in varied.items()]
+    axes = [axis_of(key, leaf, ordered) for key, leaf in varied.items()]
     rows = tuple(
-        (*(_coordinate(axis, trial.params.get(axis.label)) for axis in axes), _result(trial)) for trial in ordered
+        (*(coordinate(axis, trial.params.get(axis.label)) for axis in axes), _result(trial)) for trial in ordered
     )
-    labels = tuple(f"trial {trial.id}" + (f", {trial.run}" if trial.run else "") for trial in ordered)
+    labels = tuple(map(name_of, ordered))
     return Parallel("parallel", "Parameters and results", (*axes, Axis(metric.name)), rows, labels)
 
 
-def _axis(key: str, leaf: Distribution, trials: Sequence[Trial]) -> Axis:
+def axis_of(key: str, leaf: Distribution, trials: Sequence[Trial]) -> Axis:
+    """The axis of a parameter: logarithmic where its distribution is, or where its values are far apart."""
     values = [trial.params.get(key) for trial in trials]
     if all(map(_is_number, values)):
         return Axis(key, logarithmic=_logarithmic(leaf, values))
@@ -120,7 +137,8 @@ def _logarithmic(leaf: Distribution, values: Sequence[Any]) -> bool:
     return leaf.levels() is not None and bool(min(values) > 0 and max(values) / min(values) >= WIDE)
 
 
-def _coordinate(axis: Axis, value: Any) -> float:
+def coordinate(axis: Axis, value: Any) -> float:
+    """The place of a value on an axis."""
     if axis.words is not None:
         return axis.words.index(setting(value, None))
     number: float = value

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from kag.sweep.config import Params, Sweep
 from kag.sweep.importance import best
+from kag.sweep.step import place_of
 from kag.sweep.trial import Trial, TrialState, point_digest
 
 FARTHEST = (TrialState.FINISHED, TrialState.STOPPED, TrialState.LEASED, TrialState.FREE, TrialState.FAILED)
@@ -64,14 +64,13 @@ def trials_of_attempts(sweep: Sweep, sweep_id: str, attempts: Iterable[Attempt])
     kag's server names a run by its point; elsewhere a point of a grid is known by its values, and any other run is a
     trial by itself.
     """
-    named = re.compile(rf"{re.escape(sweep_id)}-(\d+)(-\d+)?")
     keys = tuple(sweep.leaves())
-    groups: dict[str, list[Attempt]] = {}
+    groups: dict[str | int, list[Attempt]] = {}
     for attempt in attempts:
-        match = named.fullmatch(attempt.run)
+        place = place_of(sweep_id, attempt.run)
         params = {key: attempt.params[key] for key in keys if key in attempt.params}
         whole = sweep.method == "grid" and len(params) == len(keys)
-        point = match[1] if match else point_digest(params) if whole else attempt.run
+        point = place.trial if place else point_digest(params) if whole else attempt.run
         groups.setdefault(point, []).append(attempt._replace(params=params))
     chosen = [min(group, key=lambda attempt: FARTHEST.index(attempt.state)) for group in groups.values()]
     return [
@@ -121,6 +120,23 @@ def seconds_left(expected: int | None, trials: Sequence[Trial], call: Call) -> f
     if done <= 0 or not limits:
         return None
     return call.seconds / done * max(min(limits), 0)
+
+
+def points_left(expected: int | None, trials: Sequence[Trial], seconds: Sequence[float], at_work: int) -> float | None:
+    """Seconds until the points of a search end, if as many agents go on as are at work now; None while nothing tells.
+
+    When an agent will leave before (`--count`), it tells nobody.
+
+    Args:
+        expected: points of the search.
+        trials: so far.
+        seconds: how long each attempt took that has ended.
+        at_work: agents that run a point now.
+    """
+    if expected is None or not seconds or at_work <= 0:
+        return None
+    left = max(0, expected - sum(trial.state.over for trial in trials))
+    return left * sum(seconds) / len(seconds) / min(at_work, max(left, 1))
 
 
 def _ended_attempts(trials: Iterable[Trial]) -> int:

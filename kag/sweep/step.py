@@ -6,6 +6,7 @@ nothing is told by what `Waiting` says of the others.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, Literal, NamedTuple
@@ -51,6 +52,19 @@ class Command(NamedTuple):
 def run_of(sweep_id: str, trial: int, attempt: int) -> str:
     """Name of the run of an attempt; the same attempt always has the same one."""
     return f"{sweep_id}-{trial:04d}" + (f"-{attempt}" if attempt > 1 else "")
+
+
+class Place(NamedTuple):
+    """What a run of a sweep is an attempt at."""
+
+    trial: int
+    attempt: int
+
+
+def place_of(sweep_id: str, run: str) -> Place | None:
+    """The trial and the attempt that a name of `run_of` tells; None of a run that the sweep has not named."""
+    found = re.fullmatch(rf"{re.escape(sweep_id)}-(\d{{4,}})(?:-(\d+))?", run, re.ASCII)
+    return Place(int(found[1]), int(found[2] or 1)) if found else None
 
 
 def absorb(

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select
@@ -22,10 +23,12 @@ from kag.server.page.held import Project
 from kag.server.page.records import Diagnoses, Ledger
 from kag.server.store import Store
 from kag.view.metrics import chosen
+from tests.axe import grave_faults
 from tests.browser import Browser, chromium, logged, look, open_page, requested, wait_for
 from tests.e2e.tracking import Client, TrackingServer
 from tests.page.searching import search, start
 from tests.page.synthetic import HOSTILE, add_runs, add_scored, add_script_run, add_shown_run
+from tests.page.synthetic_sweep import add_sweep
 
 RUNS = 1000
 LIVE = """
@@ -53,6 +56,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     store = Store(made.database)
     add_runs(store, RUNS, epochs=6)
     add_runs(store, 3, project="few")
+    add_sweep(store, 60)
     add_scored(store, BlobFolder(folder / "files"), project="scored")
     add_shown_run(store, BlobFolder(folder / "files"), project="stored")
     add_script_run(store, 12, project="few", name="hostile", title=HOSTILE)
@@ -398,7 +402,7 @@ def test_groups_are_bands_and_what_is_chosen_above_the_curves_stays(site: Any, b
     Select(browser.find_element(By.ID, "axis")).select_by_value("step")
     wait_for(browser, "location.search.includes('axis=step')")
     browser.find_element(By.ID, "smooth").send_keys(Keys.ARROW_RIGHT * 3)
-    browser.find_element(By.ID, "log").send_keys(Keys.ENTER)
+    browser.find_element(By.ID, "log-y").send_keys(Keys.ENTER)
     assert not browser.find_element(By.ID, "reset").is_displayed()
     browser.find_element(By.CSS_SELECTOR, "[data-way=in]").send_keys(Keys.ENTER)
     wait_for(browser, "!document.getElementById('reset').hidden")
@@ -407,7 +411,7 @@ def test_groups_are_bands_and_what_is_chosen_above_the_curves_stays(site: Any, b
     browser.refresh()
     board(browser, 5)
     assert browser.find_element(By.ID, "smooth").get_attribute("value") == "0.03"
-    assert browser.find_element(By.ID, "log").get_attribute("aria-pressed") == "true"
+    assert browser.find_element(By.ID, "log-y").get_attribute("aria-pressed") == "true"
     browser.find_element(By.ID, "reset").send_keys(Keys.ENTER)
     wait_for(browser, "document.getElementById('reset').hidden && !location.search.includes('zoom')")
 
@@ -564,3 +568,89 @@ def test_a_wrong_key_is_refused_and_a_log_out_ends_it(site: Any, browser: Browse
     assert logged(browser), "the browser notes that an answer was no 200"
     browser.find_element(By.ID, "key").send_keys(site.key + Keys.ENTER)
     wait_for(browser, "location.pathname === '/kag/few/changelog'")
+
+
+PAGES = {
+    "": "true",
+    "/kag/few": "document.querySelector('#runs tbody tr')",
+    "/kag/few?view=both&group=config:seed": "document.getElementById('figures').dataset.drawn > 0",
+    "/kag/few/runs/00000001": "document.getElementById('findings').dataset.asked",
+    "/kag/few/compare?runs=00000001,00000002": "document.getElementById('figures').dataset.drawn",
+    "/kag/demo/sweeps": "true",
+    "/kag/demo/sweeps/demosweep": "document.getElementById('timeline').dataset.drawn",
+    "/kag/few/changelog": "document.readyState === 'complete'",
+    "/login": "true",
+}
+"""Every page -> what is true when all of it is there."""
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_axe_finds_no_serious_fault(site: Any, browser: Browser, path: str) -> None:
+    open_page(browser, f"{site.url}{path}")
+    wait_for(browser, PAGES[path])
+    light = grave_faults(browser)
+    look(browser, dark=True)
+    assert (light, grave_faults(browser)) == ([], [])
+
+
+def trial_names(browser: Browser) -> list[str]:
+    """Names of the trials in the table, from above."""
+    found: list[str] = browser.execute_script(
+        "return [...document.querySelectorAll('#trials tbody th')].map((one) => one.textContent)"
+    )
+    return found
+
+
+SLICE = "echarts.getInstanceByDom(document.querySelector('#slices [data-name=\"slice-model.dropout\"] .plot'))"
+PARALLEL = "echarts.getInstanceByDom(document.querySelector('#figures [data-name=parallel] .plot'))"
+
+
+def test_a_stretch_of_an_axis_narrows_the_trials_and_the_address_keeps_it(site: Any, browser: Browser) -> None:
+    open_page(browser, f"{site.url}/kag/demo/sweeps/demosweep")
+    wait_for(browser, "document.getElementById('timeline').dataset.drawn")
+    assert len(trial_names(browser)) == 60
+    by_hand_on = "type: 'axisAreaSelect', parallelAxisId: 'model.dropout', intervals: [[0.1, 0.2]]"
+    browser.execute_script(f"{PARALLEL}.dispatchAction({{{by_hand_on}}})")
+    wait_for(browser, "document.querySelectorAll('#trials tbody tr').length < 60")
+    by_hand = trial_names(browser)
+    dots = f"{SLICE}.getOption().series.flatMap((one) => one.data).filter((one) => one.itemStyle.opacity > 0.5)"
+    wait_for(browser, f"{dots}.length === {len(by_hand)}")
+    assert 0 < len(by_hand) < 30
+    assert browser.find_element(By.ID, "brushed").text == f"{len(by_hand)} of 57 trials"
+    browser.refresh()
+    wait_for(browser, "document.getElementById('timeline').dataset.drawn")
+    assert trial_names(browser) == by_hand
+    browser.find_element(By.ID, "unbrush").send_keys(Keys.ENTER)
+    assert len(trial_names(browser)) == 60
+    assert "brush" not in browser.current_url
+    browser.switch_to.active_element.send_keys(Keys.ENTER)
+    for side, value in (("from", "0.1"), ("to", "0.2")):
+        browser.find_element(By.CSS_SELECTOR, f"[aria-label='model.dropout {side}']").send_keys(value + Keys.TAB)
+    assert trial_names(browser) == by_hand, "what a hand does, the keyboard does"
+    browser.find_element(By.XPATH, "//label[contains(., 'focal')]/input").send_keys(Keys.SPACE)
+    assert 0 < len(trial_names(browser)) < len(by_hand)
+
+
+WHERE = """(plot) => {
+  const chart = echarts.getInstanceByDom(plot);
+  const named = chart.getOption().series.flatMap((one) => one.data).filter((one) => one.name);
+  const { name, value } = named.reduce((low, one) => (one.value[1] < low.value[1] ? one : low));
+  const at = value.length === 3 ? [(value[0] + value[1]) / 2, value[2]] : value;
+  const box = plot.getBoundingClientRect();
+  const [x, y] = chart.convertToPixel({ xAxisIndex: 0, yAxisIndex: 0 }, at);
+  return [name, Math.round(x - box.width / 2), Math.round(y - box.height / 2)];
+}"""
+"""The trial that lies lowest, where no other hides it, and its place from the middle of a plot."""
+
+
+def test_a_press_on_a_trial_opens_its_run(site: Any, browser: Browser) -> None:
+    for place in ("#slices [data-name='slice-model.dropout']", "#timeline figure"):
+        open_page(browser, f"{site.url}/kag/demo/sweeps/demosweep")
+        wait_for(browser, "document.getElementById('timeline').dataset.drawn")
+        plot = browser.find_element(By.CSS_SELECTOR, f"{place} .plot")
+        browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", plot)
+        name, x, y = browser.execute_script(f"return ({WHERE})(arguments[0])", plot)
+        ActionChains(browser).move_to_element_with_offset(plot, x, y).click().perform()
+        wait_for(browser, "location.pathname.includes('/runs/')")
+        assert browser.current_url.endswith(f"/runs/demosweep-{int(name.removeprefix('demo-')):04}")
+        wait_for(browser, "document.getElementById('findings').dataset.asked")

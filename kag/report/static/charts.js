@@ -35,7 +35,7 @@ const kagCharts = (() => {
   }
 
   /* Figures that are as high as they have lines. */
-  const linesOf = (figure) => ({ bars: figure.labels, forest: figure.rows })[figure.kind]?.length ?? null;
+  const linesOf = (figure) => ({ bars: figure.labels, forest: figure.rows, timeline: figure.agents })[figure.kind]?.length ?? null;
 
   /* What stands below a figure, as text that can be read and copied. */
   const notesOf = (figure) => (figure.notes ?? []).map((note) => {

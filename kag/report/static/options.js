@@ -71,6 +71,7 @@ const kagOptions = (() => {
     const values = finite(figure.rows.map((row) => row[last]));
     const found = base(figure, look);
     const scale = (one, i) => ({
+      id: one.label,
       dim: i,
       name: upright ? called(one) : ending(called(one), Math.floor((left - 16) / 6.5)),
       type: one.words ? "category" : one.logarithmic ? "log" : "value",

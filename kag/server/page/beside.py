@@ -12,7 +12,7 @@ from kag.server.context import encode_id
 from kag.server.tables import artifact_uses, artifacts, collections, files, memberships, projects, runs, sweeps
 from kag.track.attempts import PATCH
 from kag.track.mirrored import Used
-from kag.track.objective import objective_of
+from kag.track.objective import objective_in, said_in, sweep_title
 from kag.track.record import Declared
 
 
@@ -32,6 +32,8 @@ class ProjectBeside:
     """Row of the table of runs -> what there is; a run of which there is nothing is absent."""
     objectives: Mapping[str, Declared]
     """Sweep -> what it is after."""
+    titles: Mapping[str, str]
+    """Sweep -> what it is called."""
 
     @classmethod
     def read(cls, connection: Connection, project: int, *, since: int) -> ProjectBeside:
@@ -40,9 +42,11 @@ class ProjectBeside:
         with_patch = select(files.c.run_id).join(runs).where(files.c.name == PATCH, *_changed(project, since))
         patched = set(connection.execute(with_patch).scalars())
         found = {run: Beside(tuple(used.get(run, ())), run in patched) for run in used.keys() | patched}
-        configs = connection.execute(select(sweeps.c.name, sweeps.c.config).filter_by(project_id=project)).all()
-        objectives = {row.name: objective_of(row.config) for row in configs}
-        return cls(found, {name: objective for name, objective in objectives.items() if objective})
+        query = select(sweeps.c.name, sweeps.c.display_name, sweeps.c.config).filter_by(project_id=project)
+        said = {row["name"]: (row, said_in(row["config"])) for row in connection.execute(query).mappings()}
+        objectives = {name: objective for name, (_, one) in said.items() if (objective := objective_in(one))}
+        titles = {name: sweep_title(name, row["display_name"], one.get("name")) for name, (row, one) in said.items()}
+        return cls(found, objectives, titles)
 
 
 def _used(connection: Connection, project: int, since: int) -> Mapping[int, list[Used]]:

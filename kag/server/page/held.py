@@ -25,11 +25,12 @@ from kag.server.runs import WITH_SWEEP
 from kag.server.store import all_rows
 from kag.server.tables import projects, runs
 from kag.spec.flat import flatten
-from kag.track.folder import short_name
+from kag.track.folder import RUN_ID, short_name
 from kag.track.mirror import record_of
 from kag.track.mirrored import END_KEY, INTERNAL, START_KEY, Mirrored
 from kag.track.record import Declared, RunRecord, Scalar, Status
 from kag.track.wandb_api import STATUS
+from kag.view.trials import name_of_run
 
 
 def parsed(text: str) -> Any:
@@ -46,6 +47,8 @@ class Held:
     beside: Beside
     objective: Declared | None
     """What its sweep is after."""
+    trial: str | None = None
+    """What its sweep calls it, if it is a trial of one: `demo-4`."""
 
     @property
     def number(self) -> int:
@@ -69,8 +72,15 @@ class Held:
 
     @property
     def short(self) -> str:
-        """What it is called beside its start: of a run id, the name alone."""
-        return short_name(self.title)
+        """What it is called beside its start: of a run id, the name alone; of a trial, its own name first."""
+        if self.trial is None:
+            return short_name(self.title)
+        return f"{self.trial} ({self.title})" if self.is_named else self.trial
+
+    @property
+    def is_named(self) -> bool:
+        """Whether somebody has named it: its name is neither W&B's id of it nor kag's."""
+        return self.title != self.name and RUN_ID.fullmatch(self.title) is None
 
     @property
     def live(self) -> bool:
@@ -162,7 +172,12 @@ def _numbers(entry: Mapping[str, Any]) -> int:
 
 def _held(row: RowMapping, beside: ProjectBeside) -> Held:
     objective = beside.objectives.get(row["sweep_name"])
-    return Held(row, row["state"], beside.runs.get(row["id"], Beside()), objective)
+    return Held(row, row["state"], beside.runs.get(row["id"], Beside()), objective, _trial(row, beside.titles))
+
+
+def _trial(row: RowMapping, titles: Mapping[str, str]) -> str | None:
+    sweep = row["sweep_name"]
+    return name_of_run(titles[sweep], sweep, row["name"]) if sweep in titles else None
 
 
 def _without(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -192,6 +207,7 @@ class Project:
         self.number = number
         self.patience = patience
         self._known = Known(())
+        self._titles: Mapping[str, str] = {}
         self._lock = threading.Lock()
 
     def known(self, connection: Connection, *, now: float) -> Known:
@@ -215,6 +231,9 @@ class Project:
             held = {number: held[number] for number in held.keys() & there}
         fresh = all_rows(connection, WITH_SWEEP.where(ours, runs.c.changed > self._known.seq))
         beside = ProjectBeside.read(connection, self.number, since=self._known.seq)
+        if beside.titles != self._titles:  # trials are called after their sweep
+            held = {number: replace(run, trial=_trial(run.row, beside.titles)) for number, run in held.items()}
+            self._titles = beside.titles
         held |= {row["id"]: _held(row, beside) for row in fresh}
         return sorted(held.values(), key=lambda run: (run.row["created_at"], run.number))
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from starlette.responses import Response
 
 from kag.changelog.cells import body
-from kag.server.page.columns import Column, Form, catalogue, cell, chosen, form_of, groupings, text_of
+from kag.server.page.columns import NEWEST, Column, Form, catalogue, cell, chosen, form_of, groupings, text_of
 from kag.server.page.held import Held
-from kag.server.page.narrowed import Narrowed, asked
+from kag.server.page.narrowed import APART, WORDS, Narrowed, asked
 from kag.server.page.responses import data, events, moved, nothing_new
 from kag.server.page.saved_views import NONE, SAVED, opening, views_of
 from kag.server.page.site import Shelf, Site
@@ -25,17 +26,34 @@ SHOWN_NOTE = 120
 """Letters of a note in the table."""
 
 
+AT_ONCE = 1_000
+"""Runs up to which the page comes with every row; of more it comes with the newest, and a script asks for the rest."""
+
+FIRST = 100
+"""Rows of such a page: more than a window shows."""
+
+
 def table(site: Site, visit: Visit) -> Response:
-    """The page, with every row in it."""
+    """The page, with every row in it, or with as many as nobody has to wait for."""
     with site.store.read() as connection:
         shelf = Shelf.of(site, connection, visit)
         named, first = views_of(connection, shelf.row["id"]), opening(connection, shelf.row["id"])
     if first is not None and not visit.query:
         return moved(f"{shelf.path}?{first}")
-    frame = _Frame.of(shelf, visit)
-    shown: dict[str, Any] = {"table": frame.answer(shelf.runs, now=visit.now), "groupings": groupings(shelf.runs)}
+    brief_table = len(shelf.runs) > AT_ONCE and not any(visit.query.get(word) for word in (*WORDS, "sort"))
+    answer = _first_rows(shelf, visit) if brief_table else _Frame.of(shelf, visit).answer(shelf.runs, now=visit.now)
+    known = shelf.runs[-NEWEST:] if brief_table else shelf.runs
+    shown: dict[str, Any] = {"table": answer, "groupings": groupings(known)}
     shown |= {"saved_views": named, "saved": visit.query.get(SAVED, NONE)}
     return site.page("runs.html", visit, shelf=shelf, section="runs", **shown)
+
+
+def _first_rows(shelf: Shelf, visit: Visit) -> dict[str, Any]:
+    """The newest runs by themselves: nothing is read of the others, and a script that knows these asks for all."""
+    newest = replace(shelf, known=shelf.known._replace(runs=shelf.runs[-FIRST:]))
+    narrowed = Narrowed(newest, columns_of(newest, visit), {**visit.query, "group": APART})
+    answer = _Frame.among(narrowed).answer(newest.runs, now=visit.now)
+    return answer | {"seen": "", "total": len(shelf.runs)}
 
 
 def changed(site: Site, visit: Visit) -> Response:
@@ -106,9 +124,14 @@ class _Frame(NamedTuple):
 
     @classmethod
     def of(cls, shelf: Shelf, visit: Visit) -> _Frame:
-        columns = columns_of(shelf, visit)
-        forms = [form_of(one, [cell(run, one) for run in shelf.runs]) for one in columns]
-        return cls(Narrowed(shelf, columns, visit.query), columns, forms)
+        return cls.among(Narrowed(shelf, columns_of(shelf, visit), visit.query))
+
+    @classmethod
+    def among(cls, narrowed: Narrowed) -> _Frame:
+        """Numbers are written so that those of all runs of the project fit in with one another."""
+        runs = narrowed.shelf.runs
+        forms = [form_of(one, [cell(run, one) for run in runs]) for one in narrowed.columns]
+        return cls(narrowed, narrowed.columns, forms)
 
     @property
     def look(self) -> str:

@@ -18,8 +18,8 @@ from kag.server.page.records import Ledger
 from kag.server.page.responses import data
 from kag.server.page.saved_scores import SavedScores
 from kag.server.page.scores import Busy, KeptSelections, MadeOf
+from kag.server.page.searched import sweep_row
 from kag.server.page.site import Shelf, Site
-from kag.server.page.sweep_pages import sweep_row
 from kag.server.page.visit import Visit
 from kag.server.sweeps import sweep_of
 from kag.server.trials import trials_of

@@ -21,7 +21,7 @@ export async function draw(place, figures) {
       kagCharts.update(found, figure);
       known.delete(figure.name);
     } else {
-      const kind = ["parallel", "heatmap", "forest"].includes(figure.kind) ? "wide" : null;
+      const kind = ["parallel", "heatmap", "forest", "timeline"].includes(figure.kind) ? "wide" : null;
       const element = make("figure", { "data-figure": "", "data-name": figure.name, class: kind,
         "data-curves": figure.lines?.length ?? "" });
       place.append(element);

@@ -25,6 +25,7 @@ let fits = null;
 let drawn = null;
 let acts = null;
 let seen = "";
+let total = null;
 let current = [];
 let sort = address.get("sort") ?? "-started";
 
@@ -40,6 +41,7 @@ function take(answer) {
     columns = answer.columns;
   }
   seen = answer.seen;
+  total = answer.total ?? null;
   const stale = new Map();
   const before = new Map(groups.map((group) => [keyOf(group), JSON.stringify(group)]));
   if (answer.asked === asked()) {
@@ -188,7 +190,8 @@ function show() {
   const fitting = now.reduce((count, line) => count + (line.group ? line.group.runs.length : line.member ? 0 : 1), 0);
   const rows = now.filter((line) => !line.member).length;
   const shown = fitting === runs.size ? `${runs.size} runs` : `${fitting} of ${runs.size} runs`;
-  find("count").textContent = rows === fitting ? shown : `${shown} in ${rows} rows`;
+  if (total !== null) find("count").textContent = `the newest ${runs.size} of ${total} runs, the others follow`;
+  else find("count").textContent = rows === fitting ? shown : `${shown} in ${rows} rows`;
   find("none").hidden = now.length > 0;
 }
 

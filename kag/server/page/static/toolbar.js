@@ -19,7 +19,7 @@ export function tools(place, words, changed, more = []) {
   const weight = Math.min(0.99, Math.max(0, Number(words.get("smooth")) || 0));
   const slider = make("input", { type: "range", id: "smooth", min: 0, max: 0.99, step: 0.01, value: weight });
   const told = make("output", { for: "smooth", class: "muted small" });
-  const log = make("button", { type: "button", id: "log", "aria-pressed": String(words.get("log") === "1") }, "Log y");
+  const log = make("button", { type: "button", id: "log-y", "aria-pressed": String(words.get("log") === "1") }, "Log y");
   const reset = make("button", { type: "button", id: "reset", hidden: true }, "Reset zoom");
   const steps = WAYS.map(([way, sign, label]) => {
     const button = make("button", { type: "button", class: "step", "data-way": way, "aria-label": label, title: label }, sign);
