@@ -36,7 +36,9 @@ class PlainGroup(TyperGroup):
         return name, command, rest
 
 
-def _name_all(command: Any, context: Any) -> None:
+def _name_all(command: Any, parent: Any) -> None:
+    # Its own context: a command keeps its option of help, and has it by the words that are its own.
+    context = command.context_class(command, parent=parent, info_name=command.name, **command.context_settings)
     for one in command.get_params(context):
         _named(one, context)
     for inner in getattr(command, "commands", {}).values():

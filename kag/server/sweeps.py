@@ -62,7 +62,7 @@ def _tree(source: Any) -> dict[str, Any]:
     if max(itertools.accumulate(steps), default=0) > MAX_LEVELS:  # to read them takes the square of their number
         raise Refused(TOO_DEEP)
     try:
-        tree = yaml.load(source, Loader=_Plain)
+        tree = _Plain(source).get_single_data()
         json.dumps(tree)
     except (yaml.YAMLError, RecursionError, ValueError, TypeError) as error:
         raise Refused(f"the sweep config is not plain YAML: {str(error)[:200]}") from error
