@@ -8,10 +8,13 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, is_dataclass
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from kag.text import printable
 from kag.track.output import marked
+
+if TYPE_CHECKING:
+    from kag.report.tried import OnPage
 
 Numbers = Sequence[float]
 
@@ -196,60 +199,6 @@ class Dots:
 
 
 @dataclass(frozen=True)
-class Tried:
-    """A trial as a dot or a bar of a page that leads to its run."""
-
-    label: str
-    """What it is called."""
-    x: float
-    y: float
-    state: str
-    """A word of `TrialState`."""
-    told: str
-    """What is said of it beside its name."""
-
-
-@dataclass(frozen=True)
-class Slice:
-    """One parameter against the objective, a dot a trial; of a page alone."""
-
-    kind: ClassVar[Literal["slice"]] = "slice"
-    name: str
-    title: str
-    axis_x: Axis
-    y_label: str
-    trials: tuple[Tried, ...]
-
-
-@dataclass(frozen=True)
-class Stint:
-    """An attempt at a trial on the time axis, in seconds since the epoch."""
-
-    label: str
-    """Of the trial."""
-    row: int
-    """Place among the agents."""
-    start: float
-    end: float
-    state: str
-    told: str
-
-
-@dataclass(frozen=True)
-class Timeline:
-    """Which agent ran what when; where nothing stands in the row of one that was there, it idled. Of a page alone."""
-
-    kind: ClassVar[Literal["timeline"]] = "timeline"
-    name: str
-    title: str
-    agents: tuple[str, ...]
-    there: tuple[tuple[float, float], ...]
-    """First and last sign of life of each, in seconds since the epoch."""
-    stints: tuple[Stint, ...]
-    notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
 class Node:
     """A run in a lineage."""
 
@@ -287,8 +236,6 @@ class Graph:
 
 
 Figure = Chart | Heatmap | Parallel | Bars | Forest | Dots | Graph
-OnPage = Slice | Timeline
-"""Figures that are no use on paper: there is nothing to point at."""
 
 
 def as_json(figure: Figure | OnPage) -> dict[str, Any]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from kag.report.figure import Slice, Stint, Timeline, Tried
 from kag.report.sweep_figures import axis_of, coordinate, measured_trials
+from kag.report.tried import Slice, Stint, Timeline, Tried
 from kag.sweep import Sweep, Trial
 from kag.text import duration, setting
 from kag.view.results import measured

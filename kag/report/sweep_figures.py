@@ -20,13 +20,8 @@ WIDE = 50.0
 """Ratio of largest to smallest listed value from which on an axis is logarithmic."""
 
 
-def called(trial: Trial) -> str:
-    """What a trial is called where its sweep has no name."""
-    return f"trial {trial.id}"
-
-
 def sweep_figures(
-    sweep: Sweep, trials: Sequence[Trial], name_of: Callable[[Trial], str] = called
+    sweep: Sweep, trials: Sequence[Trial], name_of: Callable[[Trial], str] | None = None
 ) -> tuple[Figure, ...]:
     """Pictures of a sweep; a trial without a result is not in them, and a figure without a trial is left out.
 
@@ -37,14 +32,14 @@ def sweep_figures(
     Args:
         sweep: its file.
         trials: in any order.
-        name_of: what a trial is called.
+        name_of: what a trial is called; by default its number, and beside a line that can be pointed at its run.
     """
     shown = measured_trials(trials)
     if sweep.metric is None or not shown:
         return ()
     varied = sweep.varied()
-    figures: list[Figure] = [_parallel(sweep.metric, varied, shown, name_of)] if varied else []
-    figures.append(_course(sweep.metric, shown, name_of))
+    figures: list[Figure] = [_parallel(sweep.metric, varied, shown, name_of or _with_run)] if varied else []
+    figures.append(_course(sweep.metric, shown, name_of or _numbered))
     if any(map(is_seed, varied)):
         figures += _expected(sweep.metric, "settings", _means(shown))
     else:
@@ -55,6 +50,14 @@ def sweep_figures(
     if {START, WINDOW} <= varied.keys() and averaged:
         figures.append(_window_map(sweep.metric, averaged))
     return tuple(figures)
+
+
+def _numbered(trial: Trial) -> str:
+    return f"trial {trial.id}"
+
+
+def _with_run(trial: Trial) -> str:
+    return _numbered(trial) + (f", {trial.run}" if trial.run else "")
 
 
 def measured_trials(trials: Sequence[Trial]) -> list[Trial]:

@@ -535,6 +535,7 @@ def test_a_sweep_has_pictures_trials_and_buttons(site: Any, browser: Browser) ->
         "/kag/many?view=both",
         "/kag/many/runs/00000001",
         "/kag/many/compare?runs=00000001,00000002",
+        "/kag/demo/sweeps/demosweep",
         "/kag/few/changelog",
     ],
 )

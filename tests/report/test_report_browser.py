@@ -22,6 +22,7 @@ from kag.report.figure import Chart, Figure, Line, Mark, Span, as_json
 from kag.report.page import render_report
 from kag.report.reading import ReportedRun
 from kag.report.sections import report_of_runs
+from tests.axe import grave_faults
 from tests.browser import Browser, logged, look, open_page, requested, wait_for
 from tests.changelog.run_logs import epochs, run_record
 from tests.report.conftest import SWEEP
@@ -210,6 +211,9 @@ def test_a_report_of_real_runs_opens_from_disk_without_a_request(
     assert requested(browser) == [out.as_uri()]
     assert logged(browser) == []
     titles = browser.execute_script("return [...document.querySelectorAll('figcaption')].map(one => one.textContent)")
+    light = grave_faults(browser)
+    look(browser, dark=True)
+    assert (light, grave_faults(browser)) == ([], [])
     assert {"Validation AUPRC", "Gate alpha (share of the centre)", "Learning rate"} <= set(titles)
     if words[0] == "--sweep":
         assert {"Parameters and results", "Start and window of weight averaging", "Trials in order"} <= set(titles)
