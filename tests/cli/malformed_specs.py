@@ -117,7 +117,9 @@ MALFORMED_SPECS: dict[str, Malformed] = {
     "batch of one": Malformed(HEAD, ("data.batch_size = 1", "override"), ("data.batch_size=1",)),
     "dropout of one": body("model: {dropout: 1.0}\n", "model.dropout = 1.0", "less than 1"),
     "no layers": body("model: {hidden: []}\n", "model.hidden = []", "at least 1"),
-    "unknown word": body("model: {gate: {kind: mpl}}\n", 'model.gate.kind = "mpl"', "'mlp', 'scalar', 'fixed' or 'closed'"),
+    "unknown word": body(
+        "model: {gate: {kind: mpl}}\n", 'model.gate.kind = "mpl"', "'mlp', 'scalar', 'fixed' or 'closed'"
+    ),
     "clamp upside down": body("model: {gate: {clamp: [0.7, 0.3]}}\n", "model.gate.clamp", "low < high"),
     "clamp of three": body("model: {gate: {clamp: [0.3, 0.5, 0.7]}}\n", "model.gate.clamp", "at most 2"),
     "slash in the name": file("name: a/b\ndata: {file: DATA}\n", 'name = "a/b"', "letters"),
