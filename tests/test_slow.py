@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 TESTS = Path(__file__).parent
+MARK = "pytest.mark.slow"
 LONG = 10
 """Seconds from which on a test has to say why; a shorter one may declare them for the order of the tests."""
 
@@ -26,9 +27,10 @@ class Slow(NamedTuple):
 def declared() -> Iterator[Slow]:
     """Every mark; one without a number or a reason has 0 and \"\"."""
     for path in sorted(TESTS.rglob("test_*.py")):
-        for test in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        text = path.read_text(encoding="utf-8")
+        for test in ast.walk(ast.parse(text)) if MARK in text else ():
             for mark in test.decorator_list if isinstance(test, ast.FunctionDef) else ():
-                if ast.unparse(mark).startswith("pytest.mark.slow"):
+                if ast.unparse(mark).startswith(MARK):
                     values = [ast.literal_eval(word) for word in mark.args] if isinstance(mark, ast.Call) else []
                     seconds, why, *_ = [*values, *(0, "")[len(values) :]]
                     yield Slow(float(seconds), f"{path.relative_to(TESTS)}::{test.name}", why)

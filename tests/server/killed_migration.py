@@ -6,6 +6,7 @@ it prints JSON for them.
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import shutil
@@ -13,7 +14,8 @@ import signal
 import sqlite3
 import sys
 from collections import Counter
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -31,26 +33,38 @@ LAYOUT = """SELECT table_name, column_name, data_type, is_nullable FROM informat
 INDICES = "SELECT indexdef FROM pg_indexes WHERE schemaname = 'public' ORDER BY 1"
 
 
-def migrate(url: str, moment: int | None, counted: Path) -> int:
-    """Migrate in a process that is killed before its n-th statement, at the latest when it is done; its exit code.
+@contextmanager
+def heard(listener: Callable[..., None]) -> Iterator[None]:
+    """Tell a listener of each statement, before it, and of each commit."""
+    events = ("before_cursor_execute", "commit")
+    for event in events:
+        sa.event.listen(sa.Engine, event, listener)
+    yield
+    for event in events:
+        sa.event.remove(sa.Engine, event, listener)
 
-    One that comes to its end writes how many statements there were.
-    """
+
+def statements(url: str) -> int:
+    """Migrate, and count the statements; children need not prepare again what is prepared here."""
+    seen: list[Any] = []
+    with heard(lambda *_: seen.append(None)):
+        Store(url, tell=lambda _: None).close()
+    return len(seen)
+
+
+def migrate(url: str, moment: int | None) -> int:
+    """Migrate in a process that is killed before its n-th statement, at the latest when it is done; its exit code."""
     child = os.fork()
     if child == 0:
-        count = 0
+        count = itertools.count(1)
 
-        def counting(*_: Any) -> None:
-            nonlocal count
-            count += 1
-            if count == moment:
+        def fatal(*_: Any) -> None:
+            if next(count) == moment:
                 os.kill(os.getpid(), signal.SIGKILL)
 
-        sa.event.listen(sa.Engine, "before_cursor_execute", counting)
-        sa.event.listen(sa.Engine, "commit", counting)
-        Store(url, tell=lambda _: None).close()
-        counted.write_text(str(count))
-        os.kill(os.getpid(), signal.SIGKILL)
+        with heard(fatal):
+            Store(url, tell=lambda _: None).close()
+            os.kill(os.getpid(), signal.SIGKILL)
     _, status = os.waitpid(child, 0)
     return os.waitstatus_to_exitcode(status)
 
@@ -105,22 +119,20 @@ class Post:
 def killed(folder: Path, url: str, kills: int = KILLS) -> dict[str, Any]:
     """Count the statements of a migration, then kill one at some of them, first and last included; what each left."""
     database: Any = Post(folder, url) if url else Lite(folder)
-    counted = folder / "count"
     database.restore()
     old = database.state()
-    migrate(database.url, None, counted)
-    total, new = int(counted.read_text()), database.state()
+    total, new = statements(database.url), database.state()
     seen = []
     for kill in range(kills):
         moment = 1 + round(kill * total / (kills - 1))
         database.restore()
-        code = migrate(database.url, moment, counted)
+        code = migrate(database.url, moment)
         found = database.state()
         left = "old" if found == old else "new" if found == new else "half"
         seen.append({"moment": moment, "signal": -code, "is": left})
     database.restore()
-    migrate(database.url, total // 2, counted)
-    migrate(database.url, None, counted)
+    migrate(database.url, total // 2)
+    migrate(database.url, None)
     return {"kills": seen, "then": database.state() == new}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from kag.server.store import Store, find
 from kag.server.tables import artifacts, collections, metadata, trials
 from kag.server.trials import kept_columns
 from kag.sweep import Trial
+from tests import warm
 from tests.server.old_layouts import NAMES, OLD, Made, Served
 
 KINDS = ["sqlite", "postgresql"]
@@ -237,7 +239,7 @@ def test_a_step_that_fails_leaves_the_database_and_no_copy(tmp_path: Path, monke
 def test_killed_at_any_moment_it_is_either_version(request: pytest.FixtureRequest, tmp_path: Path, kind: str) -> None:
     url = "" if kind == "sqlite" else request.getfixturevalue("new_postgres")()
     words = [sys.executable, "-m", "tests.server.killed_migration", str(tmp_path), url, str(KILLS)]
-    done = subprocess.run(words, cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=300)
+    done = warm.run(words, cwd=Path(__file__).parents[2], env=os.environ, timeout=300)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     seen = found["kills"]
