@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import shutil
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from test_help import EVERY, examples
 
 from kag.cli import main as entry
 from kag.data.read import read_sites
+from kag.server.store import Store, inserted
+from kag.server.tables import projects
 from kag.spec import build_spec, spec_text
 from kag.track.folder import RunFolder
 from kag.train.console import RunConsole
@@ -74,13 +77,15 @@ def october(tmp_path_factory: pytest.TempPathFactory, synthetic_file: Path) -> P
     make_workplace(place, synthetic_file)
     shutil.rmtree(place / "runs")
     (place / "server").rename(place / "kag-server")
+    with closing(Store(f"sqlite:///{place}/kag-server/tracking.db")) as store, store.write() as connection:
+        inserted(connection, projects, {"entity": "kag", "name": "playground", "created_at": 0.0})
     (place / "data").mkdir()
     for name in ("data/sites.h5", "coach420.h5", "new_proteins.h5"):
         shutil.copy(synthetic_file, place / name)
     (place / "MODEL_CHANGELOG_OCT2025.md").write_text(LOG)
     (place / "demo.yaml").write_text(spec_text(build_spec(TINY, {"data.file": "sites.h5", "epochs": 12})))
     settings = {"data.file": str(place / "sites.h5"), "epochs": 32}
-    settings |= {"swa.start": 26, "swa.window": 6, "swa.keep_sums": True}
+    settings |= {"swa.start": 26, "swa.window": 6, "swa.keep_sums": True, "early_stopping.patience": 32}
     record = fit(build_spec(TINY, settings), runs=place / "runs", console=RunConsole(quiet=True))
     made = place / "runs" / record.id
     for name, identifier in OCTOBER.items():
@@ -106,7 +111,9 @@ def place(october: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
 def test_an_example_works_as_it_is_printed(example: str, place: Path) -> None:
     line, _, out = example.replace(" /backups", " backups").partition(" > ")
     if "rename" in line:
-        rename(place / "runs", line.split()[3])
+        copy_as(place / "runs", line.split()[3])
+    if "key new laptop" in line:
+        shutil.rmtree(place / "kag-server")  # the first key of a server
     if "restore" in line:
         assert forked(["serve", "backup", line.split()[3]]).code == 0
     done = forked(shlex.split(line)[1:])
@@ -115,10 +122,11 @@ def test_an_example_works_as_it_is_printed(example: str, place: Path) -> None:
         assert done.out, f"{out} would be empty"
 
 
-def rename(runs: Path, identifier: str) -> None:
+def copy_as(runs: Path, identifier: str) -> None:
     """Another run of this name, which its id alone tells from the first."""
-    folder = RunFolder(shutil.copytree(runs / OCTOBER["oct17"], runs / identifier))
-    folder.write_record(folder.read_record().model_copy(update={"id": identifier}))
+    first = RunFolder(runs / OCTOBER["oct17"])
+    folder = RunFolder(shutil.copytree(first.path, runs / identifier))
+    folder.write_record(first.read_record().model_copy(update={"id": identifier}))
 
 
 def test_the_rest_has_tests_of_its_own() -> None:
