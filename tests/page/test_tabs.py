@@ -159,7 +159,7 @@ def test_the_console_is_paged_searched_and_leads_from_error_to_error(run: Any) -
     assert numbers(f"{console}?q=line&from=2400") == [*range(2400, 2501)]
     for words, line in (("error=next&at=1", 41), ("error=next&at=41", 1901), ("error=before&at=2001", 1901)):
         assert run.browse(f"{console}?{words}").headers["location"] == f"{console}?at={line}#l{line}"
-    assert "There is no error behind line 1,901" in run.browse(f"{console}?error=next&at=1901").text
+    assert "There is no error between line 1,901 and line 2,500" in run.browse(f"{console}?error=next&at=1901").text
 
 
 @pytest.mark.parametrize(
