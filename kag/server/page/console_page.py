@@ -31,7 +31,7 @@ def console_tab(site: Site, visit: Visit) -> Response:
         total = console.line_count(connection, run)
         way = visit.query.get("error")
         if way in ("next", "before"):
-            here = max(at, 1) - 1
+            here = max(min(at, total), 1) - 1
             line = console.error_beside(connection, run, here, before=way == "before")
             if line is not None:
                 return moved(f"{_address(site, visit)}?{urlencode({'at': line + 1})}#l{line + 1}")
