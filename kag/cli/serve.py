@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from contextlib import closing, nullcontext
+from contextlib import AbstractContextManager, closing, nullcontext
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,6 +14,13 @@ from kag.cli import serve_database, serve_keys
 from kag.cli.database import DEFAULT_DB, DEFAULT_FILES, Database, Files, opened
 from kag.text import command
 from kag.view.terminal import echo
+
+if TYPE_CHECKING:
+    from socket import socket
+
+    from kag.server.alert_hook import AlertHook
+    from kag.server.base import Base
+    from kag.server.context import Settings
 
 app = typer.Typer(no_args_is_help=False)
 serve_keys.add_to(app)
@@ -78,13 +85,10 @@ def serve(
         return
     from kag.server import serve as serving
     from kag.server.access_log import STANDARD_OUTPUT, lines_to
-    from kag.server.alert_hook import AlertHook
     from kag.server.app import make_app
-    from kag.server.base import parse_base
     from kag.server.blobs import blobs_at
     from kag.server.context import Settings
     from kag.server.presence import present_beside
-    from kag.server.trouble import shown
     from kag.sweep import Limits
 
     serving.check_ways_in(host, certificate=tls_cert, key=tls_key, insecure=insecure, proxies=forwarded_allow_ips)
@@ -92,10 +96,10 @@ def serve(
         files=blobs_at(files),
         entity=entity,
         strict=strict,
-        base=parse_base(base_url) if base_url else None,
+        base=_base(base_url),
         hosts=Settings.hosts | {name.lower() for name in (host, *(allow_host or ()))},
         limits=Limits(lease=lease, failures=failures),
-        alert_hook=AlertHook(alert_url) if alert_url else None,
+        alert_hook=_hook(alert_url),
     )
     say = partial(echo, err=access_log == STANDARD_OUTPUT)  # which is then the log's alone: a program reads its JSON
     with (
@@ -105,14 +109,38 @@ def serve(
         present_beside(store, settings.files, now=time.time()) as since,
     ):
         served = make_app(store, settings, since=since, access_log=log)
-        here = f"{'https' if tls_cert else 'http'}://{host}:{taken.getsockname()[1]}"
-        tell = partial(say, _told(str(settings.base or here), shown(db), str(settings.files)))
-        with settings.alert_hook.posting() if settings.alert_hook else nullcontext():
+        tell = partial(say, _told(str(settings.base or _here(host, taken, tls_cert)), db, str(settings.files)))
+        with _posting(settings):
             serving.serve(served, taken, tell=tell, proxies=forwarded_allow_ips, certificate=tls_cert, key=tls_key)
 
 
-def _told(address: str, database: str, files: str) -> str:
+def _base(url: str) -> Base | None:
+    from kag.server.base import parse_base
+
+    return parse_base(url) if url else None
+
+
+def _here(host: str, taken: socket, certificate: Path | None) -> str:
+    """Where the server listens."""
+    return f"{'https' if certificate else 'http'}://{host}:{taken.getsockname()[1]}"
+
+
+def _hook(url: str) -> AlertHook | None:
+    from kag.server.alert_hook import AlertHook
+
+    return AlertHook(url) if url else None
+
+
+def _posting(settings: Settings) -> AbstractContextManager[None]:
+    """While the block runs, alerts are posted, if they are to be."""
+    return settings.alert_hook.posting() if settings.alert_hook else nullcontext()
+
+
+def _told(address: str, url: str, files: str) -> str:
     """Where the server is, and how it is used."""
+    from kag.server.trouble import shown
+
+    database = shown(url)
     key = command("serve", "key", "new", "NAME", db=database)
     return (
         f"serving on {address}, database {database}, files in {files}\n"

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from kag.server import console
 from kag.server.console import LONGEST, read_line
 from kag.server.page.responses import POLICY
 from kag.server.wandb_table import parsed
@@ -150,16 +151,30 @@ def test_the_console_is_paged_searched_and_leads_from_error_to_error(run: Any) -
     output(run, ["ValueError: bad\n"], 40)
     output(run, ["KeyError: 100%_x\n"], 1900)
     numbers = lambda path: [int(one) for one in re.findall(r'<tr id="l(\d+)"', run.browse(path).text)]  # noqa: E731
-    console = f"{RUN}/console"
-    assert (numbers(console)[0], numbers(console)[-1]) == (2001, 2500)
-    assert numbers(f"{console}?at=1500")[0] == 1001
-    assert numbers(f"{console}?page=1")[-1] == 1000
-    assert numbers(f"{console}?q=LINE+249") == [250, *range(2491, 2501)]
-    assert numbers(f"{console}?q=100%25_") == [1901]
-    assert numbers(f"{console}?q=line&from=2400") == [*range(2400, 2501)]
+    address = f"{RUN}/console"
+    assert (numbers(address)[0], numbers(address)[-1]) == (2001, 2500)
+    assert numbers(f"{address}?at=1500")[0] == 1001
+    assert numbers(f"{address}?page=1")[-1] == 1000
+    assert numbers(f"{address}?q=LINE+249") == [250, *range(2491, 2501)]
+    assert numbers(f"{address}?q=100%25_") == [1901]
+    assert numbers(f"{address}?q=line&from=2400") == [*range(2400, 2501)]
     for words, line in (("error=next&at=1", 41), ("error=next&at=41", 1901), ("error=before&at=2001", 1901)):
-        assert run.browse(f"{console}?{words}").headers["location"] == f"{console}?at={line}#l{line}"
-    assert "There is no error behind line 1,901" in run.browse(f"{console}?error=next&at=1901").text
+        assert run.browse(f"{address}?{words}").headers["location"] == f"{address}?at={line}#l{line}"
+    assert "There is no error between line 1,901 and line 2,500" in run.browse(f"{address}?error=next&at=1901").text
+
+
+def test_a_search_looks_through_so_many_lines_and_goes_on(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(console, "SEARCHED", 100)
+    output(run, [f"line {i}\n" for i in range(250)] + ["KeyError: x\n"])
+    address = f"{RUN}/console"
+    page = run.browse(f"{address}?q=KEYERROR").text
+    assert "No line of 1 to 100 holds" in page
+    assert 'href="?q=KEYERROR&amp;from=101"' in page
+    last = run.browse(f"{address}?q=KEYERROR&from=201").text
+    assert "1 line of 201 to 251 holds" in last
+    assert "Go on" not in last
+    assert "There is no error between line 1 and line 101" in run.browse(f"{address}?error=next&at=1").text
+    assert run.browse(f"{address}?error=next&at=200").headers["location"].endswith("at=251#l251")
 
 
 @pytest.mark.parametrize(

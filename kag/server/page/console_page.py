@@ -24,23 +24,26 @@ LONGEST_SEARCH = 200
 def console_tab(site: Site, visit: Visit) -> Response:
     """Lines by page, by search, or beside an error, to which the address leads on."""
     text = visit.query.get("q", "").strip()[:LONGEST_SEARCH]
-    missed = ""
+    missed, at = "", whole(visit, "at", 0)
     with site.store.read() as connection:
         opened = Opened.of(site, connection, visit)
         run = opened.run.number
         total = console.line_count(connection, run)
         way = visit.query.get("error")
         if way in ("next", "before"):
-            here = whole(visit, "at", 1) - 1
+            here = max(min(at, total), 1) - 1
             line = console.error_beside(connection, run, here, before=way == "before")
             if line is not None:
                 return moved(f"{_address(site, visit)}?{urlencode({'at': line + 1})}#l{line + 1}")
-            missed = f"There is no error {'behind' if way == 'next' else 'before'} line {here + 1:,}."
+            end = max(here - console.SEARCHED, 0) if way == "before" else min(here + console.SEARCHED, total - 1)
+            missed = f"There is no error between line {here + 1:,} and line {end + 1:,}."
+            at = end + 1
         if text:
             begin = whole(visit, "from", 1) - 1
             lines = console.found(connection, run, text, begin, FOUND)
-            return opened.page(site, visit, "console", lines=lines, text=text, total=total, more=len(lines) == FOUND)
-        at = min(whole(visit, "at", 0), total)
+            end = lines[-1].number if len(lines) == FOUND else min(begin + console.SEARCHED, total)
+            return opened.page(site, visit, "console", lines=lines, text=text, total=total, begin=begin, end=end)
+        at = min(at, total)
         page = page_of(visit, total, LINES)
         if "page" not in visit.query:
             page = page._replace(number=max(1, -(-(at or total) // LINES)))
