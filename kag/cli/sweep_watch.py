@@ -14,6 +14,7 @@ from rich.markup import escape
 from kag.cli.sweep_result import epochs_of, records_of
 from kag.cli.sweep_tables import progress_line, progress_table
 from kag.cli.sweep_tracking import attempt_of
+from kag.errors import KagError
 from kag.sweep.progress import Attempt, Call, Progress, progress, trials_of_attempts
 from kag.track.folders import FolderSource
 from kag.view.terminal import Terminal
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from kag.sweep import Sweep, Trial
 
 POLL_SECONDS = 2.0
+
+UNHEARD_SECONDS = 300.0
+"""Looks may fail for so long: whoever looks would else end agents that do well, as a busy client or server says no."""
 
 Ask = Callable[[dict[str, Any]], Iterable[Any]]
 """Runs of W&B's client by a filter."""
@@ -109,15 +113,30 @@ def watch(
     console: Terminal,
     check: Callable[[], None],
 ) -> None:
-    """Show how the sweep stands until all agents have ended, which start so many trials at most."""
+    """Show how the sweep stands until all agents have ended, which start so many trials at most.
+
+    Raises:
+        KagError: the server has not answered for `UNHEARD_SECONDS`. A look that fails before is left out.
+    """
+    from kag.track.wandb_private import REFUSED
+    from kag.track.wandb_run import first_line
+
     before, source = watched.trials(), FolderSource(runs)
-    begun, ended = time.monotonic(), -1
+    begun = heard = time.monotonic()
+    ended = -1
     # A log is no place for a table that redraws itself: there a line comes whenever a trial has ended.
     live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
     with live or nullcontext():
         while not agents.over():
             check()
-            now = watched.progress(source, Call(before, most, time.monotonic() - begun))
+            try:
+                now = watched.progress(source, Call(before, most, time.monotonic() - begun))
+                heard = time.monotonic()
+            except REFUSED as error:
+                if time.monotonic() > heard + UNHEARD_SECONDS:
+                    raise KagError(f"the server does not answer: {first_line(error)}", where=watched.path) from error
+                agents.wait(POLL_SECONDS)
+                continue
             if live is not None:
                 live.update(progress_table(watched.path, now), refresh=True)
             elif now.ended != ended:

@@ -12,6 +12,9 @@ from kag.errors import KagError, UserError
 LOOK_SECONDS = 10.0
 """Between two questions to SLURM, whose controller all users of a cluster share."""
 
+UNHEARD_SECONDS = 300.0
+"""A controller that is busy, or begins anew, does not answer for a while."""
+
 OWN = ("-J", "--job-name", "-a", "--array", "--parsable", "-D", "--chdir", "--open-mode")
 """Options of sbatch that are kag's to give: by them it finds jobs and runs again."""
 
@@ -65,6 +68,10 @@ def end(name: str) -> int:
     return len(found)
 
 
+class NoAnswer(KagError):
+    """One of SLURM's commands has not got what it was asked for."""
+
+
 class Jobs:
     """The tasks of a name, while they go on."""
 
@@ -74,12 +81,22 @@ class Jobs:
     def __init__(self, name: str) -> None:
         self._name = name
         self._asked, self._over = float("-inf"), False
+        self._heard = time.monotonic()
 
     def over(self) -> bool:
-        """Whether none is left."""
-        if time.monotonic() >= self._asked + LOOK_SECONDS:
-            self._over = not tasks_of(self._name)
-            self._asked = time.monotonic()
+        """Whether none is left, as far as SLURM has last said.
+
+        Raises:
+            NoAnswer: it has not answered for `UNHEARD_SECONDS`.
+        """
+        now = time.monotonic()
+        if now >= self._asked + LOOK_SECONDS:
+            self._asked = now
+            try:
+                self._over, self._heard = not tasks_of(self._name), now
+            except NoAnswer:
+                if now > self._heard + UNHEARD_SECONDS:
+                    raise
         return self._over
 
     def wait(self, seconds: float) -> None:
@@ -95,6 +112,6 @@ def _asked(words: Sequence[str], environment: Mapping[str, str] | None = None) -
         raise UserError(f"there is no `{words[0]}` here", remedy=remedy) from error
     if done.returncode:
         said = (done.stderr or done.stdout).strip().splitlines() or ["no reason given"]
-        kind = UserError if words[0] == "sbatch" else KagError
+        kind = UserError if words[0] == "sbatch" else NoAnswer
         raise kind(f"{words[0]}: {said[-1].removeprefix(f'{words[0]}: ').removeprefix('error: ')}")
     return done.stdout

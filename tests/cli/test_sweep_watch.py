@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any, NamedTuple
 
-from kag.cli.sweep_watch import Watched
+import pytest
+
+from kag.cli import sweep_watch
+from kag.cli.sweep_watch import Watched, watch
+from kag.errors import KagError
 from kag.sweep import TrialState, parse_sweep
+from kag.track.wandb_private import REFUSED
+from kag.view.terminal import Terminal
 
 SWEEP = parse_sweep(
     {
@@ -70,3 +77,40 @@ def test_a_run_that_has_ended_is_not_asked_for_again_and_nothing_is_missed() -> 
     watched.trials()
     assert server.given[3] == ["s-0001", "s-0002"]
     assert server.given[4] == ["s-0002"], "the newest one, beside which another may have begun in the same second"
+
+
+class Going:
+    """Agents that end after so many waits."""
+
+    lost = None
+
+    def __init__(self, waits: int) -> None:
+        self.waits = waits
+
+    def over(self) -> bool:
+        return self.waits == 0
+
+    def wait(self, seconds: float) -> None:
+        self.waits -= 1
+
+
+@pytest.mark.parametrize("kind", REFUSED)
+def test_a_look_that_fails_ends_no_agents(
+    kind: type[Exception], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever watches ends the agents where he ends: a client that is busy once is no reason."""
+    server, looks = Server(), iter([True, False, False, True])
+    server.set(0, "finished", 0.5)
+
+    def ask(filters: dict[str, Any]) -> Iterable[Run]:
+        if next(looks):
+            return server.ask(filters)
+        raise kind("the service process is busy")
+
+    watch(Watched(SWEEP, "e/p/s", ask), tmp_path, agents := Going(3), None, Terminal(), lambda: None)
+    assert agents.waits == 0
+    assert "1 of 3 ended" in capsys.readouterr().out
+    monkeypatch.setattr(sweep_watch, "UNHEARD_SECONDS", -1.0)
+    looks = iter([True, False])
+    with pytest.raises(KagError, match="the server does not answer: the service process is busy"):
+        watch(Watched(SWEEP, "e/p/s", ask), tmp_path, Going(3), None, Terminal(), lambda: None)

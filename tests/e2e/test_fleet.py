@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from kag.fleet.slurm import Jobs
+from kag.fleet import slurm
+from kag.fleet.slurm import Jobs, NoAnswer
 from tests.e2e import hurried
 from tests.e2e.tracking import Client, TrackingServer, until
 from tests.fleet.slurm_commands import install, tasks
@@ -158,3 +159,21 @@ def test_slurm_is_asked_now_and_then(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("PATH", str(install(tmp_path / "slurm")), prepend=os.pathsep)
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
     assert Jobs("kag-none").over()
+
+
+def test_slurm_that_does_not_answer_for_a_while_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers: list[list[str] | NoAnswer] = [["4"], NoAnswer("squeue: Connection reset by peer"), []]
+
+    def tasks_of(name: str) -> list[str]:
+        if isinstance(answer := answers.pop(0), NoAnswer):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(slurm, "tasks_of", tasks_of)
+    monkeypatch.setattr(slurm, "LOOK_SECONDS", 0.0)
+    jobs = Jobs("kag-x")
+    assert [jobs.over() for _ in range(3)] == [False, False, True]
+    monkeypatch.setattr(slurm, "UNHEARD_SECONDS", -1.0)
+    answers.append(NoAnswer("squeue: Connection reset by peer"))
+    with pytest.raises(NoAnswer, match="Connection reset"):
+        jobs.over()

@@ -57,6 +57,8 @@ def nodes(tmp_path: Path) -> Iterator[Any]:
     """Two Ray nodes of this host, which a process of its own holds."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("WANDB")}
     environment = {**kept, "RAY_raylet_start_wait_time_s": "180", "RAY_DISABLE_IMPORT_WARNING": "1"}
+    # Who else fills this host's memory is no matter of the test.
+    environment["RAY_memory_monitor_refresh_ms"] = "0"
     with (tmp_path / "nodes.log").open("w") as log:
         words = [sys.executable, "-c", NODES]
         held = subprocess.Popen(
