@@ -45,7 +45,7 @@ def test_the_commands_of_empty_pages_work_as_printed(reader: Visitor, server: An
     env = {**around, "PATH": path, "PYTHONPATH": str(ROOT), "HOME": str(tmp_path), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(["bash", "-c", words], cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    query = "{models(entityName: \"kag\"){edges{node{name runCount totalSweeps: sweeps{edges{node{name}}}}}}}"
+    query = '{models(entityName: "kag"){edges{node{name runCount totalSweeps: sweeps{edges{node{name}}}}}}}'
     found = [edge["node"] for edge in server.graphql(query)["models"]["edges"]]
     assert sum(one["runCount"] for one in found) == 1, done.stdout
     assert sum(len(one["totalSweeps"]["edges"]) for one in found) == 1, done.stdout
