@@ -121,6 +121,8 @@ def prune(
 ) -> None:
     """Remove files that nothing names, and, with --keep-days, old runs; artifacts and runs of open sweeps stay.
 
+    Runs that were deleted in the page go when a day is over.
+
     Example:
 
       kag serve prune --keep-days 365 --dry-run
