@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from kag.model.encoder import BatchNorm, Encoder
+from kag.spec.model import ModelSpec
 
 
 def test_one_row_is_normalised_by_the_running_statistics() -> None:
@@ -32,7 +33,7 @@ def test_rows_of_a_batch_are_normalised_together_in_training() -> None:
 @pytest.mark.parametrize("norm", ["batch", "layer"])
 def test_every_width_is_used(norm: str) -> None:
     torch.manual_seed(0)
-    encoder = Encoder(3, (7, 5), norm=norm, dropout=0.0)
+    encoder = Encoder(3, (7, 5), ModelSpec.model_validate({"norm": norm, "dropout": 0.0}))
     out = encoder(torch.randn(6, 3))
     assert out.shape == (6, 5)
     out.square().sum().backward()

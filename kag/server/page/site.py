@@ -29,7 +29,7 @@ from kag.server.page.assets import Assets
 from kag.server.page.held import Held, Known, Project
 from kag.server.page.news import News
 from kag.server.page.records import Counted, Diagnoses, Ledger, counted
-from kag.server.page.responses import html
+from kag.server.page.responses import POLICY, html
 from kag.server.page.saved_scores import SavedScores
 from kag.server.page.scores import PROFILES, KeptSelections, draws_in, profiles_in
 from kag.server.page.seeds import KeptSeeds
@@ -127,11 +127,10 @@ class Site:
         """A template with its values, which stays as it is inside another one."""
         return Markup(self.templates.get_template(template).render(**values))
 
-    def page(self, template: str, visit: Visit, **values: Any) -> Response:
+    def page(self, template: str, visit: Visit, *, policy: str = POLICY, **values: Any) -> Response:
         """A page for somebody who is logged in."""
-        return html(
-            self.text(template, session=visit.session, writes=visit.writes, keeps_keys=visit.keeps_keys, **values)
-        )
+        known = {"session": visit.session, "writes": visit.writes, "keeps_keys": visit.keeps_keys}
+        return html(self.text(template, **known, **values), policy=policy)
 
     def context(self, connection: Connection, visit: Visit) -> Context:
         """A request of the page as the resolvers of the protocol see it."""

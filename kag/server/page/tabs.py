@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from kag.server.media import media_keys
 from kag.server.page.held import Held
-from kag.server.page.responses import POLICY, html
+from kag.server.page.responses import POLICY
 from kag.server.page.site import Shelf, Site
 from kag.server.page.visit import Visit
 from kag.server.run_artifacts import artifact_count
@@ -66,7 +66,7 @@ class Opened:
     def page(self, site: Site, visit: Visit, tab: str, *, policy: str = POLICY, **values: Any) -> Response:
         """The page of a tab, from the template of its name."""
         shown: Mapping[str, Any] = {"shelf": self.shelf, "section": "runs", "run": self.run, "tabs": self.tabs}
-        return html(site.text(f"run_{tab}.html", session=visit.session, tab=tab, **shown, **values), policy=policy)
+        return site.page(f"run_{tab}.html", visit, policy=policy, tab=tab, **shown, **values)
 
 
 class Page(NamedTuple):
