@@ -32,7 +32,7 @@ from tests.server.test_rights import lab as lab
 
 OF_RUNS_AND_SWEEPS = {
     *("upsertBucket", "deleteRun", "stopRun", "updateRunState", "rewindRun"),
-    *("upsertSweep", "deleteSweep", "agentHeartbeat"),
+    *("upsertSweep", "deleteSweep", "agentHeartbeat", "importRun", "importSweep"),
 }
 
 
