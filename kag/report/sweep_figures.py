@@ -75,19 +75,21 @@ def _best(metric: Metric) -> Callable[[Sequence[float]], float]:
 
 
 def _course(metric: Metric, trials: Sequence[Trial], name_of: Callable[[Trial], str]) -> Chart:
-    ids = [trial.id for trial in trials]
     ended = [trial for trial in trials if trial.state is TrialState.FINISHED]
     others = [trial for trial in trials if trial.state is not TrialState.FINISHED]
     best = _best(metric)
-    running = [best([_result(one) for one in trials[: count + 1]]) for count in range(len(trials))]
-    top = next(trial for trial in trials if _result(trial) == running[-1])
-    lines = [Line("best so far", ids, running, colour=0)]
+    counted = [trial for trial in trials if trial.counts]
+    lines, marks = list[Line](), tuple[Mark, ...]()
+    if counted:
+        so_far = [best([_result(one) for one in counted[: count + 1]]) for count in range(len(counted))]
+        top = next(trial for trial in counted if _result(trial) == so_far[-1])
+        lines.append(Line("best so far", [trial.id for trial in counted], so_far, colour=0))
+        marks = (Mark(top.id, f"best: {name_of(top)}"),)
     for label, some, colour in (("finished", ended, 0), ("running, stopped or failed", others, 1)):
         if some:
             points = [trial.id for trial in some], [_result(trial) for trial in some]
             lines.append(Line(label, *points, points=True, colour=colour))
-    mark = Mark(top.id, f"best: {name_of(top)}")
-    return Chart("trials", "Trials in order", "trial", metric.name, tuple(lines), marks=(mark,))
+    return Chart("trials", "Trials in order", "trial", metric.name, tuple(lines), marks=marks)
 
 
 def _expected(metric: Metric, of: str, results: Sequence[float]) -> list[Chart]:

@@ -130,16 +130,17 @@ def test_importance_names_the_parameter_that_matters() -> None:
     assert found.values[0] > 2 * found.values[1]
 
 
-def test_a_trial_stopped_early_stands_apart() -> None:
+def test_a_trial_stopped_early_stands_apart_and_is_never_the_best() -> None:
     space = sweep({"seed": {"values": [1, 2]}})
-    trials = [trial(0, 0.5, seed=1), trial(1, 0.3, TrialState.STOPPED, seed=2)]
+    trials = [trial(0, 0.5, seed=1), trial(1, 0.9, TrialState.STOPPED, seed=2)]
     chart = named(sweep_figures(space, trials))["trials"]
     assert isinstance(chart, Chart)
     assert {line.label: list(line.x) for line in chart.lines} == {
-        "best so far": [0, 1],
+        "best so far": [0],
         "finished": [0],
         "running, stopped or failed": [1],
     }
+    assert [mark.x for mark in chart.marks] == [0]
 
 
 def record(number: int, value: float | None, **spec: Any) -> RunRecord:

@@ -22,7 +22,7 @@ const kagOptions = (() => {
     cells.sort((one, other) => best(one) - best(other));  // the frame of the best one lies above its neighbours
     const values = cells.map((cell) => cell.value);
     const [low, high] = [lowest(values), highest(values)];
-    const wide = (look.width - 80) / figure.x.length >= 50;
+    const wide = (look.width - 80) / figure.x.length >= 50 && figure.y.length <= 16;
     const found = base(figure, look);
     const category = (data, name, nameGap) => axis(look, {
       type: "category", data, name, nameGap, splitLine: { show: false },
