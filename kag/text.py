@@ -110,6 +110,11 @@ def three_decimals(value: float | None) -> str:
     return str(_rounded(value, 3)) if abs(value) < LARGE else number(value)
 
 
+def decimals(value: float, places: int) -> str:
+    """A finite number with so many digits behind its point, rounded as every number of kag is."""
+    return f"{_rounded(value, places):f}"
+
+
 def number(value: float | None, digits: int = DIGITS) -> str:
     """A number of unknown kind: `0.302`, `0.600`, `1235`, `1.23e+06`, `2e-05`; `-` for none and NaN.
 

@@ -18,7 +18,10 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 def init(
     folder: Annotated[Path, typer.Argument(help="Folder of the project; it is made.", metavar="DIR")],
     sweep: Annotated[
-        str, typer.Option(help="Search to begin with: gate_penalty, joint, pos_weight or swa_window.", metavar="NAME")
+        str,
+        typer.Option(
+            help="Search to begin with: gate_penalty, joint, nodes, pos_weight or swa_window.", metavar="NAME"
+        ),
     ] = "gate_penalty",
     as_json: Json = False,
 ) -> None:

@@ -158,7 +158,9 @@ def test_groups_are_compared_by_their_means_unless_each_seed_is_to_stand_by_itse
     assert drawn_on(page)[0]["lines"][0]["label"] == "base-0, mean of 3"
     assert "2025-10-06_00-00-00_wide-2 and 2 like it" in page
     assert "without seed 2" in page
-    assert [one.split('"')[0] for one in page.split('data-colour="')[1:]] == ["0", "0", "0", "1", "1", "1"]
+    colours = [one.split('"')[0] for one in page.split('data-colour="')[1:]]
+    assert (colours[:3], colours[3:]) == ([colours[0]] * 3, [colours[3]] * 3)
+    assert colours[0] != colours[3]
     by_itself = scored.browse(f"/kag/scored/compare?runs={every}&seeds=apart").text
     assert len(drawn_on(by_itself)[0]["lines"]) == 6
     assert "like it" not in by_itself

@@ -11,7 +11,7 @@ from kag import names
 from kag.server.page.held import Held
 from kag.server.page.templates import SHOWN_TEXT
 from kag.spec.flat import DESCRIPTIVE
-from kag.text import MISSING, digits_apart, setting
+from kag.text import MISSING, decimals, digits_apart, setting
 from kag.track.record import Scalar
 from kag.view.changes import varied
 from kag.view.results import measured
@@ -103,16 +103,14 @@ def form_of(column: Column, values: Sequence[Scalar]) -> Form:
     """The form of a column that has these values."""
     plain = Form(digits_apart(values) if column.kind == "config" else None, None)
     texts = {text_of(column, value, plain) for value in set(values) if _is_number(value)}
-    decimals = max((len(text.partition(".")[2]) for text in texts), default=0)
-    return plain._replace(
-        decimals=decimals if decimals <= MOST_DECIMALS and not any("e" in one for one in texts) else None
-    )
+    places = max((len(text.partition(".")[2]) for text in texts), default=0)
+    return plain._replace(decimals=places if places <= MOST_DECIMALS and not any("e" in one for one in texts) else None)
 
 
 def text_of(column: Column, value: Scalar, form: Form) -> str:
     """A value as the table shows it."""
     if form.decimals and isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
-        return f"{value:.{form.decimals}f}"
+        return decimals(value, form.decimals)
     if column.kind == "summary":
         return measured(column.key, value)
     return MISSING if value is None else setting(value, form.digits)
