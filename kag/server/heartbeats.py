@@ -76,7 +76,7 @@ _WHO = (
     .join(sweeps, agents.c.sweep_id == sweeps.c.id)
     .join(projects, sweeps.c.project_id == projects.c.id)
     .where(agents.c.id == bindparam("number"))
-    .with_for_update(of=sweeps)
+    .with_for_update(of=sweeps, key_share=True)
 )
 
 

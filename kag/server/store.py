@@ -229,10 +229,13 @@ def all_rows(connection: Connection, query: Select[Any]) -> Sequence[RowMapping]
 
 
 def find(connection: Connection, table: Table, *, lock: bool = False, **values: Any) -> RowMapping | None:
-    """The row with these values, or None; `lock` keeps others from changing it until the transaction ends."""
+    """The row with these values, or None; `lock` keeps others from changing it until the transaction ends.
+
+    Not from naming it: a foreign key is looked up under a lock as well, and would wait here for who may wait for it.
+    """
     if None in values.values():
         query = select(table).filter_by(**values)
-        return first(connection, query.with_for_update() if lock else query)
+        return first(connection, query.with_for_update(key_share=True) if lock else query)
     return connection.execute(_finding(table, tuple(values), lock), values).mappings().first()
 
 
@@ -240,7 +243,7 @@ def find(connection: Connection, table: Table, *, lock: bool = False, **values: 
 def _finding(table: Table, names: tuple[str, ...], lock: bool) -> Select[Any]:
     """Built once for each kind of question: every request asks some."""
     query = select(table).where(*(table.c[name] == bindparam(name) for name in names)).limit(1)
-    return query.with_for_update() if lock else query
+    return query.with_for_update(key_share=True) if lock else query
 
 
 def count(connection: Connection, table: Table, *where: ColumnElement[bool] | TextClause, **values: Any) -> int:

@@ -17,13 +17,15 @@ from kag.server.batches import Batches
 from kag.server.begin import begin, delete
 from kag.server.context import Context, decode_id
 from kag.server.files import drop_unnamed
+from kag.server.heartbeats import heartbeat
 from kag.server.links import Links
 from kag.server.page.guesses import ATTEMPTS, WINDOW
 from kag.server.presence import LOCK, present
 from kag.server.prune import prune
 from kag.server.rights import Key, Role
 from kag.server.runs import ensure_project
-from kag.server.tables import artifact_files, artifacts, blobs
+from kag.server.store import find
+from kag.server.tables import artifact_files, artifacts, blobs, sweeps
 from tests.e2e.tracking import until
 from tests.page.conftest import Visitor, token_of
 from tests.server.artifact_log import Log
@@ -192,3 +194,24 @@ def test_content_that_is_named_again_is_not_dropped_meanwhile(two: Any, new_post
     with second.store.read() as connection:
         path = connection.execute(select(blobs.c.path).filter_by(id=taken["w.txt"]["blob_id"])).scalar_one()
     assert first.settings.files.read(path) == b"weights"
+
+
+def test_a_run_begins_while_a_heartbeat_holds_its_sweep(two: Any, new_postgres: Callable[[], str]) -> None:
+    """One held the project and waited for the sweep, the other held the sweep and waited for the project."""
+    both = two(Site, url=new_postgres())
+    sweep = make(both[0])
+    working = agent(both[0], sweep)
+
+    def context(connection: Connection, site: Site) -> Context:
+        links = Links(b"x" * 32, "admin", "http://127.0.0.1")
+        key = Key("admin", Role.ADMIN)
+        return Context(connection, Batches(connection, keep=False), site.settings, links, key, site.now, site.now)
+
+    first, second = both
+    with first.store.write() as held:
+        heartbeat(context(held, first), {"id": working, "runState": "{}"})
+        assert find(held, sweeps, lock=True, id=decode_id("Sweep", sweep["id"])) is not None
+        with second.store.write() as other:
+            other.execute(text("SET LOCAL lock_timeout = '2s'"))
+            project = ensure_project(other, "kag", "p", now=second.now)
+            begin(context(other, second), project, {"name": "beside", "sweep": sweep["name"]})
