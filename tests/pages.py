@@ -33,8 +33,8 @@ README = ROOT / "README.md"
 SPEC, SWEEPS = ROOT / "runs" / "specs" / "README.md", ROOT / "sweeps" / "README.md"
 FORENSICS, EXTENDING = ROOT / "kag" / "changelog" / "README.md", ROOT / "kag" / "README.md"
 ANY_PROGRAM = ROOT / "kag" / "track" / "README.md"
-DATA = ROOT / "kag" / "data" / "README.md"
-PAGES = [README, SPEC, FORENSICS, SWEEPS, EXTENDING, ANY_PROGRAM, DATA]
+DATA, COMING_FROM = ROOT / "kag" / "data" / "README.md", ROOT / "kag" / "transfer" / "README.md"
+PAGES = [README, SPEC, FORENSICS, SWEEPS, EXTENDING, ANY_PROGRAM, DATA, COMING_FROM]
 WIDE = {"COLUMNS": "200", "NO_COLOR": "1"}
 
 

@@ -14,7 +14,7 @@ import pytest
 from tests.e2e.tracking import Client, TrackingServer
 from tests.transfer.test_stored import file_store
 
-PAGE = Path(__file__).parents[2] / "COMING_FROM.md"
+PAGE = Path(__file__).parents[2] / "kag" / "transfer" / "README.md"
 SCRIPT = (
     "import wandb\nwith wandb.init(entity='my-team', project='my-project', id='first') as run:\n    run.log({'x': 1})\n"
 )
