@@ -20,6 +20,7 @@ from kag.cli import (
     changelog,
     completion,
     data,
+    ensemble,
     evaluate,
     export,
     importing,
@@ -101,6 +102,7 @@ app.command(name="check", cls=TakesOverrides, context_settings=WITH_OVERRIDES)(s
 app.command(name="schema")(spec.schema)
 app.command(name="windows")(windows.windows)
 app.command(name="blend")(blend.blend)
+app.command(name="ensemble")(ensemble.ensemble)
 app.command(name="mine")(mine.mine)
 app.add_typer(sweep.app, name="sweep")
 app.command(name="agent")(agent.agent)

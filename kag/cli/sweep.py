@@ -12,6 +12,7 @@ from rich.markup import escape
 from typer.core import TyperGroup
 
 from kag.cli.fitted import print_whole, terminal
+from kag.cli.sweep_compare import compare
 from kag.cli.sweep_fleet import Cpus, Gpus, Runs
 from kag.cli.sweep_list import list_sweeps
 from kag.cli.sweep_points import manifest, next_point, stop
@@ -43,7 +44,7 @@ app = typer.Typer(
     cls=SweepCommands,
     no_args_is_help=True,
     context_settings=HELP,
-    help="Run a sweep here, under SLURM or on Ray; list them, show or end one, or hand out its points.",
+    help="Run a sweep here, under SLURM or on Ray; list them, show, compare or end one, or hand out its points.",
     epilog="`kag sweep SWEEP.yaml` is `kag sweep run SWEEP.yaml`.",
 )
 
@@ -140,6 +141,7 @@ def show(
 app.command(name="run", context_settings=HELP)(run)
 app.command(name="list", context_settings=HELP)(list_sweeps)
 app.command(name="show", context_settings=HELP)(show)
+app.command(name="compare", context_settings=HELP)(compare)
 app.command(name="stop", context_settings=HELP)(stop)
 app.command(name="next", context_settings=HELP)(next_point)
 app.command(name="manifest", context_settings=HELP)(manifest)

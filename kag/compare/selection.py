@@ -58,7 +58,7 @@ def selection(trials: Sequence[RunRecord], scores_of: ScoresOf) -> Selection | N
     )
     if found.candidates < 2:
         return found
-    drawn = _drawn(_foremost(best_first), scores_of)
+    drawn = drawn_of(most_promising(best_first), scores_of)
     return found.model_copy(update={"untested": drawn} if isinstance(drawn, str) else _tested(found, drawn))
 
 
@@ -142,7 +142,7 @@ def _expected(values: Sequence[float]) -> tuple[float, ...]:
     return tuple(map(float, expected_best(values)))
 
 
-def _foremost(best_first: Sequence[Settings]) -> list[Settings]:
+def most_promising(best_first: Sequence[Settings]) -> list[Settings]:
     """The best ones, as many as are worth reading the scores of; two at least."""
     found: list[Settings] = []
     for one in best_first:
@@ -152,7 +152,7 @@ def _foremost(best_first: Sequence[Settings]) -> list[Settings]:
     return found
 
 
-def _drawn(best_first: Sequence[Settings], scores_of: ScoresOf) -> list[list[Bagged]] | str:
+def drawn_of(best_first: Sequence[Settings], scores_of: ScoresOf) -> list[list[Bagged]] | str:
     """What each run scored on val, in the bags; or why that is not known of all, or not of the same examples.
 
     Scores are read one after another: those of a hundred runs on a large split would fill the memory.

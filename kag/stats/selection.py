@@ -13,7 +13,8 @@ from typing import Literal
 import numpy as np
 
 from kag.errors import DataError
-from kag.stats.bootstrap import SAMPLES, Resampled, resample
+from kag.stats.bootstrap import SAMPLES, Resampled, interval, resample
+from kag.stats.interval import Interval
 from kag.stats.metrics import Array, Floats
 from kag.stats.paired import ALPHA, holm
 from kag.stats.replicates import replicate_difference
@@ -93,28 +94,75 @@ def bbc_cv(candidates: Sequence[Bagged]) -> Selected:
     Raises:
         DataError: there is no candidate, or none has a value.
     """
+    side = _candidates(candidates)
+    best, known_S = int(np.argmax(side.all_T)), side.known_S
+    if not known_S.any():
+        return Selected(best, float(side.all_T[best]), math.nan)
+    outside_S, few_S = side.chosen(known_S)
+    return Selected(best, float(side.all_T[best]), float(outside_S.mean() - few_S.mean()))
+
+
+@dataclass(frozen=True)
+class ChosenDifference:
+    """How far the best of some candidates lies above the best of others, on the data that chose both."""
+
+    value: float
+    """As they stand there: the side with more candidates looks better than it is."""
+    corrected: float
+    """What a best chosen so would be above the other on units that had no part in either choice; NaN if unknown."""
+    interval: Interval | None
+    """95 % of the resamples' differences on the units that were not drawn: on few of them, so it is rather too wide."""
+
+
+def chosen_difference(before: Sequence[Bagged], after: Sequence[Bagged]) -> ChosenDifference:
+    """The best of `after` minus the best of `before`; one candidate stands for a choice that nobody made.
+
+    As `bbc_cv`, with both choices made in the same bag and their difference taken out of it.
+
+    Raises:
+        DataError: a side has no candidate, or the metric is undefined, or they are not of the same units.
+    """
+    sides = [_candidates(before), _candidates(after)]
+    if len({each.inside_TS.shape[1] for each in sides}) > 1:
+        raise DataError("these candidates were drawn in other bags")
+    known_S = np.logical_and(*(each.known_S for each in sides))
+    value = float(sides[1].all_T.max() - sides[0].all_T.max())
+    if not known_S.any():
+        return ChosenDifference(value, math.nan, None)
+    outside_S, few_S = (after - before for before, after in zip(*(each.chosen(known_S) for each in sides), strict=True))
+    corrected_S = outside_S - float(few_S.mean())
+    return ChosenDifference(value, float(corrected_S.mean()), interval(corrected_S))
+
+
+@dataclass(frozen=True, eq=False)
+class _Candidates:
+    """Candidates in the bags and out of them."""
+
+    all_T: Floats
+    inside_TS: Floats
+    outside_TS: Floats
+
+    @property
+    def known_S(self) -> Array:
+        """Labels alone say where a ranking is undefined, so a resample is lost to all candidates or to none."""
+        return ~np.isnan(self.inside_TS[0] + self.outside_TS[0])
+
+    def chosen(self, known_S: Array) -> tuple[Floats, Floats]:
+        """Of the best inside each bag: its score outside, and how far scores on so few units lie above its value."""
+        inside_TS, outside_TS = self.inside_TS[:, known_S], self.outside_TS[:, known_S]
+        chosen_S = np.argmax(inside_TS, axis=0)
+        on_few_T = outside_TS.mean(axis=1) - self.all_T
+        return np.take_along_axis(outside_TS, chosen_S[None], axis=0)[0], on_few_T[chosen_S]
+
+
+def _candidates(candidates: Sequence[Bagged]) -> _Candidates:
     if not candidates:
         raise DataError("there is nothing to choose from")
     all_T = np.array([each.resampled.value for each in candidates])
     if np.isnan(all_T).any():
         raise DataError("the metric is undefined on these labels")
     inside_TS = np.array([each.resampled.draw_S for each in candidates])
-    outside_TS = np.array([each.outside_S for each in candidates])
-    # Labels alone say where a ranking is undefined, so a resample is lost to all candidates or to none.
-    known_S = ~np.isnan(inside_TS[0] + outside_TS[0])
-    best = int(np.argmax(all_T))
-    corrected = _out_of_the_bag(inside_TS[:, known_S], outside_TS[:, known_S], all_T)
-    return Selected(best, float(all_T[best]), corrected)
-
-
-def _out_of_the_bag(inside_TS: Floats, outside_TS: Floats, all_T: Floats) -> float:
-    """Mean score of the best inside on the units outside, less what these scores are above those on all units."""
-    if inside_TS.shape[1] == 0:
-        return math.nan
-    chosen_S = np.argmax(inside_TS, axis=0)
-    score_S = np.take_along_axis(outside_TS, chosen_S[None], axis=0)[0]
-    on_few_T = outside_TS.mean(axis=1) - all_T
-    return float(score_S.mean() - on_few_T[chosen_S].mean())
+    return _Candidates(all_T, inside_TS, np.array([each.outside_S for each in candidates]))
 
 
 def tied_with_best(groups: Sequence[Sequence[Resampled]], *, candidates: int | None = None) -> int:

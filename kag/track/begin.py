@@ -69,7 +69,7 @@ def begin(
             config=flat(spec),
             parent=parent,
             git=git,
-            environment=_environment(),
+            environment=environment(),
             epochs_trained=0,
             found=found.model_copy(update={"spec_digest": digest(spec), "code_digest": code_digest(*TRAINING)}),
         )
@@ -85,7 +85,7 @@ def _commit(runs: Path, run: str) -> str | None:
     return git.commit if git else None
 
 
-def _environment() -> dict[str, Scalar]:
+def environment() -> dict[str, Scalar]:
     """Facts of the machine and versions of the packages, none of them imported; one that is not installed is None."""
     return {
         "python": platform.python_version(),

@@ -190,7 +190,7 @@ class RunRecord(Value):
     id: str
     """`<start time>_<name>`, the name of the run folder."""
     name: str
-    kind: Literal["train", "blend", "evaluate", "imported"] = "train"
+    kind: Literal["train", "blend", "ensemble", "evaluate", "imported"] = "train"
     status: Status
     start: Moment
     end: Moment | None = None
@@ -253,7 +253,12 @@ class RunRecord(Value):
 
     @property
     def sealed(self) -> bool:
-        """Whether it leaves test alone: as its spec says, or as a trial of a sweep, which would look each time."""
+        """Whether it leaves test alone: as its spec says, or as a trial of a sweep, which would look each time.
+
+        An ensemble has no weights that anybody could have look.
+        """
+        if self.kind == "ensemble":
+            return False
         return self.found is not None and (self.sweep is not None or self.config.get(EVALUATE_TEST) == "never")
 
     @property

@@ -41,7 +41,7 @@ class Result(Value):
     """Whether these are the weights that the run hands on."""
 
 
-Looker = Literal["train", "eval", "blend", "windows", "mine"]
+Looker = Literal["train", "eval", "blend", "windows", "mine", "ensemble"]
 """What looks at a test set: the end of a training, or a command."""
 
 

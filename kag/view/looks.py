@@ -91,6 +91,8 @@ def _what(look: Look) -> tuple[str, str, str | None]:
 
 
 def _looker(record: RunRecord) -> Looker:
+    if record.kind == "ensemble":
+        return "ensemble"
     if record.kind != "blend":
         return "train"
     return "windows" if record.found and record.found.window else "blend"

@@ -9,12 +9,12 @@ from kag import names
 from kag.names import Kind
 from kag.stats.scores import Scores
 from kag.track.folder import RunFolder
+from kag.track.measured import results
 from kag.track.record import Checkpoint
 from kag.track.result import Result
 from kag.track.scores_of_run import write_scores
 from kag.weights.bench import Bench
 from kag.weights.checkpoint import StoredWeights, save_weights
-from kag.weights.evaluate import results
 
 
 @dataclass(frozen=True, eq=False)

@@ -20,9 +20,10 @@ from kag.names import ALL, SPLITS, Part
 from kag.stats.metrics import check_scores
 from kag.stats.scores import Scores
 from kag.track.looks import looks_of
+from kag.track.measured import results
 from kag.track.output import Kind, Output, output_path
 from kag.track.result import ExternalEvaluation, Look, Result
-from kag.weights.evaluate import Predictions, Progress, measured, results, scores_of
+from kag.weights.evaluate import Predictions, Progress, measured, scores_of
 from kag.weights.scorer import Scorer
 
 FORMAT = "kag-predictions"

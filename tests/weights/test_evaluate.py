@@ -14,7 +14,7 @@ from kag.model.precision import FEWEST_ROWS
 from kag.names import METRICS
 from kag.stats import metrics
 from kag.stats.measure import measure
-from kag.weights.evaluate import Predictions, evaluate, evaluating, measured, results, score
+from kag.weights.evaluate import Predictions, evaluate, evaluating, measured, score
 
 
 def plain_logits(network: Network, tables: SiteTables, index_N: np.ndarray, share: Share = "nothing") -> np.ndarray:
