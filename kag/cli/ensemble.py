@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from kag.cli.sources import RunWords
+from kag.errors import UserError
 from kag.view.terminal import Terminal, answer
 
 
@@ -38,9 +39,12 @@ def ensemble(
     console, start = Terminal(highlight=False, stderr=as_json), datetime.now(UTC)
     build_spec({"data": {"file": "-"}}, {"name": name}, title="--name")
     folders = [find_run(runs, word, ending=False) for word in members]
+    if twice := {folder.id for folder in folders if [one.id for one in folders].count(folder.id) > 1}:
+        raise UserError(f"{', '.join(sorted(twice))} is named twice", remedy="name each run once")
     made = mean_of([kept_scores(folder) for folder in folders])
     record = deliver_ensemble(runs, [folder.read_record() for folder in folders], made, name=name, start=start)
-    record = mirrored(record, runs, load_spec(folders[0].spec_file).track, console)
+    if folders[0].spec_file.exists():
+        record = mirrored(record, runs, load_spec(folders[0].spec_file).track, console)
     if as_json:
         answer({"run": record.id, "record": record, "results": list(record.results)})
         return

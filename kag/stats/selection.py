@@ -145,7 +145,8 @@ class _Candidates:
     @property
     def known_S(self) -> Array:
         """Labels alone say where a ranking is undefined, so a resample is lost to all candidates or to none."""
-        return ~np.isnan(self.inside_TS[0] + self.outside_TS[0])
+        unknown_S: Array = np.isnan(self.inside_TS[0] + self.outside_TS[0])
+        return ~unknown_S
 
     def chosen(self, known_S: Array) -> tuple[Floats, Floats]:
         """Of the best inside each bag: its score outside, and how far scores on so few units lie above its value."""

@@ -13,8 +13,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from kag.compare.comparison import COMPARED
 from kag.errors import RecordError
-from kag.names import SPLITS, Part
+from kag.names import Part
+from kag.stats.bootstrap import SAMPLES
 from kag.stats.measure import measure
 from kag.stats.scores import Scores
 from kag.track.begin import environment
@@ -27,7 +29,7 @@ from kag.track.result import Result
 from kag.track.scores_of_run import scores_in, write_scores
 
 Kept = Mapping[Part, Scores]
-"""Scores of a run by split."""
+"""Scores of a run, of val and, where it has looked at that, of test."""
 
 
 def kept_scores(folder: RunFolder) -> Kept:
@@ -36,7 +38,9 @@ def kept_scores(folder: RunFolder) -> Kept:
     Raises:
         RecordError: nothing of val, it cannot be read, or it is of another program, whose scale nobody knows.
     """
-    found = {split: scores for split in SPLITS if (scores := scores_in(folder.path, split)) is not None}
+    found: dict[Part, Scores] = {
+        split: scores for split in COMPARED if (scores := scores_in(folder.path, split)) is not None
+    }
     if "val" not in found:
         raise RecordError(
             f"run {folder.id} keeps no scores of val", where=str(folder.scores), remedy=f"kag eval {folder.id} --store"
@@ -58,7 +62,7 @@ class Measured(NamedTuple):
 
 
 def mean_of(members: Sequence[Kept]) -> dict[Part, Measured]:
-    """The mean logit of each example, on every split that all members keep; val chooses the threshold.
+    """The mean logit of each example of val, whose threshold counts, and of test where all members keep it.
 
     Raises:
         RecordError: there are fewer than two members, or two of them have scored other examples.
@@ -68,28 +72,33 @@ def mean_of(members: Sequence[Kept]) -> dict[Part, Measured]:
         raise RecordError("an ensemble needs two runs or more")
     made: dict[Part, Measured] = {}
     threshold, digest = None, _digest(members)
-    for split in (split for split in SPLITS if all(split in member for member in members)):
+    for split in (split for split in COMPARED if all(split in member for member in members)):
         parts = [member[split] for member in members]
         if len({(part.examples_digest, part.data_digest) for part in parts}) > 1:
             raise RecordError(f"these runs have scored other examples of {split}", remedy="take runs of the same data")
-        mean_N = np.mean([part.value_N for part in parts], axis=0, dtype=np.float64).astype(np.float32)
-        made[split] = measured(replace(parts[0], value_N=mean_N, weights_digest=digest), threshold)
-        # Val is the first split of which there can be any.
+        mean_N = np.stack([part.value_N for part in parts]).mean(axis=0, dtype=np.float64).astype(np.float32)
+        # As often drawn as they are: draws of other numbers are no pairs.
+        samples = max((len(one.draw_S) for one in parts[0].draws.values()), default=SAMPLES)
+        mean = replace(parts[0], value_N=mean_N, weights_digest=digest)
+        made[split] = measured(mean, threshold, samples=samples)
         threshold = made[split].scores.threshold
     return made
 
 
-def measured(scores: Scores, threshold: float | None = None) -> Measured:
+def measured(scores: Scores, threshold: float | None = None, *, samples: int = SAMPLES) -> Measured:
     """Scores with their draws, and the rows of a record.
 
     Args:
         threshold: that val chose; None chooses it here.
+        samples: resamples of the bootstrap.
     """
     assert scores.label_N is not None
     assert scores.weights_digest is not None
     assert scores.data_digest is not None
     label_N, unit_N = scores.label_N, scores.unit_N
-    found = measure(scores.split, scores.value_N, label_N, scores.group_N, unit_N=unit_N, threshold=threshold)
+    found = measure(
+        scores.split, scores.value_N, label_N, scores.group_N, unit_N=unit_N, threshold=threshold, samples=samples
+    )
     rows = results(
         found,
         weights_digest=scores.weights_digest,

@@ -13,6 +13,7 @@ from kag.track.folder import RunFolder
 from kag.train.console import RunConsole
 from kag.train.fit import fit
 from tests.changelog.run_logs import make_folder, run_record
+from tests.scored_runs import write_scored
 from tests.train.conftest import TINY
 
 LOG = """| Date & Run | Key Changes | Files Touched | Val AUPRC | Test AUPRC / Notes |
@@ -33,7 +34,7 @@ HEAVY = (
 
 
 def make_workplace(place: Path, data: Path) -> None:
-    """Data, a spec, a run that keeps its epochs, two plain ones, a log, a sweep, a database and its backup."""
+    """Data, a spec, a run that keeps its epochs, plain ones, some with scores, a log, a sweep, a database."""
     shutil.copy(data, place / "sites.h5")
     settings = {"data.file": "sites.h5", "epochs": 2, "swa.start": 0, "swa.window": 2, "swa.keep_sums": True}
     (place / "spec.yaml").write_text(spec_text(build_spec(TINY, settings)))
@@ -44,6 +45,7 @@ def make_workplace(place: Path, data: Path) -> None:
     folder.write_record(record.model_copy(update={"id": folder.id, "start": datetime(2025, 10, 21, tzinfo=UTC)}))
     for number, name in enumerate(("plain", "other")):
         make_folder(place / "plain", run_record(number, name), history=[{"epoch": 0.0, "val/auprc": 0.2}])
+    write_scored(place / "scored")
     (place / "log.md").write_text(LOG)
     (place / "sweep.yaml").write_text(SWEEP)
     _serve(place)

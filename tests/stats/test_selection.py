@@ -13,7 +13,17 @@ from kag.stats import metrics
 from kag.stats.bootstrap import Resampled, mean_draws, metric_draws, resample
 from kag.stats.metrics import Array
 from kag.stats.replicates import replicate_difference
-from kag.stats.selection import Bagged, Chosen, Selected, bagged, bbc_cv, expected_best, mean_of, tied_with_best
+from kag.stats.selection import (
+    Bagged,
+    Chosen,
+    Selected,
+    bagged,
+    bbc_cv,
+    chosen_difference,
+    expected_best,
+    mean_of,
+    tied_with_best,
+)
 
 METRICS: tuple[Chosen, ...] = ("auprc", "auprc_per_protein", "auroc")
 
@@ -161,3 +171,46 @@ def test_the_expected_best_of_many_ends_at_the_best() -> None:
     assert expected_best([]).shape == (0,)
     with pytest.raises(DataError, match="1 of 2 values are NaN"):
         expected_best([1.0, math.nan])
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.integers(1, 6), st.integers(1, 6), st.integers(0, 2**16))
+def test_two_choices_are_apart_by_what_each_is_worth(before: int, after: int, seed: int) -> None:
+    logit_TN, label_N, protein_N = candidates(before + after)
+    drawn = bags(logit_TN, label_N, protein_N, seed=seed)
+    found = chosen_difference(drawn[:before], drawn[before:])
+    sides = bbc_cv(drawn[:before]), bbc_cv(drawn[before:])
+    assert found.value == pytest.approx(sides[1].value - sides[0].value, abs=1e-12)
+    assert found.corrected == pytest.approx(sides[1].corrected - sides[0].corrected, abs=1e-12)
+    turned = chosen_difference(drawn[before:], drawn[:before])
+    assert (turned.value, turned.corrected) == pytest.approx((-found.value, -found.corrected), abs=1e-12)
+    assert found.interval is not None
+    assert turned.interval is not None
+    assert (turned.interval.low, turned.interval.high) == pytest.approx((-found.interval.high, -found.interval.low))
+    assert found.interval.low <= found.corrected <= found.interval.high
+
+
+def test_the_best_of_many_equals_is_no_better_than_one_of_them() -> None:
+    values, corrected = [], []
+    for data in range(12):
+        generator = np.random.default_rng(data)
+        protein_N = np.repeat(np.arange(24), 40)
+        label_N = (generator.random(960) < 0.1).astype(np.int64)
+        logit_TN = (generator.normal(size=(21, 960)) + 1.5 * label_N).astype(np.float32)
+        drawn = bags(logit_TN, label_N, protein_N, samples=60)
+        found = chosen_difference(drawn[:1], drawn[1:])
+        values.append(found.value)
+        corrected.append(found.corrected)
+    assert np.mean(values) > 0.06
+    assert abs(np.mean(corrected)) < np.mean(values) / 2
+
+
+def test_what_cannot_be_compared_has_no_difference() -> None:
+    logit_TN, label_N, protein_N = candidates(2)
+    drawn = bags(logit_TN, label_N, protein_N)
+    with pytest.raises(DataError, match="nothing to choose from"):
+        chosen_difference([], drawn)
+    with pytest.raises(DataError, match="other bags"):
+        chosen_difference(drawn, bags(logit_TN, label_N, protein_N, samples=49))
+    nowhere = bags(logit_TN, np.where(protein_N == 0, label_N, 0), protein_N, samples=1, seed=1)
+    assert chosen_difference(nowhere[:1], nowhere[1:]).interval is None

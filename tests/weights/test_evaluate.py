@@ -14,6 +14,7 @@ from kag.model.precision import FEWEST_ROWS
 from kag.names import METRICS
 from kag.stats import metrics
 from kag.stats.measure import measure
+from kag.track.measured import results
 from kag.weights.evaluate import Predictions, evaluate, evaluating, measured, score
 
 
