@@ -9,6 +9,7 @@ import glob
 import netrc
 import os
 import secrets
+import shlex
 import shutil
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -161,6 +162,13 @@ def begin(
     except lost() as error:
         warn(f"W&B could not start ({first_line(error)}); the run is tracked in its folder alone")
         return None
+
+
+def tracked_at(run: Run) -> str:
+    """Where a run can be looked at, or how it gets to where it can be."""
+    if run.offline:
+        return f"tracked offline: wandb sync {shlex.quote(str(Path(run.dir).parent))} sends it to a server"
+    return f"tracked at {run.url}"
 
 
 def end(run: Run, folder: RunFolder, record: RunRecord) -> None:

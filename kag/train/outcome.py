@@ -26,7 +26,7 @@ from kag.track.catch_up import catch_up
 from kag.track.claim import TakenOver
 from kag.track.folder import RunFolder
 from kag.track.record import Failure, Found, Status
-from kag.track.wandb_run import begin
+from kag.track.wandb_run import begin, tracked_at
 from kag.train.again import again_lines, outcome_of
 from kag.train.console import RunConsole
 from kag.train.opening import Opening, best_of
@@ -109,6 +109,8 @@ class Outcome:
             track, warn = task.spec.track, self._console.warn
             known = os.environ.get("WANDB_RUN_ID") or self.record.wandb_id
             run = begin(self.folder, self.record, track, warn, wandb_id=known)
+            if run is not None:
+                self._console.say(tracked_at(run))
             online = run is not None and not run.offline
             self._tracker = Tracker(run, warn, partial(catch_up, track=track, warn=warn) if online else None)
             if online and self.record.resumes:
