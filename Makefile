@@ -5,7 +5,8 @@ LOCK ?= -c docker/constraints.txt
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 DEMO := demo
-REAL := $(wildcard $(KAG_DATA)/sites_v3.h5)
+REAL := $(wildcard $(KAG_DATA)/sites_v4_both.h5)
+DEMO_SPEC := $(if $(REAL),sites,demo)
 DEMO_DATA := $(if $(REAL),$(abspath $(REAL)),$(DEMO)/synthetic.h5)
 
 .DEFAULT_GOAL := help
@@ -22,7 +23,7 @@ $(INSTALLED): pyproject.toml docker/constraints.txt
 	@touch $@
 
 demo: $(INSTALLED) $(DEMO_DATA) ## Train a small run on real data (synthetic where there is none) and write its change log
-	$(BIN)/kag train runs/specs/demo.yaml data.file=$(DEMO_DATA) epochs=6 --runs $(DEMO)/runs
+	$(BIN)/kag train runs/specs/$(DEMO_SPEC).yaml data.file=$(DEMO_DATA) --runs $(DEMO)/runs
 	$(BIN)/kag changelog --source $(DEMO)/runs --write $(DEMO)/MODEL_CHANGELOG.md
 	@echo "change log:  $(DEMO)/MODEL_CHANGELOG.md"
 	@echo "run folders: $(DEMO)/runs (try: $(BIN)/kag runs list --runs $(DEMO)/runs)"

@@ -1,4 +1,4 @@
-"""`kag export`: runs as tables, or as event files for TensorBoard."""
+"""`kag export`: runs as tables, as event files for TensorBoard, or as run folders without weights."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ class Form(StrEnum):
     CSV = "csv"
     PARQUET = "parquet"
     TENSORBOARD = "tensorboard"
+    FOLDERS = "folders"
 
 
 class Part(NamedTuple):
@@ -43,8 +44,10 @@ def export(
     force: Annotated[bool, typer.Option("--force", help="Replace files that are there.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Write runs as tables (runs, and histories in the long form), or as event files for TensorBoard.
+    """Write runs as tables (runs, and histories in the long form), event files for TensorBoard, or folders.
 
+    Folders are run folders without weights, for a repository or a paper's supplement: whatever reads runs reads them,
+    and they do not tell where on this machine the data lie.
     Of what is there nothing is replaced without --force, and each file appears when it is whole.
 
     Examples:
@@ -52,6 +55,8 @@ def export(
       kag export --to csv --out tables
 
       kag export --to tensorboard --source wandb:my-team/my-project --out events
+
+      kag export --to folders --out supplement
     """
     from kag.track.atomic import require_place
     from kag.track.output import Kind, Output, output_path
@@ -75,10 +80,12 @@ def export(
         with output_path(part.path, make_folder=True) as temporary:
             part.write(temporary)
     name_left_out(left)
+    folders = {part.path.parent.name for part in parts}
+    written = [one.id for one in records if to is not Form.FOLDERS or one.id in folders]
     if as_json:
-        answer({"runs": [one.id for one in records], "files": [str(part.path) for part in parts]})
+        answer({"runs": written, "files": [str(part.path) for part in parts]})
         return
-    echo(f"{len(records)} run{'' if len(records) == 1 else 's'} in {out}")
+    echo(f"{len(written)} run{'' if len(written) == 1 else 's'} in {out}")
 
 
 def _require(to: Form) -> None:
@@ -111,6 +118,9 @@ def _parts(to: Form, out: Path, records: Sequence[RunRecord], source: RunSource,
     from kag.transfer import export as tables
     from kag.transfer.event_files import FILE, write_events
 
+    if to is Form.FOLDERS:
+        return list(_folders(out, records, source, left))
+
     def history(run: str) -> list[dict[str, float]]:
         try:
             return source.history(run)
@@ -136,3 +146,18 @@ def _parts(to: Form, out: Path, records: Sequence[RunRecord], source: RunSource,
         Part(out / f"runs.{to}", lambda file: runs(file, tables.run_rows(records))),
         Part(out / f"history.{to}", lambda file: rows(file, logged())),
     ]
+
+
+def _folders(out: Path, records: Sequence[RunRecord], source: RunSource, left: list[KagError]) -> Iterator[Part]:
+    """The files of each run, its record last: a folder without one is no run. One that cannot be read is left out."""
+    from kag.errors import RecordError
+    from kag.transfer.run_folders import files_of_run
+
+    for one in records:
+        try:
+            first, *others = files_of_run(one, source)
+        except RecordError as error:
+            left.append(error)
+            continue
+        for file in (*others, first):
+            yield Part(out / one.id / file.name, file.write)

@@ -29,6 +29,11 @@ _SNAPSHOT = re.compile(r"epoch_(0|[1-9]\d*)\.ckpt")
 _NAME = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._-]{{0,{LONGEST_NAME - 1}}}")
 
 
+def record_text(record: RunRecord) -> str:
+    """What `record.json` holds: the looks stand in a file of their own."""
+    return record.model_dump_json(indent=2, exclude={"looks"}) + "\n"
+
+
 def run_id(name: str, start: datetime) -> str:
     """`2025-10-21_12-48-11_oct17`: the start in UTC, then the name."""
     return f"{start.astimezone(UTC):%Y-%m-%d_%H-%M-%S}_{name}"
@@ -199,7 +204,7 @@ class RunFolder:
             StorageError: it cannot be written; the old one stays.
         """
         self._require_own(record)
-        write_atomically(self.record_file, record.model_dump_json(indent=2, exclude={"looks"}) + "\n")
+        write_atomically(self.record_file, record_text(record))
 
     def append_looks(self, found: Sequence[Look]) -> None:
         """Add looks at test sets, whoever else adds some, and whoever trains the run.

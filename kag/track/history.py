@@ -33,7 +33,7 @@ def read(path: Path) -> list[dict[str, float]]:
 
 def append(path: Path, row: Mapping[str, float]) -> None:
     """Add a row and wait until it is on the disk; see `RunFolder.append_history`."""
-    line = json.dumps({key: _to_json(value) for key, value in row.items()}, allow_nan=False) + "\n"
+    line = line_of(row)
     with storing(path):
         new = not path.exists()
         with open(path, "ab+") as file:
@@ -44,6 +44,11 @@ def append(path: Path, row: Mapping[str, float]) -> None:
             os.fsync(file.fileno())
         if new:
             sync_folder(path.parent)
+
+
+def line_of(row: Mapping[str, float]) -> str:
+    """A row as its line."""
+    return json.dumps({key: _to_json(value) for key, value in row.items()}, allow_nan=False) + "\n"
 
 
 def truncate(path: Path, first_epoch_to_drop: int) -> None:

@@ -46,7 +46,7 @@ def main() -> None:
             data = folder / "data.h5"
             synthesise(data, proteins=60, points_per_protein=300)
         window = [f"epochs={epochs}", f"swa.start={epochs - 1}", "swa.window=1", "swa.keep_sums=true"]
-        overrides = [f"data.file={data}", "early_stopping=null", "track.mode=disabled", *window]
+        overrides = [f"data.file={data}", "early_stopping=null", "ema=null", "track.mode=disabled", *window]
         spec = load_spec(ROOT / "runs" / "specs" / "sites.yaml", overrides)
         watch = Stopwatch()
         record = fit(spec, runs=folder / "runs", console=RunConsole(quiet=True))

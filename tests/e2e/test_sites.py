@@ -17,14 +17,7 @@ from tests.delivered import delivered
 
 ROOT = Path(__file__).parents[2]
 KAG = "from kag.cli.main import main; main()"
-SHORT = (
-    "epochs=1",
-    "model.gate.penalty.weight.epochs=1",
-    "model.gate.dropout.rate.epochs=1",
-    "model.gate.context_scale.epochs=1",
-    "model.auxiliary.weight.epochs=1",
-    "track.mode=disabled",
-)
+SHORT = ("epochs=1", "track.mode=disabled")
 
 
 def kag(folder: Path, *words: str | Path) -> str:

@@ -12,7 +12,11 @@ from typer.testing import CliRunner
 
 from kag.cli.main import app
 from kag.errors import KagError, UserError
+from kag.track.folder import RunFolder
+from kag.track.folders import FolderSource
 from tests.changelog.run_logs import make_folder, run_record
+from tests.scored_runs import write_scored
+from tests.track.made_scores import same_scores
 
 ROWS = [
     {"epoch": 0.0, "val/auprc": 0.25, "lr": 0.1},
@@ -119,3 +123,38 @@ def test_event_files_as_tensorboard_reads_them(runs: Path, tmp_path: Path) -> No
     assert math.isnan(found[1][1])
     assert found[2] == (2, math.inf)
     assert [one.step for one in read.Scalars("lr")] == [0, 1]
+
+
+def test_folders_are_read_as_the_runs_that_they_come_from(tmp_path: Path) -> None:
+    write_scored(tmp_path / "runs")
+    before = FolderSource(tmp_path / "runs")
+    for folder in RunFolder.all(tmp_path / "runs"):
+        record = folder.read_record()
+        folder.write_record(record.model_copy(update={"config": record.config | {"data.file": "/secret/place/x.h5"}}))
+        folder.checkpoints.mkdir(exist_ok=True)
+        (folder.checkpoints / "best.ckpt").write_bytes(b"weights")
+    RunFolder.all(tmp_path / "runs")[0].notes_file.write_text("kept\n")
+    words = ["--to", "folders", "--out", str(tmp_path / "out"), "--runs", str(tmp_path / "runs")]
+    export(*words)
+    after = FolderSource(tmp_path / "out")
+    for one in before.records():
+        (same,) = (other for other in after.records() if other.id == one.id)
+        assert same == one.model_copy(update={"config": one.config | {"data.file": "x.h5"}})
+        assert after.history(one.id) == before.history(one.id)
+        assert after.notes(one.id) == before.notes(one.id)
+        for split in ("val", "test"):
+            kept, copied = before.scores(one.id, split), after.scores(one.id, split)
+            assert (kept is None and copied is None) or same_scores(kept, copied)
+    assert not [path for path in (tmp_path / "out").rglob("*") if path.suffix == ".ckpt"]
+    assert not [path for path in (tmp_path / "out").rglob("*.json") if "secret" in path.read_text()]
+    with pytest.raises(UserError):
+        export(*words)
+
+
+def test_of_a_run_that_cannot_be_read_no_folder_is_made_and_the_others_are(tmp_path: Path) -> None:
+    write_scored(tmp_path / "runs")
+    folder, *others = RunFolder.all(tmp_path / "runs")
+    (folder.path / "scores" / "val.npz").write_bytes(b"broken")
+    done = export("--to", "folders", "--out", str(tmp_path / "out"), "--runs", str(tmp_path / "runs"))
+    assert f"{len(others)} runs in" in done
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(one.id for one in others)
