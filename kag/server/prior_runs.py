@@ -19,7 +19,7 @@ from kag.server.tables import runs
 from kag.server.things import run_thing
 from kag.server.trials import save_trials, trials_of
 from kag.sweep import Sweep, Trial, TrialState
-from kag.sweep.distribution import Constant, Distribution, Listed
+from kag.sweep.distribution import Constant, Distribution, Listed, position
 
 LIVING = ("pending", "running", "preempting")
 """States of a run that has no result yet."""
@@ -65,7 +65,7 @@ def _holds(leaf: Distribution, value: Any) -> bool:
     """Whether a search could come to a value of a parameter, but for rounding."""
     ends = leaf.extremes()
     if isinstance(leaf, (Constant, Listed)):
-        return any(type(one) is type(value) and one == value for one in ends)
+        return position(ends, value) is not None
     found = None if isinstance(value, str) else number(value)
     return found is not None and ends[0] <= found <= ends[-1]
 

@@ -19,6 +19,7 @@ from kag.sweep.distribution import (
     Normal,
     Section,
     Weighted,
+    position,
 )
 
 Params = dict[str, Any]
@@ -187,9 +188,8 @@ class Sweep(Section):
         """The first place in the grid that this point can have; 0 if it has none."""
         place = 0
         for key, leaf in self.leaves().items():
-            levels, value = leaf.levels() or (), params.get(key)
-            found = (at for at, level in enumerate(levels) if type(level) is type(value) and level == value)
-            at = next(found, None)
+            levels = leaf.levels() or ()
+            at = position(levels, params.get(key))
             if at is None:
                 return 0
             place = place * len(levels) + at

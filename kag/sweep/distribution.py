@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from itertools import accumulate
 from statistics import NormalDist
@@ -70,14 +70,30 @@ class Constant(Distribution):
         return self.levels()
 
 
+def position(values: Sequence[Any], value: Any) -> int | None:
+    """Where a value stands among some: 1, 1.0 and True are three, but where 1.0 is not among them, 1 stands for it.
+
+    W&B's client sends 0.0 as 0. None where it is none of them.
+    """
+    equal = [at for at, known in enumerate(values) if known == value and (type(known) is bool) is (type(value) is bool)]
+    return next((at for at in equal if type(values[at]) is type(value)), next(iter(equal), None))
+
+
 class Listed(Distribution):
     """Listed values."""
 
     values: Annotated[tuple[Any, ...], Field(min_length=1, strict=False)]
 
     def index(self, value: Any) -> int:
-        """Position by value and type: 1, 1.0 and True are three values."""
-        return next(i for i, known in enumerate(self.values) if type(known) is type(value) and known == value)
+        """Position; see `position`.
+
+        Raises:
+            ValueError: it is none of them.
+        """
+        found = position(self.values, value)
+        if found is None:
+            raise ValueError(f"{value!r} is none of {self.values}")
+        return found
 
     def levels(self) -> tuple[Any, ...]:
         return self.values

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,6 +14,9 @@ from wandb.sdk.launch.sweeps.utils import create_sweep_command_args
 from kag.spec import build_spec
 from kag.spec.overrides import parse_overrides
 from kag.sweep import parse_sweep, suggest, violations
+from kag.sweep.distribution import Listed
+from kag.sweep.importance import importance
+from kag.sweep.trial import Trial, TrialState
 
 KEYS = st.from_regex(r"[a-z]{1,4}\.[a-z]{1,4}", fullmatch=True)
 SCALARS = st.one_of(
@@ -76,3 +80,32 @@ def test_values_of_every_kind_reach_the_spec() -> None:
     assert spec.model_dump(mode="json")["loss"]["pos_weight"]["end"] == 45.0
     plain = {key: value for key, value in point.items() if not isinstance(value, dict)}
     assert sent({**plain, "swa.keep_sums": True}, "args_no_hyphens") == {**plain, "swa.keep_sums": True}
+
+
+def test_a_float_that_came_back_as_a_whole_number_is_the_listed_one() -> None:
+    """W&B's client sends 0.0 as 0: the importance of parameters, and what continues a grid, read it back so."""
+    words = {"method": "grid", "parameters": {"x": {"values": [0.0, 0.5, 2.0]}, "y": {"values": [True, 1, 1.5]}}}
+    sweep = parse_sweep(words)
+    leaf = sweep.leaves()["x"]
+    assert isinstance(leaf, Listed)
+    assert [leaf.index(value) for value in (0, 0.0, 0.5, 2, 2.0)] == [0, 0, 1, 2, 2]
+    with pytest.raises(ValueError, match="none of"):
+        leaf.index(False)
+    assert sweep.place({"x": 2, "y": 1.5}) == sweep.place({"x": 2.0, "y": 1.5}) == 8
+    other = sweep.leaves()["y"]
+    assert isinstance(other, Listed)
+    assert [other.index(value) for value in (True, 1, 1.0, 1.5)] == [0, 1, 1, 2]
+
+
+def test_the_importance_of_parameters_takes_them_so() -> None:
+    words = {
+        "method": "random",
+        "metric": {"name": "loss", "goal": "minimize"},
+        "parameters": {"x": {"values": [0.0, 1.0]}, "lr": {"min": 0.0, "max": 1.0}},
+    }
+    sweep = parse_sweep(words)
+    trials = [
+        Trial(id=place, params={"x": place % 2, "lr": place / 12}, state=TrialState.FINISHED, value=float(place % 2))
+        for place in range(12)
+    ]
+    assert next(iter(importance(sweep, trials))) == "x"
