@@ -108,7 +108,7 @@ def run(
                 raise
         result = _result(looked.sweep, opened.path, runs, console)
     _print(result, console, as_json=as_json)
-    write_best(looked.sweep, result)
+    write_best(looked.sweep, result, runs)
     if result.progress.succeeded == 0:
         raise _none_finished(opened.path, asked, runs)
 
@@ -135,7 +135,7 @@ def show(
         sweep = sweep_on_server(path)
         result = _result(sweep, path, runs, console)
     _print(result, console, as_json=as_json)
-    write_best(sweep, result)
+    write_best(sweep, result, runs)
 
 
 app.command(name="run", context_settings=HELP)(run)

@@ -162,23 +162,30 @@ def patch_digests(records: Sequence[RunRecord], runs: Path) -> dict[str, str]:
     return {run: hashlib.sha256(file.read_bytes()).hexdigest() for run, file in files.items() if file.is_file()}
 
 
-def write_best(sweep: Sweep, result: SweepResult) -> None:
-    """Write the base spec with the command's overrides and the best trial's values, if there is one.
+def write_best(sweep: Sweep, result: SweepResult, runs: Path) -> None:
+    """Write the spec of the best trial, if there is one, as it was trained.
+
+    Where its run lies elsewhere it is the base spec with the command's overrides and the trial's values.
 
     Raises:
         UserError: a spec of that name was not written so, or it cannot be written.
     """
-    from kag.spec.load import read_spec, spec_text
+    from kag.spec.load import load_spec, read_spec, spec_text
     from kag.sweep.command import train_command
+    from kag.track.folder import RunFolder
     from kag.track.generated import SWEEP_SPEC
     from kag.track.output import Output, marked
 
     leader, file = result.progress.best, result.spec
     if leader is None or file is None:
         return
-    command = train_command(sweep)
-    base = Path(command.spec)
-    spec, _ = read_spec(base, [*command.overrides, json.dumps(leader.params)], trial=True)
+    if result.leader is not None:
+        base = RunFolder(runs / result.leader.id).spec_file
+        spec = load_spec(base)
+    else:
+        command = train_command(sweep)
+        base = Path(command.spec)
+        spec, _ = read_spec(base, [*command.overrides, json.dumps(leader.params)], trial=True)
     kind = marked("the spec of a sweep's best trial", SWEEP_SPEC, begins=b"#")
     said = f"{SWEEP_SPEC.decode()}, {result.path}; it is written anew.\n"
     Output(file, kind, force=None).write(f"{said}{spec_text(spec)}", base)

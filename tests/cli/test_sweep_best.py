@@ -11,7 +11,7 @@ from kag.cli.sweep_result import SweepResult, read_result, write_best
 from kag.cli.sweep_tables import result_table
 from kag.compare.selection import worth_told
 from kag.errors import UserError
-from kag.spec import load_spec
+from kag.spec import build_spec, load_spec, spec_text
 from kag.sweep import Trial, TrialState
 from kag.sweep.load import parse_sweep
 from kag.sweep.progress import Epochs, progress
@@ -43,13 +43,32 @@ def test_it_replaces_what_an_earlier_look_wrote_and_nothing_else(tmp_path: Path,
         now = progress(sweep, [trial], Epochs(1, 0))
         result = SweepResult("e/p/abc", now, {}, {}, (), file)
         if somebody is None:
-            write_best(sweep, result)
+            write_best(sweep, result, tmp_path)
             assert load_spec(file).seed == seed
         else:
             with pytest.raises(UserError, match="there is a file already"):
-                write_best(sweep, result)
+                write_best(sweep, result, tmp_path)
             assert file.read_text() == somebody
     assert load_spec(base).name == "base"
+
+
+def test_it_is_what_the_trial_trained_with_whatever_has_become_of_the_base_spec(tmp_path: Path) -> None:
+    base, file = tmp_path / "base.yaml", tmp_path / "best.yaml"
+    base.write_text("name: base\nepochs: 3\ndata: {file: /other.h5}\n")
+    tree = {
+        "method": "grid",
+        "metric": {"name": "val/auprc", "goal": "maximize"},
+        "parameters": {"seed": {"values": [1, 2]}},
+        "command": ["kag", "train", str(base), "${args}"],
+    }
+    sweep = parse_sweep(tree)
+    trial = Trial(id=TrialId(1), params={"seed": 1}, state=TrialState.FINISHED, run="w1", value=0.4)
+    folder = make_folder(tmp_path / "runs", run_record(1, "trained", wandb_id="w1", sweep="abc"))
+    trained = build_spec({"name": "trained", "epochs": 9, "seed": 1, "data": {"file": "/x.h5"}})
+    folder.spec_file.write_text(spec_text(trained))
+    result = SweepResult("e/p/abc", progress(sweep, [trial], Epochs(1, 0)), {}, {}, (), file, (), folder.read_record())
+    write_best(sweep, result, tmp_path / "runs")
+    assert load_spec(file) == trained
 
 
 def test_a_trial_that_was_archived_is_not_the_best(tmp_path: Path) -> None:
