@@ -1,6 +1,6 @@
-"""One change at a time around `runs/specs/sites.yaml`, each over five seeds; and what makes attention collapse.
+"""One change at a time around the shipped specs, each over five seeds; and what makes attention collapse.
 
-    python -m tests.sites.practice RUNS practice --parent RUN
+    python -m tests.sites.practice RUNS practice --parent sites=RUN neighbours=RUN
     python -m tests.sites.practice RUNS entropy
 
 What each of them does stands in the change log of RUNS. Neither looks at test.
@@ -24,27 +24,29 @@ class Variant(NamedTuple):
     name: str
     change: str
     overrides: tuple[str, ...]
+    spec: str = "sites"
+    """That it differs from, in runs/specs."""
 
 
-NEIGHBOURS = (
-    *("model.gate.kind=mlp", "model.gate.initial=0.8", "model.attention.heads=2", "model.attention.width=16"),
-    *("model.attention.feedforward=32", "model.attention.layers=1", "model.attention.pooling=centre"),
-)
 PRACTICE = (
     Variant("decay-everything", "Weight decay on biases and norms too", ("optimizer.decay=everything",)),
     Variant("layer-norm", "Layer norm in place of batch norm", ("model.norm=layer",)),
     Variant("embedding-train", "Embeddings standardised by the train split", ("model.embedding_norm=train",)),
-    Variant("embedding-layer", "Embeddings through LayerNorm", ("model.embedding_norm=layer",)),
+    Variant("embedding-raw", "Embeddings as stored", ("model.embedding_norm=none",)),
     Variant("four-times-as-wide", "Encoders four times as wide", ("model.hidden=[192]",)),
     Variant("little-dropout", "Dropout 0.2", ("model.dropout=0.2",)),
     Variant("relu", "ReLU in place of GELU", ("model.activation=relu",)),
     Variant("residue-batches", "Batches of residues in place of points", ("data.grouping=residue",)),
     Variant("no-average", "No average over steps", ("ema=null",)),
-    Variant("window", "A window of epochs averaged in place of steps", ("ema=null", "swa.start=3", "swa.window=3")),
+    Variant(
+        "window",
+        "A window of epochs averaged in place of steps",
+        ("ema=null", "swa.start=4", "swa.window=4", "swa.lr=1.0e-4"),
+    ),
     Variant(
         "cosine",
         "Cosine after one epoch of warm-up",
-        ("optimizer.schedule.kind=cosine", "optimizer.lr=3.6e-4", "optimizer.schedule.warmup_epochs=1"),
+        ("optimizer.schedule.kind=cosine", "optimizer.lr=4.0e-4", "optimizer.schedule.warmup_epochs=1"),
     ),
     Variant(
         "constant",
@@ -54,12 +56,8 @@ PRACTICE = (
     Variant("smoothed", "Label smoothing 0.05", ("loss.label_smoothing=0.05",)),
     Variant("heavy-positives", "Positives weighted as much as all negatives", ("loss.pos_weight=auto",)),
     Variant("plain-columns", "Tabular columns without periodic features", ("model.periodic=null",)),
-    Variant("neighbours", "Neighbours through a gate and a width of 16", NEIGHBOURS),
-    Variant(
-        "neighbours-distance-alone",
-        "The same, attention by distance",
-        (*NEIGHBOURS, "model.attention.distance_bias=exponential"),
-    ),
+    Variant("wide-path", "A path four times as wide", ("model.attention.width=64",), "neighbours"),
+    Variant("gate-of-each-point", "A gate of each point's own", ("model.gate.kind=mlp",), "neighbours"),
 )
 
 WIDE = (
@@ -69,7 +67,11 @@ WIDE = (
     *("model.attention.feedforward=256", "model.attention.dropout=0.2", "model.attention.pooling=mean"),
     *("model.gate.kind=mlp", "model.gate.initial=0.5", "loss.pos_weight=auto", "ema=null", "optimizer.lr=3.0e-4"),
     *("optimizer.weight_decay=3.0e-2", "optimizer.decay=everything", "optimizer.schedule.max_lr=2.0e-3"),
-    "early_stopping=null",
+    *("early_stopping=null", "model.attention.distance_bias=learned"),
+    'model.gate.penalty.weight={"start": 0.15, "end": 0.05, "epochs": 5}',
+    'model.gate.dropout.rate={"start": 0.25, "end": 0.05, "epochs": 5}',
+    'model.gate.context_scale={"start": 0.5, "end": 1.0, "epochs": 5}',
+    'model.auxiliary={"weight": {"start": 0.1, "end": 0.02, "epochs": 5}}',
 )
 """What kag shipped for these chains before: its attention collapses."""
 ENTROPY = (
@@ -86,7 +88,7 @@ ENTROPY = (
 
 def train(runs: Path, variant: Variant, *words: str) -> None:
     """Train a variant of the spec, as a person would."""
-    command = [sys.executable, "-m", "kag", "train", "runs/specs/sites.yaml", f"name={variant.name}"]
+    command = [sys.executable, "-m", "kag", "train", f"runs/specs/{variant.spec}.yaml", f"name={variant.name}"]
     said = [f"change={variant.change}", "evaluate.test=never", "track.mode=disabled", *variant.overrides, *words]
     print(variant.name, flush=True)
     subprocess.run([*command, *said, "--runs", str(runs)], cwd=ROOT, check=True)
@@ -97,17 +99,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("runs", type=Path)
     parser.add_argument("group", choices=("practice", "entropy"))
-    parser.add_argument("--parent", help="run that each is compared with")
+    parser.add_argument(
+        "--parent", nargs="*", default=(), help="run that each is compared with, by the name of its spec"
+    )
     parser.add_argument("--only", nargs="*", help="names of some of them")
     asked = parser.parse_args()
-    compared = [f"parent={asked.parent}"] if asked.parent else []
+    parents = dict(word.split("=", 1) for word in asked.parent)
     for variant in PRACTICE if asked.group == "practice" else ENTROPY:
         if asked.only and variant.name not in asked.only:
             continue
         if asked.group == "practice":
-            train(asked.runs, variant, *compared, "--seeds", SEEDS)
+            train(asked.runs, variant, f"parent={parents[variant.spec]}", "--seeds", SEEDS)
         else:
-            train(asked.runs, variant._replace(overrides=(*WIDE, *variant.overrides)), *compared)
+            train(asked.runs, variant._replace(overrides=(*WIDE, *variant.overrides), spec="neighbours"))
 
 
 if __name__ == "__main__":
