@@ -114,7 +114,7 @@ def test_an_esm_that_is_not_read_needs_no_memory(tmp_path: Path, monkeypatch: py
     sites = read_sites(path)
     assert sites.points == 100
     assert "was not compared" in sites.unchecked[0]
-    with pytest.raises(DataError, match="128.0 MiB for a chunk") as caught:
+    with pytest.raises(DataError, match=r"128\.0 MiB for a chunk") as caught:
         read_sites(path, thorough=True)
     assert "`/esm`" in str(caught.value)
 
