@@ -36,7 +36,7 @@ def tidy(store: Store, files: Blobs, *, now: float) -> None:
 def daily(store: Store, files: Blobs, clock: Callable[[], float], rest: Rest = anyio.sleep) -> Lifespan:
     """Tidy up once a day while an application is served, beside its requests.
 
-    What fails is logged and tried again the next day: requests are served meanwhile, and say by themselves what is wrong.
+    What fails is logged and tried again the next day; requests are served meanwhile.
 
     Args:
         store: the database.
