@@ -142,7 +142,7 @@ REPORTS = """<testsuites><testsuite tests="5" skipped="{skipped}" failures="{fai
             0,
             REPORTS.format(skipped=1, failures=0),
             True,
-            "passed: Python 3.12, torch 2.6.0; remark: 4 passed, 1 skipped",
+            "passed: Python 3.12, torch 2.6.0; remark: 4 passed, 1",
         ),
         (1, REPORTS.format(skipped=0, failures=2), False, "FAILED: Python 3.12, torch 2.6.0; remark: 3 passed"),
         (0, REPORTS.format(skipped=5, failures=0), False, "0 passed, 5 skipped"),
