@@ -62,7 +62,7 @@ unit: $(INSTALLED) ## The tests, the slow ones too
 	OMP_NUM_THREADS=1 KAG_DATA=$(KAG_DATA) $(BIN)/python -m pytest -q -n 3 --dist worksteal --durations=15
 
 lowest: $(INSTALLED) ## The tests with the oldest dependencies that pyproject.toml allows, on each Python that is here
-	$(BIN)/python -m tests.lowest
+	KAG_DATA=$(KAG_DATA) $(BIN)/python -m tests.lowest
 
 newest: ## The tests with the newest dependencies, locked or not
 	$(MAKE) clean

@@ -32,6 +32,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import IO, Any, NoReturn
@@ -412,7 +413,9 @@ def load() -> None:
 
     import kag.cli.results
     import kag.server.app
-    import kag.train.fit  # noqa: F401
+
+    if find_spec("torch") is not None:  # see tests.without_torch
+        import kag.train.fit  # noqa: F401
 
 
 def _received(control: socket.socket) -> tuple[bytes, list[int]]:

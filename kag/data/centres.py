@@ -90,10 +90,12 @@ def append_from_esm(
     """Fill the rows behind the file's table from the `esm` rows of the points that need them.
 
     Raises:
-        DataError: `esm` is missing or not finite, or two points of one residue differ in it.
+        DataError: `esm` is missing or not finite, no chunk of it fits into memory, or two points of one residue
+            differ in it.
     """
     if not file.has(names.ESM):
         raise _without_embedding(file, centres, proteins)
+    file.require_chunk(names.ESM)
     filled_R = np.zeros(len(residue_RD), bool)
     for rows in file.blocks(names.ESM):
         wanted = np.flatnonzero(centres.lacking_N[rows])
@@ -143,7 +145,7 @@ def prove_table(
         A sentence if nothing was compared.
 
     Raises:
-        DataError: a row differs.
+        DataError: a row differs, or no chunk fits into memory.
     """
     compared = _sampled_rows(file, thorough=thorough)
     if not compared:
@@ -152,6 +154,7 @@ def prove_table(
             f"`{names.ESM.name}` was not compared with the residue table: for a row of it {chunk} would have to be "
             "read; `kag data check` does that",
         )
+    file.require_chunk(names.ESM)
     for rows in compared:
         block = file.rows(names.ESM, rows)
         expected = residue_RD[centres.row_N[rows]]

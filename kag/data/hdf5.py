@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from kag.data.header import Header, read_header
 from kag.data.layout import Layout
+from kag.data.room import require_chunk
 from kag.data.storage import damaged, guarded, require_regular
 from kag.data.text_lengths import stored_lengths
 from kag.errors import DataError
@@ -81,6 +82,7 @@ class LayoutFile:
     def __init__(self, header: Header) -> None:
         self._datasets = header.datasets
         self._path = header.path
+        self._copies = header.copies
         self.where = header.where
         self.sizes = header.sizes
         self.require = header.require
@@ -140,6 +142,14 @@ class LayoutFile:
         dataset = self._datasets[layout]
         rows = self.chunk_rows(layout) if dataset.chunks else 1
         return rows * int(np.prod(dataset.shape[1:])) * self.item_bytes(layout)
+
+    def require_chunk(self, layout: Layout) -> None:
+        """Refuse a dataset of which not even a chunk fits into memory, before one is read.
+
+        Raises:
+            DataError: see `kag.data.room`.
+        """
+        require_chunk(self._datasets[layout], self._path, self._copies)
 
     def item_bytes(self, layout: Layout) -> int:
         """Bytes of one number of a dataset."""

@@ -38,6 +38,8 @@ class Header:
     """Names of everything in the file."""
     attributes: dict[str, object]
     """Those of the file that kag knows."""
+    copies: int
+    """Processes of this host that each read the file."""
 
     def where(self, layout: Layout, row: int | None = None) -> str:
         """Place of a fault: file, dataset, row."""
@@ -80,7 +82,7 @@ def read_header(file: h5py.File, path: Path, *, allow_virtual: bool, copies: int
     require_room(datasets, path, copies, held=held)
     for layout, dataset in datasets.items():
         require_written(dataset, _where(path, layout))
-    return Header(path, datasets, sizes, present, attributes)
+    return Header(path, datasets, sizes, present, attributes, copies)
 
 
 def _missing(path: Path, layout: Layout, present: list[str], remedy: str | None = None) -> DataError:

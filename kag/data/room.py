@@ -29,8 +29,10 @@ DECODING = 2
 def require_room(datasets: Mapping[Layout, h5py.Dataset], path: Path, copies: int = 1, *, held: bool = True) -> None:
     """Refuse a file whose arrays do not fit into the memory that is free.
 
+    `esm` counts for nothing here: whether it is read only the other arrays tell, see `require_chunk`.
+
     Args:
-        datasets: those that will be read.
+        datasets: those of the file.
         copies: processes of this host that each hold the arrays.
         held: whether `tabular` and the residue table are to be held; otherwise the disk stands behind them.
 
@@ -38,13 +40,14 @@ def require_room(datasets: Mapping[Layout, h5py.Dataset], path: Path, copies: in
         DataError: names the dataset that needs most, what is needed and what there is.
     """
     beside = () if held else (TABULAR, RESIDUE_EMBEDDINGS)
-    taken = {layout: 0 if layout in beside else _held(layout, dataset) for layout, dataset in datasets.items()}
-    chunk = {layout: _chunk(dataset) for layout, dataset in datasets.items()}
+    counted = {layout: dataset for layout, dataset in datasets.items() if layout is not ESM}
+    taken = {layout: 0 if layout in beside else _held(layout, dataset) for layout, dataset in counted.items()}
+    chunk = {layout: _chunk(dataset) for layout, dataset in counted.items()}
     needed = copies * (sum(taken.values()) + max(chunk.values()))
     free, machine = free_memory()
     if needed <= free:
         return
-    most = max(datasets, key=lambda layout: taken[layout] + chunk[layout])
+    most = max(counted, key=lambda layout: taken[layout] + chunk[layout])
     processes = f" in {copies} processes" if copies > 1 else ""
     chunks = f" and {text.size(chunk[most])} for a chunk, which is read whole" if chunk[most] > taken[most] else ""
     raise DataError(
@@ -55,10 +58,29 @@ def require_room(datasets: Mapping[Layout, h5py.Dataset], path: Path, copies: in
     )
 
 
+def require_chunk(dataset: h5py.Dataset, path: Path, copies: int = 1) -> None:
+    """Refuse to read a dataset that is looked at block by block where not even a chunk of it fits into memory.
+
+    Args:
+        copies: processes of this host that each read it.
+
+    Raises:
+        DataError: names the dataset, what is needed and what there is.
+    """
+    needed = copies * _chunk(dataset)
+    free, machine = free_memory()
+    if needed > free:
+        processes = f" in {copies} processes" if copies > 1 else ""
+        raise DataError(
+            f"reading this dataset{processes} needs {text.size(needed)} for a chunk, which is read whole; "
+            f"{machine} has {text.size(free)} free",
+            where=f"{path}, dataset `{dataset.name}`",
+            remedy="a machine with more memory, or a dataset of smaller chunks",
+        )
+
+
 def _held(layout: Layout, dataset: h5py.Dataset) -> int:
-    """Bytes of the array that a dataset becomes, and of what is counted beside it; `esm` is looked at and let go."""
-    if layout is ESM:
-        return 0
+    """Bytes of the array that a dataset becomes, and of what is counted beside it."""
     size = int(math.prod(dataset.shape))
     if layout.kind != "text":
         return size * NUMBER_BYTES + (size * ROW_BYTES if dataset.ndim == 1 else 0)

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import anyio
 from anyio import CapacityLimiter, to_thread
 from graphql.language import ast
 from starlette.concurrency import run_in_threadpool
@@ -21,8 +22,8 @@ from kag.server.artifacts import end_expired
 from kag.server.body import encoding_of, is_short, json_object, received
 from kag.server.boundary import COME_AGAIN, Boundary
 from kag.server.context import Settings
+from kag.server.daily import Rest, daily, tidy
 from kag.server.faults import Fault, NotFound
-from kag.server.files import drop_unnamed
 from kag.server.filestream import ingest
 from kag.server.foresight import Foresight, Unforeseen
 from kag.server.health import Health
@@ -40,7 +41,6 @@ from kag.server.schema import Documents, served
 from kag.server.storage import routes as storage_routes
 from kag.server.store import Store
 from kag.server.things import run_thing
-from kag.server.trash import drop_expired
 from kag.sweep.studies import Studies
 from kag.sweep.suggest import Suggest
 
@@ -208,6 +208,7 @@ def make_app(
     *,
     since: float | None = None,
     access_log: Write | None = None,
+    rest: Rest = anyio.sleep,
 ) -> ASGIApp:
     """The application.
 
@@ -217,14 +218,14 @@ def make_app(
         clock: seconds since the epoch.
         since: when clients could begin to report to a server of this database; None if that is now.
         access_log: takes a line about every request.
+        rest: how the server waits for the next day.
     """
     with store.write() as connection:
         secret = signing_secret(connection)
-    end_expired(store, clock())
-    drop_expired(store, now=clock())
     settings.files.prepare()
-    drop_unnamed(store, settings.files)
+    tidy(store, settings.files, now=clock())
     site = Site(store, settings, secret, clock, since)
     metrics = Metrics(store, settings.files)
-    paced = Paced(Router(routes=Server(site, metrics).routes(), default=_missing), Pace())
+    lifespan = daily(store, settings.files, clock, rest)
+    paced = Paced(Router(routes=Server(site, metrics).routes(), default=_missing, lifespan=lifespan), Pace())
     return Logged(Measured(Boundary(paced, site), metrics), access_log, clock)

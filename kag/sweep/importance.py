@@ -29,6 +29,8 @@ def importance(sweep: Sweep, trials: Sequence[Trial]) -> dict[str, float]:
     varied = list(sweep.varied())
     if len(done) < FEWEST or sweep.metric is None or not varied:
         return {}
+    if len({trial.result for trial in done}) == 1:  # of which optuna 4 says that all parameters matter alike
+        return {}
     evaluator = optuna.importance.PedAnovaImportanceEvaluator()
     with warnings.catch_warnings():
         warnings.filterwarnings("error", message="Target and region quantiles")

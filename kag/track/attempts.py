@@ -89,7 +89,7 @@ class Attempts:
         return Mirrored(
             wandb_id=wandb_id,
             display_name=last.display_name,
-            start=first.start_time.ToDatetime(UTC),
+            start=_start(first),
             status=self._status,
             config=config,
             summary=summary,
@@ -190,6 +190,19 @@ def _numbered(metric: Message) -> dict[str, Any]:
     summary = [field.number for field, _ in metric.summary.ListFields()]
     plain: Iterable[tuple[str, Any]] = (("1", metric.name), ("2", metric.glob_name), ("8", metric.goal), ("7", summary))
     return {number: value for number, value in plain if value}
+
+
+def _start(begun: Any) -> datetime:
+    """When a run began.
+
+    Raises:
+        ValueError: at no time that there is; an older protobuf raises OverflowError of some.
+    """
+    try:
+        found: datetime = begun.start_time.ToDatetime(UTC)
+    except OverflowError as error:
+        raise ValueError(str(error)) from error
+    return found
 
 
 def _heard(summary: Mapping[str, Any]) -> datetime | None:

@@ -96,6 +96,39 @@ def test_a_chunk_that_is_larger_than_the_memory_is_refused(tmp_path: Path, monke
         assert part in text
 
 
+def _large_esm(path: Path, *, renumbered: bool) -> Path:
+    """A small file with an `esm` of one chunk of 64 MiB; the table may lack the centre of a point."""
+    write_small(path)
+    with h5py.File(path, "r+") as file:
+        replace(file, "esm", file["esm"][:], chunks=(2**22, 4), maxshape=(None, 4), compression="gzip")
+        if renumbered:
+            del file["neighbor_resnums"]
+            file["residue_numbers"][7] = 9999
+    return path
+
+
+def test_an_esm_that_is_not_read_needs_no_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = _large_esm(tmp_path / "esm.h5", renumbered=False)
+    monkeypatch.setattr("kag.data.centres.CHEAP_BYTES", 2**20)
+    monkeypatch.setattr(room, "free_memory", lambda: (2**24, "a small machine"))
+    sites = read_sites(path)
+    assert sites.points == 100
+    assert "was not compared" in sites.unchecked[0]
+    with pytest.raises(DataError, match=r"128\.0 MiB for a chunk") as caught:
+        read_sites(path, thorough=True)
+    assert "`/esm`" in str(caught.value)
+
+
+def test_an_esm_that_must_be_read_needs_room_for_a_chunk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = _large_esm(tmp_path / "esm.h5", renumbered=True)
+    monkeypatch.setattr("kag.data.centres.CHEAP_BYTES", 2**20)
+    monkeypatch.setattr(room, "free_memory", lambda: (2**24, "a small machine"))
+    for part in ("`/esm`", "in 2 processes needs 256.0 MiB for a chunk", "a small machine has 16.0 MiB free"):
+        assert part in refusal(path, copies=2)
+    monkeypatch.setattr(room, "free_memory", lambda: (2**28, "a machine"))
+    assert read_sites(path, copies=2).residue_number_R[-1] == 9999
+
+
 def test_a_good_file_is_read_where_it_fits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "good.h5"
     write_small(path)
