@@ -158,7 +158,7 @@ def find_run(runs: Path, word: str, *, ending: bool = True) -> RunFolder:
     return folders[_Asked(word, names, read, str(runs), listed).run(ending=ending)]
 
 
-def run_meant(word: str, records: Sequence[RunRecord], *, where: str) -> RunRecord:
+def run_meant(word: str, records: Sequence[RunRecord], *, where: str, ending: bool = True) -> RunRecord:
     """The run that a person means: its id, W&B's id of it, the only id that begins so, the only run of this name, the
     only name that ends so; or `latest`. Of several that fit, archived ones step back.
 
@@ -166,6 +166,7 @@ def run_meant(word: str, records: Sequence[RunRecord], *, where: str) -> RunReco
         word: what the person wrote; a run's folder is as good a word as its id.
         records: every run of a source.
         where: the source.
+        ending: the end of a name is enough; see `find_run`.
 
     Raises:
         RecordError: none or several fit; the text lists them, or the nearest ids.
@@ -178,7 +179,7 @@ def run_meant(word: str, records: Sequence[RunRecord], *, where: str) -> RunReco
         return of_wandb
     names = {run: record.name for run, record in known.items()}
     listed = command("runs", "list", source=where)
-    return known[_Asked(word, names, known.__getitem__, where, listed).run(ending=True)]
+    return known[_Asked(word, names, known.__getitem__, where, listed).run(ending=ending)]
 
 
 @dataclass(frozen=True)

@@ -70,6 +70,13 @@ PAGES: Mapping[str, Page] = MappingProxyType(
         "compare runs of others": Page(
             f"{FOREIGN}/compare?runs=script-008,script-001,lightning-000,not_finite-006", DRAWN
         ),
+        "compare, the rows": Page(
+            "/kag/few/compare?runs=00000002,00000001", DRAWN, "document.getElementById('keys').click()"
+        ),
+        "compare chosen rows": Page(
+            f"{FOREIGN}/compare?runs=script-008,lightning-000&keys=summary:acc,summary:train_loss,config:lr,config:none",
+            DRAWN,
+        ),
         "compare seeds": Page("/kag/scored/compare?runs=s0,s1,s2,s3,s4,s5", DRAWN),
         "compare each seed": Page("/kag/scored/compare?runs=s3,s0,s1&seeds=apart", DRAWN),
         "sweeps": Page("/kag/demo/sweeps"),

@@ -132,15 +132,23 @@ def test_the_keyboard_reaches_every_control_and_shows_where_it_is(site: Any, bro
     assert not any(found.values()), found
 
 
-DIALOGS = {"#columns": "chooser", "#keys": "chooser", "#actions [value=delete]": "sure"}
-"""What opens a dialog -> the dialog."""
+TABLE, BESIDE = "/kag/few?view=both", "/kag/few/compare?runs=00000002,00000001"
+DIALOGS = [
+    (Page(TABLE, DRAWN), "#columns", "chooser"),
+    (Page(TABLE, DRAWN), "#keys", "chooser"),
+    (Page(TABLE, DRAWN, CHOSEN), "#actions [value=delete]", "sure"),
+    (Page(BESIDE, DRAWN), "#keys", "chooser"),
+]
+"""Where a dialog is opened, what opens it, and the dialog."""
 
 
-@pytest.mark.parametrize("opener", DIALOGS)
-def test_a_dialog_keeps_the_focus_and_gives_it_back(site: Any, browser: Browser, opener: str) -> None:
-    opened(site, browser, Page("/kag/few?view=both", DRAWN, CHOSEN))
+@pytest.mark.parametrize(("page", "opener", "name"), DIALOGS)
+def test_a_dialog_keeps_the_focus_and_gives_it_back(
+    site: Any, browser: Browser, page: Page, opener: str, name: str
+) -> None:
+    opened(site, browser, page)
     browser.find_element(By.CSS_SELECTOR, opener).send_keys(Keys.ENTER)
-    dialog = f"document.getElementById('{DIALOGS[opener]}')"
+    dialog = f"document.getElementById('{name}')"
     wait_for(browser, f"{dialog}.open")
     assert browser.execute_script(f"return {dialog}.contains(document.activeElement)")
     browser.execute_script(WALKED)
@@ -151,7 +159,40 @@ def test_a_dialog_keeps_the_focus_and_gives_it_back(site: Any, browser: Browser,
     ActionChains(browser).send_keys(Keys.ESCAPE).perform()
     wait_for(browser, f"!{dialog}.open")
     assert browser.execute_script("return document.activeElement === document.querySelector(arguments[0])", opener)
-    assert browser.execute_script("return document.querySelectorAll('#runs tbody tr').length") == 3
+    assert browser.current_url == f"{site.url}{page.path}", "nothing was done"
+
+
+def test_the_rows_of_a_comparison_are_chosen_by_keyboard_and_the_address_keeps_them(
+    site: Any, browser: Browser
+) -> None:
+    opened(site, browser, Page("/kag/foreign/compare?runs=script-008,lightning-000", DRAWN))
+    rows = "[...document.querySelectorAll('.matrix tbody th')].map((one) => one.textContent)"
+    standard = browser.execute_script(f"return {rows}")
+    assert standard[0] == "loss (lowest)"
+    for words in (["acc", "optimizer.name"], ["lr"]):
+        browser.find_element(By.ID, "keys").send_keys(Keys.ENTER)
+        wait_for(browser, "document.getElementById('chooser').open")
+        if words != ["lr"]:
+            shown = browser.find_elements(By.CSS_SELECTOR, "#choices input:checked")
+            assert len(shown) == len(standard)
+            for box in shown:
+                box.send_keys(Keys.SPACE)
+        for word in words:
+            browser.find_element(By.ID, "wanted").send_keys(Keys.CONTROL + "a" + Keys.DELETE)
+            browser.find_element(By.ID, "wanted").send_keys(word)
+            named = f"//div[@id='choices']//label[span='{word}']/input"
+            browser.find_element(By.XPATH, named).send_keys(Keys.SPACE)
+        browser.find_element(By.CSS_SELECTOR, "#chooser button[value=apply]").send_keys(Keys.ENTER)
+        wait_for(browser, f"location.search.includes('{words[-1]}') && {DRAWN}")
+    assert browser.execute_script(f"return {rows}") == ["acc", "optimizer.name", "lr"]
+    browser.find_element(By.LINK_TEXT, "make base").send_keys(Keys.ENTER)
+    wait_for(browser, f"location.search.startsWith('?runs=lightning-000,script-008') && {DRAWN}")
+    assert browser.execute_script(f"return {rows}") == ["acc", "optimizer.name", "lr"], "another base, the same rows"
+    browser.find_element(By.ID, "keys").send_keys(Keys.ENTER)
+    wait_for(browser, "document.getElementById('chooser').open")
+    browser.find_element(By.ID, "standard").send_keys(Keys.ENTER)
+    wait_for(browser, f"!location.search.includes('keys') && {DRAWN}")
+    assert browser.execute_script(f"return {rows}")[0] == "loss (lowest)"
 
 
 def test_two_hundred_runs_of_other_programs_are_a_table_curves_and_groups(site: Any, browser: Browser) -> None:
