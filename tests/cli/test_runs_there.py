@@ -20,7 +20,7 @@ ASKED = 'query{project(name: "many", entityName: "kag"){runs(first: 50){edges{no
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TrackingServer]:
-    """Runs `one` to `four` of a script, the last one under way, and two of kag, the second of which comes from the first."""
+    """Runs `one` to `four` of a script, the last one under way, and two of kag, one of which comes from the other."""
     folder = tmp_path_factory.mktemp("there")
     made = TrackingServer(folder, f"sqlite:///{folder / 'tracking.db'}")
     store = Store(made.database)
