@@ -38,5 +38,8 @@ def of_sweep(sweep: str, run: str) -> RunRecord:
 
 def test_trials_that_nothing_else_tells_apart_are_called_by_their_numbers() -> None:
     assert labels([of_sweep("s", "s-0004"), of_sweep("s", "s-0005-2")]) == ("trial 4", "trial 5, attempt 2")
-    for others in ([of_sweep("s", "s-0004"), of_sweep("s", "mine")], [of_sweep("s", "s-0004"), of_sweep("t", "t-0004")]):
+    for others in (
+        [of_sweep("s", "s-0004"), of_sweep("s", "mine")],
+        [of_sweep("s", "s-0004"), of_sweep("t", "t-0004")],
+    ):
         assert labels(others) == tuple(record.id for record in others)
