@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container, Sequence
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Annotated
 
@@ -77,23 +78,25 @@ def rename(
     from kag.track.edit import edited, renamed, require_word
 
     if source:
+        from kag.track.foreign import plain_name
+
         place = there(source)
         (meant,) = place.meant([run])
-        _require_free(require_word(name, "a name"), meant.id, place.records)
+        _require_free({require_word(name, "a name"), plain_name(name)}, meant.id, place.records)
         done = each([meant], lambda record: place.edits.rename(record, name))
         say_where(place.records, done.changed)
     else:
         (folder,) = _meant(runs, [run])
-        _require_free(require_word(name, "a name"), folder.id, FolderSource(folder.path.parent).readable()[0])
+        _require_free({require_word(name, "a name")}, folder.id, FolderSource(folder.path.parent).readable()[0])
         done = each([folder], lambda one: edited(one, lambda record: renamed(record, name)))
     done.finish({"changed": done.changed, "name": name}, as_json, done.said(f"is called {name}"))
 
 
-def _require_free(name: str, run: str, records: Sequence[RunRecord]) -> None:
-    """Refuse a name by which another run goes."""
-    others = [one.id for one in records if one.id != run and name in (one.id, one.name, short_name(one.id))]
+def _require_free(words: AbstractSet[str], run: str, records: Sequence[RunRecord]) -> None:
+    """Refuse a name by which, as it stands or as part of an id, another run goes."""
+    others = [one.id for one in records if one.id != run and words & {one.id, one.name, short_name(one.id)}]
     if others:
-        raise UserError(f"another run goes by {name!r}: {others[0]}", remedy="choose a name that is one run's alone")
+        raise UserError(f"another run goes by this name: {others[0]}", remedy="choose a name that is one run's alone")
 
 
 def delete(

@@ -55,7 +55,7 @@ def held(server: TrackingServer) -> dict[str, Any]:
 
 def test_tags_are_given_and_taken_there_and_nothing_else_is_sent(server: TrackingServer, kag: Kag) -> None:
     before = held(server)
-    done = kag("runs", "tag", "one", "a run two", "--add", "paper", "--add", "b", *SOURCE)
+    done = kag("runs", "tag", "one", "a-run-two", "--add", "paper", "--add", "b", *SOURCE)
     assert done.code == 0, done.error
     tagged = {"tags": ["paper", "b"]}
     assert held(server) == before | {name: before[name] | tagged for name in ("one", "two")}
@@ -63,7 +63,7 @@ def test_tags_are_given_and_taken_there_and_nothing_else_is_sent(server: Trackin
     assert len(json.loads(again.out)["changed"]) == 1
     assert held(server)["one"]["tags"] == ["b"]
     assert "already" in kag("runs", "tag", "one", "--add", "b", *SOURCE).out
-    assert "a run one" in kag("runs", "list", "--tag", "b", *SOURCE).out
+    assert "a-run-one" in kag("runs", "list", "--tag", "b", *SOURCE).out
 
 
 def test_a_run_is_renamed_there_unless_another_goes_by_that_name(server: TrackingServer, kag: Kag) -> None:
