@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib.resources import files
 from typing import Any
 
@@ -10,16 +11,18 @@ import pytest
 from tests.browser import Browser
 
 RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"], "resultTypes": ["violations"]}
+CONTRAST = {"runOnly": {"type": "rule", "values": ["color-contrast"]}, "resultTypes": ["violations"]}
+"""What another scheme of colours can change."""
 GRAVE = ("serious", "critical")
 
 _ASK = "const [rules, done] = arguments; axe.run(document, rules).then((found) => done(found.violations))"
 
 
-def grave_faults(browser: Browser) -> list[str]:
+def grave_faults(browser: Browser, rules: Mapping[str, Any] = RULES) -> list[str]:
     """Each serious or critical fault of the page that is open: rule, what is wrong, and where first."""
     pytest.importorskip("axe_core_python", reason="axe is a development dependency: `make install`")
     browser.execute_script((files("axe_core_python") / "axe.min.js").read_text(encoding="utf-8"))
-    found: list[dict[str, Any]] = browser.execute_async_script(_ASK, RULES)
+    found: list[dict[str, Any]] = browser.execute_async_script(_ASK, rules)
     return [_told(one) for one in found if one["impact"] in GRAVE]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 
 from kag.errors import RecordError
 from kag.track.folder import RunFolder
@@ -56,9 +56,13 @@ def edited(folder: RunFolder, change: Callable[[RunRecord], RunRecord]) -> bool:
 
 
 def retagged(record: RunRecord, add: Collection[str], remove: Collection[str]) -> RunRecord:
-    """The record with tags more and less; those that stay keep their places, and new ones come last."""
-    kept = [tag for tag in record.tags if tag not in remove]
-    return record.model_copy(update={"tags": tuple(dict.fromkeys([*kept, *add]))})
+    """The record with tags more and less; see `tags_after`."""
+    return record.model_copy(update={"tags": tuple(tags_after(record.tags, add, remove))})
+
+
+def tags_after(tags: Sequence[str], add: Collection[str], remove: Collection[str]) -> list[str]:
+    """Tags more and less; those that stay keep their places, and new ones come last."""
+    return list(dict.fromkeys([*(tag for tag in tags if tag not in remove), *add]))
 
 
 def renamed(record: RunRecord, name: str) -> RunRecord:

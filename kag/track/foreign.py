@@ -28,6 +28,11 @@ _AGGREGATED = re.compile(r"\.(min|max|mean|best|last|first)$")
 """What W&B puts behind a metric in a summary where a program declared which value stands for it."""
 
 
+def plain_name(title: str) -> str:
+    """A name of another program as the name of a record, which is part of an id; empty where nothing is left."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", title).strip("-.")[:64]
+
+
 def foreign_record(run: Mirrored) -> RunRecord:
     """The record of a run that kag did not write. Its lineage takes the other runs; see `kag.track.lineage`.
 
@@ -37,7 +42,7 @@ def foreign_record(run: Mirrored) -> RunRecord:
     client = run.client
     start = _start(run, client)
     title = short_name(run.display_name)
-    name = re.sub(r"[^A-Za-z0-9._-]+", "-", title).strip("-.")[:64] or run.wandb_id
+    name = plain_name(title) or run.wandb_id
     config, rest = parted(settings_of(run.config), frozenset({run.display_name, run.wandb_id, title}))
     metrics = dict(sorted(numbers(run.summary)))
     return RunRecord(

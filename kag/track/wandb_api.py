@@ -23,7 +23,7 @@ from kag.track.wandb_beside import Beside, beside, objectives, with_files
 if TYPE_CHECKING:  # numpy takes longer to load than a list of runs
     from kag.stats.scores import Scores
 
-_TIMEOUT = 30
+TIMEOUT = 30
 """Seconds for one request."""
 
 _PAGE = 200
@@ -71,7 +71,7 @@ class ProjectSource(WholeSource):
         import wandb
 
         with self._reporting():
-            api = wandb.Api(timeout=_TIMEOUT)
+            api = wandb.Api(timeout=TIMEOUT)
             path = f"{self.entity or api.default_entity}/{self.project}"
             answers = {answer.id: answer for answer in api.runs(path, per_page=_PAGE, lazy=False)}
             # Runs of kag's own say everything themselves.

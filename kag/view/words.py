@@ -21,6 +21,7 @@ from kag.track.record import RunRecord
 from kag.view.alike import likeness
 from kag.view.changes import differing_settings, settings_apart
 from kag.view.results import headline
+from kag.view.trials import trial_of
 
 LATEST = "latest"
 """The word for the run that began last."""
@@ -115,7 +116,8 @@ def begun(record: RunRecord) -> tuple[datetime, str]:
 def labels(
     records: Sequence[RunRecord], shown: Sequence[str] | None = None, *, settings_first: bool = False
 ) -> tuple[str, ...]:
-    """What each run is called beside the others: the name, what is set differently, or the id, as it tells all apart.
+    """What each run is called beside the others: the name, what is set differently, or its number as a trial of their
+    sweep, as it tells all apart; else the id.
 
     Args:
         records: the runs.
@@ -128,7 +130,9 @@ def labels(
     ]
     names = shown if shown is not None else [record.name for record in records]
     ways = [names, told if len(apart) <= TOLD else []]
-    for words in reversed(ways) if settings_first else ways:
+    trials = [trial_of(record) for record in records] if len({record.sweep for record in records}) == 1 else []
+    ways = [*(reversed(ways) if settings_first else ways), [one for one in trials if one is not None]]
+    for words in ways:
         if len(set(words)) == len(records):
             return tuple(words)
     return tuple(record.id for record in records)
@@ -158,7 +162,7 @@ def find_run(runs: Path, word: str, *, ending: bool = True) -> RunFolder:
     return folders[_Asked(word, names, read, str(runs), listed).run(ending=ending)]
 
 
-def run_meant(word: str, records: Sequence[RunRecord], *, where: str) -> RunRecord:
+def run_meant(word: str, records: Sequence[RunRecord], *, where: str, ending: bool = True) -> RunRecord:
     """The run that a person means: its id, W&B's id of it, the only id that begins so, the only run of this name, the
     only name that ends so; or `latest`. Of several that fit, archived ones step back.
 
@@ -166,6 +170,7 @@ def run_meant(word: str, records: Sequence[RunRecord], *, where: str) -> RunReco
         word: what the person wrote; a run's folder is as good a word as its id.
         records: every run of a source.
         where: the source.
+        ending: the end of a name is enough; see `find_run`.
 
     Raises:
         RecordError: none or several fit; the text lists them, or the nearest ids.
@@ -178,7 +183,7 @@ def run_meant(word: str, records: Sequence[RunRecord], *, where: str) -> RunReco
         return of_wandb
     names = {run: record.name for run, record in known.items()}
     listed = command("runs", "list", source=where)
-    return known[_Asked(word, names, known.__getitem__, where, listed).run(ending=True)]
+    return known[_Asked(word, names, known.__getitem__, where, listed).run(ending=ending)]
 
 
 @dataclass(frozen=True)

@@ -53,6 +53,8 @@ ELSEWHERE = {
     r"kag import mlflow .*": "tests/transfer/test_stored.py::test_a_store_of_mlflow",
     r"kag import tensorboard .*": "tests/transfer/test_stored.py::test_event_files",
     r"kag report --sweep .*": "tests/report/test_report_command.py::test_the_runs_of_a_sweep",
+    r"kag runs tag .* --source wandb:.*": "tests/cli/test_runs_there.py::"
+    "test_tags_are_given_and_taken_there_and_nothing_else_is_sent",
     r"kag .* --source wandb:.*": "tests/e2e/test_any_log.py::"
     "test_the_log_of_each_program_row_by_row_wherever_it_is_read",
     r"kag train demo.yaml --seeds 5": "tests/cli/test_seeds_cli.py::test_the_table_of_the_seeds_and_of_the_group",

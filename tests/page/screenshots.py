@@ -1,6 +1,7 @@
-"""Pictures of the page for the README, of any server: `python -m tests.page.screenshots URL KEY RUN SWEEP`.
+"""Pictures of the page for the README, of any server: `python -m tests.page.screenshots URL KEY RUN SWEEP FOREIGN`.
 
-A run and a sweep are named by their paths, `ENTITY/PROJECT/runs/ID` and `ENTITY/PROJECT/sweeps/ID`.
+A run of kag, a sweep and a run of another program are named by their paths, `ENTITY/PROJECT/runs/ID` and
+`ENTITY/PROJECT/sweeps/ID`.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from tests.browser import Browser, chromium, open_page, screenshot, wait_for
 
 PICTURES = Path(__file__).parents[2] / ".github"
 WIDTH = 1200
-HEIGHTS = {"runs": 700, "run": 1225, "sweep": 1370}
+HEIGHTS = {"runs": 700, "run": 1225, "sweep": 1370, "foreign": 1100}
 """Pixels that are kept of a page at most."""
 
 BELOW = 20
@@ -38,8 +39,8 @@ def take(browser: Browser, address: str, ready: str, name: str) -> None:
     print(f"{path}: {path.stat().st_size / 1000:.0f} kB")
 
 
-def main(url: str, key: str, run: str, sweep: str) -> None:
-    """The table of the runs, one run, and a sweep."""
+def main(url: str, key: str, run: str, sweep: str, foreign: str) -> None:
+    """The table of the runs, one run, a sweep, and a run of another program."""
     table = run.rpartition("/runs/")[0]
     with chromium() as browser:
         open_page(browser, f"{url}/login")
@@ -47,6 +48,7 @@ def main(url: str, key: str, run: str, sweep: str) -> None:
         wait_for(browser, "location.pathname === '/'")
         take(browser, f"{url}/{table}", "document.querySelector('#runs tbody tr')", "runs")
         take(browser, f"{url}/{run}", "document.getElementById('findings').dataset.asked", "run")
+        take(browser, f"{url}/{foreign}", "document.getElementById('findings').dataset.asked", "foreign")
         take(browser, f"{url}/{sweep}", "document.getElementById('figures').dataset.drawn", "sweep")
 
 

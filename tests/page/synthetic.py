@@ -50,7 +50,7 @@ def add_runs(store: Store, count: int, *, project: str = "many", epochs: int = 2
             record = _record(i, spec, parent, epochs)
             rows = [_row(i, epoch, epochs) for epoch in range(epochs)]
             number = inserted_id(connection, run_table, _run(owner, i, record, spec, rows))
-            connection.execute(lines.insert(), list(_lines(number, rows)))
+            connection.execute(lines.insert(), list(history_lines(number, rows)))
             parent = record.id
 
 
@@ -75,7 +75,7 @@ def add_scored(store: Store, folder: Blobs, *, project: str) -> dict[str, str]:
         for i, (record, rows, scores) in enumerate(scored_runs()):
             row = _run(owner, i, record, record.config, rows) | {"name": f"s{i}", "state": record.status.value}
             number = inserted_id(connection, run_table, row)
-            connection.execute(lines.insert(), list(_lines(number, rows)))
+            connection.execute(lines.insert(), list(history_lines(number, rows)))
             for one in scores:
                 add_file(connection, folder, number, f"scores/{one.split}.npz", packed(one))
             words[record.name] = f"s{i}"
@@ -94,13 +94,13 @@ def add_script_run(store: Store, rows: int, *, name: str = "script", title: str 
     with store.write() as connection:
         owner = ensure_project(connection, "kag", more.pop("project", "many"), now=BEGIN)["id"]
         values = {
-            **_common(owner, name, title, BEGIN - 100),
+            **common(owner, name, title, BEGIN - 100),
             "config": json.dumps({"lr": {"value": 0.1}, "model": {"value": {"depth": 3}}}),
             "summary": json.dumps(summary),
             "history_keys": json.dumps(with_keys({}, logged, rows - 1)),
             **more,
         }
-        connection.execute(lines.insert(), list(_lines(inserted_id(connection, run_table, values), logged)))
+        connection.execute(lines.insert(), list(history_lines(inserted_id(connection, run_table, values), logged)))
 
 
 def _spec(base: Mapping[str, Scalar], i: int) -> dict[str, Scalar]:
@@ -151,7 +151,7 @@ def _run(owner: int, i: int, record: RunRecord, spec: dict[str, Scalar], rows: l
     config = {key: {"value": value} for key, value in {**spec, START_KEY: record.model_dump_json()}.items()}
     summary = {**rows[-1], **{f"{one.split}/{one.metric}": one.value for one in record.results}}
     return {
-        **_common(owner, f"{i:08x}", record.id, BEGIN + GAP * i),
+        **common(owner, f"{i:08x}", record.id, BEGIN + GAP * i),
         "config": json.dumps(config),
         "summary": json.dumps({**summary, END_KEY: record.model_dump_json()}),
         "history_keys": json.dumps(with_keys({}, rows, len(rows) - 1)),
@@ -165,7 +165,8 @@ def _tags(i: int) -> list[str]:
     return ["october"] if i % 3 == 0 else ["swa", "baseline"] if i % 11 == 0 else []
 
 
-def _common(owner: int, name: str, title: str, start: float) -> dict[str, Any]:
+def common(owner: int, name: str, title: str, start: float) -> dict[str, Any]:
+    """Columns that rows of all finished runs fill in alike."""
     return {
         "project_id": owner,
         "name": name,
@@ -181,7 +182,8 @@ def _common(owner: int, name: str, title: str, start: float) -> dict[str, Any]:
     }
 
 
-def _lines(number: int, rows: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+def history_lines(number: int, rows: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Rows of `lines` for a history, a step each."""
     for line, row in enumerate(rows):
         place = {"run_id": number, "stream": HISTORY, "writer": "", "line": line, "step": line}
         yield {**place, "body": json.dumps({**row, "_step": line, "_timestamp": BEGIN + line})}
@@ -240,15 +242,15 @@ def add_shown_run(store: Store, folder: Blobs, *, project: str) -> None:
     }
     table = {"columns": ["name", "score"], "data": [[f"row{i}", i] for i in range(150)]}
     files = {
-        **{path: _png(40 + 20 * step) for step, path in enumerate(images)},
+        **{path: png(40 + 20 * step) for step, path in enumerate(images)},
         "media/page.html": b"<h1>inside</h1><script>parent.document.title='stolen'</script>",
         "media/t.table.json": json.dumps(table).encode(),
     }
     with store.write() as connection:
         owner = ensure_project(connection, "kag", project, now=BEGIN)["id"]
         more = {"config": "{}", "summary": "{}", "history_keys": json.dumps(with_keys({}, rows, 2))}
-        run = inserted_id(connection, run_table, {**_common(owner, "shown", "a shown run", BEGIN), **more})
-        connection.execute(lines.insert(), list(_lines(run, rows)))
+        run = inserted_id(connection, run_table, {**common(owner, "shown", "a shown run", BEGIN), **more})
+        connection.execute(lines.insert(), list(history_lines(run, rows)))
         console = [f"line {i}" for i in range(1200)] + ["\x1b[31mValueError: bad\x1b[0m"]
         connection.execute(lines.insert(), [line_row(run, OUTPUT, "", i, i, text) for i, text in enumerate(console)])
         event = json.dumps({"system.cpu": 5, "_runtime": 60})
@@ -258,7 +260,7 @@ def add_shown_run(store: Store, folder: Blobs, *, project: str) -> None:
         keep(connection, run, {"title": HOSTILE, "text": "loss is NaN", "severity": "ERROR"}, now=BEGIN)
 
 
-def _png(size: int) -> bytes:
+def png(size: int) -> bytes:
     """A grey square."""
     kept = io.BytesIO()
     Image.new("L", (size, size), 128).save(kept, "PNG")

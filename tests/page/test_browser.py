@@ -23,7 +23,6 @@ from kag.server.page.held import Project
 from kag.server.page.records import Diagnoses, Ledger
 from kag.server.store import Store
 from kag.view.metrics import chosen
-from tests.axe import grave_faults
 from tests.browser import Browser, chromium, logged, look, open_page, requested, wait_for
 from tests.e2e.tracking import Client, TrackingServer
 from tests.page.searching import search, start
@@ -569,29 +568,6 @@ def test_a_wrong_key_is_refused_and_a_log_out_ends_it(site: Any, browser: Browse
     assert logged(browser), "the browser notes that an answer was no 200"
     browser.find_element(By.ID, "key").send_keys(site.key + Keys.ENTER)
     wait_for(browser, "location.pathname === '/kag/few/changelog'")
-
-
-PAGES = {
-    "": "true",
-    "/kag/few": "document.querySelector('#runs tbody tr')",
-    "/kag/few?view=both&group=config:seed": "document.getElementById('figures').dataset.drawn > 0",
-    "/kag/few/runs/00000001": "document.getElementById('findings').dataset.asked",
-    "/kag/few/compare?runs=00000001,00000002": "document.getElementById('figures').dataset.drawn",
-    "/kag/demo/sweeps": "true",
-    "/kag/demo/sweeps/demosweep": "document.getElementById('timeline').dataset.drawn",
-    "/kag/few/changelog": "document.readyState === 'complete'",
-    "/login": "true",
-}
-"""Every page -> what is true when all of it is there."""
-
-
-@pytest.mark.parametrize("path", PAGES)
-def test_axe_finds_no_serious_fault(site: Any, browser: Browser, path: str) -> None:
-    open_page(browser, f"{site.url}{path}")
-    wait_for(browser, PAGES[path])
-    light = grave_faults(browser)
-    look(browser, dark=True)
-    assert (light, grave_faults(browser)) == ([], [])
 
 
 def trial_names(browser: Browser) -> list[str]:

@@ -250,6 +250,19 @@ def test_compared_runs_differ_where_it_says(many: Any) -> None:
     assert "Choose runs in" in many.browse("/kag/many/compare").text
 
 
+def test_rows_of_a_comparison_are_those_of_its_address(many: Any) -> None:
+    """Results, last values and settings, equal ones too; what no run has is told to be missing, and words are words."""
+    keys = "config:none,config:seed,summary:epoch,summary:val/auprc,summary:nothing,nonsense"
+    page = many.browse(f"/kag/many/compare?runs=00000001,00000002&keys={keys}").text.replace("<wbr>", "")
+    rows = re.findall(r'<tr[^>]*><th scope="row">(?:<code>)?([^<]+)', page)
+    assert rows == ["epoch", "val/auprc", "nothing", "none", "seed"]
+    assert re.findall(r'data-run="00000002">(?:<span title="[^"]*">★</span> )?([^< ]+)', page) == ["19", "0.446", "-"]
+    assert "&amp;keys=config%3Anone" in page, "links to other runs keep it"
+    assert many.browse("/kag/many/compare?runs=00000001,00000002&keys=,").text.count("optimizer") > 0
+    told = many.fetch("/kag/many/compare.json?runs=00000001,script&catalogue=1").json()
+    assert {"word": "config:model.depth", "kind": "config", "key": "model.depth", "runs": 1} in told
+
+
 def test_runs_that_look_alike_are_compared_all_the_same(many: Any) -> None:
     for name in ("twin1", "twin2"):
         add_script_run(many.store, 3, name=name, title="twin")

@@ -19,6 +19,8 @@ from kag.report.differences import against_first, differences_of, seeds_overlaid
 from kag.report.figure import Chart
 from kag.report.score_figures import Pictured
 from kag.server.faults import Fault
+from kag.server.page.columns import catalogue
+from kag.server.page.compare_keys import Compared, chosen_rows
 from kag.server.page.compare_rows import side_by_side_rows, tested_rows
 from kag.server.page.drawn import drawn, shown
 from kag.server.page.held import Held
@@ -57,6 +59,8 @@ def compare(site: Site, visit: Visit) -> Response:
     logged = [Logged(record, history, metrics) for record, history in zip(records, histories, strict=True)]
     called = labels(records, [run.short for run in chosen], settings_first=True)
     values = {one.record.id: values_of(one) for one in logged}
+    standard = Compared(side_by_side_rows(records, metrics, values), dict(differing_settings(records)))
+    compared = chosen_rows(visit.query.get("keys", ""), standard, chosen, records)
     spreads = Spreads(_groups(shelf, ledger, records, visit), tuple(metrics), values)
     figures = _figures(chosen, records, rows, spreads.found)
     return site.page(
@@ -68,8 +72,9 @@ def compare(site: Site, visit: Visit) -> Response:
         labels=called,
         colours=_colours(records, spreads.found),
         others=[run for run in reversed(shelf.runs) if run not in chosen],
-        results=side_by_side_rows(records, metrics, values),
-        settings=dict(differing_settings(records)),
+        compared=compared,
+        rows={"standard": standard.words, "shown": compared.words},
+        keys="" if compared is standard else visit.query["keys"],
         not_comparable=not_comparable(records),
         verdicts=sentences(verdicts(records, spreads.found, metrics, values, scored)),
         doubt=in_doubt(records),
@@ -81,10 +86,15 @@ def compare(site: Site, visit: Visit) -> Response:
 
 
 def differences(site: Site, visit: Visit) -> Response:
-    """By how much the scores of the runs differ, of the replicates among them as groups."""
+    """By how much the scores of the runs differ, of the replicates among them as groups.
+
+    With `catalogue` it is told which last values and settings the runs have.
+    """
     with site.store.read() as connection:
         shelf = Shelf.of(site, connection, visit)
         chosen = _chosen(shelf, visit)
+        if visit.query.get("catalogue"):
+            return data(catalogue(chosen))
         ledger = shelf.ledger()
         scored = shelf.scored(site, connection, ledger)
     groups = _groups(shelf, ledger, [ledger.record(run) for run in chosen], visit)

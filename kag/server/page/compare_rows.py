@@ -44,7 +44,7 @@ def side_by_side_rows(records: Sequence[RunRecord], metrics: Sequence[Metric], v
         values: what stands for runs of other programs.
     """
     own = {metric.name for metric in metrics if metric.value != "delivered"}
-    row = partial(_row, records, comparable=not not_comparable(records))
+    row = partial(number_row, records, comparable=not not_comparable(records))
     rows = [
         row(key, key, [one.value if (one := finite(result)) else None for result in found], by_name(key))
         for key, found in side_by_side(records).items()
@@ -82,7 +82,7 @@ def _tested(compared: Comparison) -> Iterator[tuple[str, str]]:
             yield from ((evaluation(split, metric), tested_text(metric, one)) for metric, one in tests.items())
 
 
-def _row(
+def number_row(
     records: Sequence[RunRecord],
     label: str,
     key: str,
@@ -91,6 +91,16 @@ def _row(
     *,
     comparable: bool,
 ) -> Row:
+    """A row of finite numbers, or of None where a run has none.
+
+    Args:
+        records: the runs; the first is the base.
+        label: what the row is called.
+        key: by which the numbers are written.
+        values: one a run.
+        goal: which of two values is better, `max` or `min`; None where nobody says, and then no best is marked.
+        comparable: whether the runs are; of others no difference is told.
+    """
     texts, base = measured_column(key, values), values[0]
     known = [value for value in values if value is not None]
     marked = comparable and goal is not None and len(known) > 1 and min(known) < max(known)

@@ -1,5 +1,6 @@
 /* Runs side by side. */
 
+import { choose } from "./chooser.js";
 import { colourAt } from "./eyes.js";
 import { draw, picture } from "./figures.js";
 import { ask } from "./live.js";
@@ -31,6 +32,27 @@ function test(tested) {
   }
 }
 
+const ROWS = { title: "Rows", find: "Find a result or a setting", standard: "Results, and settings that differ",
+  heads: ["Shown", "Results and last values", "Settings"] };
+
+/* Rows that no last value and no setting is called by, such as the lowest loss, can be chosen, too. */
+async function chooseRows() {
+  const { standard, shown } = JSON.parse(document.getElementById("rows").textContent);
+  const total = form.elements.runs.value.split(",").length;
+  const words = new URLSearchParams(location.search);
+  const found = await ask(`${location.pathname}.json?${new URLSearchParams({ runs: words.get("runs"), catalogue: 1 })}`);
+  const known = new Set(found.map((one) => one.word));
+  const own = [...new Set([...standard, ...shown])].filter((word) => !known.has(word)).map((word) => {
+    const [kind] = word.split(":", 1);
+    return { word, kind, key: word.slice(kind.length + 1), runs: total };
+  });
+  const wanted = await choose([...own, ...found], shown, total, ROWS);
+  if (wanted === null) return;
+  wanted.length ? words.set("keys", wanted.join(",")) : words.delete("keys");
+  location.search = words;
+}
+
+document.getElementById("keys")?.addEventListener("click", chooseRows);
 window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", paint);
 paint();
 if (drawn !== null) {

@@ -1,0 +1,259 @@
+"""Every page of the server, with real runs on it: for who cannot see, for who has no mouse, on a dark screen."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.ui import Select
+
+from kag.server.blob_folder import BlobFolder
+from kag.server.page.routes import routes
+from kag.server.store import Store
+from tests.axe import CONTRAST, grave_faults
+from tests.browser import Browser, chromium, logged, look, open_page, requested, wait_for
+from tests.e2e.tracking import TrackingServer
+from tests.page.every_page import CHOSEN, DRAWN, PAGES, THERE, TOLD, Page, unlooked
+from tests.page.foreign import KINDS, add_foreign, alerted, lightning, media, table
+from tests.page.synthetic import add_runs, add_scored, add_shown_run
+from tests.page.synthetic_sweep import add_sweep
+
+MANY, SOME = 200, 21
+"""Runs of other programs in the project `foreign`, and in `some`, where each page is looked at."""
+PHONE = 380
+"""Pixels of its width."""
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A server with runs of every program, a sweep and a run that has each of the tabs."""
+    folder = tmp_path_factory.mktemp("every")
+    made: Any = TrackingServer(folder, f"sqlite:///{folder / 'tracking.db'}")
+    store, files = Store(made.database), BlobFolder(folder / "files")
+    add_runs(store, 3, project="few", epochs=6)
+    add_foreign(store, files, MANY)
+    add_foreign(store, files, SOME, project="some")
+    add_scored(store, files, project="scored")
+    add_shown_run(store, files, project="stored")
+    add_sweep(store, 12)
+    store.close()
+    made.start()
+    yield made
+    made.kill(15)
+
+
+@pytest.fixture(scope="module")
+def browser(site: Any) -> Iterator[Browser]:
+    """A browser that is logged in."""
+    with chromium() as found:
+        open_page(found, f"{site.url}/login")
+        found.find_element(By.ID, "key").send_keys(site.key + Keys.ENTER)
+        wait_for(found, "location.pathname === '/'")
+        yield found
+
+
+@pytest.fixture(autouse=True)
+def _quiet(request: pytest.FixtureRequest) -> Iterator[None]:
+    """No page may break a script or its own policy, nor ask anybody but the server."""
+    yield
+    if "browser" in request.fixturenames:
+        site, browser = request.getfixturevalue("site"), request.getfixturevalue("browser")
+        assert [one for one in logged(browser) if not expected(one)] == []
+        assert [address for address in requested(browser) if not address.startswith((site.url, "data:"))] == []
+        assert "Traceback" not in site.log.read_text()
+
+
+def expected(said: str) -> bool:
+    """What the browser notes where all is well: a script in a logged page is blocked, and a page that is not there."""
+    return "Blocked script execution" in said or "404 (Not Found)" in said
+
+
+def opened(site: Any, browser: Browser, page: Page, **screen: Any) -> None:
+    """Open a page, and do there what is done."""
+    open_page(browser, f"{site.url}{page.path}", **screen)
+    wait_for(browser, page.ready)
+    browser.execute_script(page.act)
+
+
+def test_no_page_is_forgotten() -> None:
+    class Routed:
+        assets = type("Assets", (), {"response": None})
+
+    assert list(unlooked(routes(Routed()))) == []  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_axe_finds_no_serious_fault_and_a_phone_shows_it_whole(site: Any, browser: Browser, name: str) -> None:
+    opened(site, browser, PAGES[name])
+    status = browser.execute_script("return performance.getEntriesByType('navigation')[0].responseStatus")
+    assert status == PAGES[name].status
+    assert browser.execute_script("return document.querySelectorAll('h1').length") == 1
+    light = grave_faults(browser)
+    look(browser, dark=True, width=PHONE)
+    assert browser.execute_script("return document.documentElement.scrollWidth") <= PHONE
+    assert (light, grave_faults(browser, CONTRAST)) == ([], [])
+
+
+WALKED = """const found = [];
+document.addEventListener('focusin', ({ target }) => {
+  const style = getComputedStyle(target);
+  found.push({ target, seen: style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) > 0 });
+});
+window.walked = found;"""
+CONTROLS = """[...document.querySelectorAll('a[href], button, input, select, textarea, summary, [tabindex="0"]')]
+  .filter((one) => one.tabIndex >= 0 && !one.disabled && one.type !== 'hidden'
+    && one.checkVisibility({ visibilityProperty: true })
+    && (document.querySelector('dialog[open]') ?? document).contains(one))"""
+"""What a person can do something with, of an open dialog alone."""
+MISSED = f"""const met = new Set(window.walked.map(({{ target }}) => target));
+const told = (one) => one.outerHTML.slice(0, 200);
+const inert = (one) => one.closest('a, button, input, select, summary, label, .plot') === null;
+return {{
+  'never reached': {CONTROLS}.filter((one) => !met.has(one)).map(told),
+  'not seen': window.walked.filter(({{ seen }}) => !seen).map(({{ target }}) => told(target)),
+  'for a mouse alone': [...document.querySelectorAll('main *')].filter((one) => inert(one) && one.checkVisibility()
+    && getComputedStyle(one).cursor === 'pointer').map(told),
+}}"""
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_the_keyboard_reaches_every_control_and_shows_where_it_is(site: Any, browser: Browser, name: str) -> None:
+    opened(site, browser, PAGES[name])
+    browser.execute_script(WALKED)
+    count = browser.execute_script(f"return {CONTROLS}.length")
+    ActionChains(browser).send_keys(Keys.TAB * (count + 5)).perform()
+    found = browser.execute_script(MISSED)
+    assert count > 0
+    assert not any(found.values()), found
+
+
+TABLE, BESIDE = "/kag/few?view=both", "/kag/few/compare?runs=00000002,00000001"
+DIALOGS = [
+    (Page(TABLE, DRAWN), "#columns", "chooser"),
+    (Page(TABLE, DRAWN), "#keys", "chooser"),
+    (Page(TABLE, DRAWN, CHOSEN), "#actions [value=delete]", "sure"),
+    (Page(BESIDE, DRAWN), "#keys", "chooser"),
+]
+"""Where a dialog is opened, what opens it, and the dialog."""
+
+
+@pytest.mark.parametrize(("page", "opener", "name"), DIALOGS)
+def test_a_dialog_keeps_the_focus_and_gives_it_back(
+    site: Any, browser: Browser, page: Page, opener: str, name: str
+) -> None:
+    opened(site, browser, page)
+    browser.find_element(By.CSS_SELECTOR, opener).send_keys(Keys.ENTER)
+    dialog = f"document.getElementById('{name}')"
+    wait_for(browser, f"{dialog}.open")
+    assert browser.execute_script(f"return {dialog}.contains(document.activeElement)")
+    browser.execute_script(WALKED)
+    count = browser.execute_script(f"return {CONTROLS}.length")
+    ActionChains(browser).send_keys(Keys.TAB * (2 * count)).perform()
+    assert browser.execute_script(f"return window.walked.every(({{ target }}) => {dialog}.contains(target))")
+    assert browser.execute_script(MISSED)["never reached"] == []
+    ActionChains(browser).send_keys(Keys.ESCAPE).perform()
+    wait_for(browser, f"!{dialog}.open")
+    assert browser.execute_script("return document.activeElement === document.querySelector(arguments[0])", opener)
+    assert browser.current_url == f"{site.url}{page.path}", "nothing was done"
+
+
+def test_the_rows_of_a_comparison_are_chosen_by_keyboard_and_the_address_keeps_them(
+    site: Any, browser: Browser
+) -> None:
+    opened(site, browser, Page("/kag/foreign/compare?runs=script-008,lightning-000", DRAWN))
+    rows = "[...document.querySelectorAll('.matrix tbody th')].map((one) => one.textContent)"
+    standard = browser.execute_script(f"return {rows}")
+    assert standard[0] == "loss (lowest)"
+    for words in (["acc", "optimizer.name"], ["lr"]):
+        browser.find_element(By.ID, "keys").send_keys(Keys.ENTER)
+        wait_for(browser, "document.getElementById('chooser').open")
+        if words != ["lr"]:
+            shown = browser.find_elements(By.CSS_SELECTOR, "#choices input:checked")
+            assert len(shown) == len(standard)
+            for box in shown:
+                box.send_keys(Keys.SPACE)
+        for word in words:
+            browser.find_element(By.ID, "wanted").send_keys(Keys.CONTROL + "a" + Keys.DELETE)
+            browser.find_element(By.ID, "wanted").send_keys(word)
+            named = f"//div[@id='choices']//label[span='{word}']/input"
+            browser.find_element(By.XPATH, named).send_keys(Keys.SPACE)
+        browser.find_element(By.CSS_SELECTOR, "#chooser button[value=apply]").send_keys(Keys.ENTER)
+        wait_for(browser, f"location.search.includes('{words[-1]}') && {DRAWN}")
+    assert browser.execute_script(f"return {rows}") == ["acc", "optimizer.name", "lr"]
+    browser.find_element(By.LINK_TEXT, "make base").send_keys(Keys.ENTER)
+    wait_for(browser, f"location.search.startsWith('?runs=lightning-000,script-008') && {DRAWN}")
+    assert browser.execute_script(f"return {rows}") == ["acc", "optimizer.name", "lr"], "another base, the same rows"
+    browser.find_element(By.ID, "keys").send_keys(Keys.ENTER)
+    wait_for(browser, "document.getElementById('chooser').open")
+    browser.find_element(By.ID, "standard").send_keys(Keys.ENTER)
+    wait_for(browser, f"!location.search.includes('keys') && {DRAWN}")
+    assert browser.execute_script(f"return {rows}")[0] == "loss (lowest)"
+
+
+def test_two_hundred_runs_of_other_programs_are_a_table_curves_and_groups(site: Any, browser: Browser) -> None:
+    there = MANY - 1  # one is deleted
+    opened(
+        site,
+        browser,
+        Page("/kag/foreign?group=none", f"document.querySelectorAll('#runs tbody tr').length === {there}"),
+    )
+    names = browser.execute_script("return [...document.querySelectorAll('#runs tbody th a')].map((one) => one.text)")
+    assert {name.partition("-")[0] for name in names} == {kind.__name__ for kind in KINDS} | {"untitled", "bare"}
+    cells = browser.execute_script("return document.querySelector('#runs').textContent")
+    assert not any(word in cells for word in ("undefined", "[object", "null"))
+    browser.find_element(By.XPATH, "//button[text()='Both']").send_keys(Keys.ENTER)
+    wait_for(browser, DRAWN)
+    curves = "[...document.querySelectorAll('#figures figure')].map((one) => Number(one.dataset.curves))"
+    wait_for(browser, f"{curves}.every((count) => count > 0)")
+    Select(browser.find_element(By.ID, "group")).select_by_value("config:lr")
+    wait_for(browser, "document.querySelectorAll('#runs tbody .fold').length > 3")
+    wait_for(browser, f"Math.max(...{curves}) < 12")
+    browser.find_element(By.CSS_SELECTOR, "#runs tbody .fold").send_keys(Keys.ENTER)
+    wait_for(browser, "document.querySelector('#runs tbody .member')")
+    Select(browser.find_element(By.ID, "state")).select_by_value("crashed")
+    wait_for(browser, "document.querySelectorAll('#runs tbody .state:not(.crashed)').length === 0")
+
+
+def test_one_run_of_each_program_is_compared_with_any_other_as_the_base(site: Any, browser: Browser) -> None:
+    words = [f"{kind.__name__}-{i:03}" for i, kind in enumerate(KINDS)]
+    for base in words:
+        chosen = ",".join([base, *(word for word in words if word != base)])
+        opened(site, browser, Page(f"/kag/foreign/compare?runs={chosen}", DRAWN))
+        assert browser.find_element(By.CSS_SELECTOR, ".legend .mark").text == "base"
+        assert len(browser.find_elements(By.CSS_SELECTOR, ".legend li")) == len(words)
+        wait_for(browser, "document.getElementById('differences').dataset.state === 'shown'")
+        assert "undefined" not in browser.find_element(By.TAG_NAME, "main").text
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+def test_each_tab_of_a_run_of_another_program_opens(site: Any, browser: Browser, kind: Any) -> None:
+    """By the links of its page, one after the other."""
+    i = KINDS.index(kind)
+    opened(site, browser, Page(f"/kag/foreign/runs/{kind.__name__}-{i:03}", TOLD))
+    labels = [one.text for one in browser.find_elements(By.CSS_SELECTOR, ".tabs a")]
+    wanted = {"Overview", "System", "Console"}
+    wanted |= {"Media"} if kind in (media, table) else set()
+    wanted |= {"Files and artifacts"} if kind in (media, table, lightning) else set()
+    wanted |= {"Alerts"} if kind is alerted else set()
+    assert {label.rstrip(" 0123456789") for label in labels} == wanted
+    for label in labels[1:]:
+        browser.find_element(By.PARTIAL_LINK_TEXT, label).click()
+        wait_for(
+            browser, f"document.querySelector('.tabs [aria-current]')?.textContent.includes({json.dumps(label[:5])})"
+        )
+        wait_for(browser, TABS.get(label.split()[0], THERE))
+        assert browser.find_element(By.TAG_NAME, "main").text.strip()
+
+
+TABS = {
+    "Media": "[...document.querySelectorAll('.medium')].every((one) => one.dataset.shown)",
+    "System": DRAWN,
+    "Console": "document.querySelectorAll('.lines tr').length === 3",
+    "Alerts": "document.querySelectorAll('.alert').length === 3",
+}
+"""Tab -> what is true when all of it is there."""
