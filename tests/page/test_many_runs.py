@@ -63,7 +63,7 @@ def test_of_many_runs_the_newest_come_first_and_nothing_is_read_of_the_others(
         ("?q=seed%3C3", ["00000007", "00000006", "00000005"]),
         ("?sort=started", ["00000000", "00000001", "00000002"]),
         ("?sort=config:seed", ["00000005", "00000000", "00000006"]),
-        ("?q=seed%3E2&sort=-config:seed", ["00000004", "00000009", "00000003"]),
+        ("?q=seed%3E2&sort=-config:seed", ["00000009", "00000008", "00000004"]),
         ("?tag=october&sort=-took", ["00000009", "00000006", "00000003"]),
     ],
 )
