@@ -202,6 +202,7 @@ def looked_at(name: str, file: Path, folder: Path) -> dict[str, Spent]:
     found: dict[str, Spent] = {}
     with opened(name, file, folder) as (address, server, key), chromium() as browser:
         browser.set_script_timeout(LIMIT)
+        browser.command_executor.client_config.timeout = 2 * LIMIT
         look(browser)
         if key:
             browser.get(f"{address}/login")
