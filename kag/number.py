@@ -8,7 +8,8 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from itertools import chain
 from types import MappingProxyType
 from typing import Any
 
@@ -70,10 +71,26 @@ def sound(value: Any, *, levels: int = DEEPEST) -> Any:
 
 def is_sound(text: str) -> bool:
     """Whether a text of JSON surely holds nothing that `sound` would change; most need no look at any value."""
-    if text.count("{") + text.count("[") > DEEPEST or "NaN" in text or "Infinity" in text:
+    return text.count("{") + text.count("[") <= DEEPEST and is_spelt(text)
+
+
+def is_spelt(text: str) -> bool:
+    """Whether a text of JSON surely holds nothing that `sound` would change but depth."""
+    if "NaN" in text or "Infinity" in text:
         return False
     # One after another, since each is then a plain search: every row of a history comes by here.
     return not (("\\u" in text and _ESCAPED.search(text)) or _EXPONENT.search(text) or _DIGITS.search(text))
+
+
+def is_deep(value: Any, levels: int = DEEPEST) -> bool:
+    """Whether a value as `json` reads it has more levels than a tree may have; of a wide one no leaf is looked at."""
+    inner: Iterable[Any] = [value]
+    for _ in range(levels + 1):
+        layer = [one for one in inner if type(one) is dict or type(one) is list]
+        if not layer:
+            return False
+        inner = chain.from_iterable(one.values() if type(one) is dict else one for one in layer)
+    return True
 
 
 def sound_text(text: str) -> str:
@@ -92,7 +109,7 @@ def sound_json(text: str) -> tuple[Any, str]:
         RecursionError: it is nested beyond measure.
     """
     value = json.loads(text)
-    if is_sound(text):
+    if is_sound(text) or (is_spelt(text) and not is_deep(value)):
         return value, text
     value = sound(value)
     return value, json.dumps(value)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kag.number import DEEPEST, count, is_sound, number, sound_json, word
+from kag.number import DEEPEST, count, is_deep, is_sound, number, sound, sound_json, word
 
 HUGE = int("9" * 400)
 
@@ -48,6 +48,20 @@ def test_what_is_nested_too_deeply_is_kept_as_its_text() -> None:
     assert levels == DEEPEST
     assert json.loads(found) == json.loads('{"a":' * (depth - levels) + "1" + "}" * (depth - levels))
     assert strict(kept)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.integers(1, DEEPEST + 3), st.integers(0, 2 * DEEPEST), st.booleans())
+def test_what_is_wide_is_looked_at_only_for_its_depth(depth: int, width: int, lists: bool) -> None:
+    """Settings of a program of a hundred keys are as sound as those of ten."""
+    tree: Any = 1
+    for _ in range(depth):
+        tree = [tree] if lists else {"a": tree}
+    text = json.dumps({"deep": tree, **{f"key{i}": {"value": i} for i in range(width)}})
+    found, kept = sound_json(text)
+    assert found == sound(json.loads(text))
+    assert (kept == text) == (depth + 1 <= DEEPEST)
+    assert is_deep(json.loads(text)) == (depth + 1 > DEEPEST)
 
 
 leaves = st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(codec=None))

@@ -31,12 +31,20 @@ def set_aside(connection: Connection, run: RowMapping, *, user: str, now: float)
     connection.execute(runs.update().filter_by(id=run["id"]).values(**nowhere))
 
 
-def set_aside_runs(connection: Connection, project_id: int) -> Sequence[RowMapping]:
-    """The deleted runs of a project that can be restored, the one deleted last first; `maker` is that of its sweep."""
+def set_aside_runs(connection: Connection, project_id: int, among: Sequence[int] | None = None) -> Sequence[RowMapping]:
+    """The deleted runs of a project that can be restored, the one deleted last first; `maker` is that of its sweep.
+
+    Args:
+        connection: a transaction.
+        project_id: the project.
+        among: numbers of those that are asked about; None: all.
+    """
     asked = (trash.c.project_id, trash.c.sweep_id, trash.c.deleted_at, trash.c.user.label("deleted_by"))
     columns = [one for one in runs.c if one.name not in ("project_id", "sweep_id")]
     query = select(*columns, *asked, sweeps.c.user.label("maker")).join(trash, trash.c.run_id == runs.c.id)
     query = query.outerjoin(sweeps, trash.c.sweep_id == sweeps.c.id).where(trash.c.project_id == project_id)
+    if among is not None:
+        query = query.where(trash.c.run_id.in_(among))
     return all_rows(connection, query.order_by(trash.c.deleted_at.desc(), runs.c.id.desc()))
 
 

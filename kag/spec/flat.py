@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from typing import Any
 
 from kag.spec.run import RunSpec
@@ -39,6 +39,24 @@ def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Scalar]:
         else:
             leaves[f"{prefix}{key}"] = json.dumps(value) if isinstance(value, (list, tuple)) else value
     return leaves
+
+
+def keys_of(trees: Iterable[Mapping[str, Any]]) -> list[str]:
+    """The dotted keys of nested mappings, each where it comes first.
+
+    Of a thousand runs of one program most have the same keys, so no value is looked at twice for them.
+    """
+    shapes: dict[_Shape, Mapping[str, Any]] = {}
+    for tree in trees:
+        shapes.setdefault(_shape(tree), tree)
+    return list(dict.fromkeys(key for tree in shapes.values() for key in flatten(tree)))
+
+
+_Shape = tuple[Hashable, ...]
+
+
+def _shape(tree: Mapping[str, Any]) -> _Shape:
+    return tuple((key, _shape(value)) if isinstance(value, Mapping) else key for key, value in tree.items())
 
 
 def digest(spec: RunSpec) -> str:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import json
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from kag.server import parts
 from kag.server.keys import new_key
 from kag.server.prune import prune
 from kag.server.rights import Role
@@ -117,6 +119,28 @@ def test_an_archived_run_is_shown_to_whoever_asks_for_it(many: Any) -> None:
 @pytest.mark.parametrize("tag", ["", "  ", "a,b", "x" * 65, "a\nb", "\u202eevil"])
 def test_what_is_no_tag_is_refused(many: Any, tag: str) -> None:
     assert act(many, "tag", runs="00000001", tag=tag).status_code == 400
+
+
+def test_many_are_deleted_in_parts_that_others_see_and_come_back_by_one_word(
+    many: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody waits for the database until the last of a thousand is gone."""
+    before, between = held(many), []
+
+    def look(seconds: float) -> None:
+        with many.store.write() as connection:
+            between.append(count(connection, trash))
+
+    monkeypatch.setattr(parts, "AT_ONCE", 4)
+    monkeypatch.setattr(parts, "time", SimpleNamespace(sleep=look))
+    told = act(many, "delete", all="1", count="13").json()
+    assert (told["done"], told["undone"], held(many)) == (13, [], {})
+    assert between == [4, 8, 12]
+    fields = {"csrf": token_of(many.browse("/kag/many/deleted").text), "at": told["at"]}
+    many.http.headers.pop("Authorization", None)
+    assert many.submit("/kag/many/deleted", fields, Accept="application/json").json()["done"] == 13
+    assert between[3:] == [9, 5, 1]
+    assert held(many) == before
 
 
 def test_a_deleted_run_is_gone_at_once_and_comes_back_whole(many: Any) -> None:

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import json
 import re
+from functools import cmp_to_key
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from kag.server.page import held, runs_page
+from kag.server.page import columns, held, runs_page
+from kag.server.page.beside import Beside
+from kag.server.page.columns import Column, cell
+from kag.server.page.first_rows import first_in_order
 from tests.page.synthetic import add_runs
 
 
@@ -19,12 +25,23 @@ def table_of(page: str) -> Any:
     return json.loads(found[1])
 
 
+def ids(answer: Any) -> list[str]:
+    """Of the rows that came."""
+    return [run[0] for run in answer["runs"]]
+
+
+def few_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let nine runs be many."""
+    for name, value in (("AT_ONCE", 8), ("FIRST", 3), ("NEWEST", 3)):
+        monkeypatch.setattr(runs_page, name, value)
+    monkeypatch.setattr(columns, "NEWEST", 3)
+
+
 def test_of_many_runs_the_newest_come_first_and_nothing_is_read_of_the_others(
     reader: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A script that knows them asks for the rest, as it asks for all else."""
-    for name, value in (("AT_ONCE", 8), ("FIRST", 3), ("NEWEST", 3)):
-        monkeypatch.setattr(runs_page, name, value)
+    few_at_once(monkeypatch)
     add_runs(reader.store, 9, epochs=2)
     read: list[str] = []
     parsed = held.parsed
@@ -36,4 +53,85 @@ def test_of_many_runs_the_newest_come_first_and_nothing_is_read_of_the_others(
     whole = reader.fetch("/kag/many/runs.json?seen=").json()
     assert (len(whole["runs"]), whole["whole"], whole.get("total")) == (9, True, None)
     filtered = table_of(reader.browse("/kag/many?q=run0002").text)
-    assert filtered["fits"] == ["00000002"], "who asks for some runs gets them, wherever they are"
+    assert ids(filtered) == ["00000002"], "who asks for some runs gets them, wherever they are"
+    assert (filtered["total"], filtered["seen"]) == (1, "")
+
+
+@pytest.mark.parametrize(
+    ("address", "came"),
+    [
+        ("?q=seed%3C3", ["00000007", "00000006", "00000005"]),
+        ("?sort=started", ["00000000", "00000001", "00000002"]),
+        ("?sort=config:seed", ["00000005", "00000000", "00000006"]),
+        ("?q=seed%3E2&sort=-config:seed", ["00000009", "00000008", "00000004"]),
+        ("?tag=october&sort=-took", ["00000009", "00000006", "00000003"]),
+    ],
+)
+def test_the_first_rows_of_a_filter_and_an_order_are_those_of_the_whole_table(
+    reader: Any, monkeypatch: pytest.MonkeyPatch, address: str, came: list[str]
+) -> None:
+    """No record is read for them but those of the rows that come."""
+    few_at_once(monkeypatch)
+    add_runs(reader.store, 10, epochs=2)
+    read: list[str] = []
+    record_of = held.record_of
+    monkeypatch.setattr(held, "record_of", lambda one: (read.append(one.wandb_id), record_of(one))[1])
+    answer = table_of(reader.browse(f"/kag/many{address}").text)
+    assert set(ids(answer)) == set(came)
+    assert set(read) == set(came), "and of the other runs no record"
+    whole = reader.fetch(f"/kag/many/runs.json{address}").json()
+    assert answer["total"] == len(whole["fits"] or whole["runs"])
+    assert [one["word"] for one in answer["columns"]] == [one["word"] for one in whole["columns"]]
+
+
+@pytest.mark.parametrize("address", ["?sort=name", "?sort=-state", "?group=config:seed"])
+def test_what_takes_all_of_the_runs_comes_with_all_of_them(
+    reader: Any, monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    few_at_once(monkeypatch)
+    add_runs(reader.store, 9, epochs=2)
+    answer = table_of(reader.browse(f"/kag/many{address}").text)
+    assert (len(answer["runs"]), answer.get("total")) == (9, None)
+
+
+VALUES = st.none() | st.booleans() | st.integers(-3, 3) | st.floats(width=16) | st.sampled_from(["", "a", "10", "9"])
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.tuples(VALUES, st.integers(0, 3)), max_size=12), st.sampled_from(["", "-"]), st.integers(1, 6))
+def test_the_first_in_order_are_those_of_the_order(rows: list[tuple[Any, int]], falling: str, most: int) -> None:
+    """Held against the order of the script, said in other words: numbers, then words, then what is missing."""
+    runs = [run_of(i, value, started) for i, (value, started) in enumerate(rows)]
+    column = Column("config", "x")
+    found = first_in_order(runs, f"{falling}{column.word}", [column], most)
+    kinds = [kind(cell(run, column)) for run in runs]
+    if found is None:
+        assert 1 in kinds, "words are asked about"
+        assert kinds.count(0) < most
+        return
+
+    def less(one: Any, other: Any) -> int:
+        a, b = cell(one, column), cell(other, column)
+        by_value = kind(a) - kind(b) or (0 if kind(a) else (a > b) - (a < b)) * (-1 if falling else 1)
+        age = other.row["created_at"] - one.row["created_at"]
+        return int(by_value or age or (one.name > other.name) - (one.name < other.name))
+
+    assert [run.name for run in found] == [run.name for run in sorted(runs, key=cmp_to_key(less))[:most]]
+
+
+def kind(value: Any) -> int:
+    """Numbers, words, and what is missing."""
+    if value is None or value == "":
+        return 2
+    return 0 if isinstance(value, (int, float)) and not isinstance(value, bool) else 1
+
+
+def run_of(number: int, value: Any, started: int) -> held.Held:
+    """A run with one setting."""
+    row: Any = {
+        "id": number,
+        "name": f"{number:08x}",
+        "created_at": started,
+        "config": json.dumps({"x": {"value": value}}),
+    }
+    return held.Held(row, "finished", Beside(), None)

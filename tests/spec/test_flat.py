@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from valid_specs import specs
 
 from kag.errors import SpecError
 from kag.spec import RunSpec, build_spec, differences, digest, flat
-from kag.spec.flat import DESCRIPTIVE, Scalar
+from kag.spec.flat import DESCRIPTIVE, Scalar, flatten, keys_of
 from kag.spec.keys import known_keys
 
 FULL: dict[str, Any] = {
@@ -143,3 +144,13 @@ def test_a_number_that_became_a_ramp_shows_both_sides() -> None:
         "model.gate.context_scale.epochs": (None, 15),
         "model.gate.context_scale.shape": (None, "linear"),
     }
+
+
+leaves = st.none() | st.integers(0, 1) | st.lists(st.integers(0, 1), max_size=1)
+keys = st.sampled_from(["a", "b", "a.b", ""])
+trees = st.dictionaries(keys, st.recursive(leaves, lambda inner: st.dictionaries(keys, inner, max_size=3)), max_size=4)
+
+
+@given(st.lists(trees, max_size=6))
+def test_the_keys_of_many_trees_are_those_of_each_where_they_come_first(some: list[dict[str, Any]]) -> None:
+    assert keys_of(iter(some)) == list(dict.fromkeys(chain.from_iterable(flatten(tree) for tree in some)))

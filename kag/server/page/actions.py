@@ -22,6 +22,7 @@ from kag.server.page.responses import data
 from kag.server.page.runs_page import columns_of
 from kag.server.page.site import Shelf, Site
 from kag.server.page.visit import Visit
+from kag.server.parts import in_parts
 from kag.server.rights import Act, Key, Place, Thing, ask, refusal
 from kag.server.store import all_rows
 from kag.server.tables import runs, sweeps
@@ -36,7 +37,6 @@ LONGEST_TAG = 64
 MOST_TAGS = 200
 TOLD = 20
 """Runs that were not changed and are told of one by one."""
-AT_ONCE = 500
 
 _NEEDED = (
     "id",
@@ -115,9 +115,11 @@ def act(site: Site, visit: Visit) -> Response:
     if do == "delete":
         drop_expired(site.store, now=visit.now)
     forbidden: list[str] = []
-    with site.store.write() as connection:
-        for start in range(0, len(chosen), AT_ONCE):
-            _do(connection, asked, [run.number for run in chosen[start : start + AT_ONCE]], report, forbidden)
+
+    def do_some(connection: Connection, some: Sequence[int]) -> None:
+        _do(connection, asked, some, report, forbidden)
+
+    in_parts(site.store, [run.number for run in chosen], do_some)
     if forbidden and len(forbidden) == len(chosen):
         raise Forbidden(forbidden[0])
     return data({**report.told(), "at": repr(visit.now) if do == "delete" and report.done else None})

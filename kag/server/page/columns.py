@@ -126,7 +126,7 @@ def cell(run: Held, column: Column) -> Scalar:
 
 def _value(run: Held, column: Column) -> Scalar:
     """Most keys are found as they are written; only the others are worth a look at the whole tree."""
-    tree = run.mirrored.summary if column.kind == "summary" else run.mirrored.config
+    tree = run.last if column.kind == "summary" else run.sent
     found = tree.get(column.key)
     if found is None or isinstance(found, (dict, list)):
         found = (run.summary if column.kind == "summary" else run.config).get(column.key)

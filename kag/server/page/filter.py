@@ -5,12 +5,12 @@ from __future__ import annotations
 import operator
 import re
 from collections.abc import Callable, Mapping, Sequence
-from itertools import chain
 from types import MappingProxyType
 from typing import Any
 
 from kag.server.page.columns import Column, cell
 from kag.server.page.held import Held
+from kag.spec.flat import keys_of
 from kag.track.record import Scalar
 
 LONGEST = 1_000
@@ -88,8 +88,8 @@ def _condition(part: str, runs: Sequence[Held], shown: Sequence[Column]) -> Test
 
 def _meant(name: str, runs: Sequence[Held], shown: Sequence[Column]) -> list[Column]:
     """The columns that a word may mean, the likeliest first: by the whole key, else by its end."""
-    settings = dict.fromkeys(chain.from_iterable(run.config for run in runs))
-    results = dict.fromkeys(chain.from_iterable(run.summary for run in runs))
+    settings = keys_of(run.settings for run in runs)
+    results = keys_of(run.results for run in runs)
     every = (*(Column("config", key) for key in settings), *(Column("summary", key) for key in results))
     known = dict.fromkeys((*shown, *every))
     whole = [one for one in known if name in (one.key.lower(), one.label.lower())]

@@ -93,7 +93,7 @@ class Held:
 
         A client that ended in order says how long it ran, the time between its attempts left out.
         """
-        span, own = float(self.row["heartbeat_at"] - self.row["created_at"]), self.mirrored.summary.get("_wandb")
+        span, own = float(self.row["heartbeat_at"] - self.row["created_at"]), self.last.get("_wandb")
         ran = number(own.get("runtime")) if isinstance(own, dict) and self.row["exit_code"] is not None else None
         return span if ran is None else min(span, max(ran, 0.0))
 
@@ -103,19 +103,28 @@ class Held:
         return list(json.loads(self.row["tags"]))
 
     @cached_property
-    def mirrored(self) -> Mirrored:
-        """As `wandb.Api` would give it."""
-        config = {
+    def sent(self) -> Mapping[str, Any]:
+        """Its settings as the client nested them, what only the client needs among them."""
+        return {
             key: value["value"] if isinstance(value, dict) and "value" in value else value
             for key, value in parsed(self.row["config"]).items()
         }
+
+    @cached_property
+    def last(self) -> Any:
+        """Its last values in the same way."""
+        return parsed(self.row["summary"])
+
+    @cached_property
+    def mirrored(self) -> Mirrored:
+        """As `wandb.Api` would give it."""
         return Mirrored(
             wandb_id=self.name,
             display_name=self.title,
             start=datetime.fromtimestamp(int(self.row["created_at"]), UTC),
             status=STATUS.get(self.state, Status.RUNNING),
-            config=config,
-            summary=parsed(self.row["summary"]),
+            config=self.sent,
+            summary=self.last,
             tags=tuple(self.tags),
             notes=self.row["notes"] or "",
             sweep=self.row["sweep_name"],
@@ -129,16 +138,25 @@ class Held:
             objective=self.objective,
         )
 
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Its settings, nested, without what only the client needs."""
+        return {key: value for key, value in self.sent.items() if key not in INTERNAL}
+
+    @property
+    def results(self) -> dict[str, Any]:
+        """Its last values in the same way."""
+        return {key: value for key, value in self.last.items() if key != END_KEY and key[:1] != "_"}
+
     @cached_property
     def config(self) -> dict[str, Scalar]:
         """Settings by dotted key."""
-        return flatten({key: value for key, value in self.mirrored.config.items() if key not in INTERNAL})
+        return flatten(self.settings)
 
     @cached_property
     def summary(self) -> dict[str, Scalar]:
-        """Last values by dotted key, without what only the client needs."""
-        summary = {key: value for key, value in self.mirrored.summary.items() if key != END_KEY and key[:1] != "_"}
-        return flatten(summary)
+        """Last values by dotted key."""
+        return flatten(self.results)
 
     @cached_property
     def logged(self) -> dict[str, int]:

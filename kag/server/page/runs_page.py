@@ -11,9 +11,21 @@ from typing import Any, NamedTuple
 from starlette.responses import Response
 
 from kag.changelog.cells import body
-from kag.server.page.columns import NEWEST, Column, Form, catalogue, cell, chosen, form_of, groupings, text_of
+from kag.server.page.columns import (
+    NEWEST,
+    Column,
+    Form,
+    catalogue,
+    cell,
+    chosen,
+    column_of,
+    form_of,
+    groupings,
+    text_of,
+)
+from kag.server.page.first_rows import NEWEST_FIRST, first_in_order
 from kag.server.page.held import Held
-from kag.server.page.narrowed import APART, WORDS, Narrowed, asked
+from kag.server.page.narrowed import APART, Narrowed, asked
 from kag.server.page.responses import data, events, moved, nothing_new
 from kag.server.page.saved_views import NONE, SAVED, opening, views_of
 from kag.server.page.site import Shelf, Site
@@ -27,7 +39,7 @@ SHOWN_NOTE = 120
 
 
 AT_ONCE = 1_000
-"""Runs up to which the page comes with every row; of more it comes with the newest, and a script asks for the rest."""
+"""Runs up to which the page comes with every row; of more it comes with the first, and a script asks for the rest."""
 
 FIRST = 100
 """Rows of such a page: more than a window shows."""
@@ -40,20 +52,31 @@ def table(site: Site, visit: Visit) -> Response:
         named, first = views_of(connection, shelf.row["id"]), opening(connection, shelf.row["id"])
     if first is not None and not visit.query:
         return moved(f"{shelf.path}?{first}")
-    brief_table = len(shelf.runs) > AT_ONCE and not any(visit.query.get(word) for word in (*WORDS, "sort"))
-    answer = _first_rows(shelf, visit) if brief_table else _Frame.of(shelf, visit).answer(shelf.runs, now=visit.now)
-    known = shelf.runs[-NEWEST:] if brief_table else shelf.runs
+    brief_answer = _first_rows(shelf, visit) if len(shelf.runs) > AT_ONCE else None
+    answer = brief_answer or _Frame.of(shelf, visit).answer(shelf.runs, now=visit.now)
+    known = shelf.runs[-NEWEST:] if brief_answer else shelf.runs
     shown: dict[str, Any] = {"table": answer, "groupings": groupings(known)}
     shown |= {"saved_views": named, "saved": visit.query.get(SAVED, NONE)}
     return site.page("runs.html", visit, shelf=shelf, section="runs", **shown)
 
 
-def _first_rows(shelf: Shelf, visit: Visit) -> dict[str, Any]:
-    """The newest runs by themselves: nothing is read of the others, and a script that knows these asks for all."""
-    newest = replace(shelf, known=shelf.known._replace(runs=shelf.runs[-FIRST:]))
-    narrowed = Narrowed(newest, columns_of(newest, visit), {**visit.query, "group": APART})
-    answer = _Frame.among(narrowed).answer(newest.runs, now=visit.now)
-    return answer | {"seen": "", "total": len(shelf.runs)}
+def _first_rows(shelf: Shelf, visit: Visit) -> dict[str, Any] | None:
+    """The first rows by themselves: of the other runs is read what the filter and the order ask for, and no more.
+
+    A script that knows these asks for all. None where it takes all of the runs to say which rows come first: of groups,
+    and in an order of words, which is the browser's.
+    """
+    if column_of(visit.query.get("group", "")) is not None:
+        return None
+    columns = columns_of(shelf, visit)
+    fitting = Narrowed(shelf, columns, visit.query).runs
+    first = first_in_order(fitting, visit.query.get("sort") or NEWEST_FIRST, columns, FIRST)
+    if first is None:
+        return None
+    runs = sorted(first, key=lambda run: (run.row["created_at"], run.number))
+    apart = Narrowed(replace(shelf, known=shelf.known._replace(runs=runs)), columns, {"group": APART})
+    answer = _Frame.among(apart).answer(runs, now=visit.now)
+    return answer | {"fits": None, "seen": "", "total": len(fitting)}
 
 
 def changed(site: Site, visit: Visit) -> Response:

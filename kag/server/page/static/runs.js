@@ -190,7 +190,7 @@ function show() {
   const fitting = now.reduce((count, line) => count + (line.group ? line.group.runs.length : line.member ? 0 : 1), 0);
   const rows = now.filter((line) => !line.member).length;
   const shown = fitting === runs.size ? `${runs.size} runs` : `${fitting} of ${runs.size} runs`;
-  if (total !== null) find("count").textContent = `the newest ${runs.size} of ${total} runs, the others follow`;
+  if (total !== null) find("count").textContent = `the first ${runs.size} of ${total} runs, the others follow`;
   else find("count").textContent = rows === fitting ? shown : `${shown} in ${rows} rows`;
   find("none").hidden = now.length > 0;
 }

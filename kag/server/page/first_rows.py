@@ -1,0 +1,58 @@
+"""Which runs come first in the order that a reader has chosen, as the script of the table orders them (`cells.js`)."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+from kag.server.page.columns import Column, cell
+from kag.server.page.held import Held
+from kag.track.record import Scalar
+
+NEWEST_FIRST = "-started"
+"""The order of a table for which nobody has chosen one."""
+
+_NUMBERS: Mapping[str, Callable[[Held], Scalar]] = MappingProxyType(
+    {"started": lambda run: int(run.row["created_at"]), "took": lambda run: round(run.seconds)}
+)
+_WORDS = ("name", "state", "user", "tags", "sweep", "note")
+
+
+def first_in_order(runs: Sequence[Held], order: str, columns: Sequence[Column], most: int) -> list[Held] | None:
+    """The runs that come first; None where words decide which: those are put in order by a browser, in its language.
+
+    Args:
+        runs: in any order.
+        order: key of a column, behind a minus if it falls.
+        columns: those of the table; what is ordered by another one is ordered by age alone.
+        most: as many runs.
+    """
+    key, sign = order.removeprefix("-"), -1 if order.startswith("-") else 1
+    if key in _WORDS:
+        return None
+    value = _NUMBERS.get(key) or _cell_in(columns, key)
+    numbers, missing, words = [], [], 0
+    for run in runs:
+        found = value(run)
+        if isinstance(found, (int, float)) and not isinstance(found, bool):
+            numbers.append((sign * found, *_age(run), run))
+        elif found is None or found == "":
+            missing.append(run)
+        else:
+            words += 1
+    if words and len(numbers) < most:
+        return None
+    first = [at[-1] for at in heapq.nsmallest(most, numbers, key=lambda at: at[:-1])]
+    return first + heapq.nsmallest(most - len(first), missing, key=_age)
+
+
+def _cell_in(columns: Sequence[Column], key: str) -> Callable[[Held], Scalar]:
+    column = next((one for one in columns if one.word == key), None)
+    return lambda run: None if column is None else cell(run, column)
+
+
+def _age(run: Held) -> tuple[Any, ...]:
+    """The younger first; of one second those after one another by their ids."""
+    return -int(run.row["created_at"]), run.name

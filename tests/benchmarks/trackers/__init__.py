@@ -1,0 +1,1 @@
+"""kag's page beside those of other trackers with the same runs."""
