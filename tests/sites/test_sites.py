@@ -11,7 +11,7 @@ import pytest
 
 from kag.spec import load_spec
 from kag.spec.flat import digest
-from kag.sweep.load import load_sweep
+from kag.sweep.load import read_sweep
 from kag.track.folders import FolderSource
 from kag.track.record import RunRecord
 from kag.view.results import headline
@@ -75,7 +75,7 @@ def test_the_shipped_spec_learns_to_its_end(records: list[RunRecord]) -> None:
 
 @pytest.mark.parametrize("name", ["sites", "sites_alone"])
 def test_the_trials_are_points_of_their_sweep(records: list[RunRecord], name: str) -> None:
-    sweep = load_sweep(ROOT / "sweeps" / f"{name}.yaml")
+    sweep = read_sweep(ROOT / "sweeps" / f"{name}.yaml")
     kind = {"sites": {"mlp", "scalar"}, "sites_alone": {"closed"}}[name]
     trials = [one for one in records if one.sweep and one.found and one.config["model.gate.kind"] in kind]
     assert len(trials) >= 60
