@@ -3,7 +3,7 @@
 A point's logit is that of its class, moved by what is particular to its protein (in all models), to its protein in this
 model, to the point (in all models) and to the point in this model. So points of a protein are not independent, models
 agree more than chance, and proteins differ in size, prevalence and difficulty. `population.json` holds the parameters,
-fitted once, from the delivered weights of two runs of `runs/specs/sites.yaml` on sites_v3.h5 (4 epochs; seed 1, and
+fitted once, from the delivered weights of two runs of the sites.yaml of that time on sites_v3.h5 (4 epochs; seed 1, and
 seed 2 with `model.attention.width=128 model.hidden=[128,64]`). To fit again:
 
     kag eval RUN --split val --split test --out one.h5        # and two.h5 of the other run
