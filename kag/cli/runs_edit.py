@@ -19,6 +19,7 @@ from kag.text import size
 from kag.track.folder import RunFolder, short_name
 from kag.track.folders import FolderSource
 from kag.track.record import RunRecord
+from kag.view.alike import likeness, seed_of
 from kag.view.descent import Descent, FolderDescent
 from kag.view.words import begun, find_run
 
@@ -74,7 +75,10 @@ def rename(
     source: Project = None,
     as_json: Json = False,
 ) -> None:
-    """Give a run another name in tables and pages; its id and folder stay, and so does every word for them."""
+    """Give a run another name in tables and pages; its id and folder stay, and so does every word for them.
+
+    Runs that differ in the seed alone may have one name.
+    """
     from kag.track.edit import edited, renamed, require_word
 
     if source:
@@ -82,19 +86,22 @@ def rename(
 
         place = there(source)
         (meant,) = place.meant([run])
-        _require_free({require_word(name, "a name"), plain_name(name)}, meant.id, place.records)
+        _require_free({require_word(name, "a name"), plain_name(name)}, meant, place.records)
         done = each([meant], lambda record: place.edits.rename(record, name))
         say_where(place.records, done.changed)
     else:
         (folder,) = _meant(runs, [run])
-        _require_free({require_word(name, "a name")}, folder.id, FolderSource(folder.path.parent).readable()[0])
+        records, _ = FolderSource(folder.path.parent).readable()
+        _require_free({require_word(name, "a name")}, folder.read_record(), records)
         done = each([folder], lambda one: edited(one, lambda record: renamed(record, name)))
     done.finish({"changed": done.changed, "name": name}, as_json, done.said(f"is called {name}"))
 
 
-def _require_free(words: AbstractSet[str], run: str, records: Sequence[RunRecord]) -> None:
-    """Refuse a name by which, as it stands or as part of an id, another run goes."""
-    others = [one.id for one in records if one.id != run and words & {one.id, one.name, short_name(one.id)}]
+def _require_free(words: AbstractSet[str], run: RunRecord, records: Sequence[RunRecord]) -> None:
+    """Refuse a name by which, as it stands or as part of an id, another run goes; replicates may share theirs."""
+    own = likeness(run)
+    named = [one for one in records if one.id != run.id and words & {one.id, one.name, short_name(one.id)}]
+    others = [one.id for one in named if own is None or likeness(one) != own or seed_of(one) == seed_of(run)]
     if others:
         raise UserError(f"another run goes by this name: {others[0]}", remedy="choose a name that is one run's alone")
 

@@ -12,12 +12,14 @@ import pytest
 from kag.errors import RecordError
 from kag.track import removal
 from kag.track.folder import RunFolder
+from kag.track.folders import FolderSource
 from kag.track.hold import locked
 from kag.track.record import Checkpoint, RunRecord, Source, Status
 from kag.view.descent import Descent
 from kag.view.words import NamedRuns, find_run, run_meant
 from tests.changelog.run_logs import make_folder, run_record
 from tests.cli.conftest import Kag
+from tests.scored_runs import write_scored
 
 
 def weights(*names: str) -> dict[str, Checkpoint]:
@@ -100,6 +102,16 @@ def test_two_runs_do_not_get_one_name(runs: Path, kag: Kag) -> None:
     done = kag("runs", "rename", "third", "second", "--runs", runs)
     assert done.code == 2
     assert find_run(runs, "second").id in done.error
+
+
+def test_runs_that_differ_in_the_seed_alone_may_share_a_name(tmp_path: Path, kag: Kag) -> None:
+    write_scored(tmp_path)
+    for name in ("base-0", "base-1", "base-2"):
+        assert kag("runs", "rename", name, "plain", "--runs", tmp_path).code == 0
+    names = sorted(one.name for one in FolderSource(tmp_path).records())
+    assert names == ["plain", "plain", "plain", "wide-0", "wide-1", "wide-2"]
+    done = kag("runs", "rename", "wide-0", "plain", "--runs", tmp_path)
+    assert (done.code, "another run goes by this name" in done.error) == (2, True)
 
 
 def test_nothing_is_deleted_before_it_is_asked_for(runs: Path, kag: Kag) -> None:
