@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -12,21 +14,26 @@ from pydantic import Field, FiniteFloat, ValidationError
 
 from kag.errors import RecordError
 from kag.names import Part
-from kag.stats.bootstrap import Resampled
+from kag.stats.bootstrap import Resampled, metric_draws
 from kag.stats.metrics import Array, Floats, Ints
 from kag.stats.scores import Drawn, Scores, clustered, clusters_digest, run_lengths
 from kag.track.npz import packed_arrays
 from kag.track.reading import faults_of
 from kag.track.value import Value
 
-VERSIONS = (1, 2)
-"""Layouts; others are refused. A file without clusters is of the first one, which an older kag reads, too."""
+VERSIONS = (1, 2, 3)
+"""Layouts; others are refused. A file without clusters is of the first one, which an older kag reads, too; the third
+one has no draws, which are made when somebody asks for them.
+"""
 
 ABOUT = "kag_scores"
 """Array that says what the others are, JSON as bytes; a file without it is another program's."""
 
 DRAWN = (ABOUT, "draws", "left_out")
 """Arrays without which there are no draws: a small part of a file."""
+
+MOST_SAMPLES = 100_000
+"""Resamples that are drawn because a file asks for them."""
 
 LONGEST = 2**24
 """Bytes of that array."""
@@ -35,7 +42,7 @@ LONGEST = 2**24
 class About(Value):
     """What is no array."""
 
-    version: Literal[1, 2] = 1
+    version: Literal[1, 2, 3] = 1
     split: Part
     examples: int = Field(ge=0)
     groups: tuple[str, ...]
@@ -47,10 +54,49 @@ class About(Value):
     examples_digest: str
     metrics: dict[str, FiniteFloat]
     """Value of each metric, in the order of the rows of `draws` and `left_out`."""
+    samples: int | None = Field(default=None, ge=1, le=MOST_SAMPLES)
+    """Resamples that are to be drawn where the file holds none."""
 
 
-def packed(scores: Scores) -> bytes:
-    """A file of the scores of one of kag's own runs: with labels, groups, digests and draws."""
+@dataclass(frozen=True, eq=False)
+class LaterDraws(Mapping[str, Resampled]):
+    """The draws of scores, made when the first of them is asked for: as they would be had they been kept."""
+
+    about: About
+    scores: Scores
+
+    @cached_property
+    def _made(self) -> Mapping[str, Resampled]:
+        assert self.scores.label_N is not None
+        assert self.about.samples is not None
+        one = self.scores
+        found = metric_draws(
+            one.value_N,
+            one.label_N,
+            one.unit_N,
+            one.threshold,
+            protein_N=one.group_N,
+            samples=self.about.samples,
+        )
+        valued = {name: replace(found[name], value=value) for name, value in self.about.metrics.items()}
+        return one.keeping(valued).draws
+
+    def __getitem__(self, name: str) -> Resampled:
+        return self._made[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.about.metrics)
+
+    def __len__(self) -> int:
+        return len(self.about.metrics)
+
+
+def packed(scores: Scores, *, with_draws: bool = True) -> bytes:
+    """A file of the scores of one of kag's own runs: with labels, groups, digests and draws.
+
+    Args:
+        with_draws: without them it is two fifths smaller, and they are made when they are needed.
+    """
     assert scores.label_N is not None
     assert scores.groups is not None
     assert scores.weights_digest is not None
@@ -58,7 +104,7 @@ def packed(scores: Scores) -> bytes:
     draws = scores.draws
     clusters = None if scores.cluster_G is None else tuple(scores.cluster_G.tolist())
     about = About(
-        version=1 if clusters is None else 2,
+        version=3 if not with_draws else 1 if clusters is None else 2,
         split=scores.split,
         examples=len(scores.value_N),
         groups=scores.groups,
@@ -68,8 +114,9 @@ def packed(scores: Scores) -> bytes:
         data_digest=scores.data_digest,
         examples_digest=scores.examples_digest,
         metrics={name: one.value for name, one in draws.items()},
+        samples=None if with_draws else max((len(one.draw_S) for one in draws.values()), default=1),
     )
-    said = about.model_dump_json(exclude=None if clusters else {"clusters"})
+    said = about.model_dump_json(exclude={name for name in ("clusters", "samples") if getattr(about, name) is None})
     group_R, length_R = run_lengths(scores.group_N)
     return packed_arrays(
         {
@@ -78,10 +125,16 @@ def packed(scores: Scores) -> bytes:
             "label": np.packbits(scores.label_N),
             "group": group_R.astype(np.int32),
             "length": length_R.astype(np.int32),
-            "draws": _table([one.draw_S for one in draws.values()]),
-            "left_out": _table([one.left_out_U for one in draws.values()]),
+            **(_drawn_tables(draws) if with_draws else {}),
         }
     )
+
+
+def _drawn_tables(draws: Mapping[str, Resampled]) -> dict[str, Array]:
+    return {
+        "draws": _table([one.draw_S for one in draws.values()]),
+        "left_out": _table([one.left_out_U for one in draws.values()]),
+    }
 
 
 def unpacked(arrays: dict[str, Array], *, where: str) -> Scores:
@@ -170,9 +223,10 @@ def _scores(about: About, arrays: dict[str, Array]) -> Scores:
         threshold=about.threshold,
         weights_digest=about.weights_digest,
         data_digest=about.data_digest,
-        kept=_draws(about, cluster_G, arrays),
+        kept=None if about.samples else _draws(about, cluster_G, arrays),
         cluster_G=cluster_G,
     )
+    found = replace(found, kept=LaterDraws(about, found)) if about.samples else found
     if found.examples_digest != about.examples_digest:
         raise ValueError("its groups and labels are not those of its digest")
     return found

@@ -64,7 +64,7 @@ def read_drawn(content: bytes, name: str, split: Part, *, where: str) -> Drawn:
     require_size(len(content), where=where)
     if name.endswith(".npz"):
         arrays = arrays_of(content, where=where, only=DRAWN)
-        if ABOUT in arrays:
+        if {*DRAWN} <= arrays.keys():
             return drawn(arrays, split, where=where)
     return read_scores(content, name, split, where=where).drawn
 

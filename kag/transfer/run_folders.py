@@ -70,7 +70,7 @@ def _require_own(scores: Scores, record: RunRecord) -> None:
 def _packed(source: RunSource, record: RunRecord, split: Part) -> bytes:
     scores = source.scores(record.id, split)
     assert scores is not None
-    return packed(scores)
+    return packed(scores, with_draws=False)
 
 
 def _moved(config: dict[str, Scalar]) -> dict[str, Scalar]:

@@ -25,9 +25,15 @@ from kag.names import Part
 from kag.stats.scores import Scores, grouped
 from kag.track.begin import environment
 from kag.track.folder import RunFolder
+from kag.track.folders import FolderSource
+from kag.track.git import git_facts
+from kag.track.looks import looks_of
 from kag.track.record import RunRecord, Status
 from kag.track.scores_of_run import write_scores
 from kag.weights.ensemble import measured
+
+SWEEP = "boosting"
+"""Of the search's trials."""
 
 Scored = Callable[[NDArray[np.int64]], NDArray[np.float32]]
 """Logits of some points."""
@@ -97,25 +103,35 @@ def drawn(trials: int) -> Iterator[dict[str, Any]]:
 
 
 def keep(runs: Path, sites: Sites, baseline: Baseline) -> RunRecord:
-    """Fit a baseline and keep it as a run folder with its scores of val, by which it can be compared with any other."""
+    """Fit a baseline and keep it as a run folder with its scores, by which it can be compared with any other run.
+
+    A trial of a search leaves test alone.
+    """
     start, said = datetime.now(UTC), json.dumps(baseline.config, sort_keys=True)
-    score = baseline.fitted()
-    found = measured(scores_of(sites, "val", score, hashlib.sha256(f"{baseline.name} {said}".encode()).hexdigest()))
+    score, digest = baseline.fitted(), hashlib.sha256(f"{baseline.name} {said}".encode()).hexdigest()
+    found = [measured(scores_of(sites, "val", score, digest))]
+    if baseline.sweep is None:
+        found.append(measured(scores_of(sites, "test", score, digest), found[0].scores.threshold))
+    rows, end = tuple(row for one in found for row in one.results), datetime.now(UTC)
+    looks = looks_of(rows, by="eval", when=end, file=sites.path.name)
     with RunFolder.creating(runs, baseline.name, start) as folder:
         record = RunRecord(
             id=folder.id,
             name=baseline.name,
             status=Status.FINISHED,
             start=start,
-            end=datetime.now(UTC),
+            end=end,
             change=baseline.change,
             config=baseline.config,
             data_digest=sites.digest,
             environment=environment(),
-            results=found.results,
+            results=rows,
+            looks=looks,
+            git=git_facts(Path.cwd(), parent_commit=None),
             sweep=baseline.sweep,
         )
-        write_scores(folder, [found.scores])
+        folder.append_looks(looks)
+        write_scores(folder, [one.scores for one in found])
         folder.write_record(record)
     return record
 
@@ -143,27 +159,29 @@ def auprc(record: RunRecord) -> float:
 
 
 def main() -> None:
-    """Make all of them."""
+    """Make all of them; a second call goes on with the search."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=Path)
     parser.add_argument("runs", type=Path)
     parser.add_argument("--trials", type=int, default=60)
     parser.add_argument("--seeds", type=int, default=5)
     asked = parser.parse_args()
-    sites = open_sites(asked.data)
-    keep(asked.runs, sites, prevalence(sites))
-    tried = []
-    for settings in drawn(asked.trials):
-        tried.append(keep(asked.runs, sites, boosting(sites, settings, neighbours=False, sweep="boosting")))
+    sites, source = open_sites(asked.data), FolderSource(asked.runs)
+    asked.runs.mkdir(exist_ok=True)
+    tried = [one for one in source.records() if one.sweep == SWEEP]
+    for settings in list(drawn(asked.trials))[len(tried) :]:
+        tried.append(keep(asked.runs, sites, boosting(sites, settings, neighbours=False, sweep=SWEEP)))
         print(f"{len(tried)} of {asked.trials}: val AUPRC {auprc(tried[-1]):.3f} {settings}", flush=True)
     best = max(tried, key=auprc).config
     settings = {name: value for name, value in best.items() if name not in ("model", "inputs.neighbours")}
-    for neighbours in (False, True):
-        for seed in range(1, asked.seeds + 1):
-            made = keep(
-                asked.runs, sites, boosting(sites, settings | {"seed": seed}, neighbours=neighbours, sweep=None)
-            )
-            print(f"{made.id}: val AUPRC {auprc(made):.3f}", flush=True)
+    replicates = [
+        boosting(sites, settings | {"seed": seed}, neighbours=neighbours, sweep=None)
+        for neighbours in (False, True)
+        for seed in range(1, asked.seeds + 1)
+    ]
+    for baseline in (prevalence(sites), *replicates):
+        made = keep(asked.runs, sites, baseline)
+        print(f"{made.id}: val AUPRC {auprc(made):.3f}", flush=True)
 
 
 if __name__ == "__main__":

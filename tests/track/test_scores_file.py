@@ -130,7 +130,7 @@ def without(name: str) -> Callable[[dict[str, Array]], None]:
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        (about(version=3), "has layout 3 of scores, this kag reads up to 2"),
+        (about(version=4), "has layout 4 of scores, this kag reads up to 3"),
         (about(version=2, clusters=[0, 0]), "clusters are not those of its groups"),
         (about(version=2, clusters=[1, 1, 0]), "clusters are not those of its groups"),
         (about(version=2, clusters=[0, 1, 2]), "clusters are not those of its groups"),
@@ -280,3 +280,25 @@ def test_draws_of_another_program_come_by_way_of_its_scores() -> None:
     found = read_drawn(content, "scores/val.npz", "val", where="run a")
     assert set(found.draws) == {"auprc", "auroc", "accuracy", "f1"}
     assert found.weights_digest is None
+
+
+@pytest.mark.parametrize("split", ["val", "test"])
+def test_draws_that_are_left_out_are_those_that_were_kept(split: Part) -> None:
+    whole = made_scores(split)
+    small = packed(whole, with_draws=False)
+    assert len(small) < len(packed(whole))
+    assert same_scores(read_scores(small, f"{split}.npz", split, where="it"), whole)
+    told, kept = (read_drawn(one, f"{split}.npz", split, where="it") for one in (small, packed(whole)))
+    assert told._replace(draws={}) == kept._replace(draws={})
+    assert list(told.draws) == list(kept.draws)
+    for name in kept.draws:
+        np.testing.assert_array_equal(told.draws[name].draw_S, kept.draws[name].draw_S)
+        np.testing.assert_array_equal(told.draws[name].left_out_U, kept.draws[name].left_out_U)
+        assert told.draws[name].value == kept.draws[name].value
+
+
+def test_no_file_has_more_drawn_than_anybody_would() -> None:
+    arrays = arrays_of(packed(made_scores("val"), with_draws=False), where="it")
+    about(samples=10**9)(arrays)
+    with pytest.raises(RecordError, match="samples"):
+        read_scores(packed_arrays(arrays), "val.npz", "val", where="it")
