@@ -19,7 +19,8 @@ from kag.server.tables import runs
 from kag.server.things import run_thing
 from kag.server.trials import save_trials, trials_of
 from kag.sweep import Sweep, Trial, TrialState
-from kag.sweep.distribution import Constant, Distribution, Listed, position
+from kag.sweep.distribution import Constant, Distribution, Listed
+from kag.sweep.position import position
 
 LIVING = ("pending", "running", "preempting")
 """States of a run that has no result yet."""

@@ -19,8 +19,8 @@ from kag.sweep.distribution import (
     Normal,
     Section,
     Weighted,
-    position,
 )
+from kag.sweep.position import position
 
 Params = dict[str, Any]
 """One point: dotted key -> value. Nested parameters are flat here; `Sweep.arguments` nests them again."""

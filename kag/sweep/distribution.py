@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import math
 from bisect import bisect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from decimal import Decimal
 from itertools import accumulate
 from statistics import NormalDist
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from kag.sweep.position import required_position
 
 TAIL = 1.0e-4
 """Normal and beta parameters are drawn between these quantiles, so that both of their extremes are numbers to check."""
@@ -70,30 +72,14 @@ class Constant(Distribution):
         return self.levels()
 
 
-def position(values: Sequence[Any], value: Any) -> int | None:
-    """Where a value stands among some: 1, 1.0 and True are three, but where 1.0 is not among them, 1 stands for it.
-
-    W&B's client sends 0.0 as 0. None where it is none of them.
-    """
-    equal = [at for at, known in enumerate(values) if known == value and (type(known) is bool) is (type(value) is bool)]
-    return next((at for at in equal if type(values[at]) is type(value)), next(iter(equal), None))
-
-
 class Listed(Distribution):
     """Listed values."""
 
     values: Annotated[tuple[Any, ...], Field(min_length=1, strict=False)]
 
     def index(self, value: Any) -> int:
-        """Position; see `position`.
-
-        Raises:
-            ValueError: it is none of them.
-        """
-        found = position(self.values, value)
-        if found is None:
-            raise ValueError(f"{value!r} is none of {self.values}")
-        return found
+        """Position; see `required_position`."""
+        return required_position(self.values, value)
 
     def levels(self) -> tuple[Any, ...]:
         return self.values

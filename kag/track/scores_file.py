@@ -67,9 +67,9 @@ class LaterDraws(Mapping[str, Resampled]):
 
     @cached_property
     def _made(self) -> Mapping[str, Resampled]:
-        assert self.scores.label_N is not None
-        assert self.about.samples is not None
         one = self.scores
+        assert one.label_N is not None
+        assert self.about.samples is not None
         found = metric_draws(
             one.value_N,
             one.label_N,

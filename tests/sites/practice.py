@@ -111,7 +111,8 @@ def main() -> None:
         if asked.group == "practice":
             train(asked.runs, variant, f"parent={parents[variant.spec]}", "--seeds", SEEDS)
         else:
-            train(asked.runs, variant._replace(overrides=(*WIDE, *variant.overrides), spec="neighbours"))
+            compared = [] if variant.name == "collapse" else ["parent=collapse"]
+            train(asked.runs, variant._replace(overrides=(*WIDE, *variant.overrides), spec="neighbours"), *compared)
 
 
 if __name__ == "__main__":
