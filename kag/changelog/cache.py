@@ -20,7 +20,10 @@ Version = tuple[int, ...]
 FOLDER = ".changelog"
 """Folder of the cache inside a folder of runs."""
 
-CODE = ("changelog", "compare", "view", "track", "stats", "spec", "names", "finding", "errors", "text", "number")
+CODE = (
+    *("changelog", "compare", "view", "track", "stats", "spec", "sweep"),
+    *("names", "finding", "errors", "text", "number"),
+)
 """All that the document is made with: other code finds and writes other things, so its cache is dropped."""
 
 _FINDINGS = f"{FOLDER}/findings.json"

@@ -25,9 +25,9 @@ def ensemble(
 
     Examples:
 
-      kag ensemble seed-1 seed-2 seed-3
+      kag ensemble oct16 oct17 oct17-swa
 
-      kag ensemble oct17 swa blend --name three
+      kag ensemble oct17 swa --name two
     """
     from datetime import UTC, datetime
 

@@ -16,6 +16,9 @@ from kag.train.job import Job
 SPEC = Path(__file__).parents[2] / "runs" / "specs" / "demo.yaml"
 NAMES = ("baseline", "penalty", "broken", "swa", "blend")
 
+FAST = ("model.hidden=[64,32]", "model.dropout=0.1", "optimizer.lr=1e-3", "optimizer.schedule.max_lr=4e-3")
+"""It learns at once, and too much: there is something to say of each run."""
+
 
 class Planted(TypeError):
     """The error that ends the third run."""
@@ -40,7 +43,7 @@ def make_chain(folder: Path) -> Path:
 
 
 def _train(data: Path, runs: Path) -> None:
-    shared = [f"data.file={data}", "epochs=8", "track.mode=offline"]
+    shared = [f"data.file={data}", "epochs=8", "track.mode=offline", *FAST]
 
     def train(name: str, *overrides: str) -> None:
         fit(load_spec(SPEC, [*shared, f"name={name}", f"change={name} of the chain", *overrides]), runs=runs)

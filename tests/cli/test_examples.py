@@ -41,6 +41,7 @@ ELSEWHERE = {
     "test_a_sweep_under_slurm_outlives_the_call_that_began_it",
     r"kag sweep run .* --on ray .*": "tests/e2e/test_fleet_ray.py::test_agents_outlive_workers_and_nodes_of_ray",
     r"kag sweep list\b.*": LISTED,
+    r"kag sweep compare .*": "tests/compare/test_chosen.py::test_a_sweep_against_runs_of_two_seeds",
     r"kag sweep show .*": "tests/e2e/test_owed.py::test_the_next_command_sends_what_a_killed_trial_could_not",
     r"kag sweep stop .*": "tests/e2e/test_fleet.py::test_a_stopped_sweep_lets_its_trials_save",
     r"kag sweep next .*": "tests/e2e/test_fleet.py::test_points_are_handed_out_one_by_one",

@@ -17,7 +17,7 @@ from tests.delivered import delivered
 
 ROOT = Path(__file__).parents[2]
 KAG = "from kag.cli.main import main; main()"
-SHORT = ("epochs=1", "track.mode=disabled")
+SHORT = ("epochs=2", "optimizer.schedule.max_lr=2e-3", "ema.decay=0.98", "track.mode=disabled")
 
 
 def kag(folder: Path, *words: str | Path) -> str:
