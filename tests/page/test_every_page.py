@@ -95,7 +95,7 @@ def test_axe_finds_no_serious_fault_and_a_phone_shows_it_whole(site: Any, browse
     assert browser.execute_script("return document.querySelectorAll('h1').length") == 1
     light = grave_faults(browser)
     look(browser, dark=True, width=PHONE)
-    assert browser.execute_script("return document.documentElement.scrollWidth") <= PHONE
+    wait_for(browser, f"document.documentElement.scrollWidth <= {PHONE}")
     assert (light, grave_faults(browser, CONTRAST)) == ([], [])
 
 
@@ -125,11 +125,20 @@ return {{
 def test_the_keyboard_reaches_every_control_and_shows_where_it_is(site: Any, browser: Browser, name: str) -> None:
     opened(site, browser, PAGES[name])
     browser.execute_script(WALKED)
-    count = browser.execute_script(f"return {CONTROLS}.length")
-    ActionChains(browser).send_keys(Keys.TAB * (count + 5)).perform()
-    found = browser.execute_script(MISSED)
-    assert count > 0
+    found = tabbed(browser)
     assert not any(found.values()), found
+
+
+def tabbed(browser: Browser) -> dict[str, list[str]]:
+    """What is missed by somebody who tabs through all of it, and once more where a page has grown meanwhile."""
+    for _ in range(3):
+        count = browser.execute_script(f"return {CONTROLS}.length")
+        assert count > 0
+        ActionChains(browser).send_keys(Keys.TAB * (count + 5)).perform()
+        found: dict[str, list[str]] = browser.execute_script(MISSED)
+        if not found["never reached"]:
+            break
+    return found
 
 
 TABLE, BESIDE = "/kag/few?view=both", "/kag/few/compare?runs=00000002,00000001"
