@@ -38,11 +38,17 @@ DOWNLOAD = """query($n: [String]){project(name:"p"){run(name:"first"){files(name
 
 
 @pytest.fixture
-def bucket(s3: Any, monkeypatch: pytest.MonkeyPatch) -> Blobs:
+def place(s3: Any) -> str:
     """A place in a bucket."""
+    return str(s3.place())
+
+
+@pytest.fixture
+def bucket(s3: Any, place: str, monkeypatch: pytest.MonkeyPatch) -> Blobs:
+    """The files there."""
     for name, value in s3.environment.items():
         monkeypatch.setenv(name, value)
-    return blobs_at(s3.place())
+    return blobs_at(place)
 
 
 def sent(site: Any, content: Any, name: str = "a.bin") -> dict[str, Any]:
@@ -112,7 +118,7 @@ def test_ranges_are_those_of_the_standard(size: int, first: int, last: int) -> N
     assert range_of(f"bytes={first}-,{last}-", size) is None
 
 
-def test_a_large_file_goes_up_in_parts_and_comes_back_whole(bucket: Blobs, s3: Any, tmp_path: Path) -> None:
+def test_a_large_file_goes_up_in_parts_and_comes_back_whole(bucket: Blobs, s3: Any, place: str, tmp_path: Path) -> None:
     site = Site(tmp_path, files=bucket, max_upload=2**30)
     content = hashlib.shake_128(b"weights").digest(LARGE)
     node = sent(site, (content[at : at + 700_000] for at in range(0, LARGE, 700_000)))
@@ -121,12 +127,14 @@ def test_a_large_file_goes_up_in_parts_and_comes_back_whole(bucket: Blobs, s3: A
     assert site.http.get(node["directUrl"]).content == content
     part = site.http.get(node["directUrl"], headers={"Range": f"bytes={LARGE - 9}-"})
     assert part.content == content[-9:]
-    assert s3.uploads() == 0
+    assert s3.uploads(place) == 0
     close(site)
 
 
 @pytest.mark.parametrize("pieces", [1, 20])
-def test_what_breaks_off_or_is_too_large_leaves_nothing(bucket: Blobs, s3: Any, tmp_path: Path, pieces: int) -> None:
+def test_what_breaks_off_or_is_too_large_leaves_nothing(
+    bucket: Blobs, s3: Any, place: str, tmp_path: Path, pieces: int
+) -> None:
     site = Site(tmp_path, files=bucket, max_upload=21 * 2**20)
     site.run("first")
 
@@ -138,7 +146,7 @@ def test_what_breaks_off_or_is_too_large_leaves_nothing(bucket: Blobs, s3: Any, 
     link = site.ask(query)["createRunFiles"]["files"][0]["uploadUrl"]
     assert site.http.put(link, content=broken()).status_code >= 400
     assert site.http.put(link, content=iter([bytes(2**20)] * 22)).status_code == 413
-    assert (list(bucket.lying(before=math.inf)), s3.uploads()) == ([], 0)
+    assert (list(bucket.lying(before=math.inf)), s3.uploads(place)) == ([], 0)
     close(site)
 
 
