@@ -59,8 +59,10 @@ Part = Literal[Split, "all"]
 METRICS = ("auprc", "auprc_per_protein", "auroc", "iou", "f1", "precision", "recall", "threshold", "bce")
 """What logits and labels alone tell; `bce` is the cross-entropy in which every point weighs the same."""
 
-Kind = Literal["raw", "raw_recomputed", "averaged", "averaged_recomputed", "blend"]
-"""How weights came to be: of one epoch, a mean over epochs (each also with its statistics recomputed), over runs."""
+Kind = Literal["raw", "raw_recomputed", "averaged", "averaged_recomputed", "blend", "ensemble"]
+"""How weights came to be: of one epoch, a mean over epochs (each also with its statistics recomputed), over runs; or
+several runs, whose logits are averaged.
+"""
 
 OBJECTIVE = "val/auprc"
 """What a sweep maximises: the val AUPRC of the weights that the run delivers, logged last."""

@@ -24,6 +24,8 @@ from filelock import FileLock
 from selenium import webdriver
 from selenium.webdriver.chrome.options import Options
 from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
 
 PROGRAMS = ("chromium", "chromedriver")
@@ -100,6 +102,13 @@ def look(browser: Browser, *, dark: bool = False, width: int = 1400, height: int
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [scheme]})
     size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+
+
+def log_in(browser: Browser, url: str, key: str) -> None:
+    """Log in to a server of kag's, as a person does."""
+    open_page(browser, f"{url}/login")
+    browser.find_element(By.ID, "key").send_keys(key + Keys.ENTER)
+    wait_for(browser, "location.pathname === '/'")
 
 
 def wait_for(browser: Browser, condition: str | Callable[[Browser], Any]) -> Any:

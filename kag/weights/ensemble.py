@@ -15,7 +15,7 @@ import numpy as np
 
 from kag.compare.comparison import COMPARED
 from kag.errors import RecordError
-from kag.names import Part
+from kag.names import Kind, Part
 from kag.stats.bootstrap import SAMPLES
 from kag.stats.measure import measure
 from kag.stats.scores import Scores
@@ -80,16 +80,19 @@ def mean_of(members: Sequence[Kept]) -> dict[Part, Measured]:
         # As often drawn as they are: draws of other numbers are no pairs.
         samples = max((len(one.draw_S) for one in parts[0].draws.values()), default=SAMPLES)
         mean = replace(parts[0], value_N=mean_N, weights_digest=digest)
-        made[split] = measured(mean, threshold, samples=samples)
+        made[split] = measured(mean, threshold, weights="ensemble", samples=samples)
         threshold = made[split].scores.threshold
     return made
 
 
-def measured(scores: Scores, threshold: float | None = None, *, samples: int = SAMPLES) -> Measured:
+def measured(
+    scores: Scores, threshold: float | None = None, *, weights: Kind | None = None, samples: int = SAMPLES
+) -> Measured:
     """Scores with their draws, and the rows of a record.
 
     Args:
         threshold: that val chose; None chooses it here.
+        weights: what kind they are; None of another program's.
         samples: resamples of the bootstrap.
     """
     assert scores.label_N is not None
@@ -104,6 +107,7 @@ def measured(scores: Scores, threshold: float | None = None, *, samples: int = S
         weights_digest=scores.weights_digest,
         data_digest=scores.data_digest,
         epoch=None,
+        weights=weights,
         selected_on="given",
         delivered=True,
     )
@@ -116,7 +120,6 @@ def deliver_ensemble(
     """Keep an ensemble as a finished run of kind `ensemble`, compared with its first member, whose settings it states.
 
     Raises:
-        SpecError: the name cannot name a run.
         StorageError: the folder cannot be written.
     """
     first, end = members[0], datetime.now(UTC)

@@ -13,10 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 
-from selenium.webdriver.common.keys import Keys
-
 from kag.server.store import Store
-from tests.browser import Browser, chromium, open_page, wait_for
+from tests.browser import Browser, chromium, log_in, open_page, wait_for
 from tests.e2e.tracking import TrackingServer
 from tests.page.synthetic import add_runs, add_script_run
 
@@ -68,9 +66,7 @@ def look(browser: Browser, address: str, done: str) -> tuple[float, float, float
 def main() -> None:
     """Print the figures."""
     with tempfile.TemporaryDirectory() as folder, server(Path(folder)) as site, chromium() as browser:
-        open_page(browser, f"{site.url}/login")
-        browser.find_element("id", "key").send_keys(site.key + Keys.ENTER)
-        wait_for(browser, "location.pathname === '/'")
+        log_in(browser, site.url, site.key)
         print(f"{'page':28}{'':6}{'answer':>8}{'paint':>8}{'load':>8}   done (ms, median of {TIMES} when warm)")
         for name, path, done, what in PAGES:
             cold = look(browser, f"{site.url}{path}", done)

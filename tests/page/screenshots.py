@@ -11,9 +11,8 @@ import sys
 from pathlib import Path
 
 from PIL import Image
-from selenium.webdriver.common.keys import Keys
 
-from tests.browser import Browser, chromium, open_page, screenshot, wait_for
+from tests.browser import Browser, chromium, log_in, open_page, screenshot, wait_for
 
 PICTURES = Path(__file__).parents[2] / ".github"
 WIDTH = 1200
@@ -43,9 +42,7 @@ def main(url: str, key: str, run: str, sweep: str, foreign: str) -> None:
     """The table of the runs, one run, a sweep, and a run of another program."""
     table = run.rpartition("/runs/")[0]
     with chromium() as browser:
-        open_page(browser, f"{url}/login")
-        browser.find_element("id", "key").send_keys(key + Keys.ENTER)
-        wait_for(browser, "location.pathname === '/'")
+        log_in(browser, url, key)
         take(browser, f"{url}/{table}", "document.querySelector('#runs tbody tr')", "runs")
         take(browser, f"{url}/{run}", "document.getElementById('findings').dataset.asked", "run")
         take(browser, f"{url}/{foreign}", "document.getElementById('findings').dataset.asked", "foreign")

@@ -23,7 +23,7 @@ from kag.server.page.held import Project
 from kag.server.page.records import Diagnoses, Ledger
 from kag.server.store import Store
 from kag.view.metrics import chosen
-from tests.browser import Browser, chromium, logged, look, open_page, requested, wait_for
+from tests.browser import Browser, chromium, log_in, logged, look, open_page, requested, wait_for
 from tests.e2e.tracking import Client, TrackingServer
 from tests.page.searching import search, start
 from tests.page.synthetic import HOSTILE, add_runs, add_scored, add_script_run, add_shown_run
@@ -83,9 +83,7 @@ def stream_to(server: TrackingServer) -> Callable[[str, dict[str, Any]], None]:
 def browser(site: Any) -> Iterator[Browser]:
     """A browser that is logged in."""
     with chromium() as found:
-        open_page(found, f"{site.url}/login")
-        found.find_element(By.ID, "key").send_keys(site.key + Keys.ENTER)
-        wait_for(found, "location.pathname === '/'")
+        log_in(found, site.url, site.key)
         yield found
 
 

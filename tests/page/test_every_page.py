@@ -16,7 +16,7 @@ from kag.server.blob_folder import BlobFolder
 from kag.server.page.routes import routes
 from kag.server.store import Store
 from tests.axe import CONTRAST, grave_faults
-from tests.browser import Browser, chromium, logged, look, open_page, requested, wait_for
+from tests.browser import Browser, chromium, log_in, logged, look, open_page, requested, wait_for
 from tests.e2e.tracking import TrackingServer
 from tests.page.every_page import CHOSEN, DRAWN, PAGES, THERE, TOLD, Page, unlooked
 from tests.page.foreign import KINDS, add_foreign, alerted, lightning, media, table
@@ -51,9 +51,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 def browser(site: Any) -> Iterator[Browser]:
     """A browser that is logged in."""
     with chromium() as found:
-        open_page(found, f"{site.url}/login")
-        found.find_element(By.ID, "key").send_keys(site.key + Keys.ENTER)
-        wait_for(found, "location.pathname === '/'")
+        log_in(found, site.url, site.key)
         yield found
 
 

@@ -53,7 +53,7 @@ def test_the_mean_of_the_logits_is_kept_as_a_run(kag: Kag, runs: Path) -> None:
         (said,) = (one for one in made.results if (one.split, one.metric) == (split, "auprc"))
         assert said.value == pytest.approx(auprc(kept), abs=1e-12)
         assert said.ci_low is not None
-        assert said.delivered
+        assert (said.delivered, said.weights) == (True, "ensemble")
         assert kept.draws["auprc"].value == pytest.approx(said.value)
     threshold = [one.value for one in made.results if one.metric == "threshold"]
     assert threshold[0] == threshold[1], "val chooses it"

@@ -21,12 +21,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from selenium.common.exceptions import TimeoutException
-from selenium.webdriver.common.keys import Keys
 
 from tests.benchmarks._databases import serving
 from tests.benchmarks.trackers.programs import MLFLOW, TRACKIO, Program, processor_seconds
 from tests.benchmarks.trackers.runs import keep, made
-from tests.browser import Browser, chromium, look, wait_for
+from tests.browser import Browser, chromium, log_in, look, wait_for
 
 EPOCHS = 20
 LIMIT = 120
@@ -205,9 +204,7 @@ def looked_at(name: str, file: Path, folder: Path) -> dict[str, Spent]:
         browser.command_executor.client_config.timeout = 2 * LIMIT
         look(browser)
         if key:
-            browser.get(f"{address}/login")
-            browser.find_element("id", "key").send_keys(key + Keys.ENTER)
-            wait_for(browser, "location.pathname === '/'")
+            log_in(browser, address, key)
         for one in PAGES[name].looks:
             if one.press:
                 measured(browser, server, address, one._replace(press="", done=one.ready))

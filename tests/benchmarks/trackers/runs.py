@@ -11,6 +11,7 @@ from kag.server.filestream import line_row, with_keys
 from kag.server.runs import ensure_project
 from kag.server.store import Store, inserted_id
 from kag.server.tables import HISTORY, lines, runs
+from tests.page.synthetic import common
 
 BEGIN = 1_760_000_000.0
 """Start of the first run, in seconds since the epoch."""
@@ -48,18 +49,9 @@ def keep(file: Path, database: str) -> None:
 def _kept(owner: int, i: int, run: dict[str, Any]) -> dict[str, Any]:
     rows, start = run["rows"], BEGIN + 60 * i
     return {
-        "project_id": owner,
-        "name": f"{i:08x}",
-        "display_name": run["name"],
+        **common(owner, f"{i:08x}", run["name"], start),
         "config": json.dumps({key: {"value": value} for key, value in run["config"].items()}),
         "summary": json.dumps(rows[-1]),
         "history_keys": json.dumps(with_keys({}, rows, len(rows) - 1)),
-        "tags": "[]",
-        "user": "tester",
-        "host": "bench",
-        "state": "finished",
-        "should_stop": False,
-        "restarted": 0,
-        "created_at": start,
         "heartbeat_at": start + 30,
     }
