@@ -159,7 +159,7 @@ def auprc(record: RunRecord) -> float:
 
 
 def main() -> None:
-    """Make all of them; a second call goes on with the search."""
+    """Make all of them; a second call goes on with the search, and makes no run again."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=Path)
     parser.add_argument("runs", type=Path)
@@ -179,7 +179,10 @@ def main() -> None:
         for neighbours in (False, True)
         for seed in range(1, asked.seeds + 1)
     ]
+    there = [(one.change, one.config) for one in source.records()]
     for baseline in (prevalence(sites), *replicates):
+        if (baseline.change, baseline.config) in there:
+            continue
         made = keep(asked.runs, sites, baseline)
         print(f"{made.id}: val AUPRC {auprc(made):.3f}", flush=True)
 
