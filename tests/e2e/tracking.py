@@ -179,7 +179,9 @@ class TrackingServer:
         places = {
             name: str(folder / name.lower()) for name in ("WANDB_CONFIG_DIR", "WANDB_CACHE_DIR", "WANDB_DATA_DIR")
         }
-        trusted = {} if self.authority is None else {"SSL_CERT_FILE": str(self.authority)}
+        # The latter is for what an older client asks in Python by itself.
+        names = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
+        trusted = {} if self.authority is None else dict.fromkeys(names, str(self.authority))
         return {
             **kept,
             **places,
