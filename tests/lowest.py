@@ -29,6 +29,7 @@ from typing import Any, NamedTuple
 from xml.etree import ElementTree
 
 from tests.installed import NONE, PYTHONS, Installed, Refused, interpreters, made
+from tests.warm import OLD_PACKAGES
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / ".venv-lowest"
@@ -67,7 +68,12 @@ def tested(installed: Installed, tests: Iterable[str], *, workers: int) -> Teste
     words += [] if installed.newest else ["-o", "filterwarnings="]
     words += ["-p", "tests.without_torch"] if installed.torch is None else []
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
-    env = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": path}
+    env = {
+        **os.environ,
+        "OMP_NUM_THREADS": "1",
+        "PYTHONPATH": path,
+        **({} if installed.newest else {OLD_PACKAGES: "1"}),
+    }
     done = subprocess.run([installed.python, "-m", "pytest", *words, *tests], cwd=ROOT, env=env)
     return Tested(installed, done.returncode, counted(told))
 

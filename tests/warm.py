@@ -47,8 +47,10 @@ RUN = "PYTEST_XDIST_TESTRUNUID"
 """The variable that names a call of pytest for all of its workers."""
 SERVE = "import sys; from tests.warm import serve; serve(int(sys.argv[1]))"
 SERVE_ALL = "import sys; from tests.warm import serve_all; serve_all(*map(int, sys.argv[1:]))"
-STRICT = ("-W", "error")
-"""Who is copied loads without a warning, as tests want it."""
+OLD_PACKAGES = "KAG_OLD_PACKAGES"
+"""Set where packages are the oldest that work (tests.lowest): what they warn of is their own business."""
+STRICT = ("error", None, Warning, None, 0)
+"""What `-W error` adds to the filters: who is copied loads without a warning, as tests want it."""
 FIRST = threading.Lock()
 """Threads that begin together would else each look for what is copied."""
 OTHER_PYTHON = ("PYTHONHOME", "PYTHONOPTIMIZE", "PYTHONWARNINGS")
@@ -321,7 +323,7 @@ def _started(text: str, *passed: int) -> subprocess.Popen[bytes]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("WANDB_", "PYTEST_"))}
     fixed = {"PYTHONPATH": str(ROOT), "WANDB_ERROR_REPORTING": "false", "OMP_NUM_THREADS": "1"}
     return subprocess.Popen(
-        [sys.executable, *STRICT, "-c", text, *map(str, passed)],
+        [sys.executable, *([] if OLD_PACKAGES in os.environ else ["-W", "error"]), "-c", text, *map(str, passed)],
         env=kept | fixed,
         cwd=ROOT,
         stdin=subprocess.DEVNULL,
@@ -377,7 +379,8 @@ def serve_all(listening: int, life: int) -> None:
 def _settle_down() -> None:
     """All is loaded: copies warn as any program does, and their collections write to none of these pages."""
     sys.warnoptions.clear()
-    warnings.filters.remove(("error", None, Warning, None, 0))  # type: ignore[attr-defined]
+    if STRICT in warnings.filters:
+        warnings.filters.remove(STRICT)  # type: ignore[attr-defined]
     gc.collect()
     gc.freeze()
 

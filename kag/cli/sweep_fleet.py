@@ -122,7 +122,7 @@ def _variables(environment: Mapping[str, str]) -> dict[str, str]:
 
     key = wandb.Api().api_key
     known = {"WANDB_BASE_URL": base_url(), "PATH": environment["PATH"], **({"WANDB_API_KEY": key} if key else {})}
-    kept = ("PYTHONPATH", "SSL_CERT_FILE", "WANDB_IDENTITY_TOKEN_FILE")
+    kept = ("PYTHONPATH", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "WANDB_IDENTITY_TOKEN_FILE")
     return known | {name: environment[name] for name in kept if name in environment}
 
 

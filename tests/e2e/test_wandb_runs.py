@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.tracking import BOTH
+from tests.e2e.tracking import BOTH, needs_client
 
 LOG = """
 import json, sys, wandb
@@ -130,6 +130,7 @@ def test_several_writers_share_one_run(client: Any, project: str) -> None:
     assert (found["count"], found["state"], found["last"]) == (150, "finished", 49)
 
 
+@needs_client(31, "Run.stop")
 def test_api_stop_interrupts_a_running_run(client: Any, project: str) -> None:
     """How the client then ends is its own affair: 0.31.0 sometimes hangs on its way out.
 

@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from tests.e2e.tracking import needs_client
+
 TRIAL = """
 import json, pathlib, sys, wandb
 words = [word.removeprefix("--").split("=", 1) for word in sys.argv[1:]]
@@ -271,6 +273,7 @@ def test_a_sweep_that_breaks_the_schema_is_refused_with_all_reasons(client: Any,
     assert "nearest known: uniform" in output
 
 
+@needs_client(31, "local sweep scheduler")
 def test_a_local_scheduler_is_refused_by_the_client_itself(client: Any, project: str) -> None:
     """`kag serve` suggests the points; it does not say that it could take them from elsewhere."""
     text = """
