@@ -56,6 +56,11 @@ class Batch(NamedTuple):
         own = self.residue_UD if self.token_CT is None else self.residue_UD[self.token_CT.flatten()]
         return self._by_context(own)[:, 1:].masked_fill(~self.valid_CK.unsqueeze(-1), 0.0)
 
+    def with_embeddings(self, residue_UD: Tensor) -> Batch:
+        """The same points and tokens with other embeddings; written out since torch 2.6 does not compile `_replace`."""
+        before = self.tabular_BF, self.label_B, self.context_B
+        return Batch(*before, residue_UD, self.token_CT, self.distance_CK, self.valid_CK, self.index_B, self.counted_C)
+
     def with_residues(self, centre_CD: Tensor, neighbour_CKD: Tensor) -> Batch:
         """The same points with other embeddings, each token in a row of its own."""
         residue_UD = torch.cat([centre_CD.unsqueeze(1), neighbour_CKD], 1).flatten(0, 1)

@@ -44,7 +44,8 @@ class BatchNorm(nn.BatchNorm1d):
         several = count > 1
         with torch.no_grad():
             self.num_batches_tracked += several
-            rate = 1.0 / self.num_batches_tracked if self.momentum is None else self.momentum
+            batches = self.num_batches_tracked.to(self.running_mean.dtype)
+            rate = 1.0 / batches if self.momentum is None else self.momentum
             unbiased_W = variance_W * count / (count - 1).clamp_min(1)
             for running_W, batch_W in ((self.running_mean, mean_W), (self.running_var, unbiased_W)):
                 running_W.copy_(torch.where(several, torch.lerp(running_W, batch_W, rate), running_W))

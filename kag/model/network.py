@@ -128,7 +128,7 @@ class Network(nn.Module):
             telemetry: tell entropy and norms too, which cost a little.
         """
         tabular_BW = self.tabular_encoder(self.tabular_input(batch.tabular_BF))
-        batch = batch._replace(residue_UD=self.embedding_norm(batch.residue_UD))
+        batch = batch.with_embeddings(self.embedding_norm(batch.residue_UD))
         centre_CW = self.centre_encoder(batch.centre_CD, batch.counted_C)
         if self.gate is None or self.attention is None or self.context_encoder is None or self.context_norm is None:
             return self._without_context(batch, tabular_BW, centre_CW, forced, telemetry)

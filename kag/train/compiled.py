@@ -26,5 +26,6 @@ def compiled(network: Network, backend: str = "inductor") -> Iterator[None]:
     import torch._dynamo
 
     network.compile(backend=backend, dynamic=False, fullgraph=True)
-    with torch._dynamo.config.patch(recompile_limit=MOST_SHAPES):
+    limit = "recompile_limit" if hasattr(torch._dynamo.config, "recompile_limit") else "cache_size_limit"  # torch 2.6
+    with torch._dynamo.config.patch({limit: MOST_SHAPES}):
         yield

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.e2e.tracking import needs_client
+from tests.needs import needs
 
 MAKE = """
 import sys, wandb
@@ -55,7 +55,7 @@ def test_filters_order_summary_and_samples(client: Any, project: str) -> None:
     assert found["summary"] == 147
 
 
-@needs_client(31, "system metrics of a run of two seconds")
+@needs("wandb", "0.31", "system metrics of a run of two seconds")
 def test_system_metrics_are_read_back(client: Any, project: str) -> None:
     found = client.python(
         """

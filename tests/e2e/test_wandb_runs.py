@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.tracking import BOTH, needs_client
+from tests.e2e.tracking import BOTH
+from tests.needs import needs
 
 LOG = """
 import json, sys, wandb
@@ -130,7 +131,7 @@ def test_several_writers_share_one_run(client: Any, project: str) -> None:
     assert (found["count"], found["state"], found["last"]) == (150, "finished", 49)
 
 
-@needs_client(31, "Run.stop")
+@needs("wandb", "0.29", "Run.stop")
 def test_api_stop_interrupts_a_running_run(client: Any, project: str) -> None:
     """How the client then ends is its own affair: 0.31.0 sometimes hangs on its way out.
 

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tests.e2e.tracking import needs_client
+from tests.needs import needs
 
 TRIAL = """
 import json, pathlib, sys, wandb
@@ -273,7 +273,7 @@ def test_a_sweep_that_breaks_the_schema_is_refused_with_all_reasons(client: Any,
     assert "nearest known: uniform" in output
 
 
-@needs_client(31, "local sweep scheduler")
+@needs("wandb", "0.31", "local sweep scheduler")
 def test_a_local_scheduler_is_refused_by_the_client_itself(client: Any, project: str) -> None:
     """`kag serve` suggests the points; it does not say that it could take them from elsewhere."""
     text = """

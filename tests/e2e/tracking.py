@@ -14,11 +14,9 @@ import textwrap
 import time
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import pytest
 from sqlalchemy import create_engine, text
 
 from tests import warm
@@ -33,12 +31,6 @@ PATIENCE = {"WANDB__SERVICE_WAIT": "300", "WANDB_INIT_TIMEOUT": "300"}
 """A client gives up after half a minute in which its own service did not start: on a busy machine that is soon."""
 HURRY = {"WANDB__FILE_STREAM_TRANSMIT_INTERVAL": "0.5"}
 """A client else sends rows every 15 s while it logs."""
-
-
-def needs_client(release: int, what: str) -> pytest.MarkDecorator:
-    """Leaves a test out where the installed client of W&B is older than 0.`release`, and says what that one lacks."""
-    installed = version("wandb")
-    return pytest.mark.skipif(int(installed.split(".")[1]) < release, reason=f"wandb {installed} has no {what}")
 
 
 def until(condition: Callable[[], Any], *, seconds: float = 300.0, what: str = "the condition") -> Any:

@@ -26,6 +26,7 @@ from kag.server.check import check
 from kag.server.faults import Fault
 from kag.server.prune import prune
 from kag.server.store import Store
+from tests.needs import needs
 from tests.server.artifact_log import Log
 from tests.server.conftest import Site
 from tests.server.test_backup import rows_of, upload
@@ -70,7 +71,7 @@ def sent(site: Any, content: Any, name: str = "a.bin") -> dict[str, Any]:
         ("bytes=1000-", 206, 1000, 1024),
         ("bytes=-24", 206, 1000, 1024),
         ("bytes=1023-5000", 206, 1023, 1024),
-        ("bytes=-5000", 206, 0, 1024),
+        pytest.param("bytes=-5000", 206, 0, 1024, marks=needs("starlette", "1.3", "end of a file that is shorter")),
         ("lines=1-2", None, 0, 1024),
     ],
 )

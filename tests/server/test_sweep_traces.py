@@ -7,12 +7,16 @@ from pathlib import Path
 
 import pytest
 
+from tests.needs import needs
 from tests.server.sweep_traces import CONFIGS, answers, recorded
 
 ELSEWHERE = ("grid with hyperband", "grid with runs from before", "random with a target")
 
 
-@pytest.mark.parametrize("name", CONFIGS)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=needs("optuna", "5", "sampler like it") if "bayes" in name else ()) for name in CONFIGS],
+)
 def test_the_answers_are_those_of_the_server_that_read_all_trials(tmp_path: Path, name: str) -> None:
     for seed, told in recorded()[name].items():
         (tmp_path / seed).mkdir()

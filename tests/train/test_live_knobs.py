@@ -26,6 +26,7 @@ from kag.spec import RunSpec, build_spec, flat
 from kag.spec.flat import DESCRIPTIVE
 from kag.spec.schedule import learning_rate
 from kag.track.folder import RunFolder
+from kag.track.record import RunRecord
 from kag.train.build import build_network, build_objective
 from kag.train.job import Job
 from kag.train.loop import Loop
@@ -254,11 +255,15 @@ def parents(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     from kag.train.console import RunConsole
     from kag.train.fit import fit
 
-    folder = tmp_path_factory.mktemp("parents")
-    for name, seed in (("parent", 1), ("stepparent", 2)):
+    def trained(name: str, seed: int) -> RunRecord:
         overrides = {"name": name, "seed": seed, "epochs": 6, "start_from": None, "swa": None, "data.replay": None}
-        record = fit(_full(data, **overrides), runs=folder, console=RunConsole(quiet=True))
-        assert name != "parent" or record.best_epoch != 5, "take another seed: best and last must differ"
+        return fit(_full(data, **overrides), runs=folder, console=RunConsole(quiet=True))
+
+    folder = tmp_path_factory.mktemp("parents")
+    # Which seed has a best epoch that is not its last is for torch's release to say.
+    seed = next(seed for seed in range(1, 9) if trained(f"seed-{seed}", seed).best_epoch != 5)
+    trained("parent", seed)
+    trained("stepparent", seed + 1)
     return folder
 
 
