@@ -11,7 +11,8 @@ has no builds of some: there the oldest that has one is taken, and said. Torch i
 `UV_TORCH_BACKEND=cpu` from PyTorch's own index, else as pip is configured. Where the oldest torch has no build for this
 machine, the oldest that has one is taken; where none has, tests that need torch are left out. What an old package warns
 of is its own business: only with the newest are warnings errors. Left out are tests that say that they are slow: they
-prove what kag does when it is killed, or at size, by the same calls of the same packages as the others.
+prove what kag does when it is killed, or at size, by the same calls of the same packages as the others; and those of
+the images, which hold the locked versions.
 
 At the end stands what was tested on which Python, and what was not, and why.
 """
@@ -65,6 +66,7 @@ def tested(installed: Installed, tests: Iterable[str], *, workers: int) -> Teste
     told = installed.place / "tests.xml"
     told.unlink(missing_ok=True)
     words = ["-q", "-rfE", "-n", str(workers), "--dist", "worksteal", "-m", "not slow", "--junitxml", str(told)]
+    words += ["--ignore", "tests/docker"]
     words += [] if installed.newest else ["-o", "filterwarnings="]
     words += ["-p", "tests.without_torch"] if installed.torch is None else []
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
