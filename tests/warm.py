@@ -29,6 +29,7 @@ import tempfile
 import threading
 import time
 import warnings
+import weakref
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import cache
@@ -383,19 +384,39 @@ def _settle_down() -> None:
 
 
 def _copies(control: socket.socket) -> None:
-    # A copy has a parent that waits for its end, so nobody waits here: the system forgets the parents.
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    """Make a copy for each request, and tell the exit code of each, until nobody is left who asks."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    reports: dict[int, tuple[int, int]] = {}  # what tells the end of a copy -> its process id, where to tell it
     with control:
         while True:
+            ready = select.select([control, *reports], [], [])[0]
+            for end in reports.keys() & set(ready):
+                _tell_end(*reports.pop(end))
+                os.close(end)
+            if control not in ready:
+                continue
             sent, handed = _received(control)
             if not sent:
                 return
+            report = handed[2]
             child = os.fork()
             if child == 0:
                 control.close()
-                _reported(json.loads(sent), handed)
+                for end, (_, other) in reports.items():
+                    os.close(end)
+                    os.close(other)
+                _begin(json.loads(sent), handed)
+            reports[os.pidfd_open(child)] = (child, report)
             for descriptor in handed:
-                os.close(descriptor)
+                if descriptor != report:
+                    os.close(descriptor)
+
+
+def _tell_end(child: int, report: int) -> None:
+    _, status = os.waitpid(child, 0)
+    with suppress(BrokenPipeError):  # it may outlive who has started it
+        os.write(report, f"{os.waitstatus_to_exitcode(status)}\n".encode())
+    os.close(report)
 
 
 def load() -> None:
@@ -414,8 +435,30 @@ def load() -> None:
     import kag.cli.results
     import kag.server.app
 
+    build_once()
     if find_spec("torch") is not None:  # see tests.without_torch
         import kag.train.fit  # noqa: F401
+
+        leave_libraries()
+
+
+def build_once() -> None:
+    """A process builds commands once, and copies have those of `kag`; tests call hundreds of them."""
+    import typer.main
+    import typer.testing
+
+    import kag.cli.main
+
+    built = cache(typer.main.get_command)
+    typer.main.get_command = typer.testing._get_command = built  # type: ignore[assignment]
+    built(kag.cli.main.app)
+
+
+def leave_libraries() -> None:
+    """At its end a process would take apart the tables of torch's operators, which takes longer than most programs."""
+    for finalizer in weakref.finalize._registry:  # type: ignore[attr-defined]
+        if finalizer.peek()[1].__module__ == "torch.library":
+            finalizer.atexit = False
 
 
 def _received(control: socket.socket) -> tuple[bytes, list[int]]:
@@ -426,25 +469,16 @@ def _received(control: socket.socket) -> tuple[bytes, list[int]]:
     return sent, list(handed)
 
 
-def _reported(request: dict[str, Any], handed: list[int]) -> NoReturn:
-    """Make the copy, which tells its process id; tell its exit code."""
+def _begin(request: dict[str, Any], handed: list[int]) -> NoReturn:
+    """Tell the process id, and be the program."""
     streams, report, kept = handed[:2], handed[2], handed[3:]
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    child = os.fork()
-    if child == 0:
-        if request["group"] is None:
-            os.setsid()
-        else:
-            os.setpgid(0, request["group"])
-        os.write(report, f"{os.getpid()}\n".encode())  # now its whole session can be sent a signal
-        os.close(report)
-        _become(request, streams, kept)
-    for descriptor in (*streams, *kept):
-        os.close(descriptor)
-    _, status = os.waitpid(child, 0)
-    with suppress(BrokenPipeError):  # it may outlive who has started it
-        os.write(report, f"{os.waitstatus_to_exitcode(status)}\n".encode())
-    os._exit(0)
+    if request["group"] is None:
+        os.setsid()
+    else:
+        os.setpgid(0, request["group"])
+    os.write(report, f"{os.getpid()}\n".encode())  # now its whole session can be sent a signal
+    os.close(report)
+    _become(request, streams, kept)
 
 
 def _become(request: dict[str, Any], streams: Sequence[int], kept: Sequence[int]) -> NoReturn:
