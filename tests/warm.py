@@ -16,6 +16,7 @@ import fcntl
 import gc
 import json
 import os
+import pkgutil
 import random
 import re
 import runpy
@@ -30,10 +31,10 @@ import threading
 import time
 import warnings
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
-from importlib.util import find_spec
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import IO, Any, NoReturn
@@ -52,6 +53,32 @@ STRICT = ("-W", "error")
 """Who is copied loads without a warning, as tests want it."""
 FIRST = threading.Lock()
 """Threads that begin together would else each look for what is copied."""
+OTHERS = (
+    "anyio._backends._asyncio",
+    "filelock",
+    "google.protobuf.json_format",
+    "opentelemetry.exporter.otlp.proto.http._log_exporter",
+    "opentelemetry.exporter.otlp.proto.http.metric_exporter",
+    "pandas",
+    "pydantic.type_adapter",
+    "requests",
+    "rich.columns",
+    "rich.traceback",
+    "torch.profiler._cupti_monitor",
+    "torch.utils.serialization.config",
+    "typer._adapters",
+    "typer._click.decorators",
+    "typer.rich_utils",
+    "uvicorn.lifespan.on",
+    "uvicorn.loops.asyncio",
+    "wandb.apis._generated.get_default_entity",
+    "wandb.apis.public",
+    "wandb.cli.cli",
+    "wandb.sdk.artifacts._generated.fragments",
+    "wandb.sdk.artifacts._internal_artifact",
+    "wandb.sdk.launch.inputs.internal",
+)
+"""What programs load late, or from nothing."""
 OTHER_PYTHON = ("PYTHONHOME", "PYTHONOPTIMIZE", "PYTHONWARNINGS")
 """Variables that Python reads when it starts: who sets one wants a start from nothing."""
 
@@ -425,21 +452,21 @@ def load() -> None:
 
     for name, value in PATIENT_THREADS.items():
         os.environ.setdefault(name, value)
-    import requests  # noqa: F401
-    import wandb.apis.public
-    import wandb.cli.cli
-    import wandb.sdk.artifacts._generated.fragments
-    import wandb.sdk.artifacts._internal_artifact
-    import wandb.sdk.launch  # noqa: F401
-
-    import kag.cli.results
-    import kag.server.app
-
+    for name in (*OTHERS, *ours()):
+        with suppress(ModuleNotFoundError):  # there may be no torch (tests.without_torch), or no extra
+            import_module(name)
     build_once()
-    if find_spec("torch") is not None:  # see tests.without_torch
-        import kag.train.fit  # noqa: F401
-
+    if "torch" in sys.modules:
         leave_libraries()
+
+
+def ours() -> Iterator[str]:
+    """The names of kag's modules, but of those that do something when they are loaded."""
+    import kag
+
+    for module in pkgutil.walk_packages(kag.__path__, "kag."):
+        if module.name != "kag.__main__" and not module.name.startswith("kag.server.migrations."):
+            yield module.name
 
 
 def build_once() -> None:
@@ -447,11 +474,11 @@ def build_once() -> None:
     import typer.main
     import typer.testing
 
-    import kag.cli.main
+    from kag.cli import main
 
     built = cache(typer.main.get_command)
     typer.main.get_command = typer.testing._get_command = built  # type: ignore[assignment]
-    built(kag.cli.main.app)
+    built(main.app)
 
 
 def leave_libraries() -> None:
