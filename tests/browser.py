@@ -47,7 +47,6 @@ FLAGS = (
     "--no-first-run",
     "--force-color-profile=srgb",
     "--disable-breakpad",
-    "--disable-site-isolation-trials",
     "--js-flags=--no-opt",  # no page of a test lives so long that its scripts are worth a second compilation
 )
 
