@@ -15,7 +15,7 @@ from kag.weights.checkpoint import read_checkpoint
 from tests import warm
 from tests.conftest import ROOT
 
-MOMENTS = range(1, 11) if "KAG_ALL_KILLS" in os.environ else (1, 4, 7, 10)
+MOMENTS = range(1, 11) if "KAG_ALL_KILLS" in os.environ else (1, 7)
 """Steps after which the first process is killed; `make kills` tries them all."""
 
 
