@@ -65,7 +65,7 @@ def python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place / "bin" / "python"
 
 
-@pytest.mark.slow(40, "the commands of a first hour from the wheel alone")
+@pytest.mark.slow(25, "the commands of a first hour from the wheel alone")
 def test_a_first_hour_from_a_wheel(python: Path, tmp_path: Path) -> None:
     around = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "WANDB_MODE")}
     env = {**around, "HOME": str(tmp_path), "OMP_NUM_THREADS": "1"}
