@@ -46,6 +46,8 @@ FLAGS = (
     "--hide-scrollbars",
     "--no-first-run",
     "--force-color-profile=srgb",
+    "--disable-breakpad",
+    "--js-flags=--no-opt",  # no page of a test lives so long that its scripts are worth a second compilation
 )
 
 Browser = webdriver.Chrome

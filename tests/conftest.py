@@ -112,7 +112,8 @@ def total_seconds(items: Sequence[pytest.Item]) -> float:
 
 @pytest.fixture(scope="session", autouse=True)
 def _built_once() -> Iterator[None]:
-    """A process of kag builds commands, templates and page once; tests call hundreds of commands and applications."""
+    """A process of kag builds commands, routes, templates and page once; tests make hundreds of each."""
+    import starlette.routing
     import typer.testing
 
     from kag.server.page.assets import Assets
@@ -121,6 +122,7 @@ def _built_once() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("typer.main.get_command", built)
         patch.setattr("typer.testing._get_command", built)
+        patch.setattr("starlette.routing.compile_path", functools.cache(starlette.routing.compile_path))
         patch.setattr(Assets, "installed", functools.cache(Assets.installed))
         patch.setattr("kag.report.markup.Environment", functools.partial(Environment, bytecode_cache=Compiled()))
         yield

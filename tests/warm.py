@@ -16,6 +16,7 @@ import fcntl
 import gc
 import json
 import os
+import pkgutil
 import random
 import re
 import runpy
@@ -29,10 +30,11 @@ import tempfile
 import threading
 import time
 import warnings
-from collections.abc import Mapping, Sequence
+import weakref
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
-from importlib.util import find_spec
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import IO, Any, NoReturn
@@ -53,6 +55,36 @@ STRICT = ("error", None, Warning, None, 0)
 """What `-W error` adds to the filters: who is copied loads without a warning, as tests want it."""
 FIRST = threading.Lock()
 """Threads that begin together would else each look for what is copied."""
+OTHERS = (
+    "anyio._backends._asyncio",
+    "filelock",
+    "google.protobuf.json_format",
+    "obstore.store",
+    "opentelemetry.exporter.otlp.proto.http._log_exporter",
+    "opentelemetry.exporter.otlp.proto.http.metric_exporter",
+    "pandas",
+    "psycopg",
+    "pydantic.type_adapter",
+    "requests",
+    "rich.columns",
+    "rich.traceback",
+    "sqlalchemy.dialects.postgresql.psycopg",
+    "sqlalchemy.dialects.sqlite.pysqlite",
+    "torch.profiler._cupti_monitor",
+    "torch.utils.serialization.config",
+    "typer._adapters",
+    "typer._click.decorators",
+    "typer.rich_utils",
+    "uvicorn.lifespan.on",
+    "uvicorn.loops.asyncio",
+    "wandb.apis._generated.get_default_entity",
+    "wandb.apis.public",
+    "wandb.cli.cli",
+    "wandb.sdk.artifacts._generated.fragments",
+    "wandb.sdk.artifacts._internal_artifact",
+    "wandb.sdk.launch.inputs.internal",
+)
+"""What programs load late, or from nothing."""
 OTHER_PYTHON = ("PYTHONHOME", "PYTHONOPTIMIZE", "PYTHONWARNINGS")
 """Variables that Python reads when it starts: who sets one wants a start from nothing."""
 
@@ -386,19 +418,39 @@ def _settle_down() -> None:
 
 
 def _copies(control: socket.socket) -> None:
-    # A copy has a parent that waits for its end, so nobody waits here: the system forgets the parents.
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    """Make a copy for each request, and tell the exit code of each, until nobody is left who asks."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    reports: dict[int, tuple[int, int]] = {}  # what tells the end of a copy -> its process id, where to tell it
     with control:
         while True:
+            ready = select.select([control, *reports], [], [])[0]
+            for end in reports.keys() & set(ready):
+                _tell_end(*reports.pop(end))
+                os.close(end)
+            if control not in ready:
+                continue
             sent, handed = _received(control)
             if not sent:
                 return
+            report = handed[2]
             child = os.fork()
             if child == 0:
                 control.close()
-                _reported(json.loads(sent), handed)
+                for end, (_, other) in reports.items():
+                    os.close(end)
+                    os.close(other)
+                _begin(json.loads(sent), handed)
+            reports[os.pidfd_open(child)] = (child, report)
             for descriptor in handed:
-                os.close(descriptor)
+                if descriptor != report:
+                    os.close(descriptor)
+
+
+def _tell_end(child: int, report: int) -> None:
+    _, status = os.waitpid(child, 0)
+    with suppress(BrokenPipeError):  # it may outlive who has started it
+        os.write(report, f"{os.waitstatus_to_exitcode(status)}\n".encode())
+    os.close(report)
 
 
 def load() -> None:
@@ -407,18 +459,40 @@ def load() -> None:
 
     for name, value in PATIENT_THREADS.items():
         os.environ.setdefault(name, value)
-    import requests  # noqa: F401
-    import wandb.apis.public
-    import wandb.cli.cli
-    import wandb.sdk.artifacts._generated.fragments
-    import wandb.sdk.artifacts._internal_artifact
-    import wandb.sdk.launch  # noqa: F401
+    for name in (*OTHERS, *ours()):
+        with suppress(ModuleNotFoundError):  # there may be no torch (tests.without_torch), or no extra
+            import_module(name)
+    build_once()
+    if "torch" in sys.modules:
+        leave_libraries()
 
-    import kag.cli.results
-    import kag.server.app
 
-    if find_spec("torch") is not None:  # see tests.without_torch
-        import kag.train.fit  # noqa: F401
+def ours() -> Iterator[str]:
+    """The names of kag's modules, but of those that do something when they are loaded."""
+    import kag
+
+    for module in pkgutil.walk_packages(kag.__path__, "kag."):
+        if module.name != "kag.__main__" and not module.name.startswith("kag.server.migrations."):
+            yield module.name
+
+
+def build_once() -> None:
+    """A process builds commands once, and copies have those of `kag`; tests call hundreds of them."""
+    import typer.main
+    import typer.testing
+
+    from kag.cli import main
+
+    built = cache(typer.main.get_command)
+    typer.main.get_command = typer.testing._get_command = built  # type: ignore[assignment]
+    built(main.app)
+
+
+def leave_libraries() -> None:
+    """At its end a process would take apart the tables of torch's operators, which takes longer than most programs."""
+    for finalizer in weakref.finalize._registry:  # type: ignore[attr-defined]
+        if finalizer.peek()[1].__module__ == "torch.library":
+            finalizer.atexit = False
 
 
 def _received(control: socket.socket) -> tuple[bytes, list[int]]:
@@ -429,25 +503,16 @@ def _received(control: socket.socket) -> tuple[bytes, list[int]]:
     return sent, list(handed)
 
 
-def _reported(request: dict[str, Any], handed: list[int]) -> NoReturn:
-    """Make the copy, which tells its process id; tell its exit code."""
+def _begin(request: dict[str, Any], handed: list[int]) -> NoReturn:
+    """Tell the process id, and be the program."""
     streams, report, kept = handed[:2], handed[2], handed[3:]
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    child = os.fork()
-    if child == 0:
-        if request["group"] is None:
-            os.setsid()
-        else:
-            os.setpgid(0, request["group"])
-        os.write(report, f"{os.getpid()}\n".encode())  # now its whole session can be sent a signal
-        os.close(report)
-        _become(request, streams, kept)
-    for descriptor in (*streams, *kept):
-        os.close(descriptor)
-    _, status = os.waitpid(child, 0)
-    with suppress(BrokenPipeError):  # it may outlive who has started it
-        os.write(report, f"{os.waitstatus_to_exitcode(status)}\n".encode())
-    os._exit(0)
+    if request["group"] is None:
+        os.setsid()
+    else:
+        os.setpgid(0, request["group"])
+    os.write(report, f"{os.getpid()}\n".encode())  # now its whole session can be sent a signal
+    os.close(report)
+    _become(request, streams, kept)
 
 
 def _become(request: dict[str, Any], streams: Sequence[int], kept: Sequence[int]) -> NoReturn:

@@ -15,7 +15,7 @@ from kag.weights.checkpoint import read_checkpoint
 from tests import warm
 from tests.conftest import ROOT
 
-MOMENTS = range(1, 11) if "KAG_ALL_KILLS" in os.environ else (1, 4, 7, 10)
+MOMENTS = range(1, 11) if "KAG_ALL_KILLS" in os.environ else (1, 7)
 """Steps after which the first process is killed; `make kills` tries them all."""
 
 
@@ -24,7 +24,7 @@ def by_window(folder: Path) -> dict[tuple[object, object], RunRecord]:
     return {(record.config["swa.start"], record.config["swa.window"]): record for record in found}
 
 
-@pytest.mark.slow(40, "of two runs that share epochs either may be killed")
+@pytest.mark.slow(20, "of two runs that share epochs either may be killed")
 def test_killing_one_of_two_changes_nothing(synthetic_file: Path, tmp_path: Path) -> None:
     driver = [sys.executable, "-m", "tests.forks.sharing_driver"]
     command = [*driver, str(synthetic_file), str(tmp_path), *map(str, MOMENTS)]

@@ -85,16 +85,19 @@ def test_no_page_is_forgotten() -> None:
     assert list(unlooked(routes(Routed()))) == []  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("name", PAGES)
-def test_axe_finds_no_serious_fault_and_a_phone_shows_it_whole(site: Any, browser: Browser, name: str) -> None:
-    opened(site, browser, PAGES[name])
+@pytest.fixture(scope="module", params=PAGES)
+def page(site: Any, browser: Browser, request: pytest.FixtureRequest) -> Page:
+    """A page that is open for the tests of it, one after the other."""
+    found = PAGES[request.param]
+    opened(site, browser, found)
+    return found
+
+
+def test_axe_finds_no_serious_fault(page: Page, browser: Browser) -> None:
     status = browser.execute_script("return performance.getEntriesByType('navigation')[0].responseStatus")
-    assert status == PAGES[name].status
+    assert status == page.status
     assert browser.execute_script("return document.querySelectorAll('h1').length") == 1
-    light = grave_faults(browser)
-    look(browser, dark=True, width=PHONE)
-    wait_for(browser, f"document.documentElement.scrollWidth <= {PHONE}")
-    assert (light, grave_faults(browser, CONTRAST)) == ([], [])
+    assert grave_faults(browser) == []
 
 
 WALKED = """const found = [];
@@ -119,12 +122,16 @@ return {{
 }}"""
 
 
-@pytest.mark.parametrize("name", PAGES)
-def test_the_keyboard_reaches_every_control_and_shows_where_it_is(site: Any, browser: Browser, name: str) -> None:
-    opened(site, browser, PAGES[name])
+def test_the_keyboard_reaches_every_control_and_shows_where_it_is(page: Page, browser: Browser) -> None:
     browser.execute_script(WALKED)
     found = tabbed(browser)
     assert not any(found.values()), found
+
+
+def test_a_phone_shows_it_whole_and_a_dark_screen_with_contrast(page: Page, browser: Browser) -> None:
+    look(browser, dark=True, width=PHONE)
+    wait_for(browser, f"document.documentElement.scrollWidth <= {PHONE}")
+    assert grave_faults(browser, CONTRAST) == []
 
 
 def tabbed(browser: Browser) -> dict[str, list[str]]:
