@@ -12,7 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kag.spec import Facts, Finding, RunSpec, Severity, build_spec, load_spec, preflight
+from kag.spec.model import ModelSpec
 from kag.spec.preflight import RULES, Rule
+from tests.october import october
 
 ERROR, WARNING, NOTE = Severity.ERROR, Severity.WARNING, Severity.NOTE
 SPECS = sorted((Path(__file__).parents[2] / "runs" / "specs").rglob("*.yaml"))
@@ -78,7 +80,7 @@ CASES: dict[str, Case] = {
     ),
     "warm_up_ends": Case(
         (
-            Fires("warmup_too_long", ERROR, {"epochs": 5, "loss.warmup": {}}, {"warmup": 5, "epochs": 5}),
+            Fires("warmup_too_long", ERROR, {"epochs": 2, "loss.warmup": {}}, {"warmup": 2, "epochs": 2}),
             Fires("warmup_too_long", ERROR, {**SWA, "loss.warmup": {"epochs": 66}}, {"warmup": 66, "epochs": 66}),
             Fires("warmup_without_effect", WARNING, {"loss.warmup": {"kind": "bce"}}),
         ),
@@ -322,7 +324,7 @@ CASES: dict[str, Case] = {
             Fires(
                 "no_effect",
                 WARNING,
-                {"model.gate.kind": "closed", "model.attention.layers": 1},
+                {"model.gate.kind": "closed", "model.attention.layers": 2},
                 {"key": "model.attention.layers"},
             ),
             Fires(
@@ -341,7 +343,7 @@ CASES: dict[str, Case] = {
         ),
         (
             {},
-            {"model.gate.kind": "closed", "model.gate.penalty.weight": 0, "model.auxiliary": None},
+            {"model": ModelSpec().model_dump(mode="json"), "model.gate.kind": "closed"},
             {"loss.gamma": 1.0, "loss.kind": "focal"},
             {"loss.gamma": 1.0, "loss.warmup": {}},
             {"loss.margin": 0.1, "loss.warmup": {"kind": "asymmetric"}},
@@ -355,7 +357,7 @@ NAMES = {rule.__name__: rule for rule in RULES}
 
 
 def spec(overrides: Overrides) -> RunSpec:
-    return build_spec({"name": "x", "data": {"file": "/data/a.h5"}}, overrides)
+    return build_spec(october({"name": "x", "data": {"file": "/data/a.h5"}}), overrides)
 
 
 def found(rule: Rule, overrides: Overrides, facts: Facts | None = None) -> list[Finding]:
