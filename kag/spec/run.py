@@ -1,7 +1,9 @@
 """`RunSpec`: everything that describes a run, in one frozen object.
 
 Defaults are what a search found on real chains (`runs/sites/README.md`), as `runs/specs/neighbours.yaml` has it: eight
-epochs of a small model. What is off by default has, once it is switched on, values that fit into so short a run.
+epochs of a small model. What is off by default has, once it is switched on, values that fit into so short a run. In two
+things they stand apart, in neither of which a difference was shown there: positives are weighted as the data at hand
+have them, and no average over steps is taken, beside which a window of epochs would be refused.
 """
 
 from __future__ import annotations

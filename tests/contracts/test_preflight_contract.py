@@ -20,6 +20,8 @@ ERROR, WARNING, NOTE = Severity.ERROR, Severity.WARNING, Severity.NOTE
 SPECS = sorted((Path(__file__).parents[2] / "runs" / "specs").rglob("*.yaml"))
 
 Overrides = dict[str, Any]
+CLOSED = {"model": ModelSpec().model_dump(mode="json"), "model.gate.kind": "closed"}
+"""The defaults with the gate closed."""
 SWA = {"swa.start": 60, "swa.window": 6, "swa.lr": 1e-6, "swa.anneal_epochs": 2, "early_stopping.patience": 70}
 """An averaging to which no rule objects."""
 
@@ -324,18 +326,6 @@ CASES: dict[str, Case] = {
             Fires(
                 "no_effect",
                 WARNING,
-                {"model.gate.kind": "closed", "model.attention.layers": 2},
-                {"key": "model.attention.layers"},
-            ),
-            Fires(
-                "no_effect",
-                WARNING,
-                {"model.gate.kind": "closed", "model.gate.dropout.rate": 0.1},
-                {"key": "model.gate.dropout.rate"},
-            ),
-            Fires(
-                "no_effect",
-                WARNING,
                 {"optimizer.schedule.warmup_epochs": 2},
                 {"key": "optimizer.schedule.warmup_epochs"},
                 "the one-cycle begins at optimizer.lr",
@@ -343,12 +333,33 @@ CASES: dict[str, Case] = {
         ),
         (
             {},
-            {"model": ModelSpec().model_dump(mode="json"), "model.gate.kind": "closed"},
+            {"model.gate.kind": "closed", "model.gate.penalty.weight": 0, "model.auxiliary": None},
             {"loss.gamma": 1.0, "loss.kind": "focal"},
             {"loss.gamma": 1.0, "loss.warmup": {}},
             {"loss.margin": 0.1, "loss.warmup": {"kind": "asymmetric"}},
             {"optimizer.schedule.max_lr": 1e-3},
         ),
+    ),
+    "behind_a_closed_gate": Case(
+        (
+            Fires(
+                "behind_closed_gate", NOTE, {**CLOSED, "model.attention.layers": 2}, {"keys": "model.attention.layers"}
+            ),
+            Fires(
+                "behind_closed_gate",
+                NOTE,
+                {**CLOSED, "model.gate.dropout.rate": 0.1},
+                {"keys": "model.gate.dropout.rate"},
+            ),
+            Fires(
+                "behind_closed_gate",
+                NOTE,
+                {"model.gate.kind": "closed", "model.gate.penalty.weight": 0, "model.auxiliary": None},
+                {},
+                "reads model.attention.heads, model.attention.layers and 14 more",
+            ),
+        ),
+        (CLOSED, {}, {"model.attention.layers": 3}),
     ),
 }
 """Rule -> where it fires and where it is silent. A rule that is not here fails `test_every_rule_has_its_cases`."""

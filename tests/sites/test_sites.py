@@ -55,17 +55,11 @@ def test_the_log_is_that_of_the_runs(kag: Kag, monkeypatch: pytest.MonkeyPatch) 
 
 @pytest.mark.parametrize("name", ["sites", "neighbours"])
 def test_the_shipped_specs_are_those_of_the_runs(records: list[RunRecord], name: str) -> None:
-    """But for what lies behind a closed gate, where the runs still have October's settings, and nothing reads them."""
     runs = of(records, name)
     assert sorted(record.config["seed"] for record in runs if isinstance(record.config["seed"], int)) == [1, 2, 3, 4, 5]
     for record in runs:
         spec = load_spec(ROOT / "runs" / "specs" / f"{name}.yaml", [f"seed={record.config['seed']}"])
-        trained = load_spec(SITES / record.id / "spec.yaml")
         assert record.found is not None
-        assert digest(trained) == record.found.spec_digest
-        if spec.model.gate.kind == trained.model.gate.kind == "closed":
-            unread = {"attention": trained.model.attention, "gate": trained.model.gate}
-            spec = spec.model_copy(update={"model": spec.model.model_copy(update=unread)})
         assert digest(spec) == record.found.spec_digest
 
 
