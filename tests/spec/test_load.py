@@ -96,6 +96,7 @@ def test_a_silent_spec_is_what_the_search_found(load: Any) -> None:
         key: found[key] for key in found if key not in own
     }
     assert (silent["epochs"], silent["model.hidden"], silent["loss.pos_weight"]) == (8, "[48]", "auto")
+    assert preflight(load(MINIMAL)) == []
 
 
 def test_the_october_17_model_is_written_out_whatever_the_defaults_are() -> None:
