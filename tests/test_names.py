@@ -11,6 +11,7 @@ import pytest
 from kag import names
 from kag.spec import RunSpec, build_spec
 from kag.track.folder import RunFolder
+from tests.october import october
 
 PACKAGE = Path(__file__).parents[1] / "kag"
 KEY = re.compile(
@@ -40,14 +41,16 @@ def full_spec(synthetic_file: Path) -> RunSpec:
     """Two epochs, averaging in the second, everything switched on."""
     attention = {"heads": HEADS, "layers": LAYERS, "width": 8, "feedforward": 8}
     return build_spec(
-        {
-            "name": "names",
-            "epochs": 2,
-            "data": {"file": str(synthetic_file), "batch_size": 128},
-            "model": {"hidden": [8], "attention": attention},
-            "swa": {"start": 1, "window": 1},
-            "track": {"mode": "disabled"},
-        }
+        october(
+            {
+                "name": "names",
+                "epochs": 2,
+                "data": {"file": str(synthetic_file), "batch_size": 128},
+                "model": {"hidden": [8], "attention": attention},
+                "swa": {"start": 1, "window": 1},
+                "track": {"mode": "disabled"},
+            }
+        )
     )
 
 

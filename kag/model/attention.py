@@ -81,9 +81,13 @@ class SelfAttention(nn.Module):
         """Attended tokens of the `kept` positions; on demand the entropy (C, H) in nats of the centre's attention."""
         parts: list[Tensor] = [query_CTW, *key_value_CTV.chunk(2, -1)]
         query, key, value = (part.view(*part.shape[:2], self.heads, -1).transpose(1, 2) for part in parts)
-        score_CHTT = query @ key.transpose(-2, -1)
+        scale = math.sqrt(query.shape[-1])
+        # In 16 bits a product of unscaled queries can overflow. A power of two rounds nothing, so that all numbers are
+        # those of a division after the product, bit for bit; what it is too much comes back in 32 bits.
+        first = 2.0 ** math.ceil(math.log2(scale))
+        score_CHTT = (query / first) @ key.transpose(-2, -1)
         with full_precision(score_CHTT):
-            weight_CHTT = self._weights(widened(score_CHTT) / math.sqrt(query.shape[-1]), distance_CT, valid_CT)
+            weight_CHTT = self._weights(widened(score_CHTT) / (scale / first), distance_CT, valid_CT)
             entropy_CH = torch.special.entr(weight_CHTT[:, :, 0].detach()).sum(-1) if telemetry else None
         mixed_CHTV = self.dropout(weight_CHTT[:, :, kept]).to(value.dtype) @ value
         return self.output(mixed_CHTV.transpose(1, 2).flatten(2)), entropy_CH

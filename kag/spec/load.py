@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from kag.errors import SpecError
+from kag.spec.earlier import with_earlier
 from kag.spec.flat import flat
 from kag.spec.keys import known_keys, nearest_key, nullable_keys, text_lists
 from kag.spec.overrides import as_text, json_or_text, parse_overrides
@@ -78,13 +79,13 @@ def build_spec(
 ) -> RunSpec:
     """The spec of a plain tree and of dotted overrides; `places` and `title` say where a violation stands.
 
-    Retired keys are left out.
+    Retired keys are left out, and a tree that kag wrote before it had all keys means what it meant then.
 
     Raises:
         SpecError: as `read_spec`.
     """
     overrides, places = without_retired(overrides or {}), places or Places()
-    merged = _merge(_defaults(), without_retired(tree))
+    merged = _merge(_defaults(), with_earlier(without_retired(tree)))
     for key, value in overrides.items():
         merged = _merge(merged, _nested(key, as_text(key, value)))
     violations = list(_misread(places, overrides))

@@ -1,4 +1,7 @@
-"""The part `model` of a spec: encoders, attention, gate, auxiliary head. Defaults are those of October 17."""
+"""The part `model` of a spec: encoders, attention, gate, auxiliary head.
+
+Defaults are those of `kag.spec.run`.
+"""
 
 from __future__ import annotations
 
@@ -38,35 +41,35 @@ class PeriodicSpec(Part):
 
     frequencies: Count = 16
     """Learned frequencies of each column."""
-    sigma: Positive = 0.1
+    sigma: Positive = 0.62
     """Standard deviation of the initial frequencies."""
-    width: Count = 8
+    width: Count = 16
     """Numbers that each column becomes."""
 
 
 class AttentionSpec(Part):
     """Attention of a centre residue over itself and its k nearest neighbours."""
 
-    heads: Count = 6
+    heads: Count = 2
     """Attention heads; must divide `width`."""
-    layers: Count = 2
+    layers: Count = 1
     """Transformer layers."""
-    width: Count = 2400
+    width: Count = 16
     """Width that residue embeddings are projected to."""
-    feedforward: Count = 1280
+    feedforward: Count = 32
     """Hidden width of the feed-forward part of each layer."""
-    dropout: Rate = 0.2
+    dropout: Rate = 0.0
     """Dropout inside the attention layers."""
-    distance_bias: Literal["learned", "exponential", "none"] = "learned"
+    distance_bias: Literal["learned", "exponential", "none"] = "exponential"
     """What distance adds to an attention logit, on the key axis."""
-    pooling: Literal["mean", "max", "centre"] = "mean"
+    pooling: Literal["mean", "max", "centre"] = "max"
     """How the attended tokens become one context: over the valid neighbours, or the centre's own token."""
 
 
 class PenaltySpec(Part):
     """Pulls the gate to a target: weight x |alpha - target|, on the live alpha before dropout and clamp."""
 
-    weight: NotNegativeRamp = Ramp(start=0.15, end=0.05, epochs=15)
+    weight: NotNegativeRamp = Ramp(start=0.0, end=0.0)
     """Weight in the loss, per epoch."""
     target: Share = 0.6
     """Alpha at which there is no penalty."""
@@ -77,7 +80,7 @@ class PenaltySpec(Part):
 class GateDropoutSpec(Part):
     """In training, alpha of a random sample is replaced by a target."""
 
-    rate: RateRamp = Ramp(start=0.25, end=0.05, epochs=15)
+    rate: RateRamp = Ramp(start=0.0, end=0.0)
     """Probability per sample, per epoch."""
     target: Share = 0.55
     """What alpha becomes."""
@@ -86,9 +89,9 @@ class GateDropoutSpec(Part):
 class GateSpec(Part):
     """Mixes centre and context: alpha x centre + (1 - alpha) x scale x context."""
 
-    kind: Literal["mlp", "scalar", "fixed", "closed"] = "mlp"
+    kind: Literal["mlp", "scalar", "fixed", "closed"] = "scalar"
     """Alpha per sample from an MLP, one learned number, a constant, or 1: a model without neighbours."""
-    initial: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.5
+    initial: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.8
     """Alpha before training (and for ever, if the kind is fixed)."""
     clamp: Annotated[tuple[float, float], LISTED, AfterValidator(_ordered)] | None = None
     """Smallest and largest alpha, or null."""
@@ -98,14 +101,14 @@ class GateSpec(Part):
     dropout: GateDropoutSpec = GateDropoutSpec()
     context_norm: bool = True
     """LayerNorm on the context before it is scaled."""
-    context_scale: NotNegativeRamp = Ramp(start=0.5, end=1.0, epochs=15)
+    context_scale: NotNegativeRamp = Ramp(start=1.0, end=1.0)
     """Factor of the context, per epoch; kept in the checkpoint."""
 
 
 class AuxiliarySpec(Part):
     """A classifier that sees the neighbours' context alone; its loss keeps the attention's gradients alive."""
 
-    weight: NotNegativeRamp = Ramp(start=0.10, end=0.02, epochs=12)
+    weight: NotNegativeRamp = Ramp(start=0.1, end=0.02, epochs=4)
     """Weight in the loss, per epoch."""
     distance_temperature: Positive | None = 6.0
     """Sample weight exp(-nearest distance / this), angstrom; null weighs all samples alike."""
@@ -114,21 +117,21 @@ class AuxiliarySpec(Part):
 class ModelSpec(Part):
     """Tabular, centre and context encoders, the attention and the gate between them."""
 
-    hidden: Annotated[tuple[Count, ...], Field(min_length=1), LISTED] = (1024, 512, 256)
+    hidden: Annotated[tuple[Count, ...], Field(min_length=1), LISTED] = (48,)
     """Layer widths of each encoder; the last one is the width that the gate mixes."""
-    dropout: Rate = 0.2
+    dropout: Rate = 0.6
     """Dropout in encoders and classifier."""
     modality_dropout: Rate = 0.1
     """Probability per sample that, in training, the tabular or the residue side is masked."""
     norm: Literal["batch", "layer"] = "batch"
     """Normalisation in encoders and classifier."""
-    activation: Literal["relu", "gelu"] = "relu"
+    activation: Literal["relu", "gelu"] = "gelu"
     """What follows the normalisation in encoders and classifier."""
-    embedding_norm: Literal["none", "train", "layer"] = "none"
+    embedding_norm: Literal["none", "train", "layer"] = "layer"
     """Residue embeddings at first: as stored, standardised by the train split, or through LayerNorm."""
-    periodic: PeriodicSpec | None = None
+    periodic: PeriodicSpec | None = PeriodicSpec()
     """Periodic embeddings of the tabular columns, or null."""
     attention: AttentionSpec = AttentionSpec()
     gate: GateSpec = GateSpec()
-    auxiliary: AuxiliarySpec | None = AuxiliarySpec()
+    auxiliary: AuxiliarySpec | None = None
     """Neighbour-only auxiliary head, or null."""

@@ -1,4 +1,10 @@
-"""`RunSpec`: everything that describes a run, in one frozen object. Defaults are those of October 17."""
+"""`RunSpec`: everything that describes a run, in one frozen object.
+
+Defaults are what a search found on real chains (`runs/sites/README.md`), as `runs/specs/neighbours.yaml` has it: eight
+epochs of a small model. What is off by default has, once it is switched on, values that fit into so short a run. In two
+things they stand apart, in neither of which a difference was shown there: positives are weighted as the data at hand
+have them, and no average over steps is taken, beside which a window of epochs would be refused.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +43,7 @@ class DataSpec(Part):
 
     file: FileName
     """HDF5 file in the `v3_residue_table` layout; relative to the spec file."""
-    batch_size: Annotated[int, Field(ge=2, le=1_000_000), WHOLE] = 640
+    batch_size: Annotated[int, Field(ge=2, le=1_000_000), WHOLE] = 512
     """Points in a batch, for each process, whatever the grouping."""
     grouping: Literal["point", "protein", "residue"] = "point"
     """A batch: random points; whole proteins; random residues. The latter two draw dropout of shared parts once."""
@@ -62,7 +68,7 @@ class WarmupSpec(Part):
 
     kind: Literal["bce", "focal", "asymmetric"] = "focal"
     """Loss during the warm-up."""
-    epochs: Count = 5
+    epochs: Count = 2
     """Epochs of warm-up."""
 
 
@@ -96,9 +102,9 @@ class ScheduleSpec(Part):
 
     kind: Literal["one_cycle", "cosine", "constant"] = "one_cycle"
     """`one_cycle`: lr -> max_lr -> ~0; `cosine`: lr -> 0; `constant`: lr."""
-    max_lr: Positive = 5.0e-4
+    max_lr: Positive = 4.0e-4
     """Top of the one-cycle."""
-    pct_start: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.2
+    pct_start: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.25
     """Share of the run in which the one-cycle rises."""
     warmup_epochs: NotNegative = 0.0
     """Epochs, or a part of one, in which the rate rises from 0; then the constant, or all of the cosine, follows."""
@@ -107,11 +113,11 @@ class ScheduleSpec(Part):
 class OptimizerSpec(Part):
     """AdamW."""
 
-    lr: Positive = 1.0e-4
+    lr: Positive = 5.0e-5
     """Learning rate: where the one-cycle and the cosine start, and the constant."""
-    weight_decay: NotNegative = 1.0e-3
+    weight_decay: NotNegative = 2.2e-2
     """Decoupled weight decay."""
-    decay: Literal["everything", "matrices"] = "everything"
+    decay: Literal["everything", "matrices"] = "matrices"
     """What decays: every parameter, or matrices alone (no bias, norm, frequency, rate or logit of the gate)."""
     schedule: ScheduleSpec = ScheduleSpec()
 
@@ -119,7 +125,7 @@ class OptimizerSpec(Part):
 class EarlyStoppingSpec(Part):
     """Stop when val AUPRC has not risen; inside the averaging window that of the average, counted anew."""
 
-    patience: Count = 15
+    patience: Count = 8
     """Epochs without a rise of more than `min_delta` before the run stops."""
     min_delta: NotNegative = 0.001
     """Smallest rise that counts."""
@@ -132,9 +138,9 @@ class SwaSpec(Part):
     """First averaged epoch, counted from 0."""
     window: Count
     """Averaged epochs; the run ends with the last of them."""
-    lr: Positive = 2.0e-4
+    lr: Positive = 5.0e-5
     """Learning rate that is reached `anneal_epochs` after `start`."""
-    anneal_epochs: Ordinal = 6
+    anneal_epochs: Ordinal = 1
     """Epochs from the schedule's learning rate to `lr`; 0 switches at once."""
     shape: Literal["linear", "cosine"] = "cosine"
     """How the learning rate gets there."""
@@ -150,7 +156,7 @@ class SwaSpec(Part):
 class EmaSpec(Part):
     """Exponential moving average of the weights over optimizer steps: these are measured, kept and delivered."""
 
-    decay: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.99
+    decay: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.998
     """Share of the average that a step keeps; the first steps keep less: (1 + step) / (10 + step)."""
 
 
@@ -228,7 +234,7 @@ class RunSpec(Part):
     """Run that this one is compared with; default: the newest finished one of the same name or data, but no trial."""
     seed: Annotated[int, Field(ge=0, lt=2**32), WHOLE] = 42
     """Seed of initial weights, batches and dropout."""
-    epochs: Count = 80
+    epochs: Count = 8
     """Length of the learning-rate schedule, and of the run unless SWA or early stopping end it."""
     data: DataSpec
     model: ModelSpec = ModelSpec()

@@ -190,7 +190,7 @@ def settings_apart(records: Sequence[RunRecord], shown: int = SHOWN) -> dict[str
 
 
 def beside_defaults(config: Flat) -> tuple[Change, ...]:
-    """The settings that are not the defaults; of another program, which has none, all."""
+    """The settings that are not the defaults of today; of another program, which has none, all."""
     defaults = _grouped(flat(default_spec()), _OWN)
     own = _grouped(config, _OWN)
     return tuple(_change(key, before, own[key]) for key, (before, _) in varied([defaults, own]).items() if key in own)

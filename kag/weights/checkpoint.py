@@ -19,6 +19,7 @@ from kag.data.facts import DataFacts
 from kag.errors import CheckpointError
 from kag.model.network import Network
 from kag.spec import RunSpec
+from kag.spec.earlier import with_earlier
 from kag.spec.retired import without_retired
 from kag.text import digest
 from kag.weights.digest import weights_digest
@@ -192,7 +193,7 @@ def _form(tensor: Tensor) -> str:
 
 def _spec(text: Any, where: str) -> RunSpec:
     try:
-        return RunSpec.model_validate(without_retired(json.loads(text)))
+        return RunSpec.model_validate(with_earlier(without_retired(json.loads(text))))
     except (ValueError, TypeError) as error:
         raise CheckpointError(f"its spec cannot be read: {error}", where=where) from error
 

@@ -33,6 +33,7 @@ from kag.train.build import build_network, build_objective
 from kag.train.task import Task
 from kag.weights.evaluate import score
 from kag.weights.heap import kept_heap
+from tests.october import october
 
 FULL = {"embedding": 2560, "batch": 640, "model": {}}
 SMALL = {
@@ -166,7 +167,9 @@ def main() -> None:
 
         def task(grouping: str) -> Task:
             spec: RunSpec = build_spec(
-                {"name": "steps", "model": size["model"], "data": {"file": str(file), "batch_size": size["batch"]}},
+                october(
+                    {"name": "steps", "model": size["model"], "data": {"file": str(file), "batch_size": size["batch"]}}
+                ),
                 {"data.grouping": grouping},
             )
             return Task.of(spec, sites)

@@ -16,8 +16,12 @@ from kag.train.job import Job
 SPEC = Path(__file__).parents[2] / "runs" / "specs" / "demo.yaml"
 NAMES = ("baseline", "penalty", "broken", "swa", "blend")
 
-FAST = ("model.hidden=[64,32]", "model.dropout=0.1", "optimizer.lr=1e-3", "optimizer.schedule.max_lr=4e-3")
-"""It learns at once, and too much: there is something to say of each run."""
+FAST = (
+    *("model.hidden=[64,32]", "model.dropout=0.1", "optimizer.lr=1e-3", "optimizer.schedule.max_lr=4e-3"),
+    *("model.gate.penalty.weight.start=0.15", "model.gate.penalty.weight.end=0.05", "model.gate.penalty.target=0.6"),
+    "model.gate.context_scale.end=1.0",
+)
+"""It learns at once, and too much, and a weak penalty does not hold alpha: there is something to say of each run."""
 
 
 class Planted(TypeError):

@@ -20,7 +20,7 @@ from kag.names import SPLITS, Split
 from kag.spec import load_spec
 from kag.track.folders import FolderSource
 from kag.track.scores_of_run import scores_in
-from tests.changelog.real_chain import NAMES, SPEC
+from tests.changelog.real_chain import FAST, NAMES, SPEC
 from tests.changelog.run_logs import parsed
 
 
@@ -127,7 +127,7 @@ def test_every_number_of_a_row_comes_from_its_files(name: str, chain: Path, rows
 
 @pytest.mark.slow(3)
 def test_what_each_run_did_is_said_of_it_and_of_no_other(chain: Path, rows: dict[str, list[str]]) -> None:
-    ramp = load_spec(SPEC).model.gate.penalty.weight
+    ramp = load_spec(SPEC, FAST).model.gate.penalty.weight
     told = {
         "aborted by Planted": {"broken"},
         "averaged 3 epochs, 4 to 6": {"swa"},

@@ -237,7 +237,9 @@ def planned_specs(folder: Path, **texts: str) -> Path:
 def test_plans_are_planned_runs_and_specs_that_have_not_run(tmp_path: Path) -> None:
     from kag.spec import build_spec, flat
 
-    before = run_record(0, "before", config=dict(flat(build_spec({"name": "before", "data": {"file": "x.h5"}}))))
+    before = run_record(
+        0, "before", config=dict(flat(build_spec({"name": "before", "epochs": 80, "data": {"file": "x.h5"}})))
+    )
     waiting = run_record(1, "waiting", status=Status.PLANNED, change="wait | <b>")
     specs = planned_specs(tmp_path / "specs", a=PLANNED, b=PLANNED.replace("next", "before"))
     siblings = collect(MemorySource([before, waiting]))

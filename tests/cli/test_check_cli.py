@@ -21,6 +21,8 @@ data: {file: FILE, batch_size: 100}
 model:
   hidden: [12, 8]
   attention: {heads: 2, layers: 1, width: 8, feedforward: 8}
+  gate: {penalty: {weight: 0.1}}
+  auxiliary: {weight: 0.1}
 loss: {gamma: 3.0}
 """
 

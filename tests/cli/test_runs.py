@@ -343,7 +343,7 @@ def test_an_unknown_run_is_a_record_error(runs: Path) -> None:
 
 
 def test_watch_shows_runs_under_way_until_interrupted(runs: Path) -> None:
-    folder = made(runs, "live", 3, status="running")
+    folder = made(runs, "live", 3, status="running", config={"epochs": 80})
     folder.append_history({"epoch": 4, "val/auprc": 0.31257, "gate/alpha_mean": 0.55})
     terminal, inner = pty.openpty()
     command = [

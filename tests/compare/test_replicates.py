@@ -22,7 +22,7 @@ from kag.view.words import NamedRuns
 from tests.changelog.foreign_logs import foreign
 from tests.changelog.run_logs import START, run_record
 
-SPEC = flat(default_spec())
+SPEC = {**flat(default_spec()), "epochs": 80}
 WORLD = World(processes=1, device="cpu", precision="32-true", threads=1)
 FOUND = Found(code_digest="c" * 64)
 GIT = GitFacts(commit="a" * 40)

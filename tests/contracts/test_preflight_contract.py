@@ -12,12 +12,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kag.spec import Facts, Finding, RunSpec, Severity, build_spec, load_spec, preflight
+from kag.spec.model import ModelSpec
 from kag.spec.preflight import RULES, Rule
+from tests.october import october
 
 ERROR, WARNING, NOTE = Severity.ERROR, Severity.WARNING, Severity.NOTE
 SPECS = sorted((Path(__file__).parents[2] / "runs" / "specs").rglob("*.yaml"))
 
 Overrides = dict[str, Any]
+CLOSED = {"model": ModelSpec().model_dump(mode="json"), "model.gate.kind": "closed"}
+"""The defaults with the gate closed."""
 SWA = {"swa.start": 60, "swa.window": 6, "swa.lr": 1e-6, "swa.anneal_epochs": 2, "early_stopping.patience": 70}
 """An averaging to which no rule objects."""
 
@@ -78,7 +82,7 @@ CASES: dict[str, Case] = {
     ),
     "warm_up_ends": Case(
         (
-            Fires("warmup_too_long", ERROR, {"epochs": 5, "loss.warmup": {}}, {"warmup": 5, "epochs": 5}),
+            Fires("warmup_too_long", ERROR, {"epochs": 2, "loss.warmup": {}}, {"warmup": 2, "epochs": 2}),
             Fires("warmup_too_long", ERROR, {**SWA, "loss.warmup": {"epochs": 66}}, {"warmup": 66, "epochs": 66}),
             Fires("warmup_without_effect", WARNING, {"loss.warmup": {"kind": "bce"}}),
         ),
@@ -322,18 +326,6 @@ CASES: dict[str, Case] = {
             Fires(
                 "no_effect",
                 WARNING,
-                {"model.gate.kind": "closed", "model.attention.layers": 1},
-                {"key": "model.attention.layers"},
-            ),
-            Fires(
-                "no_effect",
-                WARNING,
-                {"model.gate.kind": "closed", "model.gate.dropout.rate": 0.1},
-                {"key": "model.gate.dropout.rate"},
-            ),
-            Fires(
-                "no_effect",
-                WARNING,
                 {"optimizer.schedule.warmup_epochs": 2},
                 {"key": "optimizer.schedule.warmup_epochs"},
                 "the one-cycle begins at optimizer.lr",
@@ -348,6 +340,27 @@ CASES: dict[str, Case] = {
             {"optimizer.schedule.max_lr": 1e-3},
         ),
     ),
+    "behind_a_closed_gate": Case(
+        (
+            Fires(
+                "behind_closed_gate", NOTE, {**CLOSED, "model.attention.layers": 2}, {"keys": "model.attention.layers"}
+            ),
+            Fires(
+                "behind_closed_gate",
+                NOTE,
+                {**CLOSED, "model.gate.dropout.rate": 0.1},
+                {"keys": "model.gate.dropout.rate"},
+            ),
+            Fires(
+                "behind_closed_gate",
+                NOTE,
+                {"model.gate.kind": "closed", "model.gate.penalty.weight": 0, "model.auxiliary": None},
+                {},
+                "reads model.attention.heads, model.attention.layers and 14 more",
+            ),
+        ),
+        (CLOSED, {}, {"model.attention.layers": 3}),
+    ),
 }
 """Rule -> where it fires and where it is silent. A rule that is not here fails `test_every_rule_has_its_cases`."""
 
@@ -355,7 +368,7 @@ NAMES = {rule.__name__: rule for rule in RULES}
 
 
 def spec(overrides: Overrides) -> RunSpec:
-    return build_spec({"name": "x", "data": {"file": "/data/a.h5"}}, overrides)
+    return build_spec(october({"name": "x", "data": {"file": "/data/a.h5"}}), overrides)
 
 
 def found(rule: Rule, overrides: Overrides, facts: Facts | None = None) -> list[Finding]:

@@ -12,6 +12,7 @@ from torch import nn
 from kag.model.batch import Batch
 from kag.model.network import Network
 from kag.spec.model import ModelSpec
+from tests.october import october_model
 
 FEATURES, EMBEDDING, NEIGHBOURS, MAX_DISTANCE = 5, 8, 3, 30.0
 
@@ -25,10 +26,10 @@ def _with(tree: Mapping[str, Any], key: str, value: Any) -> dict[str, Any]:
 
 @pytest.fixture(scope="session")
 def make_spec() -> MakeSpec:
-    """`ModelSpec` of small widths without random masks; dotted keys change it."""
+    """October's `ModelSpec` with small widths and without random masks; dotted keys change it."""
 
     def make(changes: Mapping[str, Any] | None = None) -> ModelSpec:
-        tree: dict[str, Any] = {
+        small: dict[str, Any] = {
             "hidden": (12, 8),
             "norm": "layer",
             "dropout": 0.0,
@@ -36,6 +37,7 @@ def make_spec() -> MakeSpec:
             "attention": {"width": 12, "heads": 3, "layers": 2, "feedforward": 10, "dropout": 0.0},
             "gate": {"dropout": {"rate": 0.0}},
         }
+        tree = october_model(small).model_dump(mode="json")
         for key, value in (changes or {}).items():
             tree = _with(tree, key, value)
         return ModelSpec.model_validate(tree)

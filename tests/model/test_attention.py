@@ -19,7 +19,8 @@ POOLINGS = ["mean", "max", "centre"]
 
 def attention_of(**changes: Any) -> NeighbourAttention:
     torch.manual_seed(0)
-    spec = AttentionSpec(**{"width": 12, "heads": 3, "layers": 2, "feedforward": 10, "dropout": 0.0, **changes})
+    small = {"width": 12, "heads": 3, "layers": 2, "feedforward": 10, "dropout": 0.0}
+    spec = AttentionSpec(**{**small, "distance_bias": "learned", "pooling": "mean", **changes})
     return NeighbourAttention(spec, embedding=8, max_distance=30.0).eval()
 
 
@@ -129,6 +130,30 @@ def test_agrees_with_scaled_dot_product_attention(make_batch: Any) -> None:
     assert torch.allclose(out, expected, atol=1e-5)
     weight_CHT = torch.softmax((query[:, :, :1] @ key.transpose(-2, -1)) / 2.0 + mask_CH1T, -1)[:, :, 0]
     assert torch.allclose(entropy_CH, torch.distributions.Categorical(weight_CHT).entropy(), atol=1e-5)
+
+
+@pytest.mark.parametrize("width", [8, 12, 16, 400])
+def test_the_scale_before_the_product_changes_no_bit(width: int) -> None:
+    torch.manual_seed(0)
+    ours = SelfAttention(AttentionSpec(width=width, heads=1, distance_bias="none"), 30.0)
+    query, key, value = torch.randn(3, 40, 4, width)
+    valid_CT = torch.rand(40, 4) < 0.7
+    valid_CT[:, 0] = True
+    _, entropy_CH = ours(query, torch.cat([key, value], -1), valid_CT.float(), valid_CT, slice(None), telemetry=True)
+    after_CTT = (query @ key.mT / math.sqrt(width)).masked_fill(~valid_CT[:, None, :], -math.inf)
+    assert torch.equal(entropy_CH[:, 0], torch.special.entr(torch.softmax(after_CTT, -1)[:, 0]).sum(-1))
+
+
+@pytest.mark.parametrize("kept", [slice(0, 1), slice(1, None)], ids=["the centre asks", "the neighbours ask"])
+@pytest.mark.parametrize("width", [12, 16])
+def test_a_product_that_16_bits_cannot_hold_is_scaled_before_it(width: int, kept: slice) -> None:
+    ours = SelfAttention(AttentionSpec(width=width, heads=1, distance_bias="none"), 30.0).half()
+    query = torch.full((2, 4, width), 80.0, dtype=torch.float16)
+    key_value, valid_CT = torch.cat([query, query], -1), torch.ones(2, 4, dtype=torch.bool)
+    assert bool((query @ query.mT).isinf().all())
+    out, entropy_CH = ours(query, key_value, torch.zeros(2, 4), valid_CT, kept, telemetry=True)
+    assert bool(out.isfinite().all())
+    assert torch.allclose(entropy_CH, torch.full((2, 1), math.log(4)))
 
 
 def test_heads_that_do_not_divide_the_width_are_refused() -> None:

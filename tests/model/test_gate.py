@@ -10,6 +10,7 @@ import torch
 from kag.model.gate import Gate
 from kag.model.losses import gate_penalty
 from kag.spec.model import GateSpec
+from tests.october import october_model
 
 KINDS = ["mlp", "scalar", "fixed"]
 TRAINED = KINDS[:2]
@@ -17,7 +18,7 @@ TRAINED = KINDS[:2]
 
 def gate_of(**changes: Any) -> Gate:
     torch.manual_seed(0)
-    return Gate(GateSpec.model_validate(changes), 6)
+    return Gate(october_model({"gate": changes}).gate, 6)
 
 
 def sides(contexts: int = 8) -> tuple[torch.Tensor, torch.Tensor]:

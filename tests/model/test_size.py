@@ -9,7 +9,7 @@ import torch
 
 from kag.model.network import Network
 from kag.model.size import flops_per_sample, parameters, shape_network, training_memory
-from kag.spec.model import ModelSpec
+from tests.october import october_model
 
 SHAPE = {"features": 5, "embedding": 8, "neighbours": 3}
 OCTOBER = {"features": 35, "embedding": 2560, "neighbours": 3}
@@ -33,10 +33,10 @@ def test_flops_are_two_for_each_multiply_add(make_spec: Any) -> None:
 
 
 def test_the_full_size_is_known_without_allocating_it() -> None:
-    network = shape_network(ModelSpec(), **OCTOBER)
+    network = shape_network(october_model(), **OCTOBER)
     assert all(parameter.is_meta for parameter in network.parameters())
     assert parameters(network) == pytest.approx(72e6, rel=0.02)
-    assert flops_per_sample(ModelSpec(), **OCTOBER) == pytest.approx(508e6, rel=0.02)
+    assert flops_per_sample(october_model(), **OCTOBER) == pytest.approx(508e6, rel=0.02)
 
 
 def test_activations_are_what_autograd_keeps(make_spec: Any, make_batch: Any) -> None:

@@ -28,6 +28,7 @@ from kag.track.mirrored import END_KEY, START_KEY
 from kag.track.record import RunRecord, Scalar, Status
 from kag.track.result import Result
 from kag.track.scores_file import packed
+from tests.october import october
 from tests.scored_runs import scored_runs
 
 BEGIN = 1_760_000_000.0
@@ -41,7 +42,7 @@ HOSTILE = "<img src=x onerror=document.title='stolen'>"
 
 def add_runs(store: Store, count: int, *, project: str = "many", epochs: int = 20) -> None:
     """Finished runs of kag, each compared with the one before it, with histories of so many epochs."""
-    base = flat(build_spec({"name": "base", "data": {"file": "sites.h5"}}))
+    base = flat(build_spec(october({"name": "base", "data": {"file": "sites.h5"}})))
     parent: str | None = None
     with store.write() as connection:
         owner = ensure_project(connection, "kag", project, now=BEGIN)["id"]

@@ -41,7 +41,7 @@ PRACTICE = (
     Variant(
         "window",
         "A window of epochs averaged in place of steps",
-        ("ema=null", "swa.start=4", "swa.window=4", "swa.lr=1.0e-4"),
+        ("ema=null", "swa.start=4", "swa.window=4", "swa.lr=1.0e-4", "swa.anneal_epochs=6"),
     ),
     Variant(
         "cosine",

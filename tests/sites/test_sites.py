@@ -17,6 +17,7 @@ from kag.track.record import RunRecord
 from kag.view.results import headline
 from tests.cli.conftest import Kag, kag
 from tests.pages import blocks
+from tests.sites.practice import ENTROPY, PRACTICE, WIDE
 
 __all__ = ["kag"]
 
@@ -61,6 +62,16 @@ def test_the_shipped_specs_are_those_of_the_runs(records: list[RunRecord], name:
         spec = load_spec(ROOT / "runs" / "specs" / f"{name}.yaml", [f"seed={record.config['seed']}"])
         assert record.found is not None
         assert digest(spec) == record.found.spec_digest
+
+
+def test_the_variants_are_those_of_the_runs(records: list[RunRecord]) -> None:
+    """A default that becomes another one may change none of them."""
+    entropy = [one._replace(overrides=(*WIDE, *one.overrides), spec="neighbours") for one in ENTROPY]
+    for variant in (*PRACTICE, *entropy):
+        (run,) = (record for record in of(records, variant.name) if record.config["seed"] == 1)
+        spec = load_spec(ROOT / "runs" / "specs" / f"{variant.spec}.yaml", variant.overrides)
+        assert run.found is not None
+        assert digest(spec) == run.found.spec_digest, variant.name
 
 
 def test_the_shipped_spec_learns_to_its_end(records: list[RunRecord]) -> None:

@@ -15,12 +15,14 @@ from kag.spec import RunSpec, build_spec, differences, digest, flat
 from kag.spec.flat import DESCRIPTIVE, Scalar, flatten, keys_of
 from kag.spec.keys import known_keys
 
+RAMP = {"start": 0.5, "end": 0.1, "epochs": 15}
+RAMPS = {"penalty": {"weight": RAMP}, "dropout": {"rate": RAMP}, "context_scale": RAMP}
 FULL: dict[str, Any] = {
     "name": "full",
     "change": "everything is switched on",
     "parent": "2025-10-17_16-31-52_oct17",
     "data": {"file": "/data/a.h5", "points_per_residue": 5, "replay": {"indices": "/data/hard.json", "until": 26}},
-    "model": {"periodic": {}, "gate": {"clamp": [0.3, 0.7]}},
+    "model": {"gate": {"clamp": [0.3, 0.7], **RAMPS}, "auxiliary": {}},
     "loss": {"pos_weight": {"start": 10.0, "end": 45.0, "epochs": 5}, "warmup": {}},
     "swa": {"start": 26, "window": 6},
     "ema": {"decay": 0.99},
@@ -33,12 +35,12 @@ LEAVES = flat(SPEC)
 WORDS = {
     "grouping": ["protein", "residue"],
     "norm": ["layer"],
-    "activation": ["gelu"],
+    "activation": ["relu"],
     "embedding_norm": ["train"],
-    "decay": ["matrices"],
-    "distance_bias": ["none", "exponential"],
-    "pooling": ["max", "centre"],
-    "kind": ["scalar", "fixed", "asymmetric", "cosine", "constant"],
+    "decay": ["everything"],
+    "distance_bias": ["none"],
+    "pooling": ["centre"],
+    "kind": ["mlp", "fixed", "asymmetric", "cosine", "constant"],
     "over": ["batch"],
     "shape": ["step", "linear"],
     "checkpoint": ["last"],

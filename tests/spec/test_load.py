@@ -9,11 +9,17 @@ from hypothesis import given, settings
 from valid_specs import specs
 
 from kag.errors import SpecError
+from kag.finding import Severity
 from kag.spec import RunSpec, build_spec, flat, load_spec, spec_text
+from kag.spec.flat import flatten
 from kag.spec.overrides import parse_overrides
+from kag.spec.preflight import preflight
 from kag.spec.ramp import Ramp
+from kag.spec.text import read_yaml
 
 MINIMAL = "name: x\ndata: {file: sites.h5}\n"
+RAMP = MINIMAL + "model: {gate: {penalty: {weight: {start: 0.15, end: 0.05, epochs: 15}}}}\n"
+SPECS = Path(__file__).parents[2] / "runs" / "specs"
 
 OCTOBER_17 = {
     "seed": 42,
@@ -69,6 +75,8 @@ OCTOBER_17 = {
     "trainer.accumulate": 1,
     "trainer.threads": "auto",
 }
+LEFT_OUT = ("data.replay", "loss.warmup", "start_from", "trainer.threads")
+"""What is off, or the machine's, whatever model a spec describes."""
 
 
 @pytest.fixture
@@ -81,9 +89,26 @@ def load(tmp_path: Path) -> Any:
     return write_and_load
 
 
-def test_a_silent_spec_is_the_october_17_model(load: Any) -> None:
-    leaves = flat(load(MINIMAL))
-    assert {key: leaves[key] for key in OCTOBER_17} == OCTOBER_17
+def test_a_silent_spec_is_what_the_search_found(load: Any) -> None:
+    own = {"name", "change", "seed", "data.file", "loss.pos_weight", "ema", "ema.decay"}
+    found, silent = (flat(spec) for spec in (load_spec(SPECS / "neighbours.yaml"), load(MINIMAL)))
+    assert {key: silent[key] for key in silent if key not in own} == {
+        key: found[key] for key in found if key not in own
+    }
+    assert (silent["epochs"], silent["model.hidden"], silent["loss.pos_weight"]) == (8, "[48]", "auto")
+    assert preflight(load(MINIMAL)) == []
+
+
+def test_the_october_17_model_is_written_out_whatever_the_defaults_are() -> None:
+    spec, tree = flat(load_spec(SPECS / "oct17.yaml")), flatten(read_yaml(SPECS / "oct17.yaml").tree)
+    assert {key: spec[key] for key in OCTOBER_17} == OCTOBER_17
+    assert {"model.activation", "model.embedding_norm", "optimizer.decay"} <= set(tree)
+    assert set(OCTOBER_17) - set(tree) == set(LEFT_OUT)
+
+
+def test_what_is_switched_on_has_done_its_work_before_the_run_ends(load: Any) -> None:
+    sections = "model: {auxiliary: {}}\nloss: {warmup: {}}\nswa: {start: 6, window: 2}\n"
+    assert [finding for finding in preflight(load(MINIMAL + sections)) if finding.severity is not Severity.NOTE] == []
 
 
 @pytest.mark.parametrize(
@@ -114,19 +139,20 @@ def test_a_later_override_wins_and_any_override_beats_the_file(load: Any) -> Non
 def test_order_counts_between_a_section_and_its_keys(load: Any) -> None:
     assert load(MINIMAL, "swa.start=4", "swa.window=2", "swa=null").swa is None
     swa = load(MINIMAL, "swa=null", "swa.start=4", "swa.window=2").swa
-    assert (swa.start, swa.window, swa.lr) == (4, 2, 2e-4)
+    assert (swa.start, swa.window, swa.lr) == (4, 2, 5e-5)
     assert load(MINIMAL, "swa=null", "swa.start=4", "swa.window=2", 'swa={"window": 3}').swa.end == 7
 
 
 def test_a_section_in_the_file_keeps_the_other_defaults(load: Any) -> None:
     spec = load(MINIMAL + "model: {gate: {penalty: {target: 0.4}}}\n")
     assert spec.model.gate.penalty.target == 0.4
-    assert spec.model.gate.penalty.weight == Ramp(start=0.15, end=0.05, epochs=15)
+    assert spec.model.gate.penalty.over == "sample"
+    assert spec.model.gate.initial == 0.8
 
 
 def test_ramp_keys_change_a_ramp_or_turn_a_number_into_one(load: Any) -> None:
     key = "model.gate.penalty.weight"
-    changed = load(MINIMAL, f"{key}.start=0.3").model.gate.penalty.weight
+    changed = load(RAMP, f"{key}.start=0.3").model.gate.penalty.weight
     assert changed == Ramp(start=0.3, end=0.05, epochs=15)
     assert load(MINIMAL, f"{key}=0.2").model.gate.penalty.weight == Ramp(start=0.2, end=0.2)
     constant = MINIMAL + "model: {gate: {penalty: {weight: 0.2}}}\n"

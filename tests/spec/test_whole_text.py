@@ -84,7 +84,7 @@ def misread(tmp_path: Path, text: str) -> str:
     return ""
 
 
-@pytest.mark.parametrize("section", ["early_stopping:", "model:\n  auxiliary:", "model: {auxiliary: }"])
+@pytest.mark.parametrize("section", ["early_stopping:", "model:\n  periodic:", "model: {periodic: }"])
 def test_a_section_that_is_empty_by_accident_is_refused(tmp_path: Path, section: str) -> None:
     said = misread(tmp_path, section)
     assert "nothing stands behind it" in said

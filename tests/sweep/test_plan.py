@@ -94,13 +94,13 @@ def test_findings_are_summed_up_with_the_number_of_points() -> None:
 
 
 def test_both_ends_of_every_range_are_looked_at() -> None:
-    narrow = {"optimizer.schedule.max_lr": {"distribution": "log_uniform_values", "min": 9.0e-5, "max": 1.0e-2}}
+    narrow = {"optimizer.schedule.max_lr": {"distribution": "log_uniform_values", "min": 4.0e-5, "max": 1.0e-2}}
     found = planned({**narrow, "model.dropout": {"min": 0.0, "max": 0.5}}, method="random", run_cap=3)
     falling = next(finding for finding in found.findings if finding.code == "one_cycle_falls")
     assert 0 < falling.points < found.points
     points = sample(parse_sweep({"method": "random", "parameters": {**narrow, "seed": {"min": 1, "max": 4}}}))
     rates = [point["optimizer.schedule.max_lr"] for point in points]
-    assert (min(rates), max(rates)) == (pytest.approx(9.0e-5), pytest.approx(1.0e-2))
+    assert (min(rates), max(rates)) == (pytest.approx(4.0e-5), pytest.approx(1.0e-2))
     assert {point["seed"] for point in points} == {1, 2, 3, 4}
 
 

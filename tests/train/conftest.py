@@ -17,27 +17,30 @@ from kag.track.folder import RunFolder
 from kag.track.record import RunRecord
 from kag.train.console import RunConsole
 from kag.train.fit import fit
+from tests.october import october
 
-TINY: dict[str, Any] = {
-    "name": "tiny",
-    "seed": 3,
-    "epochs": 4,
-    "data": {"batch_size": 128},
-    "model": {
-        "hidden": [16, 8],
-        "dropout": 0.1,
-        "periodic": {"frequencies": 3, "sigma": 0.3, "width": 2},
-        "attention": {"heads": 2, "layers": 1, "width": 8, "feedforward": 12, "dropout": 0.1},
-        "gate": {
-            "penalty": {"weight": {"epochs": 3}},
-            "dropout": {"rate": {"epochs": 3}},
-            "context_scale": {"epochs": 3},
+TINY = october(
+    {
+        "name": "tiny",
+        "seed": 3,
+        "epochs": 4,
+        "data": {"batch_size": 128},
+        "model": {
+            "hidden": [16, 8],
+            "dropout": 0.1,
+            "periodic": {"frequencies": 3, "sigma": 0.3, "width": 2},
+            "attention": {"heads": 2, "layers": 1, "width": 8, "feedforward": 12, "dropout": 0.1},
+            "gate": {
+                "penalty": {"weight": {"epochs": 3}},
+                "dropout": {"rate": {"epochs": 3}},
+                "context_scale": {"epochs": 3},
+            },
+            "auxiliary": {"weight": {"epochs": 3}},
         },
-        "auxiliary": {"weight": {"epochs": 3}},
-    },
-    "optimizer": {"lr": 1e-3, "schedule": {"max_lr": 4e-3}},
-    "track": {"mode": "disabled"},
-}
+        "optimizer": {"lr": 1e-3, "schedule": {"max_lr": 4e-3}},
+        "track": {"mode": "disabled"},
+    }
+)
 
 Train = Callable[..., RunRecord]
 MakeSpec = Callable[..., RunSpec]

@@ -26,7 +26,6 @@ from kag.data.sites import Sites, contexts
 from kag.data.tables import SiteTables
 from kag.model.losses import Objective
 from kag.model.size import flops_per_sample, forward_flops, shape_network
-from kag.spec.model import ModelSpec
 from kag.spec.run import DataSpec, LossSpec
 from kag.train.batches import SiteBatches
 from kag.train.build import build_network
@@ -35,6 +34,7 @@ from kag.train.job import Job
 from kag.train.task import Task
 from kag.train.trainer import build_trainer
 from tests.device_reads import device_reads
+from tests.october import october_model
 from tests.train.conftest import MakeSpec
 
 SHARING = 18
@@ -84,7 +84,7 @@ def step(sites: Sites, grouping: str) -> Cost:
     data = DataSpec.model_validate({"file": "x", "grouping": grouping})
     tables = SiteTables.from_sites(sites, 30.0).to("meta")
     tables = tables._replace(residue_RD=torch.empty(sites.residues, OCTOBER["embedding"], device="meta"))
-    spec = ModelSpec()
+    spec = october_model()
     network, objective = shape_network(spec, **OCTOBER).train(), Objective(LossSpec(), spec, 39.0).to("meta")
     rows = tables.lookup.rows(training_batches(sites, data, seed=0, epoch=0)[0], shared_in_training(data))
     with FlopCounterMode(display=False) as counter:
@@ -121,14 +121,14 @@ def test_forward_flops_by_shapes_are_those_of_the_step(costs: dict[str, Cost], g
     cost = costs[grouping]
     points, contexts_of, residues = cost.rows
     shape = {"points": points, "contexts": contexts_of, "residues": residues if grouping == "residue" else None}
-    assert 0.9 < cost.flops / (3 * forward_flops(ModelSpec(), **shape, **OCTOBER)) < 1.0
+    assert 0.9 < cost.flops / (3 * forward_flops(october_model(), **shape, **OCTOBER)) < 1.0
 
 
 def test_what_an_epoch_costs_counts_shared_parts_once(sites: Sites, make_spec: MakeSpec) -> None:
-    october = {"model": ModelSpec().model_dump(mode="json"), "data.batch_size": 640}
+    october = {"model": october_model().model_dump(mode="json"), "data.batch_size": 640}
     tasks = [Task.of(make_spec(**october, **{"data.grouping": each}), sites) for each in ("point", "residue")]
     by_point, by_residue = map(epoch_flops, tasks)
-    each = flops_per_sample(ModelSpec(), **tasks[0].facts.sizes)
+    each = flops_per_sample(october_model(), **tasks[0].facts.sizes)
     assert by_point == pytest.approx(BACKWARD * each * len(sites.index("train")), rel=1e-6)
     assert by_residue < by_point / 10
 

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from kag.spec import build_spec, flat
 from kag.view.changes import changed_settings, diff, phrase
 from tests.changelog.run_logs import run_record
+from tests.october import october
 
-BASE = {"name": "a", "data": {"file": "/data/a.h5"}}
+BASE = october({"name": "a", "data": {"file": "/data/a.h5"}})
 
 
 def spec(**overrides: Any) -> dict[str, Any]:
@@ -42,7 +43,7 @@ def said(before: dict[str, Any], after: dict[str, Any]) -> str:
         (
             {},
             {"swa": {"start": 26, "window": 6}},
-            "swa none -> start 26, window 6, lr 0.0002, anneal_epochs 6, shape cosine",
+            "swa none -> start 26, window 6, lr 5e-05, anneal_epochs 1, shape cosine",
         ),
         (
             {"swa": {"start": 26, "window": 6, "shape": "linear"}},

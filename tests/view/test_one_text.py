@@ -32,6 +32,7 @@ from kag.track.result import ExternalEvaluation
 from kag.view.changes import changed_settings, differing_settings, phrase
 from kag.view.words import NamedRuns
 from tests.changelog.run_logs import MemorySource, make_folder, run_record, run_result
+from tests.october import october
 from tests.page.conftest import reader as reader
 from tests.page.conftest import visitor as visitor
 from tests.page.synthetic import add_record
@@ -45,7 +46,7 @@ EXTERNAL, BENCHMARK = 0.2345, "c0" * 32
 
 
 def record_of(number: int, name: str, **overrides: Any) -> RunRecord:
-    spec = build_spec({"name": name, "data": {"file": "sites.h5"}}, overrides)
+    spec = build_spec(october({"name": name, "data": {"file": "sites.h5"}}), overrides)
     fields = {"weights_digest": WEIGHTS, "data_digest": DATA, "ci_low": INTERVAL[0], "ci_high": INTERVAL[1]}
     first = run_record(number, name)
     return run_record(

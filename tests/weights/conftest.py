@@ -12,6 +12,7 @@ from kag.data.sites import Sites, contexts
 from kag.data.tables import SiteTables, train_statistics
 from kag.model.network import Network
 from kag.spec import RunSpec, build_spec
+from tests.october import october
 
 MAX_DISTANCE = 20.0
 
@@ -20,7 +21,7 @@ def small_spec(**model: object) -> RunSpec:
     """A network of a few thousand parameters."""
     attention = {"heads": 2, "layers": 1, "width": 8, "feedforward": 8}
     tree = {"name": "small", "data": {"file": "sites.h5", "max_distance": MAX_DISTANCE, "batch_size": 64}}
-    return build_spec({**tree, "model": {"hidden": [8, 8], "attention": attention, **model}})
+    return build_spec(october({**tree, "model": {"hidden": [8, 8], "attention": attention, **model}}))
 
 
 @pytest.fixture

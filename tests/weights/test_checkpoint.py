@@ -77,6 +77,14 @@ def test_a_spec_with_keys_that_do_nothing_any_more_is_read(saved: Path, spec: Ru
     assert read_checkpoint(saved).spec == spec
 
 
+def test_a_spec_of_before_a_key_was_builds_the_network_of_then(saved: Path, spec: RunSpec) -> None:
+    old = spec.model_dump(mode="json")
+    del old["model"]["activation"], old["model"]["embedding_norm"], old["optimizer"]["decay"]
+    rewrite(saved, lambda content: content.update(spec=json.dumps(old)))
+    read = read_checkpoint(saved).spec
+    assert (read.model.activation, read.model.embedding_norm, read.optimizer.decay) == ("relu", "none", "everything")
+
+
 def test_weights_that_both_sides_hold_are_stored_once(
     tmp_path: Path, network: Network, spec: RunSpec, facts: DataFacts
 ) -> None:

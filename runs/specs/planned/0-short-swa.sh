@@ -16,4 +16,4 @@ kag train "$SPEC" name=parent data.file="$DATA" epochs="$PARENT_EPOCHS" --runs "
 kag mine parent --out "$HARD" --runs "$RUNS"
 kag train "$SPEC" name=short-swa data.file="$DATA" epochs="$EPOCHS" early_stopping=null start_from.run=parent \
     data.replay.indices="$HARD" data.replay.repeat=3 data.replay.until="$START" \
-    swa.start="$START" swa.window="$WINDOW" swa.keep_sums=true --runs "$RUNS"
+    swa.start="$START" swa.window="$WINDOW" swa.lr=2e-4 swa.anneal_epochs=6 swa.keep_sums=true --runs "$RUNS"

@@ -8,7 +8,7 @@ set -eu
 
 set -- "$SPEC" data.file="$DATA" epochs="$EPOCHS" early_stopping=null start_from.run=parent \
     data.replay.indices="$HARD" data.replay.repeat=3 data.replay.until="$START" \
-    swa.start="$START" swa.window="$WINDOW" --runs "$RUNS"
+    swa.start="$START" swa.window="$WINDOW" swa.lr=2e-4 swa.anneal_epochs=6 --runs "$RUNS"
 
 kag train "$@" name=focal-start loss.warmup.kind=focal loss.warmup.epochs=3
 kag train "$@" name=growing-weight loss.pos_weight.start=10 loss.pos_weight.end=30 loss.pos_weight.epochs="$START"

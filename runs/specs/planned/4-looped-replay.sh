@@ -8,5 +8,5 @@ set -eu
 kag train "$SPEC" name=looped data.file="$DATA" epochs="$EPOCHS" early_stopping=null start_from.run=parent \
     data.replay.indices="$HARD" data.replay.repeat=3 \
     data.replay.period=5 data.replay.length=1 data.replay.until="$START" \
-    swa.start="$START" swa.window="$WINDOW" --runs "$RUNS"
+    swa.start="$START" swa.window="$WINDOW" swa.lr=2e-4 swa.anneal_epochs=6 --runs "$RUNS"
 kag runs compare short-swa looped --runs "$RUNS"
