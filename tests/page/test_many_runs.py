@@ -44,8 +44,8 @@ def test_of_many_runs_the_newest_come_first_and_nothing_is_read_of_the_others(
     few_at_once(monkeypatch)
     add_runs(reader.store, 9, epochs=2)
     read: list[str] = []
-    parsed = held.parsed
-    monkeypatch.setattr(held, "parsed", lambda text: (read.append(text), parsed(text))[1])
+    read_json = held.read_json
+    monkeypatch.setattr(held, "read_json", lambda text: (read.append(text), read_json(text))[1])
     answer = table_of(reader.browse("/kag/many").text)
     assert [run[2] for run in answer["runs"]] == ["run0008", "run0007", "run0006"]
     assert (answer["total"], answer["seen"], answer["fits"], answer["groups"]) == (9, "", None, [])

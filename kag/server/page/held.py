@@ -14,11 +14,10 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from pydantic_core import from_json
 from sqlalchemy import Connection, RowMapping, select
 
 from kag.errors import RecordError
-from kag.number import is_sound, number, sound_json
+from kag.number import number, read_json
 from kag.server.context import Patience
 from kag.server.page.beside import Beside, ProjectBeside
 from kag.server.runs import WITH_SWEEP
@@ -31,11 +30,6 @@ from kag.track.mirrored import END_KEY, INTERNAL, START_KEY, Mirrored
 from kag.track.record import Declared, RunRecord, Scalar, Status
 from kag.track.wandb_api import STATUS
 from kag.view.trials import name_of_run
-
-
-def parsed(text: str) -> Any:
-    """JSON as a client sent it, made sound: a server of before kept whatever came."""
-    return from_json(text) if is_sound(text) else sound_json(text)[0]
 
 
 @dataclass(frozen=True)
@@ -107,13 +101,13 @@ class Held:
         """Its settings as the client nested them, what only the client needs among them."""
         return {
             key: value["value"] if isinstance(value, dict) and "value" in value else value
-            for key, value in parsed(self.row["config"]).items()
+            for key, value in read_json(self.row["config"]).items()
         }
 
     @cached_property
     def last(self) -> Any:
         """Its last values in the same way."""
-        return parsed(self.row["summary"])
+        return read_json(self.row["summary"])
 
     @cached_property
     def mirrored(self) -> Mirrored:
