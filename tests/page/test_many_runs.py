@@ -15,6 +15,7 @@ from kag.server.page import columns, held, runs_page
 from kag.server.page.beside import Beside
 from kag.server.page.columns import Column, cell
 from kag.server.page.first_rows import first_in_order
+from kag.server.page.values import Read
 from tests.page.synthetic import add_runs
 
 
@@ -103,7 +104,7 @@ def test_the_first_in_order_are_those_of_the_order(rows: list[tuple[Any, int]], 
     """Held against the order of the script, said in other words: numbers, then words, then what is missing."""
     runs = [run_of(i, value, started) for i, (value, started) in enumerate(rows)]
     column = Column("config", "x")
-    found = first_in_order(runs, f"{falling}{column.word}", [column], most)
+    found = first_in_order(runs, f"{falling}{column.word}", [column], most, Read(runs))
     kinds = [kind(cell(run, column)) for run in runs]
     if found is None:
         assert 1 in kinds, "words are asked about"
