@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sqlalchemy import event
 
 from kag.server.page import columns, held, runs_page
 from kag.server.page.beside import Beside
@@ -83,6 +84,45 @@ def test_the_first_rows_of_a_filter_and_an_order_are_those_of_the_whole_table(
     whole = reader.fetch(f"/kag/many/runs.json{address}").json()
     assert answer["total"] == len(whole["fits"] or whole["runs"])
     assert [one["word"] for one in answer["columns"]] == [one["word"] for one in whole["columns"]]
+
+
+@pytest.mark.parametrize(
+    ("address", "asked"),
+    [
+        ("", 0),
+        ("?tag=october", 0),
+        ("?state=failed", 0),
+        ("?q=run0003", 2),
+        ("?q=val/auprc%3E0.3", 3),
+        ("?q=loss.kind%3Dbce", 3),
+        ("?q=temperature%3E1", 5),
+        ("?q=took%3E1", 1),
+        ("?sort=-summary:val/auprc", 1),
+        ("?sort=took", 1),
+        ("?q=seed%3C3+lr%3E0&sort=-config:seed", 4),
+    ],
+)
+def test_of_the_runs_that_do_not_come_nothing_is_read(
+    reader: Any, monkeypatch: pytest.MonkeyPatch, address: str, asked: int
+) -> None:
+    """The database is asked a few questions for what a filter and an order look at, however many runs there are."""
+    few_at_once(monkeypatch)
+    add_runs(reader.store, 12, epochs=2)
+    read: list[str] = []
+    read_json = held.read_json
+    monkeypatch.setattr(held, "read_json", lambda text: (read.append(text), read_json(text))[1])
+    questions: list[str] = []
+
+    def note(connection: Any, cursor: Any, statement: str, *more: Any) -> None:
+        questions.append(statement)
+
+    event.listen(reader.store.engine, "before_cursor_execute", note)
+    answer = table_of(reader.browse(f"/kag/many{address}").text)
+    event.remove(reader.store.engine, "before_cursor_execute", note)
+    came = set(ids(answer)) | {f"{i:08x}" for i in range(9, 12)}
+    assert len(read) == 2 * len(came), "settings and last values of these rows, and of those that say the columns"
+    assert sum("json_e" in one for one in questions) == asked
+    assert len(answer["runs"]) == min(3, answer["total"]) > 0
 
 
 @pytest.mark.parametrize("address", ["?sort=name", "?sort=-state", "?group=config:seed"])

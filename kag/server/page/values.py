@@ -8,6 +8,7 @@ what it says may not be all there is to say, the run itself is read.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any, Protocol
 
@@ -81,16 +82,14 @@ class CutOut:
 
     def columns(self, name: str) -> Sequence[Column]:
         """Those of the outermost level, where they are all that the name can mean."""
-        outer = {kind: outer_keys(self._connection, self._project, tree) for kind, tree in _TREES.items()}
-        known = {kind: keys for kind, keys in outer.items() if keys is not None}
-        if len(known) < len(outer):
+        if len(self._outer) < len(_TREES):
             return self._read.columns(name)
-        every = [Column(kind, key) for kind, keys in known.items() for key in sorted(filter(_COUNTS[kind], keys))]
+        every = [Column(kind, key) for kind, keys in self._outer.items() for key in sorted(filter(_COUNTS[kind], keys))]
         whole = [one for one in every if one.is_called(name)]
         heads = {head for full in (name, f"model.{name}") for head in _heads(full)}
         if whole and not any(one.key.lower() in heads for one in every) and all(map(self._is_leaf, whole)):
             return every
-        return every if self._is_flat(known) else self._read.columns(name)
+        return every if self._is_flat else self._read.columns(name)
 
     def cells(self, columns: Sequence[Column]) -> Cell:
         """What the database says; the run, where that is not all."""
@@ -127,9 +126,16 @@ class CutOut:
         found = (_entry(cut, run, column) for run in self._runs)
         return any(one is not None and not isinstance(one, dict) for one in found)
 
-    def _is_flat(self, outer: Mapping[Kind, set[str]]) -> bool:
+    @cached_property
+    def _outer(self) -> dict[Kind, set[str]]:
+        """The keys of the outermost level, as far as they can be read."""
+        found = {kind: outer_keys(self._connection, self._project, tree) for kind, tree in _TREES.items()}
+        return {kind: keys for kind, keys in found.items() if keys is not None}
+
+    @cached_property
+    def _is_flat(self) -> bool:
         """Whether no setting and no result is an object: then there is no other level."""
-        skipped = {kind: [key for key in keys if not _COUNTS[kind](key)] for kind, keys in outer.items()}
+        skipped = {kind: [key for key in keys if not _COUNTS[kind](key)] for kind, keys in self._outer.items()}
         asked = ((_TREES[kind], keys) for kind, keys in skipped.items())
         return not any(has_objects(self._connection, self._project, tree, keys) for tree, keys in asked)
 
