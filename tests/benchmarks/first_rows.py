@@ -2,7 +2,7 @@
 
     python -m tests.benchmarks.first_rows [--databases sqlite postgresql] [--runs 10000]
 
-Each line is of a server and a browser that have just started. `answer` is the processor time of the server for the page,
+Each line is of a server and a browser that have just started. `answer` is the processor time of the server for a page,
 `again` that for the same page once all of its runs have been read; both also as a multiple of the plain way, which
 reads settings and results of the same runs once, as JSON. `row` is the time from the address until the first row stands
 in the document, `row again` that of the second look.
