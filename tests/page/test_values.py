@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -122,20 +122,3 @@ STRANGE = [
 def test_what_a_server_of_before_has_kept_is_read_as_ever(kept: Kept, these: slice) -> None:
     owner = fill(kept.store, STRANGE[these])
     agree(kept.store, owner, ["lr>0", "lr=nan", "x=1", "val/auprc>0.6", "auprc>0", "a=1", "took<10"])
-
-
-@pytest.mark.slow(5, "PostgreSQL reads JSON by its own rules")
-def test_postgresql_cuts_out_the_same(new_postgres: Callable[[], str]) -> None:
-    store = Store(new_postgres())
-    fine = [
-        ('{"lr": {"value": 0.5}, "seed": {"value": true}}', '{"val/auprc": 0.25, "_wandb": {"runtime": 7}}'),
-        ('{"lr": {"value": "bce"}, "a.b": {"value": null}}', '{"val/auprc": 0.75, "a": [1, 2]}'),
-        ("{}", "{}"),
-    ]
-    nested = ('{"a": {"value": {"b": 1}}}', '{"a": {"min": 1}}')
-    for sent in (fine, [*fine, nested], [*fine, *STRANGE[:2]], [*fine, *STRANGE[2:]], STRANGE[1:3]):
-        owner = fill(store, sent)
-        agree(
-            store, owner, ["lr>0", "lr=bce", "seed=true", "val/auprc>0.6", "auprc>0", "a.b>=0", "b=1", "took<10", "bce"]
-        )
-    store.close()

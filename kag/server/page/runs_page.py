@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 from starlette.responses import Response
 
 from kag.changelog.cells import body
+from kag.server.json_entries import cuts
 from kag.server.page.columns import (
     NEWEST,
     Column,
@@ -84,8 +85,9 @@ def _first_rows(connection: Connection, shelf: Shelf, visit: Visit) -> dict[str,
 
 def _values(connection: Connection, shelf: Shelf) -> Values:
     """Cut out by the database, unless most runs have been read before: then there is nothing left to be saved."""
-    unread = sum(not run.is_read for run in shelf.runs)
-    return CutOut(connection, shelf.row["id"], shelf.runs) if unread > AT_ONCE else Read(shelf.runs)
+    if cuts(connection) and sum(not run.is_read for run in shelf.runs) > AT_ONCE:
+        return CutOut(connection, shelf.row["id"], shelf.runs)
+    return Read(shelf.runs)
 
 
 def changed(site: Site, visit: Visit) -> Response:

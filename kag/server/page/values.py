@@ -1,6 +1,6 @@
 """Values of the runs of a project, as a filter and an order ask for them.
 
-Runs that have been read give their own. Of many that have not, the database cuts out what is asked for
+Runs that have been read give their own. Of many that have not, SQLite cuts out what is asked for
 (`kag.server.json_entries`): the first rows of ten thousand runs need no look at a hundred settings of each. Wherever
 what it says may not be all there is to say, the run itself is read.
 """
@@ -117,7 +117,7 @@ class CutOut:
     def _cut(self, kind: Kind, keys: Sequence[str]) -> Cut:
         asked = tuple(key for key in dict.fromkeys(keys) if can_cut(key))
         if asked and (kind, asked) not in self._cuts:
-            self._cuts[kind, asked] = entries(self._connection, self._project, _TREES[kind], asked) or {}
+            self._cuts[kind, asked] = entries(self._connection, self._project, _TREES[kind], asked)
         return self._cuts.get((kind, asked), {})
 
     def _is_leaf(self, column: Column) -> bool:
