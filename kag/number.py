@@ -9,9 +9,12 @@ import json
 import math
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from itertools import chain
 from types import MappingProxyType
 from typing import Any
+
+from pydantic_core import from_json
 
 WORDS: Mapping[str, float] = MappingProxyType({"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf})
 """Word -> number that JSON cannot spell."""
@@ -23,8 +26,11 @@ MOST_EPOCHS = 2**53
 """A counted number beyond this is none: a float cannot tell it from its neighbours."""
 
 _ESCAPED = re.compile(r"\\u[dD][89abAB]|\\u0000")
-_EXPONENT = re.compile(r"[eE]\+?\d{2}")
-_DIGITS = re.compile(r"\d{308}")
+_KINDS = bytes.maketrans(b"123456789E", b"000000000e")
+"""Every digit is as good as another where a number is looked for that is too large for a float."""
+_EXPONENT = re.compile(rb"e\+?00")
+_LONG = b"0" * 200
+_BEFORE_A_NUMBER = b"-,:[ \t\r\n"
 
 
 def number(value: Any) -> float | None:
@@ -78,8 +84,17 @@ def is_spelt(text: str) -> bool:
     """Whether a text of JSON surely holds nothing that `sound` would change but depth."""
     if "NaN" in text or "Infinity" in text:
         return False
-    # One after another, since each is then a plain search: every row of a history comes by here.
-    return not (("\\u" in text and _ESCAPED.search(text)) or _EXPONENT.search(text) or _DIGITS.search(text))
+    if "\\u" in text and _ESCAPED.search(text):
+        return False
+    # Plain searches in bytes: every row of a history comes by here, and every setting of a table of runs.
+    kinds = text.encode(errors="surrogatepass").translate(_KINDS)
+    return _LONG not in kinds and not any(_in_number(kinds[: at.start()]) for at in _EXPONENT.finditer(kinds))
+
+
+def _in_number(before: bytes) -> bool:
+    """Whether what stands before an exponent makes it that of a number: most stand amid the letters of a digest."""
+    head = before.rstrip(b"0.")
+    return len(head) < len(before) and (not head or head[-1] in _BEFORE_A_NUMBER)
 
 
 def is_deep(value: Any, levels: int = DEEPEST) -> bool:
@@ -91,6 +106,21 @@ def is_deep(value: Any, levels: int = DEEPEST) -> bool:
             return False
         inner = chain.from_iterable(one.values() if type(one) is dict else one for one in layer)
     return True
+
+
+def read_json(text: str) -> Any:
+    """What a text of JSON holds, made sound as by `sound_json`, several times as fast.
+
+    Raises:
+        ValueError: it is no JSON.
+        RecursionError: it is nested beyond measure.
+    """
+    if is_spelt(text):
+        with suppress(ValueError):  # what is nested deeper than this reader goes is cut by the other one
+            value = from_json(text)
+            if text.count("{") + text.count("[") <= DEEPEST or not is_deep(value):
+                return value
+    return sound_json(text)[0]
 
 
 def sound_text(text: str) -> str:

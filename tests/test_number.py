@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kag.number import DEEPEST, count, is_deep, is_sound, number, sound, sound_json, word
+from kag.number import DEEPEST, count, is_deep, is_sound, is_spelt, number, read_json, sound, sound_json, word
 
 HUGE = int("9" * 400)
 
@@ -28,6 +28,7 @@ def strict(text: str) -> Any:
     ("text", "value"),
     [
         ('{"a": NaN, "b": [-Infinity, 1e999]}', {"a": "NaN", "b": ["-Infinity", "Infinity"]}),
+        (f"[1.5e308, -1E+999, {'9' * 250}e99, 9e9]", [1.5e308, "-Infinity", "Infinity", 9e9]),
         (f'{{"a": -{HUGE}, "b": 12345678901234567890}}', {"a": "-Infinity", "b": 12345678901234567890}),
         ('{"a\\ud800": "x\\u0000\\udfff", "b": "\\ud83d\\ude00"}', {"a?": "x\ufffd?", "b": "\U0001f600"}),
         ('{"name": "NaN and Infinity", "exp": 1e100}', {"name": "NaN and Infinity", "exp": 1e100}),
@@ -36,6 +37,7 @@ def strict(text: str) -> Any:
 def test_what_json_cannot_spell_becomes_a_word(text: str, value: Any) -> None:
     found, kept = sound_json(text)
     assert found == value == strict(kept)
+    assert read_json(text) == value
     assert sound_json(kept) == (found, kept), "made sound once and for all"
 
 
@@ -60,6 +62,7 @@ def test_what_is_wide_is_looked_at_only_for_its_depth(depth: int, width: int, li
     text = json.dumps({"deep": tree, **{f"key{i}": {"value": i} for i in range(width)}})
     found, kept = sound_json(text)
     assert found == sound(json.loads(text))
+    assert read_json(text) == found
     assert (kept == text) == (depth + 1 <= DEEPEST)
     assert is_deep(json.loads(text)) == (depth + 1 > DEEPEST)
 
@@ -72,7 +75,7 @@ trees = st.recursive(leaves, lambda inner: st.lists(inner, max_size=3) | st.dict
 @given(trees)
 def test_any_tree_becomes_strict_json(tree: Any) -> None:
     found, kept = sound_json(json.dumps(tree))
-    assert strict(kept) == found
+    assert strict(kept) == found == read_json(json.dumps(tree)) == read_json(json.dumps(tree, ensure_ascii=False))
     kept.encode()
     json.dumps(found, ensure_ascii=False, allow_nan=False).encode()
     if is_sound(json.dumps(tree)):
@@ -97,3 +100,8 @@ def test_a_word_is_read_as_the_number_that_it_stands_for(value: float) -> None:
     back = number(word(value))
     assert back is not None
     assert back == value or (math.isnan(back) and math.isnan(value))
+
+
+@given(st.text("0123456789abcdef", min_size=64, max_size=64))
+def test_a_digest_holds_no_number_that_is_looked_at_twice(digest: str) -> None:
+    assert is_spelt(json.dumps({"weights": digest, "record": json.dumps({"data": digest})}))

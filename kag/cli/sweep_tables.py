@@ -85,9 +85,10 @@ def progress_line(now: Progress) -> str:
 
 
 def _trials(now: Progress) -> str:
-    """`7 of 20 ended: 6 finished, 1 failed; 2 running`."""
+    """`7 of 20 ended: 6 finished, 1 failed, 1 to be retried, 2 running`."""
     total = "?" if now.expected is None else str(now.expected)
-    states = ", ".join(f"{count} {STATES[state]}" for state, count in sorted(now.states.items()) if count)
+    words = {**STATES, "free": "[blue]to be retried[/]"}
+    states = ", ".join(f"{count} {words[state]}" for state, count in sorted(now.states.items()) if count)
     return f"{now.ended} of {total} ended" + (f": {states}" if states else "")
 
 

@@ -16,6 +16,8 @@ from kag.cli.sweep_tables import progress_line, progress_table
 from kag.cli.sweep_tracking import attempt_of
 from kag.errors import KagError
 from kag.sweep.progress import Attempt, Call, Progress, progress, trials_of_attempts
+from kag.sweep.step import place_of
+from kag.sweep.trial import Limits
 from kag.track.folders import FolderSource
 from kag.view.terminal import Terminal
 
@@ -79,7 +81,10 @@ class Watched:
             source: of the runs' records, which reads only those that have changed.
             call: of `kag sweep`.
         """
-        return progress(self._sweep, self.trials(), epochs_of(records_of(self._identifier, source)), call)
+        trials = self.trials()
+        if any(place_of(self._identifier, run) for run in self._known):  # kag's server, which tries a point again
+            call = call._replace(attempts=Limits().failures)
+        return progress(self._sweep, trials, epochs_of(records_of(self._identifier, source)), call)
 
     def _news(self) -> dict[str, Any]:
         if not self._known:

@@ -27,6 +27,7 @@ from kag.server.tables import (
     artifacts,
     collections,
     memberships,
+    runs,
 )
 from kag.server.things import artifact_thing
 
@@ -191,9 +192,11 @@ def outputs_of(connection: Connection, run_id: int) -> Sequence[RowMapping]:
 def _only_of(run_id: int) -> ColumnElement[bool]:
     number = artifact_outputs.c.artifact_id
     logged = artifacts.c.id.in_(select(number).where(artifact_outputs.c.run_id == run_id))
-    by_others = artifacts.c.id.in_(select(number).where(artifact_outputs.c.run_id != run_id))
+    others = select(number).join(runs).where(artifact_outputs.c.run_id != run_id, runs.c.project_id.isnot(None))
+    by_others = artifacts.c.id.in_(others)
     first_logged = artifacts.c.run_id == run_id
-    return (first_logged | (logged & artifacts.c.run_id.is_(None))) & ~by_others
+    gone = artifacts.c.run_id.is_(None) | artifacts.c.run_id.in_(select(runs.c.id).where(runs.c.project_id.is_(None)))
+    return (first_logged | (logged & gone)) & ~by_others
 
 
 def end_expired(store: Store, now: float) -> None:

@@ -10,8 +10,9 @@ from sqlalchemy import Connection, RowMapping
 from kag.server.claims import GONE, Claim, row_of
 from kag.server.faults import needed
 from kag.server.rights import Place, Thing
+from kag.server.runs import find_run_by_id
 from kag.server.store import find
-from kag.server.tables import artifacts, collections, projects, runs, sweeps
+from kag.server.tables import artifacts, collections, projects, sweeps
 
 Row = RowMapping | Mapping[str, Any]
 
@@ -59,10 +60,9 @@ def target_thing(connection: Connection, claim: Claim) -> Thing:
         Fault: the link says nothing that this server knows.
     """
     row = row_of(connection, claim)
-    if claim["to"] == "run":
-        return run_thing(connection, row)
-    if claim["to"] == "file":
-        return run_thing(connection, needed(find(connection, runs, id=row["run_id"]), GONE))
+    if claim["to"] in ("run", "file"):
+        number = row["id" if claim["to"] == "run" else "run_id"]
+        return run_thing(connection, needed(find_run_by_id(connection, number), GONE))
     return artifact_thing(connection, needed(find(connection, artifacts, id=row["artifact_id"]), GONE))
 
 

@@ -94,25 +94,44 @@ class Call(NamedTuple):
     """Attempts that it starts at most; None is no limit."""
     seconds: float = 0.0
     """How long it has been going on."""
+    attempts: int = 1
+    """Of one trial that may fail until nobody tries it again while the call lasts."""
+
+    def retried(self, trials: Iterable[Trial]) -> set[int]:
+        """Of trials the ids of those that have failed in it, and are tried again in it."""
+        tried = {trial.id: trial.attempt for trial in self.before}
+        return {
+            trial.id
+            for trial in trials
+            if trial.state is TrialState.FAILED and 0 < trial.attempt - tried.get(trial.id, 0) < self.attempts
+        }
 
 
 def progress(sweep: Sweep, trials: Sequence[Trial], epochs: Epochs | None, call: Call | None = None) -> Progress:
-    """Where a sweep with these trials stands, and when the call will be over that runs them."""
-    states = Counter(trial.state for trial in trials)
+    """Where a sweep with these trials stands, and when the call will be over that runs them.
+
+    Between two attempts of the call a trial is free: it has failed when nobody tries it again.
+    """
+    call = call or Call()
+    again = call.retried(trials)
+    states = Counter(TrialState.FREE if trial.id in again else trial.state for trial in trials)
     metric = sweep.metric.name if sweep.metric else ""
-    left = seconds_left(sweep.trial_count(), trials, call or Call())
+    left = seconds_left(sweep.trial_count(), trials, call)
     return Progress(sweep.trial_count(), dict(states), best(sweep, told(sweep, trials)), left, epochs, metric)
 
 
 def seconds_left(expected: int | None, trials: Sequence[Trial], call: Call) -> float | None:
     """Until the call has run all that it will: at its pace so far, with however many agents that was.
 
-    Points that had failed before it began are open again, one that failed in it is not. None while nothing tells.
+    Points that had failed before it began are open again, one that failed in it for good is not. None while nothing
+    tells.
     """
     done = _ended_attempts(trials) - _ended_attempts(call.before)
-    tried = {trial.id: trial.attempt for trial in call.before}
+    tried, again = {trial.id: trial.attempt for trial in call.before}, call.retried(trials)
     closed = sum(
-        trial.state.over and (trial.state is not TrialState.FAILED or trial.attempt > tried.get(trial.id, 0))
+        trial.state.over
+        and trial.id not in again
+        and (trial.state is not TrialState.FAILED or trial.attempt > tried.get(trial.id, 0))
         for trial in trials
     )
     limits = [] if expected is None else [expected - closed]

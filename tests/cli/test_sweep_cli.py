@@ -192,7 +192,7 @@ def test_its_best_trial_has_no_spec_and_its_epochs_are_unknown(foreign: Path, st
     point = {"a": 1, "b": 3}
     stand_in(trial(0, FINISHED, 0.4).model_copy(update={"params": point}), trial(1, TrialState.FREE))
     printed = " ".join(call("sweep", "s.yaml").split())
-    assert '1 of 2 ended: 1 finished, 1 free best m 0.4 {"a": 1, "b": 3}' in printed
+    assert '1 of 2 ended: 1 finished, 1 to be retried best m 0.4 {"a": 1, "b": 3}' in printed
     assert "spec" not in printed
     assert "epochs" not in printed
     page = json.loads(call("sweep", "s.yaml", "--json"))

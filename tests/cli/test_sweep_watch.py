@@ -9,9 +9,12 @@ from typing import Any, NamedTuple
 import pytest
 
 from kag.cli import sweep_watch
+from kag.cli.sweep_tables import progress_line
 from kag.cli.sweep_watch import Watched, watch
 from kag.errors import KagError
 from kag.sweep import TrialState, parse_sweep
+from kag.sweep.progress import Call
+from kag.track.folders import FolderSource
 from kag.track.wandb_private import REFUSED
 from kag.view.terminal import Terminal
 
@@ -114,3 +117,15 @@ def test_a_look_that_fails_ends_no_agents(
     looks = iter([True, False])
     with pytest.raises(KagError, match="the server does not answer: the service process is busy"):
         watch(Watched(SWEEP, "e/p/s", ask), tmp_path, Going(3), None, Terminal(), lambda: None)
+
+
+def test_a_trial_between_two_attempts_is_told_as_that(tmp_path: Path) -> None:
+    """kag's server tries a point again; another server's run that has failed is not heard of again."""
+    server, call = Server(), Call(seconds=60.0)
+    watched = Watched(SWEEP, "e/p/s", server.ask)
+    server.set(0, "finished", 0.5)
+    server.set(1, "failed")
+    assert progress_line(watched.progress(FolderSource(tmp_path), call)).startswith("1 of 3 ended: ")
+    assert "failed" not in progress_line(watched.progress(FolderSource(tmp_path), call))
+    other = Watched(SWEEP, "e/p/t", lambda filters: server.runs.values())
+    assert other.progress(FolderSource(tmp_path), call).states == {TrialState.FINISHED: 1, TrialState.FAILED: 1}

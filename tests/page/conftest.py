@@ -9,7 +9,18 @@ from typing import Any
 
 import pytest
 
+from kag.server.blob_folder import BlobFolder
+from kag.server.store import Store
+from tests.e2e.tracking import TrackingServer
+from tests.page.foreign import add_foreign
+from tests.page.synthetic import HOSTILE, add_runs, add_scored, add_script_run, add_shown_run
+from tests.page.synthetic_sweep import add_sweep
 from tests.server.conftest import Kept, Site
+
+RUNS, FOREIGN, TRIALS = 1000, 200, 200
+"""Runs of kag in the project `many`, runs of other programs in `foreign`, trials of the sweep `bigsweep` in `big`."""
+SOME = 21
+"""Runs of other programs in the project `some`, where each page is looked at."""
 
 HTML = {"Accept": "text/html,application/xhtml+xml"}
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -78,3 +89,25 @@ def reader(visitor: Visitor) -> Visitor:
     """Somebody who is logged in."""
     assert visitor.log_in().status_code == 303
     return visitor
+
+
+@pytest.fixture(scope="session")
+def crowd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A real server on which a whole group has worked for a year: what of all that they did is on one and the same."""
+    folder = tmp_path_factory.mktemp("crowd")
+    made: Any = TrackingServer(folder, f"sqlite:///{folder / 'tracking.db'}")
+    store, files = Store(made.database), BlobFolder(folder / "files")
+    add_runs(store, RUNS, epochs=6)
+    add_foreign(store, files, FOREIGN)
+    add_sweep(store, TRIALS, project="big", name="bigsweep")
+    add_runs(store, 3, project="few", epochs=6)
+    add_foreign(store, files, SOME, project="some")
+    add_sweep(store, 12)
+    add_scored(store, files, project="scored")
+    add_shown_run(store, files, project="stored")
+    add_runs(store, 3, project="harmed", epochs=6)
+    add_script_run(store, 12, project="harmed", name="hostile", title=HOSTILE)
+    store.close()
+    made.start()
+    yield made
+    made.kill(15)

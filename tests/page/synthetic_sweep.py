@@ -42,7 +42,7 @@ def add_sweep(store: Store, count: int, *, project: str = "demo", name: str = "d
         sweep = inserted_id(connection, sweeps, {**made, "project_id": owner, "created_at": BEGIN, "updated_at": BEGIN})
         for i in range(workers):
             there = {"created_at": BEGIN - 30 * i, "heartbeat_at": end}
-            row = {"sweep_id": sweep, "name": f"agent{i}", "host": f"node{i}", "user": "tester", **there}
+            row = {"sweep_id": sweep, "name": f"{name}-agent{i}", "host": f"node{i}", "user": "tester", **there}
             connection.execute(agents.insert().values(row))
         for i in range(count):
             trial = _trial(name, i, running=i >= count - workers, worker=i % workers)
@@ -67,7 +67,7 @@ def _trial(sweep: str, i: int, *, running: bool, worker: int) -> Trial:
         state=state,
         value=None if state is TrialState.FAILED else round(value, 5),
         run=run_of(sweep, i, 1),
-        agent=f"agent{worker}",
+        agent=f"{sweep}-agent{worker}",
         attempt=1,
         confirmed=True,
         lease_until=BEGIN * 2 if running else 0.0,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from types import SimpleNamespace
 from typing import Any
 
@@ -229,3 +230,28 @@ def test_the_csv_is_what_is_shown_and_no_formula(many: Any) -> None:
 @pytest.mark.parametrize(("text", "safe"), [("-1.5e3", "-1.5e3"), ("-a", "'-a"), ("\t=1", "'\t=1"), ("a=1", "a=1")])
 def test_numbers_are_no_formulas(text: str, safe: str) -> None:
     assert spreadsheet(text) == safe
+
+
+def test_what_a_client_deletes_comes_back_by_the_page(reader: Any) -> None:
+    """For the client it is gone, and its id is free; a run that has taken the id meanwhile keeps it."""
+    reader.as_client()
+    first = reader.run("first", host="node7")["bucket"]["id"]
+    reader.log(0, [{"_step": 0, "x": 1.5}])
+    delete = "mutation($i: ID!){deleteRun(input:{id:$i}){success}}"
+    for _ in range(2):
+        assert reader.ask(delete, i=first)["deleteRun"]["success"] is True, "as often as it likes"
+    assert reader.ask('{project(name:"p"){run(name:"first"){id} runCount}}')["project"] == {"run": None, "runCount": 0}
+    second = reader.run("first", host="node7")
+    assert (second["inserted"], second["bucket"]["historyLineCount"]) == (True, 0)
+    assert reader.log_in().status_code == 303
+    fields = {"csrf": token_of(reader.browse("/kag/p/deleted").text)}
+    assert "another run has the id" in reader.submit("/kag/p/deleted", fields).text
+    reader.as_client()
+    reader.ask(delete, i=second["bucket"]["id"])
+    assert reader.log_in().status_code == 303
+    listed = reader.browse("/kag/p/deleted").text
+    number = min(map(int, re.findall(r'name="run" value="(\d+)"', listed)))
+    fields = {"csrf": token_of(listed), "run": str(number)}
+    assert reader.submit("/kag/p/deleted", fields, Accept="application/json").json()["done"] == 1
+    reader.as_client()
+    assert [row["x"] for row in reader.history()] == [1.5]

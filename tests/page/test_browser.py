@@ -17,7 +17,6 @@ from selenium.webdriver.support.ui import Select
 
 from kag.changelog.formats import as_json
 from kag.changelog.table import table
-from kag.server.blob_folder import BlobFolder
 from kag.server.context import Patience
 from kag.server.page.held import Project
 from kag.server.page.records import Diagnoses, Ledger
@@ -25,11 +24,10 @@ from kag.server.store import Store
 from kag.view.metrics import chosen
 from tests.browser import Browser, chromium, log_in, logged, look, open_page, requested, wait_for
 from tests.e2e.tracking import Client, TrackingServer
+from tests.page.conftest import RUNS, TRIALS
 from tests.page.searching import search, start
-from tests.page.synthetic import HOSTILE, add_runs, add_scored, add_script_run, add_shown_run
-from tests.page.synthetic_sweep import add_sweep
+from tests.page.synthetic import HOSTILE
 
-RUNS = 1000
 LIVE = """
 import pathlib, time, wandb
 def wait(name):
@@ -48,23 +46,11 @@ KAG = "from kag.cli.main import main; main()"
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """A server with a thousand runs, a small project with one whose name is meant to harm, and a sweep."""
-    folder = tmp_path_factory.mktemp("page")
-    made: Any = TrackingServer(folder, f"sqlite:///{folder / 'tracking.db'}")
-    store = Store(made.database)
-    add_runs(store, RUNS, epochs=6)
-    add_runs(store, 3, project="few")
-    add_sweep(store, 60)
-    add_scored(store, BlobFolder(folder / "files"), project="scored")
-    add_shown_run(store, BlobFolder(folder / "files"), project="stored")
-    add_script_run(store, 12, project="few", name="hostile", title=HOSTILE)
-    store.close()
-    made.start()
-    made.sweep = start(made.graphql, "searched")
-    search(made.graphql, stream_to(made), "searched", made.sweep, 4)
-    yield made
-    made.kill(15)
+def site(crowd: Any) -> Any:
+    """A server with a thousand runs, a project with one whose name is meant to harm, and a sweep that goes on."""
+    crowd.sweep = start(crowd.graphql, "searched")
+    search(crowd.graphql, stream_to(crowd), "searched", crowd.sweep, 4)
+    return crowd
 
 
 def stream_to(server: TrackingServer) -> Callable[[str, dict[str, Any]], None]:
@@ -129,7 +115,7 @@ def test_a_thousand_runs_are_all_there(site: Any, browser: Browser) -> None:
 
 
 def test_a_hostile_name_is_text_wherever_it_stands(site: Any, browser: Browser) -> None:
-    for path in ("few?q=onerror", "few/runs/hostile", "few/compare?runs=hostile,00000001", "few/changelog"):
+    for path in ("harmed?q=onerror", "harmed/runs/hostile", "harmed/compare?runs=hostile,00000001", "harmed/changelog"):
         open_page(browser, f"{site.url}/kag/{path}")
         wait_for(browser, lambda page: "onerror" in page.find_element(By.TAG_NAME, "main").text)
         if "runs/" in path:
@@ -263,7 +249,7 @@ def test_a_note_is_edited_and_stands_in_the_change_log(site: Any, browser: Brows
     wait_for(browser, "document.getElementById('log')")
     assert browser.find_element(By.CSS_SELECTOR, ".remark").text == f"kept for averaging {HOSTILE}"
     type_into(browser, "text", "kept averaging")
-    assert browser.find_element(By.ID, "count").text == "1 of 4 rows"
+    assert browser.find_element(By.ID, "count").text == "1 of 3 rows"
 
 
 def test_the_change_log_is_searched_beyond_the_rows_that_it_shows(site: Any, browser: Browser) -> None:
@@ -288,11 +274,20 @@ def test_the_table_of_runs_ends_where_the_window_does(site: Any, browser: Browse
 def test_the_pages_tell_what_the_change_log_of_the_command_line_tells(site: Any, tmp_path: Path) -> None:
     client = Client(site, tmp_path)
     printed = client.run(
-        sys.executable, "-c", KAG, "changelog", "--source", "wandb:kag/few", "--format", "json", "--write", "log.json"
+        sys.executable,
+        "-c",
+        KAG,
+        "changelog",
+        "--source",
+        "wandb:kag/harmed",
+        "--format",
+        "json",
+        "--write",
+        "log.json",
     )
     store = Store(site.database)
     with store.read() as connection:
-        number = connection.exec_driver_sql("select id from projects where name = 'few'").scalar_one()
+        number = connection.exec_driver_sql("select id from projects where name = 'harmed'").scalar_one()
         runs = Project(number, Patience(0.0, 300.0)).known(connection, now=0.0).runs
         ledger = Ledger.of(runs)
         rows = table(Diagnoses().siblings(connection, ledger, chosen(ledger.records.values())))
@@ -532,7 +527,7 @@ def test_a_sweep_has_pictures_trials_and_buttons(site: Any, browser: Browser) ->
         "/kag/many?view=both",
         "/kag/many/runs/00000001",
         "/kag/many/compare?runs=00000001,00000002",
-        "/kag/demo/sweeps/demosweep",
+        "/kag/big/sweeps/bigsweep",
         "/kag/few/changelog",
     ],
 )
@@ -581,22 +576,22 @@ PARALLEL = "echarts.getInstanceByDom(document.querySelector('#figures [data-name
 
 
 def test_a_stretch_of_an_axis_narrows_the_trials_and_the_address_keeps_it(site: Any, browser: Browser) -> None:
-    open_page(browser, f"{site.url}/kag/demo/sweeps/demosweep")
+    open_page(browser, f"{site.url}/kag/big/sweeps/bigsweep")
     wait_for(browser, "document.getElementById('timeline').dataset.drawn")
-    assert len(trial_names(browser)) == 60
+    assert len(trial_names(browser)) == TRIALS
     by_hand_on = "type: 'axisAreaSelect', parallelAxisId: 'model.dropout', intervals: [[0.1, 0.2]]"
     browser.execute_script(f"{PARALLEL}.dispatchAction({{{by_hand_on}}})")
-    wait_for(browser, "document.querySelectorAll('#trials tbody tr').length < 60")
+    wait_for(browser, f"document.querySelectorAll('#trials tbody tr').length < {TRIALS}")
     by_hand = trial_names(browser)
     dots = f"{SLICE}.getOption().series.flatMap((one) => one.data).filter((one) => one.itemStyle.opacity > 0.5)"
     wait_for(browser, f"{dots}.length === {len(by_hand)}")
-    assert 0 < len(by_hand) < 30
-    assert browser.find_element(By.ID, "brushed").text == f"{len(by_hand)} of 57 trials"
+    assert 0 < len(by_hand) < TRIALS / 2
+    assert browser.find_element(By.ID, "brushed").text == f"{len(by_hand)} of {TRIALS - 10} trials"
     browser.refresh()
     wait_for(browser, "document.getElementById('timeline').dataset.drawn")
     assert trial_names(browser) == by_hand
     browser.find_element(By.ID, "unbrush").send_keys(Keys.ENTER)
-    assert len(trial_names(browser)) == 60
+    assert len(trial_names(browser)) == TRIALS
     assert "brush" not in browser.current_url
     browser.switch_to.active_element.send_keys(Keys.ENTER)
     for side, value in (("from", "0.1"), ("to", "0.2")):
@@ -620,12 +615,12 @@ WHERE = """(plot) => {
 
 def test_a_press_on_a_trial_opens_its_run(site: Any, browser: Browser) -> None:
     for place in ("#slices [data-name='slice-model.dropout']", "#timeline figure"):
-        open_page(browser, f"{site.url}/kag/demo/sweeps/demosweep")
+        open_page(browser, f"{site.url}/kag/big/sweeps/bigsweep")
         wait_for(browser, "document.getElementById('timeline').dataset.drawn")
         plot = browser.find_element(By.CSS_SELECTOR, f"{place} .plot")
         browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", plot)
         name, x, y = browser.execute_script(f"return ({WHERE})(arguments[0])", plot)
         ActionChains(browser).move_to_element_with_offset(plot, x, y).click().perform()
         wait_for(browser, "location.pathname.includes('/runs/')")
-        assert browser.current_url.endswith(f"/runs/demosweep-{int(name.removeprefix('demo-')):04}")
+        assert browser.current_url.endswith(f"/runs/bigsweep-{int(name.removeprefix('demo-')):04}")
         wait_for(browser, "document.getElementById('findings').dataset.asked")

@@ -12,39 +12,21 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select
 
-from kag.server.blob_folder import BlobFolder
 from kag.server.page.routes import routes
-from kag.server.store import Store
 from tests.axe import CONTRAST, grave_faults
 from tests.browser import Browser, chromium, log_in, logged, look, open_page, requested, wait_for
-from tests.e2e.tracking import TrackingServer
+from tests.page.conftest import FOREIGN, RUNS, TRIALS
 from tests.page.every_page import CHOSEN, DRAWN, PAGES, THERE, TOLD, Page, unlooked
-from tests.page.foreign import KINDS, add_foreign, alerted, lightning, media, table
-from tests.page.synthetic import add_runs, add_scored, add_shown_run
-from tests.page.synthetic_sweep import add_sweep
+from tests.page.foreign import KINDS, alerted, lightning, media, table
 
-MANY, SOME = 200, 21
-"""Runs of other programs in the project `foreign`, and in `some`, where each page is looked at."""
 PHONE = 380
 """Pixels of its width."""
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def site(crowd: Any) -> Any:
     """A server with runs of every program, a sweep and a run that has each of the tabs."""
-    folder = tmp_path_factory.mktemp("every")
-    made: Any = TrackingServer(folder, f"sqlite:///{folder / 'tracking.db'}")
-    store, files = Store(made.database), BlobFolder(folder / "files")
-    add_runs(store, 3, project="few", epochs=6)
-    add_foreign(store, files, MANY)
-    add_foreign(store, files, SOME, project="some")
-    add_scored(store, files, project="scored")
-    add_shown_run(store, files, project="stored")
-    add_sweep(store, 12)
-    store.close()
-    made.start()
-    yield made
-    made.kill(15)
+    return crowd
 
 
 @pytest.fixture(scope="module")
@@ -209,8 +191,17 @@ def test_the_rows_of_a_comparison_are_chosen_by_keyboard_and_the_address_keeps_t
     assert browser.execute_script(f"return {rows}")[0] == "loss (lowest)"
 
 
+def test_the_first_page_tells_of_all_that_is_there(site: Any, browser: Browser) -> None:
+    """A thousand runs of kag, two hundred of other programs and a sweep of two hundred trials on one server."""
+    opened(site, browser, PAGES["projects"])
+    rows = "[...document.querySelectorAll('table tbody tr')].map((row) => [row.querySelector('a').text, row.innerText])"
+    told = {name: text.replace(",", "").split() for name, text in browser.execute_script(f"return {rows}")}
+    for name, count in (("many", RUNS), ("foreign", FOREIGN - 1), ("big", TRIALS)):
+        assert str(count) in told[f"kag/{name}"]
+
+
 def test_two_hundred_runs_of_other_programs_are_a_table_curves_and_groups(site: Any, browser: Browser) -> None:
-    there = MANY - 1  # one is deleted
+    there = FOREIGN - 1  # one is deleted
     opened(
         site,
         browser,

@@ -10,11 +10,13 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sqlalchemy import event
 
 from kag.server.page import columns, held, runs_page
 from kag.server.page.beside import Beside
 from kag.server.page.columns import Column, cell
 from kag.server.page.first_rows import first_in_order
+from kag.server.page.values import Read
 from tests.page.synthetic import add_runs
 
 
@@ -44,8 +46,8 @@ def test_of_many_runs_the_newest_come_first_and_nothing_is_read_of_the_others(
     few_at_once(monkeypatch)
     add_runs(reader.store, 9, epochs=2)
     read: list[str] = []
-    parsed = held.parsed
-    monkeypatch.setattr(held, "parsed", lambda text: (read.append(text), parsed(text))[1])
+    read_json = held.read_json
+    monkeypatch.setattr(held, "read_json", lambda text: (read.append(text), read_json(text))[1])
     answer = table_of(reader.browse("/kag/many").text)
     assert [run[2] for run in answer["runs"]] == ["run0008", "run0007", "run0006"]
     assert (answer["total"], answer["seen"], answer["fits"], answer["groups"]) == (9, "", None, [])
@@ -84,6 +86,45 @@ def test_the_first_rows_of_a_filter_and_an_order_are_those_of_the_whole_table(
     assert [one["word"] for one in answer["columns"]] == [one["word"] for one in whole["columns"]]
 
 
+@pytest.mark.parametrize(
+    ("address", "asked"),
+    [
+        ("", 0),
+        ("?tag=october", 0),
+        ("?state=failed", 0),
+        ("?q=run0003", 2),
+        ("?q=val/auprc%3E0.3", 3),
+        ("?q=loss.kind%3Dbce", 3),
+        ("?q=temperature%3E1", 5),
+        ("?q=took%3E1", 1),
+        ("?sort=-summary:val/auprc", 1),
+        ("?sort=took", 1),
+        ("?q=seed%3C3+lr%3E0&sort=-config:seed", 4),
+    ],
+)
+def test_of_the_runs_that_do_not_come_nothing_is_read(
+    reader: Any, monkeypatch: pytest.MonkeyPatch, address: str, asked: int
+) -> None:
+    """The database is asked a few questions for what a filter and an order look at, however many runs there are."""
+    few_at_once(monkeypatch)
+    add_runs(reader.store, 12, epochs=2)
+    read: list[str] = []
+    read_json = held.read_json
+    monkeypatch.setattr(held, "read_json", lambda text: (read.append(text), read_json(text))[1])
+    questions: list[str] = []
+
+    def note(connection: Any, cursor: Any, statement: str, *more: Any) -> None:
+        questions.append(statement)
+
+    event.listen(reader.store.engine, "before_cursor_execute", note)
+    answer = table_of(reader.browse(f"/kag/many{address}").text)
+    event.remove(reader.store.engine, "before_cursor_execute", note)
+    came = set(ids(answer)) | {f"{i:08x}" for i in range(9, 12)}
+    assert len(read) == 2 * len(came), "settings and last values of these rows, and of those that say the columns"
+    assert sum("json_e" in one for one in questions) == asked
+    assert len(answer["runs"]) == min(3, answer["total"]) > 0
+
+
 @pytest.mark.parametrize("address", ["?sort=name", "?sort=-state", "?group=config:seed"])
 def test_what_takes_all_of_the_runs_comes_with_all_of_them(
     reader: Any, monkeypatch: pytest.MonkeyPatch, address: str
@@ -103,7 +144,7 @@ def test_the_first_in_order_are_those_of_the_order(rows: list[tuple[Any, int]], 
     """Held against the order of the script, said in other words: numbers, then words, then what is missing."""
     runs = [run_of(i, value, started) for i, (value, started) in enumerate(rows)]
     column = Column("config", "x")
-    found = first_in_order(runs, f"{falling}{column.word}", [column], most)
+    found = first_in_order(runs, f"{falling}{column.word}", [column], most, Read(runs))
     kinds = [kind(cell(run, column)) for run in runs]
     if found is None:
         assert 1 in kinds, "words are asked about"

@@ -378,6 +378,22 @@ def test_replicates_are_one_row_with_a_link_to_each(reader: Any) -> None:
     ]
 
 
+def test_the_seed_of_another_program_is_chosen_on_the_page(reader: Any) -> None:
+    """By another name than that of a seed it makes every run a row; `--seed-key` of the command says the same."""
+    reader.as_client()
+    for shuffle, value in ((1, 0.75), (2, 0.5)):
+        plain_run(reader, f"s{shuffle}", {"lr": 0.1, "shuffle": shuffle}, (0.25, value))
+    assert reader.log_in().status_code == 303
+    page = reader.browse("/kag/plain/changelog").text
+    assert (len(cells_of(page)), '<option value="shuffle">seed: shuffle</option>' in page) == (3, True)
+    assert 'value="lr"' not in page, "no two runs differ in it"
+    page = reader.browse("/kag/plain/changelog?seed-key=shuffle").text
+    assert (len(cells_of(page)), "and its replicates, seeds 1, 2" in page) == (2, True)
+    assert '<option value="shuffle" selected>' in page
+    unknown = reader.browse("/kag/plain/changelog?seed-key=shufle")
+    assert (unknown.status_code, "no run has a setting" in unknown.text) == (400, True)
+
+
 def test_a_project_keeps_the_metrics_that_somebody_asked_for(script: Any) -> None:
     answer = ask_for(script, "loss:last", "", "val/accuracy:max:last")
     assert (answer.status_code, answer.headers["location"]) == (303, "/kag/plain/changelog")

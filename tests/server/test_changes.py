@@ -41,8 +41,9 @@ class Undone(Exception):
 
 
 def rows(connection: Connection) -> dict[tuple[str, int], dict[str, Any]]:
-    """Everything that is numbered."""
-    return {(table.name, row["id"]): dict(row) for table in NUMBERED for row in all_rows(connection, select(table))}
+    """Everything that is numbered; what is in no project has been deleted."""
+    found = ((table, row) for table in NUMBERED for row in all_rows(connection, select(table)))
+    return {(table.name, row["id"]): dict(row) for table, row in found if row["project_id"] is not None}
 
 
 def marks(connection: Connection) -> Any:

@@ -35,6 +35,7 @@ from kag.server.schema import served
 from kag.server.serve import check_address
 from kag.server.store import Store
 from kag.server.tables import metadata
+from kag.server.trash import KEPT
 
 VIEWER = {"query": "{viewer{id}}"}
 FEW, MANY = (150, 900) if "KAG_FULL_SIZE" in os.environ else (40, 120)
@@ -259,12 +260,15 @@ def test_a_download_ends_with_what_it_belongs_to(site: Any, gone: str) -> None:
 
 
 @pytest.mark.everywhere
-def test_files_of_a_deleted_run_are_gone_after_the_next_start(site: Any) -> None:
+def test_files_of_a_deleted_run_are_gone_after_the_next_start_a_day_later(site: Any) -> None:
     link = upload_link(site, "a.bin")
     assert site.http.put(link, content=b"one").status_code == 200
     site.restart()
     assert len(contents(site)["disk"]) == 1
     site.ask("mutation($id: ID!){deleteRun(input:{id:$id}){clientMutationId}}", id=site.run()["bucket"]["id"])
+    site.restart()
+    assert len(contents(site)["disk"]) == 1, "until then the run can be restored"
+    site.now += KEPT
     site.restart()
     assert contents(site)["disk"] == contents(site)["blobs"] == []
 

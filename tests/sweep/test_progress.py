@@ -58,6 +58,21 @@ def test_progress_counts_states_and_names_the_best() -> None:
     assert now.seconds_left == pytest.approx(30.0), "two trials in a minute, one left"
 
 
+def test_a_trial_has_failed_when_nobody_tries_it_again() -> None:
+    """Until then it waits, is not over, and its further attempts take their time; a later call begins to count anew."""
+    tries = [attempt("s-0000", FINISHED, 1), *(attempt(f"s-0001{end}", FAILED, 2) for end in ("", "-2", "-3"))]
+
+    def now(tried: int, before: int = 0) -> tuple[dict[TrialState, int], int, float | None]:
+        call = Call(trials_of_attempts(GRID, "s", tries[: before + 1]), seconds=60.0, attempts=2)
+        found = progress(GRID, trials_of_attempts(GRID, "s", tries[: tried + 1]), None, call)
+        return found.states, found.ended, found.seconds_left
+
+    assert now(1) == ({FINISHED: 1, TrialState.FREE: 1}, 1, 180.0)
+    assert now(2) == ({FINISHED: 1, FAILED: 1}, 2, 60.0)
+    assert now(2, before=2)[:2] == ({FINISHED: 1, FAILED: 1}, 2), "as it was found"
+    assert now(3, before=2)[:2] == ({FINISHED: 1, TrialState.FREE: 1}, 1)
+
+
 @pytest.mark.parametrize(("method", "ended_before"), [("random", 0), ("grid", 2)])
 def test_the_time_left_is_unknown_without_an_end_or_without_a_trial_of_this_call(
     method: str, ended_before: int

@@ -7,13 +7,13 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping, select
 from starlette.responses import Response
 
+from kag.number import read_json
 from kag.server.artifact_files import files_of
 from kag.server.artifacts import end_expired
 from kag.server.collections import find_collection, member
 from kag.server.faults import needed
 from kag.server.files import media_type
 from kag.server.page.files_page import described
-from kag.server.page.held import parsed
 from kag.server.page.media_files import DRAWN
 from kag.server.page.site import Shelf, Site
 from kag.server.page.table_page import shown_table
@@ -98,7 +98,7 @@ def _found(site: Site, connection: Connection, visit: Visit) -> tuple[Shelf, Row
 
 def _metadata(found: RowMapping) -> dict[str, Any]:
     try:
-        read = parsed(found["metadata"] or "{}")
+        read = read_json(found["metadata"] or "{}")
     except ValueError:
         return {}
     return read if isinstance(read, dict) else {}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date
 from typing import Any
 from urllib.parse import urlencode
@@ -23,6 +25,9 @@ from kag.server.rights import Act, Thing, ask, refusal
 from kag.server.store import updated
 from kag.server.tables import projects
 from kag.text import printable
+from kag.track.record import RunRecord
+from kag.view.alike import require_seeds
+from kag.view.changes import varied
 from kag.view.choice import Choice, archived_text
 from kag.view.looks import looks_told
 from kag.view.metrics import canonical, chosen
@@ -38,7 +43,7 @@ def changelog(site: Site, visit: Visit) -> Response:
     """The table, as far as it was chosen, the newest row first.
 
     Raises:
-        Fault: a day that is none.
+        Fault: a day that is none, a seed that no run has.
     """
     choice = _choice(visit)
     with site.store.read() as connection:
@@ -49,7 +54,8 @@ def changelog(site: Site, visit: Visit) -> Response:
         siblings = shelf.watched.diagnoses.siblings(
             connection, ledger, counted.metrics, shelf.drawn(site, connection, ledger), worth
         )
-    words, found = ledger.words(), table(siblings, choice)
+    seeds = _seeds(visit, list(ledger.records.values()))
+    words, found = ledger.words(), table(replace(siblings, seed_keys=seeds), choice)
     first = 0 if visit.query.get("all") else max(0, len(found) - SHOWN)
     rows = [_shown(row, shelf, words, worth) for row in reversed(found[first:])]
     return site.page(
@@ -68,7 +74,8 @@ def changelog(site: Site, visit: Visit) -> Response:
         archived=archived_text(sum(map(choice.hides, ledger.records.values())), have="row"),
         with_archived=f"?{urlencode({**visit.query, 'archived': 1})}",
         everything=f"?{urlencode({**visit.query, 'all': 1})}" if first else None,
-        given={name: visit.query.get(name, "") for name in ("since", "until", "tag", "sweep", "archived")},
+        given={name: visit.query.get(name, "") for name in ("since", "until", "tag", "sweep", "archived", "seed-key")},
+        seeds=_may_be_seeds(list(ledger.records.values()), seeds),
         tags=sorted({tag for record in ledger.records.values() for tag in record.tags}),
         sweeps=sorted({record.sweep for record in ledger.records.values() if record.sweep}),
     )
@@ -113,6 +120,22 @@ def _day(text: str | None) -> date | None:
         return date.fromisoformat(text)
     except ValueError as error:
         raise Fault(f"{text!r} is no day; write 2025-10-17") from error
+
+
+def _seeds(visit: Visit, records: Sequence[RunRecord]) -> tuple[str, ...]:
+    """The setting that a reader says is the seed of other programs: `--seed-key` of the commands."""
+    asked = (visit.query["seed-key"],) if visit.query.get("seed-key") else ()
+    try:
+        require_seeds(asked, records)
+    except UserError as error:
+        raise Fault(str(error)) from error
+    return asked
+
+
+def _may_be_seeds(records: Sequence[RunRecord], asked: Sequence[str]) -> list[str]:
+    """The settings on which runs of other programs differ; kag knows which one is its own seed."""
+    foreign = [record.config for record in records if record.is_foreign]
+    return sorted({*varied(foreign, partial=True), *asked})
 
 
 def _shown(row: Row, shelf: Shelf, words: dict[str, str], worth: HeldWorth) -> dict[str, Any]:

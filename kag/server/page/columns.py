@@ -53,6 +53,10 @@ class Column(NamedTuple):
         """As it heads the table."""
         return self.key.removeprefix("model.")
 
+    def is_called(self, name: str) -> bool:
+        """Whether a name in small letters is its whole key or label."""
+        return name in (self.key.lower(), self.label.lower())
+
 
 def column_of(word: str) -> Column | None:
     """The column of a word, or None."""
@@ -118,7 +122,11 @@ def text_of(column: Column, value: Scalar, form: Form) -> str:
 
 def cell(run: Held, column: Column) -> Scalar:
     """The value of a run in a column; long texts are cut, and what is no finite number is a word."""
-    value = _value(run, column)
+    return shown(_value(run, column))
+
+
+def shown(value: Scalar) -> Scalar:
+    """A value as a cell has it."""
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     return value[:SHOWN_TEXT] if isinstance(value, str) else value

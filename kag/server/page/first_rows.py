@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from kag.server.page.columns import Column, cell
+from kag.server.page.columns import Column
 from kag.server.page.held import Held
+from kag.server.page.values import Values
 from kag.track.record import Scalar
 
 NEWEST_FIRST = "-started"
 """The order of a table for which nobody has chosen one."""
 
-_NUMBERS: Mapping[str, Callable[[Held], Scalar]] = MappingProxyType(
-    {"started": lambda run: int(run.row["created_at"]), "took": lambda run: round(run.seconds)}
-)
 _WORDS = ("name", "state", "user", "tags", "sweep", "note")
 
 
-def first_in_order(runs: Sequence[Held], order: str, columns: Sequence[Column], most: int) -> list[Held] | None:
+def first_in_order(
+    runs: Sequence[Held], order: str, columns: Sequence[Column], most: int, values: Values
+) -> list[Held] | None:
     """The runs that come first; None where words decide which: those are put in order by a browser, in its language.
 
     Args:
@@ -28,11 +27,12 @@ def first_in_order(runs: Sequence[Held], order: str, columns: Sequence[Column], 
         order: key of a column, behind a minus if it falls.
         columns: those of the table; what is ordered by another one is ordered by age alone.
         most: as many runs.
+        values: of the runs.
     """
     key, sign = order.removeprefix("-"), -1 if order.startswith("-") else 1
     if key in _WORDS:
         return None
-    value = _NUMBERS.get(key) or _cell_in(columns, key)
+    value = _value_of(key, columns, values)
     numbers, missing, words = [], [], 0
     for run in runs:
         found = value(run)
@@ -48,9 +48,17 @@ def first_in_order(runs: Sequence[Held], order: str, columns: Sequence[Column], 
     return first + heapq.nsmallest(most - len(first), missing, key=_age)
 
 
-def _cell_in(columns: Sequence[Column], key: str) -> Callable[[Held], Scalar]:
+def _value_of(key: str, columns: Sequence[Column], values: Values) -> Callable[[Held], Scalar]:
+    if key == "started":
+        return lambda run: int(run.row["created_at"])
+    if key == "took":
+        seconds = values.seconds()
+        return lambda run: round(seconds(run))
     column = next((one for one in columns if one.word == key), None)
-    return lambda run: None if column is None else cell(run, column)
+    if column is None:
+        return lambda run: None
+    cells = values.cells([column])
+    return lambda run: cells(run, column)
 
 
 def _age(run: Held) -> tuple[Any, ...]:

@@ -14,11 +14,10 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from pydantic_core import from_json
 from sqlalchemy import Connection, RowMapping, select
 
 from kag.errors import RecordError
-from kag.number import is_sound, number, sound_json
+from kag.number import number, read_json
 from kag.server.context import Patience
 from kag.server.page.beside import Beside, ProjectBeside
 from kag.server.runs import WITH_SWEEP
@@ -32,10 +31,37 @@ from kag.track.record import Declared, RunRecord, Scalar, Status
 from kag.track.wandb_api import STATUS
 from kag.view.trials import name_of_run
 
+CLIENT = "_wandb"
+"""Key of the last values under which a client says how long it ran."""
 
-def parsed(text: str) -> Any:
-    """JSON as a client sent it, made sound: a server of before kept whatever came."""
-    return from_json(text) if is_sound(text) else sound_json(text)[0]
+
+def is_setting(key: str) -> bool:
+    """Whether a key of what a client sent as settings is one."""
+    return key not in INTERNAL
+
+
+def is_result(key: str) -> bool:
+    """Whether a key of the last values is one that the program logged."""
+    return key != END_KEY and key[:1] != "_"
+
+
+def unwrapped(value: Any) -> Any:
+    """A setting as it was before the client put its object around it."""
+    return value["value"] if isinstance(value, dict) and "value" in value else value
+
+
+def lasted(row: RowMapping, own: Any) -> float:
+    """How long a run was under way, from its start to its last sign of life, in seconds.
+
+    A client that ended in order says how long it ran, the time between its attempts left out.
+
+    Args:
+        row: the run.
+        own: what its client says of itself among the last values.
+    """
+    span = float(row["heartbeat_at"] - row["created_at"])
+    ran = number(own.get("runtime")) if isinstance(own, dict) and row["exit_code"] is not None else None
+    return span if ran is None else min(span, max(ran, 0.0))
 
 
 @dataclass(frozen=True)
@@ -89,13 +115,13 @@ class Held:
 
     @cached_property
     def seconds(self) -> float:
-        """How long it was under way: from its start to its last sign of life.
+        """How long it was under way; see `lasted`."""
+        return lasted(self.row, self.last.get(CLIENT))
 
-        A client that ended in order says how long it ran, the time between its attempts left out.
-        """
-        span, own = float(self.row["heartbeat_at"] - self.row["created_at"]), self.last.get("_wandb")
-        ran = number(own.get("runtime")) if isinstance(own, dict) and self.row["exit_code"] is not None else None
-        return span if ran is None else min(span, max(ran, 0.0))
+    @property
+    def is_read(self) -> bool:
+        """Whether its settings and last values have been asked for before."""
+        return vars(self).keys() >= {"sent", "last"}
 
     @cached_property
     def tags(self) -> list[str]:
@@ -105,15 +131,12 @@ class Held:
     @cached_property
     def sent(self) -> Mapping[str, Any]:
         """Its settings as the client nested them, what only the client needs among them."""
-        return {
-            key: value["value"] if isinstance(value, dict) and "value" in value else value
-            for key, value in parsed(self.row["config"]).items()
-        }
+        return {key: unwrapped(value) for key, value in read_json(self.row["config"]).items()}
 
     @cached_property
     def last(self) -> Any:
         """Its last values in the same way."""
-        return parsed(self.row["summary"])
+        return read_json(self.row["summary"])
 
     @cached_property
     def mirrored(self) -> Mirrored:
@@ -141,12 +164,12 @@ class Held:
     @property
     def settings(self) -> dict[str, Any]:
         """Its settings, nested, without what only the client needs."""
-        return {key: value for key, value in self.sent.items() if key not in INTERNAL}
+        return {key: value for key, value in self.sent.items() if is_setting(key)}
 
     @property
     def results(self) -> dict[str, Any]:
         """Its last values in the same way."""
-        return {key: value for key, value in self.last.items() if key != END_KEY and key[:1] != "_"}
+        return {key: value for key, value in self.last.items() if is_result(key)}
 
     @cached_property
     def config(self) -> dict[str, Scalar]:

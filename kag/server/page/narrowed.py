@@ -19,6 +19,7 @@ from kag.server.page.held import Held
 from kag.server.page.records import Ledger
 from kag.server.page.seeds import cell_of, common_row, number_in
 from kag.server.page.site import Shelf
+from kag.server.page.values import Read, Values
 from kag.text import setting
 from kag.track.record import ARCHIVED, RunRecord
 from kag.view.colour import COLOURS, colour_of
@@ -57,11 +58,13 @@ class Narrowed:
         shelf: the project.
         columns: of the table.
         words: of the address.
+        values: of its runs; those that the runs themselves give if nothing is said.
     """
 
     shelf: Shelf
     columns: Sequence[Column]
     words: Mapping[str, str]
+    values: Values | None = None
 
     @property
     def by(self) -> Column | None:
@@ -84,7 +87,8 @@ class Narrowed:
             return self.shelf.runs
         text, state, tag = (self.words.get(word, "") for word in ("q", "state", "tag"))
         shown = [run for run in self.shelf.runs if not self._left_out(run)]
-        return fitting(shown, text, state=state, tag=tag, shown=self.columns)
+        known = self.values or Read(self.shelf.runs)
+        return fitting(shown, text, known, state=state, tag=tag, shown=self.columns)
 
     @cached_property
     def ledger(self) -> Ledger:

@@ -8,9 +8,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+from sqlalchemy import Connection
 from starlette.responses import Response
 
 from kag.changelog.cells import body
+from kag.server.json_entries import cuts
 from kag.server.page.columns import (
     NEWEST,
     Column,
@@ -30,6 +32,7 @@ from kag.server.page.responses import data, events, moved, nothing_new
 from kag.server.page.saved_views import NONE, SAVED, opening, views_of
 from kag.server.page.site import Shelf, Site
 from kag.server.page.templates import brief
+from kag.server.page.values import CutOut, Read, Values
 from kag.server.page.visit import Visit
 from kag.text import duration
 from kag.view.colour import colour_of
@@ -50,9 +53,9 @@ def table(site: Site, visit: Visit) -> Response:
     with site.store.read() as connection:
         shelf = Shelf.of(site, connection, visit)
         named, first = views_of(connection, shelf.row["id"]), opening(connection, shelf.row["id"])
-    if first is not None and not visit.query:
-        return moved(f"{shelf.path}?{first}")
-    brief_answer = _first_rows(shelf, visit) if len(shelf.runs) > AT_ONCE else None
+        if first is not None and not visit.query:
+            return moved(f"{shelf.path}?{first}")
+        brief_answer = _first_rows(connection, shelf, visit) if len(shelf.runs) > AT_ONCE else None
     answer = brief_answer or _Frame.of(shelf, visit).answer(shelf.runs, now=visit.now)
     known = shelf.runs[-NEWEST:] if brief_answer else shelf.runs
     shown: dict[str, Any] = {"table": answer, "groupings": groupings(known)}
@@ -60,7 +63,7 @@ def table(site: Site, visit: Visit) -> Response:
     return site.page("runs.html", visit, shelf=shelf, section="runs", **shown)
 
 
-def _first_rows(shelf: Shelf, visit: Visit) -> dict[str, Any] | None:
+def _first_rows(connection: Connection, shelf: Shelf, visit: Visit) -> dict[str, Any] | None:
     """The first rows by themselves: of the other runs is read what the filter and the order ask for, and no more.
 
     A script that knows these asks for all. None where it takes all of the runs to say which rows come first: of groups,
@@ -69,14 +72,22 @@ def _first_rows(shelf: Shelf, visit: Visit) -> dict[str, Any] | None:
     if column_of(visit.query.get("group", "")) is not None:
         return None
     columns = columns_of(shelf, visit)
-    fitting = Narrowed(shelf, columns, visit.query).runs
-    first = first_in_order(fitting, visit.query.get("sort") or NEWEST_FIRST, columns, FIRST)
+    values = _values(connection, shelf)
+    fitting = Narrowed(shelf, columns, visit.query, values).runs
+    first = first_in_order(fitting, visit.query.get("sort") or NEWEST_FIRST, columns, FIRST, values)
     if first is None:
         return None
     runs = sorted(first, key=lambda run: (run.row["created_at"], run.number))
     apart = Narrowed(replace(shelf, known=shelf.known._replace(runs=runs)), columns, {"group": APART})
     answer = _Frame.among(apart).answer(runs, now=visit.now)
     return answer | {"fits": None, "seen": "", "total": len(fitting)}
+
+
+def _values(connection: Connection, shelf: Shelf) -> Values:
+    """Cut out by the database, unless most runs have been read before: then there is nothing left to be saved."""
+    if cuts(connection) and sum(not run.is_read for run in shelf.runs) > AT_ONCE:
+        return CutOut(connection, shelf.row["id"], shelf.runs)
+    return Read(shelf.runs)
 
 
 def changed(site: Site, visit: Visit) -> Response:

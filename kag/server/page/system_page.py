@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from starlette.responses import Response
 
+from kag.number import read_json
 from kag.report.system_figures import system_figures
 from kag.server.history import sample
 from kag.server.page.drawn import POINTS, drawn
-from kag.server.page.held import parsed
 from kag.server.page.responses import data, nothing_new
 from kag.server.page.site import Shelf, Site
 from kag.server.page.tabs import Opened
@@ -29,5 +29,7 @@ def system(site: Site, visit: Visit) -> Response:
         seen = f"{found.changed}-{found.state}"
         if visit.query.get("seen") == seen:
             return nothing_new()
-        rows = [row for row in map(parsed, sample(connection, found.number, EVENTS, POINTS)) if isinstance(row, dict)]
+        rows = [
+            row for row in map(read_json, sample(connection, found.number, EVENTS, POINTS)) if isinstance(row, dict)
+        ]
     return data({"seen": seen, "figures": [drawn(figure) for figure in system_figures(rows)]})

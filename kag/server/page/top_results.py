@@ -16,7 +16,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, RowMapping, select
 
 from kag import names
-from kag.server.page.held import parsed
+from kag.number import read_json
 from kag.server.tables import runs
 from kag.spec.flat import flatten
 from kag.track.record import ARCHIVED
@@ -108,7 +108,7 @@ class TopResults:
     def _results(self, summary: str) -> dict[str, float]:
         return {
             key: float(value)
-            for key, value in flatten(parsed(summary)).items()
+            for key, value in flatten(read_json(summary)).items()
             if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
             if self._goal(key) is not None
         }

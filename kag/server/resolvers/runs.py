@@ -12,7 +12,7 @@ from kag.server.alerts import keep
 from kag.server.arguments import Arguments, entity_of, input_of, items
 from kag.server.artifacts import delete_outputs
 from kag.server.batches import rows_of
-from kag.server.begin import begin, delete, rewind
+from kag.server.begin import begin, rewind
 from kag.server.context import Context, decode_id
 from kag.server.faults import Fault
 from kag.server.filestream import told_to_stop
@@ -20,10 +20,19 @@ from kag.server.graphql import Node, Registry
 from kag.server.resolvers.account import user
 from kag.server.resolvers.fields import columns, constants, identifier, moments
 from kag.server.resolvers.projects import project_of
-from kag.server.runs import edit_run, ensure_project, internal_config, of_stream, run_by_id, run_by_path
+from kag.server.runs import (
+    edit_run,
+    ensure_project,
+    find_run_by_id,
+    internal_config,
+    of_stream,
+    run_by_id,
+    run_by_path,
+)
 from kag.server.tables import EVENTS, lines
 from kag.server.tables import runs as run_table
 from kag.server.tables import sweeps as sweep_table
+from kag.server.trash import set_aside
 
 
 def _upsert(context: Context, _: Any, arguments: Arguments) -> Node:
@@ -39,11 +48,13 @@ def _upsert(context: Context, _: Any, arguments: Arguments) -> Node:
 
 
 def _delete(context: Context, _: Any, arguments: Arguments) -> Node:
+    """For a client it is gone; on the page it can be restored for a day, but for artifacts that were to go with it."""
     given = input_of(arguments)
-    number = decode_id("Run", given.get("id"))
-    if given.get("deleteArtifacts"):
-        delete_outputs(context.connection, number)
-    delete(context.connection, number, now=context.now)
+    run = find_run_by_id(context.connection, decode_id("Run", given.get("id")), lock=True)
+    if run is not None:
+        if given.get("deleteArtifacts"):
+            delete_outputs(context.connection, run["id"])
+        set_aside(context.connection, run, user=context.user, now=context.now)
     return Node("DeleteRunPayload", {"clientMutationId": None, "success": True})
 
 
