@@ -32,7 +32,7 @@ PATHS = (
     ("as they come", ""),
     ("a result", "?q=val/auprc > 0.4"),
     ("the end of a key", "?q=auprc > 0.4"),
-    ("a setting", "?q=loss.kind=focal"),
+    ("a setting", "?q=loss.kind=bce"),
     ("a tag", "?tag=october"),
     ("a name", "?q=run0042"),
     ("by a result", "?sort=-summary:val/auprc"),
