@@ -186,7 +186,7 @@ def delete_outputs(connection: Connection, run_id: int) -> None:
 
 def outputs_of(connection: Connection, run_id: int) -> Sequence[RowMapping]:
     """What `delete_outputs` would delete."""
-    return all_rows(connection, select(artifacts).where(_only_of(run_id)))
+    return all_rows(connection, select(artifacts).where(_only_of(run_id)).order_by(artifacts.c.id))
 
 
 def _only_of(run_id: int) -> ColumnElement[bool]:

@@ -132,8 +132,12 @@ MALFORMED_SPECS: dict[str, Malformed] = {
     "ramp without length": override(
         'model.gate.penalty.weight={"start": 0.1, "end": 0.5, "epochs": 0}', "model.gate.penalty.weight", "`epochs`"
     ),
-    "ramp below zero": override("model.gate.penalty.weight.start=-0.1", "model.gate.penalty.weight", "below 0"),
-    "rate ramp above one": override("model.gate.dropout.rate.start=1.2", "model.gate.dropout.rate", "[0, 1)"),
+    "ramp below zero": override(
+        'model.gate.penalty.weight={"start": -0.1, "end": 0.1, "epochs": 4}', "model.gate.penalty.weight", "below 0"
+    ),
+    "rate ramp above one": override(
+        'model.gate.dropout.rate={"start": 1.2, "end": 0.1, "epochs": 4}', "model.gate.dropout.rate", "[0, 1)"
+    ),
     "ramp with another key": override(
         "model.auxiliary.weight.begin=0.2", "model.auxiliary.weight.begin", "unknown key"
     ),
@@ -150,11 +154,13 @@ MALFORMED_SPECS: dict[str, Malformed] = {
     "unknown key in JSON": override('{"model": {"gate": {"temprature": 2}}}', "override", "model.gate.temperature"),
     "second spec file": override("runs/specs/demo.yaml", "cannot read the override"),
     # Preflight
-    "heads do not divide": override("model.attention.heads=7", "model.attention.heads = 7", "2394 and 2401"),
+    "heads do not divide": override("model.attention.heads=7", "model.attention.heads = 7", "14 and 21"),
     "one-cycle falls": override("optimizer.lr=0.01", "optimizer.schedule.max_lr", "below optimizer.lr"),
     "warm-up too long": override('{"epochs": 5, "loss": {"warmup": {"epochs": 5}}}', "loss.warmup.epochs = 5"),
     "window past the end": override('swa={"start": 78, "window": 6}', "swa", "78 to 83"),
-    "penalty without a gate": override("model.gate.kind=fixed", "model.gate.penalty"),
+    "penalty without a gate": Malformed(
+        HEAD, ("model.gate.penalty",), ("model.gate.kind=fixed", "model.gate.penalty.weight=0.1")
+    ),
     "replay longer than its cycle": Malformed(
         HEAD, ("data.replay",), ('data.replay={"indices": "hard.json", "period": 2, "length": 3}',)
     ),

@@ -188,7 +188,7 @@ def test_the_table_has_a_row_for_seeds_with_their_mean_and_who_is_missing(scored
     assert cells["summary:val/auprc"]["text"] == "0.592 ± 0.021"
     assert cells["summary:val/auprc"]["title"] == "mean of 3 seeds, 0.569 to 0.606"
     assert cells["config:seed"]["text"] == "0, 1, 2"
-    assert cells["config:optimizer.lr"]["text"] == "0.0001"
+    assert cells["config:optimizer.lr"]["text"] == "5e-05"
     assert len(rows_of(scored.browse("/kag/scored").text)) == 6
 
 

@@ -113,8 +113,8 @@ class Life:
             for body in connection.execute(select(trials.c.body).order_by(trials.c.number)).scalars():
                 trial = {key: value for key, value in json.loads(body).items() if key not in UNSAID}
                 kept.append({**trial, "agent": names.get(trial["agent"])})
-            shown = connection.execute(select(runs.c.name, runs.c.state, runs.c.should_stop).order_by(runs.c.name))
-            kept += [list(row) for row in shown]
+            shown = select(runs.c.name, runs.c.state, runs.c.should_stop).where(runs.c.project_id.is_not(None))
+            kept += [list(row) for row in connection.execute(shown.order_by(runs.c.name))]
             kept += list(connection.execute(select(sweeps.c.state)).scalars())
         return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:10]
 
