@@ -42,7 +42,8 @@ def auprc(record: RunRecord) -> float:
 
 
 def test_they_are_small_and_hold_no_weights() -> None:
-    files = [path for path in SITES.rglob("*") if path.is_file()]
+    own = [path for path in SITES.iterdir() if path.name != ".changelog"]  # what the log was made from, to make it anew
+    files = [path for one in own for path in (one.rglob("*") if one.is_dir() else [one]) if path.is_file()]
     assert sum(path.stat().st_size for path in files) < LARGEST
     assert {path.suffix for path in files} <= {".json", ".jsonl", ".yaml", ".npz", ".md"}
 
