@@ -490,8 +490,10 @@ def build_once() -> None:
 
 def leave_libraries() -> None:
     """At its end a process would take apart the tables of torch's operators, which takes longer than most programs."""
+    from torch import library
+
     for finalizer in weakref.finalize._registry:  # type: ignore[attr-defined]
-        if finalizer.peek()[1].__module__ == "torch.library":
+        if finalizer.peek()[1].__module__ == library.__name__:
             finalizer.atexit = False
 
 

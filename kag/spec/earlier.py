@@ -15,18 +15,20 @@ BEFORE = {"model.activation": "relu", "model.embedding_norm": "none", "optimizer
 """Dotted key that came later -> what kag did without it, where the default is something else."""
 
 _WRITTEN = frozenset(
-    (
-        *(
-            "parent",
-            "start_from",
-            "swa",
-            "data.replay",
-            "model.periodic",
-            "model.gate.clamp",
-            "model.gate.context_norm",
-        ),
-        *("loss.gamma", "loss.margin", "loss.warmup", "track.entity", "track.tags"),
-    )
+    {
+        "parent",
+        "start_from",
+        "swa",
+        "data.replay",
+        "model.periodic",
+        "model.gate.clamp",
+        "model.gate.context_norm",
+        "loss.gamma",
+        "loss.margin",
+        "loss.warmup",
+        "track.entity",
+        "track.tags",
+    }
 )
 """Keys that are as old as specs: kag has always written all of them, whatever is in them, and nobody types them all."""
 

@@ -32,6 +32,14 @@ def ids(answer: Any) -> list[str]:
     return [run[0] for run in answer["runs"]]
 
 
+def noted(monkeypatch: pytest.MonkeyPatch, name: str) -> list[Any]:
+    """What a function by which `held` reads is asked to read from now on."""
+    asked: list[Any] = []
+    read = getattr(held, name)
+    monkeypatch.setattr(held, name, lambda given: (asked.append(given), read(given))[1])
+    return asked
+
+
 def few_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let nine runs be many."""
     for name, value in (("AT_ONCE", 8), ("FIRST", 3), ("NEWEST", 3)):
@@ -45,9 +53,7 @@ def test_of_many_runs_the_newest_come_first_and_nothing_is_read_of_the_others(
     """A script that knows them asks for the rest, as it asks for all else."""
     few_at_once(monkeypatch)
     add_runs(reader.store, 9, epochs=2)
-    read: list[str] = []
-    read_json = held.read_json
-    monkeypatch.setattr(held, "read_json", lambda text: (read.append(text), read_json(text))[1])
+    read = noted(monkeypatch, "read_json")
     answer = table_of(reader.browse("/kag/many").text)
     assert [run[2] for run in answer["runs"]] == ["run0008", "run0007", "run0006"]
     assert (answer["total"], answer["seen"], answer["fits"], answer["groups"]) == (9, "", None, [])
@@ -75,12 +81,10 @@ def test_the_first_rows_of_a_filter_and_an_order_are_those_of_the_whole_table(
     """No record is read for them but those of the rows that come."""
     few_at_once(monkeypatch)
     add_runs(reader.store, 10, epochs=2)
-    read: list[str] = []
-    record_of = held.record_of
-    monkeypatch.setattr(held, "record_of", lambda one: (read.append(one.wandb_id), record_of(one))[1])
+    read = noted(monkeypatch, "record_of")
     answer = table_of(reader.browse(f"/kag/many{address}").text)
     assert set(ids(answer)) == set(came)
-    assert set(read) == set(came), "and of the other runs no record"
+    assert {one.wandb_id for one in read} == set(came), "and of the other runs no record"
     whole = reader.fetch(f"/kag/many/runs.json{address}").json()
     assert answer["total"] == len(whole["fits"] or whole["runs"])
     assert [one["word"] for one in answer["columns"]] == [one["word"] for one in whole["columns"]]
@@ -108,9 +112,7 @@ def test_of_the_runs_that_do_not_come_nothing_is_read(
     """The database is asked a few questions for what a filter and an order look at, however many runs there are."""
     few_at_once(monkeypatch)
     add_runs(reader.store, 12, epochs=2)
-    read: list[str] = []
-    read_json = held.read_json
-    monkeypatch.setattr(held, "read_json", lambda text: (read.append(text), read_json(text))[1])
+    read = noted(monkeypatch, "read_json")
     questions: list[str] = []
 
     def note(connection: Any, cursor: Any, statement: str, *more: Any) -> None:

@@ -84,10 +84,10 @@ def _part(text: str, values: Values, shown: Sequence[Column]) -> _Part:
     if found is None:
         return _Part(text, columns=shown)
     name, sign, wanted = found.groups()
-    columns = () if name in _FIXED or name == TOOK else _meant(name, values, shown)
-    return (
-        _Part(name, sign, wanted, columns) if columns or name in _FIXED or name == TOOK else _Part(text, columns=shown)
-    )
+    if name in _FIXED or name == TOOK:
+        return _Part(name, sign, wanted)
+    columns = _meant(name, values, shown)
+    return _Part(name, sign, wanted, columns) if columns else _Part(text, columns=shown)
 
 
 def _meant(name: str, values: Values, shown: Sequence[Column]) -> list[Column]:
