@@ -21,7 +21,7 @@ PROGRAMS = {
     "an exit function": "import atexit; atexit.register(print, 'end')",
     "a thread": "import threading; threading.Timer(0.01, print, ['thread']).start()",
     "its environment": "import os, tempfile; print(os.environ['MARK'], tempfile.gettempdir(), 'HOME' in os.environ)",
-    "warnings": "import sys, warnings; print(sys.warnoptions); warnings.warn('odd'); print('on')",
+    "warnings": "import sys, warnings as w; print(sys.warnoptions, w.warn_explicit('odd', Warning, 'a.py', 1))",
     "a hook": "import sys; sys.excepthook = lambda *_: print('hooked'); raise ValueError",
 }
 

@@ -44,6 +44,8 @@ def _whole(word: str) -> list[tuple[str, Any]]:
     except UnicodeError as error:
         what = f"the override {_shortened(word)} holds half of a surrogate pair, or what is not UTF-8"
         raise SpecError(what, remedy="write the characters themselves, in UTF-8") from error
+    except RecursionError as error:  # some releases of Python read what is nested more deeply than they can walk
+        raise _unreadable(word) from error
 
 
 def _pairs(word: str) -> Iterator[tuple[str, Any]]:
@@ -61,8 +63,6 @@ def _object(word: str) -> dict[str, Any]:
     except json.JSONDecodeError as error:
         what = f"the override {_shortened(word)} is not a JSON object: {error.msg}"
         raise SpecError(what, where=f"column {error.colno}") from error
-    except RecursionError as error:
-        raise _unreadable(word) from error
 
 
 def _unreadable(word: str) -> SpecError:
