@@ -15,7 +15,6 @@ import json
 import os
 import time
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -178,7 +177,7 @@ def _facts(sites: Sites) -> Facts:
         "unchecked": sites.unchecked,
         "clusters": None if sites.cluster_P is None else sites.cluster_P.tolist(),
         "findings": [finding.model_dump(mode="json") for finding in findings_of_arrays(sites)],
-        "embedded": asdict(EmbeddingFacts.of(sites, "train")) if trained else None,
+        "embedded": vars(EmbeddingFacts.of(sites, "train")) if trained else None,
         "statistics": [each_F.tolist() for each_F in train_statistics(sites)] if trained else None,
     }
 

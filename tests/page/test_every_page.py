@@ -116,6 +116,19 @@ def test_a_phone_shows_it_whole_and_a_dark_screen_with_contrast(page: Page, brow
     assert grave_faults(browser, CONTRAST) == []
 
 
+@pytest.mark.parametrize("log", ["change log of kag", "change log of others"])
+def test_a_phone_names_each_number_of_the_change_log_as_its_column(site: Any, browser: Browser, log: str) -> None:
+    opened(site, browser, PAGES[log])
+    headings = "return [...document.querySelectorAll('#log thead .num')].map((one) => one.textContent)"
+    columns = browser.execute_script(headings)
+    look(browser, width=PHONE)
+    named = """return [...document.querySelectorAll('#log tbody tr')].map((row) => [...row.cells].map(
+        (cell) => getComputedStyle(cell, '::before').content).filter((content) => content !== 'none'))"""
+    rows = browser.execute_script(named)
+    assert rows
+    assert all(row == [f'"{column} "' for column in columns] for row in rows)
+
+
 def tabbed(browser: Browser) -> dict[str, list[str]]:
     """What is missed by somebody who tabs through all of it, and once more where a page has grown meanwhile."""
     for _ in range(3):

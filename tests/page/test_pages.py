@@ -342,10 +342,12 @@ def plain_run(reader: Any, name: str, config: dict[str, float], values: Sequence
 
 
 def cells_of(page: str) -> list[list[str]]:
-    """Heads and numbers of the change log, row by row."""
+    """Heads and numbers of the change log, row by row; each number says under which head it stands."""
     heads = re.findall(r'<th scope="col" class="num">(.*?)</th>', page)
-    rows = [re.findall(r'<td class="num">(.*?)</td>', row) for row in re.findall(r"<tr data-.*?</tr>", page, re.DOTALL)]
-    return [heads, *([re.sub("<.*?>", "", cell) for cell in row] for row in rows)]
+    number = r'<td class="num" data-heading="(.*?)">(.*?)</td>'
+    rows = [re.findall(number, row) for row in re.findall(r"<tr data-.*?</tr>", page, re.DOTALL)]
+    assert all([head for head, _ in row] == heads for row in rows)
+    return [heads, *([re.sub("<.*?>", "", cell) for _, cell in row] for row in rows)]
 
 
 def ask_for(site: Any, *metrics: str) -> Any:
