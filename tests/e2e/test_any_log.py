@@ -4,7 +4,6 @@ is read.
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -18,6 +17,7 @@ from kag.changelog.siblings import Siblings
 from kag.changelog.table import Row, table
 from kag.view.changes import phrase
 from tests.e2e.five_runs import ENTITY, FiveRuns
+from tests.page.log_table import cells_of
 
 BEFORE, IN_GROUP = " against the run before", " against the run before in its group"
 BOOSTER = "learner.gradient_booster.tree_train_param"
@@ -114,13 +114,8 @@ def shown_on_page(runs: FiveRuns) -> list[list[str]]:
     with httpx.Client(headers={"Accept": "text/html"}, follow_redirects=True, timeout=60) as browser:
         browser.get(runs.server.login_link(now=time.time())).raise_for_status()
         page = browser.get(f"{runs.server.url}/{ENTITY}/{runs.project}/changelog").text
-    heads = re.findall(r'<th scope="col" class="num">(.*?)</th>', page)
-    rows = re.findall(r"<tr data-.*?</tr>", page, re.DOTALL)
-    return [heads, *([re.sub("<.*?>", "", cell) for cell in cells] for cells in map(_numbers, reversed(rows)))]
-
-
-def _numbers(row: str) -> list[str]:
-    return re.findall(r'<td class="num">(.*?)</td>', row)
+    heads, *rows = cells_of(page)
+    return [heads, *reversed(rows)]
 
 
 def told(row: Row) -> list[str]:

@@ -35,6 +35,7 @@ from kag.track.record import SCHEMA
 from kag.view.metrics import OWN
 from kag.view.results import measured
 from tests.page.conftest import token_of
+from tests.page.log_table import cells_of
 from tests.page.searching import search, start
 from tests.page.synthetic import add_runs, add_script_run
 from tests.page.test_access import before_of
@@ -339,15 +340,6 @@ def plain_run(reader: Any, name: str, config: dict[str, float], values: Sequence
     files = {"wandb-history.jsonl": history, "wandb-summary.json": summary}
     assert reader.stream({"files": files, "complete": True, "exitcode": 0}, name, "plain").status_code == 200
     reader.now += 60
-
-
-def cells_of(page: str) -> list[list[str]]:
-    """Heads and numbers of the change log, row by row; each number says under which head it stands."""
-    heads = re.findall(r'<th scope="col" class="num">(.*?)</th>', page)
-    number = r'<td class="num" data-heading="(.*?)">(.*?)</td>'
-    rows = [re.findall(number, row) for row in re.findall(r"<tr data-.*?</tr>", page, re.DOTALL)]
-    assert all([head for head, _ in row] == heads for row in rows)
-    return [heads, *([re.sub("<.*?>", "", cell) for _, cell in row] for row in rows)]
 
 
 def ask_for(site: Any, *metrics: str) -> Any:
