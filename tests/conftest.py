@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import gc
+import importlib.metadata
 import itertools
 import os
 import shutil
@@ -76,6 +78,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         items[:] = long_first(items, workers)
 
 
+def pytest_collection_finish() -> None:
+    """What was loaded and collected stays to the end: no search for garbage has to look through all of it again."""
+    gc.collect()
+    gc.freeze()
+
+
 def long_first(items: Sequence[pytest.Item], workers: int) -> list[pytest.Item]:
     """The order in which shares of equal size, as xdist deals them, begin with long tests.
 
@@ -112,7 +120,8 @@ def total_seconds(items: Sequence[pytest.Item]) -> float:
 
 @pytest.fixture(scope="session", autouse=True)
 def _built_once() -> Iterator[None]:
-    """A process of kag builds commands, routes, templates and page once; tests make hundreds of each."""
+    """A process of kag builds commands, routes, templates and page, and looks at packages, once; tests do it hundreds
+    of times."""
     import starlette.routing
     import typer.testing
 
@@ -124,6 +133,7 @@ def _built_once() -> Iterator[None]:
         patch.setattr("typer.testing._get_command", built)
         patch.setattr("starlette.routing.compile_path", functools.cache(starlette.routing.compile_path))
         patch.setattr(Assets, "installed", functools.cache(Assets.installed))
+        patch.setattr("kag.track.begin.version", functools.cache(importlib.metadata.version))
         patch.setattr("kag.report.markup.Environment", functools.partial(Environment, bytecode_cache=Compiled()))
         yield
 
