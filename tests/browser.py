@@ -120,6 +120,18 @@ def wait_for(browser: Browser, condition: str | Callable[[Browser], Any]) -> Any
     return WebDriverWait(browser, PATIENCE, 0.05).until(condition)
 
 
+def require_quiet(browser: Browser, server: Any, expected: Callable[[str], bool] = lambda said: False) -> None:
+    """No page may have broken a script or its own policy, nor have asked anybody but the server.
+
+    Args:
+        server: that the pages are of.
+        expected: tells what the browser notes where all is well.
+    """
+    assert [said for said in logged(browser) if not expected(said)] == []
+    assert [address for address in requested(browser) if not address.startswith((server.url, "data:"))] == []
+    assert "Traceback" not in server.log.read_text()
+
+
 def requested(browser: Browser) -> list[str]:
     """Addresses of every request since the last call, the blocked ones too."""
     messages = [json.loads(entry["message"])["message"] for entry in _log(browser, "performance")]

@@ -22,7 +22,7 @@ from kag.server.page.held import Project
 from kag.server.page.records import Diagnoses, Ledger
 from kag.server.store import Store
 from kag.view.metrics import chosen
-from tests.browser import Browser, chromium, log_in, logged, look, open_page, requested, wait_for
+from tests.browser import Browser, chromium, log_in, logged, look, open_page, require_quiet, wait_for
 from tests.e2e.tracking import Client, TrackingServer
 from tests.page.conftest import RUNS, TRIALS
 from tests.page.searching import search, start
@@ -75,11 +75,8 @@ def browser(site: Any) -> Iterator[Browser]:
 
 @pytest.fixture(autouse=True)
 def _quiet(site: Any, browser: Browser) -> Iterator[None]:
-    """No page may break a script or its own policy, nor ask anybody but the server."""
     yield
-    assert logged(browser) == []
-    assert [address for address in requested(browser) if not address.startswith((site.url, "data:"))] == []
-    assert "Traceback" not in site.log.read_text()
+    require_quiet(browser, site)
 
 
 def names(browser: Browser) -> list[str]:

@@ -14,7 +14,7 @@ from selenium.webdriver.support.ui import Select
 
 from kag.server.page.routes import routes
 from tests.axe import CONTRAST, grave_faults
-from tests.browser import Browser, chromium, log_in, logged, look, open_page, requested, wait_for
+from tests.browser import Browser, chromium, log_in, look, open_page, require_quiet, wait_for
 from tests.page.conftest import FOREIGN, RUNS, TRIALS
 from tests.page.every_page import CHOSEN, DRAWN, PAGES, THERE, TOLD, Page, unlooked
 from tests.page.foreign import KINDS, alerted, lightning, media, table
@@ -39,13 +39,9 @@ def browser(site: Any) -> Iterator[Browser]:
 
 @pytest.fixture(autouse=True)
 def _quiet(request: pytest.FixtureRequest) -> Iterator[None]:
-    """No page may break a script or its own policy, nor ask anybody but the server."""
     yield
     if "browser" in request.fixturenames:
-        site, browser = request.getfixturevalue("site"), request.getfixturevalue("browser")
-        assert [one for one in logged(browser) if not expected(one)] == []
-        assert [address for address in requested(browser) if not address.startswith((site.url, "data:"))] == []
-        assert "Traceback" not in site.log.read_text()
+        require_quiet(request.getfixturevalue("browser"), request.getfixturevalue("site"), expected)
 
 
 def expected(said: str) -> bool:
