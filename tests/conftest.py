@@ -120,8 +120,8 @@ def total_seconds(items: Sequence[pytest.Item]) -> float:
 
 @pytest.fixture(scope="session", autouse=True)
 def _built_once() -> Iterator[None]:
-    """A process of kag builds commands, routes, templates and page, and looks at packages, once; tests do it hundreds
-    of times."""
+    """What a process of kag does once, and tests hundreds of times: build commands, routes, templates and page, and ask
+    for the versions of packages."""
     import starlette.routing
     import typer.testing
 

@@ -8,7 +8,8 @@ million points on 240,000 residues of 2,560 numbers, without `esm`, and four pro
 and of memory.
 
 The plain reference is what the field writes: whole datasets in memory, a dict from residue to row, a sample at a time.
-Each measurement is a process of its own; imports are not counted, files are in the page cache.
+Each measurement is a process of its own; imports are not counted, files are in the page cache, and what runs alone has
+had the memory before that it will take.
 """
 
 from __future__ import annotations
