@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -54,7 +55,9 @@ def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shell:
         else:
             shutil.copy(place, copy)
     spec = tmp_path / "runs/specs/sites.yaml"
-    spec.write_text(spec.read_text().replace("epochs: 8", "epochs: 2"))
+    text = spec.read_text()
+    assert not re.search("^epochs", text, re.MULTILINE), "the default is trained"
+    spec.write_text(f"{text}epochs: 2\n")
     identity = ["-c", "user.name=A", "-c", "user.email=a@example.org"]
     for words in (["init", "--quiet"], ["add", "--all"], [*identity, "commit", "--quiet", "-m", "clone"]):
         subprocess.run(["git", *words], cwd=tmp_path, check=True)
