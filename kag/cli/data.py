@@ -89,7 +89,7 @@ def synth(
 
       kag data synth demo.h5 --proteins 40
 
-      kag data synth wide.h5 --proteins 200 --points 3000 --residues 250 --embedding 2560
+      kag data synth wide.h5 --proteins 30 --points 3000 --residues 250 --embedding 2560
     """
     from kag.data.synth import SYNTHETIC, synthesise
     from kag.track.output import Output
