@@ -1,7 +1,7 @@
 """Attention of a centre residue over itself and its neighbours.
 
 Shape letters: C contexts, K neighbours, T = K + 1 tokens (the centre first), U residues, H heads, L layers,
-D embedding, W width, V keys and values side by side, X rows or numbers of any kind.
+D embedding, W width, X rows or numbers of any kind.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from kag.errors import SpecError
 from kag.model.batch import Batch
+from kag.model.dropout import Dropout
 from kag.model.precision import FEWEST_ROWS, full_precision, widened
 from kag.spec.model import AttentionSpec
 
@@ -67,20 +68,23 @@ class SelfAttention(nn.Module):
         self.query_key_value = nn.Linear(spec.width, 3 * spec.width)
         self.output = nn.Linear(spec.width, spec.width)
         self.bias = distance_bias(spec, max_distance)
-        self.dropout = nn.Dropout(spec.dropout)
+        self.dropout = Dropout(spec.dropout)
 
     def forward(
         self,
         query_CTW: Tensor,
-        key_value_CTV: Tensor,
+        key_CTW: Tensor,
+        value_CTW: Tensor,
         distance_CT: Tensor,
         valid_CT: Tensor,
         kept: slice,
         telemetry: bool,
     ) -> tuple[Tensor, Tensor | None]:
         """Attended tokens of the `kept` positions; on demand the entropy (C, H) in nats of the centre's attention."""
-        parts: list[Tensor] = [query_CTW, *key_value_CTV.chunk(2, -1)]
-        query, key, value = (part.view(*part.shape[:2], self.heads, -1).transpose(1, 2) for part in parts)
+        query, key, value = (
+            part_CTW.view(*part_CTW.shape[:2], self.heads, -1).transpose(1, 2)
+            for part_CTW in (query_CTW, key_CTW, value_CTW)
+        )
         scale = math.sqrt(query.shape[-1])
         # In 16 bits a product of unscaled queries can overflow. A power of two rounds nothing, so that all numbers are
         # those of a division after the product, bit for bit; what it is too much comes back in 32 bits.
@@ -110,33 +114,28 @@ class AttentionLayer(nn.Module):
         self.feedforward = nn.Sequential(
             nn.Linear(spec.width, spec.feedforward),
             nn.GELU(),
-            nn.Dropout(spec.dropout),
+            Dropout(spec.dropout),
             nn.Linear(spec.feedforward, spec.width),
         )
-        self.dropout = nn.Dropout(spec.dropout)
+        self.dropout = Dropout(spec.dropout)
 
     def packed(self, token_XW: Tensor) -> Tensor:
         """Query, key and value (X, 3W) of rows as they come, in one product."""
         packed: Tensor = self.attention.query_key_value(self.attention_norm(token_XW))
         return packed
 
-    def split(self, packed_CTX: Tensor) -> tuple[Tensor, Tensor]:
-        """The queries (C, T, W), and keys with values (C, T, 2W)."""
-        width = self.attention.output.in_features
-        return packed_CTX[..., :width], packed_CTX[..., width:]
-
-    def asked_by_neighbours(self, token_CTW: Tensor) -> tuple[Tensor, Tensor]:
-        """The same without a query of the centre, in whose place zeros stand: products of few rows depend on how many
-        there are, so none is left out of the small ones that follow."""
+    def asked_by_neighbours(self, token_CTW: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Query, key and value (C, T, W each), where zeros stand for the centre's query: products of few rows depend on
+        how many there are, so none is left out of the small ones that follow."""
         linear, normed_CTW, width = self.attention.query_key_value, self.attention_norm(token_CTW), token_CTW.shape[-1]
         query_CKW = nn.functional.linear(normed_CTW[:, 1:].contiguous(), linear.weight[:width], linear.bias[:width])
-        key_value_CTV = nn.functional.linear(normed_CTW, linear.weight[width:], linear.bias[width:])
-        return nn.functional.pad(query_CKW, (0, 0, 1, 0)), key_value_CTV
+        key_CTW, value_CTW = nn.functional.linear(normed_CTW, linear.weight[width:], linear.bias[width:]).chunk(2, -1)
+        return nn.functional.pad(query_CKW, (0, 0, 1, 0)), key_CTW, value_CTW
 
     def forward(
         self,
         token_CTW: Tensor,
-        asked: tuple[Tensor, Tensor],
+        asked: tuple[Tensor, Tensor, Tensor],
         distance_CT: Tensor,
         valid_CT: Tensor,
         kept: slice,
@@ -197,11 +196,11 @@ class NeighbourAttention(nn.Module):
         for number, layer in enumerate(layers, start=1):
             last = number == len(self.layers)
             if number == 1:
-                asked = layer.split(_by_token(layer.packed(projected_UW), token_CT, valid_CT))
+                asked = _by_token(layer.packed(projected_UW), token_CT, valid_CT).chunk(3, -1)
             elif last and not centre_asks:
                 asked = layer.asked_by_neighbours(token)
             else:
-                asked = layer.split(layer.packed(token))
+                asked = layer.packed(token).chunk(3, -1)
             kept = pooled if last else everything
             token, entropy_CH = layer(token, asked, distance_CT, valid_CT, kept, telemetry)
             entropies.append(entropy_CH)

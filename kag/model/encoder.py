@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from kag.model.dropout import Dropout
 from kag.model.precision import widened
 from kag.spec.model import ModelSpec
 
@@ -72,7 +73,7 @@ class Encoder(nn.Sequential):
         layers: list[nn.Module] = []
         for narrow, wide in pairwise((inputs, *hidden)):
             norm = normalisation(spec.norm, wide)
-            layers += [nn.Linear(narrow, wide), norm, activation(spec.activation), nn.Dropout(spec.dropout)]
+            layers += [nn.Linear(narrow, wide), norm, activation(spec.activation), Dropout(spec.dropout)]
         super().__init__(*layers)
 
     def forward(self, input: Tensor, counted_X: Tensor | None = None) -> Tensor:

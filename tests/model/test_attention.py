@@ -126,7 +126,7 @@ def test_agrees_with_scaled_dot_product_attention(make_batch: Any) -> None:
     query, key, value = (part.unflatten(-1, (3, 4)).transpose(1, 2) for part in packed_CTQ.chunk(3, -1))
     reference = F.scaled_dot_product_attention(query, key, value, attn_mask=mask_CH1T.expand(5, 3, 4, 4))
     expected = ours.output(reference.transpose(1, 2).flatten(2))
-    out, entropy_CH = ours(*packed_CTQ.split([12, 24], -1), distance_CT, valid_CT, slice(None), telemetry=True)
+    out, entropy_CH = ours(*packed_CTQ.chunk(3, -1), distance_CT, valid_CT, slice(None), telemetry=True)
     assert torch.allclose(out, expected, atol=1e-5)
     weight_CHT = torch.softmax((query[:, :, :1] @ key.transpose(-2, -1)) / 2.0 + mask_CH1T, -1)[:, :, 0]
     assert torch.allclose(entropy_CH, torch.distributions.Categorical(weight_CHT).entropy(), atol=1e-5)
@@ -139,7 +139,7 @@ def test_the_scale_before_the_product_changes_no_bit(width: int) -> None:
     query, key, value = torch.randn(3, 40, 4, width)
     valid_CT = torch.rand(40, 4) < 0.7
     valid_CT[:, 0] = True
-    _, entropy_CH = ours(query, torch.cat([key, value], -1), valid_CT.float(), valid_CT, slice(None), telemetry=True)
+    _, entropy_CH = ours(query, key, value, valid_CT.float(), valid_CT, slice(None), telemetry=True)
     after_CTT = (query @ key.mT / math.sqrt(width)).masked_fill(~valid_CT[:, None, :], -math.inf)
     assert torch.equal(entropy_CH[:, 0], torch.special.entr(torch.softmax(after_CTT, -1)[:, 0]).sum(-1))
 
@@ -149,9 +149,9 @@ def test_the_scale_before_the_product_changes_no_bit(width: int) -> None:
 def test_a_product_that_16_bits_cannot_hold_is_scaled_before_it(width: int, kept: slice) -> None:
     ours = SelfAttention(AttentionSpec(width=width, heads=1, distance_bias="none"), 30.0).half()
     query = torch.full((2, 4, width), 80.0, dtype=torch.float16)
-    key_value, valid_CT = torch.cat([query, query], -1), torch.ones(2, 4, dtype=torch.bool)
+    valid_CT = torch.ones(2, 4, dtype=torch.bool)
     assert bool((query @ query.mT).isinf().all())
-    out, entropy_CH = ours(query, key_value, torch.zeros(2, 4), valid_CT, kept, telemetry=True)
+    out, entropy_CH = ours(query, query, query, torch.zeros(2, 4), valid_CT, kept, telemetry=True)
     assert bool(out.isfinite().all())
     assert torch.allclose(entropy_CH, torch.full((2, 1), math.log(4)))
 
