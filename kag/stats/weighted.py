@@ -107,8 +107,11 @@ def ranking(score_N: Array, label_N: Array, unit_N: Ints, weight_UC: Floats) -> 
     won_UU = np.outer(positive_U, negative_U)
     for block in _blocks(score_N, label_N, unit_N, units, max(1, ROWS // max(columns, units))):
         true_GC, all_GC = block.true_GU @ weight_UC, block.all_GU @ weight_UC
-        precision_GC = np.divide(true_GC, all_GC, out=np.zeros_like(true_GC), where=all_GC > 0)
-        area_C += np.einsum("gc,gc->c", np.diff(true_GC, axis=0, prepend=found_C[None]), precision_GC)
+        precision_GC = np.divide(true_GC, all_GC, out=all_GC, where=all_GC > 0)  # 0 of 0 points stays 0
+        rise_GC = np.empty_like(true_GC)
+        np.subtract(true_GC[0], found_C, out=rise_GC[0])
+        np.subtract(true_GC[1:], true_GC[:-1], out=rise_GC[1:])
+        area_C += np.einsum("gc,gc->c", rise_GC, precision_GC)
         found_C = true_GC[-1]
         won_UU -= block.rise_GU.T @ (block.all_GU - block.true_GU - block.tied_GU / 2)
     won_C = (weight_UC * (won_UU @ weight_UC)).sum(axis=0)
