@@ -4,7 +4,7 @@
         open_page(browser, url, dark=True, width=400)
 
 Chromium is Debian's; where it is missing and may be installed it is, elsewhere the test is skipped with the reason.
-That without windows is taken where it is there: it draws the same pages in half of the time.
+That without windows is taken where it is there: the same pages take three quarters of the time.
 """
 
 from __future__ import annotations
