@@ -21,6 +21,8 @@ RUNS, FOREIGN, TRIALS = 1000, 200, 200
 """Runs of kag in the project `many`, runs of other programs in `foreign`, trials of the sweep `bigsweep` in `big`."""
 SOME = 21
 """Runs of other programs in the project `some`, where each page is looked at."""
+HUNDREDS = 260
+"""Runs of kag in the project `hundreds`: more rows than a window has, and than the change log shows at first."""
 
 HTML = {"Accept": "text/html,application/xhtml+xml"}
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -101,6 +103,7 @@ def crowd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     add_foreign(store, files, FOREIGN)
     add_sweep(store, TRIALS, project="big", name="bigsweep")
     add_runs(store, 3, project="few", epochs=6)
+    add_runs(store, HUNDREDS, project="hundreds", epochs=6)
     add_foreign(store, files, SOME, project="some")
     add_sweep(store, 12)
     add_scored(store, files, project="scored")

@@ -60,7 +60,7 @@ PAGES: Mapping[str, Page] = MappingProxyType(
         "media": Page(f"{SHOWN}/media", "[...document.querySelectorAll('.medium')].every((one) => one.dataset.shown)"),
         "logged table": Page(f"{SHOWN}/media/table?key=table&step=2"),
         "system": Page(f"{LIGHTNING}/system", DRAWN),
-        "console": Page(f"{SHOWN}/console?q=line+1"),
+        "console": Page(f"{SHOWN}/console?q=line+119"),
         "files": Page(f"{LIGHTNING}/files"),
         "alerts": Page(f"{FOREIGN}/runs/alerted-004/alerts"),
         "artifact": Page(f"{FOREIGN}/artifacts/model/weights/v1"),

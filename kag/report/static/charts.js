@@ -2,8 +2,8 @@
 
 /* Draws the figures of a page: `<figure data-figure='...'>`, whose JSON is what `kag.report.figure.as_json` gives.
 
-   kagCharts.draw(element, figure)     draw a figure in an element
-   kagCharts.update(element, figure)   show other values there; zoom and hidden lines stay
+   kagCharts.frame(element, figure)    lay out a figure in an element, all but its picture
+   kagCharts.update(element, figure)   draw it there, or show other values; zoom and hidden lines stay
    kagCharts.drawAll(root)             draw every figure inside; the document's own are drawn on load
    kagCharts.view({ smooth, log })     how curves are looked at: weight of the smoothing, logarithmic y axis
    kagCharts.zoom(stretch)             show a stretch { from, to } of the x axis, null all; a `kag:zoom` tells of each change
@@ -106,25 +106,32 @@ const kagCharts = (() => {
       kagLineage.draw(plot, figure);
       return;
     }
+    if (place.watch === null) {
+      place.watch = new ResizeObserver(() => { if (sizeOf(plot) !== place.size) show(place); });
+      place.watch.observe(plot);
+    }
     if (plot.clientWidth === 0) return;
-    place.size = sizeOf(plot);
+    const size = sizeOf(plot);
     if (place.chart === null) {
       place.chart = echarts.init(plot, null, { devicePixelRatio: Math.max(2, window.devicePixelRatio) });
       if (isCurves(figure)) watch(place);
+    } else if (size !== place.size) {
+      place.chart.resize();
     }
-    place.chart.resize();
+    place.size = size;
     place.chart.setOption(kagOptions[figure.kind](figure, look(plot)), { replaceMerge: ["series", "parallelAxis"] });
   }
 
   function forget(element) {
     const place = places.get(element);
     if (place === undefined) return;
-    place.watch.disconnect();
+    place.watch?.disconnect();
     if (place.chart !== null) place.chart.dispose();
     places.delete(element);
   }
 
-  function draw(element, figure) {
+  /* The room of a figure depends on those beside it: whoever draws several lays out all of them first. */
+  function frame(element, figure) {
     forget(element);
     const caption = document.createElement("figcaption");
     caption.textContent = figure.title;
@@ -134,32 +141,26 @@ const kagCharts = (() => {
     const note = document.createElement("p");
     note.className = "readout";
     element.replaceChildren(caption, ...(figure.kind === "bundle" ? [note] : []), plot, ...notesOf(figure));
-    const place = { figure, plot, note, chart: null, watch: null, size: "" };
-    place.watch = new ResizeObserver(() => {
-      if (sizeOf(plot) !== place.size && figure.kind !== "graph") show(place);
-    });
-    places.set(element, place);
-    show(place);
-    place.watch.observe(plot);
+    places.set(element, { figure, plot, note, chart: null, watch: null, size: "" });
   }
 
   function update(element, figure) {
+    if (places.get(element)?.figure.kind !== figure.kind) frame(element, figure);
     const place = places.get(element);
-    if (place === undefined || place.figure.kind !== figure.kind) {
-      draw(element, figure);
-      return;
+    if (place.figure !== figure) {
+      place.figure = figure;
+      element.querySelector("figcaption").textContent = figure.title;
+      if (linesOf(figure) !== null) place.plot.style.setProperty("--rows", linesOf(figure));
+      element.querySelectorAll(".note").forEach((note) => note.remove());
+      element.append(...notesOf(figure));
     }
-    place.figure = figure;
-    element.querySelector("figcaption").textContent = figure.title;
-    if (linesOf(figure) !== null) place.plot.style.setProperty("--rows", linesOf(figure));
-    element.querySelectorAll(".note").forEach((note) => note.remove());
-    element.append(...notesOf(figure));
     show(place);
   }
 
   function drawAll(root) {
-    const elements = root.querySelectorAll("figure[data-figure]");
-    for (const element of elements) draw(element, JSON.parse(element.dataset.figure));
+    const figures = [...root.querySelectorAll("figure[data-figure]")].map((one) => [one, JSON.parse(one.dataset.figure)]);
+    for (const [element, figure] of figures) frame(element, figure);
+    for (const [element, figure] of figures) update(element, figure);
   }
 
   function redraw() {
@@ -182,7 +183,7 @@ const kagCharts = (() => {
   else drawAll(document);
 
   return {
-    draw, update, drawAll, zoom, move, point,
+    frame, update, drawAll, zoom, move, point,
     view: (wanted) => {
       Object.assign(view, wanted);
       redraw();

@@ -11,24 +11,27 @@ export async function picture(section, { figures, said }) {
 
 const pause = () => new Promise((resolve) => requestAnimationFrame(resolve));
 
-/* Show figures in a place, in their order; those of the same name are updated. */
+/* Show figures in a place, in their order; those of the same name are updated. Where others are wanted before all are
+   drawn, those are shown. */
 export async function draw(place, figures) {
   const known = new Map([...place.children].map((element) => [element.dataset.name, element]));
-  for (const figure of figures) {
-    const found = known.get(figure.name);
-    if (found !== undefined) found.dataset.curves = figure.lines?.length ?? "";
-    if (found !== undefined) {
-      kagCharts.update(found, figure);
-      known.delete(figure.name);
-    } else {
-      const kind = ["parallel", "heatmap", "forest", "timeline"].includes(figure.kind) ? "wide" : null;
-      const element = make("figure", { "data-figure": "", "data-name": figure.name, class: kind,
-        "data-curves": figure.lines?.length ?? "" });
-      place.append(element);
-      kagCharts.draw(element, figure);
-      await pause();
-    }
+  const shown = figures.map((figure) => known.get(figure.name) ?? framed(place, figure));
+  for (const element of known.values()) if (!shown.includes(element)) element.remove();
+  const turn = String(Number(place.dataset.turn ?? 0) + 1);
+  place.dataset.turn = turn;
+  for (const [i, figure] of figures.entries()) {
+    shown[i].dataset.curves = figure.lines?.length ?? "";
+    kagCharts.update(shown[i], figure);
+    if (!known.has(figure.name)) await pause();
+    if (place.dataset.turn !== turn) return;
   }
-  for (const gone of known.values()) gone.remove();
   place.dataset.drawn = figures.length;
+}
+
+function framed(place, figure) {
+  const kind = ["parallel", "heatmap", "forest", "timeline"].includes(figure.kind) ? "wide" : null;
+  const element = make("figure", { "data-figure": "", "data-name": figure.name, class: kind });
+  place.append(element);
+  kagCharts.frame(element, figure);
+  return element;
 }
