@@ -135,7 +135,7 @@ def test_a_program_is_tracked_and_its_exit_code_comes_back(folder: Folder) -> No
     assert not (home / ".config" / "wandb" / "settings").exists()
 
 
-@pytest.mark.slow(45, "a grid of any program survives a killed agent and Ctrl-C without W&B's agent")
+@pytest.mark.slow(20, "a grid of any program survives a killed agent and Ctrl-C without W&B's agent")
 def test_a_killed_agent_ctrl_c_and_a_second_call_finish_each_point_once(folder: Folder) -> None:
     """A grid without a metric has no best trial, and says so."""
     (folder.path / "slow").touch()
@@ -180,7 +180,7 @@ def test_every_macro_of_a_command_reaches_the_program(folder: Folder) -> None:
     assert (best["value"], best["spec"], result["epochs"]) == (pytest.approx(5 + 1 / 3), None, None)
 
 
-@pytest.mark.slow(30, "bayes and hyperband judge a metric that lies in another one")
+@pytest.mark.slow(12, "bayes and hyperband judge a metric that lies in another one")
 def test_bayes_with_hyperband_runs_to_its_end(folder: Folder) -> None:
     result = folder.sweep(BANDS, kag=COPIED)
     assert sum(result["trials"].values()) == 2

@@ -21,7 +21,7 @@ SCRIPT = (
 )
 
 
-@pytest.mark.slow(30, "a newcomer's first commands do what the page says")
+@pytest.mark.slow(15, "a newcomer's first commands do what the page says")
 def test_commands_run_as_printed(server: TrackingServer, tmp_path: Path) -> None:
     client = Client(server, tmp_path)
     (tmp_path / "train.py").write_text(SCRIPT)

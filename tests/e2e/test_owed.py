@@ -42,7 +42,7 @@ def core(agent: int) -> int:
     return next(number for number, words in names.items() if b"wandb-core" in words or b"gpu_stats" in words)
 
 
-@pytest.mark.slow(30, "a trainer and W&B's own process are killed; `kag sweep show` sends the rows, once")
+@pytest.mark.slow(15, "a trainer and W&B's own process are killed; `kag sweep show` sends the rows, once")
 def test_the_next_command_sends_what_a_killed_trial_could_not(
     client: Client, project: str, synthetic_file: Path
 ) -> None:

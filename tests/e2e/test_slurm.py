@@ -109,7 +109,7 @@ def test_the_script_is_sound_and_that_of_kag_sweep() -> None:
     assert int(named["signal"].removeprefix("B:USR1@")) > TERM_SECONDS
 
 
-@pytest.mark.slow(30, "the shipped batch script trains on two processes, hears SIGTERM, and the next task goes on")
+@pytest.mark.slow(20, "the shipped batch script trains on two processes, hears SIGTERM, and the next task goes on")
 def test_a_task_that_is_cut_off_saves_and_its_point_is_given_out_again(cluster: Client, project: str) -> None:
     """A trial of two processes, which Lightning starts although SLURM's variables say that there is one task."""
     path = new_sweep(cluster, project)
