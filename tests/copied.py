@@ -28,7 +28,7 @@ class Started(warm.Copy):
 def begin(
     args: Sequence[str],
     *,
-    template: warm.Template,
+    template: warm.Template | None,
     env: Mapping[str, str] | None = None,
     is_alone: bool = True,
     stdout: IO[Any] | None = None,
@@ -38,7 +38,7 @@ def begin(
     """Start a program: a copy if the Python of the tests is to run it.
 
     Args:
-        template: what is copied.
+        template: what is copied; else the process that all tests share.
         is_alone: whether it gets a session of its own; else it joins the group of this process.
         stdout: takes what it prints and its errors.
         pass_fds: as of `subprocess.Popen`.
@@ -54,7 +54,7 @@ def begin(
     return Started(begun)
 
 
-def subprocess_of(template: warm.Template, *, is_alone: bool = True) -> Any:
+def subprocess_of(template: warm.Template | None, *, is_alone: bool = True) -> Any:
     """What a library is to know as `subprocess`."""
     popen = partial(begin, template=template, is_alone=is_alone)
     return SimpleNamespace(Popen=popen, PIPE=subprocess.PIPE, TimeoutExpired=subprocess.TimeoutExpired)

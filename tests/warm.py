@@ -82,6 +82,7 @@ OTHERS = (
     "wandb.cli.cli",
     "wandb.sdk.artifacts._generated.fragments",
     "wandb.sdk.artifacts._internal_artifact",
+    "wandb.sdk.artifacts._models.pagination",
     "wandb.sdk.launch.inputs.internal",
 )
 """What programs load late, or from nothing."""

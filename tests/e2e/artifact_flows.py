@@ -1,6 +1,7 @@
 """What a wandb client does with artifacts, whatever its version: `python artifact_flows.py PROJECT`.
 
 It runs in the client's own environment, so it imports nothing but the client, and prints what each flow gave as JSON.
+The client's command line is a copy of it (`tests.warm`).
 """
 
 from __future__ import annotations
@@ -8,11 +9,13 @@ from __future__ import annotations
 import json
 import os
 import pathlib
-import subprocess
 import sys
 from typing import Any
 
 import wandb
+from wandb.cli import cli  # noqa: F401  # so that a copy need not load it
+
+from tests import warm
 
 
 def artifact(name: str, *files: str, **words: Any) -> wandb.Artifact:
@@ -29,14 +32,17 @@ def files(found: wandb.Artifact, folder: str) -> list[str]:
     return sorted(os.listdir(found.download(root=folder)))
 
 
-def synced(project: str) -> list[Any]:
+def synced(project: str, template: warm.Template) -> list[Any]:
     """A run without a network that logs a table and an artifact, uploaded later."""
     with wandb.init(project=project, id="offline", mode="offline") as run:
         run.log({"table": wandb.Table(columns=["x"], data=[[1], [2]])})
         run.log_artifact(artifact("synced", "s.txt"))
     folders = [str(path) for path in pathlib.Path("wandb").glob("offline-run-*")]
     loud = os.environ | {"WANDB_SILENT": "false"}
-    subprocess.run([sys.executable, "-m", "wandb", "sync", *folders], env=loud, check=True, timeout=200)
+    words = [sys.executable, "-m", "wandb", "sync", *folders]
+    done = warm.run(words, cwd=".", env=loud, timeout=200, template=template)
+    if done.returncode:
+        raise SystemExit(done.stdout + done.stderr)
     logged = wandb.Api().run(f"kag/{project}/offline").logged_artifacts()
     return sorted([one.source_name, len(files(one, f"synced/{one.name}"))] for one in logged)
 
@@ -91,8 +97,8 @@ def collections(project: str) -> dict[str, Any]:
 
 def main() -> None:
     """Run all flows."""
-    project = sys.argv[1]
-    found = {"synced": synced(project), "versions": versions(project), "collections": collections(project)}
+    project, template = sys.argv[1], warm.template_of_this()
+    found = {"synced": synced(project, template), "versions": versions(project), "collections": collections(project)}
     print(json.dumps(found))
 
 

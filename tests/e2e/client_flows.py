@@ -1,7 +1,8 @@
 """The basic flows of a wandb client, whatever its version: `python client_flows.py PROJECT`.
 
 It runs in the client's own environment, so it imports nothing but the client, and prints what each flow gave as JSON.
-The stop of a run is begun first and looked at last, because a client takes its time to hear of it.
+The programs that it starts are copies of it (`tests.warm`); those that the client starts are as ever. The stop of a
+run is begun first and looked at last, because a client takes its time to hear of it.
 """
 
 from __future__ import annotations
@@ -10,13 +11,15 @@ import importlib
 import json
 import os
 import pathlib
-import subprocess
 import sys
 import time
 from collections.abc import Callable
 from typing import Any
 
 import wandb
+from wandb.cli import cli  # noqa: F401  # so that copies need not load it
+
+from tests import warm
 
 ENDLESS = """
 import sys, time, wandb
@@ -58,15 +61,17 @@ def alone() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name != "WANDB_SERVICE"}
 
 
-def command(*words: str) -> str:
-    """Run the client's command line; what it printed."""
-    loud = alone() | {"WANDB_SILENT": "false"}
-    done = subprocess.run(
-        [sys.executable, "-m", "wandb", *words], env=loud, capture_output=True, text=True, timeout=300
-    )
+def python(template: warm.Template, *words: str, **env: str) -> str:
+    """Run a program of Python with the client; what it printed."""
+    done = warm.run([sys.executable, *words], cwd=".", env=alone() | env, timeout=300, template=template)
     if done.returncode:
-        raise SystemExit(f"wandb {' '.join(words)}\n{done.stdout}{done.stderr}")
+        raise SystemExit(f"{' '.join(words)}\n{done.stdout}{done.stderr}")
     return done.stdout + done.stderr
+
+
+def command(template: warm.Template, *words: str) -> str:
+    """Run the client's command line; what it printed."""
+    return python(template, "-m", "wandb", *words, WANDB_SILENT="false")
 
 
 def facts(project: str, name: str) -> dict[str, Any]:
@@ -97,18 +102,18 @@ def resumed(project: str, name: str) -> dict[str, Any]:
     return facts(project, name)
 
 
-def synced(project: str) -> dict[str, Any]:
+def synced(project: str, template: warm.Template) -> dict[str, Any]:
     """A run that was logged offline and uploaded afterwards, twice."""
     log(project, "offline", range(4), mode="offline", config={"lr": 0.5}, tags=["b"])
     folder = next(pathlib.Path("wandb").glob("offline-run-*"))
-    command("sync", str(folder))
+    command(template, "sync", str(folder))
     for mark in folder.glob("*.synced"):
         mark.unlink()
-    command("sync", str(folder))
+    command(template, "sync", str(folder))
     return facts(project, "offline")
 
 
-def shared(project: str) -> dict[str, Any] | None:
+def shared(project: str, template: warm.Template) -> dict[str, Any] | None:
     """One run that two processes write, each with a background service of its own as on two hosts.
 
     None with clients of before 0.19, which have no such runs.
@@ -120,7 +125,7 @@ def shared(project: str) -> dict[str, Any] | None:
     pathlib.Path("worker.py").write_text(WORKER)
     with wandb.init(project=project, id="shared", settings=settings, config={"chief": 1}) as run:
         run.log({"chief/loss": 0})
-        subprocess.run([sys.executable, "worker.py", project], env=alone(), check=True, timeout=300)
+        python(template, "worker.py", project)
         run.log({"chief/loss": 1})
     found = wandb.Api().run(f"kag/{project}/shared")
     rows = list(found.scan_history())
@@ -129,18 +134,18 @@ def shared(project: str) -> dict[str, Any] | None:
     return {"rows": logged, "steps": len(rows), "summary": summary, "config": dict(found.config), "state": found.state}
 
 
-def sweeps(project: str) -> dict[str, Any]:
+def sweeps(project: str, template: warm.Template) -> dict[str, Any]:
     """A grid by `wandb sweep` and `wandb agent`, paused and resumed before, and a search by a function."""
     pathlib.Path("trial.py").write_text(TRIAL)
     pathlib.Path("sweep.yaml").write_text(SWEEP.replace("PYTHON", sys.executable))
-    output = command("sweep", "--project", project, "sweep.yaml")
+    output = command(template, "sweep", "--project", project, "sweep.yaml")
     path = next(line for line in output.splitlines() if "wandb agent" in line).split()[-1]
     api: Any = wandb.Api
     states = []
     for words in (["--pause"], ["--resume"]):
-        command("sweep", *words, path)
+        command(template, "sweep", *words, path)
         states.append(api().sweep(path).state)
-    command("agent", path)
+    command(template, "agent", path)
     grid = api().sweep(path)
     runs = [[run.config["x"], run.summary["score"], run.summary["type"], run.summary["words"]] for run in grid.runs]
     return {"states": [*states, grid.state], "runs": sorted(runs), "function": searched(project)}
@@ -217,18 +222,25 @@ def stop(project: str) -> None:
 
 def main() -> None:
     """Run all flows."""
-    project = sys.argv[1]
+    project, template = sys.argv[1], warm.template_of_this()
     pathlib.Path("endless.py").write_text(ENDLESS)
-    endless = subprocess.Popen([sys.executable, "endless.py", project], stderr=subprocess.DEVNULL)
+    with open("endless.log", "w") as log:
+        endless = warm.begin(
+            [sys.executable, "endless.py", project],
+            cwd=".",
+            env=os.environ,
+            streams=(log.fileno(),) * 2,
+            template=template,
+        )
     try:
         found: dict[str, Any] = {"version": wandb.__version__, "run": resumed(project, "first")}
         stop(project)
         found |= {
-            "offline": synced(project),
-            "shared": shared(project),
+            "offline": synced(project, template),
+            "shared": shared(project, template),
             "api": listed(project),
             "artifacts": artifacts(project),
-            "sweeps": sweeps(project),
+            "sweeps": sweeps(project, template),
         }
         until(pathlib.Path("interrupted.txt").exists)
         found["interrupted"] = True

@@ -14,9 +14,18 @@ import pytest
 
 from kag.server.embedded import embedded_server
 from tests.bucket import S3
+from tests.copied import begin
 from tests.e2e.five_runs import PROGRAMS, FiveRuns, make_five_runs
 from tests.e2e.tracking import Client, TrackingServer
 from tests.e2e.wandb_versions import NotFetched, packages_of
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _embedded_servers_are_copies() -> Iterator[None]:
+    """Of the process that all tests share (`tests.warm`); how one starts from nothing is for tests/server."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("kag.server.embedded.Popen", partial(begin, template=None))
+        yield
 
 
 @pytest.fixture(scope="session")

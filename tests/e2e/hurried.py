@@ -23,21 +23,26 @@ PAUSE = 0.2
 """Seconds from one question of an agent to the next; by themselves they take five."""
 
 
-def main() -> None:
-    """Be `wandb`."""
+def main(*, is_bare: bool = False) -> None:
+    """Be `wandb`.
+
+    Args:
+        is_bare: whether trials need more than this process has loaded: they are copies of the one that all tests
+            share, and go on when this one is killed.
+    """
     from wandb import wandb_agent
     from wandb.cli.cli import cli
 
-    template = warm.template_of_this()  # while nothing of the client has begun
+    template = None if is_bare else warm.template_of_this()  # while nothing of the client has begun
     hurry()
     wandb_agent.subprocess = subprocess_of(template)
     cli(prog_name="wandb")
 
 
-def install(folder: Path) -> None:
-    """Write the command into a folder."""
-    file = folder / "wandb"
-    file.write_text(f'#!/bin/sh\nexec {sys.executable} -c "from tests.e2e.hurried import main; main()" "$@"\n')
+def install(folder: Path, *, is_bare: bool = False) -> None:
+    """Write the command into a folder; see `main`."""
+    file, called = folder / "wandb", f"from tests.e2e.hurried import main; main(is_bare={is_bare})"
+    file.write_text(f'#!/bin/sh\nexec {sys.executable} -c "{called}" "$@"\n')
     file.chmod(0o755)
 
 

@@ -9,8 +9,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,9 @@ from kag.server.store import all_rows
 from kag.server.tables import lines, runs
 from tests.e2e.tracking import PATIENCE, ROOT, Logged, until
 
-KAG = [sys.executable, "-c", "from kag.cli.main import main; main()"]
+KAG = (sys.executable, "-c", "from kag.cli.main import main; main()")
+COPIED = (sys.executable, "-c", "from tests.copied import kag; kag()")
+"""Its agents and their trials are copies."""
 
 SCRIPT = """
 import json, os, sys, time, wandb
@@ -83,19 +86,15 @@ class Folder:
         home = str(path / "home")
         self.env = {**kept, **PATIENCE, "HOME": home, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "TOOL": "y"}
 
-    def start(self, *words: str) -> Logged:
+    def start(self, *words: str, kag: Sequence[str] = KAG) -> Logged:
         """Start `kag`."""
-        return Logged([*KAG, *words], self.path / f"{time.monotonic_ns()}.log", self.path, self.env)
+        return Logged([*kag, *words], self.path / f"{time.monotonic_ns()}.log", self.path, self.env)
 
-    def kag(self, *words: str) -> str:
-        """Run `kag` to its end; what it printed."""
-        return self.start(*words).ends()
-
-    def sweep(self, text: str, *words: str) -> dict[str, Any]:
+    def sweep(self, text: str, *, kag: Sequence[str]) -> dict[str, Any]:
         """Run a sweep file to its end; the result."""
         file = self.path / "sweep.yaml"
         file.write_text(text)
-        printed = self.kag("sweep", str(file), "--json", *words)
+        printed = self.start("sweep", str(file), "--json", kag=kag).ends()
         found: dict[str, Any] = json.loads(printed[printed.index("\n{\n") :])
         return found
 
@@ -136,31 +135,37 @@ def test_a_program_is_tracked_and_its_exit_code_comes_back(folder: Folder) -> No
     assert not (home / ".config" / "wandb" / "settings").exists()
 
 
-@pytest.mark.slow(45, "a grid of any program survives a killed agent and Ctrl-C without W&B's agent")
+@pytest.mark.slow(20, "a grid of any program survives a killed agent and Ctrl-C without W&B's agent")
 def test_a_killed_agent_ctrl_c_and_a_second_call_finish_each_point_once(folder: Folder) -> None:
     """A grid without a metric has no best trial, and says so."""
     (folder.path / "slow").touch()
     (folder.path / "grid.yaml").write_text(GRID)
-    first = folder.start("sweep", "grid.yaml", "--agents", "2")
+    sweep = partial(folder.start, "sweep", "grid.yaml", kag=COPIED)
+    first = sweep("--agents", "2")
     begun = folder.path / "begun-2"
     until(lambda: begun.exists() and begun.read_text(), what="the second point")
-    os.kill(int(begun.read_text()), signal.SIGKILL)
+    copied = int(begun.read_text())
+    os.kill(parent_of(copied), signal.SIGKILL)
     until((folder.path / "begun-3").exists, what="the third point, by the other agent")
     os.killpg(first.pid, signal.SIGINT)
     assert "the same command continues the sweep" in first.ends(code=130)
     (folder.path / "slow").unlink()
-    printed = folder.kag("sweep", "grid.yaml", "--agents", "2")
+    printed = sweep("--agents", "2").ends()
     assert "3 of 3 ended: 3 finished" in printed, printed
     assert "none: the sweep names no metric to judge by" in printed
     found = [(json.loads(run["config"])["lr"]["value"], run["state"]) for run in folder.runs() if run["sweep_id"]]
     assert sorted(lr for lr, state in found if state == "finished") == [1, 2, 3]
     assert {state for _, state in found} <= {"finished", "preempted"}
-    assert "has been run to its end" in folder.kag("sweep", "grid.yaml")
+    assert "has been run to its end" in sweep().ends()
+
+
+def parent_of(number: int) -> int:
+    return int(Path(f"/proc/{number}/stat").read_text().split()[3])
 
 
 @pytest.mark.slow(25, "every macro of a sweep's command reaches a real program")
 def test_every_macro_of_a_command_reaches_the_program(folder: Folder) -> None:
-    result = folder.sweep(MACROS)
+    result = folder.sweep(MACROS, kag=KAG)
     words, mark = json.loads((folder.path / "words-7.json").read_text())
     model = {"width": 2}
     *plain, kept = " ".join(words).rsplit(" -- ", 1)
@@ -175,9 +180,9 @@ def test_every_macro_of_a_command_reaches_the_program(folder: Folder) -> None:
     assert (best["value"], best["spec"], result["epochs"]) == (pytest.approx(5 + 1 / 3), None, None)
 
 
-@pytest.mark.slow(30, "bayes and hyperband judge a metric that lies in another one")
+@pytest.mark.slow(12, "bayes and hyperband judge a metric that lies in another one")
 def test_bayes_with_hyperband_runs_to_its_end(folder: Folder) -> None:
-    result = folder.sweep(BANDS)
+    result = folder.sweep(BANDS, kag=COPIED)
     assert sum(result["trials"].values()) == 2
     assert set(result["trials"]) <= {"finished", "stopped"}
     assert 10.0 <= result["best"]["params"]["lr"] <= 20.0

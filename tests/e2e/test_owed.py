@@ -18,6 +18,8 @@ from tests.e2e.tracking import Client, family, until
 from tests.train.conftest import TINY
 
 KAG = (sys.executable, "-c", "from kag.cli.main import main; main()")
+COPIED = (sys.executable, "-c", "from tests.copied import kag; kag()")
+"""Trials are copies of what is itself one."""
 SWEEP = """
 program: kag
 method: grid
@@ -40,14 +42,14 @@ def core(agent: int) -> int:
     return next(number for number, words in names.items() if b"wandb-core" in words or b"gpu_stats" in words)
 
 
-@pytest.mark.slow(30, "a trainer and W&B's own process are killed; `kag sweep show` sends the rows, once")
+@pytest.mark.slow(15, "a trainer and W&B's own process are killed; `kag sweep show` sends the rows, once")
 def test_the_next_command_sends_what_a_killed_trial_could_not(
     client: Client, project: str, synthetic_file: Path
 ) -> None:
     tree = {**TINY, "epochs": 100_000, "data": {**TINY["data"], "file": str(synthetic_file)}}
     (client.folder / "tiny.yaml").write_text(json.dumps({**tree, "track": {"mode": "disabled"}}))
     sweep = client.sweep(SWEEP, project)
-    agent = client.start(*KAG, "agent", f"kag/{project}/{sweep}", OMP_NUM_THREADS="1")
+    agent = client.start(*COPIED, "agent", f"kag/{project}/{sweep}", OMP_NUM_THREADS="1")
     found = until(lambda: RunFolder.all(client.folder / "runs"), what="the run")
     (folder,) = found
     until(lambda: len(folder.history()) >= 2 and folder.read_record().wandb_id, what="two epochs")

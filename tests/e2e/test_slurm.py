@@ -45,8 +45,9 @@ project: {project}
 method: grid
 metric: {{name: val/auprc, goal: maximize}}
 parameters: {{seed: {{values: [1]}}}}
-command: ["${{env}}", kag, train, tiny.yaml, track.mode=auto, "${{args_no_hyphens}}"]
+command: ["${{env}}", python, {kag}, train, tiny.yaml, track.mode=auto, "${{args_no_hyphens}}"]
 """
+"""Both processes of a trial are copies."""
 
 
 def task(number: int) -> dict[str, str]:
@@ -64,26 +65,26 @@ def server(make_server: Callable[..., TrackingServer]) -> TrackingServer:
 
 @pytest.fixture
 def cluster(server: TrackingServer, tmp_path: Path, synthetic_file: Path) -> Iterator[Client]:
-    """A folder that all nodes see, with data in it; W&B's agent is in a hurry, second processes of `kag` are copies."""
+    """A folder that all nodes see, with data in it; W&B's agent is in a hurry."""
     client = Client(server, tmp_path)
     for name in TORCHRUN:
         client.env.pop(name, None)
     client.env["TMPDIR"] = str(tmp_path)
     commands = tmp_path / "bin"
     commands.mkdir()
-    hurried.install(commands)
-    (commands / "kag").write_text(f'#!/bin/sh\nexec {sys.executable} {KAG} "$@"\n')
-    (commands / "kag").chmod(0o755)
+    hurried.install(commands, is_bare=True)
     client.env["PATH"] = f"{commands}{os.pathsep}{client.env['PATH']}"
     (tmp_path / "demo.h5").symlink_to(synthetic_file)
     yield client
-    client.close()
+    for started in client.started:
+        started.send_signal(signal.SIGTERM)
+        started.ends(code=None)
 
 
 def new_sweep(client: Client, project: str) -> str:
     """Make a sweep as a person would; the path to give to the script."""
     (client.folder / "tiny.yaml").write_text(SPEC.format(batch=BATCH))
-    (client.folder / "sweep.yaml").write_text(SWEEP.format(project=project))
+    (client.folder / "sweep.yaml").write_text(SWEEP.format(project=project, kag=KAG))
     found = re.search(r"wandb agent (\S+)", client.run("wandb", "sweep", "sweep.yaml", WANDB_SILENT="false"))
     assert found
     return found[1]
@@ -108,7 +109,7 @@ def test_the_script_is_sound_and_that_of_kag_sweep() -> None:
     assert int(named["signal"].removeprefix("B:USR1@")) > TERM_SECONDS
 
 
-@pytest.mark.slow(30, "the shipped batch script trains on two processes, hears SIGTERM, and the next task goes on")
+@pytest.mark.slow(20, "the shipped batch script trains on two processes, hears SIGTERM, and the next task goes on")
 def test_a_task_that_is_cut_off_saves_and_its_point_is_given_out_again(cluster: Client, project: str) -> None:
     """A trial of two processes, which Lightning starts although SLURM's variables say that there is one task."""
     path = new_sweep(cluster, project)

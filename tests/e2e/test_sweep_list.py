@@ -10,6 +10,7 @@ import pytest
 from tests.e2e.tracking import Client
 
 KAG = (sys.executable, "-c", "from kag.cli.main import main; main()")
+COPIED = (sys.executable, "-c", "from tests.copied import kag; kag()")
 TRIAL = """
 import wandb
 with wandb.init(settings=wandb.Settings(x_disable_stats=True)) as run:
@@ -41,7 +42,7 @@ def test_a_project_lists_its_sweeps_and_those_made_here_are_among_them(client: C
     assert (second["state"], second["expected"], second["trials"], second["best"]) == ("running", 3, {}, None)
 
     (client.folder / "here.yaml").write_text(f"project: {project}\n" + SWEEP.format(name="here", values="[8]"))
-    client.run(*KAG, "sweep", "run", "here.yaml")
+    client.run(*COPIED, "sweep", "run", "here.yaml")
     kept = client.folder / "runs" / ".server" / "sweeps.json"
     kept.write_text(json.dumps({**json.loads(kept.read_text()), "gone": f"kag/{project}/gone"}))
     # Who has written a text that is no sweep any more is met by whoever lists the others.

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.tracking import last_json
-from tests.e2e.wandb_versions import NotFetched, newest, python_with
+from tests.e2e.wandb_versions import NotFetched, newest, python_of
 
 FLOWS = Path(__file__).parent / "artifact_flows.py"
 
@@ -17,10 +17,10 @@ FLOWS = Path(__file__).parent / "artifact_flows.py"
 @pytest.mark.parametrize("version", ["0.22.3", newest()])
 def test_artifacts_go_on_are_made_together_linked_and_deleted(client: Any, project: str, version: str) -> None:
     try:
-        python = python_with(version)
+        python = python_of(version)
     except NotFetched as reason:
         pytest.skip(str(reason))
-    printed = client.start(str(python), str(FLOWS), f"{project}-{version}", PYTHONPATH="").ends(seconds=300)
+    printed = client.start(str(python), str(FLOWS), f"{project}-{version}").ends(seconds=300)
     found = last_json(printed)
     assert found["synced"] == [["run-offline-table:v0", 1], ["synced:v0", 1]]
     assert found["versions"] == {

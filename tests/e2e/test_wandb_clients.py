@@ -29,7 +29,7 @@ def pythons() -> dict[str, Path]:
 def started(client: Any, python: Path, version: str, project: str) -> Logged:
     """Begin the flows in a folder of the version's own."""
     folder = client.folder / version
-    environment = {**client.server.environment(folder), "PYTHONPATH": "", "PWD": str(folder)}
+    environment = {**client.server.environment(folder), "PWD": str(folder)}
     process: Logged = client.start(
         "env",
         *(f"--unset={name}" for name in HURRY),
