@@ -59,7 +59,7 @@ fleet: $(INSTALLED) ## Sweeps and worlds under a real SLURM on this host (root, 
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -rs tests/e2e/test_fleet_ray.py
 
 unit: $(INSTALLED) ## The tests, the slow ones too
-	OMP_NUM_THREADS=1 KAG_DATA=$(KAG_DATA) $(BIN)/python -m pytest -q -n 4 --dist worksteal --durations=15
+	OMP_NUM_THREADS=1 KAG_DATA=$(KAG_DATA) $(BIN)/python -m pytest -q -n 3 --dist worksteal --durations=15
 
 lowest: $(INSTALLED) ## The tests with the oldest dependencies that pyproject.toml allows, on each Python that is here
 	KAG_DATA=$(KAG_DATA) $(BIN)/python -m tests.lowest
