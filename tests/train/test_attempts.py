@@ -34,7 +34,7 @@ SWEEP = {"WANDB_SWEEP_ID": "s1"}
 
 @pytest.fixture
 def spec(make_spec: MakeSpec) -> RunSpec:
-    return make_spec(swa={"start": 2, "window": 2, "keep_sums": True})
+    return make_spec(swa={"start": 2, "window": 2, "keep_sums": True}, **{"data.batch_size": 128})
 
 
 @pytest.fixture

@@ -31,7 +31,7 @@ from tests.train.test_resume import numbers, rows
 def test_interrupted_inside_an_epoch(
     make_spec: MakeSpec, train: Train, trained: Trained, runs: Path, epoch: int, batch: int, settings: dict[str, Any]
 ) -> None:
-    spec = make_spec(**{"data.batch_size": 64, **settings})
+    spec = make_spec(**{"data.batch_size": 128, **settings})
     whole = trained(spec)
     step, seen = Job.training_step, []
 

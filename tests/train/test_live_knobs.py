@@ -37,6 +37,7 @@ from kag.train.trainer import build_trainer
 from tests.train.conftest import TINY, Train
 
 FULL: dict[str, Any] = {
+    "data.batch_size": 128,
     "data.replay": {"indices": "mined.json", "repeat": 2, "period": 2, "length": 1, "until": 3},
     "loss.pos_weight": {"start": 5.0, "end": 10.0, "epochs": 3},
     "loss.warmup": {"kind": "focal", "epochs": 1},
