@@ -30,8 +30,9 @@ ALWAYS, NEVER = Ramp(start=1.0, end=1.0), Ramp(start=0.0, end=0.0)
 ROUNDING = 1e-9
 """Difference of logits in 64 bits that means nothing."""
 
-LEAST_CONTEXTS, MOST_CONTEXTS, SHARE = 16, 64, 8
-"""Contexts of a batch with which most checks make do: an eighth of it, within bounds. The first check takes all."""
+FEW = 16
+"""Contexts of a batch with which most checks make do: they ask what depends on what, not how large. The first check
+takes all."""
 
 
 def rehearse(
@@ -87,20 +88,17 @@ def rehearse(
 
 def _part(batch: Batch) -> Batch:
     """The points of the first contexts."""
-    contexts = min(max(len(batch.distance_CK) // SHARE, LEAST_CONTEXTS), MOST_CONTEXTS)
-    kept_B = batch.context_B < contexts
+    kept_B = batch.context_B < FEW
     by_point = {name: getattr(batch, name)[kept_B] for name in ("tabular_BF", "label_B", "context_B", "index_B")}
-    by_context = {name: getattr(batch, name)[:contexts] for name in ("distance_CK", "valid_CK")}
-    counted_C = None if batch.counted_C is None else batch.counted_C[:contexts]
+    by_context = {name: getattr(batch, name)[:FEW] for name in ("distance_CK", "valid_CK")}
+    counted_C = None if batch.counted_C is None else batch.counted_C[:FEW]
     part = batch._replace(**by_point, **by_context, counted_C=counted_C)
     if batch.token_CT is not None:
-        return part._replace(token_CT=batch.token_CT[:contexts])
-    return part.with_residues(batch.centre_CD[:contexts], batch.neighbour_CKD[:contexts])
+        return part._replace(token_CT=batch.token_CT[:FEW])
+    return part.with_residues(batch.centre_CD[:FEW], batch.neighbour_CKD[:FEW])
 
 
-def _losses(network: Network, objective: Objective, batch: Batch, branches: Branches) -> tuple[Scores, Losses]:
-    network.train()
-    scores: Scores = network(batch, branches)
+def _losses(objective: Objective, scores: Scores, batch: Batch) -> Losses:
     losses: Losses = objective(scores, batch)
     for name, loss in losses._asdict().items():
         if loss is not None and not bool(torch.isfinite(loss)):
@@ -108,12 +106,12 @@ def _losses(network: Network, objective: Objective, batch: Batch, branches: Bran
                 f"the {name} loss of the first batch is {float(loss.detach())}",
                 remedy="look at the data with `kag data check`, and at loss.pos_weight",
             )
-    return scores, losses
+    return losses
 
 
 def _backward(network: Network, objective: Objective, batch: Batch, branches: Branches) -> Losses:
-    network.zero_grad(set_to_none=True)
-    losses = _losses(network, objective, batch, branches)[1]
+    network.train().zero_grad(set_to_none=True)
+    losses = _losses(objective, network(batch, branches), batch)
     losses.total.backward()  # type: ignore[no-untyped-call]
     return losses
 
@@ -152,13 +150,13 @@ def _every_loss_term_pulls(spec: RunSpec, network: Network, objective: Objective
     """
     weights = ramps(spec)
     parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
-    checked = []
+    scores, checked = network.train()(batch, Branches("none", False)), []
     for name in ("main", "model.gate.penalty", "model.auxiliary"):
         weight = weights.get(f"{name}.weight", ALWAYS if name == "main" else NEVER)
         if weight.bounds()[1] == 0.0:
             continue
         objective.set_epoch(max((0, weight.epochs), key=weight.at))
-        scores, losses = _losses(network, objective, batch, Branches("none", False))
+        losses = _losses(objective, scores, batch)
         field = name.rsplit(".", 1)[-1]
         term: Tensor | None = getattr(losses, field)
         if term is None or not term.requires_grad:

@@ -23,9 +23,13 @@ class Position(NamedTuple):
 
 
 def resume_state(folder: RunFolder) -> Path | None:
-    """The latest state that was written: after a finished epoch, or where a signal ended the run inside one."""
+    """The latest state that was written: after a finished epoch, or where a signal ended the run inside one.
+
+    Raises:
+        CheckpointError: there are both, and one of them cannot be read.
+    """
     paths = [path for path in (folder.last, folder.interrupted) if path.is_file()]
-    return max(paths, key=position_in, default=None)
+    return max(paths, key=position_in) if len(paths) > 1 else next(iter(paths), None)
 
 
 def position_in(state: Path | None) -> Position:

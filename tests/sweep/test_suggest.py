@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from kag.sweep import Sweep, Trial, TrialState, parse_sweep, suggest
+from kag.sweep.studies import Studies
 from kag.sweep.trial import point_digest
 
 
@@ -20,9 +21,9 @@ def sweep_of(**words: Any) -> Sweep:
 
 
 def grown(sweep: Sweep, count: int, seed: int, value: Any = lambda params: None) -> list[Trial]:
-    trials: list[Trial] = []
+    trials, studies = list[Trial](), Studies()  # they draw what a study of all trials, made anew, would (test_studies)
     for number in range(count):
-        params = suggest(sweep, trials, seed)
+        params = suggest(sweep, trials, seed, studies)
         if params is None:
             break
         trials.append(Trial(id=number, params=params, state=TrialState.FINISHED, value=value(params)))

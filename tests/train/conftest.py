@@ -24,7 +24,7 @@ TINY = october(
         "name": "tiny",
         "seed": 3,
         "epochs": 4,
-        "data": {"batch_size": 128},
+        "data": {"batch_size": 256},
         "model": {
             "hidden": [16, 8],
             "dropout": 0.1,

@@ -45,7 +45,7 @@ from kag.view.words import find_run
 from kag.weights.checkpoint import read_checkpoint
 
 PHASES = {
-    "opening": 8, "writing": 24, "resuming": 8, "rehearsing": 5, "training": 10, "validating": 2, "recording": 4,
+    "opening": 8, "writing": 24, "resuming": 8, "rehearsing": 5, "training": 6, "validating": 2, "recording": 4,
     "delivering": 12,
 }  # fmt: skip
 """Phases of a run, and among how many moments of each one is drawn. States are written beside training."""

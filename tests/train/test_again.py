@@ -18,14 +18,14 @@ from kag.errors import DataError, RecordError, SpecError
 from kag.spec.load import load_spec
 from kag.track.folder import RunFolder
 from kag.track.record import Again, Change, RunRecord
-from tests.train.conftest import MakeSpec, Train
+from tests.train.conftest import MakeSpec, Train, Trained, placed
 
 Repeat = Callable[..., RunRecord]
 
 
 @pytest.fixture
-def first(train: Train, make_spec: MakeSpec, runs: Path) -> RunFolder:
-    return RunFolder(runs / train(make_spec(epochs=2)).id)
+def first(trained: Trained, make_spec: MakeSpec, runs: Path) -> RunFolder:
+    return placed(trained(make_spec(epochs=2)), runs)
 
 
 @pytest.fixture

@@ -10,13 +10,13 @@ import pytest
 from kag.track import folder as folders
 from kag.track.folder import RunFolder
 from kag.view.earlier import FEW, earlier_runs
-from tests.train.conftest import MakeSpec, Train
+from tests.train.conftest import MakeSpec, Train, Trained, placed
 
 
 def test_a_run_reads_the_record_of_its_parent_and_none_that_was_told_before(
-    train: Train, make_spec: MakeSpec, runs: Path, monkeypatch: pytest.MonkeyPatch
+    train: Train, trained: Trained, make_spec: MakeSpec, runs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = train(make_spec(epochs=1))
+    first = placed(trained(make_spec(epochs=1)), runs).read_record()
     for hour in range(1, 2 * FEW):
         start = first.start + timedelta(hours=hour)
         folder = RunFolder.create(runs, first.name, start)

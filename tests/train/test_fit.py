@@ -40,9 +40,8 @@ def test_a_run_leaves_a_complete_folder(make_spec: MakeSpec, train: Train, runs:
     assert "epoch   3" in folder.console_file.read_text()
 
 
-def test_history_holds_every_key_of_the_design(make_spec: MakeSpec, train: Train, runs: Path) -> None:
-    train(make_spec(epochs=1))
-    row = find_run(runs, "tiny").history()[0]
+def test_history_holds_every_key_of_the_design(make_spec: MakeSpec, trained: Trained) -> None:
+    (row,) = trained(make_spec(epochs=1)).history()
     constants = set(keys_written_once().values())
     expected = constants | {names.evaluation("val", metric) for metric in names.METRICS}
     expected |= {names.entropy_layer(0), names.entropy_head(0), names.entropy_head(1)}
@@ -50,9 +49,8 @@ def test_history_holds_every_key_of_the_design(make_spec: MakeSpec, train: Train
     assert all(math.isfinite(value) for value in row.values())
 
 
-def test_train_loss_is_the_sum_of_its_terms(make_spec: MakeSpec, train: Train, runs: Path) -> None:
-    train(make_spec(epochs=2))
-    for row in find_run(runs, "tiny").history():
+def test_train_loss_is_the_sum_of_its_terms(make_spec: MakeSpec, trained: Trained) -> None:
+    for row in trained(make_spec(epochs=2)).history():
         terms = (names.TRAIN_LOSS_MAIN, names.TRAIN_LOSS_PENALTY, names.TRAIN_LOSS_AUXILIARY)
         assert row[names.TRAIN_LOSS] == pytest.approx(sum(row[term] for term in terms), rel=1e-5)
         assert all(row[term] > 0 for term in terms)

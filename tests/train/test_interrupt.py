@@ -21,17 +21,17 @@ from tests.train.test_resume import numbers, rows
     ("epoch", "batch", "settings"),
     [
         (0, 0, {}),
-        (2, 1, {}),
+        (2, 0, {}),
         (3, 0, {}),
-        (1, 1, {"trainer.accumulate": 2}),
-        (3, 1, {"swa.start": 2, "swa.window": 2}),
-        (2, 1, {"data.grouping": "residue", "data.points_per_residue": 1}),
+        (1, 1, {"data.batch_size": 128, "trainer.accumulate": 2}),
+        (3, 1, {"data.batch_size": 128, "swa.start": 2, "swa.window": 2}),
+        (2, 1, {"data.batch_size": 128, "data.grouping": "residue", "data.points_per_residue": 1}),
     ],
 )
 def test_interrupted_inside_an_epoch(
     make_spec: MakeSpec, train: Train, trained: Trained, runs: Path, epoch: int, batch: int, settings: dict[str, Any]
 ) -> None:
-    spec = make_spec(**{"data.batch_size": 64, **settings})
+    spec = make_spec(**settings)
     whole = trained(spec)
     step, seen = Job.training_step, []
 

@@ -26,7 +26,6 @@ from kag.spec import RunSpec, build_spec, flat
 from kag.spec.flat import DESCRIPTIVE
 from kag.spec.schedule import learning_rate
 from kag.track.folder import RunFolder
-from kag.track.record import RunRecord
 from kag.train.build import build_network, build_objective
 from kag.train.job import Job
 from kag.train.loop import Loop
@@ -34,9 +33,10 @@ from kag.train.opening import follow_run
 from kag.train.outcome import Outcome
 from kag.train.task import Task
 from kag.train.trainer import build_trainer
-from tests.train.conftest import TINY, Train
+from tests.train.conftest import TINY, Train, placed
 
 FULL: dict[str, Any] = {
+    "data.batch_size": 128,
     "data.replay": {"indices": "mined.json", "repeat": 2, "period": 2, "length": 1, "until": 3},
     "loss.pos_weight": {"start": 5.0, "end": 10.0, "epochs": 3},
     "loss.warmup": {"kind": "focal", "epochs": 1},
@@ -255,15 +255,17 @@ def parents(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     from kag.train.console import RunConsole
     from kag.train.fit import fit
 
-    def trained(name: str, seed: int) -> RunRecord:
+    def trained(name: str, seed: int) -> RunFolder:
         overrides = {"name": name, "seed": seed, "epochs": 6, "start_from": None, "swa": None, "data.replay": None}
-        return fit(_full(data, **overrides), runs=folder, console=RunConsole(quiet=True))
+        runs = tmp_path_factory.mktemp(name)
+        return RunFolder(runs / fit(_full(data, **overrides), runs=runs, console=RunConsole(quiet=True)).id)
 
     folder = tmp_path_factory.mktemp("parents")
     # Which seed has a best epoch that is not its last is for torch's release to say.
-    seed = next(seed for seed in range(1, 9) if trained(f"seed-{seed}", seed).best_epoch != 5)
-    trained("parent", seed)
-    trained("stepparent", seed + 1)
+    tried = ((seed, trained("parent", seed)) for seed in range(1, 9))
+    seed, parent = next((seed, run) for seed, run in tried if run.read_record().best_epoch != 5)
+    placed(parent, folder)
+    placed(trained("stepparent", seed + 1), folder)
     return folder
 
 

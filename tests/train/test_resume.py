@@ -251,10 +251,10 @@ def test_a_resume_leaves_the_trained_bias_alone(make_spec: MakeSpec, train: Trai
     assert seen == [float(trained)]
 
 
-def test_a_finished_run_is_not_resumed(make_spec: MakeSpec, train: Train, runs: Path) -> None:
-    train(make_spec(epochs=1))
+def test_a_finished_run_is_not_resumed(make_spec: MakeSpec, train: Train, trained: Trained, runs: Path) -> None:
+    folder = placed(trained(make_spec(epochs=1)), runs)
     with pytest.raises(RecordError, match="nothing to resume"):
-        train(make_spec(epochs=1), resume=find_run(runs, "tiny"))
+        train(make_spec(epochs=1), resume=folder)
 
 
 def test_other_data_is_refused(

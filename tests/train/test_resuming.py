@@ -89,7 +89,7 @@ def test_a_window_that_is_still_to_come_may_change(
 def test_a_window_may_begin_with_the_epoch_that_a_signal_cut_in_two(
     make_spec: MakeSpec, train: Train, runs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    step = Job.training_step
+    step, small = Job.training_step, {"data.batch_size": 128}
 
     def signalled(self: Job, batch: Any, batch_idx: int) -> Any:
         if (self.current_epoch, batch_idx) == (2, 1):
@@ -99,10 +99,10 @@ def test_a_window_may_begin_with_the_epoch_that_a_signal_cut_in_two(
     with monkeypatch.context() as patch:
         patch.setattr(Job, "training_step", signalled)
         with pytest.raises(Interrupted):
-            train(make_spec())
+            train(make_spec(**small))
     folder = find_run(runs, "tiny")
     assert position_in(resume_state(folder)) == (2, 2)
-    record = train(make_spec(**WINDOW), resume=folder, accept=["swa"])
+    record = train(make_spec(**small, **WINDOW), resume=folder, accept=["swa"])
     assert record.found is not None
     assert (record.status, record.found.averaged_epochs) == (Status.FINISHED, (2, 3))
 

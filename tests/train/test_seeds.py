@@ -28,7 +28,7 @@ from kag.train.fit import fit
 from kag.train.job import Job
 from kag.train.seeds import SeedRun, left_to_do, train_seeds, trouble_of
 from tests import warm
-from tests.train.conftest import TINY, MakeSpec
+from tests.train.conftest import TINY, MakeSpec, placed
 
 ROOT = Path(__file__).parents[2]
 SEEDS = (3, 4)
@@ -47,6 +47,13 @@ def apart(spec: RunSpec, tmp_path_factory: pytest.TempPathFactory) -> Path:
     for seed in SEEDS:
         fit(spec.model_copy(update={"seed": seed}), runs=runs, console=RunConsole(quiet=True))
     return runs
+
+
+@pytest.fixture
+def first(apart: Path, runs: Path) -> RunFolder:
+    """A copy of the run of the first seed, alone."""
+    found = {folder.read_record().config["seed"]: folder for folder in RunFolder.all(apart)}
+    return placed(found[SEEDS[0]], runs)
 
 
 @pytest.fixture
@@ -165,10 +172,8 @@ def test_a_seed_that_fails_is_named_and_the_others_go_on(seeds: Seeds, runs: Pat
 
 
 def test_what_keeps_the_first_from_beginning_is_no_fault_of_a_seed(
-    seeds: Seeds, runs: Path, monkeypatch: pytest.MonkeyPatch
+    seeds: Seeds, first: RunFolder, runs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seeds(3)
-
     def refuses(*_: object) -> None:
         raise SpecError("no memory")
 
@@ -178,34 +183,31 @@ def test_what_keeps_the_first_from_beginning_is_no_fault_of_a_seed(
     assert len(RunFolder.all(runs)) == 1
 
 
-def test_a_run_that_another_process_trains_is_left_alone(seeds: Seeds, runs: Path) -> None:
-    seeds(3)
-    (folder,) = RunFolder.all(runs)
-    folder.write_record(folder.read_record().model_copy(update={"status": Status.RUNNING, "end": None}))
-    with locked(folder):
-        before = folder.record_file.read_bytes()
+def test_a_run_that_another_process_trains_is_left_alone(seeds: Seeds, first: RunFolder, runs: Path) -> None:
+    first.write_record(first.read_record().model_copy(update={"status": Status.RUNNING, "end": None}))
+    with locked(first):
+        before = first.record_file.read_bytes()
         assert seeds(3)[0].trouble == "another process trains it"
         with pytest.raises(RecordError, match="under way"):
             seeds(3, new=True)
-        assert folder.record_file.read_bytes() == before
+        assert first.record_file.read_bytes() == before
     assert len(RunFolder.all(runs)) == 1
 
 
 def test_new_archives_what_is_there_and_trains_anew(
-    seeds: Seeds, runs: Path, capsys: pytest.CaptureFixture[str]
+    seeds: Seeds, first: RunFolder, runs: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (first,) = seeds(3)
-    assert first.record is not None
+    before = first.read_record()
     (again,) = seeds(3, new=True, console=RunConsole)
-    assert f"kag runs archive {first.record.id} --undo --runs {runs}" in capsys.readouterr().out
+    assert f"kag runs archive {first.id} --undo --runs {runs}" in capsys.readouterr().out
     assert again.record is not None
-    assert again.record.id != first.record.id
-    assert again.record.checkpoints == first.record.checkpoints
-    assert RunFolder(runs / first.record.id).read_record().archived
+    assert again.record.id != first.id
+    assert again.record.checkpoints == before.checkpoints
+    assert first.read_record().archived
     assert seeds(3) == [again], "the archived one counts no more"
     set_archived(RunFolder(runs / again.record.id), archived=True)
-    set_archived(RunFolder(runs / first.record.id), archived=False)
-    assert seeds(3)[0].record == first.record
+    set_archived(first, archived=False)
+    assert seeds(3)[0].record == before
 
 
 def test_no_replicate_is_the_parent_of_another(seeds: Seeds, runs: Path, spec: RunSpec, make_spec: MakeSpec) -> None:

@@ -24,13 +24,13 @@ from tests.train.conftest import MakeSpec, Train, Trained
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = Path(__file__).with_name("kag_script.py")
-MANY_BATCHES = {"epochs": 4, "data.batch_size": 12}
+MANY_BATCHES = {"epochs": 3, "data.batch_size": 12}
 """So long that a signal from outside arrives before the end."""
 
 
 @pytest.fixture(scope="module")
 def spec(make_spec: MakeSpec) -> RunSpec:
-    return make_spec(epochs=3, **{"data.batch_size": 24})
+    return make_spec(epochs=3, **{"data.batch_size": 60})
 
 
 @pytest.fixture
@@ -96,7 +96,7 @@ def at_batch(monkeypatch: pytest.MonkeyPatch, epoch: int, batch: int, *numbers: 
     return finished
 
 
-@pytest.mark.parametrize(("number", "batch"), [(signal.SIGTERM, 0), (signal.SIGINT, 17), (signal.SIGTERM, -1)])
+@pytest.mark.parametrize(("number", "batch"), [(signal.SIGTERM, 0), (signal.SIGINT, 5), (signal.SIGTERM, -1)])
 def test_the_batch_is_finished_and_the_resume_goes_on_behind_it(
     spec: RunSpec,
     train: Train,

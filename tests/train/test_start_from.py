@@ -21,7 +21,7 @@ from tests.train.conftest import MakeSpec, Train, Trained, placed
 
 @pytest.fixture
 def parent(make_spec: MakeSpec, trained: Trained, runs: Path) -> RunRecord:
-    return placed(trained(make_spec(name="parent")), runs).read_record()
+    return placed(trained(make_spec()), runs).read_record()
 
 
 def first_state(monkeypatch: pytest.MonkeyPatch) -> dict[str, torch.Tensor]:
@@ -67,7 +67,7 @@ def test_what_is_evaluated_at_the_end_is_the_child_s(
 def test_lineage_and_differences_are_told_and_stored(
     make_spec: MakeSpec, train: Train, runs: Path, parent: RunRecord
 ) -> None:
-    settings = {"start_from.run": "parent", "model.dropout": 0.3, "loss.pos_weight": 45}
+    settings = {"start_from.run": "tiny", "model.dropout": 0.3, "loss.pos_weight": 45}
     child = train(make_spec(name="child", epochs=1, **settings))
     best = parent.checkpoints["best"]
     assert [(s.run, s.checkpoint, s.weights_digest) for s in child.sources] == [
@@ -96,7 +96,7 @@ def test_differences_are_printed_before_training(
 ) -> None:
     from kag.train.console import RunConsole
 
-    spec = make_spec(name="child", epochs=1, **{"start_from.run": "parent", "model.dropout": 0.3})
+    spec = make_spec(name="child", epochs=1, **{"start_from.run": "tiny", "model.dropout": 0.3})
     train(spec, console=RunConsole())
     out = capsys.readouterr().out
     assert out.index(f"starts from {parent.id}") < out.index("model.dropout 0.1 -> 0.3") < out.index("epoch   0")
@@ -124,9 +124,9 @@ def test_everything_goes_on_where_the_parent_ended(
     ("start", "error", "words"),
     [
         ({"run": "nobody"}, RecordError, "nobody"),
-        ({"run": "parent", "checkpoint": "epoch_9.ckpt"}, CheckpointError, "nearest: best, delivered, last"),
-        ({"run": "parent", "checkpoint": "../../elsewhere.ckpt"}, CheckpointError, "outside the run"),
-        ({"run": "parent", "keep": "everything"}, CheckpointError, "start_from.checkpoint: last"),
+        ({"run": "tiny", "checkpoint": "epoch_9.ckpt"}, CheckpointError, "nearest: best, delivered, last"),
+        ({"run": "tiny", "checkpoint": "../../elsewhere.ckpt"}, CheckpointError, "outside the run"),
+        ({"run": "tiny", "keep": "everything"}, CheckpointError, "start_from.checkpoint: last"),
     ],
 )
 def test_what_cannot_be_started_from_is_refused(
@@ -149,7 +149,7 @@ def test_weights_of_another_shape_are_refused_with_the_list(
     make_spec: MakeSpec, train: Train, runs: Path, parent: RunRecord
 ) -> None:
     with pytest.raises(CheckpointError) as found:
-        train(make_spec(name="child", **{"start_from.run": "parent", "model.hidden": [16, 4]}))
+        train(make_spec(name="child", **{"start_from.run": "tiny", "model.hidden": [16, 4]}))
     assert "classifier.logit.weight: float32[1, 4] in the first, float32[1, 8] in the second" in str(found.value)
     assert len(list(runs.iterdir())) == 1
 
@@ -178,7 +178,7 @@ def test_data_that_the_weights_would_misread_are_refused(
         with h5py.File(path, "r+") as file:
             edit(file)
         with pytest.raises(DataError, match=words):
-            train(make_spec(name="child", **{"start_from.run": "parent", "data.file": str(path)}))
+            train(make_spec(name="child", **{"start_from.run": "tiny", "data.file": str(path)}))
     assert [path.name for path in runs.iterdir()] == [parent.id]
 
 

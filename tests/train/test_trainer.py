@@ -21,8 +21,6 @@ from kag.errors import Interrupted
 from kag.spec import RunSpec
 from kag.track.folder import RunFolder
 from kag.track.record import Status
-from kag.train.console import RunConsole
-from kag.train.fit import fit
 from kag.train.job import Job
 from kag.train.signals import SignalWatch
 from kag.train.task import Task
@@ -30,7 +28,7 @@ from kag.train.trainer import build_trainer
 from kag.view.words import find_run
 from kag.weights.storage import load_torch
 from tests.jobs import SLURM_STEP, TORCHRUN
-from tests.train.conftest import MakeSpec, Train
+from tests.train.conftest import MakeSpec, Train, Trained
 
 SECOND = {"RANK": "1", "WORLD_SIZE": "2", "LOCAL_RANK": "1", "NODE_RANK": "1", "MASTER_ADDR": "10.0.0.1"}
 SECOND_TASK = SLURM_STEP | {"SLURM_NTASKS": "2", "SLURM_STEP_NUM_TASKS": "2", "SLURM_PROCID": "1", "SLURM_LOCALID": "1"}
@@ -66,12 +64,10 @@ def spec(make_spec: MakeSpec) -> RunSpec:
     return make_spec(epochs=2)
 
 
-@pytest.fixture(scope="module")
-def alone(spec: RunSpec, tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+@pytest.fixture
+def alone(spec: RunSpec, trained: Trained) -> RunFolder:
     """The run where nothing is around it."""
-    runs = tmp_path_factory.mktemp("alone")
-    fit(spec, runs=runs, console=RunConsole(quiet=True))
-    return find_run(runs, "tiny")
+    return trained(spec)
 
 
 @pytest.fixture
@@ -91,7 +87,7 @@ def place(tmp_path: Path, alone: RunFolder, monkeypatch: pytest.MonkeyPatch) -> 
     assert [path.name for path in place.iterdir()] == ["hpc_ckpt_1.ckpt"], "nothing is left outside the run's folder"
 
 
-def trained(folder: RunFolder) -> tuple[object, ...]:
+def computed(folder: RunFolder) -> tuple[object, ...]:
     """All that a run has computed."""
     record = folder.read_record()
     rows = [{key: row[key] for key in row if key != names.SAMPLES_PER_SECOND} for row in folder.history()]
@@ -110,7 +106,7 @@ def test_the_job_around_a_run_of_one_process_changes_nothing(
     record = train(spec)
     assert record.status is Status.FINISHED
     assert record.world.processes == 1
-    assert trained(RunFolder(place.parent / "runs" / record.id)) == trained(alone)
+    assert computed(RunFolder(place.parent / "runs" / record.id)) == computed(alone)
     assert rank_zero_only.rank == 0, "nobody believes to be another process"
 
 
@@ -141,7 +137,7 @@ def test_what_a_scheduler_sends_before_the_end_saves_and_ends_a_run_and_writes_n
     assert folder.read_record().status is Status.KILLED
     assert load_torch(folder.interrupted)["inside_epoch"]["batches"] == 1
     train(spec, resume=folder)
-    assert trained(folder) == trained(alone)
+    assert computed(folder) == computed(alone)
 
 
 def test_no_argument_of_the_trainer_is_read_from_the_environment(

@@ -26,7 +26,7 @@ from tests.train.conftest import MakeSpec
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = str(Path(__file__).with_name("kag_script.py"))
-SETTINGS = {"data.batch_size": 32, "track.mode": "offline", "early_stopping": None, "epochs": 10}
+SETTINGS = {"data.batch_size": 64, "track.mode": "offline", "early_stopping": None, "epochs": 10}
 """So many epochs that a run goes on while somebody who has seen two of them kills one of its processes."""
 ONE_NODE, TWO_NODES = ("trainer.devices=2",), ("trainer.nodes=2",)
 HERE = socket.gethostname()
@@ -174,7 +174,7 @@ def test_every_way_to_start_two_processes_comes_to_the_same_run(way: str, refere
     world = folder.read_record().world
     assert world is not None
     assert (world.launcher, world.nodes, world.job, world.node, world.restarts) == expected
-    assert (world.processes, world.effective_batch, world.hosts) == (2, 64, (HERE,))
+    assert (world.processes, world.effective_batch, world.hosts) == (2, 128, (HERE,))
     assert len({file.name for file in folder.wandb.glob("*/run-*.wandb")}) == 1, "one W&B run, however often begun"
 
 
