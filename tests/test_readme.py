@@ -81,7 +81,7 @@ def follow(shell: Shell, page: Path, changed: Callable[[str], str] = str) -> Non
             assert missing(block.text, shell.printed) == [], f"{block.text}\n{shell.printed}"
 
 
-@pytest.mark.slow(110, "every command of the pages works, in their order, from a fresh clone")
+@pytest.mark.slow(80, "every command of the pages works, in their order, from a fresh clone")
 def test_the_pages_are_followed_from_a_clone_to_the_last_command(shell: Shell) -> None:
     follow(shell, README)
     tour = shell.where
