@@ -15,6 +15,8 @@ from tests import warm
 
 NEEDLESS = ("-u", "-P")
 """Options of Python: lines of a copy are seen at once, and what it imports it has already."""
+COPIED = (sys.executable, "-c", "from tests.copied import kag; kag()")
+"""Starts `kag`; its agents and their trials are copies."""
 
 
 class Started(warm.Copy):

@@ -30,9 +30,9 @@ ALWAYS, NEVER = Ramp(start=1.0, end=1.0), Ramp(start=0.0, end=0.0)
 ROUNDING = 1e-9
 """Difference of logits in 64 bits that means nothing."""
 
-FEW = 16
-"""Contexts of a batch with which most checks make do: they ask what depends on what, not how large. The first check
-takes all."""
+CONTEXTS = 16
+"""Of a batch, with which most checks make do: they ask what depends on what, not how large. The first
+check takes all."""
 
 
 def rehearse(
@@ -88,14 +88,14 @@ def rehearse(
 
 def _part(batch: Batch) -> Batch:
     """The points of the first contexts."""
-    kept_B = batch.context_B < FEW
+    kept_B = batch.context_B < CONTEXTS
     by_point = {name: getattr(batch, name)[kept_B] for name in ("tabular_BF", "label_B", "context_B", "index_B")}
-    by_context = {name: getattr(batch, name)[:FEW] for name in ("distance_CK", "valid_CK")}
-    counted_C = None if batch.counted_C is None else batch.counted_C[:FEW]
+    by_context = {name: getattr(batch, name)[:CONTEXTS] for name in ("distance_CK", "valid_CK")}
+    counted_C = None if batch.counted_C is None else batch.counted_C[:CONTEXTS]
     part = batch._replace(**by_point, **by_context, counted_C=counted_C)
     if batch.token_CT is not None:
-        return part._replace(token_CT=batch.token_CT[:FEW])
-    return part.with_residues(batch.centre_CD[:FEW], batch.neighbour_CKD[:FEW])
+        return part._replace(token_CT=batch.token_CT[:CONTEXTS])
+    return part.with_residues(batch.centre_CD[:CONTEXTS], batch.neighbour_CKD[:CONTEXTS])
 
 
 def _losses(objective: Objective, scores: Scores, batch: Batch) -> Losses:

@@ -29,7 +29,9 @@ def resume_state(folder: RunFolder) -> Path | None:
         CheckpointError: there are both, and one of them cannot be read.
     """
     paths = [path for path in (folder.last, folder.interrupted) if path.is_file()]
-    return max(paths, key=position_in) if len(paths) > 1 else next(iter(paths), None)
+    if len(paths) < 2:
+        return paths[0] if paths else None
+    return max(paths, key=position_in)
 
 
 def position_in(state: Path | None) -> Position:

@@ -22,11 +22,10 @@ from sqlalchemy import select
 from kag.server.embedded import Embedded, embedded_server
 from kag.server.store import all_rows
 from kag.server.tables import lines, runs
+from tests.copied import COPIED
 from tests.e2e.tracking import PATIENCE, ROOT, Logged, until
 
 KAG = (sys.executable, "-c", "from kag.cli.main import main; main()")
-COPIED = (sys.executable, "-c", "from tests.copied import kag; kag()")
-"""Its agents and their trials are copies."""
 
 SCRIPT = """
 import json, os, sys, time, wandb

@@ -5,16 +5,15 @@ from __future__ import annotations
 import csv
 import re
 import shlex
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests.copied import COPIED
 from tests.e2e.tracking import Client, TrackingServer
 from tests.printed import PLAIN
 from tests.transfer.test_stored import file_store
 
-KAG = (sys.executable, "-c", "from tests.copied import kag; kag()")
 PAGE = Path(__file__).parents[2] / "kag" / "transfer" / "README.md"
 SCRIPT = (
     "import wandb\nwith wandb.init(entity='my-team', project='my-project', id='first') as run:\n    run.log({'x': 1})\n"
@@ -33,7 +32,7 @@ def test_commands_run_as_printed(server: TrackingServer, tmp_path: Path) -> None
     for command in commands:
         if command.startswith("kag import tensorboard"):
             continue  # of an extra: see tests/transfer
-        told = client.run(*KAG, *shlex.split(command)[1:])
+        told = client.run(*COPIED, *shlex.split(command)[1:])
         if command.startswith("kag import"):
             assert "1 run: 1 new" in told
     with (tmp_path / "tables" / "history.csv").open(newline="") as file:

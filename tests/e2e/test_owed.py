@@ -14,12 +14,11 @@ import pytest
 from kag.track.folder import RunFolder
 from kag.track.hold import locked
 from kag.track.record import Status
+from tests.copied import COPIED
 from tests.e2e.tracking import Client, family, until
 from tests.train.conftest import TINY
 
 KAG = (sys.executable, "-c", "from kag.cli.main import main; main()")
-COPIED = (sys.executable, "-c", "from tests.copied import kag; kag()")
-"""Trials are copies of what is itself one."""
 SWEEP = """
 program: kag
 method: grid

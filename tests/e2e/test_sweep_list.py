@@ -7,10 +7,10 @@ import sys
 
 import pytest
 
+from tests.copied import COPIED
 from tests.e2e.tracking import Client
 
 KAG = (sys.executable, "-c", "from kag.cli.main import main; main()")
-COPIED = (sys.executable, "-c", "from tests.copied import kag; kag()")
 TRIAL = """
 import wandb
 with wandb.init(settings=wandb.Settings(x_disable_stats=True)) as run:

@@ -19,12 +19,11 @@ from kag.track.folder import RunFolder
 from kag.track.record import RunRecord, Status
 from kag.train.console import RunConsole
 from kag.train.fit import fit
+from tests.copied import COPIED
 from tests.e2e.tracking import Client, Logged, family, until
 from tests.train.conftest import TINY
 
 KAG = (sys.executable, "-c", "from kag.cli.main import main; main()")
-COPIED = (sys.executable, "-c", "from tests.copied import kag; kag()")
-"""What trials are copies of is itself one."""
 
 SWEEP = """
 program: kag

@@ -51,3 +51,9 @@ def test_no_number_and_no_infinity_are_dropped_as_torch_drops_them() -> None:
 
 def test_evaluation_draws_nothing() -> None:
     same(torch.ones(9), 0.4, training=False)
+
+
+def test_where_torch_draws_otherwise_the_masks_are_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kag.model.dropout._masks_are_uniform_numbers", lambda: False)
+    monkeypatch.setattr(Tensor, "uniform_", None)
+    same(torch.ones(99), 0.3)
