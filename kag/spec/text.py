@@ -81,10 +81,13 @@ def read_yaml(path: Path) -> Document:
         raise SpecError(f"cannot be read: {error.strerror}", where=str(path)) from error
     except UnicodeDecodeError as error:
         raise SpecError(f"is not UTF-8 text (byte {error.start})", where=str(path)) from error
+    places, yaml = Places(), _yaml()
     try:
         _require_bounded(path, text)
-        tree = _yaml().load(text)
-        node = _yaml().compose(io.StringIO(text))
+        node = yaml.compose(io.StringIO(text))
+        if isinstance(node, MappingNode):
+            _locate(path, text, node, "", places)  # before merges are carried out, which takes them out of the nodes
+        tree = None if node is None else yaml.constructor.construct_document(node)
     except DuplicateKeyError as error:
         raise _marked(path, error, "a key appears twice", "keep one of the two") from error
     except ConstructorError as error:
@@ -100,8 +103,6 @@ def read_yaml(path: Path) -> Document:
             where=str(path),
             remedy="begin with `name: ...` and `data: {file: ...}`",
         )
-    places = Places()
-    _locate(path, text, node, "", places)
     return Document(joined(tree), places)
 
 

@@ -76,7 +76,7 @@ def seed_of(record: RunRecord, seed_keys: Sequence[str] = ()) -> str | None:
 def seeds_of(record: RunRecord, seed_keys: Sequence[str] = ()) -> tuple[str, ...]:
     """The settings that are its seeds. kag's own runs have one; a person names those of other programs."""
     named = named_for(record, seed_keys)
-    return tuple(key for key in named or record.config if key in record.config and is_seed(key, named))
+    return tuple(key for key in named if key in record.config) if named else tuple(filter(is_seed, record.config))
 
 
 def named_for(record: RunRecord, seed_keys: Sequence[str]) -> tuple[str, ...]:
