@@ -126,8 +126,10 @@ def _kept(name: str) -> Iterator[tuple[Path, bool]]:
 
 
 def _install(place: Path, *words: str) -> None:
+    reasons = []
     for installer in INSTALLERS:
         done = subprocess.run([*installer, "--target", str(place), *words], capture_output=True, text=True)
         if done.returncode == 0:
             return
-    raise NotFetched(f"{words[-1]} cannot be had: {done.stderr.strip().splitlines()[-1]}")
+        reasons += done.stderr.strip().splitlines()[-1:]
+    raise NotFetched(f"{words[-1]} cannot be had: {'; '.join(reasons)}")

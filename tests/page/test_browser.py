@@ -467,6 +467,29 @@ def test_a_figure_is_drawn_once_whatever_comes_beside_it(site: Any, browser: Bro
     browser.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", script)
 
 
+OVERTAKEN = """const [done] = arguments;
+const place = document.getElementById("figures");
+const { name } = performance.getEntriesByType("resource").find((one) => one.name.includes("figures.js"));
+const { draw } = await import(name);
+const { figures } = await (await fetch(`${location.pathname}/course.json`)).json();
+const older = draw(place, figures.map((one) => ({ ...one, name: `older ${one.name}` })));
+await draw(place, figures.slice(0, 2));
+await older;
+done([[...place.children].map((one) => one.dataset.name), figures.slice(0, 2).map((one) => one.name),
+  place.dataset.drawn, [...window.drawings.keys()].filter((one) => !one.isConnected).length]);"""
+
+
+def test_figures_that_come_while_others_are_drawn_take_their_place(site: Any, browser: Browser) -> None:
+    script = browser.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": COUNTED})
+    open_page(browser, f"{site.url}/kag/few/runs/00000001")
+    wait_for(browser, f"{DRAWINGS}.length === 8")
+    browser.execute_script("window.drawings.clear()")
+    names, wanted, drawn, for_nothing = browser.execute_async_script(f"(async () => {{ {OVERTAKEN} }})()")
+    assert (names, drawn) == (wanted, "2")
+    assert for_nothing <= 1, "those that nobody wants any more are not drawn"
+    browser.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", script)
+
+
 def pressed(browser: Browser, *keys: str) -> None:
     """Press keys where the focus is."""
     for key in keys:
