@@ -15,6 +15,7 @@ from selenium.webdriver.common.keys import Keys
 from kag.server.store import Store
 from tests.browser import Browser, chromium, logged, open_page, wait_for
 from tests.e2e.tracking import Client, TrackingServer
+from tests.page.conftest import HUNDREDS
 from tests.page.synthetic import add_runs
 
 SPEC = """
@@ -56,10 +57,10 @@ TRIALS = "document.querySelectorAll('#trials tbody tr')"
 
 @pytest.fixture
 def client(tmp_path: Path, synthetic_file: Path) -> Iterator[Client]:
-    """A server of a thousand runs, and a folder with data, a spec and a sweep of a short and an endless run."""
+    """A server of hundreds of runs, and a folder with data, a spec and a sweep of a short and an endless run."""
     server = TrackingServer(tmp_path, f"sqlite:///{tmp_path / 'tracking.db'}")
     store = Store(server.database)
-    add_runs(store, 1000, project="watched", epochs=6)
+    add_runs(store, HUNDREDS, project="watched", epochs=6)
     store.close()
     server.start()
     found = Client(server, tmp_path)
@@ -107,7 +108,7 @@ def test_a_sweep_is_watched_while_it_trains(client: Client, browser: Browser) ->
 
     open_page(browser, f"{client.server.url}/{entity}/{project}?state=running")
     wait_for(browser, "document.querySelectorAll('#runs tbody tr').length === 1")
-    wait_for(browser, "document.getElementById('count').textContent === '1 of 1002 runs'")
+    wait_for(browser, f"document.getElementById('count').textContent === '1 of {HUNDREDS + 2} runs'")
 
     open_page(browser, address)
     browser.find_element(By.XPATH, "//button[text()='Cancel']").click()
