@@ -92,10 +92,11 @@ def test_a_sweep_is_watched_while_it_trains(client: Client, browser: Browser) ->
     address = f"{client.server.url}/{entity}/{project}/sweeps/{sweep}"
 
     open_page(browser, address)
-    wait_for(browser, f"{TRIALS}.length === 2 && {TRIALS}[0].querySelector('.state.finished')")
+    # Rows are made anew whenever the other trial goes on: nothing of one may be held.
+    finished = f"{TRIALS}.length === 2 && {TRIALS}[0].querySelector('.state.finished')"
+    cell = wait_for(browser, f"{finished} && {TRIALS}[0].children[2].textContent")
     (record,) = [one for one in records(client) if one["results"]]
     (value,) = [one["value"] for one in record["results"] if one["delivered"] and is_objective(one)]
-    cell = browser.find_element(By.CSS_SELECTOR, "#trials tbody td:nth-child(3)").text
     assert float(cell) == pytest.approx(value, abs=5e-5)
 
     running = "document.querySelector('#trials .state.leased')?.closest('tr').querySelector('a')?.href"
