@@ -40,7 +40,7 @@ from kag.text import command
 
 _WRITES, _ALONE = "kag_writes", "kag_alone"
 _LAYOUT_LOCK = 0x6B6167
-"""Number of the lock of PostgreSQL that whoever changes the layout holds."""
+"""Number of the lock of PostgreSQL that whoever changes the layout holds; whoever looks at it shares it."""
 _REMEDY = "give sqlite:///FILE, or postgresql+psycopg://USER@HOST/DATABASE (pip install 'kag[postgresql]')"
 
 
@@ -79,6 +79,8 @@ class Store:
     def _settle(self, make: bool, tell: Callable[[str], None] | None) -> None:
         """See to it that the database has the layout of now."""
         with self.read() as connection:
+            if self.file is None:  # else some columns are looked at before another process migrates them, some after
+                connection.execute(select(func.pg_advisory_xact_lock_shared(_LAYOUT_LOCK)))
             found = layout.layout_of(connection)
         if found is None and not make:
             remedy = f"`{command('serve', db=self.url)}` makes the tables"
@@ -95,7 +97,7 @@ class Store:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """A transaction that sees one state of the database and changes nothing."""
+        """A transaction that changes nothing. In PostgreSQL each of its questions sees what is there at its moment."""
         with self.engine.connect() as connection, connection.begin():
             yield connection
 

@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from kag.server.tables import artifacts, collections, metadata, trials
 from kag.server.trials import kept_columns
 from kag.sweep import Trial
 from tests import warm
+from tests.e2e.tracking import until
 from tests.server.old_layouts import NAMES, OLD, Made, Served
 
 KINDS = ["sqlite", "postgresql"]
@@ -273,3 +275,35 @@ def test_of_two_processes_one_migrates_and_the_other_waits(
     assert [one.returncode for one in both] == [0, 0]
     assert sorted(text.count("migrating the database") for text in printed) == [0, 1]
     assert all(text.endswith("open\n") for text in printed)
+
+
+def test_nobody_looks_at_a_layout_while_it_changes(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In PostgreSQL each question sees what is there at its moment: some columns as they were, others as they are."""
+    url, told, looked = database("postgresql", OLD[0]), list[str](), list[str | None]()
+    watching = sa.create_engine(url)
+    look, steps = layout.layout_of, migrate.steps
+
+    def noted(connection: sa.Connection) -> str | None:
+        found = look(connection)
+        looked.append(found)
+        return found
+
+    def one_waits() -> bool:
+        with watching.connect() as connection:
+            return bool(connection.execute(sa.text("SELECT count(*) FROM pg_locks WHERE NOT granted")).scalar())
+
+    with ThreadPoolExecutor() as pool:
+
+        def overtaken(connection: sa.Connection, found: str) -> None:
+            monkeypatch.setattr(layout, "layout_of", noted)
+            others.append(pool.submit(lambda: Store(url, tell=told.append).close()))
+            until(one_waits, what="the other one waits")
+            assert looked == []
+            steps(connection, found)
+
+        others: list[Future[None]] = []
+        monkeypatch.setattr(migrate, "steps", overtaken)
+        Store(url, tell=quiet).close()
+        others[0].result()
+    watching.dispose()
+    assert (looked, told) == ([layout.newest()], [])
