@@ -41,9 +41,6 @@ _RAMP = RampValue._fields
 _SEED = re.compile(r"(?:.*[./]|parameters_|params_|hparams_|config_)?(?:seed|random_seed|random_state|rng_seed)")
 """Keys that choose random numbers alone; a migration may have written `parameters/seed` with another sign."""
 
-_ENDS = ("seed", "random_state")
-"""Of these keys: hardly another one ends so, which is found sooner."""
-
 _OWN = ("name", "change", "parent", "data.file")
 """Keys without a default, or told elsewhere."""
 
@@ -77,7 +74,7 @@ def seed_alone(changes: Sequence[Change], named: Collection[str] = ()) -> bool:
 
 def is_seed(key: str, named: Collection[str] = ()) -> bool:
     """Whether a setting chooses random numbers alone: it is one of those named, or is called so where none are."""
-    return key in named if named else key.endswith(_ENDS) and _SEED.fullmatch(key) is not None
+    return key in named if named else _SEED.fullmatch(key) is not None
 
 
 def but_seeds(changes: Iterable[Change], named: Collection[str] = ()) -> tuple[Change, ...]:
